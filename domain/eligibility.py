@@ -1,0 +1,148 @@
+"""Whether a request may redeem a voucher, and the one reason where it may not."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from domain.terms import FixedDiscount, PriceDiscount, Restrictions, RetiredReason
+
+# As many as Stripe allows on one subscription; it bounds the work on one invoice.
+DISCOUNTS_PER_SUBSCRIPTION_MAX = 20
+
+
+class Refusal(StrEnum):
+    """Every reason for a refusal, in order of precedence: the first that is true is the answer."""
+
+    IDEMPOTENCY_CONFLICT = "idempotency_conflict"
+    VOUCHER_NOT_FOUND = "voucher_not_found"
+    VOUCHER_RETIRED = "voucher_retired"
+    VOUCHER_NOT_STARTED = "voucher_not_started"
+    VOUCHER_EXPIRED = "voucher_expired"
+    MAX_REDEMPTIONS_REACHED = "max_redemptions_reached"
+    CUSTOMER_LIMIT_REACHED = "customer_limit_reached"
+    ALREADY_APPLIED = "already_applied"
+    PRODUCT_NOT_ELIGIBLE = "product_not_eligible"
+    CURRENCY_MISMATCH = "currency_mismatch"
+    MINIMUM_SUBTOTAL_NOT_MET = "minimum_subtotal_not_met"
+    DISCOUNT_LIMIT_REACHED = "discount_limit_reached"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """The voucher as it stands when its row is locked. `redemptions` counts the accepted ones."""
+
+    price_discount: PriceDiscount
+    restrictions: Restrictions
+    redemptions: int
+    retired_reason: RetiredReason | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Purchase:
+    """What the request says about what is being bought. `subtotal_minor` is in `currency`."""
+
+    products: frozenset[str]
+    currency: str | None
+    subtotal_minor: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What this customer and this subscription hold already."""
+
+    redemptions_by_customer: int
+    voucher_is_running: bool
+    running_discounts: int
+
+
+def decisive_instant(*, decided_at: datetime, requested_at: datetime | None, grace: timedelta) -> datetime:
+    """This function will return the instant at which the voucher must be open.
+
+    It is the customer's own (`requested_at`) where that lies at most `grace` back, so that a queue's delay
+    costs the customer nothing, and the decision's in every other case.
+    """
+    if requested_at is not None and decided_at - grace <= requested_at <= decided_at:
+        return requested_at
+    return decided_at
+
+
+def judge(
+    candidate: Candidate | None, *, purchase: Purchase, standing: Standing, effective_at: datetime
+) -> Refusal | None:
+    """This function will return the first reason to refuse, or None for an eligible request.
+
+    A voucher that a sweep retired as expired or full is judged by its window and its count, so that the
+    answer is the same whether the sweep has run or not.
+    """
+    if candidate is None:
+        return Refusal.VOUCHER_NOT_FOUND
+    return next((reason for reason, applies in RULES if applies(candidate, purchase, standing, effective_at)), None)
+
+
+Rule = Callable[[Candidate, Purchase, Standing, datetime], bool]
+
+
+def _is_retired(candidate: Candidate, _purchase: Purchase, _standing: Standing, _at: datetime) -> bool:
+    return candidate.retired_reason in {RetiredReason.MANUAL_ACTION, RetiredReason.UNKNOWN}
+
+
+def _has_not_started(candidate: Candidate, _purchase: Purchase, _standing: Standing, at: datetime) -> bool:
+    starts_at = candidate.restrictions.starts_at
+    return starts_at is not None and at < starts_at
+
+
+def _has_expired(candidate: Candidate, _purchase: Purchase, _standing: Standing, at: datetime) -> bool:
+    expires_at = candidate.restrictions.expires_at
+    return expires_at is not None and at >= expires_at
+
+
+def _is_full(candidate: Candidate, _purchase: Purchase, _standing: Standing, _at: datetime) -> bool:
+    maximum = candidate.restrictions.maximum_redemptions
+    return maximum is not None and candidate.redemptions >= maximum
+
+
+def _customer_has_had_it(candidate: Candidate, _purchase: Purchase, standing: Standing, _at: datetime) -> bool:
+    maximum = candidate.restrictions.maximum_redemptions_per_customer
+    return maximum is not None and standing.redemptions_by_customer >= maximum
+
+
+def _runs_already(_candidate: Candidate, _purchase: Purchase, standing: Standing, _at: datetime) -> bool:
+    return standing.voucher_is_running
+
+
+def _has_no_product(candidate: Candidate, purchase: Purchase, _standing: Standing, _at: datetime) -> bool:
+    products = candidate.restrictions.products
+    return products is not None and products.isdisjoint(purchase.products)
+
+
+def _has_another_currency(candidate: Candidate, purchase: Purchase, _standing: Standing, _at: datetime) -> bool:
+    discount = candidate.price_discount
+    return isinstance(discount, FixedDiscount) and purchase.currency not in discount.amounts_minor
+
+
+def _is_too_small(candidate: Candidate, purchase: Purchase, _standing: Standing, _at: datetime) -> bool:
+    minimum = candidate.restrictions.minimum_subtotal
+    return minimum is not None and (
+        purchase.currency != minimum.currency
+        or purchase.subtotal_minor is None
+        or purchase.subtotal_minor < minimum.amount_minor
+    )
+
+
+def _subscription_is_full(_candidate: Candidate, _purchase: Purchase, standing: Standing, _at: datetime) -> bool:
+    return standing.running_discounts >= DISCOUNTS_PER_SUBSCRIPTION_MAX
+
+
+RULES: tuple[tuple[Refusal, Rule], ...] = (
+    (Refusal.VOUCHER_RETIRED, _is_retired),
+    (Refusal.VOUCHER_NOT_STARTED, _has_not_started),
+    (Refusal.VOUCHER_EXPIRED, _has_expired),
+    (Refusal.MAX_REDEMPTIONS_REACHED, _is_full),
+    (Refusal.CUSTOMER_LIMIT_REACHED, _customer_has_had_it),
+    (Refusal.ALREADY_APPLIED, _runs_already),
+    (Refusal.PRODUCT_NOT_ELIGIBLE, _has_no_product),
+    (Refusal.CURRENCY_MISMATCH, _has_another_currency),
+    (Refusal.MINIMUM_SUBTOTAL_NOT_MET, _is_too_small),
+    (Refusal.DISCOUNT_LIMIT_REACHED, _subscription_is_full),
+)

@@ -1,0 +1,151 @@
+"""Discounting one invoice: in which order, on which base, how much, and on which lines."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from fractions import Fraction
+from uuid import UUID
+
+from domain.money import allocate, percentage_of
+from domain.recurrence import Period, Progress, advance, is_over
+from domain.terms import FixedDiscount, PercentageDiscount, PriceDiscount, Recurrence
+
+
+class Skip(StrEnum):
+    """Why a discount that is not over took nothing off, in order of precedence."""
+
+    TRIAL = "trial"
+    BEFORE_START = "before_start"
+    PRODUCT_NOT_ELIGIBLE = "product_not_eligible"
+    CURRENCY_MISMATCH = "currency_mismatch"
+    NOTHING_LEFT = "nothing_left"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One line of an invoice, in minor units; a credit is negative and never discounted."""
+
+    id: str
+    amount_minor: int
+    product: str | None = None
+    discountable: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invoice:
+    """What the billing system has built, before discounts."""
+
+    currency: str
+    period: Period
+    lines: Sequence[Line]
+    trial: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Discount:
+    """A granted discount with its own copy of the voucher's terms."""
+
+    id: UUID
+    voucher_id: UUID
+    price_discount: PriceDiscount
+    recurrence: Recurrence
+    products: frozenset[str] | None
+    starts_on: date
+    progress: Progress
+    # What it took in the invoice's period already, by currency; empty where the period is new to it.
+    taken_minor: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """What one discount took off, in all and by line, and where that leaves it."""
+
+    discount: Discount
+    amount_minor: int
+    by_line: Mapping[str, int]
+    progress: Progress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skipped:
+    """A discount that took nothing off, and why."""
+
+    discount: Discount
+    reason: Skip
+
+
+def apply_discounts(invoice: Invoice, *, discounts: Sequence[Discount]) -> list[Applied | Skipped]:
+    """This function will apply the discounts, given in the order redeemed, and account for each that is not over.
+
+    Those restricted to products come first, so that a discount on everything works on what they left.
+    """
+    left = {line.id: line.amount_minor for line in invoice.lines if line.discountable and line.amount_minor > 0}
+    results: list[Applied | Skipped] = []
+    for discount in sorted(discounts, key=lambda each: each.products is None):
+        if is_over(discount.recurrence, progress=discount.progress, start=invoice.period.start):
+            continue
+        result = _apply(discount, invoice=invoice, left=left)
+        if isinstance(result, Applied):
+            for line_id, amount_minor in result.by_line.items():
+                left[line_id] -= amount_minor
+        results.append(result)
+    return results
+
+
+def _apply(discount: Discount, *, invoice: Invoice, left: Mapping[str, int]) -> Applied | Skipped:
+    reason = _skip_reason(discount, invoice=invoice)
+    if reason is not None:
+        return Skipped(discount=discount, reason=reason)
+    base = {line.id: left[line.id] for line in invoice.lines if left.get(line.id) and _covers(discount, line=line)}
+    base_minor = sum(base.values())
+    amount_minor = min(base_minor, _worth(discount, currency=invoice.currency, base_minor=base_minor))
+    if amount_minor == 0:
+        return Skipped(discount=discount, reason=Skip.NOTHING_LEFT)
+    parts = allocate(amount_minor, weights=list(base.values()))
+    return Applied(
+        discount=discount,
+        amount_minor=amount_minor,
+        by_line={line_id: part for line_id, part in zip(base, parts, strict=True) if part},
+        progress=advance(
+            discount.recurrence,
+            progress=discount.progress,
+            period=invoice.period,
+            is_new_period=not discount.taken_minor,
+        ),
+    )
+
+
+def _skip_reason(discount: Discount, *, invoice: Invoice) -> Skip | None:
+    price = discount.price_discount
+    if invoice.trial:
+        return Skip.TRIAL
+    if invoice.period.end <= discount.starts_on:
+        return Skip.BEFORE_START
+    if not any(_covers(discount, line=line) for line in invoice.lines):
+        return Skip.PRODUCT_NOT_ELIGIBLE
+    if isinstance(price, FixedDiscount) and invoice.currency not in price.amounts_minor:
+        return Skip.CURRENCY_MISMATCH
+    return None
+
+
+def _covers(discount: Discount, *, line: Line) -> bool:
+    return discount.products is None or line.product in discount.products
+
+
+def _worth(discount: Discount, *, currency: str, base_minor: int) -> int:
+    match discount.price_discount:
+        case PercentageDiscount(basis_points=basis_points):
+            return percentage_of(base_minor, basis_points=basis_points)
+        case FixedDiscount(amounts_minor=amounts_minor):
+            return allowance_left(amounts_minor, currency=currency, taken_minor=discount.taken_minor)
+
+
+def allowance_left(amounts_minor: Mapping[str, int], *, currency: str, taken_minor: Mapping[str, int]) -> int:
+    """This function will return what is left of a fixed amount in its period, in minor units of that currency.
+
+    The invoices of a period share one allowance. What was taken in another currency counts as the share of the
+    amount that the voucher names for that currency.
+    """
+    used = sum((Fraction(taken, amounts_minor[each]) for each, taken in taken_minor.items()), start=Fraction(0))
+    return int(amounts_minor[currency] * (1 - used))

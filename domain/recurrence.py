@@ -1,0 +1,71 @@
+"""Which billing periods a discount covers.
+
+A period is known by its start. The window of a repeating discount is [first, first + N months), where first is
+the earliest period on which it took something off; it is never a counter that is decremented.
+"""
+
+from calendar import monthrange
+from dataclasses import dataclass, replace
+from datetime import date
+
+from domain.terms import Recurrence, RecurrenceType
+
+MONTHS_PER_YEAR = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Period:
+    """A billing period in the subscription's own calendar, `end` exclusive."""
+
+    start: date
+    end: date
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """What a discount has covered so far: the first and last period's start, and how many distinct periods."""
+
+    first_start: date | None = None
+    last_start: date | None = None
+    cycles: int = 0
+    ends_on: date | None = None
+
+
+def add_months(day: date, *, months: int) -> date:
+    """This function will return the same day so many months later, clamped to that month's last day."""
+    years, month_index = divmod(day.month - 1 + months, MONTHS_PER_YEAR)
+    year, month = day.year + years, month_index + 1
+    return date(year, month, min(day.day, monthrange(year, month)[1]))
+
+
+def is_over(recurrence: Recurrence, *, progress: Progress, start: date) -> bool:
+    """This function will tell whether a period that starts on that day lies outside what the discount covers.
+
+    An earlier period than the first moves the window back, unless that would push a period out of the window
+    which was discounted already: the discount has then given all that it promised.
+    """
+    first, last = progress.first_start, progress.last_start
+    if first is None or last is None or recurrence.type is RecurrenceType.FOREVER:
+        return False
+    if recurrence.type is RecurrenceType.ONCE:
+        return True
+    months = recurrence.duration_in_months or 0
+    return max(start, last) >= add_months(min(start, first), months=months)
+
+
+def advance(recurrence: Recurrence, *, progress: Progress, period: Period, is_new_period: bool) -> Progress:
+    """This function will return the progress after something was taken off on an invoice of that period."""
+    first = min(period.start, progress.first_start or period.start)
+    advanced = replace(
+        progress,
+        first_start=first,
+        last_start=max(period.start, progress.last_start or period.start),
+        cycles=progress.cycles + is_new_period,
+    )
+    match recurrence.type:
+        case RecurrenceType.FOREVER:
+            return advanced
+        case RecurrenceType.ONCE:
+            return replace(advanced, ends_on=period.end)
+        case RecurrenceType.REPEATING:
+            return replace(advanced, ends_on=add_months(first, months=recurrence.duration_in_months or 0))

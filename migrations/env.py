@@ -1,0 +1,27 @@
+"""How Alembic reaches the database: the same settings and the same engine as the tasks."""
+
+from logging.config import fileConfig
+
+from alembic import context
+from sqlalchemy import text
+
+import models.redemption
+import models.subscription
+import models.usage  # noqa: F401 - each import adds its tables to the metadata
+from models.base import Base
+from worker.db import engine
+
+# Two releases at once wait for each other; the number is arbitrary but has to stay.
+MIGRATION_LOCK = 7_201_115
+
+if context.config.config_file_name is not None:
+    fileConfig(context.config.config_file_name, disable_existing_loggers=False)
+
+if context.is_offline_mode():
+    raise SystemExit("scrip: migrations run against a database; there is no offline mode")
+
+with engine().connect() as connection:
+    context.configure(connection=connection, target_metadata=Base.metadata)
+    with context.begin_transaction():
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
+        context.run_migrations()

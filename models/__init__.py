@@ -1,0 +1,1 @@
+"""The tables, their constraints, and the few queries on them. Nothing here begins or ends a transaction."""

@@ -1,0 +1,246 @@
+"""Discounts: what a redemption granted to a subscription, with a copy of the voucher's terms of that moment."""
+
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    ARRAY,
+    CheckConstraint,
+    Date,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    Row,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    and_,
+    case,
+    insert,
+    not_,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from domain.invoice import Discount as GrantedDiscount
+from domain.recurrence import Progress
+from domain.terms import Recurrence, RecurrenceType
+from models.base import Base, Instant, array_parameters, one_of, rows_affected, rows_from_arrays, table_of
+from models.voucher import VOUCHERS, price_discount_of
+
+
+class DiscountStatus(StrEnum):
+    """Whether a discount may still take something off a coming period."""
+
+    RUNNING = "running"
+    COMPLETED = "completed"
+
+
+class Discount(Base):
+    """One granted discount. Its window runs from the first discounted period's start to `ends_on`."""
+
+    __tablename__ = "discounts"
+
+    project: Mapped[str] = mapped_column(Text, primary_key=True)
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    redemption_id: Mapped[UUID] = mapped_column(Uuid)
+    voucher_id: Mapped[UUID] = mapped_column(Uuid)
+    customer: Mapped[str] = mapped_column(Text)
+    subscription: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(Instant)
+    percentage_basis_points: Mapped[int | None] = mapped_column(Integer)
+    amounts_minor: Mapped[dict[str, int] | None] = mapped_column(JSONB(none_as_null=True))
+    recurrence: Mapped[str] = mapped_column(Text)
+    duration_in_months: Mapped[int | None] = mapped_column(Integer)
+    products: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    # Only periods that end after this day are discounted.
+    starts_on: Mapped[date] = mapped_column(Date)
+    status: Mapped[str] = mapped_column(Text, server_default=text("'running'"))
+    # Derived from the usage entries, and compared with them by the audit.
+    first_period_start: Mapped[date | None] = mapped_column(Date)
+    last_period_start: Mapped[date | None] = mapped_column(Date)
+    cycles: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    ends_on: Mapped[date | None] = mapped_column(Date)
+
+    __table_args__ = (
+        UniqueConstraint("project", "redemption_id"),
+        # Redemptions and vouchers that gave a discount are not deleted: they explain it.
+        ForeignKeyConstraint(
+            ["project", "redemption_id"], ["redemptions.project", "redemptions.id"], ondelete="RESTRICT"
+        ),
+        ForeignKeyConstraint(["project", "voucher_id"], ["vouchers.project", "vouchers.id"], ondelete="RESTRICT"),
+        CheckConstraint("num_nonnulls(percentage_basis_points, amounts_minor) = 1", name="one_price_discount"),
+        CheckConstraint(one_of("recurrence", RecurrenceType), name="recurrence_known"),
+        CheckConstraint("(recurrence = 'repeating') = (duration_in_months IS NOT NULL)", name="duration_if_repeating"),
+        CheckConstraint(one_of("status", DiscountStatus), name="status_known"),
+        CheckConstraint("num_nulls(first_period_start, last_period_start) IN (0, 2)", name="periods_whole"),
+        CheckConstraint("first_period_start <= last_period_start", name="periods_in_order"),
+        CheckConstraint("(cycles > 0) = (first_period_start IS NOT NULL)", name="cycles_with_periods"),
+        CheckConstraint("cycles >= 0 AND (recurrence <> 'once' OR cycles <= 1)", name="cycles_in_range"),
+        # A voucher runs at most once on a subscription at a time.
+        Index(
+            "uq_discounts_running",
+            "project",
+            "subscription",
+            "voucher_id",
+            unique=True,
+            postgresql_where=text("status = 'running'"),
+        ),
+        Index("ix_discounts_subscription", "project", "subscription", "created_at", "id"),
+        Index("ix_discounts_over", "ends_on", postgresql_where=text("status = 'running'")),
+    )
+
+
+DISCOUNTS = table_of(Discount)
+_TERMS = ("percentage_basis_points", "amounts_minor", "recurrence", "duration_in_months", "products")
+_NEW = {
+    "project": Text(),
+    "id": Uuid(),
+    "redemption_id": Uuid(),
+    "voucher_id": Uuid(),
+    "customer": Text(),
+    "subscription": Text(),
+    "created_at": Instant,
+    "starts_on": Date(),
+}
+_PROGRESS = {
+    "project": Text(),
+    "id": Uuid(),
+    "first_period_start": Date(),
+    "last_period_start": Date(),
+    "cycles": Integer(),
+    "ends_on": Date(),
+}
+_KEYS = rows_from_arrays("keys", project=Text(), id=Uuid())
+_SUBSCRIPTIONS = rows_from_arrays("subscriptions", project=Text(), subscription=Text())
+_GRANTED = rows_from_arrays("granted", **_NEW)
+_ADVANCED = rows_from_arrays("advanced", **_PROGRESS)
+
+_ON_SUBSCRIPTION = and_(
+    DISCOUNTS.c.project == _SUBSCRIPTIONS.c.project, DISCOUNTS.c.subscription == _SUBSCRIPTIONS.c.subscription
+)
+_IS_RUNNING = DISCOUNTS.c.status == text("'running'")
+_RUNNING = select(
+    DISCOUNTS.c.project, DISCOUNTS.c.id, DISCOUNTS.c.subscription, DISCOUNTS.c.voucher_id, DISCOUNTS.c.ends_on
+).join(_SUBSCRIPTIONS, and_(_ON_SUBSCRIPTION, _IS_RUNNING))
+
+# A completed discount may still cover an invoice that arrives late, unless it was for one invoice only.
+_LOCK = (
+    select(DISCOUNTS)
+    .join(_SUBSCRIPTIONS, _ON_SUBSCRIPTION)
+    .where(not_(and_(DISCOUNTS.c.recurrence == text("'once'"), not_(_IS_RUNNING))))
+    .order_by(DISCOUNTS.c.id)
+    .with_for_update(of=DISCOUNTS, key_share=True)
+)
+_LOCKED = (
+    select(DISCOUNTS.c.project, DISCOUNTS.c.id)
+    .join(_KEYS, and_(DISCOUNTS.c.project == _KEYS.c.project, DISCOUNTS.c.id == _KEYS.c.id))
+    .order_by(DISCOUNTS.c.id)
+    .with_for_update(of=DISCOUNTS, key_share=True)
+    .cte("locked")
+)
+_COMPLETE = (
+    update(DISCOUNTS)
+    .where(DISCOUNTS.c.project == _LOCKED.c.project, DISCOUNTS.c.id == _LOCKED.c.id)
+    .values(status=DiscountStatus.COMPLETED.value)
+)
+_ADD = insert(DISCOUNTS).from_select(
+    [*_NEW, *_TERMS],
+    select(*_GRANTED.c, *(VOUCHERS.c[name] for name in _TERMS)).join(
+        VOUCHERS, and_(VOUCHERS.c.project == _GRANTED.c.project, VOUCHERS.c.id == _GRANTED.c.voucher_id)
+    ),
+)
+_ADVANCE = (
+    update(DISCOUNTS)
+    .where(DISCOUNTS.c.project == _ADVANCED.c.project, DISCOUNTS.c.id == _ADVANCED.c.id)
+    .values(
+        **{name: _ADVANCED.c[name] for name in _PROGRESS if name not in {"project", "id"}},
+        # One that was for a single invoice is over with it.
+        status=case((DISCOUNTS.c.recurrence == text("'once'"), text("'completed'")), else_=DISCOUNTS.c.status),
+    )
+)
+
+
+def find_running(session: Session, *, subscriptions: Iterable[tuple[str, str]]) -> list[Row[Any]]:
+    """This function will return the running discounts of each (project, subscription).
+
+    Take it after the subscriptions' locks. One whose window is over may not have been swept yet: look at `ends_on`.
+    """
+    parameters = array_parameters("subscriptions", ("project", "subscription"), set(subscriptions))
+    return list(session.execute(_RUNNING, parameters))
+
+
+def lock_discounts(session: Session, *, subscriptions: Iterable[tuple[str, str]]) -> list[Row[Any]]:
+    """This function will lock what those subscriptions were granted, ascending by id, and return it in that order."""
+    parameters = array_parameters("subscriptions", ("project", "subscription"), set(subscriptions))
+    return list(session.execute(_LOCK, parameters))
+
+
+def complete(session: Session, *, keys: Iterable[tuple[str, UUID]]) -> None:
+    """This function will mark those discounts as completed, locking them ascending by id."""
+    session.execute(_COMPLETE, array_parameters("keys", ("project", "id"), set(keys)))
+
+
+def complete_over(session: Session, *, today: date, batch_size: int) -> int:
+    """This function will complete at most so many discounts whose window is over, and return how many it did.
+
+    A discount that somebody holds is left for the next run.
+    """
+    due = (
+        select(DISCOUNTS.c.project, DISCOUNTS.c.id)
+        .where(_IS_RUNNING, DISCOUNTS.c.ends_on <= today)
+        .order_by(DISCOUNTS.c.ends_on)
+        .limit(batch_size)
+        .with_for_update(skip_locked=True, key_share=True)
+        .cte("due")
+    )
+    statement = (
+        update(DISCOUNTS)
+        .where(DISCOUNTS.c.project == due.c.project, DISCOUNTS.c.id == due.c.id)
+        .values(status=DiscountStatus.COMPLETED.value)
+    )
+    return rows_affected(session.execute(statement))
+
+
+def add_discounts(session: Session, *, rows: Iterable[Mapping[str, Any]]) -> None:
+    """This function will grant discounts, each with a copy of its voucher's terms as they stand."""
+    session.execute(_ADD, array_parameters("granted", tuple(_NEW), ([row[name] for name in _NEW] for row in rows)))
+
+
+def save_progress(session: Session, *, progress: Mapping[tuple[str, UUID], Progress]) -> None:
+    """This function will store how far each (project, discount) has come."""
+    rows = (
+        (project, id_, each.first_start, each.last_start, each.cycles, each.ends_on)
+        for (project, id_), each in progress.items()
+    )
+    session.execute(_ADVANCE, array_parameters("advanced", tuple(_PROGRESS), rows))
+
+
+def granted_discount_of(row: Row[Any], *, progress: Progress, taken_minor: Mapping[str, int]) -> GrantedDiscount:
+    """This function will return what the rules need to know of a discount, with what it took in the period."""
+    return GrantedDiscount(
+        id=row.id,
+        voucher_id=row.voucher_id,
+        price_discount=price_discount_of(row),
+        recurrence=Recurrence(type=RecurrenceType(row.recurrence), duration_in_months=row.duration_in_months),
+        products=None if row.products is None else frozenset(row.products),
+        starts_on=row.starts_on,
+        progress=progress,
+        taken_minor=taken_minor,
+    )
+
+
+def progress_of(row: Row[Any]) -> Progress:
+    """This function will return how far a discount's row says that it has come."""
+    return Progress(
+        first_start=row.first_period_start,
+        last_start=row.last_period_start,
+        cycles=row.cycles,
+        ends_on=row.ends_on,
+    )

@@ -1,0 +1,142 @@
+"""The usage ledger: each invoice that was discounted with its answer, and an entry for each discount that took part."""
+
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    Date,
+    ForeignKeyConstraint,
+    Index,
+    LargeBinary,
+    Row,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    and_,
+    func,
+    select,
+)
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from models.base import Base, Instant, array_parameters, insert_from_arrays, rows_from_arrays, table_of
+
+
+class InvoiceDiscount(Base):
+    """One invoice as it was answered, for ever. Rows are written once and never changed."""
+
+    __tablename__ = "invoice_discounts"
+
+    project: Mapped[str] = mapped_column(Text, primary_key=True)
+    invoice: Mapped[str] = mapped_column(Text, primary_key=True)
+    fingerprint: Mapped[bytes] = mapped_column(LargeBinary)
+    subscription: Mapped[str] = mapped_column(Text)
+    customer: Mapped[str] = mapped_column(Text)
+    # As text: replayed as it was, field by field, and cheap to store.
+    answer: Mapped[dict[str, Any]] = mapped_column(JSON)
+    applied_at: Mapped[datetime] = mapped_column(Instant)
+
+
+class UsageEntry(Base):
+    """What one discount took off one invoice. Rows are written once and never changed."""
+
+    __tablename__ = "usage_entries"
+
+    project: Mapped[str] = mapped_column(Text, primary_key=True)
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    discount_id: Mapped[UUID] = mapped_column(Uuid)
+    invoice: Mapped[str] = mapped_column(Text)
+    period_start: Mapped[date] = mapped_column(Date)
+    period_end: Mapped[date] = mapped_column(Date)
+    currency: Mapped[str] = mapped_column(Text)
+    amount_minor: Mapped[int] = mapped_column(BigInteger)
+    created_at: Mapped[datetime] = mapped_column(Instant)
+
+    __table_args__ = (
+        # No invoice is discounted twice by one discount.
+        UniqueConstraint("project", "discount_id", "invoice"),
+        # What was answered and what granted it are not deleted: they explain the entry.
+        ForeignKeyConstraint(
+            ["project", "invoice"], ["invoice_discounts.project", "invoice_discounts.invoice"], ondelete="RESTRICT"
+        ),
+        ForeignKeyConstraint(["project", "discount_id"], ["discounts.project", "discounts.id"], ondelete="RESTRICT"),
+        CheckConstraint("amount_minor > 0", name="amount_positive"),
+        CheckConstraint("period_start < period_end", name="period_not_empty"),
+        Index("ix_usage_entries_period", "project", "discount_id", "period_start"),
+    )
+
+
+INVOICE_DISCOUNTS = table_of(InvoiceDiscount)
+USAGE_ENTRIES = table_of(UsageEntry)
+INVOICE_COLUMNS = ("project", "invoice", "fingerprint", "subscription", "customer", "answer", "applied_at")
+ENTRY_COLUMNS = (
+    "project",
+    "id",
+    "discount_id",
+    "invoice",
+    "period_start",
+    "period_end",
+    "currency",
+    "amount_minor",
+    "created_at",
+)
+_INVOICES = rows_from_arrays("invoices", project=Text(), invoice=Text())
+_PERIODS = rows_from_arrays("periods", project=Text(), discount_id=Uuid(), period_start=Date())
+
+_STORED = select(INVOICE_DISCOUNTS).join(
+    _INVOICES,
+    and_(INVOICE_DISCOUNTS.c.project == _INVOICES.c.project, INVOICE_DISCOUNTS.c.invoice == _INVOICES.c.invoice),
+)
+_SUM = func.sum(USAGE_ENTRIES.c.amount_minor).cast(BigInteger).label("taken")
+_TAKEN = (
+    select(*_PERIODS.c, USAGE_ENTRIES.c.currency, _SUM)
+    .join(
+        USAGE_ENTRIES,
+        and_(
+            USAGE_ENTRIES.c.project == _PERIODS.c.project,
+            USAGE_ENTRIES.c.discount_id == _PERIODS.c.discount_id,
+            USAGE_ENTRIES.c.period_start == _PERIODS.c.period_start,
+        ),
+    )
+    .group_by(*_PERIODS.c, USAGE_ENTRIES.c.currency)
+)
+_INSERT_INVOICES = insert_from_arrays(InvoiceDiscount, INVOICE_COLUMNS)
+_INSERT_ENTRIES = insert_from_arrays(UsageEntry, ENTRY_COLUMNS)
+
+# A discount in a period: (project, discount, the period's start).
+PeriodKey = tuple[str, UUID, date]
+
+
+def find_invoices(session: Session, *, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Row[Any]]:
+    """This function will return what was answered for each (project, invoice)."""
+    rows = session.execute(_STORED, array_parameters("invoices", ("project", "invoice"), set(keys)))
+    return {(row.project, row.invoice): row for row in rows}
+
+
+def taken_in_periods(session: Session, *, keys: Iterable[PeriodKey]) -> dict[PeriodKey, dict[str, int]]:
+    """This function will sum what each discount took in each period already, in minor units by currency.
+
+    Take it in a statement of its own after the discounts' locks.
+    """
+    parameters = array_parameters("periods", ("project", "discount_id", "period_start"), set(keys))
+    taken: dict[PeriodKey, dict[str, int]] = {}
+    for row in session.execute(_TAKEN, parameters):
+        taken.setdefault((row.project, row.discount_id, row.period_start), {})[row.currency] = row.taken
+    return taken
+
+
+def add_invoices(session: Session, *, rows: Iterable[Mapping[str, Any]]) -> None:
+    """This function will store the answers, in one order for all, so that two batches never deadlock."""
+    in_order = sorted(rows, key=lambda row: (row["project"], row["invoice"]))
+    values = ([row[name] for name in INVOICE_COLUMNS] for row in in_order)
+    session.execute(_INSERT_INVOICES, array_parameters("new", INVOICE_COLUMNS, values))
+
+
+def add_entries(session: Session, *, rows: Iterable[Mapping[str, Any]]) -> None:
+    """This function will append what the discounts took."""
+    values = ([row[name] for name in ENTRY_COLUMNS] for row in rows)
+    session.execute(_INSERT_ENTRIES, array_parameters("new", ENTRY_COLUMNS, values))

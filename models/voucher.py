@@ -1,0 +1,296 @@
+"""Vouchers: what they promise, how often they were redeemed, and why they no longer can be."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    ARRAY,
+    CTE,
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    ColumnElement,
+    Index,
+    Integer,
+    Row,
+    Text,
+    Uuid,
+    and_,
+    bindparam,
+    case,
+    func,
+    insert,
+    literal,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from domain.eligibility import Candidate
+from domain.terms import (
+    FixedDiscount,
+    Money,
+    PercentageDiscount,
+    PriceDiscount,
+    RecurrenceType,
+    Restrictions,
+    RetiredReason,
+)
+from models.base import Base, Instant, array_parameters, one_of, rows_affected, rows_from_arrays, table_of
+
+
+class Voucher(Base):
+    """One voucher of one project."""
+
+    __tablename__ = "vouchers"
+
+    project: Mapped[str] = mapped_column(Text, primary_key=True)
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    created_at: Mapped[datetime] = mapped_column(Instant)
+    name: Mapped[str] = mapped_column(Text)
+    code: Mapped[str | None] = mapped_column(Text)
+    percentage_basis_points: Mapped[int | None] = mapped_column(Integer)
+    # Minor units by currency; `currency` names the one that is shown as the amount.
+    amounts_minor: Mapped[dict[str, int] | None] = mapped_column(JSONB(none_as_null=True))
+    currency: Mapped[str | None] = mapped_column(Text)
+    recurrence: Mapped[str] = mapped_column(Text)
+    duration_in_months: Mapped[int | None] = mapped_column(Integer)
+    starts_at: Mapped[datetime | None] = mapped_column(Instant)
+    expires_at: Mapped[datetime | None] = mapped_column(Instant)
+    maximum_redemptions: Mapped[int | None] = mapped_column(BigInteger)
+    maximum_redemptions_per_customer: Mapped[int | None] = mapped_column(BigInteger)
+    products: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    minimum_subtotal_minor: Mapped[int | None] = mapped_column(BigInteger)
+    minimum_subtotal_currency: Mapped[str | None] = mapped_column(Text)
+    redemptions: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    retired_reason: Mapped[str | None] = mapped_column(Text)
+    retired_at: Mapped[datetime | None] = mapped_column(Instant)
+    # As text, not as binary JSON: what the caller stored comes back as it was.
+    # "metadata" itself is a name that the ORM keeps for its own.
+    caller_metadata: Mapped[dict[str, Any]] = mapped_column("metadata", JSON)
+    request_id: Mapped[str | None] = mapped_column(Text)
+    fingerprint: Mapped[bytes | None]
+    # The first answer, replayed whatever has happened to the voucher since.
+    creation_answer: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+
+    __table_args__ = (
+        CheckConstraint("num_nonnulls(percentage_basis_points, amounts_minor) = 1", name="one_price_discount"),
+        CheckConstraint("percentage_basis_points BETWEEN 1 AND 10000", name="percentage_in_range"),
+        CheckConstraint("amounts_minor ? currency", name="currency_has_an_amount"),
+        CheckConstraint("(amounts_minor IS NULL) = (currency IS NULL)", name="currency_with_amounts"),
+        CheckConstraint(one_of("recurrence", RecurrenceType), name="recurrence_known"),
+        CheckConstraint("(recurrence = 'repeating') = (duration_in_months IS NOT NULL)", name="duration_if_repeating"),
+        CheckConstraint("duration_in_months BETWEEN 1 AND 999", name="duration_in_range"),
+        CheckConstraint("starts_at < expires_at", name="window_not_empty"),
+        CheckConstraint("maximum_redemptions >= 1", name="maximum_positive"),
+        CheckConstraint("maximum_redemptions_per_customer >= 1", name="customer_maximum_positive"),
+        CheckConstraint("cardinality(products) >= 1", name="products_not_empty"),
+        CheckConstraint("minimum_subtotal_minor >= 1", name="minimum_subtotal_positive"),
+        CheckConstraint(
+            "(minimum_subtotal_minor IS NULL) = (minimum_subtotal_currency IS NULL)", name="minimum_subtotal_whole"
+        ),
+        CheckConstraint("redemptions <= maximum_redemptions", name="redemptions_within_maximum"),
+        CheckConstraint("redemptions >= 0", name="redemptions_not_negative"),
+        CheckConstraint(one_of("retired_reason", RetiredReason), name="retired_reason_known"),
+        CheckConstraint("(retired_reason IS NULL) = (retired_at IS NULL)", name="retired_whole"),
+        CheckConstraint("num_nulls(request_id, fingerprint, creation_answer) IN (0, 3)", name="request_whole"),
+        # A code belongs to one voucher that can still be redeemed. One that has expired but was not swept
+        # yet is retired by whoever wants its code.
+        Index(
+            "uq_vouchers_available_code",
+            "project",
+            text("lower(code)"),
+            unique=True,
+            postgresql_where=text("retired_reason IS NULL"),
+        ),
+        Index(
+            "uq_vouchers_request",
+            "project",
+            "request_id",
+            unique=True,
+            postgresql_where=text("request_id IS NOT NULL"),
+        ),
+        # A code names the newest voucher that carries it, retired ones included.
+        Index(
+            "ix_vouchers_code",
+            "project",
+            text("lower(code)"),
+            text("created_at DESC"),
+            text("id DESC"),
+            postgresql_where=text("code IS NOT NULL"),
+        ),
+        Index("ix_vouchers_due", "expires_at", "id", postgresql_where=text("retired_reason IS NULL")),
+        Index(
+            "ix_vouchers_full",
+            "id",
+            postgresql_where=text("retired_reason IS NULL AND redemptions >= maximum_redemptions"),
+        ),
+    )
+
+
+VOUCHERS = table_of(Voucher)
+_CODES = rows_from_arrays("codes", project=Text(), code=Text())
+_KEYS = rows_from_arrays("keys", project=Text(), id=Uuid())
+_GRANTED = rows_from_arrays("granted", project=Text(), id=Uuid(), count=BigInteger())
+
+_NEWEST_WITH_CODE = (
+    select(VOUCHERS.c.id)
+    .where(VOUCHERS.c.project == _CODES.c.project, func.lower(VOUCHERS.c.code) == _CODES.c.code)
+    .order_by(VOUCHERS.c.created_at.desc(), VOUCHERS.c.id.desc())
+    .limit(1)
+    .correlate(_CODES)
+    .scalar_subquery()
+)
+_FIND_BY_CODE = select(_CODES.c.project, _CODES.c.code, _NEWEST_WITH_CODE.label("id"))
+
+_LOCK = (
+    select(VOUCHERS)
+    .join(_KEYS, and_(VOUCHERS.c.project == _KEYS.c.project, VOUCHERS.c.id == _KEYS.c.id))
+    .order_by(VOUCHERS.c.id)
+    .with_for_update(of=VOUCHERS, key_share=True)
+)
+
+_TOTAL = VOUCHERS.c.redemptions + _GRANTED.c.count
+_FILLS_UP = and_(VOUCHERS.c.retired_reason.is_(None), _TOTAL >= VOUCHERS.c.maximum_redemptions)
+_COUNT = (
+    update(VOUCHERS)
+    .where(VOUCHERS.c.project == _GRANTED.c.project, VOUCHERS.c.id == _GRANTED.c.id)
+    .values(
+        redemptions=_TOTAL,
+        retired_reason=case((_FILLS_UP, RetiredReason.MAX_REDEMPTIONS_REACHED.value), else_=VOUCHERS.c.retired_reason),
+        retired_at=case((_FILLS_UP, bindparam("decided_at", type_=Instant)), else_=VOUCHERS.c.retired_at),
+    )
+)
+
+
+def find_by_code(session: Session, *, codes: Iterable[tuple[str, str]]) -> dict[tuple[str, str], UUID]:
+    """This function will return the newest voucher for each (project, code in lower case) that has one."""
+    found = session.execute(_FIND_BY_CODE, array_parameters("codes", ("project", "code"), sorted(set(codes))))
+    return {(row.project, row.code): row.id for row in found if row.id is not None}
+
+
+def lock_vouchers(session: Session, *, keys: Iterable[tuple[str, UUID]]) -> dict[tuple[str, UUID], Row[Any]]:
+    """This function will lock those vouchers to the end of the transaction, ascending by id, and return them.
+
+    They are read as they stand after any wait, so that nothing is decided on what somebody else is changing.
+    """
+    rows = session.execute(_LOCK, array_parameters("keys", ("project", "id"), set(keys)))
+    return {(row.project, row.id): row for row in rows}
+
+
+def count_redemptions(session: Session, *, granted: Mapping[tuple[str, UUID], int], decided_at: datetime) -> None:
+    """This function will add what a batch granted to each voucher's count, and retire those that are full now."""
+    rows = ((project, id_, count) for (project, id_), count in granted.items())
+    parameters = array_parameters("granted", ("project", "id", "count"), rows)
+    session.execute(_COUNT, {**parameters, "decided_at": decided_at})
+
+
+def add_voucher(session: Session, *, values: Mapping[str, Any]) -> None:
+    """This function will insert one voucher."""
+    session.execute(insert(VOUCHERS).values(**values))
+
+
+def find_voucher(session: Session, *, project: str, id: UUID) -> Row[Any] | None:  # noqa: A002 - the column's name
+    """This function will return the voucher's row, or None."""
+    return session.execute(select(VOUCHERS).where(VOUCHERS.c.project == project, VOUCHERS.c.id == id)).one_or_none()
+
+
+def find_by_request(session: Session, *, project: str, request_id: str) -> Row[Any] | None:
+    """This function will return the voucher that this request created, or None."""
+    by_request = select(VOUCHERS).where(VOUCHERS.c.project == project, VOUCHERS.c.request_id == request_id)
+    return session.execute(by_request).one_or_none()
+
+
+def retire(session: Session, *, project: str, id: UUID, reason: RetiredReason, retired_at: datetime) -> Row[Any]:  # noqa: A002
+    """This function will retire a voucher that is locked and available, and return its row."""
+    statement = update(VOUCHERS).where(VOUCHERS.c.project == project, VOUCHERS.c.id == id)
+    values = {"retired_reason": reason.value, "retired_at": retired_at}
+    return session.execute(statement.values(**values).returning(*VOUCHERS.c)).one()
+
+
+def release_code(session: Session, *, project: str, code: str, now: datetime) -> None:
+    """This function will retire the voucher that holds the code but has expired, as the next sweep would."""
+    session.execute(
+        update(VOUCHERS)
+        .where(VOUCHERS.c.project == project, func.lower(VOUCHERS.c.code) == code.lower())
+        .where(VOUCHERS.c.retired_reason.is_(None), VOUCHERS.c.expires_at <= now)
+        .values(retired_reason=RetiredReason.EXPIRED.value, retired_at=VOUCHERS.c.expires_at)
+    )
+
+
+def find_available_code(session: Session, *, project: str, code: str) -> UUID | None:
+    """This function will return the voucher that was not retired and holds the code, or None."""
+    holder = select(VOUCHERS.c.id).where(
+        VOUCHERS.c.project == project, func.lower(VOUCHERS.c.code) == code.lower(), VOUCHERS.c.retired_reason.is_(None)
+    )
+    return session.execute(holder).scalar_one_or_none()
+
+
+def retire_expired(session: Session, *, now: datetime, batch_size: int) -> int:
+    """This function will retire at most so many vouchers whose window is over, and return how many it did.
+
+    A voucher that somebody holds is left for the next run.
+    """
+    due = _unlocked(VOUCHERS.c.expires_at <= now, order_by=VOUCHERS.c.expires_at, batch_size=batch_size)
+    return _retire_due(session, due, reason=RetiredReason.EXPIRED, retired_at=VOUCHERS.c.expires_at)
+
+
+def retire_full(session: Session, *, now: datetime, batch_size: int) -> int:
+    """This function will retire at most so many vouchers that are used up, and return how many it did."""
+    is_full = VOUCHERS.c.redemptions >= VOUCHERS.c.maximum_redemptions
+    due = _unlocked(is_full, order_by=VOUCHERS.c.id, batch_size=batch_size)
+    return _retire_due(session, due, reason=RetiredReason.MAX_REDEMPTIONS_REACHED, retired_at=literal(now, Instant))
+
+
+def _unlocked(is_due: ColumnElement[bool], *, order_by: ColumnElement[Any], batch_size: int) -> CTE:
+    return (
+        select(VOUCHERS.c.project, VOUCHERS.c.id)
+        .where(VOUCHERS.c.retired_reason.is_(None), is_due)
+        .order_by(order_by)
+        .limit(batch_size)
+        .with_for_update(skip_locked=True, key_share=True)
+        .cte("due")
+    )
+
+
+def _retire_due(session: Session, due: CTE, *, reason: RetiredReason, retired_at: ColumnElement[datetime]) -> int:
+    statement = (
+        update(VOUCHERS)
+        .where(VOUCHERS.c.project == due.c.project, VOUCHERS.c.id == due.c.id)
+        .values(retired_reason=reason.value, retired_at=retired_at)
+    )
+    return rows_affected(session.execute(statement))
+
+
+def candidate_of(row: Row[Any]) -> Candidate:
+    """This function will return what the rules need to know of a voucher's row."""
+    return Candidate(
+        price_discount=price_discount_of(row),
+        restrictions=Restrictions(
+            starts_at=row.starts_at,
+            expires_at=row.expires_at,
+            maximum_redemptions=row.maximum_redemptions,
+            maximum_redemptions_per_customer=row.maximum_redemptions_per_customer,
+            products=None if row.products is None else frozenset(row.products),
+            minimum_subtotal=_minimum_subtotal_of(row),
+        ),
+        redemptions=row.redemptions,
+        retired_reason=None if row.retired_reason is None else RetiredReason(row.retired_reason),
+    )
+
+
+def price_discount_of(row: Row[Any]) -> PriceDiscount:
+    """This function will return the money terms of a voucher's row, or of a discount's, which copies them."""
+    if row.percentage_basis_points is not None:
+        return PercentageDiscount(basis_points=row.percentage_basis_points)
+    return FixedDiscount(amounts_minor=row.amounts_minor)
+
+
+def _minimum_subtotal_of(row: Row[Any]) -> Money | None:
+    if row.minimum_subtotal_minor is None:
+        return None
+    return Money(amount_minor=row.minimum_subtotal_minor, currency=row.minimum_subtotal_currency)

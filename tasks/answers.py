@@ -1,0 +1,169 @@
+"""The answers of the wire contract, built from rows and from what the rules decided."""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from types import SimpleNamespace
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row
+
+from domain.eligibility import Refusal
+from domain.invoice import Applied, Skipped
+from tasks.fields import type_id
+from tasks.messages import Apply, Redeem
+from tasks.wire import Answer
+
+BASIS_POINTS_PER_PERCENT = 100
+
+# A row of the table, or the values that are about to become one.
+AsStored = Row[Any] | SimpleNamespace
+
+
+def instant(value: datetime | None) -> str | None:
+    """This function will return an instant in UTC, with `Z`."""
+    return None if value is None else value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def day(value: date | None) -> str | None:
+    """This function will return a calendar date."""
+    return None if value is None else value.isoformat()
+
+
+def identity(prefix: str, value: UUID | None) -> str | None:
+    """This function will return an id as a TypeID."""
+    return None if value is None else type_id(prefix, value)
+
+
+def voucher_answer(row: AsStored) -> Answer:
+    """This function will return the voucher as callers see it."""
+    return {
+        "object": "voucher",
+        "id": type_id("vou", row.id),
+        "project": row.project,
+        "createdAt": instant(row.created_at),
+        "name": row.name,
+        "code": row.code,
+        "priceDiscount": _price_discount(row),
+        "priceDiscountPercentage": _percentage(row.percentage_basis_points),
+        "recurrence": {"type": row.recurrence, "durationInMonths": row.duration_in_months},
+        "restrictions": {
+            "startsAt": instant(row.starts_at),
+            "expiresAt": instant(row.expires_at),
+            "maximumRedemptions": row.maximum_redemptions,
+            "maximumRedemptionsPerCustomer": row.maximum_redemptions_per_customer,
+            "products": row.products,
+            "minimumSubtotal": _minimum_subtotal(row),
+        },
+        "redemptions": row.redemptions,
+        "status": "available" if row.retired_reason is None else "retired",
+        "retiredReason": row.retired_reason,
+        "retiredAt": instant(row.retired_at),
+        "metadata": row.metadata,
+    }
+
+
+def _price_discount(row: AsStored) -> Answer | None:
+    if row.amounts_minor is None:
+        return None
+    options = {currency: amount for currency, amount in row.amounts_minor.items() if currency != row.currency}
+    return {"amount": row.amounts_minor[row.currency], "currency": row.currency, "currencyOptions": options}
+
+
+def _percentage(basis_points: int | None) -> int | float | None:
+    if basis_points is None:
+        return None
+    whole, hundredths = divmod(basis_points, BASIS_POINTS_PER_PERCENT)
+    return basis_points / BASIS_POINTS_PER_PERCENT if hundredths else whole
+
+
+def _minimum_subtotal(row: AsStored) -> Answer | None:
+    if row.minimum_subtotal_minor is None:
+        return None
+    return {"amount": row.minimum_subtotal_minor, "currency": row.minimum_subtotal_currency}
+
+
+def redemption_answer(row: AsStored) -> Answer:
+    """This function will return a decided request as callers see it, from its row or from what will be stored."""
+    return {
+        "object": "redemption",
+        "id": identity("red", row.id),
+        "project": row.project,
+        "requestId": row.request_id,
+        "outcome": "accepted" if row.reason is None else "refused",
+        "reason": row.reason,
+        "voucher": identity("vou", row.voucher_id),
+        "code": row.code,
+        "customer": row.customer,
+        "subscription": row.subscription,
+        "discount": identity("dis", row.discount_id),
+        "redemptionNumber": row.redemption_number,
+        "decidedAt": instant(row.decided_at),
+    }
+
+
+def invoice_answer(invoice: Apply, *, results: Sequence[Applied | Skipped], applied_at: datetime) -> Answer:
+    """This function will return an invoice with what was taken off it, line by line and discount by discount."""
+    applied = [each for each in results if isinstance(each, Applied)]
+    discount_total = sum(each.amount_minor for each in applied)
+    subtotal = sum(line.amount for line in invoice.lines)
+    by_line = {line.id: sum(each.by_line.get(line.id, 0) for each in applied) for line in invoice.lines}
+    return {
+        **_invoice_head(invoice, outcome="applied", reason=None),
+        "subtotal": subtotal,
+        "discountTotal": discount_total,
+        "total": subtotal - discount_total,
+        "lines": [
+            {
+                "id": each.id,
+                "amount": each.amount,
+                "discount": by_line[each.id],
+                "total": each.amount - by_line[each.id],
+            }
+            for each in invoice.lines
+        ],
+        "discounts": [_applied(each) for each in applied],
+        "skipped": [_skipped(each) for each in results if isinstance(each, Skipped)],
+        "appliedAt": instant(applied_at),
+    }
+
+
+def invoice_conflict_answer(invoice: Apply) -> Answer:
+    """This function will refuse an invoice whose id was used with another body. It names no amount to bill."""
+    return {
+        **_invoice_head(invoice, outcome="refused", reason=Refusal.IDEMPOTENCY_CONFLICT.value),
+        "subtotal": None,
+        "discountTotal": None,
+        "total": None,
+        "lines": [],
+        "discounts": [],
+        "skipped": [],
+        "appliedAt": None,
+    }
+
+
+def _invoice_head(invoice: Apply, *, outcome: str, reason: str | None) -> Answer:
+    return {
+        "object": "invoiceDiscount",
+        "outcome": outcome,
+        "reason": reason,
+        "project": invoice.project,
+        "invoice": invoice.invoice,
+        "subscription": invoice.subscription,
+        "currency": invoice.currency,
+    }
+
+
+def _applied(applied: Applied) -> Answer:
+    return {
+        "discount": type_id("dis", applied.discount.id),
+        "voucher": type_id("vou", applied.discount.voucher_id),
+        "amount": applied.amount_minor,
+        "lines": dict(applied.by_line),
+        "cycle": applied.progress.cycles,
+        "endsOn": day(applied.progress.ends_on),
+    }
+
+
+def _skipped(skipped: Skipped) -> Answer:
+    return {"discount": type_id("dis", skipped.discount.id), "reason": skipped.reason.value}

@@ -1,0 +1,131 @@
+"""Creating vouchers, looking at them, and retiring them by hand."""
+
+from datetime import datetime
+from types import SimpleNamespace
+from typing import Any
+
+from sqlalchemy import Row
+from sqlalchemy.orm import Session
+
+from domain.eligibility import Refusal
+from domain.terms import RetiredReason
+from models.base import new_id, read_clock
+from models.voucher import (
+    add_voucher,
+    find_available_code,
+    find_by_request,
+    find_voucher,
+    lock_vouchers,
+    release_code,
+    retire,
+)
+from tasks.answers import voucher_answer
+from tasks.messages import CreateVoucher, VoucherReference
+from tasks.wire import Answer, InvalidRequest, NotFound, contract_task
+from worker.db import run_in_transaction, transaction
+
+
+@contract_task("vouchers.create", message=CreateVoucher)
+def create(request: CreateVoucher) -> Answer:
+    """This task will create a voucher."""
+    return run_in_transaction(lambda session: create_voucher(session, request))
+
+
+@contract_task("vouchers.retrieve", message=VoucherReference)
+def retrieve(request: VoucherReference) -> Answer:
+    """This task will answer the voucher as it stands."""
+    with transaction() as session:
+        return voucher_answer(_found(find_voucher(session, project=request.project, id=request.voucher)))
+
+
+@contract_task("vouchers.retire", message=VoucherReference)
+def retire_by_hand(request: VoucherReference) -> Answer:
+    """This task will end new redemptions of a voucher. What it granted already runs on."""
+    with transaction() as session:
+        return retire_voucher(session, request)
+
+
+def create_voucher(session: Session, request: CreateVoucher) -> Answer:
+    """This function will create the voucher once for each request id, and answer the same for ever.
+
+    Raises InvalidRequest where the code belongs to another voucher that can still be redeemed.
+    """
+    fingerprint = request.fingerprint()
+    if request.request_id is not None:
+        stored = find_by_request(session, project=request.project, request_id=request.request_id)
+        if stored is not None:
+            return stored.creation_answer if stored.fingerprint == fingerprint else _conflict(request)
+    now = read_clock(session)
+    if request.code is not None:
+        _claim_code(session, project=request.project, code=request.code, now=now)
+    values = _values_of(request, created_at=now)
+    answer = voucher_answer(SimpleNamespace(**values, redemptions=0, retired_reason=None, retired_at=None))
+    if request.request_id is not None:
+        values |= {"request_id": request.request_id, "fingerprint": fingerprint, "creation_answer": answer}
+    add_voucher(session, values=values)
+    return answer
+
+
+def retire_voucher(session: Session, request: VoucherReference) -> Answer:
+    """This function will retire the voucher, or leave it as it is where it was retired before.
+
+    One that has expired already is retired as that, as a sweep would have done it: the first reason stays.
+    Raises NotFound where there is no such voucher.
+    """
+    key = (request.project, request.voucher)
+    row = _found(lock_vouchers(session, keys=[key]).get(key))
+    if row.retired_reason is not None:
+        return voucher_answer(row)
+    now = read_clock(session)
+    if row.expires_at is not None and row.expires_at <= now:
+        reason, retired_at = RetiredReason.EXPIRED, row.expires_at
+    else:
+        reason, retired_at = RetiredReason.MANUAL_ACTION, now
+    return voucher_answer(retire(session, project=row.project, id=row.id, reason=reason, retired_at=retired_at))
+
+
+def _found(row: Row[Any] | None) -> Row[Any]:
+    if row is None:
+        raise NotFound("voucher")
+    return row
+
+
+def _conflict(request: CreateVoucher) -> Answer:
+    return {
+        "object": "voucher",
+        "project": request.project,
+        "requestId": request.request_id,
+        "outcome": "refused",
+        "reason": Refusal.IDEMPOTENCY_CONFLICT.value,
+    }
+
+
+def _claim_code(session: Session, *, project: str, code: str, now: datetime) -> None:
+    release_code(session, project=project, code=code, now=now)
+    if find_available_code(session, project=project, code=code):
+        message = "is already the code of a voucher that can still be redeemed"
+        raise InvalidRequest([{"field": "code", "message": message}])
+
+
+def _values_of(request: CreateVoucher, *, created_at: datetime) -> dict[str, Any]:
+    restrictions, price, minimum = request.restrictions, request.price_discount, request.restrictions.minimum_subtotal
+    return {
+        "project": request.project,
+        "id": new_id(),
+        "created_at": created_at,
+        "name": request.name,
+        "code": request.code,
+        "percentage_basis_points": request.price_discount_percentage,
+        "amounts_minor": None if price is None else {price.currency: price.amount, **price.currency_options},
+        "currency": None if price is None else price.currency,
+        "recurrence": request.recurrence.type,
+        "duration_in_months": request.recurrence.duration_in_months,
+        "starts_at": restrictions.starts_at,
+        "expires_at": restrictions.expires_at,
+        "maximum_redemptions": restrictions.maximum_redemptions,
+        "maximum_redemptions_per_customer": restrictions.maximum_redemptions_per_customer,
+        "products": restrictions.products,
+        "minimum_subtotal_minor": None if minimum is None else minimum.amount,
+        "minimum_subtotal_currency": None if minimum is None else minimum.currency,
+        "metadata": request.metadata,
+    }

@@ -1,0 +1,120 @@
+"""From a Celery message to a use case and back: one parsed request in, one JSON object out.
+
+Every task takes exactly one keyword argument, `request`. What is wrong with a request fails the task with
+InvalidRequest; what is wrong with the servers is retried until they are back.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from celery import Task
+from pydantic import ValidationError
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
+
+from tasks.messages import Message
+from worker.celery import RETRIES_MAX, RETRY_BACKOFF_MAX_SECONDS, app
+
+Answer = dict[str, Any]
+Request = TypeVar("Request", bound=Message)
+
+# Lost connections, locks and statements that ran out of time, deadlocks, a server that is restarting. An error
+# at COMMIT leaves the effect unknown: the next run finds the stored answers, or does the work.
+INFRASTRUCTURE_FAULTS = (OperationalError, InterfaceError, InternalError)
+RETRY_DELAY_SECONDS = 5
+# A field name comes from the caller and may be of any length.
+FIELD_PATH_LENGTH_MAX = 200
+WHOLE_REQUEST = "request"
+
+
+class InvalidRequest(ValueError):
+    """The request cannot be understood. `errors` holds every bad field and what is wrong with it, never its value."""
+
+    def __init__(self, errors: list[dict[str, str]]) -> None:
+        super().__init__(errors)
+        self.errors = errors
+
+
+class NotFound(LookupError):
+    """What the request names does not exist in its project."""
+
+
+def contract_task(name: str, *, message: type[Request]) -> Callable[[Callable[[Request], Answer]], Task]:
+    """This function will make a Celery task of a use case, under the name that the contract gives it."""
+
+    def register(use_case: Callable[[Request], Answer]) -> Task:
+        def run(*args: Any, **kwargs: Any) -> Answer:
+            return use_case(parse(message, _request_of(args, kwargs)))
+
+        run.__doc__ = use_case.__doc__
+        run.__module__ = use_case.__module__
+        task: Task = app.task(
+            name=name,
+            throws=(InvalidRequest, NotFound),
+            autoretry_for=INFRASTRUCTURE_FAULTS,
+            max_retries=RETRIES_MAX,
+            default_retry_delay=RETRY_DELAY_SECONDS,
+            retry_backoff=True,
+            retry_backoff_max=RETRY_BACKOFF_MAX_SECONDS,
+            retry_jitter=True,
+            Request="worker.request:Request",
+        )(run)
+        return task
+
+    return register
+
+
+def parse(message: type[Request], request: object) -> Request:
+    """This function will return the request as its message, or raise InvalidRequest with every bad field."""
+    try:
+        return message.model_validate(request)
+    except ValidationError as error:
+        raise InvalidRequest(_errors_of(error)) from None
+
+
+def answer_each(
+    items: Sequence[object], *, message: type[Request], decide: Callable[[list[Request]], list[Answer]]
+) -> Answer:
+    """This function will answer each item of a bulk request in its place; a bad item alone is answered as invalid."""
+    parsed = [_parse_item(message, item) for item in items]
+    decided = iter(decide([each for each in parsed if not isinstance(each, InvalidRequest)]))
+    answers = [_invalid_answer(each) if isinstance(each, InvalidRequest) else next(decided) for each in parsed]
+    return {"object": "list", "items": answers}
+
+
+def _parse_item(message: type[Request], item: object) -> Request | InvalidRequest:
+    try:
+        return parse(message, item)
+    except InvalidRequest as error:
+        return error
+
+
+def _invalid_answer(error: InvalidRequest) -> Answer:
+    return {"outcome": "invalid", "errors": error.errors}
+
+
+def _request_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
+    if args or set(kwargs) != {WHOLE_REQUEST}:
+        message = "must be the one argument, by keyword"
+        raise InvalidRequest([{"field": WHOLE_REQUEST, "message": message}])
+    return kwargs[WHOLE_REQUEST]
+
+
+def _errors_of(error: ValidationError) -> list[dict[str, str]]:
+    problems = error.errors(include_url=False, include_context=False, include_input=False)
+    return [{"field": _path(each["loc"]), "message": _message(each["type"], each["msg"])} for each in problems]
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    return ".".join(map(str, location))[:FIELD_PATH_LENGTH_MAX] or WHOLE_REQUEST
+
+
+def _message(kind: str, text: str) -> str:
+    match kind:
+        case "extra_forbidden":
+            return "is not a field of this request"
+        case "missing":
+            return "must be given"
+        case "model_type":
+            return "must be a JSON object"
+        case _:
+            return text

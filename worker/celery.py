@@ -1,0 +1,71 @@
+"""The Celery app: every setting that matters, with its reason. `celery -A worker …` finds it here."""
+
+from typing import Any
+
+from celery import Celery
+from kombu import Queue
+
+from worker.schedule import BEAT_SCHEDULE
+from worker.settings import settings
+
+QUEUES = ("redemptions", "billing", "admin", "sweeps")
+TASK_MODULES = ("tasks.vouchers", "tasks.redemptions", "tasks.billing", "tasks.expiry")
+
+# Retries back off to a minute, half of it on average: ten thousand of them outlast an outage of three days.
+# The same number bounds a message that kills its worker, which would otherwise come back for ever.
+RETRIES_MAX = 10_000
+RETRY_BACKOFF_MAX_SECONDS = 60
+
+
+def queues(*, broker_url: str) -> tuple[Queue, ...]:
+    """This function will declare the four queues, on RabbitMQ as quorum queues so that a lost node loses nothing."""
+    arguments = {"x-queue-type": "quorum"} if broker_url.startswith("amqp") else None
+    return tuple(Queue(name, routing_key=name, queue_arguments=arguments) for name in QUEUES)
+
+
+def configuration() -> dict[str, Any]:
+    """This function will return Celery's configuration. It is called at first use: an import needs no environment."""
+    values = settings()
+    return {
+        "broker_url": values.broker_url,
+        "result_backend": values.result_backend_url,
+        "include": TASK_MODULES,
+        # Any client in any language can send and read JSON, and nothing in a message can run code.
+        "task_serializer": "json",
+        "result_serializer": "json",
+        "accept_content": ["json"],
+        # A misspelt queue is an error at the sender, not a queue that nobody reads.
+        "task_queues": queues(broker_url=values.broker_url),
+        "task_default_queue": "admin",
+        "task_create_missing_queues": False,
+        "task_routes": {
+            "redemptions.*": {"queue": "redemptions"},
+            "billing.*": {"queue": "billing"},
+            "expiry.*": {"queue": "sweeps"},
+        },
+        # A message is gone only when its effect is committed. Running it twice has one effect.
+        "task_acks_late": True,
+        # A killed child's message is sent again with a count of its attempts; rejecting it would loop for ever.
+        "task_retry_on_worker_lost": True,
+        "task_reject_on_worker_lost": False,
+        # Answers are for callers that wait; the database keeps them for ever.
+        "result_expires": 86_400,
+        # Flower shows each task from the moment that it was sent.
+        "worker_send_task_events": True,
+        "task_send_sent_event": True,
+        "worker_concurrency": values.worker_concurrency,
+        "broker_connection_retry_on_startup": True,
+        # Redelivery is checked every 10 s (kombu's own throttle makes it 100 s), with one timeout everywhere.
+        "broker_transport_options": {
+            "visibility_timeout": values.visibility_timeout_seconds,
+            "unacked_restore_throttle": 1,
+        },
+        "result_backend_transport_options": {"visibility_timeout": values.visibility_timeout_seconds},
+        "timezone": "UTC",
+        "beat_schedule": BEAT_SCHEDULE,
+        "beat_schedule_filename": values.beat_schedule_file,
+    }
+
+
+app = Celery("scrip")
+app.add_defaults(configuration)

@@ -1,0 +1,74 @@
+"""The database: one small pool for each process, and the one place that begins and ends a transaction."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import TypeVar
+
+from celery.signals import worker_process_init
+from sqlalchemy import Engine, create_engine
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from worker.settings import settings
+
+Result = TypeVar("Result")
+
+# SQLSTATE of a unique violation.
+UNIQUE_VIOLATION = "23505"
+# Two callers that use one id at the same moment collide once: the second run finds what the first stored.
+COLLISIONS_MAX = 5
+
+
+@cache
+def engine() -> Engine:
+    """This function will make this process's engine at its first use, so never before a fork and never at import."""
+    values = settings()
+    timeouts = {
+        # Postgres ends what hangs: an exception that a signal raises could land inside COMMIT.
+        "statement_timeout": values.statement_timeout_seconds,
+        "lock_timeout": values.lock_timeout_seconds,
+        "idle_in_transaction_session_timeout": values.statement_timeout_seconds,
+    }
+    return create_engine(
+        make_url(values.database_url).set(drivername="postgresql+psycopg"),
+        pool_size=1,
+        max_overflow=4,
+        pool_pre_ping=True,
+        hide_parameters=True,
+        connect_args={
+            "options": " ".join(f"-c {name}={seconds}s" for name, seconds in timeouts.items()) + " -c TimeZone=UTC",
+            "application_name": "scrip",
+        },
+    )
+
+
+@worker_process_init.connect
+def forget_parent_engine(**_: object) -> None:
+    """This function will make sure that a forked child opens connections of its own."""
+    engine.cache_clear()
+
+
+@contextmanager
+def transaction() -> Iterator[Session]:
+    """This context will commit what was done in it, or roll all of it back when it is left by an exception."""
+    with Session(engine(), autoflush=False) as session, session.begin():
+        yield session
+
+
+def run_in_transaction(work: Callable[[Session], Result]) -> Result:
+    """This function will run `work` in one transaction, and again when somebody else just stored one of its keys.
+
+    The keys are the callers' ids. Whoever loses such a race waited for the winner's COMMIT, so that the
+    second run finds the winner's answer. Errors of the connection are the caller's to retry.
+    """
+    for _ in range(COLLISIONS_MAX - 1):
+        try:
+            with transaction() as session:
+                return work(session)
+        except IntegrityError as error:
+            if getattr(error.orig, "sqlstate", None) != UNIQUE_VIOLATION:
+                raise
+    with transaction() as session:
+        return work(session)

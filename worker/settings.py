@@ -1,0 +1,41 @@
+"""What the environment says: where the servers are, and the numbers an operator may tune."""
+
+from functools import cache
+
+from pydantic import AliasChoices, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """This class will hold every setting, read from the environment. Nothing secret has a default."""
+
+    model_config = SettingsConfigDict(env_prefix="SCRIP_", hide_input_in_errors=True, frozen=True)
+
+    database_url: str = Field(validation_alias="DATABASE_URL", min_length=1)
+    broker_url: str = Field(validation_alias=AliasChoices("BROKER_URL", "REDIS_URL"), min_length=1)
+    result_backend_url: str = Field(validation_alias=AliasChoices("RESULT_BACKEND_URL", "REDIS_URL"), min_length=1)
+
+    # How far back a caller's requestedAt may lie and still decide whether the voucher was open.
+    requested_at_grace_seconds: int = Field(default=900, ge=0, le=86_400)
+    # Child processes for each worker; a redemption waits on Postgres, not on the processor.
+    worker_concurrency: int = Field(default=2, ge=1, le=256)
+    # Rows that one sweep transaction locks and writes.
+    sweep_batch_size: int = Field(default=5_000, ge=1, le=100_000)
+    # A statement that runs longer has met a fault, not a load: the largest batch takes well under a second.
+    statement_timeout_seconds: int = Field(default=30, ge=1, le=3_600)
+    # A queue of batches on one voucher waits its turn; only a lock that nobody will release runs into this.
+    lock_timeout_seconds: int = Field(default=20, ge=1, le=3_600)
+    # After this long without an acknowledgement the broker delivers a message again. The same in every process.
+    visibility_timeout_seconds: int = Field(default=300, ge=1, le=86_400)
+    # Where beat keeps the times of its last runs.
+    beat_schedule_file: str = "celerybeat-schedule"
+
+
+@cache
+def settings() -> Settings:
+    """This function will read the environment once, or end the process with one clear line on what is missing."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+        raise SystemExit(f"scrip: the environment is not complete: {problems}") from None
