@@ -13,6 +13,7 @@ from sqlalchemy import (
     Insert,
     MetaData,
     Result,
+    Row,
     Table,
     Text,
     bindparam,
@@ -27,6 +28,9 @@ from sqlalchemy.types import TypeEngine
 from uuid_utils.compat import uuid7
 
 Instant = TIMESTAMP(timezone=True)
+
+# A row as a query returns it; its columns are those of the table.
+StoredRow = Row[*tuple[Any, ...]]
 
 NAMING_CONVENTION = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -61,7 +65,8 @@ def one_of(name: str, values: type[StrEnum]) -> str:
 
 def read_clock(session: Session) -> datetime:
     """This function will return the database's clock at this moment, not at the transaction's start."""
-    return session.execute(select(func.clock_timestamp())).scalar_one()
+    clock: datetime = session.execute(select(func.clock_timestamp(type_=Instant))).scalar_one()
+    return clock
 
 
 def rows_affected(result: Result[Any]) -> int:

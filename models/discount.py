@@ -13,7 +13,6 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     Integer,
-    Row,
     Text,
     UniqueConstraint,
     Uuid,
@@ -27,11 +26,12 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.types import TypeEngine
 
 from domain.invoice import Discount as GrantedDiscount
 from domain.recurrence import Progress
 from domain.terms import Recurrence, RecurrenceType
-from models.base import Base, Instant, array_parameters, one_of, rows_affected, rows_from_arrays, table_of
+from models.base import Base, Instant, StoredRow, array_parameters, one_of, rows_affected, rows_from_arrays, table_of
 from models.voucher import VOUCHERS, price_discount_of
 
 
@@ -99,7 +99,7 @@ class Discount(Base):
 
 DISCOUNTS = table_of(Discount)
 _TERMS = ("percentage_basis_points", "amounts_minor", "recurrence", "duration_in_months", "products")
-_NEW = {
+_NEW: dict[str, TypeEngine[Any]] = {
     "project": Text(),
     "id": Uuid(),
     "redemption_id": Uuid(),
@@ -109,7 +109,7 @@ _NEW = {
     "created_at": Instant,
     "starts_on": Date(),
 }
-_PROGRESS = {
+_PROGRESS: dict[str, TypeEngine[Any]] = {
     "project": Text(),
     "id": Uuid(),
     "first_period_start": Date(),
@@ -167,7 +167,7 @@ _ADVANCE = (
 )
 
 
-def find_running(session: Session, *, subscriptions: Iterable[tuple[str, str]]) -> list[Row[Any]]:
+def find_running(session: Session, *, subscriptions: Iterable[tuple[str, str]]) -> list[StoredRow]:
     """This function will return the running discounts of each (project, subscription).
 
     Take it after the subscriptions' locks. One whose window is over may not have been swept yet: look at `ends_on`.
@@ -176,7 +176,7 @@ def find_running(session: Session, *, subscriptions: Iterable[tuple[str, str]]) 
     return list(session.execute(_RUNNING, parameters))
 
 
-def lock_discounts(session: Session, *, subscriptions: Iterable[tuple[str, str]]) -> list[Row[Any]]:
+def lock_discounts(session: Session, *, subscriptions: Iterable[tuple[str, str]]) -> list[StoredRow]:
     """This function will lock what those subscriptions were granted, ascending by id, and return it in that order."""
     parameters = array_parameters("subscriptions", ("project", "subscription"), set(subscriptions))
     return list(session.execute(_LOCK, parameters))
@@ -222,7 +222,7 @@ def save_progress(session: Session, *, progress: Mapping[tuple[str, UUID], Progr
     session.execute(_ADVANCE, array_parameters("advanced", tuple(_PROGRESS), rows))
 
 
-def granted_discount_of(row: Row[Any], *, progress: Progress, taken_minor: Mapping[str, int]) -> GrantedDiscount:
+def granted_discount_of(row: StoredRow, *, progress: Progress, taken_minor: Mapping[str, int]) -> GrantedDiscount:
     """This function will return what the rules need to know of a discount, with what it took in the period."""
     return GrantedDiscount(
         id=row.id,
@@ -236,7 +236,7 @@ def granted_discount_of(row: Row[Any], *, progress: Progress, taken_minor: Mappi
     )
 
 
-def progress_of(row: Row[Any]) -> Progress:
+def progress_of(row: StoredRow) -> Progress:
     """This function will return how far a discount's row says that it has come."""
     return Progress(
         first_start=row.first_period_start,

@@ -11,7 +11,6 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     LargeBinary,
-    Row,
     Text,
     UniqueConstraint,
     Uuid,
@@ -23,7 +22,16 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from domain.eligibility import Refusal
-from models.base import Base, Instant, array_parameters, insert_from_arrays, one_of, rows_from_arrays, table_of
+from models.base import (
+    Base,
+    Instant,
+    StoredRow,
+    array_parameters,
+    insert_from_arrays,
+    one_of,
+    rows_from_arrays,
+    table_of,
+)
 from models.discount import DISCOUNTS
 
 
@@ -115,7 +123,7 @@ _BY_CUSTOMER = (
 _INSERT = insert_from_arrays(Redemption, COLUMNS)
 
 
-def find_redemptions(session: Session, *, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Row[Any]]:
+def find_redemptions(session: Session, *, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], StoredRow]:
     """This function will return what was decided for each (project, request id), with the discount that it gave."""
     rows = session.execute(_STORED, array_parameters("requests", ("project", "request_id"), set(keys)))
     return {(row.project, row.request_id): row for row in rows}

@@ -13,7 +13,6 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     LargeBinary,
-    Row,
     Text,
     UniqueConstraint,
     Uuid,
@@ -23,7 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from models.base import Base, Instant, array_parameters, insert_from_arrays, rows_from_arrays, table_of
+from models.base import Base, Instant, StoredRow, array_parameters, insert_from_arrays, rows_from_arrays, table_of
 
 
 class InvoiceDiscount(Base):
@@ -111,7 +110,7 @@ _INSERT_ENTRIES = insert_from_arrays(UsageEntry, ENTRY_COLUMNS)
 PeriodKey = tuple[str, UUID, date]
 
 
-def find_invoices(session: Session, *, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Row[Any]]:
+def find_invoices(session: Session, *, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], StoredRow]:
     """This function will return what was answered for each (project, invoice)."""
     rows = session.execute(_STORED, array_parameters("invoices", ("project", "invoice"), set(keys)))
     return {(row.project, row.invoice): row for row in rows}

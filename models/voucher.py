@@ -14,7 +14,6 @@ from sqlalchemy import (
     ColumnElement,
     Index,
     Integer,
-    Row,
     Text,
     Uuid,
     and_,
@@ -40,7 +39,7 @@ from domain.terms import (
     Restrictions,
     RetiredReason,
 )
-from models.base import Base, Instant, array_parameters, one_of, rows_affected, rows_from_arrays, table_of
+from models.base import Base, Instant, StoredRow, array_parameters, one_of, rows_affected, rows_from_arrays, table_of
 
 
 class Voucher(Base):
@@ -155,7 +154,7 @@ _LOCK = (
 )
 
 _TOTAL = VOUCHERS.c.redemptions + _GRANTED.c.count
-_FILLS_UP = and_(VOUCHERS.c.retired_reason.is_(None), _TOTAL >= VOUCHERS.c.maximum_redemptions)
+_FILLS_UP = and_(VOUCHERS.c.retired_reason.is_(None), VOUCHERS.c.maximum_redemptions <= _TOTAL)
 _COUNT = (
     update(VOUCHERS)
     .where(VOUCHERS.c.project == _GRANTED.c.project, VOUCHERS.c.id == _GRANTED.c.id)
@@ -173,7 +172,7 @@ def find_by_code(session: Session, *, codes: Iterable[tuple[str, str]]) -> dict[
     return {(row.project, row.code): row.id for row in found if row.id is not None}
 
 
-def lock_vouchers(session: Session, *, keys: Iterable[tuple[str, UUID]]) -> dict[tuple[str, UUID], Row[Any]]:
+def lock_vouchers(session: Session, *, keys: Iterable[tuple[str, UUID]]) -> dict[tuple[str, UUID], StoredRow]:
     """This function will lock those vouchers to the end of the transaction, ascending by id, and return them.
 
     They are read as they stand after any wait, so that nothing is decided on what somebody else is changing.
@@ -194,18 +193,18 @@ def add_voucher(session: Session, *, values: Mapping[str, Any]) -> None:
     session.execute(insert(VOUCHERS).values(**values))
 
 
-def find_voucher(session: Session, *, project: str, id: UUID) -> Row[Any] | None:  # noqa: A002 - the column's name
+def find_voucher(session: Session, *, project: str, id: UUID) -> StoredRow | None:  # noqa: A002 - the column's name
     """This function will return the voucher's row, or None."""
     return session.execute(select(VOUCHERS).where(VOUCHERS.c.project == project, VOUCHERS.c.id == id)).one_or_none()
 
 
-def find_by_request(session: Session, *, project: str, request_id: str) -> Row[Any] | None:
+def find_by_request(session: Session, *, project: str, request_id: str) -> StoredRow | None:
     """This function will return the voucher that this request created, or None."""
     by_request = select(VOUCHERS).where(VOUCHERS.c.project == project, VOUCHERS.c.request_id == request_id)
     return session.execute(by_request).one_or_none()
 
 
-def retire(session: Session, *, project: str, id: UUID, reason: RetiredReason, retired_at: datetime) -> Row[Any]:  # noqa: A002
+def retire(session: Session, *, project: str, id: UUID, reason: RetiredReason, retired_at: datetime) -> StoredRow:  # noqa: A002
     """This function will retire a voucher that is locked and available, and return its row."""
     statement = update(VOUCHERS).where(VOUCHERS.c.project == project, VOUCHERS.c.id == id)
     values = {"retired_reason": reason.value, "retired_at": retired_at}
@@ -266,7 +265,7 @@ def _retire_due(session: Session, due: CTE, *, reason: RetiredReason, retired_at
     return rows_affected(session.execute(statement))
 
 
-def candidate_of(row: Row[Any]) -> Candidate:
+def candidate_of(row: StoredRow) -> Candidate:
     """This function will return what the rules need to know of a voucher's row."""
     return Candidate(
         price_discount=price_discount_of(row),
@@ -283,14 +282,14 @@ def candidate_of(row: Row[Any]) -> Candidate:
     )
 
 
-def price_discount_of(row: Row[Any]) -> PriceDiscount:
+def price_discount_of(row: StoredRow) -> PriceDiscount:
     """This function will return the money terms of a voucher's row, or of a discount's, which copies them."""
     if row.percentage_basis_points is not None:
         return PercentageDiscount(basis_points=row.percentage_basis_points)
     return FixedDiscount(amounts_minor=row.amounts_minor)
 
 
-def _minimum_subtotal_of(row: Row[Any]) -> Money | None:
+def _minimum_subtotal_of(row: StoredRow) -> Money | None:
     if row.minimum_subtotal_minor is None:
         return None
     return Money(amount_minor=row.minimum_subtotal_minor, currency=row.minimum_subtotal_currency)

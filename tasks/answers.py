@@ -3,21 +3,19 @@
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from types import SimpleNamespace
-from typing import Any
 from uuid import UUID
-
-from sqlalchemy import Row
 
 from domain.eligibility import Refusal
 from domain.invoice import Applied, Skipped
+from models.base import StoredRow
 from tasks.fields import type_id
-from tasks.messages import Apply, Redeem
+from tasks.messages import Apply
 from tasks.wire import Answer
 
 BASIS_POINTS_PER_PERCENT = 100
 
 # A row of the table, or the values that are about to become one.
-AsStored = Row[Any] | SimpleNamespace
+AsStored = StoredRow | SimpleNamespace
 
 
 def instant(value: datetime | None) -> str | None:

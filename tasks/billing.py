@@ -7,12 +7,11 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row
 from sqlalchemy.orm import Session
 
 from domain.invoice import Applied, Discount, Invoice, Line, apply_discounts
 from domain.recurrence import Period, Progress
-from models.base import new_id, read_clock
+from models.base import StoredRow, new_id, read_clock
 from models.discount import granted_discount_of, lock_discounts, progress_of, save_progress
 from models.usage import PeriodKey, add_entries, add_invoices, find_invoices, taken_in_periods
 from tasks.answers import invoice_answer, invoice_conflict_answer
@@ -55,11 +54,11 @@ def apply_all(session: Session, invoices: Sequence[Apply]) -> list[Answer]:
 class _Batch:
     """What the locked rows said, and what this batch has decided on top of it."""
 
-    def __init__(self, *, applied_at: datetime, discounts: Sequence[Row[Any]]) -> None:
+    def __init__(self, *, applied_at: datetime, discounts: Sequence[StoredRow]) -> None:
         self.applied_at = applied_at
         self.answered: dict[tuple[str, str], tuple[bytes, Answer]] = {}
         self.taken: dict[PeriodKey, dict[str, int]] = {}
-        self.granted: defaultdict[tuple[str, str], list[Row[Any]]] = defaultdict(list)
+        self.granted: defaultdict[tuple[str, str], list[StoredRow]] = defaultdict(list)
         self.progress: dict[DiscountKey, Progress] = {}
         self.advanced: set[DiscountKey] = set()
         self.invoices: list[dict[str, Any]] = []

@@ -3,7 +3,7 @@
 No message says what was sent: it would end up in logs and in Flower.
 """
 
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any
 from uuid import UUID
@@ -11,7 +11,7 @@ from uuid import UUID
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 from pydantic_extra_types.currency_code import Currency as KnownCurrency
-from typeid import TypeID, from_uuid
+from typeid import TypeID
 from typeid.errors import TypeIDException
 
 AMOUNT_MINOR_MAX = 999_999_999_999
@@ -30,12 +30,13 @@ _DATETIME = TypeAdapter(datetime)
 def invalid(message: str) -> PydanticCustomError:
     """This function will return the error that pydantic reports for a field."""
     # Pydantic reads braces in a message as placeholders.
-    return PydanticCustomError("invalid", message.replace("{", "{{").replace("}", "}}"))  # type: ignore[arg-type]
+    return PydanticCustomError("invalid", message.replace("{", "{{").replace("}", "}}"))
 
 
 def type_id(prefix: str, identity: UUID) -> str:
     """This function will return an identity as callers see it: the prefix, an underscore, base32."""
-    return str(from_uuid(identity, prefix))  # type: ignore[arg-type]
+    # The library takes the standard UUID as well as its own.
+    return str(TypeID.from_uuid(identity, prefix))  # type: ignore[arg-type]
 
 
 def _storable(value: str) -> str:

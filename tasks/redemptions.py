@@ -2,17 +2,16 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row
 from sqlalchemy.orm import Session
 
 from domain.eligibility import Candidate, Purchase, Refusal, Standing, decisive_instant, judge
-from models.base import new_id, read_clock
+from models.base import StoredRow, new_id, read_clock
 from models.discount import add_discounts, complete, find_running
 from models.redemption import add_redemptions, count_by_customer, find_redemptions
 from models.subscription import lock_subscriptions
@@ -25,6 +24,7 @@ from worker.settings import settings
 
 VoucherKey = tuple[str, UUID]
 SubscriptionKey = tuple[str, str]
+RequestKey = tuple[str, str]
 
 
 @contract_task("redemptions.redeem", message=Redeem)
@@ -62,57 +62,57 @@ def redeem_all(session: Session, requests: Sequence[Redeem]) -> list[Answer]:
     decided one of the ids at the same moment: run the batch again in a new transaction.
     """
     batch = _Batch.locked(session, requests)
-    answers = [batch.decide(request) for request in requests]
+    answers = [batch.decide(request, voucher) for request, voucher in zip(requests, batch.vouchers, strict=True)]
     batch.write(session)
     return answers
+
+
+@dataclass(slots=True)
+class _Voucher:
+    """A locked voucher: its row, and how it stands with what the batch has granted so far."""
+
+    row: StoredRow
+    candidate: Candidate
+    by_customer: Counter[str] = field(default_factory=Counter)
+    granted: int = 0
+
+    def grant(self, *, customer: str) -> int:
+        """This method will count one more redemption and return its number."""
+        number = self.candidate.redemptions + 1
+        self.candidate = replace(self.candidate, redemptions=number)
+        self.by_customer[customer] += 1
+        self.granted += 1
+        return number
 
 
 class _Batch:
     """What the locked rows said, and what this batch has decided on top of it."""
 
-    def __init__(self, *, decided_at: datetime, grace: timedelta) -> None:
+    def __init__(self, *, decided_at: datetime, vouchers: list[_Voucher | None]) -> None:
         self.decided_at = decided_at
-        self.grace = grace
-        self.vouchers: dict[VoucherKey, Row[Any]] = {}
-        self.candidates: dict[VoucherKey, Candidate] = {}
-        self.by_code: dict[tuple[str, str], UUID] = {}
-        self.answered: dict[tuple[str, str], tuple[bytes, Answer]] = {}
-        self.by_customer: Counter[tuple[str, UUID, str]] = Counter()
+        self.grace = timedelta(seconds=settings().requested_at_grace_seconds)
+        # One for each request, in their order.
+        self.vouchers = vouchers
+        self.answered: dict[RequestKey, tuple[bytes, Answer]] = {}
         self.running: defaultdict[SubscriptionKey, set[UUID]] = defaultdict(set)
         self.over: list[VoucherKey] = []
-        self.granted: Counter[VoucherKey] = Counter()
         self.redemptions: list[dict[str, Any]] = []
         self.discounts: list[dict[str, Any]] = []
 
     @classmethod
     def locked(cls, session: Session, requests: Sequence[Redeem]) -> "_Batch":
         """This method will lock what the requests concern, and read all that their decisions need."""
-        by_code = find_by_code(session, codes=[(each.project, each.code.lower()) for each in requests if each.code])
-        keys = [key for each in requests if (key := _voucher_key(each, by_code)) is not None]
-        vouchers = lock_vouchers(session, keys=keys)
+        vouchers = _lock_vouchers_of(session, requests)
         subscriptions = [(each.project, each.subscription) for each in requests]
         lock_subscriptions(session, keys=subscriptions)
         stored = find_redemptions(session, keys=[(each.project, each.request_id) for each in requests])
-        grace = timedelta(seconds=settings().requested_at_grace_seconds)
-        batch = cls(decided_at=read_clock(session), grace=grace)
-        batch.by_code = by_code
-        batch.vouchers = vouchers
-        batch.candidates = {key: candidate_of(row) for key, row in vouchers.items()}
+        batch = cls(decided_at=read_clock(session), vouchers=vouchers)
         batch.answered = {key: (row.fingerprint, redemption_answer(row)) for key, row in stored.items()}
-        batch.by_customer.update(count_by_customer(session, keys=batch.limited_customers(requests)))
+        _count_earlier(session, requests, vouchers)
         batch.note_running(find_running(session, subscriptions=subscriptions))
         return batch
 
-    def limited_customers(self, requests: Sequence[Redeem]) -> list[tuple[str, UUID, str]]:
-        """This method will name the customers whose earlier redemptions matter to a limit."""
-        keyed = ((each, _voucher_key(each, self.by_code)) for each in requests)
-        return [
-            (*key, each.customer)
-            for each, key in keyed
-            if key in self.vouchers and self.vouchers[key].maximum_redemptions_per_customer is not None
-        ]
-
-    def note_running(self, discounts: Sequence[Row[Any]]) -> None:
+    def note_running(self, discounts: Sequence[StoredRow]) -> None:
         """This method will tell the discounts that run from those that are over but were not swept yet."""
         for row in discounts:
             if row.ends_on is not None and row.ends_on <= self.decided_at.date():
@@ -120,86 +120,98 @@ class _Batch:
             else:
                 self.running[row.project, row.subscription].add(row.voucher_id)
 
-    def decide(self, request: Redeem) -> Answer:
+    def decide(self, request: Redeem, voucher: _Voucher | None) -> Answer:
         """This method will answer one request, from what was stored for its id or by the rules."""
-        id_, fingerprint = (request.project, request.request_id), request.fingerprint()
-        if id_ in self.answered:
-            known, answer = self.answered[id_]
+        key, fingerprint = (request.project, request.request_id), request.fingerprint()
+        if key in self.answered:
+            known, answer = self.answered[key]
             return answer if known == fingerprint else _conflict(request, decided_at=self.decided_at)
-        answer = self.judge(request, fingerprint=fingerprint)
-        self.answered[id_] = (fingerprint, answer)
+        answer = self.judge(request, voucher, fingerprint=fingerprint)
+        self.answered[key] = (fingerprint, answer)
         return answer
 
-    def judge(self, request: Redeem, *, fingerprint: bytes) -> Answer:
+    def judge(self, request: Redeem, voucher: _Voucher | None, *, fingerprint: bytes) -> Answer:
         """This method will decide a new request and note what has to be written."""
-        key = _voucher_key(request, self.by_code)
-        key = key if key in self.vouchers else None
         effective_at = decisive_instant(decided_at=self.decided_at, requested_at=request.requested_at, grace=self.grace)
+        running = self.running[request.project, request.subscription]
         refusal = judge(
-            None if key is None else self.candidates[key],
+            voucher.candidate if voucher else None,
             purchase=_purchase_of(request),
-            standing=self.standing(request, key=key),
+            standing=_standing(request, voucher, running=running),
             effective_at=effective_at,
         )
-        number = None if key is None or refusal else self.grant(request, key=key)
         row = {
             "project": request.project,
             "id": new_id(),
             "request_id": request.request_id,
             "fingerprint": fingerprint,
-            "voucher_id": None if key is None else key[1],
-            "code": request.code if key is None else self.vouchers[key].code,
+            "voucher_id": voucher.row.id if voucher else None,
+            "code": voucher.row.code if voucher else request.code,
             "customer": request.customer,
             "subscription": request.subscription,
-            "reason": None if refusal is None else refusal.value,
-            "redemption_number": number,
+            "reason": refusal and refusal.value,
+            "redemption_number": None,
             "effective_at": effective_at,
             "decided_at": self.decided_at,
         }
         self.redemptions.append(row)
-        discount_id = None if refusal else self.add_discount(request, redemption=row)
-        return redemption_answer(SimpleNamespace(**row, discount_id=discount_id))
-
-    def standing(self, request: Redeem, *, key: VoucherKey | None) -> Standing:
-        """This method will return what the request's customer and subscription hold, this batch included."""
-        running = self.running[request.project, request.subscription]
-        return Standing(
-            redemptions_by_customer=0 if key is None else self.by_customer[(*key, request.customer)],
-            voucher_is_running=key is not None and key[1] in running,
-            running_discounts=len(running),
-        )
-
-    def grant(self, request: Redeem, *, key: VoucherKey) -> int:
-        """This method will count one more redemption of the voucher and return its number."""
-        number = self.candidates[key].redemptions + 1
-        self.candidates[key] = replace(self.candidates[key], redemptions=number)
-        self.granted[key] += 1
-        self.by_customer[(*key, request.customer)] += 1
-        self.running[request.project, request.subscription].add(key[1])
-        return number
+        if voucher is None or refusal:
+            return redemption_answer(SimpleNamespace(**row, discount_id=None))
+        row["redemption_number"] = voucher.grant(customer=request.customer)
+        running.add(voucher.row.id)
+        return redemption_answer(SimpleNamespace(**row, discount_id=self.add_discount(request, redemption=row)))
 
     def add_discount(self, request: Redeem, *, redemption: dict[str, Any]) -> UUID:
         """This method will note the discount that an accepted request gets, and return its id."""
         requested_on = (request.requested_at or self.decided_at.astimezone(UTC)).date()
-        discount = {
-            "project": request.project,
-            "id": new_id(),
-            "redemption_id": redemption["id"],
-            "voucher_id": redemption["voucher_id"],
-            "customer": request.customer,
-            "subscription": request.subscription,
-            "created_at": self.decided_at,
-            "starts_on": request.starts_on or requested_on,
-        }
-        self.discounts.append(discount)
-        return discount["id"]
+        id_ = new_id()
+        self.discounts.append(
+            {
+                "project": request.project,
+                "id": id_,
+                "redemption_id": redemption["id"],
+                "voucher_id": redemption["voucher_id"],
+                "customer": request.customer,
+                "subscription": request.subscription,
+                "created_at": self.decided_at,
+                "starts_on": request.starts_on or requested_on,
+            }
+        )
+        return id_
 
     def write(self, session: Session) -> None:
         """This method will write what was decided: one statement for each table, one update for each voucher."""
+        granted = {(each.row.project, each.row.id): each.granted for each in self.vouchers if each and each.granted}
         complete(session, keys=self.over)
         add_redemptions(session, rows=self.redemptions)
         add_discounts(session, rows=self.discounts)
-        count_redemptions(session, granted=self.granted, decided_at=self.decided_at)
+        count_redemptions(session, granted=granted, decided_at=self.decided_at)
+
+
+def _lock_vouchers_of(session: Session, requests: Sequence[Redeem]) -> list[_Voucher | None]:
+    by_code = find_by_code(session, codes=[(each.project, each.code.lower()) for each in requests if each.code])
+    keys = [_voucher_key(each, by_code) for each in requests]
+    rows = lock_vouchers(session, keys=[key for key in keys if key is not None])
+    vouchers = {key: _Voucher(row=row, candidate=candidate_of(row)) for key, row in rows.items()}
+    return [None if key is None else vouchers.get(key) for key in keys]
+
+
+def _count_earlier(session: Session, requests: Sequence[Redeem], vouchers: Sequence[_Voucher | None]) -> None:
+    limited = {
+        (request.project, voucher.row.id, request.customer): voucher
+        for request, voucher in zip(requests, vouchers, strict=True)
+        if voucher and voucher.row.maximum_redemptions_per_customer is not None
+    }
+    for key, count in count_by_customer(session, keys=limited).items():
+        limited[key].by_customer[key[2]] = count
+
+
+def _standing(request: Redeem, voucher: _Voucher | None, *, running: set[UUID]) -> Standing:
+    return Standing(
+        redemptions_by_customer=voucher.by_customer[request.customer] if voucher else 0,
+        voucher_is_running=voucher is not None and voucher.row.id in running,
+        running_discounts=len(running),
+    )
 
 
 def _voucher_key(request: Redeem, by_code: dict[tuple[str, str], UUID]) -> VoucherKey | None:

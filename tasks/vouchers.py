@@ -4,12 +4,11 @@ from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
 
-from sqlalchemy import Row
 from sqlalchemy.orm import Session
 
 from domain.eligibility import Refusal
 from domain.terms import RetiredReason
-from models.base import new_id, read_clock
+from models.base import StoredRow, new_id, read_clock
 from models.voucher import (
     add_voucher,
     find_available_code,
@@ -84,7 +83,7 @@ def retire_voucher(session: Session, request: VoucherReference) -> Answer:
     return voucher_answer(retire(session, project=row.project, id=row.id, reason=reason, retired_at=retired_at))
 
 
-def _found(row: Row[Any] | None) -> Row[Any]:
+def _found(row: StoredRow | None) -> StoredRow:
     if row is None:
         raise NotFound("voucher")
     return row

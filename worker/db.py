@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from celery.signals import worker_process_init
-from sqlalchemy import Engine, create_engine
+from psycopg.types.array import ListBinaryDumper
+from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -31,7 +32,7 @@ def engine() -> Engine:
         "lock_timeout": values.lock_timeout_seconds,
         "idle_in_transaction_session_timeout": values.statement_timeout_seconds,
     }
-    return create_engine(
+    made = create_engine(
         make_url(values.database_url).set(drivername="postgresql+psycopg"),
         pool_size=1,
         max_overflow=4,
@@ -42,6 +43,14 @@ def engine() -> Engine:
             "application_name": "scrip",
         },
     )
+    event.listen(made, "connect", _send_arrays_in_binary)
+    return made
+
+
+def _send_arrays_in_binary(connection: Any, _record: object) -> None:
+    # Batches travel as arrays. As text, psycopg quotes each element with a regular expression: half of all the
+    # time that a redemption took on the client.
+    connection.adapters.register_dumper(list, ListBinaryDumper)
 
 
 @worker_process_init.connect

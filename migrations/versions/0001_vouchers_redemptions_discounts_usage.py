@@ -143,7 +143,9 @@ def upgrade() -> None:
         sa.Column("decided_at", postgresql.TIMESTAMP(timezone=True), nullable=False),
         sa.CheckConstraint("reason <> 'idempotency_conflict'", name=op.f("ck_redemptions_conflict_not_stored")),
         sa.CheckConstraint(
-            "reason IN ('idempotency_conflict', 'voucher_not_found', 'voucher_retired', 'voucher_not_started', 'voucher_expired', 'max_redemptions_reached', 'customer_limit_reached', 'already_applied', 'product_not_eligible', 'currency_mismatch', 'minimum_subtotal_not_met', 'discount_limit_reached')",
+            "reason IN ('idempotency_conflict', 'voucher_not_found', 'voucher_retired', 'voucher_not_started', "
+            "'voucher_expired', 'max_redemptions_reached', 'customer_limit_reached', 'already_applied', "
+            "'product_not_eligible', 'currency_mismatch', 'minimum_subtotal_not_met', 'discount_limit_reached')",
             name=op.f("ck_redemptions_reason_known"),
         ),
         sa.CheckConstraint(

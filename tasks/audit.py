@@ -1,0 +1,124 @@
+"""The audit: what must hold over the whole database, each promise one query that returns its violations."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from worker.db import transaction
+
+# Each query returns project, subject and detail, a row for each violation.
+CHECKS = {
+    "redemptions are counted and numbered without a gap": """
+        SELECT v.project, v.id::text AS subject,
+               format('counter %s, accepted %s, highest number %s', v.redemptions, r.accepted, r.highest) AS detail
+        FROM vouchers v
+        LEFT JOIN (
+            SELECT project, voucher_id, count(*) AS accepted, max(redemption_number) AS highest
+            FROM redemptions WHERE reason IS NULL GROUP BY project, voucher_id
+        ) r ON r.project = v.project AND r.voucher_id = v.id
+        WHERE v.redemptions <> coalesce(r.accepted, 0) OR v.redemptions <> coalesce(r.highest, 0)
+    """,
+    "no voucher is over-redeemed": """
+        SELECT project, id::text AS subject, format('%s of %s', redemptions, maximum_redemptions) AS detail
+        FROM vouchers WHERE redemptions < 0 OR redemptions > maximum_redemptions
+    """,
+    "a full voucher is retired": """
+        SELECT project, id::text AS subject, format('%s of %s', redemptions, maximum_redemptions) AS detail
+        FROM vouchers WHERE redemptions >= maximum_redemptions AND retired_reason IS NULL
+    """,
+    "no customer exceeds a voucher's limit": """
+        SELECT r.project, r.voucher_id::text AS subject, format('%s by one customer', count(*)) AS detail
+        FROM redemptions r JOIN vouchers v ON v.project = r.project AND v.id = r.voucher_id
+        WHERE r.reason IS NULL AND v.maximum_redemptions_per_customer IS NOT NULL
+        GROUP BY r.project, r.voucher_id, r.customer, v.maximum_redemptions_per_customer
+        HAVING count(*) > v.maximum_redemptions_per_customer
+    """,
+    "accepted redemptions and no others have a discount": """
+        SELECT r.project, r.id::text AS subject, coalesce(r.reason, 'accepted without a discount') AS detail
+        FROM redemptions r LEFT JOIN discounts d ON d.project = r.project AND d.redemption_id = r.id
+        WHERE (r.reason IS NULL) <> (d.id IS NOT NULL)
+    """,
+    "nothing was redeemed outside its voucher's window": """
+        SELECT r.project, r.id::text AS subject, format('decided for %s', r.effective_at) AS detail
+        FROM redemptions r JOIN vouchers v ON v.project = r.project AND v.id = r.voucher_id
+        WHERE r.reason IS NULL AND (r.effective_at < v.starts_at OR r.effective_at >= v.expires_at)
+    """,
+    "no subscription runs too many discounts": """
+        SELECT project, subscription AS subject, format('%s running', count(*)) AS detail
+        FROM discounts WHERE status = 'running' GROUP BY project, subscription
+        HAVING count(*) > 20
+    """,
+    "a fixed discount gave no more than its amount in a period": """
+        SELECT project, discount_id::text AS subject, format('period from %s: %s', period_start, string_agg(
+                   format('%s of %s %s', taken, allowance, currency), ', ')) AS detail
+        FROM (
+            SELECT u.project, u.discount_id, u.period_start, u.currency, sum(u.amount_minor) AS taken,
+                   (d.amounts_minor ->> u.currency)::numeric AS allowance
+            FROM usage_entries u JOIN discounts d ON d.project = u.project AND d.id = u.discount_id
+            WHERE d.amounts_minor IS NOT NULL
+            GROUP BY u.project, u.discount_id, u.period_start, u.currency, d.amounts_minor
+        ) each
+        GROUP BY project, discount_id, period_start
+        HAVING bool_or(allowance IS NULL) OR round(sum(taken / allowance), 15) > 1
+    """,
+    "what an invoice was answered is what the ledger says": """
+        SELECT i.project, i.invoice AS subject,
+               format('answered %s, ledger %s', i.answer ->> 'discountTotal', coalesce(u.total, 0)) AS detail
+        FROM invoice_discounts i
+        LEFT JOIN (
+            SELECT project, invoice, sum(amount_minor) AS total FROM usage_entries GROUP BY project, invoice
+        ) u ON u.project = i.project AND u.invoice = i.invoice
+        WHERE (i.answer ->> 'discountTotal')::bigint <> coalesce(u.total, 0)
+    """,
+    "a discount's progress is what the ledger says": """
+        SELECT d.project, d.id::text AS subject,
+               format('%s to %s in %s cycles, ledger %s to %s in %s', d.first_period_start, d.last_period_start,
+                      d.cycles, u.first, u.last, u.cycles) AS detail
+        FROM discounts d
+        LEFT JOIN (
+            SELECT project, discount_id, min(period_start) AS first, max(period_start) AS last,
+                   count(DISTINCT period_start) AS cycles
+            FROM usage_entries GROUP BY project, discount_id
+        ) u ON u.project = d.project AND u.discount_id = d.id
+        WHERE (d.first_period_start, d.last_period_start, d.cycles)
+              IS DISTINCT FROM (u.first, u.last, coalesce(u.cycles, 0)::integer)
+    """,
+    "a once discount took part in one invoice": """
+        SELECT u.project, u.discount_id::text AS subject, format('%s invoices', count(*)) AS detail
+        FROM usage_entries u JOIN discounts d ON d.project = u.project AND d.id = u.discount_id
+        WHERE d.recurrence = 'once' GROUP BY u.project, u.discount_id HAVING count(*) > 1
+    """,
+    "a repeating discount stayed in its window": """
+        SELECT project, id::text AS subject,
+               format('%s months from %s, last %s', duration_in_months, first_period_start, last_period_start) AS detail
+        FROM discounts
+        WHERE recurrence = 'repeating'
+              AND last_period_start >= first_period_start + make_interval(months => duration_in_months)
+    """,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Violation:
+    """A promise that does not hold: which, in which project, for which row, and by how much."""
+
+    check: str
+    project: str
+    subject: str
+    detail: str
+
+
+def audit() -> list[Violation]:
+    """This function will return every violation in the database; an empty list is what it is for."""
+    with transaction() as session:
+        # It reads everything, however long that takes, in one snapshot: redemptions go on meanwhile.
+        session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
+        session.execute(text("SET LOCAL statement_timeout = 0"))
+        return [violation for check in CHECKS for violation in run_check(session, check=check)]
+
+
+def run_check(session: Session, *, check: str) -> list[Violation]:
+    """This function will run one of the checks and return a row for each violation."""
+    rows = session.execute(text(CHECKS[check]))
+    return [Violation(check=check, project=row.project, subject=row.subject, detail=row.detail) for row in rows]

@@ -1,0 +1,55 @@
+"""Real servers for the whole run, and an audited database for each test that writes."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from models.base import Base
+from tasks.audit import audit
+from worker.db import engine, transaction
+from worker.embedded import servers
+from worker.settings import settings
+
+CHECKOUT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Real Postgres and Valkey, migrated, and this process's environment set to them."""
+    with servers(tmp_path_factory.mktemp("home")) as variables, pytest.MonkeyPatch.context() as patch:
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        settings.cache_clear()
+        alembic = Path(sys.executable).with_name("alembic")
+        subprocess.run([alembic, "upgrade", "head"], cwd=CHECKOUT, check=True, capture_output=True, env=os.environ)
+        yield variables
+        engine().dispose()
+        engine.cache_clear()
+
+
+@pytest.fixture
+def database(environment: dict[str, str]) -> Iterator[dict[str, str]]:
+    """An empty database before the test, and an audit without a violation after it."""
+    empty_database()
+    yield environment
+    assert audit() == []
+
+
+@pytest.fixture
+def tampered_database(environment: dict[str, str]) -> Iterator[dict[str, str]]:
+    """An empty database for a test that breaks promises on purpose; it is emptied afterwards too."""
+    empty_database()
+    yield environment
+    empty_database()
+
+
+def empty_database() -> None:
+    """This function will delete every row of every table."""
+    tables = ", ".join(table.name for table in Base.metadata.sorted_tables)
+    with transaction() as session:
+        session.execute(text(f"TRUNCATE {tables}"))

@@ -1,0 +1,56 @@
+"""Requests as callers send them, and the tasks called as plain functions."""
+
+from itertools import count
+from typing import Any
+
+from tasks import billing, redemptions, vouchers
+
+_numbers = count(1)
+
+
+def create_voucher(**fields: Any) -> dict[str, Any]:
+    """This function will create a voucher of 10 % for ever, except for what is said otherwise."""
+    if "priceDiscount" not in fields:
+        fields = {"priceDiscountPercentage": 10, **fields}
+    answer: dict[str, Any] = vouchers.create(
+        request={"project": "gigs", "name": "Ten percent", "recurrence": {"type": "forever"}, **fields}
+    )
+    return answer
+
+
+def redemption(**fields: Any) -> dict[str, Any]:
+    """This function will return a request of its own customer and subscription, except for what is said otherwise."""
+    number = next(_numbers)
+    return {
+        "project": "gigs",
+        "requestId": f"order-{number}",
+        "customer": f"cus_{number}",
+        "subscription": f"sub_{number}",
+        **fields,
+    }
+
+
+def redeem(**fields: Any) -> dict[str, Any]:
+    """This function will redeem such a request."""
+    answer: dict[str, Any] = redemptions.redeem(request=redemption(**fields))
+    return answer
+
+
+def invoice(**fields: Any) -> dict[str, Any]:
+    """This function will return an invoice over 80.00 USD for February 2027, except for what is said otherwise."""
+    return {
+        "project": "gigs",
+        "invoice": f"inv_{next(_numbers)}",
+        "subscription": "sub_1",
+        "customer": "cus_1",
+        "currency": "USD",
+        "period": {"start": "2027-02-01", "end": "2027-03-01"},
+        "lines": [{"id": "base", "amount": 8000}],
+        **fields,
+    }
+
+
+def apply(**fields: Any) -> dict[str, Any]:
+    """This function will discount such an invoice."""
+    answer: dict[str, Any] = billing.apply(request=invoice(**fields))
+    return answer
