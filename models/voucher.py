@@ -204,7 +204,7 @@ def find_by_request(session: Session, *, project: str, request_id: str) -> Store
     return session.execute(by_request).one_or_none()
 
 
-def retire(session: Session, *, project: str, id: UUID, reason: RetiredReason, retired_at: datetime) -> StoredRow:  # noqa: A002
+def mark_retired(session: Session, *, project: str, id: UUID, reason: RetiredReason, retired_at: datetime) -> StoredRow:  # noqa: A002
     """This function will retire a voucher that is locked and available, and return its row."""
     statement = update(VOUCHERS).where(VOUCHERS.c.project == project, VOUCHERS.c.id == id)
     values = {"retired_reason": reason.value, "retired_at": retired_at}

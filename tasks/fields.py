@@ -14,6 +14,9 @@ from pydantic_extra_types.currency_code import Currency as KnownCurrency
 from typeid import TypeID
 from typeid.errors import TypeIDException
 
+# The kind of every error that is raised here, among pydantic's own.
+INVALID = "invalid"
+
 AMOUNT_MINOR_MAX = 999_999_999_999
 # Calendar arithmetic adds up to 999 months to a day, and an offset up to a day to an instant: both stay in range.
 YEAR_MIN, YEAR_MAX = 1970, 2999
@@ -30,7 +33,7 @@ _DATETIME = TypeAdapter(datetime)
 def invalid(message: str) -> PydanticCustomError:
     """This function will return the error that pydantic reports for a field."""
     # Pydantic reads braces in a message as placeholders.
-    return PydanticCustomError("invalid", message.replace("{", "{{").replace("}", "}}"))
+    return PydanticCustomError(INVALID, message.replace("{", "{{").replace("}", "}}"))
 
 
 def type_id(prefix: str, identity: UUID) -> str:

@@ -15,8 +15,8 @@ from models.voucher import (
     find_by_request,
     find_voucher,
     lock_vouchers,
+    mark_retired,
     release_code,
-    retire,
 )
 from tasks.answers import voucher_answer
 from tasks.messages import CreateVoucher, VoucherReference
@@ -38,7 +38,7 @@ def retrieve(request: VoucherReference) -> Answer:
 
 
 @contract_task("vouchers.retire", message=VoucherReference)
-def retire_by_hand(request: VoucherReference) -> Answer:
+def retire(request: VoucherReference) -> Answer:
     """This task will end new redemptions of a voucher. What it granted already runs on."""
     with transaction() as session:
         return retire_voucher(session, request)
@@ -49,14 +49,16 @@ def create_voucher(session: Session, request: CreateVoucher) -> Answer:
 
     Raises InvalidRequest where the code belongs to another voucher that can still be redeemed.
     """
-    fingerprint = request.fingerprint()
+    fingerprint, now = request.fingerprint(), read_clock(session)
+    code_is_taken = request.code is not None and _is_taken(session, project=request.project, code=request.code, now=now)
     if request.request_id is not None:
+        # Looked up after the code: whoever holds it may be this very request, delivered twice.
         stored = find_by_request(session, project=request.project, request_id=request.request_id)
         if stored is not None:
             return stored.creation_answer if stored.fingerprint == fingerprint else _conflict(request)
-    now = read_clock(session)
-    if request.code is not None:
-        _claim_code(session, project=request.project, code=request.code, now=now)
+    if code_is_taken:
+        message = "is already the code of a voucher that can still be redeemed"
+        raise InvalidRequest([{"field": "code", "message": message}])
     values = _values_of(request, created_at=now)
     answer = voucher_answer(SimpleNamespace(**values, redemptions=0, retired_reason=None, retired_at=None))
     if request.request_id is not None:
@@ -80,7 +82,7 @@ def retire_voucher(session: Session, request: VoucherReference) -> Answer:
         reason, retired_at = RetiredReason.EXPIRED, row.expires_at
     else:
         reason, retired_at = RetiredReason.MANUAL_ACTION, now
-    return voucher_answer(retire(session, project=row.project, id=row.id, reason=reason, retired_at=retired_at))
+    return voucher_answer(mark_retired(session, project=row.project, id=row.id, reason=reason, retired_at=retired_at))
 
 
 def _found(row: StoredRow | None) -> StoredRow:
@@ -99,11 +101,9 @@ def _conflict(request: CreateVoucher) -> Answer:
     }
 
 
-def _claim_code(session: Session, *, project: str, code: str, now: datetime) -> None:
+def _is_taken(session: Session, *, project: str, code: str, now: datetime) -> bool:
     release_code(session, project=project, code=code, now=now)
-    if find_available_code(session, project=project, code=code):
-        message = "is already the code of a voucher that can still be redeemed"
-        raise InvalidRequest([{"field": "code", "message": message}])
+    return find_available_code(session, project=project, code=code) is not None
 
 
 def _values_of(request: CreateVoucher, *, created_at: datetime) -> dict[str, Any]:

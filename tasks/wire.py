@@ -9,8 +9,10 @@ from typing import Any, TypeVar
 
 from celery import Task
 from pydantic import ValidationError
+from pydantic.alias_generators import to_camel
 from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
 
+from tasks.fields import INVALID
 from tasks.messages import Message
 from worker.celery import RETRIES_MAX, RETRY_BACKOFF_MAX_SECONDS, app
 
@@ -101,11 +103,16 @@ def _request_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
 
 def _errors_of(error: ValidationError) -> list[dict[str, str]]:
     problems = error.errors(include_url=False, include_context=False, include_input=False)
-    return [{"field": _path(each["loc"]), "message": _message(each["type"], each["msg"])} for each in problems]
+    return [
+        {"field": _path(each["loc"], kind=each["type"]), "message": _message(each["type"], each["msg"])}
+        for each in problems
+    ]
 
 
-def _path(location: tuple[int | str, ...]) -> str:
-    return ".".join(map(str, location))[:FIELD_PATH_LENGTH_MAX] or WHOLE_REQUEST
+def _path(location: tuple[int | str, ...], *, kind: str) -> str:
+    # Where a field was left out and its default is wrong, pydantic names it as it is called inside.
+    parts = [to_camel(part) if kind == INVALID and "_" in (part := str(each)) else str(each) for each in location]
+    return ".".join(parts)[:FIELD_PATH_LENGTH_MAX] or WHOLE_REQUEST
 
 
 def _message(kind: str, text: str) -> str:

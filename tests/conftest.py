@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import delete
 
 from models.base import Base
 from tasks.audit import audit
@@ -49,7 +49,7 @@ def tampered_database(environment: dict[str, str]) -> Iterator[dict[str, str]]:
 
 
 def empty_database() -> None:
-    """This function will delete every row of every table."""
-    tables = ", ".join(table.name for table in Base.metadata.sorted_tables)
+    """This function will delete every row of every table. TRUNCATE would make new files for each test."""
     with transaction() as session:
-        session.execute(text(f"TRUNCATE {tables}"))
+        for table in reversed(Base.metadata.sorted_tables):
+            session.execute(delete(table))

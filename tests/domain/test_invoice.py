@@ -1,0 +1,202 @@
+"""Discounting one invoice: order, base, amount, cap and lines."""
+
+from dataclasses import replace
+from datetime import date
+from uuid import UUID, uuid4
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.invoice import Applied, Discount, Invoice, Line, Skip, Skipped, allowance_left, apply_discounts
+from domain.recurrence import Period, Progress
+from domain.terms import FixedDiscount, PercentageDiscount, Recurrence, RecurrenceType
+from tests.cases.load import cases
+
+FEBRUARY = Period(start=date(2026, 1, 31), end=date(2026, 2, 28))
+INVOICE = Invoice(currency="USD", period=FEBRUARY, lines=[Line(id="base", amount_minor=8000)])
+
+
+def discount(price, *, products=None, recurrence=RecurrenceType.FOREVER, months=None, **fields) -> Discount:
+    """This function will return a discount that runs, granted before the invoice's period."""
+    values = {
+        "id": uuid4(),
+        "voucher_id": UUID(int=1),
+        "price_discount": price,
+        "recurrence": Recurrence(type=recurrence, duration_in_months=months),
+        "products": None if products is None else frozenset(products),
+        "starts_on": date(2026, 1, 1),
+        "progress": Progress(),
+        "taken_minor": {},
+    }
+    return Discount(**{**values, **fields})
+
+
+def fixed(amount, **options) -> Discount:
+    return discount(FixedDiscount(amounts_minor={"USD": amount}), **options)
+
+
+def percentage(basis_points, **options) -> Discount:
+    return discount(PercentageDiscount(basis_points=basis_points), **options)
+
+
+def lines(*amounts) -> Invoice:
+    each = [Line(id=str(index), amount_minor=amount) for index, amount in enumerate(amounts)]
+    return replace(INVOICE, lines=each)
+
+
+def amounts_of(results) -> list[int]:
+    return [each.amount_minor for each in results if isinstance(each, Applied)]
+
+
+def reasons_of(results) -> list[str]:
+    return [each.reason.value for each in results if isinstance(each, Skipped)]
+
+
+@pytest.mark.parametrize("case", cases("stacking"))
+def test_discounts_stack_as_public_systems_document(case):
+    """Each on what the ones before it left."""
+    discounts = [
+        fixed(each["fixed"]) if "fixed" in each else percentage(each["percentage"] * 100) for each in case["discounts"]
+    ]
+    results = apply_discounts(lines(case["base"]), discounts=discounts)
+    assert amounts_of(results) == case["amounts"]
+    assert reasons_of(results) == case.get("skipped", [])
+
+
+def test_discounts_restricted_to_products_come_first_then_the_order_redeemed():
+    """So that a discount on everything works on what they left."""
+    everything, first, second = percentage(1000), percentage(5000, products=["a"]), fixed(100, products=["a"])
+    invoice = replace(INVOICE, lines=[Line(id="a", amount_minor=1000, product="a"), Line(id="b", amount_minor=1000)])
+    results = apply_discounts(invoice, discounts=[everything, first, second])
+    assert [each.discount for each in results] == [first, second, everything]
+    assert amounts_of(results) == [500, 100, 140]
+
+
+def test_the_base_is_the_positive_discountable_lines_of_the_products():
+    """Credits, lines that are not discountable and other products stay as they are."""
+    invoice = replace(
+        INVOICE,
+        lines=[
+            Line(id="a", amount_minor=1000, product="a"),
+            Line(id="credit", amount_minor=-500, product="a"),
+            Line(id="tax", amount_minor=300, product="a", discountable=False),
+            Line(id="other", amount_minor=700, product="b"),
+            Line(id="zero", amount_minor=0, product="a"),
+        ],
+    )
+    (applied,) = apply_discounts(invoice, discounts=[percentage(5000, products=["a"])])
+    assert applied.by_line == {"a": 500}
+
+
+def test_a_percentage_is_computed_once_on_the_base():
+    """Three lines of 1 with 50 %: 2 in all, not 3 times 1."""
+    (applied,) = apply_discounts(lines(1, 1, 1), discounts=[percentage(5000)])
+    assert applied.amount_minor == 2
+    assert applied.by_line == {"0": 1, "1": 1}
+
+
+def test_a_fixed_amount_is_capped_at_the_base():
+    """The excess is lost."""
+    assert amounts_of(apply_discounts(lines(300), discounts=[fixed(999)])) == [300]
+
+
+def test_a_fixed_amount_is_the_one_for_the_invoices_currency():
+    """What the voucher names for EUR, not a conversion."""
+    two = discount(FixedDiscount(amounts_minor={"USD": 999, "EUR": 899}))
+    assert amounts_of(apply_discounts(replace(INVOICE, currency="EUR"), discounts=[two])) == [899]
+
+
+@pytest.mark.parametrize(
+    ("invoice", "granted", "reason"),
+    [
+        (replace(INVOICE, trial=True), fixed(1), Skip.TRIAL),
+        (INVOICE, fixed(1, starts_on=FEBRUARY.end), Skip.BEFORE_START),
+        (INVOICE, fixed(1, products=["a"]), Skip.PRODUCT_NOT_ELIGIBLE),
+        (replace(INVOICE, currency="JPY"), fixed(1), Skip.CURRENCY_MISMATCH),
+        (lines(0, -5), fixed(1), Skip.NOTHING_LEFT),
+        (lines(1), percentage(1), Skip.NOTHING_LEFT),
+        (INVOICE, fixed(5, taken_minor={"USD": 5}), Skip.NOTHING_LEFT),
+    ],
+)
+def test_a_discount_that_takes_nothing_off_says_why(invoice, granted, reason):
+    """Each reason by itself."""
+    assert reasons_of(apply_discounts(invoice, discounts=[granted])) == [reason.value]
+
+
+def test_the_first_reason_to_skip_is_the_answer():
+    """All are true; they are taken away one by one."""
+    invoice = replace(INVOICE, trial=True, currency="JPY", lines=[Line(id="x", amount_minor=0)])
+    granted = fixed(1, products=["a"], starts_on=FEBRUARY.end)
+    assert reasons_of(apply_discounts(invoice, discounts=[granted])) == ["trial"]
+    invoice = replace(invoice, trial=False)
+    assert reasons_of(apply_discounts(invoice, discounts=[granted])) == ["before_start"]
+    granted = replace(granted, starts_on=date(2026, 1, 1))
+    assert reasons_of(apply_discounts(invoice, discounts=[granted])) == ["product_not_eligible"]
+    granted = replace(granted, products=None)
+    assert reasons_of(apply_discounts(invoice, discounts=[granted])) == ["currency_mismatch"]
+    assert reasons_of(apply_discounts(replace(invoice, currency="USD"), discounts=[granted])) == ["nothing_left"]
+
+
+def test_a_period_counts_if_it_ends_after_the_start():
+    """A period that runs when the voucher is redeemed is discounted."""
+    assert amounts_of(apply_discounts(INVOICE, discounts=[fixed(1, starts_on=date(2026, 2, 27))])) == [1]
+
+
+def test_a_discount_that_is_over_is_not_listed():
+    """Neither applied nor skipped, not even on a trial."""
+    over = fixed(
+        1,
+        recurrence=RecurrenceType.ONCE,
+        progress=Progress(first_start=date(2026, 1, 1), last_start=date(2026, 1, 1), cycles=1),
+    )
+    assert apply_discounts(INVOICE, discounts=[over]) == []
+    assert apply_discounts(replace(INVOICE, trial=True), discounts=[over]) == []
+
+
+@pytest.mark.parametrize("invoice", [replace(INVOICE, trial=True), lines(0)])
+def test_an_invoice_that_is_not_discounted_starts_nothing(invoice):
+    """A trial or an empty invoice uses up no `once`."""
+    once = fixed(1, recurrence=RecurrenceType.ONCE)
+    assert isinstance(apply_discounts(invoice, discounts=[once])[0], Skipped)
+    assert once.progress == Progress()
+
+
+def test_an_allowance_is_shared_by_the_currencies_of_a_period():
+    """Half of it was used in USD: half of what the voucher names in EUR is left, rounded down."""
+    amounts = {"USD": 1000, "EUR": 901}
+    assert allowance_left(amounts, currency="EUR", taken_minor={"USD": 500}) == 450
+    assert allowance_left(amounts, currency="USD", taken_minor={"USD": 500}) == 500
+
+
+PRICES = st.one_of(
+    st.integers(min_value=1, max_value=10_000).map(lambda each: PercentageDiscount(basis_points=each)),
+    st.integers(min_value=1, max_value=20_000).map(lambda each: FixedDiscount(amounts_minor={"USD": each})),
+)
+LINES = st.lists(
+    st.builds(
+        Line,
+        id=st.uuids().map(str),
+        amount_minor=st.integers(min_value=-5_000, max_value=20_000),
+        product=st.sampled_from([None, "a", "b"]),
+        discountable=st.booleans(),
+    ),
+    min_size=1,
+    max_size=8,
+)
+DISCOUNTS = st.lists(
+    st.builds(discount, PRICES, products=st.sampled_from([None, ["a"], ["b"], ["a", "b"]])), max_size=6
+)
+
+
+@given(LINES, DISCOUNTS)
+def test_no_line_goes_below_zero_and_every_amount_is_the_sum_of_its_parts(each_line, discounts):
+    """Whatever the discounts, in whatever order."""
+    results = apply_discounts(replace(INVOICE, lines=each_line), discounts=discounts)
+    assert len(results) == len(discounts)
+    applied = [each for each in results if isinstance(each, Applied)]
+    for each in applied:
+        assert each.amount_minor == sum(each.by_line.values()) > 0
+    for line in each_line:
+        taken = sum(each.by_line.get(line.id, 0) for each in applied)
+        assert taken <= max(line.amount_minor, 0) if line.discountable else taken == 0

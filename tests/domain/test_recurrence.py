@@ -1,0 +1,130 @@
+"""Recurrence: which billing periods a discount covers, whatever the anchor day and the order of arrival."""
+
+from datetime import date, timedelta
+from itertools import permutations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.recurrence import Period, Progress, add_months, advance, is_over
+from domain.terms import Recurrence, RecurrenceType
+from tests.cases.load import cases
+
+FOREVER = Recurrence(type=RecurrenceType.FOREVER)
+ONCE = Recurrence(type=RecurrenceType.ONCE)
+DAYS = st.dates(min_value=date(2000, 1, 1), max_value=date(2100, 1, 1))
+
+
+def repeating(months: int) -> Recurrence:
+    return Recurrence(type=RecurrenceType.REPEATING, duration_in_months=months)
+
+
+def bill(recurrence: Recurrence, starts: list[date]) -> tuple[list[date], Progress]:
+    """This function will offer periods to a discount in that order, and return those that it covered."""
+    progress, covered = Progress(), []
+    for start in starts:
+        if is_over(recurrence, progress=progress, start=start):
+            continue
+        period = Period(start=start, end=start + timedelta(days=1))
+        progress = advance(recurrence, progress=progress, period=period, is_new_period=start not in covered)
+        covered.append(start)
+    return covered, progress
+
+
+@pytest.mark.parametrize(
+    ("day", "months", "expected"),
+    [
+        (date(2026, 1, 31), 1, date(2026, 2, 28)),
+        (date(2028, 1, 31), 1, date(2028, 2, 29)),
+        (date(2026, 1, 31), 3, date(2026, 4, 30)),
+        (date(2026, 12, 1), 1, date(2027, 1, 1)),
+        (date(2026, 11, 30), 3, date(2027, 2, 28)),
+        (date(2026, 5, 15), 999, date(2109, 8, 15)),
+    ],
+)
+def test_adding_months_clamps_to_the_last_day(day, months, expected):
+    """The 31st plus one month is the last day of the next month."""
+    assert add_months(day, months=months) == expected
+
+
+@pytest.mark.parametrize("case", cases("recurrence"))
+def test_a_repeating_discount_covers_the_periods_that_public_systems_document(case):
+    """Numbers of Stripe, Polar and Gigs."""
+    starts = [date.fromisoformat(start) for start in case["starts"]]
+    covered, _ = bill(repeating(case["months"]), starts)
+    assert covered == starts[: case["covered"]]
+
+
+@given(DAYS, st.integers(min_value=1, max_value=36))
+def test_n_months_are_n_monthly_invoices_whatever_the_anchor(first, months):
+    """Also for anchors on the 29th, 30th and 31st."""
+    starts = [add_months(first, months=index) for index in range(months + 5)]
+    covered, progress = bill(repeating(months), starts)
+    assert covered == starts[:months]
+    assert progress.cycles == months
+    assert progress.ends_on == add_months(first, months=months)
+
+
+@given(DAYS, st.integers(min_value=1, max_value=60))
+def test_n_months_are_every_started_year_of_a_yearly_plan(first, months):
+    """ceil(N / 12)."""
+    starts = [add_months(first, months=12 * index) for index in range(7)]
+    covered, _ = bill(repeating(months), starts)
+    assert len(covered) == -(-months // 12)
+
+
+@given(DAYS, st.integers(min_value=1, max_value=6), st.sampled_from([7, 14, 30]))
+def test_short_periods_are_covered_while_they_start_in_the_window(first, months, days):
+    """Weekly and 30-day plans get every invoice that starts before the window's end."""
+    starts = [first + timedelta(days=days * index) for index in range(40)]
+    covered, _ = bill(repeating(months), starts)
+    assert covered == [start for start in starts if start < add_months(first, months=months)]
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_the_order_of_arrival_does_not_matter_inside_the_window(order):
+    """Three months, three invoices that fit: all are covered in any order, and the window is the same."""
+    starts = [date(2026, 1, 31), date(2026, 2, 28), date(2026, 3, 31)]
+    covered, progress = bill(repeating(3), [starts[index] for index in order])
+    assert sorted(covered) == starts
+    assert (progress.first_start, progress.ends_on) == (starts[0], date(2026, 4, 30))
+
+
+@given(st.permutations([add_months(date(2026, 1, 31), months=index) for index in range(7)]))
+def test_no_order_of_arrival_gives_more_than_was_promised(starts):
+    """Four months never cover five monthly invoices, and what is covered lies in one window of four months."""
+    covered, progress = bill(repeating(4), starts)
+    assert len(covered) <= 4
+    assert max(covered) < add_months(min(covered), months=4) == progress.ends_on
+
+
+def test_an_earlier_period_that_arrives_late_moves_the_window_back():
+    """February after March: the window now starts in February, and May is out of it."""
+    covered, progress = bill(repeating(3), [date(2026, 3, 1), date(2026, 2, 1), date(2026, 4, 1), date(2026, 5, 1)])
+    assert covered == [date(2026, 3, 1), date(2026, 2, 1), date(2026, 4, 1)]
+    assert progress.ends_on == date(2026, 5, 1)
+
+
+def test_an_earlier_period_does_not_push_a_discounted_one_out_of_the_window():
+    """March, April and May were discounted: February would be a fourth."""
+    covered, _ = bill(repeating(3), [date(2026, 3, 1), date(2026, 4, 1), date(2026, 5, 1), date(2026, 2, 1)])
+    assert date(2026, 2, 1) not in covered
+
+
+def test_once_covers_one_invoice_and_forever_covers_all():
+    """Whatever comes first is it."""
+    starts = [date(2026, 5, 1), date(2026, 4, 1), date(2026, 6, 1)]
+    assert bill(ONCE, starts)[0] == starts[:1]
+    assert bill(FOREVER, starts)[0] == starts
+
+
+def test_the_window_of_once_ends_with_its_period_and_that_of_forever_never():
+    """What an answer shows as `endsOn`."""
+    assert bill(ONCE, [date(2026, 5, 1)])[1].ends_on == date(2026, 5, 2)
+    assert bill(FOREVER, [date(2026, 5, 1)])[1].ends_on is None
+
+
+def test_invoices_of_one_period_are_one_cycle():
+    """Two invoices with the same start count once."""
+    assert bill(FOREVER, [date(2026, 5, 1), date(2026, 5, 1), date(2026, 6, 1)])[1].cycles == 2

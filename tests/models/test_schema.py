@@ -1,0 +1,86 @@
+"""The schema: migrations go up, down and up again, and make what the metadata says, constraint by constraint."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, make_url, text
+
+import models.redemption
+import models.subscription
+import models.usage  # noqa: F401 - each import adds its tables to the metadata
+from models.base import Base
+
+CHECKOUT = Path(__file__).parent.parent.parent
+CATALOGUE = {
+    "columns": """
+        SELECT table_name, column_name, data_type, is_nullable, column_default, udt_name
+        FROM information_schema.columns WHERE table_schema = 'public'
+    """,
+    "constraints": """
+        SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid)
+        FROM pg_constraint WHERE connamespace = 'public'::regnamespace
+    """,
+    "indexes": "SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'",
+}
+
+
+@pytest.fixture
+def two_databases(environment: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """Two empty databases beside the one of the other tests."""
+    server = create_engine(
+        make_url(environment["DATABASE_URL"]).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT"
+    )
+    names = ("schema_of_metadata", "schema_of_migrations")
+    with server.connect() as connection:
+        for name in names:
+            connection.execute(text(f"CREATE DATABASE {name}"))
+        yield tuple(server.url.set(database=name).render_as_string(hide_password=False) for name in names)
+        for name in names:
+            connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    server.dispose()
+
+
+def alembic(database_url: str, *command: str) -> None:
+    program = Path(sys.executable).with_name("alembic")
+    environment = {**os.environ, "DATABASE_URL": database_url}
+    subprocess.run([program, *command], cwd=CHECKOUT, env=environment, check=True, capture_output=True)
+
+
+def catalogue_of(database_url: str) -> dict[str, set[tuple]]:
+    engine = create_engine(database_url)
+    with engine.connect() as connection:
+        found = {
+            kind: {tuple(row) for row in connection.execute(text(query)) if "alembic_version" not in row[0]}
+            for kind, query in CATALOGUE.items()
+        }
+    engine.dispose()
+    return found
+
+
+def test_migrations_go_up_down_and_up_again_and_agree_with_the_metadata(two_databases):
+    """Columns, defaults, constraints and indexes are the same, by their definitions in the catalogue."""
+    of_metadata, of_migrations = two_databases
+    engine = create_engine(of_metadata)
+    Base.metadata.create_all(engine)
+    engine.dispose()
+    alembic(of_migrations, "upgrade", "head")
+    alembic(of_migrations, "downgrade", "base")
+    assert catalogue_of(of_migrations) == {"columns": set(), "constraints": set(), "indexes": set()}
+    alembic(of_migrations, "upgrade", "head")
+    assert catalogue_of(of_migrations) == catalogue_of(of_metadata)
+    assert len(catalogue_of(of_metadata)["constraints"]) > 60
+
+
+def test_every_key_starts_with_the_project():
+    """So that the tables can be distributed by it."""
+    for table in Base.metadata.sorted_tables:
+        unique = [table.primary_key, *(each for each in table.constraints if type(each).__name__ == "UniqueConstraint")]
+        unique += [index for index in table.indexes if index.unique]
+        for key in unique:
+            assert next(iter(getattr(key, "columns", key.expressions if hasattr(key, "expressions") else ()))).name == (
+                "project"
+            )

@@ -1,0 +1,116 @@
+"""The audit notices every broken promise: each check is made to fail, by a row that no constraint forbids."""
+
+import pytest
+from sqlalchemy import text
+
+from tasks.audit import CHECKS, audit
+from tests.tasks.requests import apply, create_voucher, redeem
+from worker.db import transaction
+
+# For each check, a change that breaks its promise and no other.
+TAMPERING = {
+    "redemptions are counted and numbered without a gap": "UPDATE redemptions SET redemption_number = 5",
+    "a full voucher is retired": "UPDATE vouchers SET maximum_redemptions = redemptions",
+    "no customer exceeds a voucher's limit": """
+        UPDATE vouchers SET maximum_redemptions_per_customer = 1, redemptions = 2;
+        INSERT INTO redemptions SELECT project, gen_random_uuid(), 'copy', fingerprint, voucher_id, code, customer,
+               subscription, reason, 2, effective_at, decided_at FROM redemptions;
+        INSERT INTO discounts SELECT d.project, gen_random_uuid(), r.id, d.voucher_id, d.customer, 'sub_2',
+               d.created_at, d.percentage_basis_points, d.amounts_minor, d.recurrence, d.duration_in_months,
+               d.products, d.starts_on
+        FROM discounts d, redemptions r WHERE r.request_id = 'copy'
+    """,
+    "accepted redemptions and no others have a discount": """
+        DELETE FROM usage_entries; DELETE FROM invoice_discounts; DELETE FROM discounts
+    """,
+    "nothing was redeemed outside its voucher's window": "UPDATE vouchers SET starts_at = now()",
+    "no subscription runs too many discounts": """
+        UPDATE vouchers SET redemptions = 21;
+        INSERT INTO vouchers SELECT 'gigs', gen_random_uuid(), created_at, name, NULL, percentage_basis_points,
+               amounts_minor, currency, recurrence, duration_in_months, starts_at, expires_at, maximum_redemptions,
+               maximum_redemptions_per_customer, products, minimum_subtotal_minor, minimum_subtotal_currency, 1,
+               retired_reason, retired_at, metadata
+        FROM vouchers, generate_series(2, 21);
+        UPDATE vouchers SET redemptions = 1;
+        INSERT INTO redemptions SELECT r.project, gen_random_uuid(), v.id::text, r.fingerprint, v.id, r.code,
+               r.customer, r.subscription, r.reason, 1, r.effective_at, r.decided_at
+        FROM redemptions r, vouchers v WHERE v.id <> r.voucher_id;
+        INSERT INTO discounts SELECT d.project, gen_random_uuid(), r.id, r.voucher_id, d.customer, d.subscription,
+               d.created_at, d.percentage_basis_points, d.amounts_minor, d.recurrence, d.duration_in_months,
+               d.products, d.starts_on
+        FROM discounts d, redemptions r WHERE r.id <> d.redemption_id
+    """,
+    "a fixed discount gave no more than its amount in a period": """
+        UPDATE discounts SET amounts_minor = '{"USD": 499, "EUR": 999}'
+    """,
+    "what an invoice was answered is what the ledger says": """
+        UPDATE invoice_discounts SET answer = '{"discountTotal": 501}'
+    """,
+    "a discount's progress is what the ledger says": "UPDATE discounts SET cycles = 2",
+    "a once discount took part in one invoice": """
+        INSERT INTO invoice_discounts SELECT project, 'copy', fingerprint, subscription, customer,
+               '{"discountTotal": 1}', applied_at FROM invoice_discounts;
+        INSERT INTO usage_entries SELECT project, gen_random_uuid(), discount_id, 'copy', period_start, period_end,
+               currency, 1, created_at FROM usage_entries;
+        UPDATE discounts SET recurrence = 'once', amounts_minor = '{"USD": 999}'
+    """,
+    "a repeating discount stayed in its window": """
+        UPDATE discounts SET recurrence = 'repeating', duration_in_months = 1;
+        INSERT INTO invoice_discounts SELECT project, 'later', fingerprint, subscription, customer,
+               '{"discountTotal": 1}', applied_at FROM invoice_discounts;
+        INSERT INTO usage_entries SELECT project, gen_random_uuid(), discount_id, 'later',
+               (period_start + interval '1 month')::date, (period_end + interval '1 month')::date,
+               currency, 1, created_at FROM usage_entries;
+        UPDATE discounts SET cycles = 2, last_period_start = (first_period_start + interval '1 month')::date
+    """,
+}
+# Only a check constraint stands behind the one that is left: it is taken away for the test.
+CONSTRAINED = "no voucher is over-redeemed"
+DROP = "ALTER TABLE vouchers DROP CONSTRAINT ck_vouchers_redemptions_within_maximum"
+RESTORE = """
+    ALTER TABLE vouchers ADD CONSTRAINT ck_vouchers_redemptions_within_maximum
+    CHECK (redemptions <= maximum_redemptions) NOT VALID
+"""
+
+
+@pytest.fixture(autouse=True)
+def one_of_everything(tampered_database: dict[str, str]) -> None:
+    """A voucher, a redemption, a discount and an invoice that are as they should be."""
+    voucher = create_voucher(priceDiscount={"amount": 500, "currency": "USD"})
+    redeem(voucher=voucher["id"], subscription="sub_1", currency="USD")
+    apply()
+    assert audit() == []
+
+
+def tamper(statements: str) -> None:
+    with transaction() as session:
+        for statement in statements.split(";"):
+            session.execute(text(statement.replace(":", r"\:").replace(r"\:\:", "::")))
+
+
+def test_every_check_is_made_to_fail():
+    """None is forgotten here."""
+    assert {*TAMPERING, CONSTRAINED} == set(CHECKS)
+
+
+@pytest.mark.parametrize("check", TAMPERING)
+def test_a_broken_promise_is_found_with_its_row(check):
+    """By that check and by no other."""
+    tamper(TAMPERING[check])
+    found = audit()
+    assert {violation.check for violation in found} == {check}
+    assert all(violation.project == "gigs" and violation.subject and violation.detail for violation in found)
+
+
+def test_an_over_redeemed_voucher_is_found_even_where_the_constraint_is_gone():
+    """The code that decides, the constraint and the audit are three lines of defence."""
+    tamper(DROP)
+    try:
+        tamper("UPDATE vouchers SET maximum_redemptions = 1, retired_reason = 'unknown', retired_at = now()")
+        assert audit() == []
+        tamper("UPDATE vouchers SET redemptions = 2")
+        assert CONSTRAINED in {violation.check for violation in audit()}
+    finally:
+        tamper("UPDATE vouchers SET maximum_redemptions = NULL, retired_reason = NULL, retired_at = NULL")
+        tamper(RESTORE)
+        tamper("ALTER TABLE vouchers VALIDATE CONSTRAINT ck_vouchers_redemptions_within_maximum")

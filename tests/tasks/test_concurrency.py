@@ -1,0 +1,196 @@
+"""Promises about concurrency, with threads, connections and commits of their own."""
+
+import random
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from threading import Barrier
+from typing import Any
+
+import pytest
+from sqlalchemy import create_engine
+
+from tasks import billing, expiry, redemptions, vouchers
+from tasks.wire import InvalidRequest
+from tests.tasks.requests import apply, create_voucher, invoice, redeem, redemption
+from worker import db
+from worker.celery import app
+
+pytestmark = pytest.mark.usefixtures("wide_pool")
+
+SEED = 20_260_301
+
+
+@pytest.fixture
+def wide_pool(database: dict[str, str], monkeypatch: pytest.MonkeyPatch):
+    """A connection for each of 64 callers; a worker's child has one."""
+    small = db.engine()
+    wide = create_engine(small.url, pool_size=64, hide_parameters=True)
+    monkeypatch.setattr(db, "engine", lambda: wide)
+    yield
+    monkeypatch.undo()
+    wide.dispose()
+
+
+def at_once(calls: Sequence[Callable[[], Any]]) -> list[Any]:
+    """This function will start all calls at the same moment and return their results in order."""
+    barrier = Barrier(len(calls))
+
+    def run(call: Callable[[], Any]) -> Any:
+        barrier.wait()
+        return call()
+
+    with ThreadPoolExecutor(len(calls)) as threads:
+        return list(threads.map(run, calls))
+
+
+def send(task: str, requests: Sequence[dict]) -> list[Callable[[], Any]]:
+    return [lambda request=request: app.tasks[task](request=request) for request in requests]
+
+
+def test_64_callers_on_a_voucher_limited_to_10():
+    """Exactly 10 accepted, numbered 1 to 10, and 54 refused for that one reason."""
+    voucher = create_voucher(restrictions={"maximumRedemptions": 10})
+    answers = at_once(send("redemptions.redeem", [redemption(voucher=voucher["id"]) for _ in range(64)]))
+    assert Counter(answer["reason"] for answer in answers) == {None: 10, "max_redemptions_reached": 54}
+    numbers = sorted(answer["redemptionNumber"] for answer in answers if answer["outcome"] == "accepted")
+    assert numbers == list(range(1, 11))
+
+
+def test_with_capacity_left_no_contention_refuses_anybody():
+    """32 batches of 20 on one voucher with room for all of them."""
+    voucher = create_voucher(restrictions={"maximumRedemptions": 640})
+    batches = [{"requests": [redemption(voucher=voucher["id"]) for _ in range(20)]} for _ in range(32)]
+    answers = [item for each in at_once(send("redemptions.redeem_many", batches)) for item in each["items"]]
+    assert sorted(answer["redemptionNumber"] for answer in answers) == list(range(1, 641))
+    assert vouchers.retrieve(request={"project": "gigs", "voucher": voucher["id"]})["retiredReason"] == (
+        "maxRedemptionsReached"
+    )
+
+
+@pytest.mark.parametrize("code", ["SUMMER", "UNKNOWN"])
+def test_one_request_delivered_many_times_at_once_has_one_effect_and_one_answer(code):
+    """Accepted or not found: every copy gets the same answer."""
+    create_voucher(code="SUMMER")
+    answers = at_once(send("redemptions.redeem", [redemption(code=code)] * 16))
+    assert all(answer == answers[0] for answer in answers)
+
+
+def test_one_request_id_with_many_bodies_at_once_is_decided_once():
+    """One body wins; all the others are conflicts, whatever vouchers and subscriptions they name."""
+    bodies = [redemption(voucher=create_voucher()["id"], requestId="order-1") for _ in range(12)]
+    answers = at_once(send("redemptions.redeem", bodies))
+    assert Counter(answer["reason"] for answer in answers) == {None: 1, "idempotency_conflict": 11}
+    stored = redemptions.retrieve(request={"project": "gigs", "requestId": "order-1"})
+    assert stored in answers
+
+
+def test_a_customers_limit_holds_at_once():
+    """One customer, 16 requests, three places."""
+    voucher = create_voucher(restrictions={"maximumRedemptionsPerCustomer": 3})
+    requests = [redemption(voucher=voucher["id"], customer="cus_greedy") for _ in range(16)]
+    answers = at_once(send("redemptions.redeem", requests))
+    assert Counter(answer["reason"] for answer in answers) == {None: 3, "customer_limit_reached": 13}
+
+
+def test_a_voucher_runs_once_on_a_subscription_at_once():
+    """Different customers of one subscription, say."""
+    voucher = create_voucher()
+    answers = at_once(
+        send("redemptions.redeem", [redemption(voucher=voucher["id"], subscription="sub_1") for _ in range(16)])
+    )
+    assert Counter(answer["reason"] for answer in answers) == {None: 1, "already_applied": 15}
+
+
+def test_a_subscriptions_limit_holds_across_different_vouchers_at_once():
+    """30 vouchers, 20 places."""
+    requests = [redemption(voucher=create_voucher()["id"], subscription="sub_1") for _ in range(30)]
+    answers = at_once(send("redemptions.redeem", requests))
+    assert Counter(answer["reason"] for answer in answers) == {None: 20, "discount_limit_reached": 10}
+
+
+def test_batches_in_any_order_never_deadlock():
+    """The same vouchers, subscriptions and ids in 16 orders, each decided once; a deadlock would be a Retry here."""
+    ids = [create_voucher()["id"] for _ in range(20)]
+    requests = [redemption(voucher=each, subscription=f"sub_{index % 7}") for index, each in enumerate(ids)]
+    source = random.Random(SEED)
+    batches = [{"requests": source.sample(requests, len(requests))} for _ in range(16)]
+    answers = [item for each in at_once(send("redemptions.redeem_many", batches)) for item in each["items"]]
+    assert len({answer["id"] for answer in answers}) == 20
+    assert {answer["outcome"] for answer in answers} == {"accepted"}
+
+
+def test_one_invoice_delivered_many_times_at_once_is_discounted_once():
+    """With a discount (a row to lock) and without one (only the constraint)."""
+    for subscription in ("sub_1", "sub_without"):
+        redeem(voucher=create_voucher()["id"], subscription="sub_1")
+        answers = at_once(send("billing.apply", [invoice(subscription=subscription)] * 16))
+        assert all(answer == answers[0] for answer in answers)
+
+
+def test_once_is_used_once_at_once():
+    """Sixteen invoices: one is discounted."""
+    redeem(voucher=create_voucher(recurrence={"type": "once"})["id"], subscription="sub_1")
+    answers = at_once(send("billing.apply", [invoice() for _ in range(16)]))
+    assert sorted(answer["discountTotal"] for answer in answers) == [0] * 15 + [800]
+
+
+def test_invoices_of_one_period_share_an_allowance_at_once():
+    """Sixteen invoices of 80.00 in one period: 99.99 in all."""
+    voucher = create_voucher(priceDiscount={"amount": 9999, "currency": "USD"})
+    redeem(voucher=voucher["id"], subscription="sub_1", currency="USD")
+    answers = at_once(send("billing.apply", [invoice() for _ in range(16)]))
+    assert sorted(answer["discountTotal"] for answer in answers) == [0] * 14 + [1999, 8000]
+
+
+def test_redeeming_applying_and_sweeping_at_once_is_what_it_is_one_after_the_other():
+    """The audit after the test says the rest."""
+    expiring = create_voucher(restrictions={"expiresAt": "2026-01-01T00:00:00Z"})
+    window = create_voucher(recurrence={"type": "repeating", "durationInMonths": 1})
+    for number in range(8):
+        redeem(voucher=window["id"], subscription=f"sub_{number}", startsOn="2026-01-01")
+        apply(subscription=f"sub_{number}", period={"start": "2026-01-01", "end": "2026-02-01"})
+    again = [redemption(voucher=window["id"], subscription=f"sub_{number}") for number in range(8)]
+    late = [
+        invoice(subscription=f"sub_{number}", period={"start": "2026-01-20", "end": "2026-02-20"})
+        for number in range(8)
+    ]
+    calls = [
+        *send("redemptions.redeem", again),
+        *send("billing.apply", late),
+        *send("expiry.sweep", [{}] * 8),
+        *send("redemptions.redeem", [redemption(voucher=expiring["id"]) for _ in range(8)]),
+    ]
+    answers = at_once(calls)
+    assert [answer["outcome"] for answer in answers[:8]] == ["accepted"] * 8
+    assert [answer["discounts"][0]["amount"] for answer in answers[8:16]] == [800] * 8
+    assert {answer["reason"] for answer in answers[24:]} == {"voucher_expired"}
+    expiry.sweep(request={})
+    assert vouchers.retrieve(request={"project": "gigs", "voucher": expiring["id"]})["status"] == "retired"
+
+
+def test_one_code_created_many_times_at_once_belongs_to_one_voucher():
+    """The others are told that it is taken; nobody waits for a retry to find out."""
+
+    def attempt() -> str:
+        try:
+            return create_voucher(code="SUMMER")["id"]
+        except InvalidRequest as refused:
+            return refused.errors[0]["field"]
+
+    answers = Counter(at_once([attempt] * 12))
+    assert answers["code"] == 11
+
+
+def test_one_creation_delivered_many_times_at_once_creates_one_voucher():
+    """Every copy gets the same answer."""
+    answers = at_once([lambda: create_voucher(code="SUMMER", requestId="r1")] * 12)
+    assert all(answer == answers[0] for answer in answers)
+
+
+def test_identities_sort_in_the_order_in_which_they_were_made():
+    """What the order of discounts within one batch rests on."""
+    made = [redeem(voucher=create_voucher()["id"])["id"] for _ in range(20)]
+    assert all(earlier < later for earlier, later in pairwise(made))
+    assert billing.apply(request=invoice())["outcome"] == "applied"

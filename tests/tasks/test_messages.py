@@ -1,0 +1,218 @@
+"""Bad input: every bad field with its path and what is wrong with it, never its value, and nothing written."""
+
+import math
+
+import pytest
+from sqlalchemy import func, select
+
+from models.base import Base
+from tasks import billing, expiry, redemptions, vouchers
+from tasks.wire import InvalidRequest
+from tests.tasks.requests import invoice, redemption
+from worker.celery import app
+from worker.db import transaction
+
+pytestmark = pytest.mark.usefixtures("database")
+
+VOUCHER = {
+    "project": "gigs",
+    "name": "Ten percent",
+    "priceDiscountPercentage": 10,
+    "recurrence": {"type": "forever"},
+}
+FIXED = {**VOUCHER, "priceDiscountPercentage": None, "priceDiscount": {"amount": 5, "currency": "USD"}}
+REDEMPTION = redemption(code="SUMMER")
+SECRET = "s3cr3t-value"
+
+
+def fields_of(task, request) -> list[str]:
+    """This function will send a bad request and return the fields that were found bad."""
+    with pytest.raises(InvalidRequest) as refused:
+        task(request=request)
+    assert SECRET not in str(refused.value)
+    assert all(set(error) == {"field", "message"} and error["message"] for error in refused.value.errors)
+    with transaction() as session:
+        for table in Base.metadata.sorted_tables:
+            assert session.execute(select(func.count()).select_from(table)).scalar_one() == 0
+    return [error["field"] for error in refused.value.errors]
+
+
+def restricted(**restrictions) -> dict:
+    return {**VOUCHER, "restrictions": restrictions}
+
+
+@pytest.mark.parametrize(
+    ("request_", "fields"),
+    [
+        ({**VOUCHER, "project": ""}, ["project"]),
+        ({**VOUCHER, "project": "p" * 256}, ["project"]),
+        ({**VOUCHER, "project": 7}, ["project"]),
+        ({**VOUCHER, "project": f"a\x00{SECRET}"}, ["project"]),
+        ({**VOUCHER, "project": "\ud800"}, ["project"]),
+        ({**VOUCHER, "name": None}, ["name"]),
+        ({**VOUCHER, "bogus": SECRET}, ["bogus"]),
+        ({**VOUCHER, "code": "ab"}, ["code"]),
+        ({**VOUCHER, "code": "a b c"}, ["code"]),
+        ({**VOUCHER, "code": f"{SECRET}\x00"}, ["code"]),
+        ({**VOUCHER, "code": "a" * 10_000}, ["code"]),
+        ({**VOUCHER, "code": "é" * 5}, ["code"]),
+        ({**VOUCHER, "priceDiscountPercentage": None}, ["priceDiscountPercentage"]),
+        ({**FIXED, "priceDiscountPercentage": 10}, ["priceDiscountPercentage"]),
+        *(
+            ({**VOUCHER, "priceDiscountPercentage": value}, ["priceDiscountPercentage"])
+            for value in (0, -1, 0.001, 100.01, 10**18, "10", True, math.nan, math.inf, 30.123)
+        ),
+        *(
+            ({**FIXED, "priceDiscount": {"amount": value, "currency": "USD"}}, ["priceDiscount.amount"])
+            for value in (0, -1, 10**18, 10**12, 5.0, "5", True, None)
+        ),
+        *(
+            ({**FIXED, "priceDiscount": {"amount": 5, "currency": value}}, ["priceDiscount.currency"])
+            for value in ("XXX", "ZZZ", "", "US", SECRET, 840, None)
+        ),
+        ({**FIXED, "priceDiscount": {"amount": 5}}, ["priceDiscount.currency"]),
+        (
+            {**FIXED, "priceDiscount": {"amount": 5, "currency": "USD", "currencyOptions": {"USD": 4}}},
+            ["priceDiscount.currencyOptions"],
+        ),
+        (
+            {**FIXED, "priceDiscount": {"amount": 5, "currency": "USD", "currencyOptions": {"EUR": 4, "eur": 5}}},
+            ["priceDiscount.currencyOptions"],
+        ),
+        (
+            {**FIXED, "priceDiscount": {"amount": 5, "currency": "USD", "currencyOptions": {"EUR": 0}}},
+            ["priceDiscount.currencyOptions.EUR"],
+        ),
+        ({**VOUCHER, "recurrence": {"type": "weekly"}}, ["recurrence.type"]),
+        ({**VOUCHER, "recurrence": {"type": "repeating"}}, ["recurrence.durationInMonths"]),
+        ({**VOUCHER, "recurrence": {"type": "once", "durationInMonths": 1}}, ["recurrence.durationInMonths"]),
+        *(
+            (
+                {**VOUCHER, "recurrence": {"type": "repeating", "durationInMonths": months}},
+                ["recurrence.durationInMonths"],
+            )
+            for months in (0, 1000, -1, 1.5)
+        ),
+        (restricted(expiresAt="2026-04-14T19:38:34"), ["restrictions.expiresAt"]),
+        (restricted(expiresAt="2026-04-14"), ["restrictions.expiresAt"]),
+        (restricted(expiresAt=1_776_195_514), ["restrictions.expiresAt"]),
+        (restricted(expiresAt="1776195514"), ["restrictions.expiresAt"]),
+        (restricted(expiresAt="9999-12-31T23:59:59-12:00"), ["restrictions.expiresAt"]),
+        (
+            restricted(startsAt="2026-01-01T00:00:00Z", expiresAt="2026-01-01T01:00:00+01:00"),
+            ["restrictions.expiresAt"],
+        ),
+        (restricted(maximumRedemptions=0), ["restrictions.maximumRedemptions"]),
+        (restricted(maximumRedemptionsPerCustomer=-1), ["restrictions.maximumRedemptionsPerCustomer"]),
+        (restricted(maximumRedemption=5), ["restrictions.maximumRedemption"]),
+        (restricted(products=[]), ["restrictions.products"]),
+        (restricted(products=["a", ""]), ["restrictions.products.1"]),
+        (restricted(minimumSubtotal={"amount": 0, "currency": "USD"}), ["restrictions.minimumSubtotal.amount"]),
+        ({**VOUCHER, "metadata": {str(index): 1 for index in range(51)}}, ["metadata"]),
+        ({**VOUCHER, "metadata": {"k" * 41: 1}}, ["metadata"]),
+        ({**VOUCHER, "metadata": {"": 1}}, ["metadata"]),
+        *(
+            ({**VOUCHER, "metadata": {"key": value}}, ["metadata"])
+            for value in (None, [], {}, "v" * 501, math.nan, 2**63, "a\x00b", "\udfff")
+        ),
+        (
+            {"project": "", "bogus": 1, "recurrence": {"type": "once", "durationInMonths": 3}, "code": "!"},
+            ["project", "name", "code", "priceDiscountPercentage", "recurrence.durationInMonths", "bogus"],
+        ),
+    ],
+)
+def test_a_voucher_with_bad_fields_is_not_created(request_, fields):
+    """Every bad field is named."""
+    assert fields_of(vouchers.create, request_) == fields
+
+
+@pytest.mark.parametrize(
+    ("changes", "fields"),
+    [
+        ({"voucher": "vou_01m802aq92e78rshs8mnssdx40"}, ["code"]),
+        ({"code": None}, ["code"]),
+        ({"code": None, "voucher": "red_01m802aq92e78rshs8mnssdx40"}, ["voucher"]),
+        ({"code": None, "voucher": SECRET}, ["voucher"]),
+        ({"code": None, "voucher": "vou_81m802aq92e78rshs8mnssdx40"}, ["voucher"]),
+        ({"requestId": ""}, ["requestId"]),
+        ({"request_id": "again"}, ["request_id"]),
+        ({"customer": None}, ["customer"]),
+        ({"subscription": "s" * 256}, ["subscription"]),
+        ({"products": "prod_a"}, ["products"]),
+        ({"currency": "ZZZ"}, ["currency"]),
+        ({"subtotal": -1}, ["subtotal"]),
+        ({"subtotal": 10**18}, ["subtotal"]),
+        ({"startsOn": "2026-02-30"}, ["startsOn"]),
+        ({"startsOn": "20260201"}, ["startsOn"]),
+        ({"startsOn": "2026-02-01T00:00:00"}, ["startsOn"]),
+        ({"startsOn": "0001-01-01"}, ["startsOn"]),
+        ({"requestedAt": "2026-03-01T10:00:00"}, ["requestedAt"]),
+        ({"requestedAt": "yesterday"}, ["requestedAt"]),
+    ],
+)
+def test_a_redemption_with_bad_fields_is_not_decided(changes, fields):
+    """Every bad field is named."""
+    assert fields_of(redemptions.redeem, {**REDEMPTION, **changes}) == fields
+
+
+@pytest.mark.parametrize(
+    ("changes", "fields"),
+    [
+        ({"period": {"start": "2026-02-28", "end": "2026-01-31"}}, ["period.end"]),
+        ({"period": {"start": "2026-02-28", "end": "2026-02-28"}}, ["period.end"]),
+        ({"period": {"start": "2026-02-28"}}, ["period.end"]),
+        ({"period": {"start": "2026-01-31T00:00:00", "end": "2026-02-28"}}, ["period.start"]),
+        ({"lines": []}, ["lines"]),
+        ({"lines": [{"id": "a", "amount": 1}] * 2}, ["lines"]),
+        ({"lines": [{"id": str(index), "amount": 1} for index in range(1001)]}, ["lines"]),
+        ({"lines": [{"id": "a", "amount": 10**18}]}, ["lines.0.amount"]),
+        ({"lines": [{"id": "a", "amount": 1.5}]}, ["lines.0.amount"]),
+        ({"lines": [{"id": "a", "amount": 1, "discountable": "yes"}]}, ["lines.0.discountable"]),
+        ({"trial": 1}, ["trial"]),
+        ({"currency": None}, ["currency"]),
+        ({"invoice": ""}, ["invoice"]),
+    ],
+)
+def test_an_invoice_with_bad_fields_is_not_discounted(changes, fields):
+    """Every bad field is named."""
+    assert fields_of(billing.apply, {**invoice(), **changes}) == fields
+
+
+@pytest.mark.parametrize(
+    ("task", "name"), [("redemptions.redeem_many", "requests"), ("billing.apply_many", "invoices")]
+)
+@pytest.mark.parametrize("items", [[], [{}] * 1001, "all", None])
+def test_a_bulk_request_has_1_to_1000_items(task, name, items):
+    """Neither none nor more."""
+    assert fields_of(app.tasks[task], {name: items}) == [name]
+
+
+@pytest.mark.parametrize("request_", [None, [], "text", 5, True])
+@pytest.mark.parametrize("task", ["vouchers.create", "redemptions.redeem", "billing.apply", "expiry.sweep"])
+def test_a_request_is_one_json_object(task, request_):
+    """Anything else is named as the whole request."""
+    assert fields_of(app.tasks[task], request_) == ["request"]
+
+
+def test_a_task_takes_exactly_one_keyword_argument():
+    """`request`, and by that name."""
+    for args, kwargs in (
+        ((), {}),
+        ((VOUCHER,), {}),
+        ((), {"request": VOUCHER, "more": 1}),
+        ((), {"requests": VOUCHER}),
+    ):
+        with pytest.raises(InvalidRequest) as refused:
+            vouchers.create(*args, **kwargs)
+        assert refused.value.errors == [{"field": "request", "message": "must be the one argument, by keyword"}]
+
+
+def test_a_sweep_takes_nothing():
+    """A misspelt option is not ignored."""
+    assert fields_of(expiry.sweep, {"batchSize": 5}) == ["batchSize"]
+
+
+def test_a_field_name_of_any_length_is_cut_short():
+    """It comes from the caller too."""
+    (field,) = fields_of(vouchers.create, {**VOUCHER, "x" * 10_000: 1})
+    assert field == "x" * 200
