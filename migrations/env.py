@@ -5,9 +5,6 @@ from logging.config import fileConfig
 from alembic import context
 from sqlalchemy import text
 
-import models.redemption
-import models.subscription
-import models.usage  # noqa: F401 - each import adds its tables to the metadata
 from models.base import Base
 from worker.db import engine
 

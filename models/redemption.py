@@ -12,7 +12,6 @@ from sqlalchemy import (
     Index,
     LargeBinary,
     Text,
-    UniqueConstraint,
     Uuid,
     and_,
     func,
@@ -32,7 +31,6 @@ from models.base import (
     rows_from_arrays,
     table_of,
 )
-from models.discount import DISCOUNTS
 
 
 class Redemption(Base):
@@ -40,9 +38,11 @@ class Redemption(Base):
 
     __tablename__ = "redemptions"
 
+    # The caller's id is the key: it is what requests are looked up by, and what must never be decided twice.
     project: Mapped[str] = mapped_column(Text, primary_key=True)
-    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
-    request_id: Mapped[str] = mapped_column(Text)
+    request_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    # An accepted redemption and the discount that it granted share one identity, which is unique there.
+    id: Mapped[UUID] = mapped_column(Uuid)
     fingerprint: Mapped[bytes] = mapped_column(LargeBinary)
     # Null where no such voucher was found.
     voucher_id: Mapped[UUID | None] = mapped_column(Uuid)
@@ -57,9 +57,6 @@ class Redemption(Base):
     decided_at: Mapped[datetime] = mapped_column(Instant)
 
     __table_args__ = (
-        UniqueConstraint("project", "request_id"),
-        # The proof that a limit held: 1, 2, 3 … for each voucher.
-        UniqueConstraint("project", "voucher_id", "redemption_number"),
         # A voucher that was redeemed is not deleted: its redemptions would lose what they were granted for.
         ForeignKeyConstraint(["project", "voucher_id"], ["vouchers.project", "vouchers.id"], ondelete="RESTRICT"),
         CheckConstraint(one_of("reason", Refusal), name="reason_known"),
@@ -68,6 +65,17 @@ class Redemption(Base):
         CheckConstraint("reason IS NOT NULL OR voucher_id IS NOT NULL", name="accepted_has_voucher"),
         CheckConstraint("redemption_number >= 1", name="number_positive"),
         CheckConstraint("effective_at <= decided_at", name="effective_not_later"),
+        # The proof that a limit held: 1, 2, 3 … for each voucher.
+        Index(
+            "uq_redemptions_number",
+            "project",
+            "voucher_id",
+            "redemption_number",
+            unique=True,
+            # Said in other words than the next one's, which is meant for counting: while the table's statistics
+            # are not known yet, nothing else would keep a count by customer from reading the whole voucher.
+            postgresql_where=text("redemption_number IS NOT NULL"),
+        ),
         Index(
             "ix_redemptions_customer",
             "project",
@@ -81,8 +89,8 @@ class Redemption(Base):
 REDEMPTIONS = table_of(Redemption)
 COLUMNS = (
     "project",
-    "id",
     "request_id",
+    "id",
     "fingerprint",
     "voucher_id",
     "code",
@@ -96,41 +104,32 @@ COLUMNS = (
 _REQUESTS = rows_from_arrays("requests", project=Text(), request_id=Text())
 _CUSTOMERS = rows_from_arrays("customers", project=Text(), voucher_id=Uuid(), customer=Text())
 
-_STORED = (
-    select(*REDEMPTIONS.c, DISCOUNTS.c.id.label("discount_id"))
-    .join(
-        _REQUESTS,
-        and_(REDEMPTIONS.c.project == _REQUESTS.c.project, REDEMPTIONS.c.request_id == _REQUESTS.c.request_id),
-    )
-    .outerjoin(
-        DISCOUNTS,
-        and_(DISCOUNTS.c.project == REDEMPTIONS.c.project, DISCOUNTS.c.redemption_id == REDEMPTIONS.c.id),
-    )
+_STORED = select(REDEMPTIONS).join(
+    _REQUESTS,
+    and_(REDEMPTIONS.c.project == _REQUESTS.c.project, REDEMPTIONS.c.request_id == _REQUESTS.c.request_id),
 )
-_BY_CUSTOMER = (
-    select(*_CUSTOMERS.c, func.count().label("redemptions"))
-    .join(
-        REDEMPTIONS,
-        and_(
-            REDEMPTIONS.c.project == _CUSTOMERS.c.project,
-            REDEMPTIONS.c.voucher_id == _CUSTOMERS.c.voucher_id,
-            REDEMPTIONS.c.customer == _CUSTOMERS.c.customer,
-            REDEMPTIONS.c.reason.is_(None),
-        ),
-    )
-    .group_by(*_CUSTOMERS.c)
+# A subquery for each key, not a join: whatever the statistics say, it is one look into the index for each.
+_COUNT_OF_CUSTOMER = (
+    select(func.count())
+    .where(REDEMPTIONS.c.project == _CUSTOMERS.c.project)
+    .where(REDEMPTIONS.c.voucher_id == _CUSTOMERS.c.voucher_id)
+    .where(REDEMPTIONS.c.customer == _CUSTOMERS.c.customer)
+    .where(REDEMPTIONS.c.reason.is_(None))
+    .correlate(_CUSTOMERS)
+    .scalar_subquery()
 )
+_BY_CUSTOMER = select(*_CUSTOMERS.c, _COUNT_OF_CUSTOMER.label("redemptions"))
 _INSERT = insert_from_arrays(Redemption, COLUMNS)
 
 
 def find_redemptions(session: Session, *, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], StoredRow]:
-    """This function will return what was decided for each (project, request id), with the discount that it gave."""
+    """This function will return what was decided for each (project, request id)."""
     rows = session.execute(_STORED, array_parameters("requests", ("project", "request_id"), set(keys)))
     return {(row.project, row.request_id): row for row in rows}
 
 
 def count_by_customer(session: Session, *, keys: Iterable[tuple[str, UUID, str]]) -> dict[tuple[str, UUID, str], int]:
-    """This function will count the accepted redemptions of each (project, voucher, customer) that has any.
+    """This function will count the accepted redemptions of each (project, voucher, customer).
 
     Take it in a statement of its own after the vouchers' locks: a statement that waits for a lock inside
     itself still counts what stood there before the wait.

@@ -11,10 +11,8 @@ from sqlalchemy import (
     CheckConstraint,
     Date,
     ForeignKeyConstraint,
-    Index,
     LargeBinary,
     Text,
-    UniqueConstraint,
     Uuid,
     and_,
     func,
@@ -45,10 +43,11 @@ class UsageEntry(Base):
 
     __tablename__ = "usage_entries"
 
+    # The key says that no invoice is discounted twice by one discount.
     project: Mapped[str] = mapped_column(Text, primary_key=True)
-    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
-    discount_id: Mapped[UUID] = mapped_column(Uuid)
-    invoice: Mapped[str] = mapped_column(Text)
+    discount_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    invoice: Mapped[str] = mapped_column(Text, primary_key=True)
+    id: Mapped[UUID] = mapped_column(Uuid)
     period_start: Mapped[date] = mapped_column(Date)
     period_end: Mapped[date] = mapped_column(Date)
     currency: Mapped[str] = mapped_column(Text)
@@ -56,8 +55,6 @@ class UsageEntry(Base):
     created_at: Mapped[datetime] = mapped_column(Instant)
 
     __table_args__ = (
-        # No invoice is discounted twice by one discount.
-        UniqueConstraint("project", "discount_id", "invoice"),
         # What was answered and what granted it are not deleted: they explain the entry.
         ForeignKeyConstraint(
             ["project", "invoice"], ["invoice_discounts.project", "invoice_discounts.invoice"], ondelete="RESTRICT"
@@ -65,7 +62,6 @@ class UsageEntry(Base):
         ForeignKeyConstraint(["project", "discount_id"], ["discounts.project", "discounts.id"], ondelete="RESTRICT"),
         CheckConstraint("amount_minor > 0", name="amount_positive"),
         CheckConstraint("period_start < period_end", name="period_not_empty"),
-        Index("ix_usage_entries_period", "project", "discount_id", "period_start"),
     )
 
 
@@ -74,9 +70,9 @@ USAGE_ENTRIES = table_of(UsageEntry)
 INVOICE_COLUMNS = ("project", "invoice", "fingerprint", "subscription", "customer", "answer", "applied_at")
 ENTRY_COLUMNS = (
     "project",
-    "id",
     "discount_id",
     "invoice",
+    "id",
     "period_start",
     "period_end",
     "currency",

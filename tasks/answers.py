@@ -82,10 +82,13 @@ def _minimum_subtotal(row: AsStored) -> Answer | None:
 
 
 def redemption_answer(row: AsStored) -> Answer:
-    """This function will return a decided request as callers see it, from its row or from what will be stored."""
+    """This function will return a decided request as callers see it, from its row or from what will be stored.
+
+    The discount of an accepted one has the same identity, under its own prefix.
+    """
     return {
         "object": "redemption",
-        "id": identity("red", row.id),
+        "id": type_id("red", row.id),
         "project": row.project,
         "requestId": row.request_id,
         "outcome": "accepted" if row.reason is None else "refused",
@@ -94,7 +97,7 @@ def redemption_answer(row: AsStored) -> Answer:
         "code": row.code,
         "customer": row.customer,
         "subscription": row.subscription,
-        "discount": identity("dis", row.discount_id),
+        "discount": identity("dis", row.id if row.reason is None else None),
         "redemptionNumber": row.redemption_number,
         "decidedAt": instant(row.decided_at),
     }

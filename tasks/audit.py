@@ -35,9 +35,11 @@ CHECKS = {
         HAVING count(*) > v.maximum_redemptions_per_customer
     """,
     "accepted redemptions and no others have a discount": """
-        SELECT r.project, r.id::text AS subject, coalesce(r.reason, 'accepted without a discount') AS detail
-        FROM redemptions r LEFT JOIN discounts d ON d.project = r.project AND d.redemption_id = r.id
-        WHERE (r.reason IS NULL) <> (d.id IS NOT NULL)
+        SELECT coalesce(r.project, d.project) AS project, coalesce(r.id, d.id)::text AS subject,
+               format('redemption %s %s, discount %s', r.request_id, coalesce(r.reason, 'accepted'), d.id) AS detail
+        FROM redemptions r FULL JOIN discounts d ON d.project = r.project AND d.id = r.id
+        WHERE (r.reason IS NULL) <> (d.id IS NOT NULL) OR r.id IS NULL
+              OR (d.voucher_id, d.customer, d.subscription) <> (r.voucher_id, r.customer, r.subscription)
     """,
     "nothing was redeemed outside its voucher's window": """
         SELECT r.project, r.id::text AS subject, format('decided for %s', r.effective_at) AS detail
@@ -98,6 +100,9 @@ CHECKS = {
     """,
 }
 
+# A task's connection is set up to find few rows by their keys, and quickly. The audit reads them all.
+WHOLE_DATABASE_SETTINGS = ("statement_timeout = 0", "enable_seqscan = on")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Violation:
@@ -114,7 +119,8 @@ def audit() -> list[Violation]:
     with transaction() as session:
         # It reads everything, however long that takes, in one snapshot: redemptions go on meanwhile.
         session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
-        session.execute(text("SET LOCAL statement_timeout = 0"))
+        for setting in WHOLE_DATABASE_SETTINGS:
+            session.execute(text(f"SET LOCAL {setting}"))
         return [violation for check in CHECKS for violation in run_check(session, check=check)]
 
 

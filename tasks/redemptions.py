@@ -142,8 +142,8 @@ class _Batch:
         )
         row = {
             "project": request.project,
-            "id": new_id(),
             "request_id": request.request_id,
+            "id": new_id(),
             "fingerprint": fingerprint,
             "voucher_id": voucher.row.id if voucher else None,
             "code": voucher.row.code if voucher else request.code,
@@ -155,21 +155,19 @@ class _Batch:
             "decided_at": self.decided_at,
         }
         self.redemptions.append(row)
-        if voucher is None or refusal:
-            return redemption_answer(SimpleNamespace(**row, discount_id=None))
-        row["redemption_number"] = voucher.grant(customer=request.customer)
-        running.add(voucher.row.id)
-        return redemption_answer(SimpleNamespace(**row, discount_id=self.add_discount(request, redemption=row)))
+        if voucher is not None and refusal is None:
+            row["redemption_number"] = voucher.grant(customer=request.customer)
+            running.add(voucher.row.id)
+            self.add_discount(request, redemption=row)
+        return redemption_answer(SimpleNamespace(**row))
 
-    def add_discount(self, request: Redeem, *, redemption: dict[str, Any]) -> UUID:
-        """This method will note the discount that an accepted request gets, and return its id."""
+    def add_discount(self, request: Redeem, *, redemption: dict[str, Any]) -> None:
+        """This method will note the discount that an accepted request gets: it has the redemption's identity."""
         requested_on = (request.requested_at or self.decided_at.astimezone(UTC)).date()
-        id_ = new_id()
         self.discounts.append(
             {
                 "project": request.project,
-                "id": id_,
-                "redemption_id": redemption["id"],
+                "id": redemption["id"],
                 "voucher_id": redemption["voucher_id"],
                 "customer": request.customer,
                 "subscription": request.subscription,
@@ -177,7 +175,6 @@ class _Batch:
                 "starts_on": request.starts_on or requested_on,
             }
         )
-        return id_
 
     def write(self, session: Session) -> None:
         """This method will write what was decided: one statement for each table, one update for each voucher."""

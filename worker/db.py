@@ -26,11 +26,15 @@ COLLISIONS_MAX = 5
 def engine() -> Engine:
     """This function will make this process's engine at its first use, so never before a fork and never at import."""
     values = settings()
-    timeouts = {
+    options = {
         # Postgres ends what hangs: an exception that a signal raises could land inside COMMIT.
-        "statement_timeout": values.statement_timeout_seconds,
-        "lock_timeout": values.lock_timeout_seconds,
-        "idle_in_transaction_session_timeout": values.statement_timeout_seconds,
+        "statement_timeout": f"{values.statement_timeout_seconds}s",
+        "lock_timeout": f"{values.lock_timeout_seconds}s",
+        "idle_in_transaction_session_timeout": f"{values.statement_timeout_seconds}s",
+        # Every statement of a task finds its rows by an index. Left alone, Postgres reads whole tables while their
+        # statistics are unknown, and keeps such plans for foreign keys.
+        "enable_seqscan": "off",
+        "TimeZone": "UTC",
     }
     made = create_engine(
         make_url(values.database_url).set(drivername="postgresql+psycopg"),
@@ -39,7 +43,7 @@ def engine() -> Engine:
         pool_pre_ping=True,
         hide_parameters=True,
         connect_args={
-            "options": " ".join(f"-c {name}={seconds}s" for name, seconds in timeouts.items()) + " -c TimeZone=UTC",
+            "options": " ".join(f"-c {name}={value}" for name, value in options.items()),
             "application_name": "scrip",
         },
     )

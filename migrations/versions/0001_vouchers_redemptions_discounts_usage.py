@@ -10,6 +10,59 @@ down_revision = None
 
 def upgrade() -> None:
     op.create_table(
+        "discounts",
+        sa.Column("project", sa.Text(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("voucher_id", sa.Uuid(), nullable=False),
+        sa.Column("customer", sa.Text(), nullable=False),
+        sa.Column("subscription", sa.Text(), nullable=False),
+        sa.Column("created_at", postgresql.TIMESTAMP(timezone=True), nullable=False),
+        sa.Column("percentage_basis_points", sa.Integer(), nullable=True),
+        sa.Column("amounts_minor", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True),
+        sa.Column("recurrence", sa.Text(), nullable=False),
+        sa.Column("duration_in_months", sa.Integer(), nullable=True),
+        sa.Column("products", sa.ARRAY(sa.Text()), nullable=True),
+        sa.Column("starts_on", sa.Date(), nullable=False),
+        sa.Column("status", sa.Text(), server_default=sa.text("'running'"), nullable=False),
+        sa.Column("first_period_start", sa.Date(), nullable=True),
+        sa.Column("last_period_start", sa.Date(), nullable=True),
+        sa.Column("cycles", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("ends_on", sa.Date(), nullable=True),
+        sa.CheckConstraint(
+            "(recurrence = 'repeating') = (duration_in_months IS NOT NULL)",
+            name=op.f("ck_discounts_duration_if_repeating"),
+        ),
+        sa.CheckConstraint(
+            "cycles >= 0 AND (recurrence <> 'once' OR cycles <= 1)", name=op.f("ck_discounts_cycles_in_range")
+        ),
+        sa.CheckConstraint(
+            "recurrence IN ('once', 'repeating', 'forever')", name=op.f("ck_discounts_recurrence_known")
+        ),
+        sa.CheckConstraint("status IN ('running', 'completed')", name=op.f("ck_discounts_status_known")),
+        sa.CheckConstraint(
+            "(cycles > 0) = (first_period_start IS NOT NULL)", name=op.f("ck_discounts_cycles_with_periods")
+        ),
+        sa.CheckConstraint("first_period_start <= last_period_start", name=op.f("ck_discounts_periods_in_order")),
+        sa.CheckConstraint(
+            "num_nonnulls(percentage_basis_points, amounts_minor) = 1", name=op.f("ck_discounts_one_price_discount")
+        ),
+        sa.CheckConstraint(
+            "num_nulls(first_period_start, last_period_start) IN (0, 2)", name=op.f("ck_discounts_periods_whole")
+        ),
+        sa.PrimaryKeyConstraint("project", "id", name=op.f("pk_discounts")),
+    )
+    op.create_index(
+        "ix_discounts_over", "discounts", ["ends_on"], unique=False, postgresql_where=sa.text("status = 'running'")
+    )
+    op.create_index("ix_discounts_subscription", "discounts", ["subscription", "project"], unique=False)
+    op.create_index(
+        "uq_discounts_running",
+        "discounts",
+        ["project", "subscription", "voucher_id"],
+        unique=True,
+        postgresql_where=sa.text("status = 'running'"),
+    )
+    op.create_table(
         "invoice_discounts",
         sa.Column("project", sa.Text(), nullable=False),
         sa.Column("invoice", sa.Text(), nullable=False),
@@ -130,8 +183,8 @@ def upgrade() -> None:
     op.create_table(
         "redemptions",
         sa.Column("project", sa.Text(), nullable=False),
-        sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("request_id", sa.Text(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("fingerprint", sa.LargeBinary(), nullable=False),
         sa.Column("voucher_id", sa.Uuid(), nullable=True),
         sa.Column("code", sa.Text(), nullable=True),
@@ -162,14 +215,7 @@ def upgrade() -> None:
             name=op.f("fk_redemptions_project_voucher_id_vouchers"),
             ondelete="RESTRICT",
         ),
-        sa.PrimaryKeyConstraint("project", "id", name=op.f("pk_redemptions")),
-        sa.UniqueConstraint("project", "request_id", name=op.f("uq_redemptions_project_request_id")),
-        sa.UniqueConstraint(
-            "project",
-            "voucher_id",
-            "redemption_number",
-            name=op.f("uq_redemptions_project_voucher_id_redemption_number"),
-        ),
+        sa.PrimaryKeyConstraint("project", "request_id", name=op.f("pk_redemptions")),
     )
     op.create_index(
         "ix_redemptions_customer",
@@ -178,81 +224,19 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("reason IS NULL"),
     )
-    op.create_table(
-        "discounts",
-        sa.Column("project", sa.Text(), nullable=False),
-        sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("redemption_id", sa.Uuid(), nullable=False),
-        sa.Column("voucher_id", sa.Uuid(), nullable=False),
-        sa.Column("customer", sa.Text(), nullable=False),
-        sa.Column("subscription", sa.Text(), nullable=False),
-        sa.Column("created_at", postgresql.TIMESTAMP(timezone=True), nullable=False),
-        sa.Column("percentage_basis_points", sa.Integer(), nullable=True),
-        sa.Column("amounts_minor", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True),
-        sa.Column("recurrence", sa.Text(), nullable=False),
-        sa.Column("duration_in_months", sa.Integer(), nullable=True),
-        sa.Column("products", sa.ARRAY(sa.Text()), nullable=True),
-        sa.Column("starts_on", sa.Date(), nullable=False),
-        sa.Column("status", sa.Text(), server_default=sa.text("'running'"), nullable=False),
-        sa.Column("first_period_start", sa.Date(), nullable=True),
-        sa.Column("last_period_start", sa.Date(), nullable=True),
-        sa.Column("cycles", sa.Integer(), server_default=sa.text("0"), nullable=False),
-        sa.Column("ends_on", sa.Date(), nullable=True),
-        sa.CheckConstraint(
-            "(recurrence = 'repeating') = (duration_in_months IS NOT NULL)",
-            name=op.f("ck_discounts_duration_if_repeating"),
-        ),
-        sa.CheckConstraint(
-            "cycles >= 0 AND (recurrence <> 'once' OR cycles <= 1)", name=op.f("ck_discounts_cycles_in_range")
-        ),
-        sa.CheckConstraint(
-            "recurrence IN ('once', 'repeating', 'forever')", name=op.f("ck_discounts_recurrence_known")
-        ),
-        sa.CheckConstraint("status IN ('running', 'completed')", name=op.f("ck_discounts_status_known")),
-        sa.CheckConstraint(
-            "(cycles > 0) = (first_period_start IS NOT NULL)", name=op.f("ck_discounts_cycles_with_periods")
-        ),
-        sa.CheckConstraint("first_period_start <= last_period_start", name=op.f("ck_discounts_periods_in_order")),
-        sa.CheckConstraint(
-            "num_nonnulls(percentage_basis_points, amounts_minor) = 1", name=op.f("ck_discounts_one_price_discount")
-        ),
-        sa.CheckConstraint(
-            "num_nulls(first_period_start, last_period_start) IN (0, 2)", name=op.f("ck_discounts_periods_whole")
-        ),
-        sa.ForeignKeyConstraint(
-            ["project", "redemption_id"],
-            ["redemptions.project", "redemptions.id"],
-            name=op.f("fk_discounts_project_redemption_id_redemptions"),
-            ondelete="RESTRICT",
-        ),
-        sa.ForeignKeyConstraint(
-            ["project", "voucher_id"],
-            ["vouchers.project", "vouchers.id"],
-            name=op.f("fk_discounts_project_voucher_id_vouchers"),
-            ondelete="RESTRICT",
-        ),
-        sa.PrimaryKeyConstraint("project", "id", name=op.f("pk_discounts")),
-        sa.UniqueConstraint("project", "redemption_id", name=op.f("uq_discounts_project_redemption_id")),
-    )
     op.create_index(
-        "ix_discounts_over", "discounts", ["ends_on"], unique=False, postgresql_where=sa.text("status = 'running'")
-    )
-    op.create_index(
-        "ix_discounts_subscription", "discounts", ["project", "subscription", "created_at", "id"], unique=False
-    )
-    op.create_index(
-        "uq_discounts_running",
-        "discounts",
-        ["project", "subscription", "voucher_id"],
+        "uq_redemptions_number",
+        "redemptions",
+        ["project", "voucher_id", "redemption_number"],
         unique=True,
-        postgresql_where=sa.text("status = 'running'"),
+        postgresql_where=sa.text("redemption_number IS NOT NULL"),
     )
     op.create_table(
         "usage_entries",
         sa.Column("project", sa.Text(), nullable=False),
-        sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("discount_id", sa.Uuid(), nullable=False),
         sa.Column("invoice", sa.Text(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("period_start", sa.Date(), nullable=False),
         sa.Column("period_end", sa.Date(), nullable=False),
         sa.Column("currency", sa.Text(), nullable=False),
@@ -272,23 +256,13 @@ def upgrade() -> None:
             name=op.f("fk_usage_entries_project_invoice_invoice_discounts"),
             ondelete="RESTRICT",
         ),
-        sa.PrimaryKeyConstraint("project", "id", name=op.f("pk_usage_entries")),
-        sa.UniqueConstraint(
-            "project", "discount_id", "invoice", name=op.f("uq_usage_entries_project_discount_id_invoice")
-        ),
-    )
-    op.create_index(
-        "ix_usage_entries_period", "usage_entries", ["project", "discount_id", "period_start"], unique=False
+        sa.PrimaryKeyConstraint("project", "discount_id", "invoice", name=op.f("pk_usage_entries")),
     )
 
 
 def downgrade() -> None:
-    op.drop_index("ix_usage_entries_period", table_name="usage_entries")
     op.drop_table("usage_entries")
-    op.drop_index("uq_discounts_running", table_name="discounts", postgresql_where=sa.text("status = 'running'"))
-    op.drop_index("ix_discounts_subscription", table_name="discounts")
-    op.drop_index("ix_discounts_over", table_name="discounts", postgresql_where=sa.text("status = 'running'"))
-    op.drop_table("discounts")
+    op.drop_index("uq_redemptions_number", table_name="redemptions", postgresql_where=sa.text("reason IS NULL"))
     op.drop_index("ix_redemptions_customer", table_name="redemptions", postgresql_where=sa.text("reason IS NULL"))
     op.drop_table("redemptions")
     op.drop_index("uq_vouchers_request", table_name="vouchers", postgresql_where=sa.text("request_id IS NOT NULL"))
@@ -305,3 +279,7 @@ def downgrade() -> None:
     op.drop_table("vouchers")
     op.drop_table("subscriptions")
     op.drop_table("invoice_discounts")
+    op.drop_index("uq_discounts_running", table_name="discounts", postgresql_where=sa.text("status = 'running'"))
+    op.drop_index("ix_discounts_subscription", table_name="discounts")
+    op.drop_index("ix_discounts_over", table_name="discounts", postgresql_where=sa.text("status = 'running'"))
+    op.drop_table("discounts")

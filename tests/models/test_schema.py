@@ -9,9 +9,6 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, make_url, text
 
-import models.redemption
-import models.subscription
-import models.usage  # noqa: F401 - each import adds its tables to the metadata
 from models.base import Base
 
 CHECKOUT = Path(__file__).parent.parent.parent

@@ -13,9 +13,10 @@ TAMPERING = {
     "a full voucher is retired": "UPDATE vouchers SET maximum_redemptions = redemptions",
     "no customer exceeds a voucher's limit": """
         UPDATE vouchers SET maximum_redemptions_per_customer = 1, redemptions = 2;
-        INSERT INTO redemptions SELECT project, gen_random_uuid(), 'copy', fingerprint, voucher_id, code, customer,
+        INSERT INTO redemptions SELECT project, 'copy', gen_random_uuid(), fingerprint, voucher_id, code, customer,
                subscription, reason, 2, effective_at, decided_at FROM redemptions;
-        INSERT INTO discounts SELECT d.project, gen_random_uuid(), r.id, d.voucher_id, d.customer, 'sub_2',
+        UPDATE redemptions SET subscription = 'sub_2' WHERE request_id = 'copy';
+        INSERT INTO discounts SELECT d.project, r.id, d.voucher_id, d.customer, 'sub_2',
                d.created_at, d.percentage_basis_points, d.amounts_minor, d.recurrence, d.duration_in_months,
                d.products, d.starts_on
         FROM discounts d, redemptions r WHERE r.request_id = 'copy'
@@ -32,13 +33,13 @@ TAMPERING = {
                retired_reason, retired_at, metadata
         FROM vouchers, generate_series(2, 21);
         UPDATE vouchers SET redemptions = 1;
-        INSERT INTO redemptions SELECT r.project, gen_random_uuid(), v.id::text, r.fingerprint, v.id, r.code,
+        INSERT INTO redemptions SELECT r.project, v.id::text, gen_random_uuid(), r.fingerprint, v.id, r.code,
                r.customer, r.subscription, r.reason, 1, r.effective_at, r.decided_at
         FROM redemptions r, vouchers v WHERE v.id <> r.voucher_id;
-        INSERT INTO discounts SELECT d.project, gen_random_uuid(), r.id, r.voucher_id, d.customer, d.subscription,
+        INSERT INTO discounts SELECT d.project, r.id, r.voucher_id, d.customer, d.subscription,
                d.created_at, d.percentage_basis_points, d.amounts_minor, d.recurrence, d.duration_in_months,
                d.products, d.starts_on
-        FROM discounts d, redemptions r WHERE r.id <> d.redemption_id
+        FROM discounts d, redemptions r WHERE r.id <> d.id
     """,
     "a fixed discount gave no more than its amount in a period": """
         UPDATE discounts SET amounts_minor = '{"USD": 499, "EUR": 999}'
@@ -50,7 +51,7 @@ TAMPERING = {
     "a once discount took part in one invoice": """
         INSERT INTO invoice_discounts SELECT project, 'copy', fingerprint, subscription, customer,
                '{"discountTotal": 1}', applied_at FROM invoice_discounts;
-        INSERT INTO usage_entries SELECT project, gen_random_uuid(), discount_id, 'copy', period_start, period_end,
+        INSERT INTO usage_entries SELECT project, discount_id, 'copy', gen_random_uuid(), period_start, period_end,
                currency, 1, created_at FROM usage_entries;
         UPDATE discounts SET recurrence = 'once', amounts_minor = '{"USD": 999}'
     """,
@@ -58,7 +59,7 @@ TAMPERING = {
         UPDATE discounts SET recurrence = 'repeating', duration_in_months = 1;
         INSERT INTO invoice_discounts SELECT project, 'later', fingerprint, subscription, customer,
                '{"discountTotal": 1}', applied_at FROM invoice_discounts;
-        INSERT INTO usage_entries SELECT project, gen_random_uuid(), discount_id, 'later',
+        INSERT INTO usage_entries SELECT project, discount_id, 'later', gen_random_uuid(),
                (period_start + interval '1 month')::date, (period_end + interval '1 month')::date,
                currency, 1, created_at FROM usage_entries;
         UPDATE discounts SET cycles = 2, last_period_start = (first_period_start + interval '1 month')::date
