@@ -37,5 +37,13 @@ def settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+        problems = "; ".join(f"{_variable(each['loc'])}: {each['msg']}" for each in error.errors())
         raise SystemExit(f"scrip: the environment is not complete: {problems}") from None
+
+
+def _variable(location: tuple[int | str, ...]) -> str:
+    # Either address may be given by itself; where both are missing, the one that serves for both is.
+    name = str(location[0])
+    if name in {"BROKER_URL", "RESULT_BACKEND_URL"}:
+        return f"{name} or REDIS_URL"
+    return name if name.isupper() else f"SCRIP_{name.upper()}"

@@ -1,0 +1,5 @@
+"""A program that does nothing until it is stopped."""
+
+import signal
+
+signal.pause()

@@ -1,0 +1,41 @@
+"""One part by itself."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import psutil
+
+from tests.stack.running import eventually
+from worker.part import Part
+
+
+def test_a_program_that_does_not_listen_to_sigterm_is_killed(tmp_path: Path) -> None:
+    """Asking has an end, for its children too."""
+    deaf = "import os, signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); os.fork()"
+
+    class Deaf(Part):
+        stop_signals = ((signal.SIGTERM, 0.1),)
+
+    (tmp_path / "logs").mkdir()
+    part = Deaf(
+        name="deaf",
+        home=tmp_path,
+        command=(sys.executable, "-c", f"{deaf}; print('deaf', flush=True); time.sleep(1_000)"),
+        environment=dict(os.environ),
+        folder=tmp_path,
+    )
+    part.spawn()
+    eventually(lambda: part.output().count("deaf") == 2)
+    part.stop()
+    assert part.exit_code() == -signal.SIGKILL
+    assert not [each for each in psutil.process_iter() if deaf in " ".join(cmdline(each))]
+
+
+def cmdline(process: psutil.Process) -> list[str]:
+    """This function will return the process's words, none for one that has ended."""
+    try:
+        return process.cmdline() if process.status() != psutil.STATUS_ZOMBIE else []
+    except psutil.NoSuchProcess:
+        return []

@@ -1,0 +1,90 @@
+"""The command line: `scrip …`. Each command imports what it needs when it runs."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from worker.procfile import PROCFILE
+
+main = typer.Typer(name="scrip", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+# A shell's exit code for a command that a signal ended is this plus the signal's number.
+EXIT_BY_SIGNAL = 128
+
+
+@main.callback()
+def scrip() -> None:
+    """Scrip redeems vouchers and applies recurring discounts to invoices, as Celery tasks."""
+
+
+@main.command()
+def up(
+    home: Annotated[Path, typer.Option(help="Where the stack keeps its data, logs and passwords.")] = Path(".scrip"),
+    procfile: Annotated[
+        Path, typer.Option(help="Which programs to run, in the folder that holds it.", show_default="the checkout's")
+    ] = PROCFILE,
+) -> None:
+    """Start the whole stack on this machine: Postgres, Valkey, migrations, workers, beat and Flower."""
+    # A deployment installs neither the servers nor what supervises them.
+    from worker.embedded import Stack  # noqa: PLC0415
+
+    with ended_clearly(), Stack(home, announce=partial(print, flush=True), procfile=procfile) as stack:
+        stack.supervise()
+
+
+@main.command()
+def demo(
+    home: Annotated[Path | None, typer.Option(help="An empty folder to run in and keep, not a temporary one.")] = None,
+) -> None:
+    """Run the whole system on the data of examples/, and exit 0 if every answer is as expected."""
+    from worker.demo import run  # noqa: PLC0415
+
+    with ended_clearly():
+        raise typer.Exit(run(home=home))
+
+
+@main.command()
+def audit() -> None:
+    """Check every promise against the whole database of DATABASE_URL. Exit 1 with a row for each violation."""
+    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
+
+    # By its name, as everything of tasks/ is reached from here.
+    use_case = import_module("tasks.audit")
+    try:
+        violations = use_case.audit()
+    except SQLAlchemyError as error:
+        reason = str(getattr(error, "orig", error)).strip().splitlines()[0]
+        typer.echo(f"scrip: the audit could not run: {reason}", err=True)
+        raise typer.Exit(2) from None
+    for each in violations:
+        typer.echo(f"{each.check}\t{each.project}\t{each.subject}\t{each.detail}")
+    typer.echo(f"{len(use_case.CHECKS)} checks, {len(violations)} violations", err=bool(violations))
+    raise typer.Exit(1 if violations else 0)
+
+
+@contextmanager
+def ended_clearly() -> Iterator[None]:
+    """This context will end the program with one clear line where the stack fails, or as a signal ends a program."""
+    from worker.embedded import STACK_ERRORS  # noqa: PLC0415
+    from worker.stopping import StopRequested  # noqa: PLC0415
+
+    try:
+        yield
+    except StopRequested as request:
+        raise typer.Exit(EXIT_BY_SIGNAL + request.signal_number) from None
+    except STACK_ERRORS as error:
+        typer.echo(f"scrip: {error}", err=True)
+        raise typer.Exit(1) from None
+    finally:
+        # All is gone; a last impatient Ctrl-C should not make a traceback of it.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+if __name__ == "__main__":
+    main()

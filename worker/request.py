@@ -1,0 +1,77 @@
+"""What logs, events and Flower may show of a task's arguments: the caller's ids, and nothing else of the body."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from celery.exceptions import InvalidTaskError
+from celery.worker.request import Request as CeleryRequest
+
+# Field to shown name, in the order shown. `code` is not here: who knows a code can redeem it.
+ID_FIELDS = {
+    "project": "project",
+    "requestId": "requestId",
+    "request_id": "requestId",
+    "invoice": "invoice",
+    "voucher": "voucher",
+    "customer": "customer",
+    "subscription": "subscription",
+}
+BULK_FIELDS = ("requests", "invoices")
+# The contract's limit on a caller's own ids. What is longer is not an id.
+ID_LENGTH_MAX = 255
+# A code that was put where the voucher's id belongs must not show up either: a TypeID or a UUID only.
+VOUCHER_ID = re.compile(r"vou_[0-9a-z]{26}|[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}", re.IGNORECASE)
+
+
+def summary(kwargs: object) -> str:
+    """This function will show the ids in a task's keyword arguments as a dict literal, whatever it is given.
+
+    A bulk request shows how many items it has and the ids of the first. A summary's own value gives the same
+    summary, so that Flower can apply it to what it hears, whoever said it.
+    """
+    body = kwargs.get("request", kwargs) if isinstance(kwargs, Mapping) else None
+    if not isinstance(body, Mapping):
+        return "{}"
+    for field in BULK_FIELDS:
+        items = body.get(field)
+        if isinstance(items, list):
+            return repr({"count": len(items)} | _ids(items[0] if items else None))
+    return repr(_count(body) | _ids(body))
+
+
+def _ids(body: object) -> dict[str, str | int]:
+    if not isinstance(body, Mapping):
+        return {}
+    return {shown: body[field] for field, shown in ID_FIELDS.items() if _is_id(field, body.get(field))}
+
+
+def _is_id(field: str, value: object) -> bool:
+    if not isinstance(value, str) or not 1 <= len(value) <= ID_LENGTH_MAX:
+        return False
+    return field != "voucher" or VOUCHER_ID.fullmatch(value) is not None
+
+
+def _count(body: Mapping[str, object]) -> dict[str, str | int]:
+    count = body.get("count")
+    return {"count": count} if type(count) is int else {}
+
+
+class Request(CeleryRequest):
+    """This class will hold a message that a worker received, showing its ids only, whatever its sender wrote."""
+
+    def __init__(self, message: Any, **options: Any) -> None:
+        try:
+            super().__init__(message, **options)
+        except (KeyError, TypeError, ValueError):
+            # Celery takes any other error here for its own and stops; the message would stop every worker in turn.
+            raise InvalidTaskError("the message has no id, or its body is not args, kwargs and options") from None
+        self._argsrepr = "(…)" if self.args else "()"
+        self._kwargsrepr = summary(self.kwargs)
+        # The child process logs from this copy.
+        self._request_dict.update(argsrepr=self._argsrepr, kwargsrepr=self._kwargsrepr)
+
+    def info(self, safe: bool = True) -> dict[str, Any]:  # noqa: ARG002, FBT001, FBT002 - Celery's own signature
+        """This function will describe the request to `celery inspect` and Flower, never with the arguments' values."""
+        description: dict[str, Any] = super().info(safe=True)
+        return description
