@@ -33,23 +33,28 @@ def discount(price, *, products=None, recurrence=RecurrenceType.FOREVER, months=
 
 
 def fixed(amount, **options) -> Discount:
+    """This function will return a discount of a fixed amount in USD."""
     return discount(FixedDiscount(amounts_minor={"USD": amount}), **options)
 
 
 def percentage(basis_points, **options) -> Discount:
+    """This function will return a discount of so many basis points."""
     return discount(PercentageDiscount(basis_points=basis_points), **options)
 
 
 def lines(*amounts) -> Invoice:
+    """This function will return an invoice with lines of those amounts."""
     each = [Line(id=str(index), amount_minor=amount) for index, amount in enumerate(amounts)]
     return replace(INVOICE, lines=each)
 
 
 def amounts_of(results) -> list[int]:
+    """This function will return what the applied discounts took, in order."""
     return [each.amount_minor for each in results if isinstance(each, Applied)]
 
 
 def reasons_of(results) -> list[str]:
+    """This function will return why the others were skipped, in order."""
     return [each.reason.value for each in results if isinstance(each, Skipped)]
 
 
@@ -86,12 +91,14 @@ def test_the_base_is_the_positive_discountable_lines_of_the_products():
         ],
     )
     (applied,) = apply_discounts(invoice, discounts=[percentage(5000, products=["a"])])
+    assert isinstance(applied, Applied)
     assert applied.by_line == {"a": 500}
 
 
 def test_a_percentage_is_computed_once_on_the_base():
     """Three lines of 1 with 50 %: 2 in all, not 3 times 1."""
     (applied,) = apply_discounts(lines(1, 1, 1), discounts=[percentage(5000)])
+    assert isinstance(applied, Applied)
     assert applied.amount_minor == 2
     assert applied.by_line == {"0": 1, "1": 1}
 

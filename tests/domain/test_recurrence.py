@@ -17,6 +17,7 @@ DAYS = st.dates(min_value=date(2000, 1, 1), max_value=date(2100, 1, 1))
 
 
 def repeating(months: int) -> Recurrence:
+    """This function will return a recurrence of so many months."""
     return Recurrence(type=RecurrenceType.REPEATING, duration_in_months=months)
 
 

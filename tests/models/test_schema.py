@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import UniqueConstraint, create_engine, make_url, text
 
 from models.base import Base
 
@@ -35,19 +35,22 @@ def two_databases(environment: dict[str, str]) -> Iterator[tuple[str, str]]:
     with server.connect() as connection:
         for name in names:
             connection.execute(text(f"CREATE DATABASE {name}"))
-        yield tuple(server.url.set(database=name).render_as_string(hide_password=False) for name in names)
+        of_metadata, of_migrations = (server.url.set(database=name) for name in names)
+        yield of_metadata.render_as_string(hide_password=False), of_migrations.render_as_string(hide_password=False)
         for name in names:
             connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
     server.dispose()
 
 
 def alembic(database_url: str, *command: str) -> None:
+    """This function will run Alembic on a database."""
     program = Path(sys.executable).with_name("alembic")
     environment = {**os.environ, "DATABASE_URL": database_url}
     subprocess.run([program, *command], cwd=CHECKOUT, env=environment, check=True, capture_output=True)
 
 
 def catalogue_of(database_url: str) -> dict[str, set[tuple]]:
+    """This function will return the definitions of all that stands in a database."""
     engine = create_engine(database_url)
     with engine.connect() as connection:
         found = {
@@ -75,9 +78,8 @@ def test_migrations_go_up_down_and_up_again_and_agree_with_the_metadata(two_data
 def test_every_key_starts_with_the_project():
     """So that the tables can be distributed by it."""
     for table in Base.metadata.sorted_tables:
-        unique = [table.primary_key, *(each for each in table.constraints if type(each).__name__ == "UniqueConstraint")]
-        unique += [index for index in table.indexes if index.unique]
-        for key in unique:
-            assert next(iter(getattr(key, "columns", key.expressions if hasattr(key, "expressions") else ()))).name == (
-                "project"
-            )
+        assert next(iter(table.primary_key.columns)).name == "project"
+        for index in table.indexes:
+            if index.unique:
+                assert next(iter(index.columns)).name == "project"
+        assert not [each for each in table.constraints if isinstance(each, UniqueConstraint)]

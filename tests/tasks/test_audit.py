@@ -75,7 +75,7 @@ RESTORE = """
 
 
 @pytest.fixture(autouse=True)
-def one_of_everything(tampered_database: dict[str, str]) -> None:
+def one_of_everything(tampered_database: dict[str, str]) -> None:  # noqa: ARG001 - emptied before this
     """A voucher, a redemption, a discount and an invoice that are as they should be."""
     voucher = create_voucher(priceDiscount={"amount": 500, "currency": "USD"})
     redeem(voucher=voucher["id"], subscription="sub_1", currency="USD")
@@ -84,6 +84,7 @@ def one_of_everything(tampered_database: dict[str, str]) -> None:
 
 
 def tamper(statements: str) -> None:
+    """This function will run statements that no use case would."""
     with transaction() as session:
         for statement in statements.split(";"):
             session.execute(text(statement.replace(":", r"\:").replace(r"\:\:", "::")))

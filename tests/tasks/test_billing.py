@@ -1,7 +1,7 @@
 """Applying discounts to invoices: the answer, the ledger, periods, and the order of arrival."""
 
 from datetime import datetime, timedelta
-from itertools import permutations
+from itertools import pairwise, permutations
 
 import pytest
 from sqlalchemy import func, select
@@ -25,10 +25,12 @@ def grant(**voucher) -> dict:
 
 
 def periods(starts: list[str]) -> list[dict]:
-    return [{"start": start, "end": end} for start, end in zip(starts, starts[1:], strict=False)]
+    """This function will return the periods between those days."""
+    return [{"start": start, "end": end} for start, end in pairwise(starts)]
 
 
 def stored(table) -> int:
+    """This function will count the rows of a table."""
     with transaction() as session:
         return session.execute(select(func.count()).select_from(table)).scalar_one()
 

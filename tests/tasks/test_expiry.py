@@ -17,11 +17,13 @@ LONG_AGO = "2026-01-01T00:00:00Z"
 
 
 def status_of(voucher: dict) -> tuple[str, str | None]:
+    """This function will return the status of a voucher and why it was retired."""
     after = vouchers.retrieve(request={"project": voucher["project"], "voucher": voucher["id"]})
     return after["status"], after["retiredReason"]
 
 
 def in_minutes(minutes: float) -> str:
+    """This function will return the instant so many minutes ahead."""
     return (datetime.now(UTC) + timedelta(minutes=minutes)).isoformat()
 
 
@@ -109,7 +111,11 @@ def test_what_a_run_had_to_leave_is_done_by_the_next_one():
     for _ in range(4):
         create_voucher(restrictions={"expiresAt": LONG_AGO})
     with transaction() as other:
-        middle = "SELECT id FROM vouchers ORDER BY id OFFSET 1 LIMIT 2"
-        other.execute(text(f"SELECT 1 FROM vouchers WHERE id IN ({middle}) FOR NO KEY UPDATE"))
+        other.execute(
+            text("""
+                SELECT 1 FROM vouchers WHERE id IN (SELECT id FROM vouchers ORDER BY id OFFSET 1 LIMIT 2)
+                FOR NO KEY UPDATE
+            """)
+        )
         assert sweep_all(batch_size=1)["expired"] == 2
     assert sweep_all(batch_size=1)["expired"] == 2

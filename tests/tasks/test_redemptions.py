@@ -20,10 +20,12 @@ ELIGIBLE = {"products": ["prod_a"], "currency": "USD", "subtotal": 5000}
 
 
 def ago(minutes: float) -> str:
+    """This function will return the instant so many minutes back."""
     return (datetime.now(UTC) - timedelta(minutes=minutes)).isoformat()
 
 
 def retire(voucher: dict) -> None:
+    """This function will retire a voucher by hand."""
     vouchers.retire(request={"project": "gigs", "voucher": voucher["id"]})
 
 

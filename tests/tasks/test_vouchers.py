@@ -1,6 +1,7 @@
 """Creating vouchers, looking at them, retiring them by hand."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from typeid import TypeID
@@ -11,7 +12,7 @@ from tests.tasks.requests import create_voucher, redeem, redemption
 
 pytestmark = pytest.mark.usefixtures("database")
 
-EVERYTHING = {
+EVERYTHING: dict[str, Any] = {
     "project": "gigs",
     "name": "Monthly Basic",
     "code": "SUMMER",
@@ -30,6 +31,7 @@ EVERYTHING = {
 
 
 def in_minutes(minutes: float) -> str:
+    """This function will return the instant so many minutes ahead."""
     return (datetime.now(UTC) + timedelta(minutes=minutes)).isoformat()
 
 

@@ -1,0 +1,224 @@
+"""Procfile, docker-compose.yml, Dockerfile and Flower's configuration say the same, and nothing careless."""
+
+import re
+import runpy
+import shlex
+import subprocess
+import sys
+import tomllib
+from collections.abc import Mapping
+from itertools import pairwise
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from compose_spec import PyOptions
+
+from worker.celery import QUEUES
+from worker.procfile import PROCFILE, RELEASE, read_procfile
+from worker.programs import parts
+
+ROOT = PROCFILE.parent
+COMPOSE = (ROOT / "docker-compose.yml").read_text()
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+SERVERS = {"postgres", "valkey"}
+VOUCHER = "vou_01h455vb4pex5vsknk084sn02q"
+
+Service = Mapping[str, Any]
+
+
+@pytest.fixture
+def services() -> Mapping[str, Service]:
+    """The services of docker-compose.yml, read by a parser that knows the Compose specification."""
+    compose = PyOptions(apply_merge=True).from_yaml(COMPOSE)
+    compose.validate()
+    services: Mapping[str, Service] = compose.to_dict()["services"]
+    return services
+
+
+@pytest.fixture
+def programs() -> Mapping[str, list[str]]:
+    """The Procfile's lines."""
+    return {name: list(words) for name, words in read_procfile(PROCFILE).items()}
+
+
+def flower_settings(monkeypatch: pytest.MonkeyPatch, **environment: str) -> dict[str, Any]:
+    """This function will execute Flower's configuration as Flower does."""
+    for name in ("FLOWER_ADDRESS", "FLOWER_PORT", "FLOWER_BASIC_AUTH"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    return runpy.run_path(str(ROOT / "worker" / "flower.py"))
+
+
+def test_compose_runs_the_procfiles_lines_and_nothing_else(
+    services: Mapping[str, Service], programs: Mapping[str, list[str]]
+) -> None:
+    """Beside the two servers there is a service for each line, with the same command."""
+    commands = {name: shlex.split(service["command"]) for name, service in services.items() if name not in SERVERS}
+    assert commands == programs
+
+
+def test_scrip_up_runs_the_procfiles_lines(programs: Mapping[str, list[str]], tmp_path: Path) -> None:
+    """The embedded stack takes its programs from the same file, word for word."""
+    started = parts(programs, home=tmp_path, environment={}, folder=ROOT)
+    assert {part.name: list(part.command()) for part in started} == programs
+
+
+def test_every_queue_has_exactly_one_worker_line(programs: Mapping[str, list[str]]) -> None:
+    """A queue without a worker keeps its messages for ever; two lines would share what one was sized for."""
+    consumed = [
+        queue
+        for words in programs.values()
+        for option, value in pairwise(words)
+        if option == "--queues"
+        for queue in value.split(",")
+    ]
+    assert sorted(consumed) == sorted(QUEUES)
+
+
+def test_no_secret_has_a_default(services: Mapping[str, Service]) -> None:
+    """Whatever comes from outside must be given, and the example file names it without a value."""
+    references = re.findall(r"(?<!\$)\$(?!\$)\S*", COMPOSE)
+    required = {match[1] for each in references if (match := re.match(r"\$\{([A-Z_]+):\?", each))}
+    assert len(references) == COMPOSE.count(":?")
+    example = (ROOT / ".env.example").read_text().splitlines()
+    assert {line for line in example if line and not line.startswith("#")} == {f"{name}=" for name in required}
+    secrets = [
+        value
+        for service in services.values()
+        for name, value in service.get("environment", {}).items()
+        if re.search("PASSWORD|AUTH|URL", name)
+    ]
+    assert secrets
+    assert all("${" in value for value in secrets)
+    assert not re.search("PASSWORD|AUTH|SECRET|URL", DOCKERFILE)
+
+
+def test_only_flower_is_published_and_to_this_machine_alone(services: Mapping[str, Service]) -> None:
+    """Databases and brokers are reached from inside; Flower asks for its password besides."""
+    assert {name: service["ports"] for name, service in services.items() if service.get("ports")} == {
+        "flower": ["127.0.0.1:5555:5555"]
+    }
+    assert "FLOWER_BASIC_AUTH" in services["flower"]["environment"]
+    assert not any(service.get("network_mode") for service in services.values())
+
+
+def test_every_service_that_stays_up_has_a_health_check_and_time_to_stop(services: Mapping[str, Service]) -> None:
+    """Release is the one that ends."""
+    staying = {name: service for name, service in services.items() if name != RELEASE}
+    assert all(service["healthcheck"]["test"] for service in staying.values())
+    assert {service["restart"] for service in staying.values()} == {"unless-stopped"}
+    assert all(service["stop_grace_period"] for service in staying.values())
+
+
+def test_a_workers_health_check_asks_that_worker(
+    services: Mapping[str, Service], programs: Mapping[str, list[str]]
+) -> None:
+    """The node that is asked is the one that the command names; %h is the container's host name."""
+    workers = {name: words for name, words in programs.items() if "--hostname" in words}
+    assert len(workers) == len(QUEUES)
+    for name, words in workers.items():
+        node = words[words.index("--hostname") + 1].replace("%h", "$$HOSTNAME")
+        assert services[name]["healthcheck"]["test"] == f"celery -A worker inspect ping -d {node}"
+
+
+def test_nothing_starts_before_what_it_needs(
+    services: Mapping[str, Service], programs: Mapping[str, list[str]]
+) -> None:
+    """Postgres, then the migrations, then the rest."""
+    assert services[RELEASE]["depends_on"] == {"postgres": {"condition": "service_healthy"}}
+    after = {"release": {"condition": "service_completed_successfully"}, "valkey": {"condition": "service_healthy"}}
+    assert all(services[name]["depends_on"] == after for name in programs if name != RELEASE)
+
+
+def test_programs_run_without_privileges_on_a_read_only_image(
+    services: Mapping[str, Service], programs: Mapping[str, list[str]]
+) -> None:
+    """What a program may write is /tmp, which beat needs for its schedule."""
+    for name in programs:
+        service = services[name]
+        assert service["read_only"]
+        assert service["cap_drop"] == ["ALL"]
+        assert service["tmpfs"] in ("/tmp", ["/tmp"])  # noqa: S108 - the container's own
+    assert services["beat"]["environment"]["SCRIP_BEAT_SCHEDULE_FILE"].startswith("/tmp/")  # noqa: S108 - the same
+
+
+def test_the_dockerfile_passes_hadolint() -> None:
+    """Pinned tags, exec forms, no caches left behind, and what else it knows."""
+    hadolint = Path(sys.executable).parent / "hadolint"
+    result = subprocess.run(
+        [hadolint, "--failure-threshold", "style", ROOT / "Dockerfile"], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stdout
+
+
+def test_the_image_takes_locked_wheels_only_and_is_not_root() -> None:
+    """Every instruction that matters, in the words that make it so."""
+    bases = set(re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE))
+    assert len(bases) == 1
+    assert re.fullmatch(r"python:3\.\d+-slim-\w+", bases.pop())
+    installs = [line for line in DOCKERFILE.splitlines() if '"pip", "install"' in line]
+    assert all('"--require-hashes", "--only-binary", ":all:"' in line or '"--no-deps"' in line for line in installs)
+    assert all(
+        re.match(r"\w+ \[", line) for line in re.findall(r"^(?:RUN|CMD|ENTRYPOINT) .*", DOCKERFILE, re.MULTILINE)
+    )
+    assert int(re.findall(r"^USER (\d+)$", DOCKERFILE, re.MULTILINE)[-1]) > 0
+
+
+def test_the_image_gets_what_it_runs_and_nothing_else() -> None:
+    """The build context starts empty; the packages of pyproject.toml and the migrations are let in."""
+    first, *rest = (line for line in (ROOT / ".dockerignore").read_text().splitlines() if not line.startswith("#"))
+    assert first == "*"
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    needed = {*project["tool"]["setuptools"]["packages"], "migrations", "alembic.ini", "pyproject.toml"}
+    assert {line.removeprefix("!") for line in rest if line.startswith("!")} == needed | {
+        "README.md",
+        "requirements.txt",
+    }
+
+
+@pytest.mark.parametrize("credentials", ["", "scrip", "scrip:", ":password", "scrip:password,"])
+def test_flower_does_not_start_without_a_password(credentials: str, programs: Mapping[str, list[str]]) -> None:
+    """One clear line, and that before it looks for a broker."""
+    result = subprocess.run(
+        [sys.executable, "-m", *programs["flower"]],
+        cwd=ROOT,
+        env={"FLOWER_BASIC_AUTH": credentials},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 1
+    assert result.stderr == "scrip: Flower does not start without a password: set FLOWER_BASIC_AUTH=user:password\n"
+
+
+def test_flower_listens_on_this_machine_alone_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty address would be every interface to Flower itself."""
+    settings = flower_settings(monkeypatch, FLOWER_BASIC_AUTH="scrip:pw", FLOWER_ADDRESS="", FLOWER_PORT="")
+    assert (settings["address"], settings["port"], settings["persistent"]) == ("127.0.0.1", 5555, False)
+    told = {"FLOWER_BASIC_AUTH": "scrip:pw,ops:pw", "FLOWER_ADDRESS": "0.0.0.0", "FLOWER_PORT": "8080"}  # noqa: S104
+    settings = flower_settings(monkeypatch, **told)
+    assert (settings["address"], settings["port"]) == ("0.0.0.0", 8080)  # noqa: S104 - inside a container
+
+
+@pytest.mark.parametrize(
+    ("announced", "shown"),
+    [
+        ("{'request': {'project': 'gigs', 'requestId': 'order-1', 'code': 'SECRET'}}", "gigs order-1"),
+        ("{'project': 'gigs', 'requestId': 'order-1'}", "gigs order-1"),
+        (f"{{'count': 500, 'project': 'gigs', 'voucher': '{VOUCHER}'}}", f"500 gigs {VOUCHER}"),
+        ("{'request': {'project': 'gigs', 'code': 'SECRET', 'products': ['prod_…", ""),
+        ("", ""),
+        (None, ""),
+    ],
+)
+def test_flower_shows_a_tasks_ids_and_nothing_else_of_it(
+    monkeypatch: pytest.MonkeyPatch, announced: str | None, shown: str
+) -> None:
+    """Senders announce whole bodies, cut off somewhere, and answers carry the code."""
+    format_task = flower_settings(monkeypatch, FLOWER_BASIC_AUTH="scrip:pw")["format_task"]
+    task = format_task(SimpleNamespace(args="('SECRET',)", kwargs=announced, result="{'code': 'SECRET'}"))
+    assert "SECRET" not in repr(task)
+    assert re.findall(r": '?([\w-]+)", task.kwargs) == shown.split()

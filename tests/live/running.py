@@ -1,0 +1,262 @@
+"""A real worker in processes of its own, an ordinary client of it, and connections that get in its way."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, LiteralString, Self, TypeVar, cast
+
+import psutil
+import psycopg
+from celery import Celery
+from psycopg.sql import SQL, Identifier
+from redis import Redis
+
+from worker.session import end_session
+
+CHECKOUT = Path(__file__).parent.parent.parent
+CELERY = Path(sys.executable).with_name("celery")
+LEASH = CHECKOUT / "worker" / "leash.py"
+QUEUES = ("redemptions", "billing", "admin", "sweeps")
+TABLES = ("vouchers", "redemptions", "discounts", "subscriptions", "invoice_discounts", "usage_entries")
+# Where kombu notes the messages that were delivered and not acknowledged yet.
+UNACKNOWLEDGED = "unacked"
+# What a client has to know of the contract.
+ROUTES = {
+    "redemptions.*": {"queue": "redemptions"},
+    "billing.*": {"queue": "billing"},
+    "expiry.*": {"queue": "sweeps"},
+    "*": {"queue": "admin"},
+}
+# So long only a broken program takes, on whatever machine.
+DEADLINE_SECONDS = 60
+POLL_SECONDS = 0.01
+
+Json = dict[str, Any]
+Found = TypeVar("Found")
+
+
+def eventually(look: Callable[[], Found | None]) -> Found:
+    """This function will look until it sees something and return that, or fail at the deadline."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not (found := look()):
+        assert time.monotonic() < deadline, "it did not come about in time"
+        time.sleep(POLL_SECONDS)
+    return found
+
+
+def with_redis(environment: Mapping[str, str], *, number: int) -> dict[str, str]:
+    """This function will return the variables with that one of Valkey's databases, where no other worker reads."""
+    return {**environment, "REDIS_URL": re.sub(r"/0$", f"/{number}", environment["REDIS_URL"])}
+
+
+class Program:
+    """`celery -A worker …` in a process group of its own. Leaving the context ends all of it."""
+
+    def __init__(self, *words: str, folder: Path, environment: Mapping[str, str]) -> None:
+        """This method will describe the program; what it prints goes to a log in `folder`."""
+        self.words = words
+        self.log_file = folder / "log"
+        self.environment = environment
+
+    def __enter__(self) -> Self:
+        """This method will start it, on a leash: it ends with this process, however that ends."""
+        self.log_file.parent.mkdir(exist_ok=True)
+        leash = (sys.executable, "-IS", str(LEASH), str(os.getpid()), str(int(signal.SIGKILL)))
+        with self.log_file.open("ab") as log:
+            self.process = subprocess.Popen(
+                [*leash, str(CELERY), "-A", "worker", *self.words],
+                cwd=CHECKOUT,
+                env={**os.environ, **self.environment},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """This method will ask it to stop, and kill whatever is left of it."""
+        self.process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(10)
+        end_session(self.process)
+
+    def kill(self) -> None:
+        """This method will kill all of it at once, as a machine that loses its power does."""
+        if self.lives():
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait(DEADLINE_SECONDS)
+        end_session(self.process)
+
+    @property
+    def log(self) -> str:
+        """This property will be all that it has printed."""
+        return self.log_file.read_text()
+
+    def lives(self) -> bool:
+        """This method will tell whether it has not ended."""
+        return self.process.poll() is None
+
+
+class Worker(Program):
+    """A worker for all four queues that says everything it can in its log."""
+
+    def __init__(self, *, folder: Path, environment: Mapping[str, str], children: int = 2) -> None:
+        """This method will describe the worker."""
+        self.broker = Broker(environment)
+        options = ("--queues", ",".join(QUEUES), "--hostname", f"{folder.name}@%h", "--concurrency", str(children))
+        # Asking for neighbours takes a second of every start.
+        quick = ("--without-mingle", "--loglevel", "INFO")
+        super().__init__("worker", *options, *quick, folder=folder, environment=environment)
+
+    def wait_ready(self) -> Self:
+        """This method will wait until it has said that it is ready."""
+        self.while_it_lives(lambda: " ready." in self.log)
+        return self
+
+    def children(self) -> list[psutil.Process]:
+        """This method will list the child processes, in which the tasks run."""
+        return psutil.Process(self.process.pid).children()
+
+    def settle(self) -> None:
+        """This method will wait until every message is acknowledged, or fail; the worker must live.
+
+        Call it when the last message is answered: one that is on its way from a queue to a worker is in neither.
+        """
+        self.while_it_lives(lambda: not self.broker.messages())
+
+    def while_it_lives(self, look: Callable[[], Found | None]) -> Found:
+        """This method will look until it sees something and return that, or fail when the worker ends."""
+
+        def look_at_both() -> Found | None:
+            assert self.lives(), self.log
+            return look()
+
+        return eventually(look_at_both)
+
+    def revive(self) -> None:
+        """This method will start it again without its messages, where a test has ended or stopped it up."""
+        if not self.lives() or self.broker.messages():
+            self.kill()
+            self.broker.redis.flushdb()
+            self.log_file.unlink()
+            self.__enter__()
+            self.wait_ready()
+
+
+class Broker:
+    """The broker's server, which keeps the results too, looked at from outside."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        """This method will describe the connection, which is made at its first use."""
+        self.redis = Redis.from_url(environment["REDIS_URL"], decode_responses=True)
+
+    def messages(self) -> int:
+        """This method will count the messages that wait, and those that were delivered and not acknowledged."""
+        return sum(self.waiting(queue) for queue in QUEUES) + self.unacknowledged()
+
+    def waiting(self, queue: str) -> int:
+        """This method will count the messages that nobody has taken from the queue."""
+        count: int = self.redis.llen(queue)
+        return count
+
+    def unacknowledged(self) -> int:
+        """This method will count the messages that were delivered and not acknowledged."""
+        count: int = self.redis.hlen(UNACKNOWLEDGED)
+        return count
+
+    def state(self, task_id: str) -> Json:
+        """This method will return what is stored of a task: its status, and its answer or its error."""
+        stored = self.redis.get(f"celery-task-meta-{task_id}")
+        return {"status": "PENDING"} if stored is None else cast("Json", json.loads(str(stored)))
+
+    def outcome(self, task_id: str) -> Json | None:
+        """This method will return what is stored of a task that has ended."""
+        state = self.state(task_id)
+        return state if state["status"] in {"SUCCESS", "FAILURE"} else None
+
+
+class Client:
+    """A client in this process, which knows the names of tasks and queues and reads the results where they are stored.
+
+    One that waits with Celery's own means is in billing_system.py.
+    """
+
+    def __init__(self, environment: Mapping[str, str], *, routes: Mapping[str, Json] | None = ROUTES) -> None:
+        """This method will describe the client; it connects at its first use."""
+        self.broker = Broker(environment)
+        self.app = Celery("billing-system", broker=environment["REDIS_URL"], set_as_current=False)
+        self.app.conf.task_routes = routes
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """This method will close its connections."""
+        self.app.close()
+        self.broker.redis.close()
+
+    def send(self, task: str, request: object, **options: Any) -> str:
+        """This method will send one request and return the task's id."""
+        return self.send_arguments(task, kwargs={"request": request}, **options)
+
+    def send_arguments(self, task: str, **options: Any) -> str:
+        """This method will send a task with whatever arguments and return its id."""
+        task_id: str = self.app.send_task(task, **options).id
+        return task_id
+
+    def outcome(self, task_id: str) -> Json:
+        """This method will wait until the task has ended, and return what is stored of it, as JSON says it."""
+        return eventually(lambda: self.broker.outcome(task_id))
+
+    def answer(self, task_id: str) -> Any:
+        """This method will wait for the task's answer and return it."""
+        outcome = self.outcome(task_id)
+        assert outcome["status"] == "SUCCESS", outcome
+        return outcome["result"]
+
+    def ask(self, task: str, request: object, **options: Any) -> Any:
+        """This method will send one request and return its answer."""
+        return self.answer(self.send(task, request, **options))
+
+
+@contextmanager
+def holding(url: str, statement: LiteralString, *values: object) -> Iterator[psycopg.Connection]:
+    """This context will run the statement in a transaction that stays open; leaving it rolls that back."""
+    with psycopg.connect(url) as connection:
+        connection.execute(statement, values)
+        yield connection
+        connection.rollback()
+
+
+def rows(url: str, query: LiteralString, *values: object) -> list[tuple[Any, ...]]:
+    """This function will look into the database, in a transaction of its own."""
+    with psycopg.connect(url) as connection:
+        return connection.execute(query, values).fetchall()
+
+
+def row_counts(url: str) -> dict[str, int]:
+    """This function will count the rows of every table that has any."""
+    with psycopg.connect(url) as connection:
+        counts = {
+            table: connection.execute(SQL("SELECT count(*) FROM {}").format(Identifier(table))).fetchall()[0][0]
+            for table in TABLES
+        }
+    return {table: count for table, count in counts.items() if count}
+
+
+def waiting_for_locks(url: str) -> list[int]:
+    """This function will return the ports from which Scrip's connections came that wait for a lock, longest first."""
+    found = rows(
+        url,
+        "SELECT client_port FROM pg_stat_activity WHERE application_name = 'scrip' AND wait_event_type = 'Lock'"
+        " ORDER BY query_start",
+    )
+    return [port for (port,) in found]

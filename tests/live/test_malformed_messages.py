@@ -1,0 +1,128 @@
+"""Messages that are no request at all: a worker drops each of them, says nothing of what was in it, and goes on."""
+
+import json
+from uuid import uuid4
+
+import pytest
+
+from tests.live.running import Client, Json, Worker, row_counts
+from tests.tasks.requests import redemption
+
+SECRET = "HUSH-71bd"
+# It lacks a customer: were it read after all, nothing would be written.
+REDEMPTION = {"project": "gigs", "requestId": "order-0", "code": SECRET, "subscription": "sub_0"}
+BODY = json.dumps([[], {"request": REDEMPTION}, {}])
+
+
+def publish(client: Client, *, body: str | bytes = BODY, headers: Json | None = None, content_type: str = "") -> str:
+    """This function will put a message with such a body into the broker, and return the id of its task."""
+    task_id = str(uuid4())
+    with client.app.producer_or_acquire() as producer:
+        producer.publish(
+            body,
+            routing_key="redemptions",
+            exchange="",
+            content_type=content_type or "application/json",
+            content_encoding="utf-8" if isinstance(body, str) else "binary",
+            headers={"id": task_id, "task": "redemptions.redeem"} if headers is None else headers,
+            correlation_id=task_id,
+        )
+    return task_id
+
+
+def assert_survived(worker: Worker, client: Client, *, log_since: int) -> None:
+    """This function will check that the message is gone without a trace, and that the worker answers the next one."""
+    process = worker.process
+    following = client.send("redemptions.redeem", redemption(code="OTHER"))
+    outcome = worker.while_it_lives(lambda: client.broker.outcome(following))
+    assert outcome["result"]["reason"] == "voucher_not_found"
+    worker.settle()
+    assert worker.process is process
+    assert row_counts(worker.environment["DATABASE_URL"]) == {"redemptions": 1, "subscriptions": 1}
+    assert SECRET not in worker.log[log_since:]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(BODY[:-8], id="cut off"),
+        pytest.param(f"{BODY},", id="more than one value"),
+        pytest.param(BODY.encode().replace(b"HUSH", b"\xffHUSH"), id="not UTF-8"),
+        pytest.param("", id="empty"),
+        pytest.param("null", id="null"),
+        pytest.param("7", id="a number"),
+        pytest.param("true", id="a boolean"),
+        pytest.param(f'"{SECRET}"', id="a text"),
+        pytest.param(f'"args {SECRET}"', id="a text with args in it"),
+        pytest.param(json.dumps(REDEMPTION), id="an object"),
+        pytest.param("[]", id="an empty list"),
+        pytest.param(json.dumps([[], {"request": REDEMPTION}]), id="a list of two"),
+        pytest.param(json.dumps(["args", {"request": REDEMPTION}, {}]), id="a text for the arguments"),
+        pytest.param(json.dumps([[], [SECRET], {}]), id="a list for the keyword arguments"),
+        pytest.param(json.dumps([[], None, {}]), id="null for the keyword arguments"),
+        pytest.param(json.dumps([[], {"request": {"code": SECRET}}, SECRET]), id="a text for the options"),
+        pytest.param(json.dumps([[], {"request": {"code": SECRET}}, 7]), id="a number for the options"),
+        pytest.param("[" * 100_000, id="nested deeper than a parser goes"),
+        pytest.param(BODY.replace(f'"{SECRET}"', "9" * 5_000), id="a number longer than a parser reads"),
+    ],
+)
+def test_a_worker_outlives_a_body_that_is_no_request(
+    body: str | bytes, client: Client, worker: Worker, log_since: int
+) -> None:
+    """A message that ended its worker would be delivered again, and end every worker in turn."""
+    publish(client, body=body)
+    assert_survived(worker, client, log_since=log_since)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        pytest.param({}, id="none"),
+        pytest.param({"id": "a"}, id="no task"),
+        pytest.param({"task": "redemptions.redeem"}, id="no id"),
+        pytest.param({"id": None, "task": "redemptions.redeem"}, id="null for the id"),
+        pytest.param({"id": {SECRET: 1}, "task": "redemptions.redeem"}, id="an object for the id"),
+        pytest.param({"id": "a", "task": [SECRET]}, id="a list for the task"),
+    ],
+)
+def test_a_worker_outlives_headers_that_name_no_task(
+    headers: Json, client: Client, worker: Worker, log_since: int
+) -> None:
+    """Any program can write into a queue."""
+    publish(client, headers=headers)
+    assert_survived(worker, client, log_since=log_since)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"eta": "soon"},
+        {"expires": "never"},
+        {"timelimit": "short"},
+        {"retries": "many"},
+        {"argsrepr": SECRET, "kwargsrepr": SECRET},
+    ],
+    ids=",".join,
+)
+def test_a_worker_outlives_a_header_that_makes_no_sense(
+    header: Json, client: Client, worker: Worker, log_since: int
+) -> None:
+    """Whether the request is read then or not, it is not shown."""
+    publish(client, headers={"id": str(uuid4()), "task": "redemptions.redeem", **header})
+    assert_survived(worker, client, log_since=log_since)
+
+
+@pytest.mark.parametrize("content_type", ["application/x-python-serialize", "application/x-yaml", "text/plain"])
+def test_only_json_is_read(content_type: str, client: Client, worker: Worker, log_since: int) -> None:
+    """A pickle could run code; nobody unpacks it."""
+    publish(client, content_type=content_type)
+    assert_survived(worker, client, log_since=log_since)
+
+
+def test_an_unknown_task_fails_by_its_name(client: Client, worker: Worker, log_since: int) -> None:
+    """Who misspells a name is told so."""
+    outcome = client.outcome(client.send("redemptions.redem", REDEMPTION, queue="redemptions"))
+    assert outcome["status"] == "FAILURE"
+    assert outcome["result"]["exc_type"] == "NotRegistered"
+    assert SECRET not in json.dumps(outcome)
+    assert_survived(worker, client, log_since=log_since)

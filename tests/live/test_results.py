@@ -1,0 +1,38 @@
+"""Callers that do not wait for the answer, and answers that cannot be stored: the effect is the same."""
+
+from pathlib import Path
+
+from tests.live.requests import created, voucher
+from tests.live.running import Client, Worker, eventually, rows, with_redis
+from tests.tasks.requests import redemption
+from worker.listener import free_port
+
+# A worker of its own, and nobody else, reads here.
+ANSWERLESS = 5
+
+
+def test_a_caller_that_ignores_the_answer_gets_the_effect(client: Client, url: str) -> None:
+    """Nothing is stored for it, and the answer can still be asked for by the request's id."""
+    request = redemption(voucher=created(client))
+    sent = client.send("redemptions.redeem", request, ignore_result=True)
+    eventually(lambda: rows(url, "SELECT redemptions FROM vouchers") == [(1,)])
+    reference = {"project": "gigs", "requestId": request["requestId"]}
+    assert client.ask("redemptions.retrieve", reference)["redemptionNumber"] == 1
+    assert client.broker.state(sent)["status"] == "PENDING"
+
+
+def test_a_result_store_that_is_down_changes_no_effect(database: dict[str, str], tmp_path: Path) -> None:
+    """Requests are decided once each, one after the other, and their messages are acknowledged."""
+    variables = with_redis(database, number=ANSWERLESS)
+    nowhere = {"RESULT_BACKEND_URL": f"redis://127.0.0.1:{free_port()}/0"}
+    with Worker(folder=tmp_path / "answerless", environment=variables | nowhere) as worker, Client(variables) as client:
+        worker.wait_ready()
+        client.send("vouchers.create", voucher(code="SUMMER"))
+        url = database["DATABASE_URL"]
+        worker.while_it_lives(lambda: rows(url, "SELECT 1 FROM vouchers"))
+        for _ in range(3):
+            client.send("redemptions.redeem", redemption(code="SUMMER"))
+        client.send("redemptions.redeem_many", {"requests": [redemption(code="SUMMER") for _ in range(3)]})
+        client.send("redemptions.redeem", {"code": "SUMMER"})
+        worker.while_it_lives(lambda: rows(url, "SELECT redemptions FROM vouchers") == [(6,)])
+        worker.settle()

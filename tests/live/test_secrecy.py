@@ -1,0 +1,148 @@
+"""What a worker says of its tasks, in its log, in events and when it is asked: the callers' ids and nothing else."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from celery import Celery
+from kombu import Connection
+
+from tests.live.requests import created, voucher
+from tests.live.running import (
+    DEADLINE_SECONDS,
+    Client,
+    Json,
+    Worker,
+    eventually,
+    holding,
+    waiting_for_locks,
+    with_redis,
+)
+from tests.tasks.requests import invoice, redemption
+from worker.celery import app
+
+Hear = Callable[[Callable[[list[Json]], bool]], list[Json]]
+
+# Nobody reads here.
+UNREAD = 8
+LISTENING_SECONDS = 0.1
+ENDED = {"task-succeeded", "task-failed"}
+
+CODE, CARD = "HUSH-CODE-5e1d", "4111-1111"
+SUBTOTAL, PRODUCT, LINE = 31_337_007, "HUSH-PRODUCT", "HUSH-LINE"
+SECRETS = (CODE, CODE.lower(), CARD, str(SUBTOTAL), PRODUCT, LINE)
+
+
+def secrets_in(text: str) -> list[str]:
+    """This function will return which of the secrets the text has in it."""
+    return [secret for secret in SECRETS if secret in text]
+
+
+@contextmanager
+def listening(app: Celery, connection: Connection) -> Iterator[Hear]:
+    """This context will yield a function that hears events until they are enough, and returns them."""
+    heard: list[Json] = []
+    receiver = app.events.Receiver(connection, handlers={"*": heard.append})
+
+    def hear(are_enough: Callable[[list[Json]], bool]) -> list[Json]:
+        def listen() -> bool:
+            with suppress(TimeoutError):
+                listener.drain_events(timeout=LISTENING_SECONDS)
+            return are_enough(heard)
+
+        eventually(listen)
+        return heard
+
+    def call_and_listen() -> bool:
+        dispatcher.send("calling")
+        return bool(hear(lambda _: True))
+
+    with receiver.consumer_context(wakeup=False) as (listener, *_):
+        # Who is not listening yet has missed it.
+        url = connection.as_uri(include_password=True)
+        with Connection(url) as calling, app.events.Dispatcher(calling) as dispatcher:
+            eventually(call_and_listen)
+        heard.clear()
+        yield hear
+
+
+def all_tasks() -> list[tuple[str, Any]]:
+    """This function will return a request for every task, with secrets wherever one can stand."""
+    restrictions = {"products": [PRODUCT], "minimumSubtotal": {"amount": SUBTOTAL, "currency": "USD"}}
+    purchase = {"code": CODE, "products": [PRODUCT], "currency": "USD", "subtotal": SUBTOTAL}
+    billed = {"lines": [{"id": LINE, "amount": SUBTOTAL, "product": PRODUCT}]}
+    accepted = redemption(**purchase, subscription="sub_1")
+    return [
+        ("vouchers.create", voucher(code=CODE, metadata={"card": CARD}, restrictions=restrictions)),
+        ("vouchers.create", voucher(code=CODE)),
+        ("redemptions.redeem", accepted),
+        ("redemptions.redeem", accepted | {"currency": "EUR"}),
+        ("redemptions.redeem", accepted | {"customer": None}),
+        ("redemptions.redeem_many", {"requests": [redemption(**purchase), {"code": CODE}, CODE]}),
+        ("redemptions.retrieve", {"project": "gigs", "requestId": accepted["requestId"]}),
+        ("redemptions.retrieve", {"project": "gigs", "requestId": "none"}),
+        ("billing.apply", invoice(subscription="sub_1", **billed)),
+        ("billing.apply_many", {"invoices": [invoice(subscription="sub_1", **billed), {"lines": [LINE]}]}),
+        ("vouchers.retrieve", {"project": "gigs", "voucher": CODE}),
+    ]
+
+
+def test_log_and_events_show_ids_only(client: Client, worker: Worker, log_since: int) -> None:
+    """Each task in turn, whether it succeeds, refuses or fails."""
+    sent = all_tasks()
+    with client.app.connection_for_read() as connection, listening(client.app, connection) as hear:
+        for task, request in sent:
+            client.outcome(client.send(task, request))
+        events = hear(lambda heard: sum(each["type"] in ENDED for each in heard) == len(sent))
+    received = [each for each in events if each["type"] == "task-received"]
+    assert [each["name"] for each in received] == [task for task, _ in sent]
+    assert all("'project': 'gigs'" in each["kwargs"] for each in received if each["name"] != "redemptions.redeem_many")
+    assert {each["type"]: found for each in events if (found := secrets_in(json.dumps(each)))} == {}
+    assert secrets_in(worker.log[log_since:]) == []
+
+
+def test_a_worker_that_is_asked_shows_ids_only(client: Client, url: str) -> None:
+    """`celery inspect` and Flower ask what it is doing and what it will do next."""
+    created(client, code=CODE)
+    with holding(url, "SELECT 1 FROM vouchers FOR UPDATE"):
+        sent = [client.send("redemptions.redeem", redemption(code=CODE, products=[PRODUCT])) for _ in range(4)]
+        eventually(lambda: len(waiting_for_locks(url)) == 2)
+        inspect = client.app.control.inspect(timeout=DEADLINE_SECONDS, limit=1)
+        active, reserved = inspect.active(), inspect.reserved()
+        asked_for = [inspect.query_task(*sent)]
+    assert [len(tasks) for tasks in active.values()] == [2]
+    assert "'project': 'gigs'" in json.dumps(active)
+    assert secrets_in(json.dumps([active, reserved, asked_for])) == []
+    for each in sent:
+        client.answer(each)
+
+
+def test_a_task_that_is_tried_again_shows_ids_only(impatient: tuple[Worker, Client]) -> None:
+    """The worker sends it again itself, and says so."""
+    worker, client = impatient
+    created(client, name="Held", code=CODE)
+    log_since = len(worker.log)
+    with client.app.connection_for_read() as connection, listening(client.app, connection) as hear:
+        with holding(worker.environment["DATABASE_URL"], "SELECT 1 FROM vouchers FOR UPDATE"):
+            sent = client.send("redemptions.redeem", redemption(code=CODE, products=[PRODUCT]))
+            eventually(lambda: client.broker.state(sent)["status"] == "RETRY")
+            state = client.broker.state(sent)
+        client.answer(sent)
+        events = hear(lambda heard: any(each["type"] in ENDED for each in heard))
+    assert {"task-retried", "task-sent"} <= {each["type"] for each in events}
+    assert secrets_in(json.dumps(state)) == []
+    assert {each["type"]: found for each in events if (found := secrets_in(json.dumps(each)))} == {}
+    assert secrets_in(worker.log[log_since:]) == []
+
+
+def test_a_task_that_our_own_app_sends_shows_ids_only(environment: dict[str, str]) -> None:
+    """The sender's event goes to Flower before any worker has seen the message."""
+    url = with_redis(environment, number=UNREAD)["REDIS_URL"]
+    with Connection(url) as connection, listening(app, connection) as hear:
+        request = redemption(code=CODE, products=[PRODUCT])
+        with Connection(url) as sending:
+            app.send_task("redemptions.redeem", kwargs={"request": request}, connection=sending, ignore_result=True)
+            sending.default_channel.client.flushdb()
+        events = hear(lambda heard: any(each["type"] == "task-sent" for each in heard))
+    assert secrets_in(json.dumps(events)) == []
