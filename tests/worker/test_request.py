@@ -2,9 +2,7 @@
 
 import ast
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 from celery import Celery
@@ -13,11 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kombu import Message
 
-from tests.live.running import Client, Worker, eventually, with_redis
 from worker.request import Request, summary
 
-# Where no other worker reads.
-VALKEY_DATABASE = 9
 # No name of ours: the project's own tasks are known to every app of the process.
 TASK = "example.task"
 VOUCHER = "vou_01h455vb4pex5vsknk084sn02q"
@@ -60,24 +55,6 @@ def received(app: Celery, *, body: object, **headers: str) -> Request:
         accept={"application/json"},
     )
     return Request(message, app=app)
-
-
-@contextmanager
-def events(app: Celery) -> Iterator[Callable[[], list[object]]]:
-    """This context will listen to the worker, and yield what returns the arguments of the tasks that it received."""
-    heard: list[dict[str, object]] = []
-    with app.connection_for_read() as connection:
-        receiver = app.events.Receiver(connection, handlers={"*": heard.append})
-        with receiver.consumer_context(wakeup=False) as (listener, *_):
-
-            def shown() -> list[object]:
-                # A worker's heart beats every two seconds.
-                listener.drain_events(timeout=10)
-                return [event["kwargs"] for event in heard if event["type"] == "task-received"]
-
-            # The listener subscribes when it listens for the first time.
-            shown()
-            yield shown
 
 
 def test_a_request_shows_the_callers_ids_in_camel_case_and_in_snake_case() -> None:
@@ -165,16 +142,3 @@ def test_a_message_without_an_id_is_an_invalid_task(app: Celery) -> None:
     """The same goes for its headers."""
     with pytest.raises(InvalidTaskError):
         Request(Message(body="[[], {}, {}]", content_type="application/json", headers={"task": TASK}), app=app)
-
-
-def test_a_worker_says_ids_only_and_outlives_a_malformed_message(database: dict[str, str], tmp_path: Path) -> None:
-    """The malformed message comes first; Celery's own request would end the worker there."""
-    variables = with_redis(database, number=VALKEY_DATABASE)
-    with Worker(folder=tmp_path, environment=variables, children=1) as worker, Client(variables) as client:
-        worker.wait_ready()
-        with events(client.app) as shown, client.app.producer_or_acquire() as producer:
-            headers = {"id": "1", "task": "redemptions.redeem"}
-            producer.publish([[], {}], routing_key="redemptions", serializer="json", headers=headers)
-            assert client.ask("redemptions.redeem", REDEEM)["reason"] == "voucher_not_found"
-            assert eventually(shown) == [REDEEM_IDS]
-    assert "Received invalid task message" in worker.log

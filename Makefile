@@ -1,0 +1,60 @@
+# Everything runs from .venv, which is made from the hash-locked requirements-dev.txt at the first use.
+PYTHON ?= python3
+UV ?= uv
+
+BIN := .venv/bin
+INSTALLED := .venv/installed
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-scale up check lint types imports lock clean
+
+help: ## list what there is
+	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "make %-12s%s\n", $$1, $$2 }' Makefile
+
+demo: $(INSTALLED) ## run the whole system on real servers with example data, and check the outcome
+	@$(BIN)/scrip demo
+
+test: $(INSTALLED) ## run the test suite
+	@$(BIN)/pytest
+
+test-scale: $(INSTALLED) ## run the tests that take minutes
+	@$(BIN)/pytest -m scale
+
+up: $(INSTALLED) ## start Postgres, Valkey, the workers, beat and Flower for development
+	@$(BIN)/scrip up
+
+check: lint types imports ## lint, types and import contracts
+
+lint: $(INSTALLED)
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check .
+
+types: $(INSTALLED)
+	@$(BIN)/mypy
+
+imports: $(INSTALLED)
+	@$(BIN)/lint-imports --no-logo
+
+lock: ## write requirements.txt and requirements-dev.txt anew (needs uv)
+	@command -v $(UV) >/dev/null || { echo "make lock needs uv: install it, or say where it is with UV=…" >&2; exit 1; }
+	@$(COMPILE) --extra build -o requirements.txt
+	@$(COMPILE) --extra build --extra stack --extra dev -c requirements.txt -o requirements-dev.txt
+
+clean: ## remove .venv and every cache; the data in .scrip stays
+	@rm -rf .venv .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache *.egg-info
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv: $(INSTALLED) ## install the project and its tools
+
+$(INSTALLED): requirements-dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	    echo "Scrip needs Python 3.11 or newer: make PYTHON=python3.13 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	    echo "$(PYTHON) cannot make a virtual environment. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@echo "Installing into .venv, once …"
+	@$(PYTHON) -m venv .venv
+	@$(PIP) install --quiet --require-hashes -r requirements-dev.txt
+	@$(PIP) install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
