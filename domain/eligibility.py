@@ -30,11 +30,10 @@ class Refusal(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """The voucher as it stands when its row is locked. `redemptions` counts the accepted ones."""
+    """The voucher as it stands when its row is locked."""
 
     price_discount: PriceDiscount
     restrictions: Restrictions
-    redemptions: int
     retired_reason: RetiredReason | None
 
 
@@ -49,8 +48,9 @@ class Purchase:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """What this customer and this subscription hold already."""
+    """How often the voucher was redeemed so far, in all and by this customer, and what runs on the subscription."""
 
+    redemptions: int
     redemptions_by_customer: int
     voucher_is_running: bool
     running_discounts: int
@@ -97,9 +97,9 @@ def _has_expired(candidate: Candidate, _purchase: Purchase, _standing: Standing,
     return expires_at is not None and at >= expires_at
 
 
-def _is_full(candidate: Candidate, _purchase: Purchase, _standing: Standing, _at: datetime) -> bool:
+def _is_full(candidate: Candidate, _purchase: Purchase, standing: Standing, _at: datetime) -> bool:
     maximum = candidate.restrictions.maximum_redemptions
-    return maximum is not None and candidate.redemptions >= maximum
+    return maximum is not None and standing.redemptions >= maximum
 
 
 def _customer_has_had_it(candidate: Candidate, _purchase: Purchase, standing: Standing, _at: datetime) -> bool:

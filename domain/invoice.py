@@ -147,5 +147,6 @@ def allowance_left(amounts_minor: Mapping[str, int], *, currency: str, taken_min
     The invoices of a period share one allowance. What was taken in another currency counts as the share of the
     amount that the voucher names for that currency.
     """
-    used = sum((Fraction(taken, amounts_minor[each]) for each, taken in taken_minor.items()), start=Fraction(0))
-    return int(amounts_minor[currency] * (1 - used))
+    others = [Fraction(taken, amounts_minor[each]) for each, taken in taken_minor.items() if each != currency]
+    left = amounts_minor[currency] - taken_minor.get(currency, 0)
+    return int(left - amounts_minor[currency] * sum(others)) if others else left

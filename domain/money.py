@@ -25,8 +25,8 @@ def allocate(total_minor: int, *, weights: Sequence[int]) -> list[int]:
         if total_minor:
             raise ValueError("a positive amount needs a positive weight")
         return [0] * len(weights)
-    parts = [total_minor * weight // whole for weight in weights]
-    by_remainder = sorted(range(len(weights)), key=lambda index: -(total_minor * weights[index] % whole))
-    for index in by_remainder[: total_minor - sum(parts)]:
-        parts[index] += 1
-    return parts
+    parts, remainders = zip(*(divmod(total_minor * weight, whole) for weight in weights), strict=True)
+    units_left = total_minor - sum(parts)
+    by_remainder = sorted(range(len(weights)), key=remainders.__getitem__, reverse=True)
+    rounded_up = set(by_remainder[:units_left])
+    return [part + (index in rounded_up) for index, part in enumerate(parts)]

@@ -5,7 +5,7 @@ the earliest period on which it took something off; it is never a counter that i
 """
 
 from calendar import monthrange
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 
 from domain.terms import Recurrence, RecurrenceType
@@ -56,16 +56,19 @@ def is_over(recurrence: Recurrence, *, progress: Progress, start: date) -> bool:
 def advance(recurrence: Recurrence, *, progress: Progress, period: Period, is_new_period: bool) -> Progress:
     """This function will return the progress after something was taken off on an invoice of that period."""
     first = min(period.start, progress.first_start or period.start)
-    advanced = replace(
-        progress,
+    return Progress(
         first_start=first,
         last_start=max(period.start, progress.last_start or period.start),
         cycles=progress.cycles + is_new_period,
+        ends_on=_ends_on(recurrence, first=first, period=period),
     )
+
+
+def _ends_on(recurrence: Recurrence, *, first: date, period: Period) -> date | None:
     match recurrence.type:
         case RecurrenceType.FOREVER:
-            return advanced
+            return None
         case RecurrenceType.ONCE:
-            return replace(advanced, ends_on=period.end)
+            return period.end
         case RecurrenceType.REPEATING:
-            return replace(advanced, ends_on=add_months(first, months=recurrence.duration_in_months or 0))
+            return add_months(first, months=recurrence.duration_in_months or 0)

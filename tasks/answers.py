@@ -108,7 +108,10 @@ def invoice_answer(invoice: Apply, *, results: Sequence[Applied | Skipped], appl
     applied = [each for each in results if isinstance(each, Applied)]
     discount_total = sum(each.amount_minor for each in applied)
     subtotal = sum(line.amount for line in invoice.lines)
-    by_line = {line.id: sum(each.by_line.get(line.id, 0) for each in applied) for line in invoice.lines}
+    by_line = dict.fromkeys((line.id for line in invoice.lines), 0)
+    for each in applied:
+        for line_id, amount in each.by_line.items():
+            by_line[line_id] += amount
     return {
         **_invoice_head(invoice, outcome="applied", reason=None),
         "subtotal": subtotal,

@@ -1,12 +1,12 @@
 """Applying discounts to invoices: a batch of invoices, one transaction, the same number of statements for any size."""
 
-import json
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from pydantic_core import to_json
 from sqlalchemy.orm import Session
 
 from domain.invoice import Applied, Discount, Invoice, Line, apply_discounts
@@ -118,7 +118,7 @@ class _Batch:
                 "fingerprint": fingerprint,
                 "subscription": invoice.subscription,
                 "customer": invoice.customer,
-                "answer": json.dumps(answer),
+                "answer": to_json(answer).decode(),
                 "applied_at": self.applied_at,
             }
         )

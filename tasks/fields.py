@@ -11,7 +11,7 @@ from uuid import UUID
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 from pydantic_extra_types.currency_code import Currency as KnownCurrency
-from typeid import TypeID
+from typeid import TypeID, base32
 from typeid.errors import TypeIDException
 
 # The kind of every error that is raised here, among pydantic's own.
@@ -38,8 +38,7 @@ def invalid(message: str) -> PydanticCustomError:
 
 def type_id(prefix: str, identity: UUID) -> str:
     """This function will return an identity as callers see it: the prefix, an underscore, base32."""
-    # The library takes the standard UUID as well as its own.
-    return str(TypeID.from_uuid(identity, prefix))  # type: ignore[arg-type]
+    return f"{prefix}_{base32.encode(identity.bytes)}"
 
 
 def _storable(value: str) -> str:
@@ -123,7 +122,8 @@ def _check_metadata(value: dict[str, Any]) -> dict[str, Any]:
             raise invalid(f"must have keys of 1 to {METADATA_KEY_LENGTH_MAX} characters")
         _storable(key)
         _check_metadata_value(each)
-    return value
+    # The order of keys means nothing in JSON, so it must not make two bodies differ.
+    return dict(sorted(value.items()))
 
 
 def _check_metadata_value(value: Any) -> None:

@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -78,11 +78,15 @@ class _Voucher:
 
     def grant(self, *, customer: str) -> int:
         """This method will count one more redemption and return its number."""
-        number = self.candidate.redemptions + 1
-        self.candidate = replace(self.candidate, redemptions=number)
         self.by_customer[customer] += 1
         self.granted += 1
-        return number
+        return self.redemptions
+
+    @property
+    def redemptions(self) -> int:
+        """This method will count the accepted redemptions, the batch's own included."""
+        count: int = self.row.redemptions + self.granted
+        return count
 
 
 class _Batch:
@@ -205,6 +209,7 @@ def _count_earlier(session: Session, requests: Sequence[Redeem], vouchers: Seque
 
 def _standing(request: Redeem, voucher: _Voucher | None, *, running: set[UUID]) -> Standing:
     return Standing(
+        redemptions=voucher.redemptions if voucher else 0,
         redemptions_by_customer=voucher.by_customer[request.customer] if voucher else 0,
         voucher_is_running=voucher is not None and voucher.row.id in running,
         running_discounts=len(running),

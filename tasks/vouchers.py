@@ -74,7 +74,8 @@ def retire_voucher(session: Session, request: VoucherReference) -> Answer:
     Raises NotFound where there is no such voucher.
     """
     key = (request.project, request.voucher)
-    row = _found(lock_vouchers(session, keys=[key]).get(key))
+    lock_vouchers(session, keys=[key])
+    row = _found(find_voucher(session, project=request.project, id=request.voucher))
     if row.retired_reason is not None:
         return voucher_answer(row)
     now = read_clock(session)

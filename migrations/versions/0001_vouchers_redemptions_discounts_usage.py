@@ -50,6 +50,7 @@ def upgrade() -> None:
             "num_nulls(first_period_start, last_period_start) IN (0, 2)", name=op.f("ck_discounts_periods_whole")
         ),
         sa.PrimaryKeyConstraint("project", "id", name=op.f("pk_discounts")),
+        postgresql_with={"fillfactor": 85},
     )
     op.create_index(
         "ix_discounts_over", "discounts", ["ends_on"], unique=False, postgresql_where=sa.text("status = 'running'")
@@ -99,6 +100,12 @@ def upgrade() -> None:
         sa.Column("minimum_subtotal_minor", sa.BigInteger(), nullable=True),
         sa.Column("minimum_subtotal_currency", sa.Text(), nullable=True),
         sa.Column("redemptions", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column(
+            "is_full",
+            sa.Boolean(),
+            sa.Computed("coalesce(redemptions >= maximum_redemptions, false)", persisted=True),
+            nullable=False,
+        ),
         sa.Column("retired_reason", sa.Text(), nullable=True),
         sa.Column("retired_at", postgresql.TIMESTAMP(timezone=True), nullable=True),
         sa.Column("metadata", sa.JSON(), nullable=False),
@@ -139,6 +146,7 @@ def upgrade() -> None:
         sa.CheckConstraint("redemptions >= 0", name=op.f("ck_vouchers_redemptions_not_negative")),
         sa.CheckConstraint("starts_at < expires_at", name=op.f("ck_vouchers_window_not_empty")),
         sa.PrimaryKeyConstraint("project", "id", name=op.f("pk_vouchers")),
+        postgresql_with={"fillfactor": 85},
     )
     op.create_index(
         "ix_vouchers_code",
@@ -164,7 +172,7 @@ def upgrade() -> None:
         "vouchers",
         ["id"],
         unique=False,
-        postgresql_where=sa.text("retired_reason IS NULL AND redemptions >= maximum_redemptions"),
+        postgresql_where=sa.text("retired_reason IS NULL AND is_full"),
     )
     op.create_index(
         "uq_vouchers_available_code",
@@ -262,7 +270,9 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("usage_entries")
-    op.drop_index("uq_redemptions_number", table_name="redemptions", postgresql_where=sa.text("reason IS NULL"))
+    op.drop_index(
+        "uq_redemptions_number", table_name="redemptions", postgresql_where=sa.text("redemption_number IS NOT NULL")
+    )
     op.drop_index("ix_redemptions_customer", table_name="redemptions", postgresql_where=sa.text("reason IS NULL"))
     op.drop_table("redemptions")
     op.drop_index("uq_vouchers_request", table_name="vouchers", postgresql_where=sa.text("request_id IS NOT NULL"))
@@ -270,9 +280,7 @@ def downgrade() -> None:
         "uq_vouchers_available_code", table_name="vouchers", postgresql_where=sa.text("retired_reason IS NULL")
     )
     op.drop_index(
-        "ix_vouchers_full",
-        table_name="vouchers",
-        postgresql_where=sa.text("retired_reason IS NULL AND redemptions >= maximum_redemptions"),
+        "ix_vouchers_full", table_name="vouchers", postgresql_where=sa.text("retired_reason IS NULL AND is_full")
     )
     op.drop_index("ix_vouchers_due", table_name="vouchers", postgresql_where=sa.text("retired_reason IS NULL"))
     op.drop_index("ix_vouchers_code", table_name="vouchers", postgresql_where=sa.text("code IS NOT NULL"))

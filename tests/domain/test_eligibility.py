@@ -29,11 +29,10 @@ OPEN = Candidate(
         products=frozenset({"prod_a"}),
         minimum_subtotal=Money(amount_minor=5000, currency="USD"),
     ),
-    redemptions=9,
     retired_reason=None,
 )
 PURCHASE = Purchase(products=frozenset({"prod_a", "prod_b"}), currency="USD", subtotal_minor=5000)
-STANDING = Standing(redemptions_by_customer=1, voucher_is_running=False, running_discounts=19)
+STANDING = Standing(redemptions=9, redemptions_by_customer=1, voucher_is_running=False, running_discounts=19)
 
 # How to break each rule, and only that one.
 BREAKS: dict[Refusal, dict[str, Any]] = {
@@ -59,9 +58,9 @@ def broken(*reasons: Refusal) -> dict:
         return replace(value, **{name: each for name, each in changes.items() if name in fields})
 
     restrictions = changed(OPEN.restrictions, {"starts_at", "expires_at"})
-    candidate = replace(changed(OPEN, {"redemptions", "retired_reason"}), restrictions=restrictions)
+    candidate = replace(changed(OPEN, {"retired_reason"}), restrictions=restrictions)
     purchase = changed(PURCHASE, {"products", "currency", "subtotal_minor"})
-    standing = changed(STANDING, {"redemptions_by_customer", "voucher_is_running", "running_discounts"})
+    standing = changed(STANDING, {"redemptions", "redemptions_by_customer", "voucher_is_running", "running_discounts"})
     return {"candidate": candidate, "purchase": purchase, "standing": standing, "effective_at": NOW}
 
 
@@ -143,11 +142,10 @@ def test_without_restrictions_everything_is_eligible():
     candidate = Candidate(
         price_discount=PercentageDiscount(basis_points=1),
         restrictions=Restrictions(),
-        redemptions=10**9,
         retired_reason=None,
     )
     purchase = Purchase(products=frozenset(), currency=None, subtotal_minor=None)
-    assert decide(candidate=candidate, purchase=purchase) is None
+    assert decide(candidate=candidate, purchase=purchase, standing=replace(STANDING, redemptions=10**9)) is None
 
 
 @pytest.mark.parametrize(

@@ -27,10 +27,10 @@ TAMPERING = {
     "nothing was redeemed outside its voucher's window": "UPDATE vouchers SET starts_at = now()",
     "no subscription runs too many discounts": """
         UPDATE vouchers SET redemptions = 21;
-        INSERT INTO vouchers SELECT 'gigs', gen_random_uuid(), created_at, name, NULL, percentage_basis_points,
-               amounts_minor, currency, recurrence, duration_in_months, starts_at, expires_at, maximum_redemptions,
-               maximum_redemptions_per_customer, products, minimum_subtotal_minor, minimum_subtotal_currency, 1,
-               retired_reason, retired_at, metadata
+        INSERT INTO vouchers (project, id, created_at, name, percentage_basis_points, amounts_minor, currency,
+                              recurrence, duration_in_months, redemptions, metadata)
+        SELECT project, gen_random_uuid(), created_at, name, percentage_basis_points, amounts_minor, currency,
+               recurrence, duration_in_months, 1, metadata
         FROM vouchers, generate_series(2, 21);
         UPDATE vouchers SET redemptions = 1;
         INSERT INTO redemptions SELECT r.project, v.id::text, gen_random_uuid(), r.fingerprint, v.id, r.code,
