@@ -59,6 +59,8 @@ def contract_task(name: str, *, message: type[Request]) -> Callable[[Callable[[R
             retry_backoff_max=RETRY_BACKOFF_MAX_SECONDS,
             retry_jitter=True,
             Request="worker.request:Request",
+            # An answer carries the voucher's code: it is for the caller, not for logs and events.
+            resultrepr_maxsize=1,
         )(run)
         return task
 

@@ -50,10 +50,13 @@ def configuration() -> dict[str, Any]:
         "task_reject_on_worker_lost": False,
         # Answers are for callers that wait; the database keeps them for ever.
         "result_expires": 86_400,
-        # Flower shows each task from the moment that it was sent.
+        # Flower shows each task from the moment that a worker has it. The event of its being sent would carry the
+        # whole request: only a worker's events show ids alone.
         "worker_send_task_events": True,
-        "task_send_sent_event": True,
+        "task_send_sent_event": False,
         "worker_concurrency": values.worker_concurrency,
+        # Celery's own stops at a message that is no task, and the message then stops the next worker.
+        "worker_consumer": "worker.consumer:Consumer",
         "broker_connection_retry_on_startup": True,
         # Redelivery is checked every 10 s (kombu's own throttle makes it 100 s), with one timeout everywhere.
         "broker_transport_options": {

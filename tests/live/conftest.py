@@ -4,20 +4,28 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.live.running import Client, Worker, with_redis
+from tests.live.running import Client, Worker, close_connections, with_redis
 
 SHARED, IMPATIENT = 1, 3
+
+
+@pytest.fixture(scope="session", autouse=True)
+def closed_connections() -> Iterator[None]:
+    """Nothing stays open when the tests are through."""
+    yield
+    close_connections()
 
 
 @pytest.fixture(scope="session")
 def running_worker(
     environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Worker, Client]]:
-    """A worker with two children and a client of it, for the whole run."""
+    """A worker with two children and a client of it, for the whole run. At the end it stops when it is asked to."""
     variables = with_redis(environment, number=SHARED)
     folder = tmp_path_factory.mktemp("worker")
     with Worker(folder=folder, environment=variables) as worker, Client(variables) as client:
         yield worker.wait_ready(), client
+        assert worker.stop() == 0, worker.log
 
 
 @pytest.fixture

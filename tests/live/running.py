@@ -8,14 +8,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, LiteralString, Self, TypeVar, cast
 
 import psutil
 import psycopg
 from celery import Celery
-from psycopg.sql import SQL, Identifier
 from redis import Redis
 
 from worker.session import end_session
@@ -24,7 +24,14 @@ CHECKOUT = Path(__file__).parent.parent.parent
 CELERY = Path(sys.executable).with_name("celery")
 LEASH = CHECKOUT / "worker" / "leash.py"
 QUEUES = ("redemptions", "billing", "admin", "sweeps")
-TABLES = ("vouchers", "redemptions", "discounts", "subscriptions", "invoice_discounts", "usage_entries")
+COUNT: dict[str, LiteralString] = {
+    "vouchers": "SELECT count(*) FROM vouchers",
+    "redemptions": "SELECT count(*) FROM redemptions",
+    "discounts": "SELECT count(*) FROM discounts",
+    "subscriptions": "SELECT count(*) FROM subscriptions",
+    "invoice_discounts": "SELECT count(*) FROM invoice_discounts",
+    "usage_entries": "SELECT count(*) FROM usage_entries",
+}
 # Where kombu notes the messages that were delivered and not acknowledged yet.
 UNACKNOWLEDGED = "unacked"
 # What a client has to know of the contract.
@@ -39,6 +46,7 @@ DEADLINE_SECONDS = 60
 POLL_SECONDS = 0.01
 
 Json = dict[str, Any]
+_connections: list[psycopg.Connection] = []
 Found = TypeVar("Found")
 
 
@@ -82,11 +90,8 @@ class Program:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """This method will ask it to stop, and kill whatever is left of it."""
-        self.process.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            self.process.wait(10)
-        end_session(self.process)
+        """This method will end it, whatever it does."""
+        self.kill()
 
     def kill(self) -> None:
         """This method will kill all of it at once, as a machine that loses its power does."""
@@ -94,6 +99,11 @@ class Program:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait(DEADLINE_SECONDS)
         end_session(self.process)
+
+    def stop(self) -> int:
+        """This method will ask it to stop and return its exit code."""
+        self.process.terminate()
+        return self.process.wait(DEADLINE_SECONDS)
 
     @property
     def log(self) -> str:
@@ -160,16 +170,15 @@ class Broker:
 
     def messages(self) -> int:
         """This method will count the messages that wait, and those that were delivered and not acknowledged."""
-        return sum(self.waiting(queue) for queue in QUEUES) + self.unacknowledged()
+        with self.redis.pipeline() as at_once:
+            for queue in QUEUES:
+                at_once.llen(queue)
+            at_once.hlen(UNACKNOWLEDGED)
+            return sum(at_once.execute())
 
     def waiting(self, queue: str) -> int:
         """This method will count the messages that nobody has taken from the queue."""
         count: int = self.redis.llen(queue)
-        return count
-
-    def unacknowledged(self) -> int:
-        """This method will count the messages that were delivered and not acknowledged."""
-        count: int = self.redis.hlen(UNACKNOWLEDGED)
         return count
 
     def state(self, task_id: str) -> Json:
@@ -238,17 +247,31 @@ def holding(url: str, statement: LiteralString, *values: object) -> Iterator[psy
 
 def rows(url: str, query: LiteralString, *values: object) -> list[tuple[Any, ...]]:
     """This function will look into the database, in a transaction of its own."""
-    with psycopg.connect(url) as connection:
-        return connection.execute(query, values).fetchall()
+    try:
+        return _connection(url).execute(query, values).fetchall()
+    except psycopg.OperationalError:
+        # The server was restarted since.
+        close_connections()
+        return _connection(url).execute(query, values).fetchall()
+
+
+@cache
+def _connection(url: str) -> psycopg.Connection:
+    # Logging in is dear; some look a hundred times a second.
+    _connections.append(psycopg.connect(url, autocommit=True))
+    return _connections[-1]
+
+
+def close_connections() -> None:
+    """This function will close the connections through which tests have looked into databases."""
+    while _connections:
+        _connections.pop().close()
+    _connection.cache_clear()
 
 
 def row_counts(url: str) -> dict[str, int]:
     """This function will count the rows of every table that has any."""
-    with psycopg.connect(url) as connection:
-        counts = {
-            table: connection.execute(SQL("SELECT count(*) FROM {}").format(Identifier(table))).fetchall()[0][0]
-            for table in TABLES
-        }
+    counts = {table: rows(url, COUNT[table])[0][0] for table in COUNT}
     return {table: count for table, count in counts.items() if count}
 
 

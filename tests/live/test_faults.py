@@ -1,7 +1,7 @@
 """Processes that are killed and locks that are held too long: tried again, one effect, and every caller answered."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import psutil
@@ -21,6 +21,13 @@ def child_with_port(worker: Worker, port: int) -> psutil.Process | None:
         if any(each.laddr.port == port for each in child.net_connections("tcp")):
             return child
     return None
+
+
+def lives(process: psutil.Process) -> bool:
+    """This function will tell whether the process runs; a zombie waits for its parent, which the broker may hold up."""
+    with suppress(psutil.NoSuchProcess):
+        return process.status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 def test_batches_whose_children_are_killed_run_again(client: Client, worker: Worker, url: str) -> None:
@@ -47,7 +54,7 @@ def test_batches_whose_children_are_killed_run_again(client: Client, worker: Wor
             for child in children:
                 assert child
                 child.kill()
-            eventually(lambda: not any(child and child.is_running() for child in children))
+            eventually(lambda: not any(child and lives(child) for child in children))
     finally:
         broker.client_unpause()
     for name, size in sizes.items():
@@ -79,7 +86,7 @@ def test_what_a_killed_worker_held_is_delivered_again_and_answered_once(pair: li
             sent = [client.send("redemptions.redeem", redemption(voucher=identity)) for _ in range(6)]
             ports = eventually(lambda: found if len(found := waiting_for_locks(url)) == 2 else [])
             # One that is between its queue and a worker could be lost with the worker.
-            eventually(lambda: client.broker.unacknowledged() == len(sent))
+            eventually(lambda: client.broker.messages() == len(sent))
             (victim,) = [worker for worker in pair if child_with_port(worker, ports[0])]
             victim.kill()
         answers = [client.answer(each) for each in sent]
@@ -96,10 +103,8 @@ def test_a_lock_that_is_held_too_long_refuses_nobody(impatient: tuple[Worker, Cl
     discount = granted(client, subscription="sub_1", name="Granted")
     identity = created(client, restrictions={"maximumRedemptions": 3})
     requests = {
-        "redemptions.redeem": redemption(voucher=identity),
-        "redemptions.redeem_many": {"requests": [redemption(voucher=identity) for _ in range(2)]},
+        "redemptions.redeem_many": {"requests": [redemption(voucher=identity) for _ in range(3)]},
         "billing.apply": invoice(subscription="sub_1"),
-        "billing.apply_many": {"invoices": [invoice(subscription="sub_1")]},
     }
     with (
         holding(url, "SELECT 1 FROM vouchers FOR UPDATE"),
@@ -109,7 +114,6 @@ def test_a_lock_that_is_held_too_long_refuses_nobody(impatient: tuple[Worker, Cl
         eventually(lambda: all(client.broker.state(each)["status"] == "RETRY" for each in sent.values()))
         assert rows(url, "SELECT count(*) FROM redemptions") == [(1,)]
     answers = {task: client.answer(each) for task, each in sent.items()}
-    decided = [answers["redemptions.redeem"], *answers["redemptions.redeem_many"]["items"]]
-    assert sorted(answer["redemptionNumber"] for answer in decided) == [1, 2, 3]
-    applied = [answers["billing.apply"], *answers["billing.apply_many"]["items"]]
-    assert [answer["discounts"][0]["discount"] for answer in applied] == [discount] * 2
+    decided = answers["redemptions.redeem_many"]["items"]
+    assert [answer["redemptionNumber"] for answer in decided] == [1, 2, 3]
+    assert [each["discount"] for each in answers["billing.apply"]["discounts"]] == [discount]

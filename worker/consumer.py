@@ -1,0 +1,82 @@
+"""What a worker takes from its queues: tasks. Anything else is dropped, and nothing of what was in it is logged."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from celery.utils.log import get_logger
+from celery.worker.consumer import Consumer as CeleryConsumer
+from kombu import Message
+from kombu.exceptions import ContentDisallowed, DecodeError
+
+logger = get_logger(__name__)
+
+HIDDEN = "(hidden)"
+
+
+def problem_of(message: Message) -> str | None:
+    """This function will say why a message is no task of either version of Celery's protocol, or None where it is one.
+
+    What Celery does not expect in a message ends its worker. The message is then delivered to the next one.
+    """
+    try:
+        body = message.payload
+    except (DecodeError, ContentDisallowed):
+        return "its body is not JSON"
+    except (LookupError, ValueError, RecursionError):
+        return "its body cannot be decoded"
+    # The first version of the protocol has all of it in the body.
+    headers = message.headers if "task" in message.headers else body
+    if not isinstance(headers, Mapping) or not all(
+        isinstance(headers.get(name), str) and headers[name] for name in ("id", "task")
+    ):
+        return "it has no id or names no task"
+    if not _are_limits(headers.get("timelimit")) or not isinstance(headers.get("retries") or 0, int):
+        return "its time limits or its retries are no numbers"
+    return None if _are_arguments(body) else "its body is not arguments, keyword arguments and options"
+
+
+def _are_arguments(body: object) -> bool:
+    match body:
+        case [list(), dict(), dict() | None] | {"args": list(), "kwargs": dict()}:
+            return True
+        case _:
+            return False
+
+
+def _are_limits(limits: object) -> bool:
+    match limits:
+        case None | [None | int() | float(), None | int() | float()]:
+            return True
+        case _:
+            return False
+
+
+class Consumer(CeleryConsumer):
+    """This class will hand tasks to the worker, and drop what is none."""
+
+    def create_task_handler(self, *arguments: Any) -> Callable[[Message], None]:
+        """This function will return what Celery calls with each message."""
+        receive: Callable[[Message], None] = super().create_task_handler(*arguments)
+
+        def receive_task(message: Message) -> None:
+            problem = problem_of(message)
+            if problem:
+                self.drop(message, problem)
+            else:
+                receive(message)
+
+        return receive_task
+
+    def drop(self, message: Message, problem: str) -> None:
+        """This function will take a message from its queue, and say so."""
+        logger.error("dropped a message: %s", problem)
+        message.reject_log_error(logger, self.connection_errors)
+
+    def on_invalid_task(self, body: object, message: Message, exc: Exception) -> None:  # noqa: ARG002 - Celery's own
+        """This function will drop a task whose headers Celery does not understand."""
+        self.drop(message, "its headers make no sense")
+
+    def on_unknown_task(self, body: object, message: Message, exc: Exception) -> None:
+        """This function will fail a task that nobody knows, as Celery does, without the arguments in the log."""
+        message.headers.update(argsrepr=HIDDEN, kwargsrepr=HIDDEN)
+        super().on_unknown_task(HIDDEN if body is None else body, message, exc)
