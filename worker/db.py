@@ -31,9 +31,10 @@ def engine() -> Engine:
         "statement_timeout": f"{values.statement_timeout_seconds}s",
         "lock_timeout": f"{values.lock_timeout_seconds}s",
         "idle_in_transaction_session_timeout": f"{values.statement_timeout_seconds}s",
-        # Every statement of a task finds its rows by an index. Left alone, Postgres reads whole tables while their
-        # statistics are unknown, and keeps such plans for foreign keys.
+        # Every statement of a task finds its rows by an index, in its order. Left alone, Postgres reads whole tables
+        # and sorts all that is due while their statistics are unknown, and keeps such plans for foreign keys.
         "enable_seqscan": "off",
+        "enable_bitmapscan": "off",
         "TimeZone": "UTC",
     }
     made = create_engine(
