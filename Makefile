@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-scale up check lint types imports lock clean
+.PHONY: help demo test test-scale up bench check lint types imports lock clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "make %-12s%s\n", $$1, $$2 }' Makefile
@@ -24,6 +24,9 @@ test-scale: $(INSTALLED) ## run the tests that take minutes
 
 up: $(INSTALLED) ## start Postgres, Valkey, the workers, beat and Flower for development
 	@$(BIN)/scrip up
+
+bench: $(INSTALLED) ## measure the batch functions and the sweep, each beside a baseline
+	@$(BIN)/python -m benchmarks.batches
 
 check: lint types imports ## lint, types and import contracts
 

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from freezegun import freeze_time
 
 from domain.eligibility import Refusal
 from tasks import expiry, redemptions, vouchers
@@ -265,6 +266,17 @@ def test_without_dates_a_period_counts_from_the_day_of_the_decision():
     assert apply(period=period)["skipped"][0]["reason"] == "before_start"
     period["end"] = (today + timedelta(days=1)).isoformat()
     assert apply(period=period)["discountTotal"] == 800
+
+
+@pytest.mark.parametrize("wrong", ["2000-01-01", "2090-01-01"])
+def test_the_databases_clock_decides_whatever_this_machine_thinks(wrong):
+    """A worker whose clock is decades off accepts and refuses the same."""
+    is_open = create_voucher(restrictions={"startsAt": ago(5), "expiresAt": ago(-5)})
+    is_over = create_voucher(restrictions={"expiresAt": ago(5)})
+    is_early = create_voucher(restrictions={"startsAt": ago(-5)})
+    with freeze_time(wrong):
+        reasons = [redeem(voucher=each["id"])["reason"] for each in (is_open, is_over, is_early)]
+    assert reasons == [None, "voucher_expired", "voucher_not_started"]
 
 
 def test_a_voucher_can_run_again_once_its_discount_is_over_swept_or_not():
