@@ -31,7 +31,7 @@ from sqlalchemy.types import TypeEngine
 from domain.invoice import Discount as GrantedDiscount
 from domain.recurrence import Progress
 from domain.terms import Recurrence, RecurrenceType
-from models.base import Base, Instant, StoredRow, array_parameters, one_of, rows_affected, rows_from_arrays, table_of
+from models.base import Base, Instant, StoredRow, array_parameters, one_of, rows_from_arrays, table_of
 from models.voucher import VOUCHERS, price_discount_of
 
 
@@ -190,27 +190,6 @@ def lock_discounts(session: Session, *, subscriptions: Iterable[tuple[str, str]]
 def complete(session: Session, *, keys: Iterable[tuple[str, UUID]]) -> None:
     """This function will mark those discounts as completed, locking them ascending by id."""
     session.execute(_COMPLETE, array_parameters("keys", ("project", "id"), set(keys)))
-
-
-def complete_over(session: Session, *, today: date, batch_size: int) -> int:
-    """This function will complete at most so many discounts whose window is over, and return how many it did.
-
-    A discount that somebody holds is left for the next run.
-    """
-    due = (
-        select(DISCOUNTS.c.project, DISCOUNTS.c.id)
-        .where(_IS_RUNNING, DISCOUNTS.c.ends_on <= today)
-        .order_by(DISCOUNTS.c.ends_on)
-        .limit(batch_size)
-        .with_for_update(skip_locked=True, key_share=True)
-        .cte("due")
-    )
-    statement = (
-        update(DISCOUNTS)
-        .where(DISCOUNTS.c.project == due.c.project, DISCOUNTS.c.id == due.c.id)
-        .values(status=DiscountStatus.COMPLETED.value)
-    )
-    return rows_affected(session.execute(statement))
 
 
 def add_discounts(session: Session, *, rows: Iterable[Mapping[str, Any]]) -> None:

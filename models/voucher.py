@@ -7,12 +7,10 @@ from uuid import UUID
 
 from sqlalchemy import (
     ARRAY,
-    CTE,
     JSON,
     BigInteger,
     Boolean,
     CheckConstraint,
-    ColumnElement,
     Computed,
     Index,
     Integer,
@@ -23,7 +21,6 @@ from sqlalchemy import (
     case,
     func,
     insert,
-    literal,
     select,
     text,
     update,
@@ -41,7 +38,7 @@ from domain.terms import (
     Restrictions,
     RetiredReason,
 )
-from models.base import Base, Instant, StoredRow, array_parameters, one_of, rows_affected, rows_from_arrays, table_of
+from models.base import Base, Instant, StoredRow, array_parameters, one_of, rows_from_arrays, table_of
 
 
 class Voucher(Base):
@@ -253,41 +250,6 @@ def find_available_code(session: Session, *, project: str, code: str) -> UUID | 
         VOUCHERS.c.project == project, func.lower(VOUCHERS.c.code) == code.lower(), VOUCHERS.c.retired_reason.is_(None)
     )
     return session.execute(holder).scalar_one_or_none()
-
-
-def retire_expired(session: Session, *, now: datetime, batch_size: int) -> int:
-    """This function will retire at most so many vouchers whose window is over, and return how many it did.
-
-    A voucher that somebody holds is left for the next run.
-    """
-    due = _unlocked(VOUCHERS.c.expires_at <= now, order_by=VOUCHERS.c.expires_at, batch_size=batch_size)
-    return _retire_due(session, due, reason=RetiredReason.EXPIRED, retired_at=VOUCHERS.c.expires_at)
-
-
-def retire_full(session: Session, *, now: datetime, batch_size: int) -> int:
-    """This function will retire at most so many vouchers that are used up, and return how many it did."""
-    due = _unlocked(VOUCHERS.c.is_full, order_by=VOUCHERS.c.id, batch_size=batch_size)
-    return _retire_due(session, due, reason=RetiredReason.MAX_REDEMPTIONS_REACHED, retired_at=literal(now, Instant))
-
-
-def _unlocked(is_due: ColumnElement[bool], *, order_by: ColumnElement[Any], batch_size: int) -> CTE:
-    return (
-        select(VOUCHERS.c.project, VOUCHERS.c.id)
-        .where(VOUCHERS.c.retired_reason.is_(None), is_due)
-        .order_by(order_by)
-        .limit(batch_size)
-        .with_for_update(skip_locked=True, key_share=True)
-        .cte("due")
-    )
-
-
-def _retire_due(session: Session, due: CTE, *, reason: RetiredReason, retired_at: ColumnElement[datetime]) -> int:
-    statement = (
-        update(VOUCHERS)
-        .where(VOUCHERS.c.project == due.c.project, VOUCHERS.c.id == due.c.id)
-        .values(retired_reason=reason.value, retired_at=retired_at)
-    )
-    return rows_affected(session.execute(statement))
 
 
 def candidate_of(row: StoredRow) -> Candidate:

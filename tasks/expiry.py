@@ -5,8 +5,7 @@ from collections.abc import Callable
 from sqlalchemy.orm import Session
 
 from models.base import read_clock
-from models.discount import complete_over
-from models.voucher import retire_expired, retire_full
+from models.expiry import complete_over, retire_expired, retire_full
 from tasks.messages import Sweep
 from tasks.wire import Answer, contract_task
 from worker.db import transaction

@@ -1,0 +1,74 @@
+"""What a sweep finds due, a bounded number of rows at a time. Rows that somebody holds are left for the next run."""
+
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Table, and_, literal, select, text, update
+from sqlalchemy.orm import Session
+
+from domain.terms import RetiredReason
+from models.base import Instant, rows_affected
+from models.discount import DISCOUNTS, DiscountStatus
+from models.voucher import VOUCHERS
+
+_IS_AVAILABLE = VOUCHERS.c.retired_reason.is_(None)
+
+
+def retire_expired(session: Session, *, now: datetime, batch_size: int) -> int:
+    """This function will retire at most so many vouchers whose window is over, and return how many it did."""
+    return _update_due(
+        session,
+        VOUCHERS,
+        is_due=and_(_IS_AVAILABLE, VOUCHERS.c.expires_at <= now),
+        order_by=VOUCHERS.c.expires_at,
+        batch_size=batch_size,
+        values={"retired_reason": RetiredReason.EXPIRED.value, "retired_at": VOUCHERS.c.expires_at},
+    )
+
+
+def retire_full(session: Session, *, now: datetime, batch_size: int) -> int:
+    """This function will retire at most so many vouchers that are used up, and return how many it did."""
+    return _update_due(
+        session,
+        VOUCHERS,
+        is_due=and_(_IS_AVAILABLE, VOUCHERS.c.is_full),
+        order_by=VOUCHERS.c.id,
+        batch_size=batch_size,
+        values={
+            "retired_reason": RetiredReason.MAX_REDEMPTIONS_REACHED.value,
+            "retired_at": literal(now, Instant),
+        },
+    )
+
+
+def complete_over(session: Session, *, today: date, batch_size: int) -> int:
+    """This function will complete at most so many discounts whose window is over, and return how many it did."""
+    return _update_due(
+        session,
+        DISCOUNTS,
+        is_due=and_(DISCOUNTS.c.status == text("'running'"), DISCOUNTS.c.ends_on <= today),
+        order_by=DISCOUNTS.c.ends_on,
+        batch_size=batch_size,
+        values={"status": DiscountStatus.COMPLETED.value},
+    )
+
+
+def _update_due(
+    session: Session,
+    table: Table,
+    *,
+    is_due: ColumnElement[bool],
+    order_by: ColumnElement[Any],
+    batch_size: int,
+    values: dict[str, Any],
+) -> int:
+    due = (
+        select(table.c.project, table.c.id)
+        .where(is_due)
+        .order_by(order_by)
+        .limit(batch_size)
+        .with_for_update(skip_locked=True, key_share=True)
+        .cte("due")
+    )
+    rows = update(table).where(table.c.project == due.c.project, table.c.id == due.c.id)
+    return rows_affected(session.execute(rows.values(values)))
