@@ -78,15 +78,20 @@ class Skipped:
 def apply_discounts(invoice: Invoice, *, discounts: Sequence[Discount]) -> list[Applied | Skipped]:
     """This function will apply the discounts, given in the order redeemed, and account for each that is not over.
 
-    Those restricted to products come first, so that a discount on everything works on what they left.
+    Those restricted to products come first, so that a discount on everything works on what they left. A voucher
+    takes part once in an invoice, though two of its discounts may cover the period.
     """
     left = {line.id: line.amount_minor for line in invoice.lines if line.discountable and line.amount_minor > 0}
     results: list[Applied | Skipped] = []
+    vouchers_applied: set[UUID] = set()
     for discount in sorted(discounts, key=lambda each: each.products is None):
+        if discount.voucher_id in vouchers_applied:
+            continue
         if is_over(discount.recurrence, progress=discount.progress, start=invoice.period.start):
             continue
         result = _apply(discount, invoice=invoice, left=left)
         if isinstance(result, Applied):
+            vouchers_applied.add(discount.voucher_id)
             for line_id, amount_minor in result.by_line.items():
                 left[line_id] -= amount_minor
         results.append(result)

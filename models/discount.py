@@ -62,6 +62,9 @@ class Discount(Base):
     products: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
     # Only periods that end after this day are discounted.
     starts_on: Mapped[date] = mapped_column(Date)
+    # The same for an invoice without a period, which is of a day in UTC: where it is already tomorrow, a purchase
+    # of this moment would else lie before its own voucher.
+    starts_on_in_utc: Mapped[date] = mapped_column(Date)
     status: Mapped[str] = mapped_column(Text, server_default=text("'running'"))
     # Derived from the usage entries, and compared with them by the audit.
     first_period_start: Mapped[date | None] = mapped_column(Date)
@@ -106,6 +109,7 @@ _NEW: dict[str, TypeEngine[Any]] = {
     "subscription": Text(),
     "created_at": Instant,
     "starts_on": Date(),
+    "starts_on_in_utc": Date(),
 }
 _PROGRESS: dict[str, TypeEngine[Any]] = {
     "project": Text(),
@@ -206,7 +210,9 @@ def save_progress(session: Session, *, progress: Mapping[tuple[str, UUID], Progr
     session.execute(_ADVANCE, array_parameters("advanced", tuple(_PROGRESS), rows))
 
 
-def granted_discount_of(row: StoredRow, *, progress: Progress, taken_minor: Mapping[str, int]) -> GrantedDiscount:
+def granted_discount_of(
+    row: StoredRow, *, progress: Progress, taken_minor: Mapping[str, int], starts_on: date
+) -> GrantedDiscount:
     """This function will return what the rules need to know of a discount, with what it took in the period."""
     return GrantedDiscount(
         id=row.id,
@@ -214,7 +220,7 @@ def granted_discount_of(row: StoredRow, *, progress: Progress, taken_minor: Mapp
         price_discount=price_discount_of(row),
         recurrence=Recurrence(type=RecurrenceType(row.recurrence), duration_in_months=row.duration_in_months),
         products=None if row.products is None else frozenset(row.products),
-        starts_on=row.starts_on,
+        starts_on=starts_on,
         progress=progress,
         taken_minor=taken_minor,
     )

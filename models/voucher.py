@@ -75,6 +75,8 @@ class Voucher(Base):
     # "metadata" itself is a name that the ORM keeps for its own.
     caller_metadata: Mapped[dict[str, Any]] = mapped_column("metadata", JSON)
     request_id: Mapped[str | None] = mapped_column(Text)
+    # The task's own id, where the caller gave none: a message that is delivered twice creates one voucher.
+    delivery_id: Mapped[str | None] = mapped_column(Text)
     fingerprint: Mapped[bytes | None]
     # The first answer, replayed whatever has happened to the voucher since.
     creation_answer: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
@@ -99,7 +101,8 @@ class Voucher(Base):
         CheckConstraint("redemptions >= 0", name="redemptions_not_negative"),
         CheckConstraint(one_of("retired_reason", RetiredReason), name="retired_reason_known"),
         CheckConstraint("(retired_reason IS NULL) = (retired_at IS NULL)", name="retired_whole"),
-        CheckConstraint("num_nulls(request_id, fingerprint, creation_answer) IN (0, 3)", name="request_whole"),
+        CheckConstraint("num_nulls(fingerprint, creation_answer) IN (0, 2)", name="answer_whole"),
+        CheckConstraint("(num_nonnulls(request_id, delivery_id) = 1) = (fingerprint IS NOT NULL)", name="answer_keyed"),
         # A code belongs to one voucher that can still be redeemed. One that has expired but was not swept
         # yet is retired by whoever wants its code.
         Index(
@@ -116,11 +119,20 @@ class Voucher(Base):
             unique=True,
             postgresql_where=text("request_id IS NOT NULL"),
         ),
-        # A code names the newest voucher that carries it, retired ones included.
+        Index(
+            "uq_vouchers_delivery",
+            "project",
+            "delivery_id",
+            unique=True,
+            postgresql_where=text("delivery_id IS NOT NULL"),
+        ),
+        # A code names the voucher that was not retired, of which there is one at most, or else the newest that
+        # carries it. The first is the newest too, but for two that were created at the same moment.
         Index(
             "ix_vouchers_code",
             "project",
             text("lower(code)"),
+            text("(retired_reason IS NULL) DESC"),
             text("created_at DESC"),
             text("id DESC"),
             postgresql_where=text("code IS NOT NULL"),
@@ -144,7 +156,7 @@ _GRANTED = rows_from_arrays("granted", project=Text(), id=Uuid(), count=BigInteg
 _NEWEST_WITH_CODE = (
     select(VOUCHERS.c.id)
     .where(VOUCHERS.c.project == _CODES.c.project, func.lower(VOUCHERS.c.code) == _CODES.c.code)
-    .order_by(VOUCHERS.c.created_at.desc(), VOUCHERS.c.id.desc())
+    .order_by(VOUCHERS.c.retired_reason.is_(None).desc(), VOUCHERS.c.created_at.desc(), VOUCHERS.c.id.desc())
     .limit(1)
     .correlate(_CODES)
     .scalar_subquery()
@@ -221,10 +233,10 @@ def find_voucher(session: Session, *, project: str, id: UUID) -> StoredRow | Non
     return session.execute(select(VOUCHERS).where(VOUCHERS.c.project == project, VOUCHERS.c.id == id)).one_or_none()
 
 
-def find_by_request(session: Session, *, project: str, request_id: str) -> StoredRow | None:
-    """This function will return the voucher that this request created, or None."""
-    by_request = select(VOUCHERS).where(VOUCHERS.c.project == project, VOUCHERS.c.request_id == request_id)
-    return session.execute(by_request).one_or_none()
+def find_creation(session: Session, *, project: str, key: Mapping[str, str]) -> StoredRow | None:
+    """This function will return the voucher that this request or delivery created, or None."""
+    keyed = (VOUCHERS.c[name] == value for name, value in key.items())
+    return session.execute(select(VOUCHERS).where(VOUCHERS.c.project == project, *keyed)).one_or_none()
 
 
 def mark_retired(session: Session, *, project: str, id: UUID, reason: RetiredReason, retired_at: datetime) -> StoredRow:  # noqa: A002

@@ -101,7 +101,13 @@ CHECKS = {
 }
 
 # A task's connection is set up to find few rows by their keys, and quickly. The audit reads them all.
-WHOLE_DATABASE_SETTINGS = ("statement_timeout = 0", "enable_seqscan = on", "enable_bitmapscan = on")
+WHOLE_DATABASE_SETTINGS = (
+    "statement_timeout = 0",
+    "enable_seqscan = on",
+    "enable_bitmapscan = on",
+    "enable_mergejoin = on",
+    "enable_hashjoin = on",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -131,6 +131,7 @@ class _Batch:
                 row,
                 progress=self.progress[row.project, row.id],
                 taken_minor=self.taken.get((row.project, row.id, start), {}),
+                starts_on=row.starts_on if invoice.period else row.starts_on_in_utc,
             )
             for row in self.granted[invoice.project, invoice.subscription]
         ]

@@ -3,9 +3,10 @@
 No message says what was sent: it would end up in logs and in Flower.
 """
 
+import re
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, TypeAdapter, ValidationError
@@ -26,8 +27,14 @@ PERCENTAGE_DECIMALS = 2
 METADATA_KEYS_MAX, METADATA_KEY_LENGTH_MAX, METADATA_VALUE_LENGTH_MAX = 50, 40, 500
 INTEGER_MAX = 2**63 - 1
 
-_DATE = TypeAdapter(date)
-_DATETIME = TypeAdapter(datetime)
+FULL_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+# The offset is looked for afterwards, for the sake of a message of its own.
+RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
+
+_DAY = TypeAdapter(date)
+_INSTANT = TypeAdapter(datetime)
+
+Parsed = TypeVar("Parsed")
 
 
 def invalid(message: str) -> PydanticCustomError:
@@ -62,11 +69,8 @@ def _in_calendar(day: date) -> date:
 
 
 def _parse_instant(value: Any) -> datetime:
-    try:
-        parsed = _DATETIME.validate_python(value) if isinstance(value, str) else None
-    except ValidationError:
-        parsed = None
-    if parsed is None or len(value) == DATE_TEXT_LENGTH or value.replace(".", "").lstrip("+-").isdigit():
+    parsed = _parsed(_INSTANT, RFC_3339, value)
+    if parsed is None:
         raise invalid("must be an RFC 3339 timestamp with an offset")
     if parsed.tzinfo is None:
         raise invalid("must have an offset: a timestamp without one is ambiguous")
@@ -75,15 +79,22 @@ def _parse_instant(value: Any) -> datetime:
 
 
 def _parse_day(value: Any) -> date:
-    if isinstance(value, str) and len(value) != DATE_TEXT_LENGTH:
+    if isinstance(value, str) and len(value) > DATE_TEXT_LENGTH:
         return _parse_instant(value).date()
-    try:
-        day = _DATE.validate_python(value) if isinstance(value, str) else None
-    except ValidationError:
-        day = None
-    if day is None or value.isdigit():
+    parsed = _parsed(_DAY, FULL_DATE, value)
+    if parsed is None:
         raise invalid("must be a calendar date, or an RFC 3339 timestamp with an offset")
-    return _in_calendar(day)
+    return _in_calendar(parsed)
+
+
+def _parsed(adapter: TypeAdapter[Parsed], form: re.Pattern[str], value: Any) -> Parsed | None:
+    # The form first: pydantic would read a number in a text as seconds since 1970.
+    if not isinstance(value, str) or not form.fullmatch(value):
+        return None
+    try:
+        return adapter.validate_python(value)
+    except ValidationError:
+        return None
 
 
 def _parse_basis_points(value: Any) -> int:

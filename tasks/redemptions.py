@@ -19,7 +19,7 @@ from models.voucher import candidate_of, count_redemptions, find_by_code, lock_v
 from tasks.answers import instant, redemption_answer
 from tasks.messages import Redeem, RedeemMany, RedemptionReference
 from tasks.wire import Answer, NotFound, answer_each, contract_task
-from worker.db import run_in_transaction, transaction
+from worker.db import ChangedMeanwhileError, run_in_transaction, transaction
 from worker.settings import settings
 
 VoucherKey = tuple[str, UUID]
@@ -167,7 +167,7 @@ class _Batch:
 
     def add_discount(self, request: Redeem, *, redemption: dict[str, Any]) -> None:
         """This method will note the discount that an accepted request gets: it has the redemption's identity."""
-        requested_on = (request.requested_at or self.decided_at.astimezone(UTC)).date()
+        requested_at = request.requested_at or self.decided_at.astimezone(UTC)
         self.discounts.append(
             {
                 "project": request.project,
@@ -176,7 +176,8 @@ class _Batch:
                 "customer": request.customer,
                 "subscription": request.subscription,
                 "created_at": self.decided_at,
-                "starts_on": request.starts_on or requested_on,
+                "starts_on": request.starts_on or requested_at.date(),
+                "starts_on_in_utc": request.starts_on or requested_at.astimezone(UTC).date(),
             }
         )
 
@@ -190,9 +191,14 @@ class _Batch:
 
 
 def _lock_vouchers_of(session: Session, requests: Sequence[Redeem]) -> list[_Voucher | None]:
-    by_code = find_by_code(session, codes=[(each.project, each.code.lower()) for each in requests if each.code])
+    codes = [(each.project, each.code.lower()) for each in requests if each.code]
+    by_code = find_by_code(session, codes=codes)
     keys = [_voucher_key(each, by_code) for each in requests]
     rows = lock_vouchers(session, keys=[key for key in keys if key is not None])
+    # While this waited for a lock, the code may have gone over to another voucher. Locking that one now would be
+    # out of order.
+    if find_by_code(session, codes=codes) != by_code:
+        raise ChangedMeanwhileError
     vouchers = {key: _Voucher(row=row, candidate=candidate_of(row)) for key, row in rows.items()}
     return [None if key is None else vouchers.get(key) for key in keys]
 

@@ -12,7 +12,7 @@ from models.base import StoredRow, new_id, read_clock
 from models.voucher import (
     add_voucher,
     find_available_code,
-    find_by_request,
+    find_creation,
     find_voucher,
     lock_vouchers,
     mark_retired,
@@ -20,14 +20,15 @@ from models.voucher import (
 )
 from tasks.answers import voucher_answer
 from tasks.messages import CreateVoucher, VoucherReference
-from tasks.wire import Answer, InvalidRequest, NotFound, contract_task
+from tasks.wire import Answer, InvalidRequest, NotFound, contract_task, delivery_id
 from worker.db import run_in_transaction, transaction
 
 
 @contract_task("vouchers.create", message=CreateVoucher)
 def create(request: CreateVoucher) -> Answer:
     """This task will create a voucher."""
-    return run_in_transaction(lambda session: create_voucher(session, request))
+    key = delivery_id()
+    return run_in_transaction(lambda session: create_voucher(session, request, task_id=key))
 
 
 @contract_task("vouchers.retrieve", message=VoucherReference)
@@ -44,16 +45,19 @@ def retire(request: VoucherReference) -> Answer:
         return retire_voucher(session, request)
 
 
-def create_voucher(session: Session, request: CreateVoucher) -> Answer:
+def create_voucher(session: Session, request: CreateVoucher, *, task_id: str | None = None) -> Answer:
     """This function will create the voucher once for each request id, and answer the same for ever.
 
+    Without a request id it is once for each task, whose message may be delivered twice; without either,
+    each call creates one.
     Raises InvalidRequest where the code belongs to another voucher that can still be redeemed.
     """
     fingerprint, now = request.fingerprint(), read_clock(session)
     code_is_taken = request.code is not None and _is_taken(session, project=request.project, code=request.code, now=now)
-    if request.request_id is not None:
+    key = _creation_key(request, task_id=task_id)
+    if key:
         # Looked up after the code: whoever holds it may be this very request, delivered twice.
-        stored = find_by_request(session, project=request.project, request_id=request.request_id)
+        stored = find_creation(session, project=request.project, key=key)
         if stored is not None:
             return stored.creation_answer if stored.fingerprint == fingerprint else _conflict(request)
     if code_is_taken:
@@ -61,8 +65,8 @@ def create_voucher(session: Session, request: CreateVoucher) -> Answer:
         raise InvalidRequest([{"field": "code", "message": message}])
     values = _values_of(request, created_at=now)
     answer = voucher_answer(SimpleNamespace(**values, redemptions=0, retired_reason=None, retired_at=None))
-    if request.request_id is not None:
-        values |= {"request_id": request.request_id, "fingerprint": fingerprint, "creation_answer": answer}
+    if key:
+        values |= {**key, "fingerprint": fingerprint, "creation_answer": answer}
     add_voucher(session, values=values)
     return answer
 
@@ -100,6 +104,12 @@ def _conflict(request: CreateVoucher) -> Answer:
         "outcome": "refused",
         "reason": Refusal.IDEMPOTENCY_CONFLICT.value,
     }
+
+
+def _creation_key(request: CreateVoucher, *, task_id: str | None) -> dict[str, str]:
+    if request.request_id is not None:
+        return {"request_id": request.request_id}
+    return {} if task_id is None else {"delivery_id": task_id}
 
 
 def _is_taken(session: Session, *, project: str, code: str, now: datetime) -> bool:

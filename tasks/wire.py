@@ -11,17 +11,19 @@ from celery import Task
 from pydantic import ValidationError
 from pydantic.alias_generators import to_camel
 from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from tasks.fields import INVALID
 from tasks.messages import Message
 from worker.celery import RETRIES_MAX, RETRY_BACKOFF_MAX_SECONDS, app
+from worker.db import ChangedMeanwhileError
 
 Answer = dict[str, Any]
 Request = TypeVar("Request", bound=Message)
 
 # Lost connections, locks and statements that ran out of time, deadlocks, a server that is restarting. An error
 # at COMMIT leaves the effect unknown: the next run finds the stored answers, or does the work.
-INFRASTRUCTURE_FAULTS = (OperationalError, InterfaceError, InternalError)
+INFRASTRUCTURE_FAULTS = (OperationalError, InterfaceError, InternalError, PoolTimeoutError, ChangedMeanwhileError)
 RETRY_DELAY_SECONDS = 5
 # A field name comes from the caller and may be of any length.
 FIELD_PATH_LENGTH_MAX = 200
@@ -65,6 +67,12 @@ def contract_task(name: str, *, message: type[Request]) -> Callable[[Callable[[R
         return task
 
     return register
+
+
+def delivery_id() -> str | None:
+    """This function will return the id of the task that runs, the same in each of its deliveries and retries."""
+    task = app.current_worker_task
+    return task.request.id if task else None
 
 
 def parse(message: type[Request], request: object) -> Request:

@@ -16,6 +16,9 @@ from worker.settings import settings
 
 Result = TypeVar("Result")
 
+CONNECT_TIMEOUT_SECONDS = 10
+SILENCE_SECONDS_MAX = 30
+
 # SQLSTATE of a unique violation.
 UNIQUE_VIOLATION = "23505"
 # Two callers that use one id at the same moment collide once: the second run finds what the first stored.
@@ -35,6 +38,8 @@ def engine() -> Engine:
         # and sorts all that is due while their statistics are unknown, and keeps such plans for foreign keys.
         "enable_seqscan": "off",
         "enable_bitmapscan": "off",
+        "enable_mergejoin": "off",
+        "enable_hashjoin": "off",
         "TimeZone": "UTC",
     }
     made = create_engine(
@@ -46,6 +51,10 @@ def engine() -> Engine:
         connect_args={
             "options": " ".join(f"-c {name}={value}" for name, value in options.items()),
             "application_name": "scrip",
+            # A server that vanished without a word: the task is retried instead of waiting for ever.
+            "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+            "keepalives_idle": SILENCE_SECONDS_MAX,
+            "tcp_user_timeout": SILENCE_SECONDS_MAX * 1_000,
         },
     )
     event.listen(made, "connect", _send_arrays_in_binary)
@@ -71,16 +80,23 @@ def transaction() -> Iterator[Session]:
         yield session
 
 
+class ChangedMeanwhileError(Exception):
+    """What was looked up before the locks is no longer so: the transaction has to be run again."""
+
+
 def run_in_transaction(work: Callable[[Session], Result]) -> Result:
     """This function will run `work` in one transaction, and again when somebody else just stored one of its keys.
 
     The keys are the callers' ids. Whoever loses such a race waited for the winner's COMMIT, so that the
-    second run finds the winner's answer. Errors of the connection are the caller's to retry.
+    second run finds the winner's answer. `work` asks for another run by raising ChangedMeanwhileError.
+    Errors of the connection, and those of the last run, are the caller's to retry.
     """
     for _ in range(COLLISIONS_MAX - 1):
         try:
             with transaction() as session:
                 return work(session)
+        except ChangedMeanwhileError:
+            continue
         except IntegrityError as error:
             if getattr(error.orig, "sqlstate", None) != UNIQUE_VIOLATION:
                 raise

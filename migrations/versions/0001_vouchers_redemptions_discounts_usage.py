@@ -23,6 +23,7 @@ def upgrade() -> None:
         sa.Column("duration_in_months", sa.Integer(), nullable=True),
         sa.Column("products", sa.ARRAY(sa.Text()), nullable=True),
         sa.Column("starts_on", sa.Date(), nullable=False),
+        sa.Column("starts_on_in_utc", sa.Date(), nullable=False),
         sa.Column("status", sa.Text(), server_default=sa.text("'running'"), nullable=False),
         sa.Column("first_period_start", sa.Date(), nullable=True),
         sa.Column("last_period_start", sa.Date(), nullable=True),
@@ -110,6 +111,7 @@ def upgrade() -> None:
         sa.Column("retired_at", postgresql.TIMESTAMP(timezone=True), nullable=True),
         sa.Column("metadata", sa.JSON(), nullable=False),
         sa.Column("request_id", sa.Text(), nullable=True),
+        sa.Column("delivery_id", sa.Text(), nullable=True),
         sa.Column("fingerprint", sa.LargeBinary(), nullable=True),
         sa.Column("creation_answer", sa.JSON(none_as_null=True), nullable=True),
         sa.CheckConstraint(
@@ -128,6 +130,10 @@ def upgrade() -> None:
             "(minimum_subtotal_minor IS NULL) = (minimum_subtotal_currency IS NULL)",
             name=op.f("ck_vouchers_minimum_subtotal_whole"),
         ),
+        sa.CheckConstraint(
+            "(num_nonnulls(request_id, delivery_id) = 1) = (fingerprint IS NOT NULL)",
+            name=op.f("ck_vouchers_answer_keyed"),
+        ),
         sa.CheckConstraint("(retired_reason IS NULL) = (retired_at IS NULL)", name=op.f("ck_vouchers_retired_whole")),
         sa.CheckConstraint("amounts_minor ? currency", name=op.f("ck_vouchers_currency_has_an_amount")),
         sa.CheckConstraint("cardinality(products) >= 1", name=op.f("ck_vouchers_products_not_empty")),
@@ -138,9 +144,7 @@ def upgrade() -> None:
         sa.CheckConstraint(
             "num_nonnulls(percentage_basis_points, amounts_minor) = 1", name=op.f("ck_vouchers_one_price_discount")
         ),
-        sa.CheckConstraint(
-            "num_nulls(request_id, fingerprint, creation_answer) IN (0, 3)", name=op.f("ck_vouchers_request_whole")
-        ),
+        sa.CheckConstraint("num_nulls(fingerprint, creation_answer) IN (0, 2)", name=op.f("ck_vouchers_answer_whole")),
         sa.CheckConstraint("percentage_basis_points BETWEEN 1 AND 10000", name=op.f("ck_vouchers_percentage_in_range")),
         sa.CheckConstraint("redemptions <= maximum_redemptions", name=op.f("ck_vouchers_redemptions_within_maximum")),
         sa.CheckConstraint("redemptions >= 0", name=op.f("ck_vouchers_redemptions_not_negative")),
@@ -154,6 +158,7 @@ def upgrade() -> None:
         [
             "project",
             sa.literal_column("lower(code)"),
+            sa.literal_column("(retired_reason IS NULL) DESC"),
             sa.literal_column("created_at DESC"),
             sa.literal_column("id DESC"),
         ],
@@ -180,6 +185,13 @@ def upgrade() -> None:
         ["project", sa.literal_column("lower(code)")],
         unique=True,
         postgresql_where=sa.text("retired_reason IS NULL"),
+    )
+    op.create_index(
+        "uq_vouchers_delivery",
+        "vouchers",
+        ["project", "delivery_id"],
+        unique=True,
+        postgresql_where=sa.text("delivery_id IS NOT NULL"),
     )
     op.create_index(
         "uq_vouchers_request",
@@ -276,6 +288,7 @@ def downgrade() -> None:
     op.drop_index("ix_redemptions_customer", table_name="redemptions", postgresql_where=sa.text("reason IS NULL"))
     op.drop_table("redemptions")
     op.drop_index("uq_vouchers_request", table_name="vouchers", postgresql_where=sa.text("request_id IS NOT NULL"))
+    op.drop_index("uq_vouchers_delivery", table_name="vouchers", postgresql_where=sa.text("delivery_id IS NOT NULL"))
     op.drop_index(
         "uq_vouchers_available_code", table_name="vouchers", postgresql_where=sa.text("retired_reason IS NULL")
     )

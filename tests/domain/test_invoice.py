@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from datetime import date
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 from hypothesis import given
@@ -21,7 +21,7 @@ def discount(price, *, products=None, recurrence=RecurrenceType.FOREVER, months=
     """This function will return a discount that runs, granted before the invoice's period."""
     values = {
         "id": uuid4(),
-        "voucher_id": UUID(int=1),
+        "voucher_id": uuid4(),
         "price_discount": price,
         "recurrence": Recurrence(type=recurrence, duration_in_months=months),
         "products": None if products is None else frozenset(products),

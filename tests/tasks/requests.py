@@ -8,13 +8,16 @@ from tasks import billing, redemptions, vouchers
 _numbers = count(1)
 
 
-def create_voucher(**fields: Any) -> dict[str, Any]:
-    """This function will create a voucher of 10 % for ever, except for what is said otherwise."""
+def voucher_body(**fields: Any) -> dict[str, Any]:
+    """This function will return a voucher of 10 % for ever, except for what is said otherwise."""
     if "priceDiscount" not in fields:
         fields = {"priceDiscountPercentage": 10, **fields}
-    answer: dict[str, Any] = vouchers.create(
-        request={"project": "gigs", "name": "Ten percent", "recurrence": {"type": "forever"}, **fields}
-    )
+    return {"project": "gigs", "name": "Ten percent", "recurrence": {"type": "forever"}, **fields}
+
+
+def create_voucher(**fields: Any) -> dict[str, Any]:
+    """This function will create such a voucher."""
+    answer: dict[str, Any] = vouchers.create(request=voucher_body(**fields))
     return answer
 
 

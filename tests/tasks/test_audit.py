@@ -18,7 +18,7 @@ TAMPERING = {
         UPDATE redemptions SET subscription = 'sub_2' WHERE request_id = 'copy';
         INSERT INTO discounts SELECT d.project, r.id, d.voucher_id, d.customer, 'sub_2',
                d.created_at, d.percentage_basis_points, d.amounts_minor, d.recurrence, d.duration_in_months,
-               d.products, d.starts_on
+               d.products, d.starts_on, d.starts_on_in_utc
         FROM discounts d, redemptions r WHERE r.request_id = 'copy'
     """,
     "accepted redemptions and no others have a discount": """
@@ -38,7 +38,7 @@ TAMPERING = {
         FROM redemptions r, vouchers v WHERE v.id <> r.voucher_id;
         INSERT INTO discounts SELECT d.project, r.id, r.voucher_id, d.customer, d.subscription,
                d.created_at, d.percentage_basis_points, d.amounts_minor, d.recurrence, d.duration_in_months,
-               d.products, d.starts_on
+               d.products, d.starts_on, d.starts_on_in_utc
         FROM discounts d, redemptions r WHERE r.id <> d.id
     """,
     "a fixed discount gave no more than its amount in a period": """

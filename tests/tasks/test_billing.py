@@ -1,6 +1,6 @@
 """Applying discounts to invoices: the answer, the ledger, periods, and the order of arrival."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from itertools import pairwise, permutations
 
 import pytest
@@ -250,6 +250,40 @@ def test_an_invoice_without_a_period_is_of_the_day_of_its_application():
     applied_on = datetime.fromisoformat(answer["appliedAt"]).date()
     assert answer["discounts"][0]["endsOn"] == (applied_on + timedelta(days=1)).isoformat()
     assert billing.apply(request=request) == answer
+
+
+def test_a_purchase_where_it_is_tomorrow_already_gets_its_discount():
+    """The voucher counts from the customer's own day on; an invoice without a period is of a day in UTC."""
+    far_east = timezone(timedelta(hours=14))
+    requested_at = datetime.now(UTC).astimezone(far_east)
+    voucher = create_voucher(recurrence={"type": "once"})
+    redeem(voucher=voucher["id"], subscription="order-1", requestedAt=requested_at.isoformat())
+    request = invoice(subscription="order-1")
+    del request["period"]
+    assert billing.apply(request=request)["discountTotal"] == 800
+
+
+def test_a_purchase_before_the_day_that_was_asked_for_gets_none():
+    """`startsOn` is meant, in whatever calendar."""
+    voucher = create_voucher(recurrence={"type": "once"})
+    tomorrow = (datetime.now(UTC) + timedelta(days=1)).date()
+    redeem(voucher=voucher["id"], subscription="order-1", startsOn=tomorrow.isoformat())
+    request = invoice(subscription="order-1")
+    del request["period"]
+    assert billing.apply(request=request)["skipped"][0]["reason"] == "before_start"
+
+
+def test_a_voucher_takes_part_once_in_an_invoice():
+    """Its first window is over by today, so it runs again; an invoice of both windows is discounted by the first."""
+    voucher = create_voucher(recurrence={"type": "repeating", "durationInMonths": 1})
+    first = redeem(voucher=voucher["id"], subscription="sub_1", startsOn="2026-01-01")
+    apply(period={"start": "2026-01-15", "end": "2026-02-10"})
+    second = redeem(voucher=voucher["id"], subscription="sub_1", startsOn="2026-02-01")
+    assert second["outcome"] == "accepted"
+    both = apply(period={"start": "2026-02-14", "end": "2026-03-14"})
+    assert ([each["discount"] for each in both["discounts"]], both["skipped"]) == ([first["discount"]], [])
+    later = apply(period={"start": "2026-03-14", "end": "2026-04-14"})
+    assert [each["discount"] for each in later["discounts"]] == [second["discount"]]
 
 
 def test_a_period_may_be_given_in_instants_of_the_subscriptions_own_time_zone():

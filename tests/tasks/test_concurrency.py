@@ -1,6 +1,7 @@
 """Promises about concurrency, with threads, connections and commits of their own."""
 
 import random
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,17 +11,22 @@ from threading import Barrier
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, text
+from sqlalchemy.orm import Session
 
 from tasks import billing, expiry, redemptions, vouchers
+from tasks.messages import CreateVoucher, VoucherReference
+from tasks.vouchers import create_voucher as create_voucher_in
+from tasks.vouchers import retire_voucher
 from tasks.wire import InvalidRequest
-from tests.tasks.requests import apply, create_voucher, invoice, redeem, redemption
+from tests.tasks.requests import apply, create_voucher, invoice, redeem, redemption, voucher_body
 from worker import db
 from worker.celery import app
 
 pytestmark = pytest.mark.usefixtures("wide_pool")
 
 SEED = 20_260_301
+DEADLINE_SECONDS = 30
 
 
 @pytest.fixture
@@ -170,6 +176,28 @@ def test_redeeming_applying_and_sweeping_at_once_is_what_it_is_one_after_the_oth
     assert {answer["reason"] for answer in answers[24:]} == {"voucher_expired"}
     expiry.sweep(request={})
     assert vouchers.retrieve(request={"project": "gigs", "voucher": expiring["id"]})["status"] == "retired"
+
+
+def test_a_code_that_changes_hands_during_a_wait_names_the_new_voucher():
+    """The old one is locked while a redemption looks it up; then it is retired and the code is given anew."""
+    old = create_voucher(code="SUMMER")
+    reference = {"project": "gigs", "voucher": old["id"]}
+    with db.transaction() as holder:
+        holder.execute(text("SELECT 1 FROM vouchers FOR NO KEY UPDATE"))
+        with ThreadPoolExecutor(1) as threads:
+            waiting = threads.submit(redeem, code="SUMMER")
+            _until_somebody_waits(holder)
+            retire_voucher(holder, VoucherReference.model_validate(reference))
+            new = create_voucher_in(holder, CreateVoucher.model_validate(voucher_body(code="SUMMER")))
+            holder.commit()
+            assert (waiting.result()["outcome"], waiting.result()["voucher"]) == ("accepted", new["id"])
+
+
+def _until_somebody_waits(session: Session) -> None:
+    waiting = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not session.execute(waiting).scalar_one():
+        assert time.monotonic() < deadline, "nobody waits"
 
 
 def test_one_code_created_many_times_at_once_belongs_to_one_voucher():

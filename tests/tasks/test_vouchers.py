@@ -108,6 +108,21 @@ def test_the_same_request_id_with_another_body_is_refused_and_the_first_stands()
     assert vouchers.retrieve(request={"project": "gigs", "voucher": first["id"]}) == first
 
 
+def test_a_creation_without_a_request_id_is_one_voucher_however_often_its_message_comes():
+    """The task's own id stays the same when it is delivered or tried again."""
+    body = {
+        "project": "gigs",
+        "name": "n",
+        "code": "ONCE",
+        "priceDiscountPercentage": 5,
+        "recurrence": {"type": "once"},
+    }
+    first, again = (vouchers.create.apply(kwargs={"request": body}, task_id="delivered-twice").get() for _ in range(2))
+    assert again == first
+    other = vouchers.create.apply(kwargs={"request": {**body, "code": "OTHER"}}, task_id="another").get()
+    assert other["id"] != first["id"]
+
+
 def test_a_request_id_belongs_to_its_project():
     """Nothing of one project is visible from another."""
     first = create_voucher(requestId="r1")
