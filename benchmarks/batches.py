@@ -26,6 +26,7 @@ from tasks.expiry import sweep_all
 from tasks.messages import Apply, CreateVoucher, Redeem
 from tasks.redemptions import redeem_all
 from tasks.vouchers import create_voucher
+from worker.child import settle
 from worker.db import run_in_transaction, transaction
 from worker.embedded import servers
 from worker.settings import settings
@@ -46,6 +47,8 @@ def main() -> None:
     """This function will run everything and print the table."""
     with tempfile.TemporaryDirectory() as folder, servers(Path(folder) / "home") as environment:
         os.environ.update(environment)
+        # As a worker's child does.
+        settle()
         subprocess.run([Path(sys.executable).with_name("alembic"), "upgrade", "head"], cwd=CHECKOUT, check=True)
         table = Table("measure", "a second", "slowest", "fastest", "baseline", "a second", "ratio", title=machine())
         for row in measured():

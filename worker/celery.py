@@ -5,6 +5,7 @@ from typing import Any
 from celery import Celery
 from kombu import Queue
 
+import worker.child  # noqa: F401 - it listens for the fork
 from worker.schedule import BEAT_SCHEDULE
 from worker.settings import settings
 
