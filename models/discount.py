@@ -48,8 +48,8 @@ class Discount(Base):
     __tablename__ = "discounts"
 
     project: Mapped[str] = mapped_column(Text, primary_key=True)
-    # The identity of the redemption that granted it. Both are written in one statement's time by one
-    # transaction, so there is no foreign key to pay for on each row; the audit compares them.
+    # The identity of the redemption that granted it. One transaction writes both, so there is no foreign key to
+    # pay for on each row; the audit compares them.
     id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
     voucher_id: Mapped[UUID] = mapped_column(Uuid)
     customer: Mapped[str] = mapped_column(Text)
