@@ -1,11 +1,11 @@
 """Whether a request may redeem a voucher, and the one reason where it may not."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from domain.terms import FixedDiscount, PriceDiscount, Restrictions, RetiredReason
+from domain.value import value
 
 # As many as Stripe allows on one subscription; it bounds the work on one invoice.
 DISCOUNTS_PER_SUBSCRIPTION_MAX = 20
@@ -28,7 +28,7 @@ class Refusal(StrEnum):
     DISCOUNT_LIMIT_REACHED = "discount_limit_reached"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Candidate:
     """The voucher as it stands when its row is locked."""
 
@@ -37,7 +37,7 @@ class Candidate:
     retired_reason: RetiredReason | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Purchase:
     """What the request says about what is being bought. `subtotal_minor` is in `currency`."""
 
@@ -46,7 +46,7 @@ class Purchase:
     subtotal_minor: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Standing:
     """How often the voucher was redeemed so far, in all and by this customer, and what runs on the subscription."""
 
@@ -77,7 +77,10 @@ def judge(
     """
     if candidate is None:
         return Refusal.VOUCHER_NOT_FOUND
-    return next((reason for reason, applies in RULES if applies(candidate, purchase, standing, effective_at)), None)
+    for reason, applies in RULES:
+        if applies(candidate, purchase, standing, effective_at):
+            return reason
+    return None
 
 
 Rule = Callable[[Candidate, Purchase, Standing, datetime], bool]

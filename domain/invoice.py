@@ -1,7 +1,6 @@
 """Discounting one invoice: in which order, on which base, how much, and on which lines."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from fractions import Fraction
@@ -10,6 +9,7 @@ from uuid import UUID
 from domain.money import allocate, percentage_of
 from domain.recurrence import Period, Progress, advance, is_over
 from domain.terms import FixedDiscount, PercentageDiscount, PriceDiscount, Recurrence
+from domain.value import value
 
 
 class Skip(StrEnum):
@@ -22,7 +22,7 @@ class Skip(StrEnum):
     NOTHING_LEFT = "nothing_left"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Line:
     """One line of an invoice, in minor units; a credit is negative and never discounted."""
 
@@ -32,7 +32,7 @@ class Line:
     discountable: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Invoice:
     """What the billing system has built, before discounts."""
 
@@ -42,7 +42,7 @@ class Invoice:
     trial: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Discount:
     """A granted discount with its own copy of the voucher's terms."""
 
@@ -57,7 +57,7 @@ class Discount:
     taken_minor: Mapping[str, int]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Applied:
     """What one discount took off, in all and by line, and where that leaves it."""
 
@@ -67,7 +67,7 @@ class Applied:
     progress: Progress
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Skipped:
     """A discount that took nothing off, and why."""
 
@@ -99,10 +99,11 @@ def apply_discounts(invoice: Invoice, *, discounts: Sequence[Discount]) -> list[
 
 
 def _apply(discount: Discount, *, invoice: Invoice, left: Mapping[str, int]) -> Applied | Skipped:
-    reason = _skip_reason(discount, invoice=invoice)
+    covered = _covered_lines(discount, lines=invoice.lines)
+    reason = _skip_reason(discount, invoice=invoice, covered=covered)
     if reason is not None:
         return Skipped(discount=discount, reason=reason)
-    base = {line.id: left[line.id] for line in invoice.lines if left.get(line.id) and _covers(discount, line=line)}
+    base = {line.id: left[line.id] for line in covered if left.get(line.id)}
     base_minor = sum(base.values())
     amount_minor = min(base_minor, _worth(discount, currency=invoice.currency, base_minor=base_minor))
     if amount_minor == 0:
@@ -121,21 +122,21 @@ def _apply(discount: Discount, *, invoice: Invoice, left: Mapping[str, int]) -> 
     )
 
 
-def _skip_reason(discount: Discount, *, invoice: Invoice) -> Skip | None:
+def _covered_lines(discount: Discount, *, lines: Sequence[Line]) -> Sequence[Line]:
+    return lines if discount.products is None else [line for line in lines if line.product in discount.products]
+
+
+def _skip_reason(discount: Discount, *, invoice: Invoice, covered: Sequence[Line]) -> Skip | None:
     price = discount.price_discount
     if invoice.trial:
         return Skip.TRIAL
     if invoice.period.end <= discount.starts_on:
         return Skip.BEFORE_START
-    if not any(_covers(discount, line=line) for line in invoice.lines):
+    if not covered:
         return Skip.PRODUCT_NOT_ELIGIBLE
     if isinstance(price, FixedDiscount) and invoice.currency not in price.amounts_minor:
         return Skip.CURRENCY_MISMATCH
     return None
-
-
-def _covers(discount: Discount, *, line: Line) -> bool:
-    return discount.products is None or line.product in discount.products
 
 
 def _worth(discount: Discount, *, currency: str, base_minor: int) -> int:

@@ -5,15 +5,16 @@ the earliest period on which it took something off; it is never a counter that i
 """
 
 from calendar import monthrange
-from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 
 from domain.terms import Recurrence, RecurrenceType
+from domain.value import value
 
 MONTHS_PER_YEAR = 12
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Period:
     """A billing period in the subscription's own calendar, `end` exclusive."""
 
@@ -21,7 +22,7 @@ class Period:
     end: date
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Progress:
     """What a discount has covered so far: the first and last period's start, and how many distinct periods."""
 
@@ -31,6 +32,8 @@ class Progress:
     ends_on: date | None = None
 
 
+# The invoices of a batch share a few days.
+@lru_cache(maxsize=1_024)
 def add_months(day: date, *, months: int) -> date:
     """This function will return the same day so many months later, clamped to that month's last day."""
     years, month_index = divmod(day.month - 1 + months, MONTHS_PER_YEAR)

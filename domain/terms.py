@@ -1,9 +1,10 @@
 """What a voucher promises: how much, for how long, and to whom."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+
+from domain.value import value
 
 
 class RecurrenceType(StrEnum):
@@ -23,14 +24,14 @@ class RetiredReason(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class PercentageDiscount:
     """A share of the base, 1 to 10,000 basis points."""
 
     basis_points: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class FixedDiscount:
     """An amount for each currency that the voucher names, in minor units, by ISO 4217 code."""
 
@@ -40,7 +41,7 @@ class FixedDiscount:
 PriceDiscount = PercentageDiscount | FixedDiscount
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Recurrence:
     """A type, with 1 to 999 months where it is `repeating`."""
 
@@ -48,7 +49,7 @@ class Recurrence:
     duration_in_months: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Money:
     """An amount in minor units of an ISO 4217 currency."""
 
@@ -56,7 +57,7 @@ class Money:
     currency: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Restrictions:
     """Who may redeem a voucher, when, and how often. None is no restriction; the window is half-open."""
 

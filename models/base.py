@@ -77,11 +77,13 @@ def rows_affected(result: Result[Any]) -> int:
 def rows_from_arrays(name: str, **types: TypeEngine[Any]) -> FromClause:
     """This function will return a table expression over arrays that are bound as parameters of the same names.
 
-    One statement then works on any number of rows: `unnest(:projects, :ids) AS name(projects, ids)`.
+    One statement then works on any number of rows: `unnest(:projects, :ids) AS name(projects, ids)`. A row's
+    `position`, from 1, says which of the rows that were sent it is.
     """
     arrays = (bindparam(f"{name}_{each}", type_=ARRAY(type_)) for each, type_ in types.items())
     columns = (column(each, type_) for each, type_ in types.items())
-    return func.unnest(*arrays).table_valued(*columns, name=name).render_derived(name=name)
+    rows = func.unnest(*arrays).table_valued(*columns, with_ordinality="position", name=name)
+    return rows.render_derived(name=name)
 
 
 def array_parameters(name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> dict[str, list[Any]]:
@@ -99,6 +101,6 @@ def insert_from_arrays(model: type[Base], columns: Sequence[str]) -> Insert:
 
 
 def _array_type(table: Table, name: str) -> TypeEngine[Any]:
-    # A JSON document travels as its text: an array of documents would be sent one by one.
+    # Documents and bytes travel as their text: SQLAlchemy would wrap each element of their arrays.
     type_ = table.c[name].type
-    return Text() if type_.__visit_name__ in {"JSON", "JSONB"} else type_
+    return Text() if type_.__visit_name__ in {"JSON", "JSONB", "large_binary"} else type_

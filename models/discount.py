@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from enum import StrEnum
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -161,7 +162,7 @@ _COMPLETE = (
 )
 _ADD = insert(DISCOUNTS).from_select(
     [*_NEW, *_TERMS],
-    select(*_GRANTED.c, *(VOUCHERS.c[name] for name in _TERMS)).join(
+    select(*(_GRANTED.c[name] for name in _NEW), *(VOUCHERS.c[name] for name in _TERMS)).join(
         VOUCHERS, and_(VOUCHERS.c.project == _GRANTED.c.project, VOUCHERS.c.id == _GRANTED.c.voucher_id)
     ),
 )
@@ -182,13 +183,13 @@ def find_running(session: Session, *, subscriptions: Iterable[tuple[str, str]]) 
     Take it after the subscriptions' locks. One whose window is over may not have been swept yet: look at `ends_on`.
     """
     parameters = array_parameters("subscriptions", ("project", "subscription"), set(subscriptions))
-    return list(session.execute(_RUNNING, parameters))
+    return list(session.execute(_RUNNING, parameters).all())
 
 
 def lock_discounts(session: Session, *, subscriptions: Iterable[tuple[str, str]]) -> list[StoredRow]:
     """This function will lock what those subscriptions were granted, ascending by id, and return it in that order."""
     parameters = array_parameters("subscriptions", ("project", "subscription"), set(subscriptions))
-    return list(session.execute(_LOCK, parameters))
+    return list(session.execute(_LOCK, parameters).all())
 
 
 def complete(session: Session, *, keys: Iterable[tuple[str, UUID]]) -> None:
@@ -198,14 +199,13 @@ def complete(session: Session, *, keys: Iterable[tuple[str, UUID]]) -> None:
 
 def add_discounts(session: Session, *, rows: Iterable[Mapping[str, Any]]) -> None:
     """This function will grant discounts, each with a copy of its voucher's terms as they stand."""
-    session.execute(_ADD, array_parameters("granted", tuple(_NEW), ([row[name] for name in _NEW] for row in rows)))
+    session.execute(_ADD, array_parameters("granted", tuple(_NEW), map(itemgetter(*_NEW), rows)))
 
 
-def save_progress(session: Session, *, progress: Mapping[tuple[str, UUID], Progress]) -> None:
-    """This function will store how far each (project, discount) has come."""
+def save_progress(session: Session, *, progress: Iterable[tuple[str, UUID, Progress]]) -> None:
+    """This function will store how far each discount, given with its project, has come."""
     rows = (
-        (project, id_, each.first_start, each.last_start, each.cycles, each.ends_on)
-        for (project, id_), each in progress.items()
+        (project, id_, each.first_start, each.last_start, each.cycles, each.ends_on) for project, id_, each in progress
     )
     session.execute(_ADVANCE, array_parameters("advanced", tuple(_PROGRESS), rows))
 

@@ -1,8 +1,8 @@
 """Redemptions: every request that was decided, with its decision. Rows are written once and never changed."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from operator import attrgetter
 from uuid import UUID
 
 from sqlalchemy import (
@@ -118,28 +118,27 @@ _COUNT_OF_CUSTOMER = (
     .correlate(_CUSTOMERS)
     .scalar_subquery()
 )
-_BY_CUSTOMER = select(*_CUSTOMERS.c, _COUNT_OF_CUSTOMER.label("redemptions"))
+_BY_CUSTOMER = select(_COUNT_OF_CUSTOMER).select_from(_CUSTOMERS).order_by(_CUSTOMERS.c.position)
 _INSERT = insert_from_arrays(Redemption, COLUMNS)
 
 
 def find_redemptions(session: Session, *, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], StoredRow]:
     """This function will return what was decided for each (project, request id)."""
-    rows = session.execute(_STORED, array_parameters("requests", ("project", "request_id"), set(keys)))
+    rows = session.execute(_STORED, array_parameters("requests", ("project", "request_id"), set(keys))).all()
     return {(row.project, row.request_id): row for row in rows}
 
 
-def count_by_customer(session: Session, *, keys: Iterable[tuple[str, UUID, str]]) -> dict[tuple[str, UUID, str], int]:
-    """This function will count the accepted redemptions of each (project, voucher, customer).
+def count_by_customer(session: Session, *, keys: Sequence[tuple[str, UUID, str]]) -> Sequence[int]:
+    """This function will count the accepted redemptions of each (project, voucher, customer), in their order.
 
     Take it in a statement of its own after the vouchers' locks: a statement that waits for a lock inside
     itself still counts what stood there before the wait.
     """
-    parameters = array_parameters("customers", ("project", "voucher_id", "customer"), set(keys))
-    rows = session.execute(_BY_CUSTOMER, parameters)
-    return {(row.project, row.voucher_id, row.customer): row.redemptions for row in rows}
+    parameters = array_parameters("customers", ("project", "voucher_id", "customer"), keys)
+    return session.execute(_BY_CUSTOMER, parameters).scalars().all()
 
 
-def add_redemptions(session: Session, *, rows: Iterable[Mapping[str, Any]]) -> None:
+def add_redemptions(session: Session, *, rows: Iterable[object]) -> None:
     """This function will insert the decided requests, in one order for all, so that two batches never deadlock."""
-    in_order = sorted(rows, key=lambda row: (row["project"], row["request_id"]))
-    session.execute(_INSERT, array_parameters("new", COLUMNS, ([row[name] for name in COLUMNS] for row in in_order)))
+    in_order = sorted(rows, key=attrgetter("project", "request_id"))
+    session.execute(_INSERT, array_parameters("new", COLUMNS, map(attrgetter(*COLUMNS), in_order)))

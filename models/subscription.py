@@ -23,7 +23,9 @@ _COLUMNS = ("project", "subscription")
 _KEYS = rows_from_arrays("keys", project=Text(), subscription=Text())
 
 # Rows are inserted and locked in one order everywhere: that of the bytes, which is Python's order of strings too.
-_ADD = insert(SUBSCRIPTIONS).from_select(_COLUMNS, select(*_KEYS.c)).on_conflict_do_nothing()
+_ADD = (
+    insert(SUBSCRIPTIONS).from_select(_COLUMNS, select(*(_KEYS.c[name] for name in _COLUMNS))).on_conflict_do_nothing()
+)
 _LOCK = (
     select(SUBSCRIPTIONS)
     .join(

@@ -1,7 +1,8 @@
 """The usage ledger: each invoice that was discounted with its answer, and an entry for each discount that took part."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -88,7 +89,7 @@ _STORED = select(INVOICE_DISCOUNTS).join(
 )
 _SUM = func.sum(USAGE_ENTRIES.c.amount_minor).cast(BigInteger).label("taken")
 _TAKEN = (
-    select(*_PERIODS.c, USAGE_ENTRIES.c.currency, _SUM)
+    select(_PERIODS.c.position, USAGE_ENTRIES.c.currency, _SUM)
     .join(
         USAGE_ENTRIES,
         and_(
@@ -97,7 +98,7 @@ _TAKEN = (
             USAGE_ENTRIES.c.period_start == _PERIODS.c.period_start,
         ),
     )
-    .group_by(*_PERIODS.c, USAGE_ENTRIES.c.currency)
+    .group_by(_PERIODS.c.position, USAGE_ENTRIES.c.currency)
 )
 _INSERT_INVOICES = insert_from_arrays(InvoiceDiscount, INVOICE_COLUMNS)
 _INSERT_ENTRIES = insert_from_arrays(UsageEntry, ENTRY_COLUMNS)
@@ -108,30 +109,29 @@ PeriodKey = tuple[str, UUID, date]
 
 def find_invoices(session: Session, *, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], StoredRow]:
     """This function will return what was answered for each (project, invoice)."""
-    rows = session.execute(_STORED, array_parameters("invoices", ("project", "invoice"), set(keys)))
+    rows = session.execute(_STORED, array_parameters("invoices", ("project", "invoice"), set(keys))).all()
     return {(row.project, row.invoice): row for row in rows}
 
 
-def taken_in_periods(session: Session, *, keys: Iterable[PeriodKey]) -> dict[PeriodKey, dict[str, int]]:
-    """This function will sum what each discount took in each period already, in minor units by currency.
+def taken_in_periods(session: Session, *, keys: Sequence[PeriodKey]) -> list[dict[str, int]]:
+    """This function will sum what was taken already in each of the periods, in minor units by currency.
 
     Take it in a statement of its own after the discounts' locks.
     """
-    parameters = array_parameters("periods", ("project", "discount_id", "period_start"), set(keys))
-    taken: dict[PeriodKey, dict[str, int]] = {}
-    for row in session.execute(_TAKEN, parameters):
-        taken.setdefault((row.project, row.discount_id, row.period_start), {})[row.currency] = row.taken
+    parameters = array_parameters("periods", ("project", "discount_id", "period_start"), keys)
+    taken: list[dict[str, int]] = [{} for _ in keys]
+    for row in session.execute(_TAKEN, parameters).all():
+        taken[row.position - 1][row.currency] = row.taken
     return taken
 
 
 def add_invoices(session: Session, *, rows: Iterable[Mapping[str, Any]]) -> None:
     """This function will store the answers, in one order for all, so that two batches never deadlock."""
-    in_order = sorted(rows, key=lambda row: (row["project"], row["invoice"]))
-    values = ([row[name] for name in INVOICE_COLUMNS] for row in in_order)
+    in_order = sorted(rows, key=itemgetter("project", "invoice"))
+    values = map(itemgetter(*INVOICE_COLUMNS), in_order)
     session.execute(_INSERT_INVOICES, array_parameters("new", INVOICE_COLUMNS, values))
 
 
 def add_entries(session: Session, *, rows: Iterable[Mapping[str, Any]]) -> None:
     """This function will append what the discounts took."""
-    values = ([row[name] for name in ENTRY_COLUMNS] for row in rows)
-    session.execute(_INSERT_ENTRIES, array_parameters("new", ENTRY_COLUMNS, values))
+    session.execute(_INSERT_ENTRIES, array_parameters("new", ENTRY_COLUMNS, map(itemgetter(*ENTRY_COLUMNS), rows)))

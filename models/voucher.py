@@ -202,7 +202,10 @@ _COUNT = (
 
 def find_by_code(session: Session, *, codes: Iterable[tuple[str, str]]) -> dict[tuple[str, str], UUID]:
     """This function will return the newest voucher for each (project, code in lower case) that has one."""
-    found = session.execute(_FIND_BY_CODE, array_parameters("codes", ("project", "code"), sorted(set(codes))))
+    wanted = set(codes)
+    if not wanted:
+        return {}
+    found = session.execute(_FIND_BY_CODE, array_parameters("codes", ("project", "code"), sorted(wanted))).all()
     return {(row.project, row.code): row.id for row in found if row.id is not None}
 
 
@@ -212,14 +215,13 @@ def lock_vouchers(session: Session, *, keys: Iterable[tuple[str, UUID]]) -> dict
     The rows hold what a decision needs. They are read as they stand after any wait, so that nothing is decided
     on what somebody else is changing.
     """
-    rows = session.execute(_LOCK, array_parameters("keys", ("project", "id"), set(keys)))
+    rows = session.execute(_LOCK, array_parameters("keys", ("project", "id"), set(keys))).all()
     return {(row.project, row.id): row for row in rows}
 
 
-def count_redemptions(session: Session, *, granted: Mapping[tuple[str, UUID], int], decided_at: datetime) -> None:
+def count_redemptions(session: Session, *, granted: Iterable[tuple[str, UUID, int]], decided_at: datetime) -> None:
     """This function will add what a batch granted to each voucher's count, and retire those that are full now."""
-    rows = ((project, id_, count) for (project, id_), count in granted.items())
-    parameters = array_parameters("granted", ("project", "id", "count"), rows)
+    parameters = array_parameters("granted", ("project", "id", "count"), granted)
     session.execute(_COUNT, {**parameters, "decided_at": decided_at})
 
 

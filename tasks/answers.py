@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from types import SimpleNamespace
 from uuid import UUID
 
@@ -9,7 +10,7 @@ from domain.eligibility import Refusal
 from domain.invoice import Applied, Skipped
 from models.base import StoredRow
 from tasks.fields import type_id
-from tasks.messages import Apply
+from tasks.messages import Apply, Redeem
 from tasks.wire import Answer
 
 BASIS_POINTS_PER_PERCENT = 100
@@ -18,6 +19,8 @@ BASIS_POINTS_PER_PERCENT = 100
 AsStored = StoredRow | SimpleNamespace
 
 
+# A batch has few different ones.
+@lru_cache(maxsize=64)
 def instant(value: datetime | None) -> str | None:
     """This function will return an instant in UTC, with `Z`."""
     return None if value is None else value.astimezone(UTC).isoformat().replace("+00:00", "Z")
@@ -100,6 +103,25 @@ def redemption_answer(row: AsStored) -> Answer:
         "discount": identity("dis", row.id if row.reason is None else None),
         "redemptionNumber": row.redemption_number,
         "decidedAt": instant(row.decided_at),
+    }
+
+
+def redemption_conflict_answer(request: Redeem, *, at: datetime) -> Answer:
+    """This function will refuse a request whose id was used with another body."""
+    return {
+        "object": "redemption",
+        "id": None,
+        "project": request.project,
+        "requestId": request.request_id,
+        "outcome": "refused",
+        "reason": Refusal.IDEMPOTENCY_CONFLICT.value,
+        "voucher": None,
+        "code": None,
+        "customer": request.customer,
+        "subscription": request.subscription,
+        "discount": None,
+        "redemptionNumber": None,
+        "decidedAt": instant(at),
     }
 
 

@@ -2,9 +2,10 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from operator import attrgetter
 from typing import Any
-from uuid import UUID
 
 from pydantic_core import to_json
 from sqlalchemy.orm import Session
@@ -13,13 +14,14 @@ from domain.invoice import Applied, Discount, Invoice, Line, apply_discounts
 from domain.recurrence import Period, Progress
 from models.base import StoredRow, new_id, read_clock
 from models.discount import granted_discount_of, lock_discounts, progress_of, save_progress
-from models.usage import PeriodKey, add_entries, add_invoices, find_invoices, taken_in_periods
+from models.usage import add_entries, add_invoices, find_invoices, taken_in_periods
+from tasks.answered import Answered, CallerKey
 from tasks.answers import invoice_answer, invoice_conflict_answer
 from tasks.messages import Apply, ApplyMany
 from tasks.wire import Answer, answer_each, contract_task
 from worker.db import run_in_transaction
 
-DiscountKey = tuple[str, UUID]
+SubscriptionKey = tuple[str, str]
 
 
 @contract_task("billing.apply", message=Apply)
@@ -51,38 +53,63 @@ def apply_all(session: Session, invoices: Sequence[Apply]) -> list[Answer]:
     return answers
 
 
+@dataclass(slots=True)
+class _Granted:
+    """A locked discount: its row, and how far it has come with what the batch has applied so far."""
+
+    row: StoredRow
+    progress: Progress
+    # What it took, in minor units by currency, in each period that the batch is about, by the period's start.
+    taken: dict[date, dict[str, int]] = field(default_factory=dict)
+    has_advanced: bool = False
+
+    def as_discount(self, *, start: date, starts_on: date) -> Discount:
+        """This method will return what the rules need to know for an invoice of the period that starts then."""
+        return granted_discount_of(self.row, progress=self.progress, taken_minor=self.taken[start], starts_on=starts_on)
+
+    def advance(self, applied: Applied, *, start: date, currency: str) -> None:
+        """This method will note what was taken off in the period that starts then."""
+        taken = self.taken[start]
+        taken[currency] = taken.get(currency, 0) + applied.amount_minor
+        self.progress = applied.progress
+        self.has_advanced = True
+
+
 class _Batch:
     """What the locked rows said, and what this batch has decided on top of it."""
 
-    def __init__(self, *, applied_at: datetime, discounts: Sequence[StoredRow]) -> None:
+    def __init__(self, *, applied_at: datetime, discounts: Sequence[StoredRow], answered: Answered) -> None:
         self.applied_at = applied_at
-        self.answered: dict[tuple[str, str], tuple[bytes, Answer]] = {}
-        self.taken: dict[PeriodKey, dict[str, int]] = {}
-        self.granted: defaultdict[tuple[str, str], list[StoredRow]] = defaultdict(list)
-        self.progress: dict[DiscountKey, Progress] = {}
-        self.advanced: set[DiscountKey] = set()
+        self.answered = answered
+        self.granted: defaultdict[SubscriptionKey, list[_Granted]] = defaultdict(list)
         self.invoices: list[dict[str, Any]] = []
         self.entries: list[dict[str, Any]] = []
         # In the order redeemed, which is the order in which they are applied.
-        for row in sorted(discounts, key=lambda each: (each.created_at, each.id)):
-            self.granted[row.project, row.subscription].append(row)
-            self.progress[row.project, row.id] = progress_of(row)
+        for row in sorted(discounts, key=attrgetter("created_at", "id")):
+            self.granted[row.project, row.subscription].append(_Granted(row=row, progress=progress_of(row)))
 
     @classmethod
     def locked(cls, session: Session, invoices: Sequence[Apply]) -> "_Batch":
         """This method will lock what the invoices' subscriptions were granted, and read all that is needed."""
         discounts = lock_discounts(session, subscriptions=[(each.project, each.subscription) for each in invoices])
         stored = find_invoices(session, keys=[(each.project, each.invoice) for each in invoices])
-        batch = cls(applied_at=read_clock(session), discounts=discounts)
-        batch.answered = {key: (row.fingerprint, row.answer) for key, row in stored.items()}
-        batch.taken = taken_in_periods(session, keys=[key for each in invoices for key in batch.period_keys(each)])
+        answered = Answered({key: (row.fingerprint, row.answer) for key, row in stored.items()})
+        batch = cls(applied_at=read_clock(session), discounts=discounts, answered=answered)
+        batch.read_taken(session, invoices)
         return batch
 
-    def period_keys(self, invoice: Apply) -> list[PeriodKey]:
-        """This method will name each discount of the invoice's subscription in the invoice's period."""
-        start = self.period_of(invoice).start
-        granted = self.granted[invoice.project, invoice.subscription]
-        return [(invoice.project, row.id, start) for row in granted]
+    def read_taken(self, session: Session, invoices: Sequence[Apply]) -> None:
+        """This method will read what the discounts took in the invoices' periods already."""
+        wanted: list[tuple[_Granted, date]] = []
+        for invoice in invoices:
+            start = self.period_of(invoice).start
+            for granted in self.granted[invoice.project, invoice.subscription]:
+                if start not in granted.taken:
+                    granted.taken[start] = {}
+                    wanted.append((granted, start))
+        keys = [(granted.row.project, granted.row.id, start) for granted, start in wanted]
+        for (granted, start), taken in zip(wanted, taken_in_periods(session, keys=keys), strict=True):
+            granted.taken[start] = taken
 
     def period_of(self, invoice: Apply) -> Period:
         """This method will return the invoice's period; for a one-off purchase it is the day of the application."""
@@ -93,23 +120,29 @@ class _Batch:
 
     def decide(self, invoice: Apply) -> Answer:
         """This method will answer one invoice, from what was stored for it or by the rules."""
-        key, fingerprint = (invoice.project, invoice.invoice), invoice.fingerprint()
-        if key in self.answered:
-            known, answer = self.answered[key]
-            return answer if known == fingerprint else invoice_conflict_answer(invoice)
-        answer = self.apply(invoice, fingerprint=fingerprint)
-        self.answered[key] = (fingerprint, answer)
+        key: CallerKey = (invoice.project, invoice.invoice)
+        fingerprint = invoice.fingerprint()
+        answer = self.answered.replay(key, fingerprint=fingerprint, conflict=lambda: invoice_conflict_answer(invoice))
+        if answer is None:
+            answer = self.apply(invoice, fingerprint=fingerprint)
+            self.answered.add(key, fingerprint=fingerprint, answer=answer)
         return answer
 
     def apply(self, invoice: Apply, *, fingerprint: bytes) -> Answer:
         """This method will discount a new invoice and note what has to be written."""
         period = self.period_of(invoice)
-        results = apply_discounts(
-            _invoice_of(invoice, period=period), discounts=self.discounts_of(invoice, start=period.start)
-        )
+        granted = self.granted[invoice.project, invoice.subscription]
+        discounts = [
+            each.as_discount(
+                start=period.start, starts_on=each.row.starts_on if invoice.period else each.row.starts_on_in_utc
+            )
+            for each in granted
+        ]
+        results = apply_discounts(_invoice_of(invoice, period=period), discounts=discounts)
         for result in results:
             if isinstance(result, Applied):
-                self.take(result, invoice=invoice, period=period)
+                granted[discounts.index(result.discount)].advance(result, start=period.start, currency=invoice.currency)
+                self.add_entry(result, invoice=invoice, period=period)
         answer = invoice_answer(invoice, results=results, applied_at=self.applied_at)
         self.invoices.append(
             {
@@ -124,25 +157,8 @@ class _Batch:
         )
         return answer
 
-    def discounts_of(self, invoice: Apply, *, start: date) -> list[Discount]:
-        """This method will return what the subscription was granted, this batch's invoices counted."""
-        return [
-            granted_discount_of(
-                row,
-                progress=self.progress[row.project, row.id],
-                taken_minor=self.taken.get((row.project, row.id, start), {}),
-                starts_on=row.starts_on if invoice.period else row.starts_on_in_utc,
-            )
-            for row in self.granted[invoice.project, invoice.subscription]
-        ]
-
-    def take(self, applied: Applied, *, invoice: Apply, period: Period) -> None:
-        """This method will note that a discount took something off."""
-        key = (invoice.project, applied.discount.id)
-        taken = self.taken.setdefault((*key, period.start), {})
-        taken[invoice.currency] = taken.get(invoice.currency, 0) + applied.amount_minor
-        self.progress[key] = applied.progress
-        self.advanced.add(key)
+    def add_entry(self, applied: Applied, *, invoice: Apply, period: Period) -> None:
+        """This method will note the entry of the ledger for what a discount took off."""
         self.entries.append(
             {
                 "project": invoice.project,
@@ -159,9 +175,10 @@ class _Batch:
 
     def write(self, session: Session) -> None:
         """This method will write what was decided: one statement for each table."""
+        advanced = (each for granted in self.granted.values() for each in granted if each.has_advanced)
         add_invoices(session, rows=self.invoices)
         add_entries(session, rows=self.entries)
-        save_progress(session, progress={key: self.progress[key] for key in self.advanced})
+        save_progress(session, progress=[(each.row.project, each.row.id, each.progress) for each in advanced])
 
 
 def _invoice_of(invoice: Apply, *, period: Period) -> Invoice:

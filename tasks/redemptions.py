@@ -1,6 +1,6 @@
 """Redeeming vouchers: a batch of requests, one transaction, the same number of statements for any size."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -10,13 +10,14 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from domain.eligibility import Candidate, Purchase, Refusal, Standing, decisive_instant, judge
+from domain.eligibility import Candidate, Purchase, Standing, decisive_instant, judge
 from models.base import StoredRow, new_id, read_clock
 from models.discount import add_discounts, complete, find_running
 from models.redemption import add_redemptions, count_by_customer, find_redemptions
 from models.subscription import lock_subscriptions
 from models.voucher import candidate_of, count_redemptions, find_by_code, lock_vouchers
-from tasks.answers import instant, redemption_answer
+from tasks.answered import Answered, CallerKey
+from tasks.answers import redemption_answer, redemption_conflict_answer
 from tasks.messages import Redeem, RedeemMany, RedemptionReference
 from tasks.wire import Answer, NotFound, answer_each, contract_task
 from worker.db import ChangedMeanwhileError, run_in_transaction, transaction
@@ -24,7 +25,6 @@ from worker.settings import settings
 
 VoucherKey = tuple[str, UUID]
 SubscriptionKey = tuple[str, str]
-RequestKey = tuple[str, str]
 
 
 @contract_task("redemptions.redeem", message=Redeem)
@@ -61,8 +61,9 @@ def redeem_all(session: Session, requests: Sequence[Redeem]) -> list[Answer]:
     A request id that was decided before is answered as then. A unique violation means that another batch
     decided one of the ids at the same moment: run the batch again in a new transaction.
     """
-    batch = _Batch.locked(session, requests)
-    answers = [batch.decide(request, voucher) for request, voucher in zip(requests, batch.vouchers, strict=True)]
+    vouchers = _lock_vouchers_of(session, requests)
+    batch = _Batch.locked(session, requests, vouchers=vouchers)
+    answers = [batch.decide(request, voucher) for request, voucher in zip(requests, vouchers, strict=True)]
     batch.write(session)
     return answers
 
@@ -73,45 +74,47 @@ class _Voucher:
 
     row: StoredRow
     candidate: Candidate
-    by_customer: Counter[str] = field(default_factory=Counter)
+    redemptions: int
+    by_customer: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
     granted: int = 0
 
-    def grant(self, *, customer: str) -> int:
-        """This method will count one more redemption and return its number."""
+    @classmethod
+    def locked(cls, row: StoredRow) -> "_Voucher":
+        """This method will make one of a row as it stood when it was locked."""
+        return cls(row=row, candidate=candidate_of(row), redemptions=row.redemptions)
+
+    def grant(self, *, customer: str) -> None:
+        """This method will count one more redemption, whose number `redemptions` then is."""
         self.by_customer[customer] += 1
         self.granted += 1
-        return self.redemptions
-
-    @property
-    def redemptions(self) -> int:
-        """This method will count the accepted redemptions, the batch's own included."""
-        count: int = self.row.redemptions + self.granted
-        return count
+        self.redemptions += 1
 
 
 class _Batch:
     """What the locked rows said, and what this batch has decided on top of it."""
 
-    def __init__(self, *, decided_at: datetime, vouchers: list[_Voucher | None]) -> None:
+    def __init__(self, *, decided_at: datetime, answered: Answered) -> None:
         self.decided_at = decided_at
         self.grace = timedelta(seconds=settings().requested_at_grace_seconds)
-        # One for each request, in their order.
-        self.vouchers = vouchers
-        self.answered: dict[RequestKey, tuple[bytes, Answer]] = {}
-        self.running: defaultdict[SubscriptionKey, set[UUID]] = defaultdict(set)
+        self.answered = answered
+        # By equality, not in sets: a few on each subscription, and a UUID is slow to hash.
+        self.running: defaultdict[SubscriptionKey, list[UUID]] = defaultdict(list)
         self.over: list[VoucherKey] = []
-        self.redemptions: list[dict[str, Any]] = []
+        self.granted: list[_Voucher] = []
+        self.redemptions: list[SimpleNamespace] = []
         self.discounts: list[dict[str, Any]] = []
 
     @classmethod
-    def locked(cls, session: Session, requests: Sequence[Redeem]) -> "_Batch":
-        """This method will lock what the requests concern, and read all that their decisions need."""
-        vouchers = _lock_vouchers_of(session, requests)
-        subscriptions = [(each.project, each.subscription) for each in requests]
+    def locked(cls, session: Session, requests: Sequence[Redeem], *, vouchers: Sequence[_Voucher | None]) -> "_Batch":
+        """This method will lock the requests' subscriptions and read all that their decisions need.
+
+        The vouchers were locked before, one for each request.
+        """
+        subscriptions = {(each.project, each.subscription) for each in requests}
         lock_subscriptions(session, keys=subscriptions)
         stored = find_redemptions(session, keys=[(each.project, each.request_id) for each in requests])
-        batch = cls(decided_at=read_clock(session), vouchers=vouchers)
-        batch.answered = {key: (row.fingerprint, redemption_answer(row)) for key, row in stored.items()}
+        answered = Answered({key: (row.fingerprint, redemption_answer(row)) for key, row in stored.items()})
+        batch = cls(decided_at=read_clock(session), answered=answered)
         _count_earlier(session, requests, vouchers)
         batch.note_running(find_running(session, subscriptions=subscriptions))
         return batch
@@ -122,16 +125,18 @@ class _Batch:
             if row.ends_on is not None and row.ends_on <= self.decided_at.date():
                 self.over.append((row.project, row.id))
             else:
-                self.running[row.project, row.subscription].add(row.voucher_id)
+                self.running[row.project, row.subscription].append(row.voucher_id)
 
     def decide(self, request: Redeem, voucher: _Voucher | None) -> Answer:
         """This method will answer one request, from what was stored for its id or by the rules."""
-        key, fingerprint = (request.project, request.request_id), request.fingerprint()
-        if key in self.answered:
-            known, answer = self.answered[key]
-            return answer if known == fingerprint else _conflict(request, decided_at=self.decided_at)
-        answer = self.judge(request, voucher, fingerprint=fingerprint)
-        self.answered[key] = (fingerprint, answer)
+        key: CallerKey = (request.project, request.request_id)
+        fingerprint = request.fingerprint()
+        answer = self.answered.replay(
+            key, fingerprint=fingerprint, conflict=lambda: redemption_conflict_answer(request, at=self.decided_at)
+        )
+        if answer is None:
+            answer = self.judge(request, voucher, fingerprint=fingerprint)
+            self.answered.add(key, fingerprint=fingerprint, answer=answer)
         return answer
 
     def judge(self, request: Redeem, voucher: _Voucher | None, *, fingerprint: bytes) -> Answer:
@@ -144,35 +149,38 @@ class _Batch:
             standing=_standing(request, voucher, running=running),
             effective_at=effective_at,
         )
-        row = {
-            "project": request.project,
-            "request_id": request.request_id,
-            "id": new_id(),
-            "fingerprint": fingerprint,
-            "voucher_id": voucher.row.id if voucher else None,
-            "code": voucher.row.code if voucher else request.code,
-            "customer": request.customer,
-            "subscription": request.subscription,
-            "reason": refusal and refusal.value,
-            "redemption_number": None,
-            "effective_at": effective_at,
-            "decided_at": self.decided_at,
-        }
+        row = SimpleNamespace(
+            project=request.project,
+            request_id=request.request_id,
+            id=new_id(),
+            fingerprint=fingerprint,
+            voucher_id=voucher.row.id if voucher else None,
+            code=voucher.row.code if voucher else request.code,
+            customer=request.customer,
+            subscription=request.subscription,
+            reason=refusal and refusal.value,
+            redemption_number=None,
+            effective_at=effective_at,
+            decided_at=self.decided_at,
+        )
         self.redemptions.append(row)
         if voucher is not None and refusal is None:
-            row["redemption_number"] = voucher.grant(customer=request.customer)
-            running.add(voucher.row.id)
+            if not voucher.granted:
+                self.granted.append(voucher)
+            voucher.grant(customer=request.customer)
+            row.redemption_number = voucher.redemptions
+            running.append(voucher.row.id)
             self.add_discount(request, redemption=row)
-        return redemption_answer(SimpleNamespace(**row))
+        return redemption_answer(row)
 
-    def add_discount(self, request: Redeem, *, redemption: dict[str, Any]) -> None:
+    def add_discount(self, request: Redeem, *, redemption: SimpleNamespace) -> None:
         """This method will note the discount that an accepted request gets: it has the redemption's identity."""
         requested_at = request.requested_at or self.decided_at.astimezone(UTC)
         self.discounts.append(
             {
                 "project": request.project,
-                "id": redemption["id"],
-                "voucher_id": redemption["voucher_id"],
+                "id": redemption.id,
+                "voucher_id": redemption.voucher_id,
                 "customer": request.customer,
                 "subscription": request.subscription,
                 "created_at": self.decided_at,
@@ -183,7 +191,7 @@ class _Batch:
 
     def write(self, session: Session) -> None:
         """This method will write what was decided: one statement for each table, one update for each voucher."""
-        granted = {(each.row.project, each.row.id): each.granted for each in self.vouchers if each and each.granted}
+        granted = [(each.row.project, each.row.id, each.granted) for each in self.granted]
         complete(session, keys=self.over)
         add_redemptions(session, rows=self.redemptions)
         add_discounts(session, rows=self.discounts)
@@ -199,24 +207,27 @@ def _lock_vouchers_of(session: Session, requests: Sequence[Redeem]) -> list[_Vou
     # out of order.
     if find_by_code(session, codes=codes) != by_code:
         raise ChangedMeanwhileError
-    vouchers = {key: _Voucher(row=row, candidate=candidate_of(row)) for key, row in rows.items()}
+    vouchers = {key: _Voucher.locked(row) for key, row in rows.items()}
     return [None if key is None else vouchers.get(key) for key in keys]
 
 
 def _count_earlier(session: Session, requests: Sequence[Redeem], vouchers: Sequence[_Voucher | None]) -> None:
-    limited = {
-        (request.project, voucher.row.id, request.customer): voucher
-        for request, voucher in zip(requests, vouchers, strict=True)
-        if voucher and voucher.row.maximum_redemptions_per_customer is not None
-    }
-    for key, count in count_by_customer(session, keys=limited).items():
-        limited[key].by_customer[key[2]] = count
+    limited: list[tuple[_Voucher, str]] = []
+    for request, voucher in zip(requests, vouchers, strict=True):
+        if voucher is None or voucher.row.maximum_redemptions_per_customer is None:
+            continue
+        if request.customer not in voucher.by_customer:
+            voucher.by_customer[request.customer] = 0
+            limited.append((voucher, request.customer))
+    keys = [(voucher.row.project, voucher.row.id, customer) for voucher, customer in limited]
+    for (voucher, customer), count in zip(limited, count_by_customer(session, keys=keys), strict=True):
+        voucher.by_customer[customer] = count
 
 
-def _standing(request: Redeem, voucher: _Voucher | None, *, running: set[UUID]) -> Standing:
+def _standing(request: Redeem, voucher: _Voucher | None, *, running: list[UUID]) -> Standing:
     return Standing(
         redemptions=voucher.redemptions if voucher else 0,
-        redemptions_by_customer=voucher.by_customer[request.customer] if voucher else 0,
+        redemptions_by_customer=voucher.by_customer.get(request.customer, 0) if voucher else 0,
         voucher_is_running=voucher is not None and voucher.row.id in running,
         running_discounts=len(running),
     )
@@ -233,21 +244,3 @@ def _purchase_of(request: Redeem) -> Purchase:
     return Purchase(
         products=frozenset(request.products or ()), currency=request.currency, subtotal_minor=request.subtotal
     )
-
-
-def _conflict(request: Redeem, *, decided_at: datetime) -> Answer:
-    return {
-        "object": "redemption",
-        "id": None,
-        "project": request.project,
-        "requestId": request.request_id,
-        "outcome": "refused",
-        "reason": Refusal.IDEMPOTENCY_CONFLICT.value,
-        "voucher": None,
-        "code": None,
-        "customer": request.customer,
-        "subscription": request.subscription,
-        "discount": None,
-        "redemptionNumber": None,
-        "decidedAt": instant(decided_at),
-    }
