@@ -1,0 +1,46 @@
+"""docs/contract.md: every task is on it, and each of its examples is answered as it says."""
+
+import copy
+from typing import Any
+
+import pytest
+from celery import Task
+
+from tests.contract.page import Identities, steps
+from worker.celery import app
+
+pytestmark = pytest.mark.usefixtures("database")
+
+
+def contract_tasks() -> dict[str, Task]:
+    """This function will return the tasks that callers can send, by their names."""
+    app.loader.import_default_modules()
+    return {name: task for name, task in app.tasks.items() if not name.startswith("celery.")}
+
+
+def test_every_task_has_a_request_and_an_answer():
+    """And no other is described."""
+    assert {step.task for step in steps()} == set(contract_tasks())
+
+
+def test_each_example_is_answered_as_the_page_says():
+    """In the page's order, each on what the ones before it left, field by field."""
+    identities, tasks = Identities(), contract_tasks()
+    for step in steps():
+        answer = tasks[step.task](request=identities.substitute(step.request))
+        assert identities.differences(step.answer, answer) == [], step.task
+
+
+def test_another_answer_is_noticed():
+    """A value, a missing field, a further item, another identity: none passes for what is on the page."""
+    answer: dict[str, Any] = {"id": "vou_01m802aq92e78rshs8mnssdx40", "amount": 1, "lines": [{"id": "base"}]}
+    tampered = [
+        {**answer, "amount": 2},
+        {**answer, "amount": True},
+        {name: answer[name] for name in ("id", "amount")},
+        {**answer, "lines": [*answer["lines"], {"id": "seats"}]},
+        {**answer, "id": "vou_01m802aq92e78rshs8mnssdx41"},
+    ]
+    identities = Identities()
+    assert identities.differences(answer, copy.deepcopy(answer)) == []
+    assert all(identities.differences(answer, each) for each in tampered)
