@@ -80,6 +80,8 @@ class Voucher(Base):
     fingerprint: Mapped[bytes | None]
     # The first answer, replayed whatever has happened to the voucher since.
     creation_answer: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    # When an update last changed it: what was redeemed before was judged by what it promised then.
+    updated_at: Mapped[datetime | None] = mapped_column(Instant)
 
     __table_args__ = (
         CheckConstraint("num_nonnulls(percentage_basis_points, amounts_minor) = 1", name="one_price_discount"),
@@ -143,6 +145,9 @@ class Voucher(Base):
             "id",
             postgresql_where=text("retired_reason IS NULL AND is_full"),
         ),
+        # Listing, newest first, of either status; the primary key serves for both.
+        Index("ix_vouchers_listed_available", "project", "id", postgresql_where=text("retired_reason IS NULL")),
+        Index("ix_vouchers_listed_retired", "project", "id", postgresql_where=text("retired_reason IS NOT NULL")),
         # Room on each page for the next count.
         {"postgresql_with": {"fillfactor": 85}},
     )

@@ -46,7 +46,7 @@ def voucher_answer(row: AsStored) -> Answer:
         "name": row.name,
         "code": row.code,
         "priceDiscount": _price_discount(row),
-        "priceDiscountPercentage": _percentage(row.percentage_basis_points),
+        "priceDiscountPercentage": percentage(row.percentage_basis_points),
         "recurrence": {"type": row.recurrence, "durationInMonths": row.duration_in_months},
         "restrictions": {
             "startsAt": instant(row.starts_at),
@@ -71,7 +71,8 @@ def _price_discount(row: AsStored) -> Answer | None:
     return {"amount": row.amounts_minor[row.currency], "currency": row.currency, "currencyOptions": options}
 
 
-def _percentage(basis_points: int | None) -> int | float | None:
+def percentage(basis_points: int | None) -> int | float | None:
+    """This function will return basis points as a percentage with at most two decimals."""
     if basis_points is None:
         return None
     whole, hundredths = divmod(basis_points, BASIS_POINTS_PER_PERCENT)

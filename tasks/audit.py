@@ -27,12 +27,21 @@ CHECKS = {
         SELECT project, id::text AS subject, format('%s of %s', redemptions, maximum_redemptions) AS detail
         FROM vouchers WHERE redemptions >= maximum_redemptions AND retired_reason IS NULL
     """,
+    "what was retired as expired or full is so": """
+        SELECT project, id::text AS subject,
+               format('%s: until %s, %s of %s', retired_reason, expires_at, redemptions, maximum_redemptions) AS detail
+        FROM vouchers
+        WHERE (retired_reason = 'expired' AND (expires_at > now()) IS NOT FALSE)
+              OR (retired_reason = 'maxRedemptionsReached' AND (redemptions < maximum_redemptions) IS NOT FALSE)
+    """,
     "no customer exceeds a voucher's limit": """
         SELECT r.project, r.voucher_id::text AS subject, format('%s by one customer', count(*)) AS detail
         FROM redemptions r JOIN vouchers v ON v.project = r.project AND v.id = r.voucher_id
         WHERE r.reason IS NULL AND v.maximum_redemptions_per_customer IS NOT NULL
-        GROUP BY r.project, r.voucher_id, r.customer, v.maximum_redemptions_per_customer
+        GROUP BY r.project, r.voucher_id, r.customer, v.maximum_redemptions_per_customer, v.updated_at
         HAVING count(*) > v.maximum_redemptions_per_customer
+               -- The limit may have been lowered since: it counts for whoever redeemed after that.
+               AND max(r.decided_at) >= coalesce(v.updated_at, '-infinity')
     """,
     "accepted redemptions and no others have a discount": """
         SELECT coalesce(r.project, d.project) AS project, coalesce(r.id, d.id)::text AS subject,
@@ -45,6 +54,8 @@ CHECKS = {
         SELECT r.project, r.id::text AS subject, format('decided for %s', r.effective_at) AS detail
         FROM redemptions r JOIN vouchers v ON v.project = r.project AND v.id = r.voucher_id
         WHERE r.reason IS NULL AND (r.effective_at < v.starts_at OR r.effective_at >= v.expires_at)
+              -- The window may have been moved since.
+              AND r.decided_at >= coalesce(v.updated_at, '-infinity')
     """,
     "no subscription runs too many discounts": """
         SELECT project, subscription AS subject, format('%s running', count(*)) AS detail

@@ -23,6 +23,8 @@ from tasks.messages import CreateVoucher, VoucherReference
 from tasks.wire import Answer, InvalidRequest, NotFound, contract_task, delivery_id
 from worker.db import run_in_transaction, transaction
 
+CODE_IS_TAKEN = "is already the code of a voucher that can still be redeemed"
+
 
 @contract_task("vouchers.create", message=CreateVoucher)
 def create(request: CreateVoucher) -> Answer:
@@ -61,9 +63,8 @@ def create_voucher(session: Session, request: CreateVoucher, *, task_id: str | N
         if stored is not None:
             return stored.creation_answer if stored.fingerprint == fingerprint else _conflict(request)
     if code_is_taken:
-        message = "is already the code of a voucher that can still be redeemed"
-        raise InvalidRequest([{"field": "code", "message": message}])
-    values = _values_of(request, created_at=now)
+        raise InvalidRequest([{"field": "code", "message": CODE_IS_TAKEN}])
+    values = values_of(request, created_at=now)
     answer = voucher_answer(SimpleNamespace(**values, redemptions=0, retired_reason=None, retired_at=None))
     if key:
         values |= {**key, "fingerprint": fingerprint, "creation_answer": answer}
@@ -117,7 +118,8 @@ def _is_taken(session: Session, *, project: str, code: str, now: datetime) -> bo
     return find_available_code(session, project=project, code=code) is not None
 
 
-def _values_of(request: CreateVoucher, *, created_at: datetime) -> dict[str, Any]:
+def values_of(request: CreateVoucher, *, created_at: datetime) -> dict[str, Any]:
+    """This function will return the columns of a new voucher."""
     restrictions, price, minimum = request.restrictions, request.price_discount, request.restrictions.minimum_subtotal
     return {
         "project": request.project,

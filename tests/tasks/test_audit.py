@@ -11,6 +11,7 @@ from worker.db import transaction
 TAMPERING = {
     "redemptions are counted and numbered without a gap": "UPDATE redemptions SET redemption_number = 5",
     "a full voucher is retired": "UPDATE vouchers SET maximum_redemptions = redemptions",
+    "what was retired as expired or full is so": "UPDATE vouchers SET retired_reason = 'expired', retired_at = now()",
     "no customer exceeds a voucher's limit": """
         UPDATE vouchers SET maximum_redemptions_per_customer = 1, redemptions = 2;
         INSERT INTO redemptions SELECT project, 'copy', gen_random_uuid(), fingerprint, voucher_id, code, customer,

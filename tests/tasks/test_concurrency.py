@@ -186,14 +186,15 @@ def test_a_code_that_changes_hands_during_a_wait_names_the_new_voucher():
         holder.execute(text("SELECT 1 FROM vouchers FOR NO KEY UPDATE"))
         with ThreadPoolExecutor(1) as threads:
             waiting = threads.submit(redeem, code="SUMMER")
-            _until_somebody_waits(holder)
+            until_somebody_waits(holder)
             retire_voucher(holder, VoucherReference.model_validate(reference))
             new = create_voucher_in(holder, CreateVoucher.model_validate(voucher_body(code="SUMMER")))
             holder.commit()
             assert (waiting.result()["outcome"], waiting.result()["voucher"]) == ("accepted", new["id"])
 
 
-def _until_somebody_waits(session: Session) -> None:
+def until_somebody_waits(session: Session) -> None:
+    """This function will return as soon as a transaction waits for a lock."""
     # Not pg_stat_activity: a transaction sees it as it was at the first look.
     waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
     deadline = time.monotonic() + DEADLINE_SECONDS

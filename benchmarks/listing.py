@@ -1,0 +1,95 @@
+"""How long a page of 200 vouchers takes among a million: the first, the middle and the last one.
+
+`python -m benchmarks.listing` runs it on servers of its own. The pages take turns; medians are printed, with the
+fastest and the slowest, in milliseconds.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy import text
+
+from benchmarks.batches import CHECKOUT, machine
+from tasks.listing import list_vouchers
+from tasks.voucher_messages import ListVouchers
+from worker.child import settle
+from worker.db import engine, transaction
+from worker.embedded import servers
+
+VOUCHERS = 1_000_000
+# Inserted in parts: one statement may take no longer than a task's.
+INSERTED_AT_ONCE = 100_000
+LIMIT = 200
+REPETITIONS = 50
+FIRST, LAST = "00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff"
+# Random ids: the rows of a page lie scattered over the table, which is the worst case.
+MIDDLE = "80000000-0000-0000-0000-000000000000"
+PAGES = {
+    "first page": {"after": LAST},
+    "middle page": {"after": MIDDLE},
+    "middle page, backwards": {"before": MIDDLE},
+    "last page": {"before": FIRST},
+    "first page of the retired": {"status": ["retired"]},
+    "last page of the retired": {"status": ["retired"], "before": FIRST},
+    "by code": {"code": "code-777777"},
+}
+
+
+def main() -> None:
+    """This function will insert the vouchers, time the pages and print the table."""
+    with tempfile.TemporaryDirectory() as folder, servers(Path(folder) / "home") as environment:
+        os.environ.update(environment)
+        settle()
+        subprocess.run([Path(sys.executable).with_name("alembic"), "upgrade", "head"], cwd=CHECKOUT, check=True)
+        insert_vouchers()
+        title = f"{LIMIT} of {VOUCHERS:,} vouchers, in milliseconds; {machine()}"
+        table = Table("page", "items", "median", "fastest", "slowest", title=title)
+        for name, (items, seconds) in measured().items():
+            figures = (median(seconds), min(seconds), max(seconds))
+            table.add_row(name, str(items), *(f"{each * 1_000:.1f}" for each in figures))
+        table.caption = f"afterwards: {machine()}"
+    Console(width=140).print(table)
+
+
+def insert_vouchers() -> None:
+    """This function will add the vouchers by SQL, every tenth of them retired."""
+    for start in range(0, VOUCHERS, INSERTED_AT_ONCE):
+        with transaction() as session:
+            session.execute(
+                text("""
+                    INSERT INTO vouchers (project, id, created_at, name, code, percentage_basis_points, recurrence,
+                                          metadata, retired_reason, retired_at)
+                    SELECT 'bench', gen_random_uuid(), now(), 'Listed', 'CODE-' || number, 1000, 'once', '{}',
+                           CASE WHEN number % 10 = 0 THEN 'manualAction' END, CASE WHEN number % 10 = 0 THEN now() END
+                    FROM generate_series(:start + 1, :start + :how_many) AS number
+                """),
+                {"start": start, "how_many": INSERTED_AT_ONCE},
+            )
+    with engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("SET statement_timeout = 0"))
+        connection.execute(text("VACUUM ANALYZE vouchers"))
+
+
+def measured() -> dict[str, tuple[int, list[float]]]:
+    """This function will return how many items each page had, and how many seconds each reading of it took."""
+    results: dict[str, tuple[int, list[float]]] = {name: (0, []) for name in PAGES}
+    for _ in range(REPETITIONS):
+        for name, fields in PAGES.items():
+            request = ListVouchers.model_validate({"project": "bench", "limit": LIMIT, **fields})
+            started = time.perf_counter()
+            with transaction() as session:
+                answer = list_vouchers(session, request)
+            results[name][1].append(time.perf_counter() - started)
+            results[name] = (len(answer["items"]), results[name][1])
+    return results
+
+
+if __name__ == "__main__":
+    main()

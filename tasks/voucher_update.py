@@ -1,0 +1,181 @@
+"""Changing vouchers: anything before the first redemption, and all but the money terms after it."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from domain.terms import RetiredReason
+from domain.updating import UpdateRefusal, retired_reason_after
+from models.base import StoredRow, read_clock
+from models.voucher import find_available_code, find_voucher, lock_vouchers, release_code
+from models.voucher_update import change_voucher
+from tasks.answered import answer_once
+from tasks.answers import percentage, voucher_answer
+from tasks.fields import type_id
+from tasks.messages import CreateVoucher
+from tasks.voucher_messages import UpdateVoucher
+from tasks.vouchers import CODE_IS_TAKEN, values_of
+from tasks.wire import Answer, InvalidRequest, NotFound, contract_task, delivery_id, parse
+from worker.db import ChangedMeanwhileError, run_in_transaction
+
+# What a discount copies when it is granted: those that were granted must not differ from those to come.
+MONEY_TERMS = ("percentage_basis_points", "amounts_minor", "currency", "recurrence", "duration_in_months")
+# Of two fields that must fit each other, the second is found wrong. Where it was not sent, the first one is.
+HALVES = {
+    "restrictions.expiresAt": ("restrictions.startsAt", "must be earlier than expiresAt"),
+    "priceDiscountPercentage": (
+        "priceDiscount",
+        "exactly one of priceDiscount and priceDiscountPercentage must be left",
+    ),
+}
+KINDS_OF_PRICE = ("priceDiscount", "priceDiscountPercentage")
+
+
+@contract_task("vouchers.update", message=UpdateVoucher)
+def update(request: UpdateVoucher) -> Answer:
+    """This task will change what was sent of a voucher, and nothing else of it."""
+    delivery = delivery_id()
+    return run_in_transaction(lambda session: update_voucher(session, request, delivery=delivery))
+
+
+def update_voucher(session: Session, request: UpdateVoucher, *, delivery: str | None = None) -> Answer:
+    """This function will change the voucher once for each request id, and answer the same for ever.
+
+    A voucher that was retired as expired or full is available again where the change removes the cause.
+    Raises NotFound where there is no such voucher, and InvalidRequest where the voucher would make no sense.
+    """
+    row = _locked(session, request)
+    return answer_once(
+        session,
+        request,
+        task="vouchers.update",
+        delivery=delivery,
+        conflict=lambda: _refused(request, UpdateRefusal.IDEMPOTENCY_CONFLICT),
+        work=lambda: _update(session, request, row=row),
+    )
+
+
+def _locked(session: Session, request: UpdateVoucher) -> StoredRow | None:
+    # Together and in order with whoever holds the code: one that has expired is retired for it.
+    keys = _keys(session, request)
+    lock_vouchers(session, keys=keys)
+    if _keys(session, request) != keys:
+        raise ChangedMeanwhileError
+    return find_voucher(session, project=request.project, id=request.voucher)
+
+
+def _keys(session: Session, request: UpdateVoucher) -> set[tuple[str, UUID]]:
+    row = find_voucher(session, project=request.project, id=request.voucher)
+    code = request.code if row is None or "code" in request.model_fields_set else row.code
+    holder = None if code is None else find_available_code(session, project=request.project, code=code)
+    return {(request.project, each) for each in (request.voucher, holder) if each is not None}
+
+
+def _update(session: Session, request: UpdateVoucher, *, row: StoredRow | None) -> Answer:
+    if row is None:
+        raise NotFound("voucher")
+    now = read_clock(session)
+    values = _values(request, row=row)
+    if row.redemptions and any(values[name] != getattr(row, name) for name in MONEY_TERMS):
+        return _refused(request, UpdateRefusal.VOUCHER_ALREADY_REDEEMED)
+    values |= _retirement(row, values=values, now=now)
+    code_is_held = values["code"] is not None and values["retired_reason"] is None
+    if code_is_held and _is_taken(session, row=row, code=values["code"], now=now):
+        raise InvalidRequest([{"field": "code", "message": CODE_IS_TAKEN}])
+    changed = change_voucher(session, project=row.project, id=row.id, values={**values, "updated_at": now})
+    return voucher_answer(changed)
+
+
+def _values(request: UpdateVoucher, *, row: StoredRow) -> dict[str, Any]:
+    """This function will return every column that can be changed, as the voucher would have been created."""
+    merged, errors = None, _count_errors(request, row=row)
+    try:
+        merged = _merged(request, row=row)
+    except InvalidRequest as error:
+        errors += error.errors
+    if merged is None or errors:
+        raise InvalidRequest(errors)
+    values = values_of(merged, created_at=row.created_at)
+    return {name: value for name, value in values.items() if name not in {"project", "id", "created_at"}}
+
+
+def _count_errors(request: UpdateVoucher, *, row: StoredRow) -> list[dict[str, str]]:
+    maximum = request.restrictions and request.restrictions.maximum_redemptions
+    if maximum is None or maximum >= row.redemptions:
+        return []
+    return [{"field": "restrictions.maximumRedemptions", "message": "must not be below what is redeemed already"}]
+
+
+def _merged(request: UpdateVoucher, *, row: StoredRow) -> CreateVoucher:
+    """This function will return the voucher as it would be created now, or raise InvalidRequest for what was sent."""
+    shown = voucher_answer(row)
+    sent = _sent(request)
+    body = {field: shown[field] for field in _writable() if field in shown} | sent
+    body["restrictions"] = shown["restrictions"] | sent.get("restrictions", {})
+    for kind, other in (KINDS_OF_PRICE, KINDS_OF_PRICE[::-1]):
+        if sent.get(kind) is not None:
+            body[other] = None
+    try:
+        return parse(CreateVoucher, body)
+    except InvalidRequest as error:
+        raise InvalidRequest([_as_sent(each, sent=sent) for each in error.errors]) from None
+
+
+def _writable() -> list[str]:
+    return [field.alias or name for name, field in CreateVoucher.model_fields.items() if name != "request_id"]
+
+
+def _sent(request: UpdateVoucher) -> dict[str, Any]:
+    sent = request.model_dump(
+        mode="json", by_alias=True, exclude_unset=True, exclude={"project", "voucher", "request_id"}
+    )
+    if request.price_discount_percentage is not None:
+        sent["priceDiscountPercentage"] = percentage(request.price_discount_percentage)
+    return sent
+
+
+def _as_sent(error: dict[str, str], *, sent: dict[str, Any]) -> dict[str, str]:
+    place: Any = sent
+    for part in error["field"].split("."):
+        place = place.get(part, ...) if isinstance(place, dict) else ...
+    if place is not ... or error["field"] not in HALVES:
+        return error
+    field, message = HALVES[error["field"]]
+    return {"field": field, "message": message}
+
+
+def _retirement(row: StoredRow, *, values: dict[str, Any], now: datetime) -> dict[str, Any]:
+    before = None if row.retired_reason is None else RetiredReason(row.retired_reason)
+    after = retired_reason_after(
+        before,
+        expires_at=values["expires_at"],
+        maximum_redemptions=values["maximum_redemptions"],
+        redemptions=row.redemptions,
+        now=now,
+    )
+    if after is RetiredReason.EXPIRED:
+        return {"retired_reason": after.value, "retired_at": values["expires_at"]}
+    if after is before:
+        return {"retired_reason": row.retired_reason, "retired_at": row.retired_at}
+    return {"retired_reason": after and after.value, "retired_at": after and now}
+
+
+def _is_taken(session: Session, *, row: StoredRow, code: str, now: datetime) -> bool:
+    holder = find_available_code(session, project=row.project, code=code)
+    if holder is None or holder == row.id:
+        return False
+    release_code(session, project=row.project, code=code, now=now)
+    return find_available_code(session, project=row.project, code=code) is not None
+
+
+def _refused(request: UpdateVoucher, reason: UpdateRefusal) -> Answer:
+    return {
+        "object": "voucher",
+        "id": type_id("vou", request.voucher),
+        "project": request.project,
+        "requestId": request.request_id,
+        "outcome": "refused",
+        "reason": reason.value,
+    }
