@@ -55,14 +55,15 @@ def create_voucher(session: Session, request: CreateVoucher, *, task_id: str | N
     Raises InvalidRequest where the code belongs to another voucher that can still be redeemed.
     """
     fingerprint, now = request.fingerprint(), read_clock(session)
-    code_is_taken = request.code is not None and _is_taken(session, project=request.project, code=request.code, now=now)
+    code = request.code
+    is_held = code is not None and find_available_code(session, project=request.project, code=code) is not None
     key = _creation_key(request, task_id=task_id)
     if key:
         # Looked up after the code: whoever holds it may be this very request, delivered twice.
         stored = find_creation(session, project=request.project, key=key)
         if stored is not None:
             return stored.creation_answer if stored.fingerprint == fingerprint else _conflict(request)
-    if code_is_taken:
+    if code is not None and is_held and _is_taken(session, project=request.project, code=code, now=now):
         raise InvalidRequest([{"field": "code", "message": CODE_IS_TAKEN}])
     values = values_of(request, created_at=now)
     answer = voucher_answer(SimpleNamespace(**values, redemptions=0, retired_reason=None, retired_at=None))
