@@ -1,0 +1,244 @@
+"""What is drawn: bodies in a small world, so that they meet. Some of their values are only known when they are sent."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, timezone
+from typing import Any
+
+from hypothesis import strategies as st
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Minutes:
+    """An instant so many minutes after the history's start, written with an offset of so many hours."""
+
+    count: int
+    offset: int = 0
+
+
+@dataclass(frozen=True)
+class Nth:
+    """The id of one of the vouchers that were created, counted from the first and round again."""
+
+    index: int
+
+
+@dataclass(frozen=True)
+class DaysFromNow:
+    """The calendar day so many days after the history's start, in UTC."""
+
+    count: int
+
+
+@dataclass(frozen=True)
+class Fresh:
+    """A request that was not sent before."""
+
+    body: Json
+
+
+@dataclass(frozen=True)
+class Again:
+    """An earlier request, word for word, or with its fields in the other spelling."""
+
+    index: int
+    in_snake_case: bool = False
+
+
+@dataclass(frozen=True)
+class Changed:
+    """The id of an earlier request with another body."""
+
+    index: int
+    body: Json
+
+
+Item = Fresh | Again | Changed
+
+
+def made(value: Any, *, start: datetime, vouchers: list[str]) -> Any:
+    """This function will return a drawn body as it is sent."""
+    match value:
+        case Minutes(count, offset):
+            return (start + timedelta(minutes=count)).astimezone(timezone(timedelta(hours=offset))).isoformat()
+        case DaysFromNow(count):
+            return (start.date() + timedelta(days=count)).isoformat()
+        case Nth(index):
+            return vouchers[index % len(vouchers)]
+        case dict():
+            return {key: made(each, start=start, vouchers=vouchers) for key, each in value.items()}
+        case list():
+            return [made(each, start=start, vouchers=vouchers) for each in value]
+    return value
+
+
+def in_snake_case(value: Any) -> Any:
+    """This function will return a body with its fields in the other spelling that is accepted."""
+    return _renamed(value, lambda name: re.sub("(?<!^)([A-Z])", r"_\1", name).lower())
+
+
+def meant(body: Json) -> Json:
+    """This function will return a body as the contract spells it, with the blanks around a code trimmed."""
+    spelt: Json = _renamed(body, lambda name: re.sub("_([a-z])", lambda found: found[1].upper(), name))
+    return {**spelt, "code": spelt["code"].strip()} if "code" in spelt else spelt
+
+
+def _renamed(value: Any, rename: Callable[[str], str]) -> Any:
+    match value:
+        case dict():
+            # The names in currencyOptions are currencies.
+            return {key if key.isupper() else rename(key): _renamed(each, rename) for key, each in value.items()}
+        case list():
+            return [_renamed(each, rename) for each in value]
+    return value
+
+
+def one_in(count: int, strategy: st.SearchStrategy) -> st.SearchStrategy:
+    """This function will leave a field out but for one time in so many."""
+    return st.sampled_from([False] * (count - 1) + [True]).flatmap(lambda given: strategy if given else st.none())
+
+
+def body(**fields: st.SearchStrategy) -> st.SearchStrategy[Json]:
+    """This function will draw a JSON object without those of its fields that are None."""
+    return st.fixed_dictionaries(fields).map(
+        lambda drawn: {key: each for key, each in drawn.items() if each is not None}
+    )
+
+
+def either(*values: Any) -> st.SearchStrategy:
+    """This function will draw one of the values; what stands there often comes often."""
+    return st.sampled_from(values)
+
+
+def mostly(*, usual: bool) -> st.SearchStrategy[bool]:
+    """This function will draw a truth value, nine times in ten the usual one."""
+    return st.sampled_from([usual] * 9 + [not usual])
+
+
+# The first vouchers are asked for most, so that their limits are reached.
+PLACES = either(0, 0, 0, 1, 1, 2, 3, 4, 5)
+PROJECTS = st.sampled_from(["gigs"] * 9 + ["other"])
+CODES = either("SUMMER", "summer", "WINTER-26")
+PRODUCTS = either(["prod_a"], ["prod_b"], ["prod_a", "prod_b"])
+CURRENCIES = either("USD", "USD", "USD", "EUR", "JPY")
+SUBSCRIPTIONS = either("sub_1", "sub_1", "sub_1", "sub_2", "sub_3")
+CUSTOMERS = either("cus_1", "cus_1", "cus_2")
+
+# All of them over or far ahead: none comes while a history runs. The grace of 15 minutes lies between the first two.
+LONG_AGO, LATE, LATER, LATEST, FAR_AHEAD = (Minutes(count) for count in (-30, -12, -8, -4, 60 * 24 * 400))
+WINDOWS = either(
+    {"startsAt": LONG_AGO},
+    {"expiresAt": FAR_AHEAD},
+    {"startsAt": LATE, "expiresAt": LATER},
+    {"expiresAt": LONG_AGO},
+    {"expiresAt": LATER},
+    {"expiresAt": LATEST},
+    {"startsAt": LATER},
+    {"startsAt": LATER, "expiresAt": FAR_AHEAD},
+    {"startsAt": FAR_AHEAD},
+)
+REQUESTED_AT = st.builds(Minutes, either(-30, -12, -12, -8, -8, -4, 60), either(0, 0, 14, -11))
+
+PRICES = st.one_of(
+    either(0.01, 5, 10, 12.5, 33.33, 50, 100).map(lambda percentage: {"priceDiscountPercentage": percentage}),
+    body(
+        amount=either(1, 500, 999, 5000),
+        currency=either("USD", "USD", "EUR"),
+        currencyOptions=one_in(2, either({"JPY": 700}, {"JPY": 333, "GBP": 7})),
+    ).map(lambda price: {"priceDiscount": price}),
+)
+RECURRENCES = st.one_of(
+    st.just({"type": "once"}),
+    either(1, 2, 3, 12).map(lambda months: {"type": "repeating", "durationInMonths": months}),
+    st.just({"type": "forever"}),
+)
+RESTRICTIONS = st.builds(
+    lambda window, others: {**(window or {}), **others},
+    one_in(2, WINDOWS),
+    body(
+        maximumRedemptions=one_in(2, either(1, 2, 3)),
+        maximumRedemptionsPerCustomer=one_in(3, either(1, 2)),
+        products=one_in(4, PRODUCTS),
+        minimumSubtotal=one_in(5, st.just({"amount": 5000, "currency": "USD"})),
+    ),
+)
+VOUCHERS = st.builds(
+    lambda price, rest: {**price, **rest},
+    PRICES,
+    body(
+        project=PROJECTS,
+        name=st.just("A voucher"),
+        code=one_in(2, CODES),
+        recurrence=RECURRENCES,
+        restrictions=RESTRICTIONS,
+        metadata=one_in(5, st.just({"campaign": "spring", "tries": 3})),
+    ),
+)
+
+STARTS_ON = either(*["2024-01-31"] * 6, "2024-02-29", "2024-03-02", "2098-01-31", None)
+REDEMPTIONS = st.builds(
+    lambda reference, rest: {**reference, **rest},
+    st.one_of(
+        st.builds(Nth, PLACES).map(lambda voucher: {"voucher": voucher}),
+        st.builds(Nth, PLACES).map(lambda voucher: {"voucher": voucher}),
+        either("SUMMER", "summer", "Summer", " winter-26 ", "unknown").map(lambda code: {"code": code}),
+    ),
+    body(
+        project=PROJECTS,
+        customer=CUSTOMERS,
+        subscription=SUBSCRIPTIONS,
+        products=either(["prod_a", "prod_b"], ["prod_a", "prod_b"], ["prod_a"], ["prod_c"], None),
+        currency=either("USD", "USD", "USD", "EUR", "JPY", None),
+        subtotal=either(12000, 12000, 5000, 4999, None),
+        startsOn=STARTS_ON,
+        requestedAt=one_in(2, REQUESTED_AT),
+    ),
+)
+
+
+def period(start: date, end: date) -> Json:
+    """This function will return a billing period."""
+    return {"start": start.isoformat(), "end": end.isoformat()}
+
+
+# Months on the 31st, weeks, thirty days and years; long over and far ahead.
+MONTHS = ("2024-01-31", "2024-02-29", "2024-03-31", "2024-04-30", "2024-05-31")
+PERIODS = st.one_of(
+    st.integers(0, 3).map(lambda index: {"start": MONTHS[index], "end": MONTHS[index + 1]}),
+    st.builds(
+        lambda first, days, index: period(first + timedelta(days * index), first + timedelta(days * (index + 1))),
+        either(date(2024, 1, 31), date(2024, 1, 31), date(2098, 1, 31)),
+        either(7, 30),
+        st.integers(0, 5),
+    ),
+    either(2024, 2025, 2098).map(lambda year: period(date(year, 1, 31), date(year + 1, 1, 31))),
+    st.integers(-33, -27).map(lambda days: {"start": DaysFromNow(days), "end": DaysFromNow(days + 30)}),
+)
+LINES = st.lists(
+    body(
+        amount=st.one_of(either(-500, 0, 1, 2, 999, 4300, 8000), st.integers(1, 10_000)),
+        product=either("prod_a", "prod_b", None),
+        discountable=mostly(usual=True),
+    ),
+    min_size=1,
+    max_size=4,
+).map(lambda lines: [{"id": f"line_{index}", **line} for index, line in enumerate(lines)])
+INVOICES = body(
+    project=PROJECTS,
+    subscription=SUBSCRIPTIONS,
+    customer=CUSTOMERS,
+    currency=CURRENCIES,
+    period=st.one_of(PERIODS, PERIODS, PERIODS, st.none()),
+    trial=mostly(usual=False),
+    lines=LINES,
+)
+
+
+def items(bodies: st.SearchStrategy[Json]) -> st.SearchStrategy[Item]:
+    """This function will draw a request: mostly a fresh one, or an earlier one, or an earlier id with another body."""
+    earlier = st.integers(0, 9)
+    fresh = st.builds(Fresh, bodies)
+    return st.one_of(fresh, fresh, fresh, st.builds(Again, earlier, st.booleans()), st.builds(Changed, earlier, bodies))

@@ -1,0 +1,315 @@
+"""The contract as a model in memory: simple, slow, and written from the contract's text.
+
+It keeps what happened as it came, and derives every answer from that. What it cannot know, identities and instants,
+it takes from the answer that it is compared with.
+"""
+
+from collections.abc import Iterable
+from copy import deepcopy
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from tests.machine.discounting import Discount, amounts_of, discount_invoice
+
+Json = dict[str, Any]
+# The project and the caller's own id.
+Key = tuple[str, str]
+
+REQUESTED_AT_GRACE = timedelta(minutes=15)
+RUNNING_MAX = 20
+
+
+@dataclass(eq=False)
+class Voucher:
+    """A voucher: its body as it was sent, and what has happened to it."""
+
+    body: Json
+    id: str
+    created_at: datetime
+    # The customers of its redemptions, in the order of their numbers.
+    redeemed_by: list[str] = field(default_factory=list)
+    retired: tuple[str, datetime] | None = None
+
+    def restriction(self, name: str) -> Any:
+        """This method will return one of its restrictions, or None."""
+        return self.body.get("restrictions", {}).get(name)
+
+    def instant(self, name: str) -> datetime | None:
+        """This method will return one end of its window."""
+        value = self.restriction(name)
+        return None if value is None else datetime.fromisoformat(value)
+
+    def has_expired(self, at: datetime) -> bool:
+        """This method will tell whether its window is over."""
+        expires_at = self.instant("expiresAt")
+        return expires_at is not None and at >= expires_at
+
+    def expire(self) -> None:
+        """This method will retire it as what it is, as of the end of its window."""
+        expires_at = self.instant("expiresAt")
+        assert expires_at is not None
+        self.retired = "expired", expires_at
+
+    def carries(self, *, project: str, code: str) -> bool:
+        """This method will tell whether it was given that code."""
+        return (self.body["project"], self.body.get("code", "").lower()) == (project, code.lower())
+
+    def answer(self) -> Json:
+        """This method will return the voucher as callers see it."""
+        price = self.body.get("priceDiscount")
+        names = ("maximumRedemptions", "maximumRedemptionsPerCustomer", "products", "minimumSubtotal")
+        return {
+            "object": "voucher",
+            "id": self.id,
+            "project": self.body["project"],
+            "createdAt": written(self.created_at),
+            "name": self.body["name"],
+            "code": self.body.get("code"),
+            "priceDiscount": price and {"currencyOptions": {}, **price},
+            "priceDiscountPercentage": self.body.get("priceDiscountPercentage"),
+            "recurrence": {"durationInMonths": None, **self.body["recurrence"]},
+            "restrictions": {
+                "startsAt": written(self.instant("startsAt")),
+                "expiresAt": written(self.instant("expiresAt")),
+                **{name: self.restriction(name) for name in names},
+            },
+            "redemptions": len(self.redeemed_by),
+            "status": "retired" if self.retired else "available",
+            "retiredReason": self.retired[0] if self.retired else None,
+            "retiredAt": written(self.retired[1]) if self.retired else None,
+            "metadata": self.body.get("metadata", {}),
+        }
+
+
+class Model:
+    """Everything that has happened, and what the contract says about what happens next."""
+
+    def __init__(self, *, now: datetime) -> None:
+        # When the latest of it happened.
+        self.now = now
+        self.vouchers: list[Voucher] = []
+        self.discounts: list[Discount] = []
+        # Each body that was answered, with its answer, under the caller's id.
+        self.created: dict[Key, tuple[Json, Json]] = {}
+        self.redeemed: dict[Key, tuple[Json, Json]] = {}
+        self.applied: dict[Key, tuple[Json, Json]] = {}
+
+    def create(self, body: Json, *, id: str | None, at: datetime) -> Json:  # noqa: A002 - the field's name
+        """This method will answer `vouchers.create`, also where the code is taken."""
+        key = (body["project"], body["requestId"])
+        if key in self.created:
+            conflict = {"object": "voucher", "project": key[0], "requestId": key[1], **CONFLICT}
+            return replay(self.created[key], body=body, conflict=conflict)
+        for other in self.vouchers:
+            if other.retired is None and "code" in body and other.carries(project=body["project"], code=body["code"]):
+                if not other.has_expired(at):
+                    return {
+                        "errors": [
+                            {"field": "code", "message": "is already the code of a voucher that can still be redeemed"}
+                        ]
+                    }
+                other.expire()
+        assert id is not None
+        assert id not in [each.id for each in self.vouchers]
+        self.move_on(at)
+        voucher = Voucher(body=deepcopy(body), id=id, created_at=at)
+        self.vouchers.append(voucher)
+        self.created[key] = body, voucher.answer()
+        return voucher.answer()
+
+    def move_on(self, at: datetime) -> None:
+        """This method will note that something new has happened, which is never before what happened earlier."""
+        assert self.now <= at
+        self.now = at
+
+    def voucher(self, project: str, id: str) -> Voucher | None:  # noqa: A002 - the field's name
+        """This method will return a project's voucher, or None."""
+        return next((each for each in self.vouchers if (each.body["project"], each.id) == (project, id)), None)
+
+    def named(self, body: Json) -> Voucher | None:
+        """This method will return the voucher that a redemption is about: a code names the newest that carries it."""
+        if "voucher" in body:
+            return self.voucher(body["project"], body["voucher"])
+        carriers = [each for each in self.vouchers if each.carries(project=body["project"], code=body["code"])]
+        return carriers[-1] if carriers else None
+
+    def retire(self, voucher: Voucher, *, at: datetime) -> Json:
+        """This method will answer `vouchers.retire`: the first reason stays."""
+        if voucher.retired is None and voucher.has_expired(at):
+            voucher.expire()
+        if voucher.retired is None:
+            voucher.retired = "manualAction", at
+            self.move_on(at)
+        return voucher.answer()
+
+    def redeem(self, body: Json, *, id: str | None, at: datetime) -> Json:  # noqa: A002 - the field's name
+        """This method will answer `redemptions.redeem`."""
+        key = (body["project"], body["requestId"])
+        head = {"object": "redemption", "project": key[0], "requestId": key[1]}
+        people = {"customer": body["customer"], "subscription": body["subscription"]}
+        self.complete(self.granted_to(body), at=at)
+        if key in self.redeemed:
+            nothing = dict.fromkeys(("id", "voucher", "code", "discount", "redemptionNumber"))
+            conflict = {**head, **people, **nothing, **CONFLICT, "decidedAt": written(at)}
+            return replay(self.redeemed[key], body=body, conflict=conflict)
+        assert id is not None
+        assert id not in [answer["id"] for _, answer in self.redeemed.values()]
+        self.move_on(at)
+        voucher = self.named(body)
+        reason = refusal(voucher, body=body, running=self.running_on(body, at=at), at=at)
+        accepted = reason is None
+        if voucher is not None and accepted:
+            self.grant(voucher, body=body, id=discount_of(id), at=at)
+        answer = {
+            **head,
+            **people,
+            "id": id,
+            "outcome": "accepted" if accepted else "refused",
+            "reason": reason,
+            "voucher": voucher and voucher.id,
+            "code": voucher.body.get("code") if voucher else body.get("code"),
+            "discount": discount_of(id) if accepted else None,
+            "redemptionNumber": len(voucher.redeemed_by) if voucher and accepted else None,
+            "decidedAt": written(at),
+        }
+        self.redeemed[key] = body, answer
+        return answer
+
+    def granted_to(self, body: Json) -> list[Discount]:
+        """This method will return what was granted to a body's subscription, in the order redeemed."""
+        where = (body["project"], body["subscription"])
+        return [each for each in self.discounts if (each.project, each.subscription) == where]
+
+    def running_on(self, body: Json, *, at: datetime) -> list[Discount]:
+        """This method will return what runs on a body's subscription, swept or not."""
+        return [each for each in self.granted_to(body) if not each.is_over_by(at.date())]
+
+    def grant(self, voucher: Voucher, *, body: Json, id: str, at: datetime) -> None:  # noqa: A002 - the field's name
+        """This method will count an accepted request, and keep what it is granted with the terms of this moment."""
+        voucher.redeemed_by.append(body["customer"])
+        if len(voucher.redeemed_by) == voucher.restriction("maximumRedemptions") and voucher.retired is None:
+            voucher.retired = "maxRedemptionsReached", at
+        requested_at = datetime.fromisoformat(body["requestedAt"]) if "requestedAt" in body else at
+        given = datetime.fromisoformat(body["startsOn"]).date() if "startsOn" in body else None
+        self.discounts.append(
+            Discount(
+                id=id,
+                voucher=voucher.id,
+                project=body["project"],
+                subscription=body["subscription"],
+                terms=deepcopy(voucher.body),
+                starts_on=given or requested_at.date(),
+                starts_on_in_utc=given or requested_at.astimezone(UTC).date(),
+            )
+        )
+
+    def apply(self, body: Json, *, at: datetime) -> Json:
+        """This method will answer `billing.apply`."""
+        key = (body["project"], body["invoice"])
+        head = {"object": "invoiceDiscount", "project": key[0], "invoice": key[1]}
+        head |= {"subscription": body["subscription"], "currency": body["currency"]}
+        if key in self.applied:
+            nothing: Json = {
+                **dict.fromkeys(("subtotal", "discountTotal", "total", "appliedAt")),
+                "lines": [],
+                "discounts": [],
+                "skipped": [],
+            }
+            return replay(self.applied[key], body=body, conflict={**head, **nothing, **CONFLICT})
+        self.move_on(at)
+        granted = self.granted_to(body)
+        discounts, skipped = discount_invoice(body, granted=granted, today=at.date())
+        # The others by a sweep, or with the next request on their subscription.
+        self.complete([each for each in granted if each.terms["recurrence"]["type"] == "once"], at=at)
+        off = {line["id"]: sum(each["lines"].get(line["id"], 0) for each in discounts) for line in body["lines"]}
+        subtotal = sum(line["amount"] for line in body["lines"])
+        answer = {
+            **head,
+            "outcome": "applied",
+            "reason": None,
+            "subtotal": subtotal,
+            "discountTotal": sum(off.values()),
+            "total": subtotal - sum(off.values()),
+            "lines": [
+                {
+                    "id": line["id"],
+                    "amount": line["amount"],
+                    "discount": off[line["id"]],
+                    "total": line["amount"] - off[line["id"]],
+                }
+                for line in body["lines"]
+            ],
+            "discounts": discounts,
+            "skipped": skipped,
+            "appliedAt": written(at),
+        }
+        self.applied[key] = body, answer
+        return answer
+
+    def sweep(self, *, at: datetime) -> Json:
+        """This method will answer `expiry.sweep`. Nothing that is decided or discounted later depends on it."""
+        expired = [each for each in self.vouchers if each.retired is None and each.has_expired(at)]
+        for voucher in expired:
+            voucher.expire()
+        completed = self.complete(self.discounts, at=at)
+        return {"object": "sweep", "expired": len(expired), "maxRedemptionsReached": 0, "completed": completed}
+
+    @staticmethod
+    def complete(discounts: Iterable[Discount], *, at: datetime) -> int:
+        """This method will complete those that are over, and count what it did."""
+        due = [each for each in discounts if not each.is_completed and each.is_over_by(at.date())]
+        for each in due:
+            each.is_completed = True
+        return len(due)
+
+
+CONFLICT = {"outcome": "refused", "reason": "idempotency_conflict"}
+
+
+def replay(first: tuple[Json, Json], *, body: Json, conflict: Json) -> Json:
+    """This function will answer an id that was used before: the same body as then, another one with a conflict."""
+    return first[1] if first[0] == body else conflict
+
+
+def refusal(voucher: Voucher | None, *, body: Json, running: list[Discount], at: datetime) -> str | None:
+    """This function will return the first reason that is true, in the contract's order."""
+    if voucher is None:
+        return "voucher_not_found"
+    requested_at = datetime.fromisoformat(body["requestedAt"]) if "requestedAt" in body else at
+    t = requested_at if at - REQUESTED_AT_GRACE <= requested_at <= at else at
+    starts_at, products, minimum = (
+        voucher.instant("startsAt"),
+        voucher.restriction("products"),
+        voucher.restriction("minimumSubtotal"),
+    )
+    maximum, per_customer = (
+        voucher.restriction("maximumRedemptions"),
+        voucher.restriction("maximumRedemptionsPerCustomer"),
+    )
+    amounts = amounts_of(voucher.body)
+    rows = {
+        "voucher_retired": voucher.retired is not None and voucher.retired[0] == "manualAction",
+        "voucher_not_started": starts_at is not None and t < starts_at,
+        "voucher_expired": voucher.has_expired(t),
+        "max_redemptions_reached": maximum is not None and len(voucher.redeemed_by) >= maximum,
+        "customer_limit_reached": per_customer is not None
+        and voucher.redeemed_by.count(body["customer"]) >= per_customer,
+        "already_applied": voucher.id in [each.voucher for each in running],
+        "product_not_eligible": products is not None and not set(products) & set(body.get("products", [])),
+        "currency_mismatch": bool(amounts) and body.get("currency") not in amounts,
+        "minimum_subtotal_not_met": minimum is not None
+        and (body.get("currency") != minimum["currency"] or body.get("subtotal", -1) < minimum["amount"]),
+        "discount_limit_reached": len(running) >= RUNNING_MAX,
+    }
+    return next((reason for reason, is_so in rows.items() if is_so), None)
+
+
+def discount_of(redemption: str) -> str:
+    """This function will return the discount of a redemption: they share one identity, under two prefixes."""
+    return "dis_" + redemption.removeprefix("red_")
+
+
+def written(value: datetime | None) -> str | None:
+    """This function will return an instant as the wire has it."""
+    return None if value is None else value.astimezone(UTC).isoformat().replace("+00:00", "Z")

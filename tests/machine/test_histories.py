@@ -1,0 +1,244 @@
+"""Random histories of all that a billing system can ask for, each step compared with the model and audited."""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from tasks import billing, expiry, redemptions, vouchers
+from tasks.audit import audit
+from tasks.wire import InvalidRequest, NotFound
+from tests.conftest import empty_database
+from tests.machine import bodies as drawn
+from tests.machine.bodies import Again, Changed, Fresh, Item, Json, in_snake_case, made, meant
+from tests.machine.model import RUNNING_MAX, Model
+
+# What the caller's own id is called, by verb.
+ID_FIELDS = {"create": "requestId", "redeem": "requestId", "apply": "invoice"}
+
+ONE_PERCENT = {"priceDiscountPercentage": 1, "recurrence": {"type": "forever"}}
+
+INDEX = st.integers(0, 9)
+REDEMPTIONS, INVOICES = drawn.items(drawn.REDEMPTIONS), drawn.items(drawn.INVOICES)
+
+
+class Histories(RuleBasedStateMachine):
+    """One history on an empty database. A rule asks a task, asks the model, and compares the answers whole."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        empty_database()
+        self.start = datetime.now(UTC).replace(microsecond=0)
+        self.model = Model(now=self.start)
+        # What a redemption names by its place, and the bodies that may come again, by verb.
+        self.voucher_ids: list[str] = []
+        self.sent: defaultdict[str, list[Json]] = defaultdict(list)
+        self.delayed: list[tuple[str, Json]] = []
+        self.has_failed = False
+
+    @initialize(items=st.lists(drawn.VOUCHERS, min_size=3, max_size=6), crowded=drawn.one_in(4, drawn.SUBSCRIPTIONS))
+    def begin(self, items: list[Json], crowded: str | None) -> None:
+        """This step will create a few vouchers, and sometimes fill a subscription up but for one place."""
+        self.send_all("create", self.bodies_of("create", [Fresh(each) for each in items]))
+        if crowded is not None:
+            self.crowd(crowded)
+
+    @rule(item=drawn.items(drawn.VOUCHERS))
+    def create(self, item: Item) -> None:
+        """This step will create a voucher, or send an earlier creation once more."""
+        self.send_all("create", self.bodies_of("create", [item]))
+
+    @rule(index=INDEX, project=drawn.PROJECTS)
+    def retire(self, index: int, project: str) -> None:
+        """This step will retire a voucher, in its own project or in another one."""
+        id_ = self.voucher_ids[index % len(self.voucher_ids)]
+        reference = {"project": project, "voucher": id_}
+        voucher = self.model.voucher(project, id_)
+        if voucher is None:
+            with pytest.raises(NotFound):
+                vouchers.retire(request=reference)
+        else:
+            answer = vouchers.retire(request=reference)
+            self.compare(answer, self.model.retire(voucher, at=self.happened_at(answer["retiredAt"])))
+
+    @rule(item=REDEMPTIONS)
+    def redeem(self, item: Item) -> None:
+        """This step will redeem by id or by code, or send an earlier request once more."""
+        self.send_all("redeem", self.bodies_of("redeem", [item]))
+
+    @rule(items=st.lists(REDEMPTIONS, min_size=2, max_size=10))
+    def redeem_many(self, items: list[Item]) -> None:
+        """This step will redeem a batch, whose requests may repeat or contradict each other."""
+        self.redeem_all(self.bodies_of("redeem", items))
+
+    @rule(item=INVOICES)
+    def apply(self, item: Item) -> None:
+        """This step will discount an invoice, or send an earlier one once more."""
+        self.send_all("apply", self.bodies_of("apply", [item]))
+
+    @rule(items=st.lists(INVOICES, min_size=2, max_size=10))
+    def apply_many(self, items: list[Item]) -> None:
+        """This step will discount a batch of invoices: several periods, subscriptions and currencies, in any order."""
+        self.apply_all(self.bodies_of("apply", items))
+
+    @rule(redemption=REDEMPTIONS, invoices=st.lists(INVOICES, min_size=1, max_size=3))
+    def hold_back(self, redemption: Item, invoices: list[Item]) -> None:
+        """This step will write requests that arrive later, or after their own duplicates."""
+        self.delayed += [("redeem", each) for each in self.bodies_of("redeem", [redemption])]
+        self.delayed += [("apply", each) for each in self.bodies_of("apply", invoices)]
+
+    @precondition(lambda self: self.delayed)
+    @rule(picks=st.lists(INDEX, min_size=1, max_size=6))
+    def let_arrive(self, picks: list[int]) -> None:
+        """This step will send what was held back, in another order."""
+        for pick in picks[: len(self.delayed)]:
+            verb, body = self.delayed.pop(pick % len(self.delayed))
+            self.send_all(verb, [body])
+
+    @rule()
+    def sweep(self) -> None:
+        """This step will sweep. No answer of a later step may depend on it."""
+        answer = expiry.sweep(request={})
+        self.compare(answer, self.model.sweep(at=datetime.now(UTC)))
+
+    @invariant()
+    def the_audit_finds_nothing(self) -> None:
+        """This check will follow every step."""
+        assert audit() == []
+
+    def teardown(self) -> None:
+        """This method will end the history: every voucher as the model has it, every request answered as at first."""
+        if self.has_failed:
+            return
+        for voucher in self.model.vouchers:
+            reference = {"project": voucher.body["project"], "voucher": voucher.id}
+            self.compare(vouchers.retrieve(request=reference), voucher.answer())
+        if self.model.redeemed:
+            self.redeem_all([body for body, _ in self.model.redeemed.values()])
+        if self.model.applied:
+            self.apply_all([body for body, _ in self.model.applied.values()])
+        assert audit() == []
+
+    def bodies_of(self, verb: str, items: Sequence[Item]) -> list[Json]:
+        """This method will return what is sent for drawn requests. A first one cannot come again: it is left out."""
+        sent, id_field = self.sent[verb], ID_FIELDS[verb]
+        bodies: list[Json] = []
+        for item in items:
+            match item:
+                case Fresh(body):
+                    sent.append({**self.made(body), id_field: f"{verb}-{len(sent)}"})
+                    bodies.append(sent[-1])
+                case Again(index, is_respelt) if sent:
+                    earlier = sent[index % len(sent)]
+                    bodies.append(in_snake_case(earlier) if is_respelt else earlier)
+                case Changed(index, body) if sent:
+                    bodies.append({**self.made(body), id_field: sent[index % len(sent)][id_field]})
+        return bodies
+
+    def made(self, body: Json) -> Json:
+        """This method will fill in what was not known when a body was drawn."""
+        filled: Json = made(body, start=self.start, vouchers=self.voucher_ids)
+        return filled
+
+    def send_all(self, verb: str, bodies: Sequence[Json]) -> None:
+        """This method will send the bodies one by one."""
+        for body in bodies:
+            match verb:
+                case "create":
+                    self.check_created(body, answer=answered(vouchers.create, body))
+                case "redeem":
+                    self.check_redeemed(body, answer=redemptions.redeem(request=body))
+                case "apply":
+                    self.check_applied(body, answer=billing.apply(request=body))
+
+    def redeem_all(self, bodies: Sequence[Json]) -> None:
+        """This method will redeem a batch, which the model decides one by one."""
+        answers = redemptions.redeem_many(request={"requests": bodies})["items"] if bodies else []
+        for body, answer in zip(bodies, answers, strict=True):
+            self.check_redeemed(body, answer=answer)
+
+    def apply_all(self, bodies: Sequence[Json]) -> None:
+        """This method will discount a batch of invoices, which the model discounts one by one."""
+        answers = billing.apply_many(request={"invoices": bodies})["items"] if bodies else []
+        for body, answer in zip(bodies, answers, strict=True):
+            self.check_applied(body, answer=answer)
+
+    def check_created(self, body: Json, *, answer: Json) -> None:
+        """This method will compare, and note the voucher for redemptions to come."""
+        id_ = answer.get("id")
+        at = self.happened_at(answer.get("createdAt"))
+        self.compare(answer, self.model.create(meant(body), id=id_, at=at))
+        if id_ is not None and id_ not in self.voucher_ids:
+            self.voucher_ids.append(id_)
+
+    def check_redeemed(self, body: Json, *, answer: Json) -> None:
+        """This method will compare a redemption's answer with the model's."""
+        at = self.happened_at(answer["decidedAt"])
+        self.compare(answer, self.model.redeem(meant(body), id=answer["id"], at=at))
+
+    def check_applied(self, body: Json, *, answer: Json) -> None:
+        """This method will compare an invoice's answer with the model's."""
+        self.compare(answer, self.model.apply(meant(body), at=self.happened_at(answer["appliedAt"])))
+
+    def compare(self, answer: Json, expected: Json) -> None:
+        """This method will fail the history where an answer is not the model's, field by field."""
+        self.has_failed = answer != expected
+        assert answer == expected
+
+    def crowd(self, subscription: str) -> None:
+        """This method will have a subscription run one discount less than it may, each of another voucher."""
+        requests: list[Json] = []
+        for index in range(RUNNING_MAX - 1):
+            body = {"project": "gigs", "requestId": f"crowd-{index}", "name": "One of many", **ONE_PERCENT}
+            answer = vouchers.create(request=body)
+            self.check_created(body, answer=answer)
+            place = {"project": "gigs", "subscription": subscription, "startsOn": "2024-01-31"}
+            requests.append({**place, "requestId": f"crowd-{index}", "voucher": answer["id"], "customer": "cus_3"})
+        self.redeem_all(requests)
+
+    @staticmethod
+    def happened_at(text: str | None) -> datetime:
+        """This method will return the instant that an answer names, or else this one."""
+        now = datetime.now(UTC)
+        at = now if text is None else datetime.fromisoformat(text)
+        assert at <= now
+        return at
+
+
+def answered(task: Callable[..., Json], body: Json) -> Json:
+    """This function will return what a task answers, or what it finds wrong with the body."""
+    try:
+        return task(request=body)
+    except InvalidRequest as error:
+        return {"errors": error.errors}
+
+
+def run(**options: Any) -> None:
+    """This function will run histories; slowness says nothing here, on a machine with other work."""
+    quiet = settings(deadline=None, suppress_health_check=list(HealthCheck), print_blob=True, **options)
+    run_state_machine_as_test(Histories, settings=quiet)
+
+
+@pytest.mark.usefixtures("database")
+def test_every_step_of_a_history_is_answered_as_the_contract_says():
+    """The same histories in every run."""
+    run(max_examples=30, stateful_step_count=20, derandomize=True, database=None)
+
+
+@pytest.mark.scale
+@pytest.mark.usefixtures("database")
+def test_so_is_every_step_of_a_thousand_histories():
+    """Other ones in every run, and longer."""
+    run(max_examples=1_000, stateful_step_count=40)
