@@ -83,7 +83,7 @@ def in_snake_case(value: Any) -> Any:
 def meant(body: Json) -> Json:
     """This function will return a body as the contract spells it, with the blanks around a code trimmed."""
     spelt: Json = _renamed(body, lambda name: re.sub("_([a-z])", lambda found: found[1].upper(), name))
-    return {**spelt, "code": spelt["code"].strip()} if "code" in spelt else spelt
+    return {**spelt, "code": spelt["code"].strip()} if spelt.get("code") else spelt
 
 
 def _renamed(value: Any, rename: Callable[[str], str]) -> Any:
@@ -106,6 +106,21 @@ def body(**fields: st.SearchStrategy) -> st.SearchStrategy[Json]:
     return st.fixed_dictionaries(fields).map(
         lambda drawn: {key: each for key, each in drawn.items() if each is not None}
     )
+
+
+def merged(changes: list[Json]) -> Json:
+    """This function will lay changes over each other. Of the two kinds of price the later one stays."""
+    result: Json = {}
+    for change in changes:
+        if change.keys() & {"priceDiscount", "priceDiscountPercentage"}:
+            result = {key: each for key, each in result.items() if not key.startswith("priceDiscount")}
+        result = {**result, **change, **_restrictions_of(result, change)}
+    return result
+
+
+def _restrictions_of(*bodies: Json) -> Json:
+    both = {name: each for body in bodies for name, each in body.get("restrictions", {}).items()}
+    return {"restrictions": both} if both else {}
 
 
 def either(*values: Any) -> st.SearchStrategy:
@@ -176,6 +191,31 @@ VOUCHERS = st.builds(
         restrictions=RESTRICTIONS,
         metadata=one_in(5, st.just({"campaign": "spring", "tries": 3})),
     ),
+)
+
+RETIREMENTS = body(project=PROJECTS, voucher=st.builds(Nth, PLACES))
+
+# Null takes away, so these leave nothing out.
+CHANGES = st.one_of(
+    st.one_of(
+        st.fixed_dictionaries({"expiresAt": either(None, None, LONG_AGO, LATER, FAR_AHEAD)}),
+        st.fixed_dictionaries({"startsAt": either(None, LONG_AGO, LATER, FAR_AHEAD)}),
+        st.fixed_dictionaries({"maximumRedemptions": either(None, 1, 2, 3)}),
+        st.fixed_dictionaries({"maximumRedemptionsPerCustomer": either(None, 1, 2)}),
+        st.fixed_dictionaries({"products": either(None, ["prod_a"], ["prod_b"])}),
+        st.fixed_dictionaries({"minimumSubtotal": either(None, {"amount": 4999, "currency": "USD"})}),
+    ).map(lambda restriction: {"restrictions": restriction}),
+    st.fixed_dictionaries({"name": st.just("Another name")}),
+    st.fixed_dictionaries({"metadata": either({}, {"campaign": "autumn"})}),
+    st.fixed_dictionaries({"code": either(None, "SUMMER", "Winter-26", "AUTUMN")}),
+    st.fixed_dictionaries({"recurrence": RECURRENCES}),
+    PRICES,
+    either({"priceDiscount": None}, {"priceDiscountPercentage": None}),
+)
+UPDATES = st.builds(
+    lambda head, changes: {**head, **merged(changes)},
+    body(project=PROJECTS, voucher=st.builds(Nth, PLACES)),
+    st.lists(CHANGES, min_size=1, max_size=3),
 )
 
 STARTS_ON = either(*["2024-01-31"] * 6, "2024-02-29", "2024-03-02", "2098-01-31", None)

@@ -13,8 +13,8 @@ from typing import Any
 from tests.machine.discounting import Discount, amounts_of, discount_invoice
 
 Json = dict[str, Any]
-# The project and the caller's own id.
-Key = tuple[str, str]
+# The verb, the project, and what else makes up the caller's own id.
+Key = tuple[str, ...]
 
 REQUESTED_AT_GRACE = timedelta(minutes=15)
 RUNNING_MAX = 20
@@ -91,37 +91,49 @@ class Model:
         self.vouchers: list[Voucher] = []
         self.discounts: list[Discount] = []
         # Each body that was answered, with its answer, under the caller's id.
-        self.created: dict[Key, tuple[Json, Json]] = {}
-        self.redeemed: dict[Key, tuple[Json, Json]] = {}
-        self.applied: dict[Key, tuple[Json, Json]] = {}
-
-    def create(self, body: Json, *, id: str | None, at: datetime) -> Json:  # noqa: A002 - the field's name
-        """This method will answer `vouchers.create`, also where the code is taken."""
-        key = (body["project"], body["requestId"])
-        if key in self.created:
-            conflict = {"object": "voucher", "project": key[0], "requestId": key[1], **CONFLICT}
-            return replay(self.created[key], body=body, conflict=conflict)
-        for other in self.vouchers:
-            if other.retired is None and "code" in body and other.carries(project=body["project"], code=body["code"]):
-                if not other.has_expired(at):
-                    return {
-                        "errors": [
-                            {"field": "code", "message": "is already the code of a voucher that can still be redeemed"}
-                        ]
-                    }
-                other.expire()
-        assert id is not None
-        assert id not in [each.id for each in self.vouchers]
-        self.move_on(at)
-        voucher = Voucher(body=deepcopy(body), id=id, created_at=at)
-        self.vouchers.append(voucher)
-        self.created[key] = body, voucher.answer()
-        return voucher.answer()
+        self.answered: dict[Key, tuple[Json, Json]] = {}
 
     def move_on(self, at: datetime) -> None:
         """This method will note that something new has happened, which is never before what happened earlier."""
         assert self.now <= at
         self.now = at
+
+    def replay(self, key: Key, *, body: Json, conflict: Json) -> Json | None:
+        """This method will answer an id that was used before: as then, or with a conflict where the body is another."""
+        if key not in self.answered:
+            return None
+        first, answer = self.answered[key]
+        return answer if first == body else {**conflict, "outcome": "refused", "reason": "idempotency_conflict"}
+
+    def keep(self, key: Key, *, body: Json, answer: Json, at: datetime) -> Json:
+        """This method will return a first answer, which from now on is the answer."""
+        self.move_on(at)
+        self.answered[key] = body, answer
+        return answer
+
+    def create(self, body: Json, *, id: str | None, at: datetime) -> Json:  # noqa: A002 - the field's name
+        """This method will answer `vouchers.create`."""
+        key = ("create", body["project"], body["requestId"])
+        head = {"object": "voucher", "project": body["project"], "requestId": body["requestId"]}
+        stored = self.replay(key, body=body, conflict=head)
+        if stored is not None:
+            return stored
+        if "code" in body and self.is_taken(project=body["project"], code=body["code"], at=at):
+            return {"invalid": ["code"]}
+        assert id is not None
+        assert id not in [each.id for each in self.vouchers]
+        self.vouchers.append(Voucher(body=deepcopy(body), id=id, created_at=at))
+        return self.keep(key, body=body, answer=self.vouchers[-1].answer(), at=at)
+
+    def is_taken(self, *, project: str, code: str, at: datetime, by: Voucher | None = None) -> bool:
+        """This method will tell whether another voucher holds a code. One that has expired gives it up, and retires."""
+        for other in self.vouchers:
+            if other is by or other.retired is not None or not other.carries(project=project, code=code):
+                continue
+            if not other.has_expired(at):
+                return True
+            other.expire()
+        return False
 
     def voucher(self, project: str, id: str) -> Voucher | None:  # noqa: A002 - the field's name
         """This method will return a project's voucher, or None."""
@@ -134,8 +146,11 @@ class Model:
         carriers = [each for each in self.vouchers if each.carries(project=body["project"], code=body["code"])]
         return carriers[-1] if carriers else None
 
-    def retire(self, voucher: Voucher, *, at: datetime) -> Json:
+    def retire(self, body: Json, *, at: datetime) -> Json:
         """This method will answer `vouchers.retire`: the first reason stays."""
+        voucher = self.voucher(body["project"], body["voucher"])
+        if voucher is None:
+            return {"notFound": "voucher"}
         if voucher.retired is None and voucher.has_expired(at):
             voucher.expire()
         if voucher.retired is None:
@@ -145,36 +160,29 @@ class Model:
 
     def redeem(self, body: Json, *, id: str | None, at: datetime) -> Json:  # noqa: A002 - the field's name
         """This method will answer `redemptions.redeem`."""
-        key = (body["project"], body["requestId"])
-        head = {"object": "redemption", "project": key[0], "requestId": key[1]}
-        people = {"customer": body["customer"], "subscription": body["subscription"]}
+        names = ("project", "requestId", "customer", "subscription")
+        head = {"object": "redemption", "decidedAt": written(at), **{name: body[name] for name in names}}
+        nothing = dict.fromkeys(("id", "voucher", "code", "discount", "redemptionNumber"))
         self.complete(self.granted_to(body), at=at)
-        if key in self.redeemed:
-            nothing = dict.fromkeys(("id", "voucher", "code", "discount", "redemptionNumber"))
-            conflict = {**head, **people, **nothing, **CONFLICT, "decidedAt": written(at)}
-            return replay(self.redeemed[key], body=body, conflict=conflict)
+        key = ("redeem", body["project"], body["requestId"])
+        stored = self.replay(key, body=body, conflict={**head, **nothing})
+        if stored is not None:
+            return stored
         assert id is not None
-        assert id not in [answer["id"] for _, answer in self.redeemed.values()]
-        self.move_on(at)
+        assert id not in [answer.get("id") for _, answer in self.answered.values()]
         voucher = self.named(body)
         reason = refusal(voucher, body=body, running=self.running_on(body, at=at), at=at)
-        accepted = reason is None
-        if voucher is not None and accepted:
-            self.grant(voucher, body=body, id=discount_of(id), at=at)
-        answer = {
-            **head,
-            **people,
-            "id": id,
-            "outcome": "accepted" if accepted else "refused",
-            "reason": reason,
-            "voucher": voucher and voucher.id,
-            "code": voucher.body.get("code") if voucher else body.get("code"),
-            "discount": discount_of(id) if accepted else None,
-            "redemptionNumber": len(voucher.redeemed_by) if voucher and accepted else None,
-            "decidedAt": written(at),
-        }
-        self.redeemed[key] = body, answer
-        return answer
+        answer = {**head, **nothing, "id": id, "outcome": "refused", "reason": reason, "code": body.get("code")}
+        if voucher is not None:
+            answer |= {"voucher": voucher.id, "code": voucher.body.get("code")}
+        if voucher is not None and reason is None:
+            discount = self.grant(voucher, body=body, id=discount_of(id), at=at)
+            answer |= {
+                "outcome": "accepted",
+                "discount": discount.id,
+                "redemptionNumber": len(voucher.redeemed_by),
+            }
+        return self.keep(key, body=body, answer=answer, at=at)
 
     def granted_to(self, body: Json) -> list[Discount]:
         """This method will return what was granted to a body's subscription, in the order redeemed."""
@@ -185,39 +193,34 @@ class Model:
         """This method will return what runs on a body's subscription, swept or not."""
         return [each for each in self.granted_to(body) if not each.is_over_by(at.date())]
 
-    def grant(self, voucher: Voucher, *, body: Json, id: str, at: datetime) -> None:  # noqa: A002 - the field's name
+    def grant(self, voucher: Voucher, *, body: Json, id: str, at: datetime) -> Discount:  # noqa: A002 - the field's name
         """This method will count an accepted request, and keep what it is granted with the terms of this moment."""
         voucher.redeemed_by.append(body["customer"])
         if len(voucher.redeemed_by) == voucher.restriction("maximumRedemptions") and voucher.retired is None:
             voucher.retired = "maxRedemptionsReached", at
         requested_at = datetime.fromisoformat(body["requestedAt"]) if "requestedAt" in body else at
         given = datetime.fromisoformat(body["startsOn"]).date() if "startsOn" in body else None
-        self.discounts.append(
-            Discount(
-                id=id,
-                voucher=voucher.id,
-                project=body["project"],
-                subscription=body["subscription"],
-                terms=deepcopy(voucher.body),
-                starts_on=given or requested_at.date(),
-                starts_on_in_utc=given or requested_at.astimezone(UTC).date(),
-            )
+        discount = Discount(
+            id=id,
+            voucher=voucher.id,
+            project=body["project"],
+            subscription=body["subscription"],
+            terms=deepcopy(voucher.body),
+            starts_on=given or requested_at.date(),
+            starts_on_in_utc=given or requested_at.astimezone(UTC).date(),
         )
+        self.discounts.append(discount)
+        return discount
 
     def apply(self, body: Json, *, at: datetime) -> Json:
         """This method will answer `billing.apply`."""
-        key = (body["project"], body["invoice"])
-        head = {"object": "invoiceDiscount", "project": key[0], "invoice": key[1]}
-        head |= {"subscription": body["subscription"], "currency": body["currency"]}
-        if key in self.applied:
-            nothing: Json = {
-                **dict.fromkeys(("subtotal", "discountTotal", "total", "appliedAt")),
-                "lines": [],
-                "discounts": [],
-                "skipped": [],
-            }
-            return replay(self.applied[key], body=body, conflict={**head, **nothing, **CONFLICT})
-        self.move_on(at)
+        names = ("project", "invoice", "subscription", "currency")
+        head = {"object": "invoiceDiscount", **{name: body[name] for name in names}}
+        key = ("apply", body["project"], body["invoice"])
+        nothing: Json = dict.fromkeys(("subtotal", "discountTotal", "total", "appliedAt"))
+        stored = self.replay(key, body=body, conflict={**head, **nothing, "lines": [], "discounts": [], "skipped": []})
+        if stored is not None:
+            return stored
         granted = self.granted_to(body)
         discounts, skipped = discount_invoice(body, granted=granted, today=at.date())
         # The others by a sweep, or with the next request on their subscription.
@@ -244,8 +247,7 @@ class Model:
             "skipped": skipped,
             "appliedAt": written(at),
         }
-        self.applied[key] = body, answer
-        return answer
+        return self.keep(key, body=body, answer=answer, at=at)
 
     def sweep(self, *, at: datetime) -> Json:
         """This method will answer `expiry.sweep`. Nothing that is decided or discounted later depends on it."""
@@ -262,14 +264,6 @@ class Model:
         for each in due:
             each.is_completed = True
         return len(due)
-
-
-CONFLICT = {"outcome": "refused", "reason": "idempotency_conflict"}
-
-
-def replay(first: tuple[Json, Json], *, body: Json, conflict: Json) -> Json:
-    """This function will answer an id that was used before: the same body as then, another one with a conflict."""
-    return first[1] if first[0] == body else conflict
 
 
 def refusal(voucher: Voucher | None, *, body: Json, running: list[Discount], at: datetime) -> str | None:

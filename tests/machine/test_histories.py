@@ -17,16 +17,17 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from tasks import billing, expiry, redemptions, vouchers
+from tasks import billing, expiry, redemptions, voucher_update, vouchers
 from tasks.audit import audit
 from tasks.wire import InvalidRequest, NotFound
 from tests.conftest import empty_database
 from tests.machine import bodies as drawn
 from tests.machine.bodies import Again, Changed, Fresh, Item, Json, in_snake_case, made, meant
 from tests.machine.model import RUNNING_MAX, Model
+from tests.machine.updating import update
 
 # What the caller's own id is called, by verb.
-ID_FIELDS = {"create": "requestId", "redeem": "requestId", "apply": "invoice"}
+ID_FIELDS = {"create": "requestId", "update": "requestId", "redeem": "requestId", "apply": "invoice"}
 
 ONE_PERCENT = {"priceDiscountPercentage": 1, "recurrence": {"type": "forever"}}
 
@@ -60,18 +61,17 @@ class Histories(RuleBasedStateMachine):
         """This step will create a voucher, or send an earlier creation once more."""
         self.send_all("create", self.bodies_of("create", [item]))
 
-    @rule(index=INDEX, project=drawn.PROJECTS)
-    def retire(self, index: int, project: str) -> None:
+    @rule(drawn_body=drawn.RETIREMENTS)
+    def retire(self, drawn_body: Json) -> None:
         """This step will retire a voucher, in its own project or in another one."""
-        id_ = self.voucher_ids[index % len(self.voucher_ids)]
-        reference = {"project": project, "voucher": id_}
-        voucher = self.model.voucher(project, id_)
-        if voucher is None:
-            with pytest.raises(NotFound):
-                vouchers.retire(request=reference)
-        else:
-            answer = vouchers.retire(request=reference)
-            self.compare(answer, self.model.retire(voucher, at=self.happened_at(answer["retiredAt"])))
+        body = self.made(drawn_body)
+        answer = answered(vouchers.retire, body)
+        self.compare(answer, self.model.retire(body, at=self.happened_at(answer.get("retiredAt"))))
+
+    @rule(item=drawn.items(drawn.UPDATES))
+    def update(self, item: Item) -> None:
+        """This step will change a voucher, or send an earlier change once more."""
+        self.send_all("update", self.bodies_of("update", [item]))
 
     @rule(item=REDEMPTIONS)
     def redeem(self, item: Item) -> None:
@@ -125,10 +125,8 @@ class Histories(RuleBasedStateMachine):
         for voucher in self.model.vouchers:
             reference = {"project": voucher.body["project"], "voucher": voucher.id}
             self.compare(vouchers.retrieve(request=reference), voucher.answer())
-        if self.model.redeemed:
-            self.redeem_all([body for body, _ in self.model.redeemed.values()])
-        if self.model.applied:
-            self.apply_all([body for body, _ in self.model.applied.values()])
+        self.redeem_all(self.first_bodies("redeem"))
+        self.apply_all(self.first_bodies("apply"))
         assert audit() == []
 
     def bodies_of(self, verb: str, items: Sequence[Item]) -> list[Json]:
@@ -147,6 +145,10 @@ class Histories(RuleBasedStateMachine):
                     bodies.append({**self.made(body), id_field: sent[index % len(sent)][id_field]})
         return bodies
 
+    def first_bodies(self, verb: str) -> list[Json]:
+        """This method will return what was sent first under each of the callers' ids."""
+        return [body for key, (body, _) in self.model.answered.items() if key[0] == verb]
+
     def made(self, body: Json) -> Json:
         """This method will fill in what was not known when a body was drawn."""
         filled: Json = made(body, start=self.start, vouchers=self.voucher_ids)
@@ -158,6 +160,8 @@ class Histories(RuleBasedStateMachine):
             match verb:
                 case "create":
                     self.check_created(body, answer=answered(vouchers.create, body))
+                case "update":
+                    self.check_updated(body, answer=answered(voucher_update.update, body))
                 case "redeem":
                     self.check_redeemed(body, answer=redemptions.redeem(request=body))
                 case "apply":
@@ -182,6 +186,12 @@ class Histories(RuleBasedStateMachine):
         self.compare(answer, self.model.create(meant(body), id=id_, at=at))
         if id_ is not None and id_ not in self.voucher_ids:
             self.voucher_ids.append(id_)
+
+    def check_updated(self, body: Json, *, answer: Json) -> None:
+        """This method will compare what a change has led to."""
+        # It is seen only where the change retires the voucher.
+        at = self.happened_at(answer.get("retiredAt"))
+        self.compare(answer, update(self.model, meant(body), at=max(at, self.model.now)))
 
     def check_redeemed(self, body: Json, *, answer: Json) -> None:
         """This method will compare a redemption's answer with the model's."""
@@ -218,11 +228,13 @@ class Histories(RuleBasedStateMachine):
 
 
 def answered(task: Callable[..., Json], body: Json) -> Json:
-    """This function will return what a task answers, or what it finds wrong with the body."""
+    """This function will return what a task answers, or which fields it finds wrong, or what it does not find."""
     try:
         return task(request=body)
     except InvalidRequest as error:
-        return {"errors": error.errors}
+        return {"invalid": [each["field"] for each in error.errors]}
+    except NotFound as error:
+        return {"notFound": str(error)}
 
 
 def run(**options: Any) -> None:
