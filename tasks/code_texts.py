@@ -1,6 +1,7 @@
 """Who may have the text of a code: it is held by one code that can still be redeemed, and free otherwise."""
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -10,33 +11,57 @@ from sqlalchemy.orm import Session
 from domain.code import CodeRetiredReason, Retirement, first_retirement, retirement_by_clock, retirement_by_voucher
 from domain.terms import RetiredReason
 from models.base import StoredRow, read_clock
-from models.code_holding import find_holders, retire_codes, retire_expired_vouchers
+from models.code_holding import CodeKey, find_holders, retire_codes, retire_expired_vouchers
 from models.voucher import lock_vouchers
 from worker.db import ChangedMeanwhileError
 
 VoucherKey = tuple[str, UUID]
 
+CODE_IS_TAKEN = "is already the code of a voucher that can still be redeemed"
 
-def free_codes(
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holders:
+    """Who has the texts that somebody wants: those that are taken, in lower case, and codes that are over."""
+
+    taken: frozenset[str]
+    over: Mapping[CodeKey, Retirement]
+    expired_vouchers: frozenset[VoucherKey]
+
+    def release(self, session: Session) -> None:
+        """This method will retire the codes that are over, each with its own reason: their texts are free then.
+
+        A voucher whose window is over is retired too, as the next sweep would do it.
+        """
+        if self.over:
+            retire_codes(session, retirements=self.over)
+        if self.expired_vouchers:
+            retire_expired_vouchers(session, keys=self.expired_vouchers)
+
+
+def lock_holders(
     session: Session, *, project: str, codes: Collection[str], locking: Collection[VoucherKey] = ()
-) -> set[str]:
-    """This function will take the texts from codes that are over, and return those that are held, in lower case.
+) -> Holders:
+    """This function will lock the vouchers of codes that are over, and those that are named, and say who has what.
 
-    It locks the vouchers of the codes that are over together with those that are named, ascending by id: call it
-    before anything else is locked. The clock is read after the locks.
+    They are locked together, ascending by id: call it before anything else is locked. It changes nothing. A voucher
+    that is named keeps the texts that it has, also where it is retired itself.
     """
-    held = find_holders(session, project=project, codes=codes)
-    now = read_clock(session)
-    locked = {*locking, *((row.project, row.voucher_id) for row in held if _end_of(row, now=now))}
+    ends = _ends_of_holders(session, project=project, codes=codes, keeping=locking)
+    locked = {*locking, *(_voucher_key(row) for row, end in ends if end)}
     if locked:
         lock_vouchers(session, keys=locked)
-        held, now = find_holders(session, project=project, codes=codes), read_clock(session)
-    over = {row: end for row in held if (end := _end_of(row, now=now))}
-    if not {(row.project, row.voucher_id) for row in over} <= locked:
+        ends = _ends_of_holders(session, project=project, codes=codes, keeping=locking)
+    over = [(row, end) for row, end in ends if end]
+    if not {_voucher_key(row) for row, _ in over} <= locked:
         raise ChangedMeanwhileError
-    if over:
-        _release(session, over)
-    return {row.code.lower() for row in held if row not in over}
+    return Holders(
+        taken=frozenset(row.code.lower() for row, end in ends if end is None),
+        over={(row.project, row.id): end for row, end in over},
+        expired_vouchers=frozenset(
+            _voucher_key(row) for row, end in over if end.reason is CodeRetiredReason.VOUCHER_EXPIRED
+        ),
+    )
 
 
 def primary_code(code: str, *, voucher: Mapping[str, Any]) -> dict[str, Any]:
@@ -55,15 +80,23 @@ def primary_code(code: str, *, voucher: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _release(session: Session, over: dict[StoredRow, Retirement]) -> None:
-    retire_codes(session, retirements={(row.project, row.id): end for row, end in over.items()})
-    expired = [row for row, end in over.items() if end.reason is CodeRetiredReason.VOUCHER_EXPIRED]
-    retire_expired_vouchers(session, keys=[(row.project, row.voucher_id) for row in expired])
+def _ends_of_holders(
+    session: Session, *, project: str, codes: Collection[str], keeping: Collection[VoucherKey]
+) -> list[tuple[StoredRow, Retirement | None]]:
+    rows, now = find_holders(session, project=project, codes=codes), read_clock(session)
+    return [(row, _own_end(row, now=now) if _voucher_key(row) in keeping else _end_of(row, now=now)) for row in rows]
+
+
+def _own_end(row: StoredRow, *, now: datetime) -> Retirement | None:
+    return retirement_by_clock(expires_at=row.expires_at, voucher_expires_at=None, now=now)
 
 
 def _end_of(row: StoredRow, *, now: datetime) -> Retirement | None:
-    """This function will return since when and why a code that nobody has retired is over, or None."""
     reason = row.voucher_retired_reason
-    by_voucher = reason and retirement_by_voucher(reason=RetiredReason(reason), at=row.voucher_retired_at)
+    by_voucher = retirement_by_voucher(reason=RetiredReason(reason), at=row.voucher_retired_at) if reason else None
     by_clock = retirement_by_clock(expires_at=row.expires_at, voucher_expires_at=row.voucher_expires_at, now=now)
     return first_retirement([by_voucher, by_clock])
+
+
+def _voucher_key(row: StoredRow) -> VoucherKey:
+    return row.project, row.voucher_id

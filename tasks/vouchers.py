@@ -12,7 +12,7 @@ from models.base import StoredRow, new_id, read_clock
 from models.code import add_codes
 from models.voucher import add_voucher, find_creation, find_voucher, lock_vouchers, mark_retired
 from tasks.answers import voucher_answer
-from tasks.code_texts import free_codes, primary_code
+from tasks.code_texts import CODE_IS_TAKEN, lock_holders, primary_code
 from tasks.messages import CreateVoucher, VoucherReference
 from tasks.wire import Answer, InvalidRequest, NotFound, contract_task, delivery_id
 from worker.db import run_in_transaction, transaction
@@ -48,22 +48,22 @@ def create_voucher(session: Session, request: CreateVoucher, *, task_id: str | N
     """
     fingerprint, now = request.fingerprint(), read_clock(session)
     wanted = [request.code] if request.code is not None else []
-    code_is_taken = bool(wanted and free_codes(session, project=request.project, codes=wanted))
+    holders = lock_holders(session, project=request.project, codes=wanted) if wanted else None
     key = _creation_key(request, task_id=task_id)
     if key:
         # Looked up after the code: whoever holds it may be this very request, delivered twice.
         stored = find_creation(session, project=request.project, key=key)
         if stored is not None:
             return stored.creation_answer if stored.fingerprint == fingerprint else _conflict(request)
-    if code_is_taken:
-        message = "is already the code of a voucher that can still be redeemed"
-        raise InvalidRequest([{"field": "code", "message": message}])
+    if holders and holders.taken:
+        raise InvalidRequest([{"field": "code", "message": CODE_IS_TAKEN}])
     values = _values_of(request, created_at=now)
     answer = voucher_answer(SimpleNamespace(**values, redemptions=0, retired_reason=None, retired_at=None))
     if key:
         values |= {**key, "fingerprint": fingerprint, "creation_answer": answer}
     add_voucher(session, values=values)
-    if wanted:
+    if holders:
+        holders.release(session)
         add_codes(session, rows=[primary_code(code, voucher=values) for code in wanted])
     return answer
 
