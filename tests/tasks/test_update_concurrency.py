@@ -11,6 +11,8 @@ from sqlalchemy import text
 from tasks import expiry
 from tasks.messages import CreateVoucher, Redeem
 from tasks.redemptions import redeem_all
+from tasks.voucher_messages import UpdateVoucher
+from tasks.voucher_update import update_voucher
 from tasks.vouchers import create_voucher as create_voucher_in
 from tasks.wire import InvalidRequest
 from tests.tasks.requests import create_voucher, redeem, redemption, voucher_body
@@ -20,7 +22,7 @@ from tests.tasks.test_concurrency import (
     until_somebody_waits,
     wide_pool,  # noqa: F401 - a fixture
 )
-from tests.tasks.test_voucher_update import PAST, expired, full, retrieve, update
+from tests.tasks.test_voucher_update import LATER, PAST, expired, full, retrieve, update
 from worker import db
 
 pytestmark = pytest.mark.usefixtures("wide_pool")
@@ -140,10 +142,11 @@ def test_a_redemption_waits_for_an_update_and_sees_it():
         holder.execute(text("SELECT 1 FROM vouchers FOR NO KEY UPDATE"))
         by_id, by_code = threads.submit(redeem, voucher=voucher), threads.submit(redeem, code="SUMMER")
         until_somebody_waits(holder)
-        holder.execute(text("UPDATE vouchers SET code = 'WINTER', starts_at = now() + interval '1 hour'"))
+        change = {"project": "gigs", "voucher": voucher, "code": "WINTER", "restrictions": {"startsAt": LATER}}
+        update_voucher(holder, UpdateVoucher.model_validate(change))
         holder.commit()
         assert by_id.result()["reason"] == "voucher_not_started"
-        assert by_code.result()["reason"] == "voucher_not_found"
+        assert by_code.result()["reason"] == "code_retired"
 
 
 def test_redeeming_while_the_limit_is_lowered_and_raised():
