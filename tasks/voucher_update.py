@@ -115,7 +115,7 @@ def _merged(request: UpdateVoucher, *, row: StoredRow) -> CreateVoucher:
     """This function will return the voucher as it would be created now, or raise InvalidRequest for what was sent."""
     shown = voucher_answer(row)
     sent = _sent(request)
-    body = {field: shown[field] for field in _writable() if field in shown} | sent
+    body = {field: shown[field] for field in _writable()} | sent
     body["restrictions"] = shown["restrictions"] | sent.get("restrictions", {})
     for kind, other in (KINDS_OF_PRICE, KINDS_OF_PRICE[::-1]):
         if sent.get(kind) is not None:

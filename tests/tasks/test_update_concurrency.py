@@ -36,6 +36,14 @@ def outcome(voucher: str, **fields: Any) -> str:
         return error.errors[0]["field"]
 
 
+def creation(**fields: Any) -> str:
+    """This function will create a voucher and say its status, or the field that is bad."""
+    try:
+        return str(create_voucher(**fields)["status"])
+    except InvalidRequest as error:
+        return error.errors[0]["field"]
+
+
 def test_one_update_delivered_many_times_at_once_has_one_effect_and_one_answer():
     """Every copy gets the same answer."""
     voucher = create_voucher(code="SUMMER")["id"]
@@ -74,14 +82,7 @@ def test_one_code_wanted_by_many_updates_and_creations_at_once_belongs_to_one(at
     """An expired voucher held it; the others are told that it is taken."""
     create_voucher(code="SUMMER", restrictions={"expiresAt": PAST})
     made = [create_voucher(name=f"{attempt}")["id"] for _ in range(6)]
-
-    def create() -> str:
-        try:
-            return str(create_voucher(code="summer")["status"])
-        except InvalidRequest as error:
-            return error.errors[0]["field"]
-
-    answers = at_once([create] * 6 + [partial(outcome, each, code="SUMMER") for each in made])
+    answers = at_once([partial(creation, code="summer")] * 6 + [partial(outcome, each, code="SUMMER") for each in made])
     assert Counter(answers) == {"available": 1, "code": 11}
 
 
@@ -96,6 +97,19 @@ def test_becoming_available_again_while_somebody_creates_its_code(make, cause):
         creator.commit()
         assert waiting.result() == "code"
     assert retrieve(voucher)["status"] == "retired"
+
+
+@pytest.mark.parametrize(("make", "cause"), [(expired, "expiresAt"), (full, "maximumRedemptions")])
+def test_creating_a_code_while_its_old_voucher_becomes_available_again(make, cause):
+    """The other way round."""
+    voucher = make(code="SUMMER")
+    body = {"project": "gigs", "voucher": voucher, "restrictions": {cause: None}}
+    with db.transaction() as updater, ThreadPoolExecutor(1) as threads:
+        assert update_voucher(updater, UpdateVoucher.model_validate(body))["status"] == "available"
+        waiting = threads.submit(creation, code="SUMMER")
+        until_somebody_waits(updater)
+        updater.commit()
+        assert waiting.result() == "code"
 
 
 def test_many_becoming_available_again_with_one_code_at_once():
@@ -120,6 +134,27 @@ def test_codes_that_are_exchanged_at_once_lock_in_order():
         assert "available" in answers
         for each in (one, other):
             update(each, code=None)
+
+
+def test_a_code_that_somebody_takes_during_a_wait_is_looked_up_again():
+    """Locking its holder on the spot would be out of order: the transaction is run again."""
+    voucher = create_voucher()["id"]
+    request = UpdateVoucher.model_validate({"project": "gigs", "voucher": voucher, "code": "SUMMER"})
+
+    def attempt() -> dict[str, Any]:
+        with db.transaction() as session:
+            return update_voucher(session, request)
+
+    with db.transaction() as holder, ThreadPoolExecutor(1) as threads:
+        holder.execute(text("SELECT 1 FROM vouchers FOR NO KEY UPDATE"))
+        waiting = threads.submit(attempt)
+        until_somebody_waits(holder)
+        body = voucher_body(code="SUMMER", restrictions={"expiresAt": PAST})
+        create_voucher_in(holder, CreateVoucher.model_validate(body))
+        holder.commit()
+        with pytest.raises(db.ChangedMeanwhileError):
+            waiting.result()
+    assert attempt()["code"] == "SUMMER"
 
 
 def test_an_update_waits_for_a_redemption_and_sees_it():
