@@ -10,7 +10,14 @@ from worker.schedule import BEAT_SCHEDULE
 from worker.settings import settings
 
 QUEUES = ("redemptions", "billing", "admin", "sweeps")
-TASK_MODULES = ("tasks.vouchers", "tasks.redemptions", "tasks.billing", "tasks.expiry", "tasks.codes")
+TASK_MODULES = (
+    "tasks.vouchers",
+    "tasks.redemptions",
+    "tasks.billing",
+    "tasks.expiry",
+    "tasks.codes",
+    "tasks.generation",
+)
 
 # Retries back off to a minute, half of it on average: ten thousand of them outlast an outage of three days.
 # The same number bounds a message that kills its worker, which would otherwise come back for ever.
