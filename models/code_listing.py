@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import FromClause, Select, select, union_all
+from sqlalchemy import Select, Uuid, literal, select, tuple_, union_all
 from sqlalchemy.orm import Session
 
 from domain.value import value
@@ -28,6 +28,7 @@ class CodeListing:
     statuses: frozenset[CodeStatus]
 
 
+_LOWEST, _HIGHEST = UUID(int=0), UUID(int=2**128 - 1)
 # In the words of the index that holds just these.
 _CONDITIONS = {
     CodeStatus.AVAILABLE: CODES.c.retired_reason.is_(None),
@@ -44,10 +45,11 @@ def older_codes(session: Session, *, listing: CodeListing, than: UUID | None, li
     """This function will return the newest codes older than that one, or of all, newest first."""
     if not listing.statuses:
         return []
-    listed = _listed(listing)
-    if than is not None:
-        listed = [page.where(CODES.c.id < than) for page in listed]
-    each = _together([page.order_by(CODES.c.id.desc()).limit(limit) for page in listed])
+    pages = [
+        page.order_by(CODES.c.voucher_id.desc(), CODES.c.id.desc()).limit(limit)
+        for page in _listed(listing, above=_LOWEST, below=than or _HIGHEST)
+    ]
+    each = union_all(*(select(page.subquery()) for page in pages)).subquery()
     return session.execute(select(each).order_by(each.c.id.desc()).limit(limit)).all()
 
 
@@ -55,16 +57,21 @@ def newer_codes(session: Session, *, listing: CodeListing, than: UUID, limit: in
     """This function will return the oldest codes newer than that one, newest first."""
     if not listing.statuses:
         return []
-    listed = [page.where(CODES.c.id > than) for page in _listed(listing)]
-    each = _together([page.order_by(CODES.c.id).limit(limit) for page in listed])
+    pages = [
+        page.order_by(CODES.c.voucher_id, CODES.c.id).limit(limit)
+        for page in _listed(listing, above=than, below=_HIGHEST)
+    ]
+    each = union_all(*(select(page.subquery()) for page in pages)).subquery()
     return session.execute(select(each).order_by(each.c.id).limit(limit)).all()[::-1]
 
 
-def _listed(listing: CodeListing) -> list[Select[tuple[object, ...]]]:
-    # One for each status, each with an index of its own: no page passes over what it does not show.
-    of_voucher = select(CODES).where(CODES.c.project == listing.project, CODES.c.voucher_id == listing.voucher_id)
-    return [of_voucher.where(_CONDITIONS[status]) for status in sorted(listing.statuses)]
-
-
-def _together(pages: Sequence[Select[tuple[object, ...]]]) -> FromClause:
-    return union_all(*(select(page.subquery()) for page in pages)).subquery()
+def _listed(listing: CodeListing, *, above: UUID, below: UUID) -> list[Select[tuple[object, ...]]]:
+    # The voucher as a part of the range, not as an equality: with it, Postgres walks along the primary key wherever
+    # it takes most codes for the voucher's, past all that it does not show.
+    place = tuple_(CODES.c.voucher_id, CODES.c.id)
+    between = select(CODES).where(
+        CODES.c.project == listing.project,
+        place > tuple_(literal(listing.voucher_id, Uuid()), literal(above, Uuid())),
+        place < tuple_(literal(listing.voucher_id, Uuid()), literal(below, Uuid())),
+    )
+    return [between.where(_CONDITIONS[status]) for status in sorted(listing.statuses)]

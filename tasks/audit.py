@@ -141,6 +141,15 @@ CHECKS = {
         FROM redemptions r JOIN codes c ON c.project = r.project AND c.id = r.code_id
         WHERE r.reason IS NULL AND r.customer <> c.customer
     """,
+    "a generation made as many codes as it says": """
+        SELECT g.project, g.id::text AS subject, format('counter %s, codes %s', g.generated, c.codes) AS detail
+        FROM code_generations g
+        LEFT JOIN (
+            SELECT project, generation_id, voucher_id, count(*) AS codes
+            FROM codes WHERE generation_id IS NOT NULL GROUP BY project, generation_id, voucher_id
+        ) c ON c.project = g.project AND c.generation_id = g.id AND c.voucher_id = g.voucher_id
+        WHERE g.generated <> coalesce(c.codes, 0)
+    """,
     "the code that a voucher shows is one of its codes": """
         SELECT v.project, v.id::text AS subject, 'no such code' AS detail
         FROM vouchers v

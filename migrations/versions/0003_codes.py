@@ -136,6 +136,39 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("retired_reason IS NULL AND is_full"),
     )
+    op.create_table(
+        "code_generations",
+        sa.Column("project", sa.Text(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("voucher_id", sa.Uuid(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=True),
+        sa.Column("fingerprint", sa.LargeBinary(), nullable=False),
+        sa.Column("parameters", sa.JSON(), nullable=False),
+        sa.Column("count", sa.BigInteger(), nullable=False),
+        sa.Column("generated", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("created_at", postgresql.TIMESTAMP(timezone=True), nullable=False),
+        sa.Column("completed_at", postgresql.TIMESTAMP(timezone=True), nullable=True),
+        sa.CheckConstraint("count BETWEEN 1 AND 1000000", name=op.f("ck_code_generations_count_in_range")),
+        sa.CheckConstraint("generated BETWEEN 0 AND count", name=op.f("ck_code_generations_generated_in_range")),
+        sa.CheckConstraint(
+            "(generated = count) = (completed_at IS NOT NULL)",
+            name=op.f("ck_code_generations_completed_when_all_are_there"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["project", "voucher_id"],
+            ["vouchers.project", "vouchers.id"],
+            name=op.f("fk_code_generations_project_voucher_id_vouchers"),
+            ondelete="RESTRICT",
+        ),
+        sa.PrimaryKeyConstraint("project", "id", name=op.f("pk_code_generations")),
+    )
+    op.create_index(
+        "uq_code_generations_key",
+        "code_generations",
+        ["project", "key"],
+        unique=True,
+        postgresql_where=sa.text("key IS NOT NULL"),
+    )
     op.drop_index("uq_vouchers_available_code", table_name="vouchers")
     op.drop_index("ix_vouchers_code", table_name="vouchers")
     op.add_column("redemptions", sa.Column("code_id", sa.Uuid(), nullable=True))
@@ -171,4 +204,5 @@ def downgrade() -> None:
         unique=True,
         postgresql_where=sa.text("retired_reason IS NULL"),
     )
+    op.drop_table("code_generations")
     op.drop_table("codes")

@@ -3,6 +3,7 @@
 import pytest
 from sqlalchemy import text
 
+from tasks import generation
 from tasks.audit import CHECKS, audit
 from tests.tasks.requests import apply, create_voucher, redeem
 from worker.db import transaction
@@ -66,12 +67,13 @@ TAMPERING = {
         UPDATE discounts SET cycles = 2, last_period_start = (first_period_start + interval '1 month')::date
     """,
     "a code's redemptions are counted": "UPDATE codes SET redemptions = 2",
-    "a full code is retired": "UPDATE codes SET maximum_redemptions = redemptions",
+    "a full code is retired": "UPDATE codes SET maximum_redemptions = redemptions WHERE redemptions > 0",
     "a redemption names a code of its voucher": """
         UPDATE codes SET redemptions = 0; UPDATE redemptions SET code_id = gen_random_uuid()
     """,
     "nothing was redeemed by a code that had expired": "UPDATE codes SET expires_at = '2026-01-01'",
     "nothing was redeemed by a code of another customer": "UPDATE codes SET customer = 'cus_other'",
+    "a generation made as many codes as it says": "DELETE FROM codes WHERE generation_id IS NOT NULL",
     "the code that a voucher shows is one of its codes": "UPDATE vouchers SET code = 'OTHER'",
 }
 # Only a check constraint stands behind those that are left: it is taken away for the test.
@@ -86,7 +88,8 @@ RESTORE = """
 @pytest.fixture(autouse=True)
 def one_of_everything(tampered_database: dict[str, str]) -> None:  # noqa: ARG001 - emptied before this
     """A voucher, a redemption, a discount and an invoice that are as they should be."""
-    create_voucher(code="SUMMER", priceDiscount={"amount": 500, "currency": "USD"})
+    voucher = create_voucher(code="SUMMER", priceDiscount={"amount": 500, "currency": "USD"})
+    generation.generate(request={"project": "gigs", "voucher": voucher["id"], "count": 1, "maximumRedemptions": 5})
     redeem(code="SUMMER", subscription="sub_1", currency="USD")
     apply()
     assert audit() == []
