@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from domain.code import CodeRetiredReason, CodeTerms
 from domain.terms import FixedDiscount, PriceDiscount, Restrictions, RetiredReason
 from domain.value import value
 
@@ -17,9 +18,13 @@ class Refusal(StrEnum):
     IDEMPOTENCY_CONFLICT = "idempotency_conflict"
     VOUCHER_NOT_FOUND = "voucher_not_found"
     VOUCHER_RETIRED = "voucher_retired"
+    CODE_RETIRED = "code_retired"
     VOUCHER_NOT_STARTED = "voucher_not_started"
     VOUCHER_EXPIRED = "voucher_expired"
+    CODE_EXPIRED = "code_expired"
     MAX_REDEMPTIONS_REACHED = "max_redemptions_reached"
+    CODE_MAX_REDEMPTIONS_REACHED = "code_max_redemptions_reached"
+    CODE_NOT_FOR_CUSTOMER = "code_not_for_customer"
     CUSTOMER_LIMIT_REACHED = "customer_limit_reached"
     ALREADY_APPLIED = "already_applied"
     PRODUCT_NOT_ELIGIBLE = "product_not_eligible"
@@ -30,30 +35,33 @@ class Refusal(StrEnum):
 
 @value
 class Candidate:
-    """The voucher as it stands when its row is locked."""
+    """The voucher as it stands when its row is locked, with the code where the request names one."""
 
     price_discount: PriceDiscount
     restrictions: Restrictions
     retired_reason: RetiredReason | None
+    code: CodeTerms | None = None
 
 
 @value
 class Purchase:
-    """What the request says about what is being bought. `subtotal_minor` is in `currency`."""
+    """What the request says about what is being bought, and by whom. `subtotal_minor` is in `currency`."""
 
     products: frozenset[str]
     currency: str | None
     subtotal_minor: int | None
+    customer: str | None = None
 
 
 @value
 class Standing:
-    """How often the voucher was redeemed so far, in all and by this customer, and what runs on the subscription."""
+    """How often the voucher was redeemed so far, in all, by this customer and by this code, and what is running."""
 
     redemptions: int
     redemptions_by_customer: int
     voucher_is_running: bool
     running_discounts: int
+    redemptions_by_code: int = 0
 
 
 def decisive_instant(*, decided_at: datetime, requested_at: datetime | None, grace: timedelta) -> datetime:
@@ -72,8 +80,8 @@ def judge(
 ) -> Refusal | None:
     """This function will return the first reason to refuse, or None for an eligible request.
 
-    A voucher that a sweep retired as expired or full is judged by its window and its count, so that the
-    answer is the same whether the sweep has run or not.
+    A voucher or a code that a sweep retired as expired or full is judged by its window and its count, so that
+    the answer is the same whether the sweep has run or not.
     """
     if candidate is None:
         return Refusal.VOUCHER_NOT_FOUND
@@ -83,11 +91,18 @@ def judge(
     return None
 
 
+_JUDGED_BY_LIMITS = {None, CodeRetiredReason.EXPIRED, CodeRetiredReason.MAX_REDEMPTIONS_REACHED}
+
 Rule = Callable[[Candidate, Purchase, Standing, datetime], bool]
 
 
 def _is_retired(candidate: Candidate, _purchase: Purchase, _standing: Standing, _at: datetime) -> bool:
     return candidate.retired_reason in {RetiredReason.MANUAL_ACTION, RetiredReason.UNKNOWN}
+
+
+def _code_is_retired(candidate: Candidate, _purchase: Purchase, _standing: Standing, _at: datetime) -> bool:
+    code = candidate.code
+    return code is not None and code.retired_reason not in _JUDGED_BY_LIMITS
 
 
 def _has_not_started(candidate: Candidate, _purchase: Purchase, _standing: Standing, at: datetime) -> bool:
@@ -100,9 +115,24 @@ def _has_expired(candidate: Candidate, _purchase: Purchase, _standing: Standing,
     return expires_at is not None and at >= expires_at
 
 
+def _code_has_expired(candidate: Candidate, _purchase: Purchase, _standing: Standing, at: datetime) -> bool:
+    code = candidate.code
+    return code is not None and code.expires_at is not None and at >= code.expires_at
+
+
 def _is_full(candidate: Candidate, _purchase: Purchase, standing: Standing, _at: datetime) -> bool:
     maximum = candidate.restrictions.maximum_redemptions
     return maximum is not None and standing.redemptions >= maximum
+
+
+def _code_is_full(candidate: Candidate, _purchase: Purchase, standing: Standing, _at: datetime) -> bool:
+    maximum = candidate.code.maximum_redemptions if candidate.code else None
+    return maximum is not None and standing.redemptions_by_code >= maximum
+
+
+def _is_anothers(candidate: Candidate, purchase: Purchase, _standing: Standing, _at: datetime) -> bool:
+    customer = candidate.code.customer if candidate.code else None
+    return customer is not None and customer != purchase.customer
 
 
 def _customer_has_had_it(candidate: Candidate, _purchase: Purchase, standing: Standing, _at: datetime) -> bool:
@@ -139,9 +169,13 @@ def _subscription_is_full(_candidate: Candidate, _purchase: Purchase, standing: 
 
 RULES: tuple[tuple[Refusal, Rule], ...] = (
     (Refusal.VOUCHER_RETIRED, _is_retired),
+    (Refusal.CODE_RETIRED, _code_is_retired),
     (Refusal.VOUCHER_NOT_STARTED, _has_not_started),
     (Refusal.VOUCHER_EXPIRED, _has_expired),
+    (Refusal.CODE_EXPIRED, _code_has_expired),
     (Refusal.MAX_REDEMPTIONS_REACHED, _is_full),
+    (Refusal.CODE_MAX_REDEMPTIONS_REACHED, _code_is_full),
+    (Refusal.CODE_NOT_FOR_CUSTOMER, _is_anothers),
     (Refusal.CUSTOMER_LIMIT_REACHED, _customer_has_had_it),
     (Refusal.ALREADY_APPLIED, _runs_already),
     (Refusal.PRODUCT_NOT_ELIGIBLE, _has_no_product),

@@ -6,12 +6,15 @@ from typing import Any
 from sqlalchemy import ColumnElement, Table, and_, literal, select, text, update
 from sqlalchemy.orm import Session
 
+from domain.code import CodeRetiredReason
 from domain.terms import RetiredReason
 from models.base import Instant, rows_affected
+from models.code import CODES
 from models.discount import DISCOUNTS, DiscountStatus
 from models.voucher import VOUCHERS
 
 _IS_AVAILABLE = VOUCHERS.c.retired_reason.is_(None)
+_CODE_IS_AVAILABLE = CODES.c.retired_reason.is_(None)
 
 
 def retire_expired(session: Session, *, now: datetime, batch_size: int) -> int:
@@ -50,6 +53,33 @@ def complete_over(session: Session, *, today: date, batch_size: int) -> int:
         order_by=DISCOUNTS.c.ends_on,
         batch_size=batch_size,
         values={"status": DiscountStatus.COMPLETED.value},
+    )
+
+
+def retire_expired_codes(session: Session, *, now: datetime, batch_size: int) -> int:
+    """This function will retire at most so many codes that have expired by themselves, and return how many it did."""
+    return _update_due(
+        session,
+        CODES,
+        is_due=and_(_CODE_IS_AVAILABLE, CODES.c.expires_at <= now),
+        order_by=CODES.c.expires_at,
+        batch_size=batch_size,
+        values={"retired_reason": CodeRetiredReason.EXPIRED.value, "retired_at": CODES.c.expires_at},
+    )
+
+
+def retire_full_codes(session: Session, *, now: datetime, batch_size: int) -> int:
+    """This function will retire at most so many codes that are used up, and return how many it did."""
+    return _update_due(
+        session,
+        CODES,
+        is_due=and_(_CODE_IS_AVAILABLE, CODES.c.is_full),
+        order_by=CODES.c.id,
+        batch_size=batch_size,
+        values={
+            "retired_reason": CodeRetiredReason.MAX_REDEMPTIONS_REACHED.value,
+            "retired_at": literal(now, Instant),
+        },
     )
 
 

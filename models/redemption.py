@@ -46,7 +46,7 @@ class Redemption(Base):
     fingerprint: Mapped[bytes] = mapped_column(LargeBinary)
     # Null where no such voucher was found.
     voucher_id: Mapped[UUID | None] = mapped_column(Uuid)
-    # The voucher's code as it was shown then; what the caller sent where no voucher was found.
+    # The code that was named, or else the voucher's own, as shown then; what was sent where no voucher was found.
     code: Mapped[str | None] = mapped_column(Text)
     customer: Mapped[str] = mapped_column(Text)
     subscription: Mapped[str] = mapped_column(Text)
@@ -55,6 +55,8 @@ class Redemption(Base):
     # The instant at which the voucher had to be open: the request's own, or the decision's.
     effective_at: Mapped[datetime] = mapped_column(Instant)
     decided_at: Mapped[datetime] = mapped_column(Instant)
+    # Which code was named; null where the voucher's id was. No key to `codes`: it would be checked for each row.
+    code_id: Mapped[UUID | None] = mapped_column(Uuid)
 
     __table_args__ = (
         # A voucher that was redeemed is not deleted: its redemptions would lose what they were granted for.
@@ -100,6 +102,7 @@ COLUMNS = (
     "redemption_number",
     "effective_at",
     "decided_at",
+    "code_id",
 )
 _REQUESTS = rows_from_arrays("requests", project=Text(), request_id=Text())
 _CUSTOMERS = rows_from_arrays("customers", project=Text(), voucher_id=Uuid(), customer=Text())

@@ -19,7 +19,6 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
-    func,
     insert,
     select,
     text,
@@ -50,6 +49,7 @@ class Voucher(Base):
     id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
     created_at: Mapped[datetime] = mapped_column(Instant)
     name: Mapped[str] = mapped_column(Text)
+    # A copy of what is shown; who holds a code and what it names is said by `codes`.
     code: Mapped[str | None] = mapped_column(Text)
     percentage_basis_points: Mapped[int | None] = mapped_column(Integer)
     # Minor units by currency; `currency` names the one that is shown as the amount.
@@ -105,15 +105,6 @@ class Voucher(Base):
         CheckConstraint("(retired_reason IS NULL) = (retired_at IS NULL)", name="retired_whole"),
         CheckConstraint("num_nulls(fingerprint, creation_answer) IN (0, 2)", name="answer_whole"),
         CheckConstraint("(num_nonnulls(request_id, delivery_id) = 1) = (fingerprint IS NOT NULL)", name="answer_keyed"),
-        # A code belongs to one voucher that can still be redeemed. One that has expired but was not swept
-        # yet is retired by whoever wants its code.
-        Index(
-            "uq_vouchers_available_code",
-            "project",
-            text("lower(code)"),
-            unique=True,
-            postgresql_where=text("retired_reason IS NULL"),
-        ),
         Index(
             "uq_vouchers_request",
             "project",
@@ -127,17 +118,6 @@ class Voucher(Base):
             "delivery_id",
             unique=True,
             postgresql_where=text("delivery_id IS NOT NULL"),
-        ),
-        # A code names the voucher that was not retired, of which there is one at most, or else the newest that
-        # carries it. The first is the newest too, but for two that were created at the same moment.
-        Index(
-            "ix_vouchers_code",
-            "project",
-            text("lower(code)"),
-            text("(retired_reason IS NULL) DESC"),
-            text("created_at DESC"),
-            text("id DESC"),
-            postgresql_where=text("code IS NOT NULL"),
         ),
         Index("ix_vouchers_due", "expires_at", "id", postgresql_where=text("retired_reason IS NULL")),
         Index(
@@ -154,19 +134,8 @@ class Voucher(Base):
 
 
 VOUCHERS = table_of(Voucher)
-_CODES = rows_from_arrays("codes", project=Text(), code=Text())
 _KEYS = rows_from_arrays("keys", project=Text(), id=Uuid())
 _GRANTED = rows_from_arrays("granted", project=Text(), id=Uuid(), count=BigInteger())
-
-_NEWEST_WITH_CODE = (
-    select(VOUCHERS.c.id)
-    .where(VOUCHERS.c.project == _CODES.c.project, func.lower(VOUCHERS.c.code) == _CODES.c.code)
-    .order_by(VOUCHERS.c.retired_reason.is_(None).desc(), VOUCHERS.c.created_at.desc(), VOUCHERS.c.id.desc())
-    .limit(1)
-    .correlate(_CODES)
-    .scalar_subquery()
-)
-_FIND_BY_CODE = select(_CODES.c.project, _CODES.c.code, _NEWEST_WITH_CODE.label("id"))
 
 # What a decision needs. The rest of a row can be long, and is read by those who show it.
 _DECISIVE = (
@@ -203,15 +172,6 @@ _COUNT = (
         retired_at=case((_FILLS_UP, bindparam("decided_at", type_=Instant)), else_=VOUCHERS.c.retired_at),
     )
 )
-
-
-def find_by_code(session: Session, *, codes: Iterable[tuple[str, str]]) -> dict[tuple[str, str], UUID]:
-    """This function will return the newest voucher for each (project, code in lower case) that has one."""
-    wanted = set(codes)
-    if not wanted:
-        return {}
-    found = session.execute(_FIND_BY_CODE, array_parameters("codes", ("project", "code"), sorted(wanted))).all()
-    return {(row.project, row.code): row.id for row in found if row.id is not None}
 
 
 def lock_vouchers(session: Session, *, keys: Iterable[tuple[str, UUID]]) -> dict[tuple[str, UUID], StoredRow]:
@@ -251,24 +211,6 @@ def mark_retired(session: Session, *, project: str, id: UUID, reason: RetiredRea
     statement = update(VOUCHERS).where(VOUCHERS.c.project == project, VOUCHERS.c.id == id)
     values = {"retired_reason": reason.value, "retired_at": retired_at}
     return session.execute(statement.values(**values).returning(*VOUCHERS.c)).one()
-
-
-def release_code(session: Session, *, project: str, code: str, now: datetime) -> None:
-    """This function will retire the voucher that holds the code but has expired, as the next sweep would."""
-    session.execute(
-        update(VOUCHERS)
-        .where(VOUCHERS.c.project == project, func.lower(VOUCHERS.c.code) == code.lower())
-        .where(VOUCHERS.c.retired_reason.is_(None), VOUCHERS.c.expires_at <= now)
-        .values(retired_reason=RetiredReason.EXPIRED.value, retired_at=VOUCHERS.c.expires_at)
-    )
-
-
-def find_available_code(session: Session, *, project: str, code: str) -> UUID | None:
-    """This function will return the voucher that was not retired and holds the code, or None."""
-    holder = select(VOUCHERS.c.id).where(
-        VOUCHERS.c.project == project, func.lower(VOUCHERS.c.code) == code.lower(), VOUCHERS.c.retired_reason.is_(None)
-    )
-    return session.execute(holder).scalar_one_or_none()
 
 
 def candidate_of(row: StoredRow) -> Candidate:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from sqlalchemy.orm import Session
 
 from models.base import read_clock
-from models.expiry import complete_over, retire_expired, retire_full
+from models.expiry import complete_over, retire_expired, retire_expired_codes, retire_full, retire_full_codes
 from tasks.messages import Sweep
 from tasks.wire import Answer, contract_task
 from worker.db import transaction
@@ -14,7 +14,7 @@ from worker.settings import settings
 
 @contract_task("expiry.sweep", message=Sweep)
 def sweep(_request: Sweep) -> Answer:
-    """This task will retire the vouchers that are due, and complete the discounts whose window is over."""
+    """This task will retire the vouchers and codes that are due, and complete the discounts whose window is over."""
     return sweep_all(batch_size=settings().sweep_batch_size)
 
 
@@ -34,11 +34,19 @@ def sweep_all(*, batch_size: int) -> Answer:
     def over(session: Session) -> int:
         return complete_over(session, today=read_clock(session).date(), batch_size=batch_size)
 
+    def codes_expired(session: Session) -> int:
+        return retire_expired_codes(session, now=read_clock(session), batch_size=batch_size)
+
+    def codes_full(session: Session) -> int:
+        return retire_full_codes(session, now=read_clock(session), batch_size=batch_size)
+
     return {
         "object": "sweep",
         "expired": _until_done(expired, batch_size=batch_size),
         "maxRedemptionsReached": _until_done(full, batch_size=batch_size),
         "completed": _until_done(over, batch_size=batch_size),
+        "codesExpired": _until_done(codes_expired, batch_size=batch_size),
+        "codesMaxRedemptionsReached": _until_done(codes_full, batch_size=batch_size),
     }
 
 

@@ -1,7 +1,7 @@
 """Redeeming vouchers: a batch of requests, one transaction, the same number of statements for any size."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -12,13 +12,15 @@ from sqlalchemy.orm import Session
 
 from domain.eligibility import Candidate, Purchase, Standing, decisive_instant, judge
 from models.base import StoredRow, new_id, read_clock
+from models.code import count_code_redemptions, find_by_code
 from models.discount import add_discounts, complete, find_running
 from models.redemption import add_redemptions, count_by_customer, find_redemptions
 from models.subscription import lock_subscriptions
-from models.voucher import candidate_of, count_redemptions, find_by_code, lock_vouchers
+from models.voucher import candidate_of, count_redemptions, lock_vouchers
 from tasks.answered import Answered, CallerKey
 from tasks.answers import redemption_answer, redemption_conflict_answer
 from tasks.messages import Redeem, RedeemMany, RedemptionReference
+from tasks.named_codes import CodeText, NamedCode, ids_of, named_code
 from tasks.wire import Answer, NotFound, answer_each, contract_task
 from worker.db import ChangedMeanwhileError, run_in_transaction, transaction
 from worker.settings import settings
@@ -61,9 +63,9 @@ def redeem_all(session: Session, requests: Sequence[Redeem]) -> list[Answer]:
     A request id that was decided before is answered as then. A unique violation means that another batch
     decided one of the ids at the same moment: run the batch again in a new transaction.
     """
-    vouchers = _lock_vouchers_of(session, requests)
+    vouchers, codes = _lock_vouchers_of(session, requests)
     batch = _Batch.locked(session, requests, vouchers=vouchers)
-    answers = [batch.decide(request, voucher) for request, voucher in zip(requests, vouchers, strict=True)]
+    answers = [batch.decide(*each) for each in zip(requests, vouchers, codes, strict=True)]
     batch.write(session)
     return answers
 
@@ -101,6 +103,7 @@ class _Batch:
         self.running: defaultdict[SubscriptionKey, list[UUID]] = defaultdict(list)
         self.over: list[VoucherKey] = []
         self.granted: list[_Voucher] = []
+        self.granted_codes: list[NamedCode] = []
         self.redemptions: list[SimpleNamespace] = []
         self.discounts: list[dict[str, Any]] = []
 
@@ -127,7 +130,7 @@ class _Batch:
             else:
                 self.running[row.project, row.subscription].append(row.voucher_id)
 
-    def decide(self, request: Redeem, voucher: _Voucher | None) -> Answer:
+    def decide(self, request: Redeem, voucher: _Voucher | None, code: NamedCode | None) -> Answer:
         """This method will answer one request, from what was stored for its id or by the rules."""
         key: CallerKey = (request.project, request.request_id)
         fingerprint = request.fingerprint()
@@ -135,18 +138,19 @@ class _Batch:
             key, fingerprint=fingerprint, conflict=lambda: redemption_conflict_answer(request, at=self.decided_at)
         )
         if answer is None:
-            answer = self.judge(request, voucher, fingerprint=fingerprint)
+            answer = self.judge(request, voucher, code, fingerprint=fingerprint)
             self.answered.add(key, fingerprint=fingerprint, answer=answer)
         return answer
 
-    def judge(self, request: Redeem, voucher: _Voucher | None, *, fingerprint: bytes) -> Answer:
+    def judge(self, request: Redeem, voucher: _Voucher | None, code: NamedCode | None, *, fingerprint: bytes) -> Answer:
         """This method will decide a new request and note what has to be written."""
         effective_at = decisive_instant(decided_at=self.decided_at, requested_at=request.requested_at, grace=self.grace)
         running = self.running[request.project, request.subscription]
+        named = code or voucher
         refusal = judge(
-            voucher.candidate if voucher else None,
+            named.candidate if named else None,
             purchase=_purchase_of(request),
-            standing=_standing(request, voucher, running=running),
+            standing=_standing(request, voucher, code, running=running),
             effective_at=effective_at,
         )
         row = SimpleNamespace(
@@ -155,23 +159,32 @@ class _Batch:
             id=new_id(),
             fingerprint=fingerprint,
             voucher_id=voucher.row.id if voucher else None,
-            code=voucher.row.code if voucher else request.code,
+            code=named.row.code if named else request.code,
             customer=request.customer,
             subscription=request.subscription,
             reason=refusal and refusal.value,
             redemption_number=None,
             effective_at=effective_at,
             decided_at=self.decided_at,
+            code_id=code.row.id if code else None,
         )
         self.redemptions.append(row)
         if voucher is not None and refusal is None:
             if not voucher.granted:
                 self.granted.append(voucher)
             voucher.grant(customer=request.customer)
+            if code is not None:
+                self.grant_code(code)
             row.redemption_number = voucher.redemptions
             running.append(voucher.row.id)
             self.add_discount(request, redemption=row)
         return redemption_answer(row)
+
+    def grant_code(self, code: NamedCode) -> None:
+        """This method will count one more redemption of a code."""
+        if not code.granted:
+            self.granted_codes.append(code)
+        code.granted += 1
 
     def add_discount(self, request: Redeem, *, redemption: SimpleNamespace) -> None:
         """This method will note the discount that an accepted request gets: it has the redemption's identity."""
@@ -196,19 +209,29 @@ class _Batch:
         add_redemptions(session, rows=self.redemptions)
         add_discounts(session, rows=self.discounts)
         count_redemptions(session, granted=granted, decided_at=self.decided_at)
+        if self.granted_codes:
+            by_code = [(each.project, each.row.id, each.granted) for each in self.granted_codes]
+            count_code_redemptions(session, granted=by_code, decided_at=self.decided_at)
 
 
-def _lock_vouchers_of(session: Session, requests: Sequence[Redeem]) -> list[_Voucher | None]:
-    codes = [(each.project, each.code.lower()) for each in requests if each.code]
-    by_code = find_by_code(session, codes=codes)
-    keys = [_voucher_key(each, by_code) for each in requests]
+def _lock_vouchers_of(
+    session: Session, requests: Sequence[Redeem]
+) -> tuple[list[_Voucher | None], list[NamedCode | None]]:
+    wanted = [(each.project, each.code.lower()) if each.code else None for each in requests]
+    texts = [each for each in wanted if each is not None]
+    named = find_by_code(session, codes=texts)
+    keys = [_voucher_key(request, text, named) for request, text in zip(requests, wanted, strict=True)]
     rows = lock_vouchers(session, keys=[key for key in keys if key is not None])
+    found = find_by_code(session, codes=texts)
     # While this waited for a lock, the code may have gone over to another voucher. Locking that one now would be
     # out of order.
-    if find_by_code(session, codes=codes) != by_code:
+    if ids_of(found) != ids_of(named):
         raise ChangedMeanwhileError
     vouchers = {key: _Voucher.locked(row) for key, row in rows.items()}
-    return [None if key is None else vouchers.get(key) for key in keys]
+    codes = {
+        text: named_code(text, row, voucher=vouchers[text[0], row.voucher_id].candidate) for text, row in found.items()
+    }
+    return [key and vouchers.get(key) for key in keys], [text and codes.get(text) for text in wanted]
 
 
 def _count_earlier(session: Session, requests: Sequence[Redeem], vouchers: Sequence[_Voucher | None]) -> None:
@@ -224,23 +247,27 @@ def _count_earlier(session: Session, requests: Sequence[Redeem], vouchers: Seque
         voucher.by_customer[customer] = count
 
 
-def _standing(request: Redeem, voucher: _Voucher | None, *, running: list[UUID]) -> Standing:
+def _standing(request: Redeem, voucher: _Voucher | None, code: NamedCode | None, *, running: list[UUID]) -> Standing:
     return Standing(
         redemptions=voucher.redemptions if voucher else 0,
         redemptions_by_customer=voucher.by_customer.get(request.customer, 0) if voucher else 0,
         voucher_is_running=voucher is not None and voucher.row.id in running,
         running_discounts=len(running),
+        redemptions_by_code=code.redemptions if code else 0,
     )
 
 
-def _voucher_key(request: Redeem, by_code: dict[tuple[str, str], UUID]) -> VoucherKey | None:
-    if request.voucher is not None:
-        return request.project, request.voucher
-    id_ = by_code.get((request.project, (request.code or "").lower()))
-    return None if id_ is None else (request.project, id_)
+def _voucher_key(request: Redeem, text: CodeText | None, named: Mapping[CodeText, StoredRow]) -> VoucherKey | None:
+    if text is None:
+        return None if request.voucher is None else (request.project, request.voucher)
+    code = named.get(text)
+    return None if code is None else (request.project, code.voucher_id)
 
 
 def _purchase_of(request: Redeem) -> Purchase:
     return Purchase(
-        products=frozenset(request.products or ()), currency=request.currency, subtotal_minor=request.subtotal
+        products=frozenset(request.products or ()),
+        currency=request.currency,
+        subtotal_minor=request.subtotal,
+        customer=request.customer,
     )

@@ -2,21 +2,22 @@
 
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy.orm import Session
 
 from domain.terms import RetiredReason
 from domain.updating import UpdateRefusal, retired_reason_after
 from models.base import StoredRow, read_clock
-from models.voucher import find_available_code, find_voucher, lock_vouchers, release_code
+from models.voucher import find_voucher
 from models.voucher_update import change_voucher
 from tasks.answered import answer_once
 from tasks.answers import percentage, voucher_answer
+from tasks.code_texts import Holders, lock_holders
 from tasks.fields import type_id
 from tasks.messages import CreateVoucher
+from tasks.primary_codes import change_primary_code
 from tasks.voucher_messages import UpdateVoucher
-from tasks.vouchers import CODE_IS_TAKEN, values_of
+from tasks.vouchers import values_of
 from tasks.wire import Answer, InvalidRequest, NotFound, contract_task, delivery_id, parse
 from worker.db import ChangedMeanwhileError, run_in_transaction
 
@@ -46,34 +47,38 @@ def update_voucher(session: Session, request: UpdateVoucher, *, delivery: str | 
     A voucher that was retired as expired or full is available again where the change removes the cause.
     Raises NotFound where there is no such voucher, and InvalidRequest where the voucher would make no sense.
     """
-    row = _locked(session, request)
+    row, holders = _locked(session, request)
     return answer_once(
         session,
         request,
         task="vouchers.update",
         delivery=delivery,
         conflict=lambda: _refused(request, UpdateRefusal.IDEMPOTENCY_CONFLICT),
-        work=lambda: _update(session, request, row=row),
+        work=lambda: _update(session, request, row=row, holders=holders),
     )
 
 
-def _locked(session: Session, request: UpdateVoucher) -> StoredRow | None:
-    # Together and in order with whoever holds the code: one that has expired is retired for it.
-    keys = _keys(session, request)
-    lock_vouchers(session, keys=keys)
-    if _keys(session, request) != keys:
-        raise ChangedMeanwhileError
-    return find_voucher(session, project=request.project, id=request.voucher)
-
-
-def _keys(session: Session, request: UpdateVoucher) -> set[tuple[str, UUID]]:
+def _locked(session: Session, request: UpdateVoucher) -> tuple[StoredRow | None, Holders]:
+    # Together and in order with whoever has the code that is wanted: one that is over is retired for it.
+    before = find_voucher(session, project=request.project, id=request.voucher)
+    code = _wanted_code(request, row=before)
+    holders = lock_holders(
+        session,
+        project=request.project,
+        codes=[] if code is None else [code],
+        locking=[(request.project, request.voucher)],
+    )
     row = find_voucher(session, project=request.project, id=request.voucher)
-    code = request.code if row is None or "code" in request.model_fields_set else row.code
-    holder = None if code is None else find_available_code(session, project=request.project, code=code)
-    return {(request.project, each) for each in (request.voucher, holder) if each is not None}
+    if _wanted_code(request, row=row) != code:
+        raise ChangedMeanwhileError
+    return row, holders
 
 
-def _update(session: Session, request: UpdateVoucher, *, row: StoredRow | None) -> Answer:
+def _wanted_code(request: UpdateVoucher, *, row: StoredRow | None) -> str | None:
+    return request.code if row is None or "code" in request.model_fields_set else row.code
+
+
+def _update(session: Session, request: UpdateVoucher, *, row: StoredRow | None, holders: Holders) -> Answer:
     if row is None:
         raise NotFound("voucher")
     now = read_clock(session)
@@ -81,9 +86,7 @@ def _update(session: Session, request: UpdateVoucher, *, row: StoredRow | None) 
     if row.redemptions and any(values[name] != getattr(row, name) for name in MONEY_TERMS):
         return _refused(request, UpdateRefusal.VOUCHER_ALREADY_REDEEMED)
     values |= _retirement(row, values=values, now=now)
-    code_is_held = values["code"] is not None and values["retired_reason"] is None
-    if code_is_held and _is_taken(session, row=row, code=values["code"], now=now):
-        raise InvalidRequest([{"field": "code", "message": CODE_IS_TAKEN}])
+    change_primary_code(session, voucher=row, changed=values, holders=holders, now=now)
     changed = change_voucher(session, project=row.project, id=row.id, values={**values, "updated_at": now})
     return voucher_answer(changed)
 
@@ -112,7 +115,7 @@ def _merged(request: UpdateVoucher, *, row: StoredRow) -> CreateVoucher:
     """This function will return the voucher as it would be created now, or raise InvalidRequest for what was sent."""
     shown = voucher_answer(row)
     sent = _sent(request)
-    body = {field: shown[field] for field in _writable() if field in shown} | sent
+    body = {field: shown[field] for field in _writable()} | sent
     body["restrictions"] = shown["restrictions"] | sent.get("restrictions", {})
     for kind, other in (KINDS_OF_PRICE, KINDS_OF_PRICE[::-1]):
         if sent.get(kind) is not None:
@@ -160,14 +163,6 @@ def _retirement(row: StoredRow, *, values: dict[str, Any], now: datetime) -> dic
     if after is before:
         return {"retired_reason": row.retired_reason, "retired_at": row.retired_at}
     return {"retired_reason": after and after.value, "retired_at": after and now}
-
-
-def _is_taken(session: Session, *, row: StoredRow, code: str, now: datetime) -> bool:
-    holder = find_available_code(session, project=row.project, code=code)
-    if holder is None or holder == row.id:
-        return False
-    release_code(session, project=row.project, code=code, now=now)
-    return find_available_code(session, project=row.project, code=code) is not None
 
 
 def _refused(request: UpdateVoucher, reason: UpdateRefusal) -> Answer:

@@ -9,21 +9,13 @@ from sqlalchemy.orm import Session
 from domain.eligibility import Refusal
 from domain.terms import RetiredReason
 from models.base import StoredRow, new_id, read_clock
-from models.voucher import (
-    add_voucher,
-    find_available_code,
-    find_creation,
-    find_voucher,
-    lock_vouchers,
-    mark_retired,
-    release_code,
-)
+from models.code import add_codes
+from models.voucher import add_voucher, find_creation, find_voucher, lock_vouchers, mark_retired
 from tasks.answers import voucher_answer
+from tasks.code_texts import CODE_IS_TAKEN, lock_holders, primary_code
 from tasks.messages import CreateVoucher, VoucherReference
 from tasks.wire import Answer, InvalidRequest, NotFound, contract_task, delivery_id
 from worker.db import run_in_transaction, transaction
-
-CODE_IS_TAKEN = "is already the code of a voucher that can still be redeemed"
 
 
 @contract_task("vouchers.create", message=CreateVoucher)
@@ -55,21 +47,24 @@ def create_voucher(session: Session, request: CreateVoucher, *, task_id: str | N
     Raises InvalidRequest where the code belongs to another voucher that can still be redeemed.
     """
     fingerprint, now = request.fingerprint(), read_clock(session)
-    code = request.code
-    is_held = code is not None and find_available_code(session, project=request.project, code=code) is not None
+    wanted = [request.code] if request.code is not None else []
+    holders = lock_holders(session, project=request.project, codes=wanted) if wanted else None
     key = _creation_key(request, task_id=task_id)
     if key:
         # Looked up after the code: whoever holds it may be this very request, delivered twice.
         stored = find_creation(session, project=request.project, key=key)
         if stored is not None:
             return stored.creation_answer if stored.fingerprint == fingerprint else _conflict(request)
-    if code is not None and is_held and _is_taken(session, project=request.project, code=code, now=now):
+    if holders and holders.taken:
         raise InvalidRequest([{"field": "code", "message": CODE_IS_TAKEN}])
     values = values_of(request, created_at=now)
     answer = voucher_answer(SimpleNamespace(**values, redemptions=0, retired_reason=None, retired_at=None))
     if key:
         values |= {**key, "fingerprint": fingerprint, "creation_answer": answer}
     add_voucher(session, values=values)
+    if holders:
+        holders.release(session)
+        add_codes(session, rows=[primary_code(code, voucher=values) for code in wanted])
     return answer
 
 
@@ -112,11 +107,6 @@ def _creation_key(request: CreateVoucher, *, task_id: str | None) -> dict[str, s
     if request.request_id is not None:
         return {"request_id": request.request_id}
     return {} if task_id is None else {"delivery_id": task_id}
-
-
-def _is_taken(session: Session, *, project: str, code: str, now: datetime) -> bool:
-    release_code(session, project=project, code=code, now=now)
-    return find_available_code(session, project=project, code=code) is not None
 
 
 def values_of(request: CreateVoucher, *, created_at: datetime) -> dict[str, Any]:

@@ -56,6 +56,7 @@ def _days(values: Sequence[date]) -> list[str]:
 _TEXTS: dict[type, Callable[[Any], list[str]]] = {
     str: _strings,
     int: lambda values: list(map(str, values)),
+    bool: lambda values: ["t" if each else "f" for each in values],
     UUID: _identities,
     date: _days,
     datetime: _days,

@@ -15,6 +15,7 @@ TASK_MODULES = (
     "tasks.redemptions",
     "tasks.billing",
     "tasks.expiry",
+    "tasks.codes",
     "tasks.listing",
     "tasks.voucher_update",
 )

@@ -1,11 +1,12 @@
 """Eligibility: a decision table in order of precedence, and t, the instant that decides."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from domain.code import CodeRetiredReason, CodeTerms
 from domain.eligibility import (
     RULES,
     Candidate,
@@ -19,6 +20,8 @@ from domain.terms import FixedDiscount, Money, PercentageDiscount, Restrictions,
 
 NOW = datetime(2026, 3, 1, 10, tzinfo=UTC)
 GRACE = timedelta(minutes=15)
+CODE_ENDS_AT = NOW + timedelta(hours=1)
+CODE = CodeTerms(expires_at=CODE_ENDS_AT, maximum_redemptions=5, customer="cus_1")
 OPEN = Candidate(
     price_discount=FixedDiscount(amounts_minor={"USD": 999, "EUR": 899}),
     restrictions=Restrictions(
@@ -30,16 +33,27 @@ OPEN = Candidate(
         minimum_subtotal=Money(amount_minor=5000, currency="USD"),
     ),
     retired_reason=None,
+    code=CODE,
 )
-PURCHASE = Purchase(products=frozenset({"prod_a", "prod_b"}), currency="USD", subtotal_minor=5000)
-STANDING = Standing(redemptions=9, redemptions_by_customer=1, voucher_is_running=False, running_discounts=19)
+PURCHASE = Purchase(products=frozenset({"prod_a", "prod_b"}), currency="USD", subtotal_minor=5000, customer="cus_1")
+STANDING = Standing(
+    redemptions=9,
+    redemptions_by_customer=1,
+    voucher_is_running=False,
+    running_discounts=19,
+    redemptions_by_code=4,
+)
 
 # How to break each rule, and only that one.
 BREAKS: dict[Refusal, dict[str, Any]] = {
     Refusal.VOUCHER_RETIRED: {"retired_reason": RetiredReason.MANUAL_ACTION},
+    Refusal.CODE_RETIRED: {"code.retired_reason": CodeRetiredReason.MANUAL_ACTION},
     Refusal.VOUCHER_NOT_STARTED: {"starts_at": NOW + timedelta(microseconds=1)},
     Refusal.VOUCHER_EXPIRED: {"expires_at": NOW},
+    Refusal.CODE_EXPIRED: {"code.expires_at": NOW},
     Refusal.MAX_REDEMPTIONS_REACHED: {"redemptions": 10},
+    Refusal.CODE_MAX_REDEMPTIONS_REACHED: {"redemptions_by_code": 5},
+    Refusal.CODE_NOT_FOR_CUSTOMER: {"customer": "cus_2"},
     Refusal.CUSTOMER_LIMIT_REACHED: {"redemptions_by_customer": 2},
     Refusal.ALREADY_APPLIED: {"voucher_is_running": True},
     Refusal.PRODUCT_NOT_ELIGIBLE: {"products": frozenset({"prod_b"})},
@@ -54,13 +68,15 @@ def broken(*reasons: Refusal) -> dict:
     """This function will return judge()'s arguments with those rules broken."""
     changes = {name: value for reason in reasons for name, value in BREAKS[reason].items()}
 
-    def changed(value, fields):
-        return replace(value, **{name: each for name, each in changes.items() if name in fields})
+    def changed(value, names):
+        return replace(value, **{name: each for name, each in changes.items() if name in names})
 
     restrictions = changed(OPEN.restrictions, {"starts_at", "expires_at"})
-    candidate = replace(changed(OPEN, {"retired_reason"}), restrictions=restrictions)
-    purchase = changed(PURCHASE, {"products", "currency", "subtotal_minor"})
-    standing = changed(STANDING, {"redemptions", "redemptions_by_customer", "voucher_is_running", "running_discounts"})
+    code_changes = {name.removeprefix("code."): value for name, value in changes.items() if name.startswith("code.")}
+    code = replace(CODE, **code_changes)
+    candidate = replace(changed(OPEN, {"retired_reason"}), restrictions=restrictions, code=code)
+    purchase = changed(PURCHASE, {"products", "currency", "subtotal_minor", "customer"})
+    standing = changed(STANDING, {field.name for field in fields(Standing)})
     return {"candidate": candidate, "purchase": purchase, "standing": standing, "effective_at": NOW}
 
 
@@ -102,6 +118,33 @@ def test_a_sweep_refuses_nobody(reason):
     assert decide(candidate=replace(OPEN, retired_reason=reason)) is None
 
 
+@pytest.mark.parametrize("reason", [CodeRetiredReason.EXPIRED, CodeRetiredReason.MAX_REDEMPTIONS_REACHED])
+def test_a_code_that_was_swept_is_judged_by_its_limits(reason):
+    """As its voucher is."""
+    assert decide(candidate=replace(OPEN, code=replace(CODE, retired_reason=reason))) is None
+
+
+@pytest.mark.parametrize(
+    "reason", [each for each in CodeRetiredReason if each is CodeRetiredReason.MANUAL_ACTION or "voucher" in each]
+)
+def test_a_code_that_was_retired_by_hand_or_taken_over_stays_retired(reason):
+    """Also where its voucher was not, or no longer is."""
+    assert decide(candidate=replace(OPEN, code=replace(CODE, retired_reason=reason))) is Refusal.CODE_RETIRED
+
+
+def test_whoever_names_the_voucher_is_subject_to_no_code():
+    """Nor is a code without limits one."""
+    bought = replace(PURCHASE, customer="cus_2")
+    for code in (None, CodeTerms()):
+        assert decide(candidate=replace(OPEN, code=code), purchase=bought) is None
+
+
+def test_the_customers_own_instant_decides_for_a_code_too():
+    """One microsecond before its end, and at its end."""
+    for early, reason in ((timedelta(microseconds=1), None), (timedelta(), Refusal.CODE_EXPIRED)):
+        assert decide(effective_at=CODE_ENDS_AT - early) is reason
+
+
 def test_a_voucher_retired_for_an_unknown_reason_stays_retired():
     """Somebody wanted it so."""
     assert decide(candidate=replace(OPEN, retired_reason=RetiredReason.UNKNOWN)) is Refusal.VOUCHER_RETIRED
@@ -110,7 +153,7 @@ def test_a_voucher_retired_for_an_unknown_reason_stays_retired():
 @pytest.mark.parametrize("at", [NOW - timedelta(days=1), NOW + timedelta(days=1) - timedelta(microseconds=1)])
 def test_the_window_is_half_open(at):
     """The start is in it, the end is not."""
-    assert decide(effective_at=at) is None
+    assert decide(candidate=replace(OPEN, code=None), effective_at=at) is None
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from itertools import count
 from typing import Any
 
-from tasks import billing, redemptions, vouchers
+from tasks import billing, codes, redemptions, vouchers
 
 _numbers = count(1)
 
@@ -57,3 +57,10 @@ def apply(**fields: Any) -> dict[str, Any]:
     """This function will discount such an invoice."""
     answer: dict[str, Any] = billing.apply(request=invoice(**fields))
     return answer
+
+
+def add_codes(voucher: dict[str, Any], *new: dict[str, Any], **fields: Any) -> list[dict[str, Any]]:
+    """This function will add codes to a voucher and return them."""
+    body = {"project": voucher["project"], "voucher": voucher["id"], "codes": list(new), **fields}
+    items: list[dict[str, Any]] = codes.add(request=body)["items"]
+    return items

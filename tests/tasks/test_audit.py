@@ -3,6 +3,7 @@
 import pytest
 from sqlalchemy import text
 
+from tasks import generation
 from tasks.audit import CHECKS, audit
 from tests.tasks.requests import apply, create_voucher, redeem
 from worker.db import transaction
@@ -65,12 +66,21 @@ TAMPERING = {
                currency, 1, created_at FROM usage_entries;
         UPDATE discounts SET cycles = 2, last_period_start = (first_period_start + interval '1 month')::date
     """,
+    "a code's redemptions are counted": "UPDATE codes SET redemptions = 2",
+    "a full code is retired": "UPDATE codes SET maximum_redemptions = redemptions WHERE redemptions > 0",
+    "a redemption names a code of its voucher": """
+        UPDATE codes SET redemptions = 0; UPDATE redemptions SET code_id = gen_random_uuid()
+    """,
+    "nothing was redeemed by a code that had expired": "UPDATE codes SET expires_at = '2026-01-01'",
+    "nothing was redeemed by a code of another customer": "UPDATE codes SET customer = 'cus_other'",
+    "a generation made as many codes as it says": "DELETE FROM codes WHERE generation_id IS NOT NULL",
+    "the code that a voucher shows is one of its codes": "UPDATE vouchers SET code = 'OTHER'",
 }
-# Only a check constraint stands behind the one that is left: it is taken away for the test.
-CONSTRAINED = "no voucher is over-redeemed"
-DROP = "ALTER TABLE vouchers DROP CONSTRAINT ck_vouchers_redemptions_within_maximum"
+# Only a check constraint stands behind those that are left: it is taken away for the test.
+CONSTRAINED = {"no voucher is over-redeemed": "vouchers", "no code is over-redeemed": "codes"}
+DROP = "ALTER TABLE {table} DROP CONSTRAINT ck_{table}_redemptions_within_maximum"
 RESTORE = """
-    ALTER TABLE vouchers ADD CONSTRAINT ck_vouchers_redemptions_within_maximum
+    ALTER TABLE {table} ADD CONSTRAINT ck_{table}_redemptions_within_maximum
     CHECK (redemptions <= maximum_redemptions) NOT VALID
 """
 
@@ -78,8 +88,9 @@ RESTORE = """
 @pytest.fixture(autouse=True)
 def one_of_everything(tampered_database: dict[str, str]) -> None:  # noqa: ARG001 - emptied before this
     """A voucher, a redemption, a discount and an invoice that are as they should be."""
-    voucher = create_voucher(priceDiscount={"amount": 500, "currency": "USD"})
-    redeem(voucher=voucher["id"], subscription="sub_1", currency="USD")
+    voucher = create_voucher(code="SUMMER", priceDiscount={"amount": 500, "currency": "USD"})
+    generation.generate(request={"project": "gigs", "voucher": voucher["id"], "count": 1, "maximumRedemptions": 5})
+    redeem(code="SUMMER", subscription="sub_1", currency="USD")
     apply()
     assert audit() == []
 
@@ -93,7 +104,7 @@ def tamper(statements: str) -> None:
 
 def test_every_check_is_made_to_fail():
     """None is forgotten here."""
-    assert {*TAMPERING, CONSTRAINED} == set(CHECKS)
+    assert {*TAMPERING, *CONSTRAINED} == set(CHECKS)
 
 
 @pytest.mark.parametrize("check", TAMPERING)
@@ -105,15 +116,20 @@ def test_a_broken_promise_is_found_with_its_row(check):
     assert all(violation.project == "gigs" and violation.subject and violation.detail for violation in found)
 
 
-def test_an_over_redeemed_voucher_is_found_even_where_the_constraint_is_gone():
+@pytest.mark.parametrize(("check", "table"), CONSTRAINED.items())
+def test_what_is_over_redeemed_is_found_even_where_the_constraint_is_gone(check, table):
     """The code that decides, the constraint and the audit are three lines of defence."""
-    tamper(DROP)
+
+    def tamper_with(statement: str) -> None:
+        tamper(statement.format(table=table))
+
+    tamper_with(DROP)
     try:
-        tamper("UPDATE vouchers SET maximum_redemptions = 1, retired_reason = 'unknown', retired_at = now()")
+        tamper_with("UPDATE {table} SET maximum_redemptions = 1, retired_reason = 'manualAction', retired_at = now()")
         assert audit() == []
-        tamper("UPDATE vouchers SET redemptions = 2")
-        assert CONSTRAINED in {violation.check for violation in audit()}
+        tamper_with("UPDATE {table} SET redemptions = 2")
+        assert check in {violation.check for violation in audit()}
     finally:
-        tamper("UPDATE vouchers SET maximum_redemptions = NULL, retired_reason = NULL, retired_at = NULL")
-        tamper(RESTORE)
-        tamper("ALTER TABLE vouchers VALIDATE CONSTRAINT ck_vouchers_redemptions_within_maximum")
+        tamper_with("UPDATE {table} SET maximum_redemptions = NULL, retired_reason = NULL, retired_at = NULL")
+        tamper_with(RESTORE)
+        tamper_with("ALTER TABLE {table} VALIDATE CONSTRAINT ck_{table}_redemptions_within_maximum")

@@ -12,7 +12,14 @@ from worker.db import transaction
 
 pytestmark = pytest.mark.usefixtures("database")
 
-NOTHING = {"object": "sweep", "expired": 0, "maxRedemptionsReached": 0, "completed": 0}
+NOTHING = {
+    "object": "sweep",
+    "expired": 0,
+    "maxRedemptionsReached": 0,
+    "completed": 0,
+    "codesExpired": 0,
+    "codesMaxRedemptionsReached": 0,
+}
 LONG_AGO = "2026-01-01T00:00:00Z"
 
 

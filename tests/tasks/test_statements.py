@@ -6,9 +6,11 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import event, text
 
-from tasks import billing, redemptions
-from tests.tasks.requests import create_voucher, invoice, redemption
+from tasks import billing, codes, expiry, generation, redemptions
+from tests.tasks.requests import add_codes, create_voucher, invoice, redemption
 from worker.db import engine
+
+LONG_AGO = "2026-01-01T00:00:00Z"
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -100,3 +102,101 @@ def test_no_statement_of_a_batch_reads_a_table_whatever_the_statistics_say(known
 def _analyze() -> None:
     with engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("ANALYZE"))
+
+
+def test_naming_the_voucher_sends_no_statement_about_codes():
+    """Naming a code takes three: what it names, once more behind the lock, and its count."""
+    voucher = create_voucher(code="SUMMER")
+    with counted() as by_id:
+        redemptions.redeem(request=redemption(voucher=voucher["id"]))
+    with counted() as by_code:
+        redemptions.redeem(request=redemption(code="SUMMER"))
+    assert [statement for statement in by_id if "codes" in statement] == []
+    assert [statement for statement in by_code if "codes" not in statement] == by_id
+    assert len(by_code) == len(by_id) + 3
+
+
+def test_adding_500_codes_takes_as_many_statements_as_one():
+    """Of which half take their texts from vouchers that have expired."""
+    voucher = create_voucher()
+    expired = [create_voucher(code=f"OLD-{index}", restrictions={"expiresAt": LONG_AGO}) for index in range(12)]
+    with counted() as one:
+        add_codes(voucher, {"code": expired[0]["code"]})
+    with counted() as many:
+        texts = [*(each["code"] for each in expired[1:]), *(f"NEW-{index}" for index in range(480))]
+        add_codes(voucher, *({"code": code} for code in texts))
+    assert many == one
+    assert len(one) < 15
+
+
+@pytest.mark.parametrize("known", ["nothing", "everything", "what was there before"])
+def test_no_statement_about_codes_reads_a_table_whatever_the_statistics_say(known):
+    """Adding, generating, listing, retiring, redeeming and sweeping."""
+    voucher = create_voucher(code="SUMMER")
+    generation.generate(request={"project": "gigs", "voucher": voucher["id"], "count": 50})
+    if known == "what was there before":
+        _analyze()
+    due = [{"code": f"DUE-{index}", "expiresAt": LONG_AGO} for index in range(900)]
+    first, *_ = add_codes(voucher, *due)
+    generation.generate(request={"project": "gigs", "voucher": voucher["id"], "count": 2_000})
+    if known == "everything":
+        _analyze()
+    page = {"project": "gigs", "voucher": voucher["id"], "status": ["available", "retired"]}
+    with explained() as plans:
+        generation.generate(request={"project": "gigs", "voucher": voucher["id"], "count": 20, "requestId": "r1"})
+        add_codes(voucher, *({"code": f"{each['code']}"} for each in due[:10]), requestId="r2")
+        codes.retire(request={"project": "gigs", "code": first["id"]})
+        codes.list_(request=page)
+        codes.list_(request={**page, "before": first["id"]})
+        redemptions.redeem_many(request={"requests": [redemption(code=f"DUE-{index}") for index in range(20)]})
+        expiry.sweep(request={})
+    assert len(plans) > 40
+    assert [plan for plan in plans if any(scan in plan for scan in SCANS)] == []
+
+
+@pytest.mark.parametrize("status", [["available"], ["retired"], ["available", "retired"]])
+def test_a_page_of_codes_reads_no_more_at_the_end_than_at_the_beginning(status):
+    """Of 2,000 of each status, every page reads its own codes and those that tell whether more follow."""
+    voucher = create_voucher()
+    for index in range(4):
+        expiring = {"expiresAt": LONG_AGO} if index % 2 else {}
+        generation.generate(request={"project": "gigs", "voucher": voucher["id"], "count": 1_000, **expiring})
+    expiry.sweep(request={})
+    _analyze()
+    every: list[str] = []
+    page = {"project": "gigs", "voucher": voucher["id"], "status": status, "limit": 100}
+    with rows_read() as read:
+        after = None
+        while True:
+            answer = codes.list_(request={**page, **({"after": after} if after else {})})
+            every += [each["id"] for each in answer["items"]]
+            after = answer["moreItemsAfter"]
+            if after is None:
+                break
+    assert every == sorted(set(every), reverse=True)
+    assert len(every) == 2_000 * len(status)
+    assert max(read) <= 100 * len(status) + 1
+
+
+@contextmanager
+def rows_read() -> Iterator[list[int]]:
+    """This context will note for each statement how many rows its scans of an index have read, kept or not."""
+    read: list[int] = []
+
+    def note(_connection, cursor, statement, parameters, *_) -> None:
+        if "FROM codes" in statement:
+            cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", parameters)
+            read.append(_scanned(cursor.fetchone()[0][0]["Plan"]))
+
+    event.listen(engine(), "before_cursor_execute", note)
+    try:
+        yield read
+    finally:
+        event.remove(engine(), "before_cursor_execute", note)
+
+
+def _scanned(plan: dict) -> int:
+    below = sum(_scanned(each) for each in plan.get("Plans", []))
+    if "Scan" not in plan["Node Type"] or "Relation Name" not in plan:
+        return below
+    return below + int(plan["Actual Rows"] * plan["Actual Loops"] + plan.get("Rows Removed by Filter", 0))

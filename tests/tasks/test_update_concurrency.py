@@ -11,6 +11,8 @@ from sqlalchemy import text
 from tasks import expiry
 from tasks.messages import CreateVoucher, Redeem
 from tasks.redemptions import redeem_all
+from tasks.voucher_messages import UpdateVoucher
+from tasks.voucher_update import update_voucher
 from tasks.vouchers import create_voucher as create_voucher_in
 from tasks.wire import InvalidRequest
 from tests.tasks.requests import create_voucher, redeem, redemption, voucher_body
@@ -20,7 +22,7 @@ from tests.tasks.test_concurrency import (
     until_somebody_waits,
     wide_pool,  # noqa: F401 - a fixture
 )
-from tests.tasks.test_voucher_update import PAST, expired, full, retrieve, update
+from tests.tasks.test_voucher_update import LATER, PAST, expired, full, retrieve, update
 from worker import db
 
 pytestmark = pytest.mark.usefixtures("wide_pool")
@@ -30,6 +32,14 @@ def outcome(voucher: str, **fields: Any) -> str:
     """This function will update the voucher and say its status then, or the field that is bad."""
     try:
         return str(update(voucher, **fields)["status"])
+    except InvalidRequest as error:
+        return error.errors[0]["field"]
+
+
+def creation(**fields: Any) -> str:
+    """This function will create a voucher and say its status, or the field that is bad."""
+    try:
+        return str(create_voucher(**fields)["status"])
     except InvalidRequest as error:
         return error.errors[0]["field"]
 
@@ -72,14 +82,7 @@ def test_one_code_wanted_by_many_updates_and_creations_at_once_belongs_to_one(at
     """An expired voucher held it; the others are told that it is taken."""
     create_voucher(code="SUMMER", restrictions={"expiresAt": PAST})
     made = [create_voucher(name=f"{attempt}")["id"] for _ in range(6)]
-
-    def create() -> str:
-        try:
-            return str(create_voucher(code="summer")["status"])
-        except InvalidRequest as error:
-            return error.errors[0]["field"]
-
-    answers = at_once([create] * 6 + [partial(outcome, each, code="SUMMER") for each in made])
+    answers = at_once([partial(creation, code="summer")] * 6 + [partial(outcome, each, code="SUMMER") for each in made])
     assert Counter(answers) == {"available": 1, "code": 11}
 
 
@@ -94,6 +97,19 @@ def test_becoming_available_again_while_somebody_creates_its_code(make, cause):
         creator.commit()
         assert waiting.result() == "code"
     assert retrieve(voucher)["status"] == "retired"
+
+
+@pytest.mark.parametrize(("make", "cause"), [(expired, "expiresAt"), (full, "maximumRedemptions")])
+def test_creating_a_code_while_its_old_voucher_becomes_available_again(make, cause):
+    """The other way round."""
+    voucher = make(code="SUMMER")
+    body = {"project": "gigs", "voucher": voucher, "restrictions": {cause: None}}
+    with db.transaction() as updater, ThreadPoolExecutor(1) as threads:
+        assert update_voucher(updater, UpdateVoucher.model_validate(body))["status"] == "available"
+        waiting = threads.submit(creation, code="SUMMER")
+        until_somebody_waits(updater)
+        updater.commit()
+        assert waiting.result() == "code"
 
 
 def test_many_becoming_available_again_with_one_code_at_once():
@@ -120,6 +136,27 @@ def test_codes_that_are_exchanged_at_once_lock_in_order():
             update(each, code=None)
 
 
+def test_a_code_that_somebody_takes_during_a_wait_is_looked_up_again():
+    """Locking its holder on the spot would be out of order: the transaction is run again."""
+    voucher = create_voucher()["id"]
+    request = UpdateVoucher.model_validate({"project": "gigs", "voucher": voucher, "code": "SUMMER"})
+
+    def attempt() -> dict[str, Any]:
+        with db.transaction() as session:
+            return update_voucher(session, request)
+
+    with db.transaction() as holder, ThreadPoolExecutor(1) as threads:
+        holder.execute(text("SELECT 1 FROM vouchers FOR NO KEY UPDATE"))
+        waiting = threads.submit(attempt)
+        until_somebody_waits(holder)
+        body = voucher_body(code="SUMMER", restrictions={"expiresAt": PAST})
+        create_voucher_in(holder, CreateVoucher.model_validate(body))
+        holder.commit()
+        with pytest.raises(db.ChangedMeanwhileError):
+            waiting.result()
+    assert attempt()["code"] == "SUMMER"
+
+
 def test_an_update_waits_for_a_redemption_and_sees_it():
     """What it would have changed before is refused then; its limit counts what was redeemed meanwhile."""
     voucher = create_voucher()["id"]
@@ -140,10 +177,11 @@ def test_a_redemption_waits_for_an_update_and_sees_it():
         holder.execute(text("SELECT 1 FROM vouchers FOR NO KEY UPDATE"))
         by_id, by_code = threads.submit(redeem, voucher=voucher), threads.submit(redeem, code="SUMMER")
         until_somebody_waits(holder)
-        holder.execute(text("UPDATE vouchers SET code = 'WINTER', starts_at = now() + interval '1 hour'"))
+        change = {"project": "gigs", "voucher": voucher, "code": "WINTER", "restrictions": {"startsAt": LATER}}
+        update_voucher(holder, UpdateVoucher.model_validate(change))
         holder.commit()
         assert by_id.result()["reason"] == "voucher_not_started"
-        assert by_code.result()["reason"] == "voucher_not_found"
+        assert by_code.result()["reason"] == "code_retired"
 
 
 def test_redeeming_while_the_limit_is_lowered_and_raised():

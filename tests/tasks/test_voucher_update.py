@@ -204,7 +204,7 @@ def test_all_the_rest_changes_after_the_first_redemption():
     answer = update(voucher, name="n", code="WINTER", metadata={"a": 1}, restrictions=restrictions)
     assert (answer["name"], answer["code"], answer["metadata"]) == ("n", "WINTER", {"a": 1})
     assert answer["restrictions"] == restrictions
-    assert redeem(code="SUMMER")["reason"] == "voucher_not_found"
+    assert redeem(code="SUMMER")["reason"] == "code_retired"
     assert redeem(code="winter", products=["prod_a"], currency="USD", subtotal=1)["outcome"] == "accepted"
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import ARRAY, BigInteger, Date, Text, Uuid, bindparam, select
+from sqlalchemy import ARRAY, BigInteger, Boolean, Date, Text, Uuid, bindparam, select
 from sqlalchemy.dialects.postgresql import BYTEA
 from sqlalchemy.exc import StatementError
 
@@ -19,6 +19,7 @@ INSTANTS = st.datetimes(datetime.fromisoformat("1970-01-01"), datetime.fromisofo
 COLUMNS = {
     "texts": (Text(), TEXTS | SYNTAX),
     "numbers": (BigInteger(), st.integers(-(2**63), 2**63 - 1)),
+    "truths": (Boolean(), st.booleans()),
     "identities": (Uuid(), st.uuids()),
     "days": (Date(), st.dates(date(1, 1, 1), date(9999, 12, 31))),
     "instants": (Instant, INSTANTS),

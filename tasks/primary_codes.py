@@ -1,0 +1,67 @@
+"""What a change of a voucher means to the code that it shows as its own."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from domain.code import CodeRetiredReason, Retirement, retirement_by_voucher
+from domain.terms import RetiredReason
+from models.base import StoredRow, new_id
+from models.code import add_codes
+from models.code_holding import retire_codes
+from models.code_primary import add_retired_code, find_primary_code, spell_code
+from tasks.code_texts import CODE_IS_TAKEN, Holders, primary_code
+from tasks.wire import InvalidRequest
+
+# Somebody else has the text since the voucher was retired.
+TAKEN_OVER = {
+    CodeRetiredReason.VOUCHER_EXPIRED,
+    CodeRetiredReason.VOUCHER_MAX_REDEMPTIONS_REACHED,
+    CodeRetiredReason.VOUCHER_MANUALLY_RETIRED,
+}
+
+
+def change_primary_code(
+    session: Session, *, voucher: StoredRow, changed: dict[str, Any], holders: Holders, now: datetime
+) -> None:
+    """This function will let a voucher's own code follow the change of its locked voucher, to `changed`.
+
+    A voucher that is available again needs its text back from whoever has it since. Raises InvalidRequest where
+    the text belongs to another code that can still be redeemed; only one that stays retired may carry it too.
+    """
+    code = changed["code"]
+    own = _own_code(session, voucher=voucher)
+    is_held = own is not None and own.retired_reason is None
+    if own is not None and code is not None and code.lower() == own.code.lower():
+        if code != own.code:
+            spell_code(session, project=own.project, id=own.id, code=code)
+        comes_back = changed["retired_reason"] is None and voucher.retired_reason is not None
+        if is_held or not comes_back or own.retired_reason not in TAKEN_OVER:
+            return
+    if own is not None and is_held:
+        by_hand = Retirement(reason=CodeRetiredReason.MANUAL_ACTION, at=now)
+        retire_codes(session, retirements={(own.project, own.id): by_hand})
+    if code is not None:
+        _add(session, code, voucher=voucher, retired_reason=changed["retired_reason"], holders=holders, now=now)
+
+
+def _add(
+    session: Session, code: str, *, voucher: StoredRow, retired_reason: str | None, holders: Holders, now: datetime
+) -> None:
+    new = primary_code(code, voucher={"project": voucher.project, "id": voucher.id, "created_at": now})
+    new["id"] = new_id()
+    if code.lower() not in holders.taken:
+        holders.release(session)
+        add_codes(session, rows=[new])
+    elif retired_reason is None:
+        raise InvalidRequest([{"field": "code", "message": CODE_IS_TAKEN}])
+    else:
+        retirement = retirement_by_voucher(reason=RetiredReason(retired_reason), at=now)
+        add_retired_code(session, values=new, retirement=retirement)
+
+
+def _own_code(session: Session, *, voucher: StoredRow) -> StoredRow | None:
+    if voucher.code is None:
+        return None
+    return find_primary_code(session, project=voucher.project, voucher_id=voucher.id, code=voucher.code)
