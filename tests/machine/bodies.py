@@ -81,9 +81,10 @@ def in_snake_case(value: Any) -> Any:
 
 
 def meant(body: Json) -> Json:
-    """This function will return a body as the contract spells it, with the blanks around a code trimmed."""
+    """This function will return a body as the contract spells it, with the blanks around codes trimmed."""
     spelt: Json = _renamed(body, lambda name: re.sub("_([a-z])", lambda found: found[1].upper(), name))
-    return {**spelt, "code": spelt["code"].strip()} if spelt.get("code") else spelt
+    added = {"codes": [meant(each) for each in spelt["codes"]]} if "codes" in spelt else {}
+    return {**spelt, **added, **({"code": spelt["code"].strip()} if spelt.get("code") else {})}
 
 
 def _renamed(value: Any, rename: Callable[[str], str]) -> Any:
@@ -143,7 +144,8 @@ SUBSCRIPTIONS = either("sub_1", "sub_1", "sub_1", "sub_2", "sub_3")
 CUSTOMERS = either("cus_1", "cus_1", "cus_2")
 
 # All of them over or far ahead: none comes while a history runs. The grace of 15 minutes lies between the first two.
-LONG_AGO, LATE, LATER, LATEST, FAR_AHEAD = (Minutes(count) for count in (-30, -12, -8, -4, 60 * 24 * 400))
+LONG_AGO, LATE, LATER, LATEST = (Minutes(count) for count in (-30, -12, -8, -4))
+FAR_AHEAD, FURTHER_AHEAD = Minutes(60 * 24 * 400), Minutes(60 * 24 * 500)
 WINDOWS = either(
     {"startsAt": LONG_AGO},
     {"expiresAt": FAR_AHEAD},
@@ -195,6 +197,18 @@ VOUCHERS = st.builds(
 
 RETIREMENTS = body(project=PROJECTS, voucher=st.builds(Nth, PLACES))
 
+NEW_CODES = body(
+    code=either("VIP", "Vip", "FRIEND-1", "friend-2", " summer "),
+    maximumRedemptions=one_in(2, either(1, 2, 3)),
+    expiresAt=one_in(3, either(LONG_AGO, LATER, LATEST, FAR_AHEAD, FURTHER_AHEAD)),
+    customer=one_in(4, CUSTOMERS),
+)
+ADDED_CODES = body(
+    project=PROJECTS,
+    voucher=st.builds(Nth, PLACES),
+    codes=st.lists(NEW_CODES, min_size=1, max_size=3, unique_by=lambda code: code["code"].strip().lower()),
+)
+
 # Null takes away, so these leave nothing out.
 CHANGES = st.one_of(
     st.one_of(
@@ -224,7 +238,7 @@ REDEMPTIONS = st.builds(
     st.one_of(
         st.builds(Nth, PLACES).map(lambda voucher: {"voucher": voucher}),
         st.builds(Nth, PLACES).map(lambda voucher: {"voucher": voucher}),
-        either("SUMMER", "summer", "Summer", " winter-26 ", "unknown").map(lambda code: {"code": code}),
+        either("SUMMER", "summer", " winter-26 ", "VIP", "vip", "friend-1", "unknown").map(lambda code: {"code": code}),
     ),
     body(
         project=PROJECTS,

@@ -6,80 +6,19 @@ it takes from the answer that it is compared with.
 
 from collections.abc import Iterable
 from copy import deepcopy
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
+from tests.machine.codes import Codes
 from tests.machine.discounting import Discount, amounts_of, discount_invoice
+from tests.machine.vouchers import Code, Json, Voucher, written
 
-Json = dict[str, Any]
 # The verb, the project, and what else makes up the caller's own id.
 Key = tuple[str, ...]
 
 REQUESTED_AT_GRACE = timedelta(minutes=15)
 RUNNING_MAX = 20
-
-
-@dataclass(eq=False)
-class Voucher:
-    """A voucher: its body as it was sent, and what has happened to it."""
-
-    body: Json
-    id: str
-    created_at: datetime
-    # The customers of its redemptions, in the order of their numbers.
-    redeemed_by: list[str] = field(default_factory=list)
-    retired: tuple[str, datetime] | None = None
-
-    def restriction(self, name: str) -> Any:
-        """This method will return one of its restrictions, or None."""
-        return self.body.get("restrictions", {}).get(name)
-
-    def instant(self, name: str) -> datetime | None:
-        """This method will return one end of its window."""
-        value = self.restriction(name)
-        return None if value is None else datetime.fromisoformat(value)
-
-    def has_expired(self, at: datetime) -> bool:
-        """This method will tell whether its window is over."""
-        expires_at = self.instant("expiresAt")
-        return expires_at is not None and at >= expires_at
-
-    def expire(self) -> None:
-        """This method will retire it as what it is, as of the end of its window."""
-        expires_at = self.instant("expiresAt")
-        assert expires_at is not None
-        self.retired = "expired", expires_at
-
-    def carries(self, *, project: str, code: str) -> bool:
-        """This method will tell whether it was given that code."""
-        return (self.body["project"], self.body.get("code", "").lower()) == (project, code.lower())
-
-    def answer(self) -> Json:
-        """This method will return the voucher as callers see it."""
-        price = self.body.get("priceDiscount")
-        names = ("maximumRedemptions", "maximumRedemptionsPerCustomer", "products", "minimumSubtotal")
-        return {
-            "object": "voucher",
-            "id": self.id,
-            "project": self.body["project"],
-            "createdAt": written(self.created_at),
-            "name": self.body["name"],
-            "code": self.body.get("code"),
-            "priceDiscount": price and {"currencyOptions": {}, **price},
-            "priceDiscountPercentage": self.body.get("priceDiscountPercentage"),
-            "recurrence": {"durationInMonths": None, **self.body["recurrence"]},
-            "restrictions": {
-                "startsAt": written(self.instant("startsAt")),
-                "expiresAt": written(self.instant("expiresAt")),
-                **{name: self.restriction(name) for name in names},
-            },
-            "redemptions": len(self.redeemed_by),
-            "status": "retired" if self.retired else "available",
-            "retiredReason": self.retired[0] if self.retired else None,
-            "retiredAt": written(self.retired[1]) if self.retired else None,
-            "metadata": self.body.get("metadata", {}),
-        }
+# What a sweep tidies up is judged by the instant and the count, as if it had not come.
+JUDGED_BY_LIMITS = {"expired", "maxRedemptionsReached"}
 
 
 class Model:
@@ -89,6 +28,7 @@ class Model:
         # When the latest of it happened.
         self.now = now
         self.vouchers: list[Voucher] = []
+        self.codes = Codes()
         self.discounts: list[Discount] = []
         # Each body that was answered, with its answer, under the caller's id.
         self.answered: dict[Key, tuple[Json, Json]] = {}
@@ -118,33 +58,27 @@ class Model:
         stored = self.replay(key, body=body, conflict=head)
         if stored is not None:
             return stored
-        if "code" in body and self.is_taken(project=body["project"], code=body["code"], at=at):
+        text = body.get("code")
+        if text is not None and not self.codes.is_free(project=body["project"], text=text, at=at):
             return {"invalid": ["code"]}
         assert id is not None
         assert id not in [each.id for each in self.vouchers]
-        self.vouchers.append(Voucher(body=deepcopy(body), id=id, created_at=at))
-        return self.keep(key, body=body, answer=self.vouchers[-1].answer(), at=at)
-
-    def is_taken(self, *, project: str, code: str, at: datetime, by: Voucher | None = None) -> bool:
-        """This method will tell whether another voucher holds a code. One that has expired gives it up, and retires."""
-        for other in self.vouchers:
-            if other is by or other.retired is not None or not other.carries(project=project, code=code):
-                continue
-            if not other.has_expired(at):
-                return True
-            other.expire()
-        return False
+        voucher = Voucher(body=deepcopy(body), id=id, created_at=at)
+        self.vouchers.append(voucher)
+        if text is not None:
+            self.codes.add(Code(text=text, voucher=voucher, created_at=at, id=f"voc_{id.removeprefix('vou_')}"), at=at)
+        return self.keep(key, body=body, answer=voucher.answer(), at=at)
 
     def voucher(self, project: str, id: str) -> Voucher | None:  # noqa: A002 - the field's name
         """This method will return a project's voucher, or None."""
         return next((each for each in self.vouchers if (each.body["project"], each.id) == (project, id)), None)
 
-    def named(self, body: Json) -> Voucher | None:
-        """This method will return the voucher that a redemption is about: a code names the newest that carries it."""
+    def named(self, body: Json) -> tuple[Voucher | None, Code | None]:
+        """This method will return what a redemption is about: a voucher, and the code that names it if one does."""
         if "voucher" in body:
-            return self.voucher(body["project"], body["voucher"])
-        carriers = [each for each in self.vouchers if each.carries(project=body["project"], code=body["code"])]
-        return carriers[-1] if carriers else None
+            return self.voucher(body["project"], body["voucher"]), None
+        code = self.codes.named(project=body["project"], text=body["code"])
+        return (code.voucher, code) if code else (None, None)
 
     def retire(self, body: Json, *, at: datetime) -> Json:
         """This method will answer `vouchers.retire`: the first reason stays."""
@@ -170,13 +104,13 @@ class Model:
             return stored
         assert id is not None
         assert id not in [answer.get("id") for _, answer in self.answered.values()]
-        voucher = self.named(body)
-        reason = refusal(voucher, body=body, running=self.running_on(body, at=at), at=at)
+        voucher, code = self.named(body)
+        reason = refusal(voucher, code, body=body, running=self.running_on(body, at=at), at=at)
         answer = {**head, **nothing, "id": id, "outcome": "refused", "reason": reason, "code": body.get("code")}
         if voucher is not None:
-            answer |= {"voucher": voucher.id, "code": voucher.body.get("code")}
+            answer |= {"voucher": voucher.id, "code": code.text if code else voucher.body.get("code")}
         if voucher is not None and reason is None:
-            discount = self.grant(voucher, body=body, id=discount_of(id), at=at)
+            discount = self.grant(voucher, code, body=body, id=discount_of(id), at=at)
             answer |= {
                 "outcome": "accepted",
                 "discount": discount.id,
@@ -193,11 +127,15 @@ class Model:
         """This method will return what runs on a body's subscription, swept or not."""
         return [each for each in self.granted_to(body) if not each.is_over_by(at.date())]
 
-    def grant(self, voucher: Voucher, *, body: Json, id: str, at: datetime) -> Discount:  # noqa: A002 - the field's name
+    def grant(self, voucher: Voucher, code: Code | None, *, body: Json, id: str, at: datetime) -> Discount:  # noqa: A002 - the field's name
         """This method will count an accepted request, and keep what it is granted with the terms of this moment."""
         voucher.redeemed_by.append(body["customer"])
         if len(voucher.redeemed_by) == voucher.restriction("maximumRedemptions") and voucher.retired is None:
             voucher.retired = "maxRedemptionsReached", at
+        if code is not None:
+            code.redemptions += 1
+            if code.redemptions == code.limits.get("maximumRedemptions") and code.retired is None:
+                code.retired = "maxRedemptionsReached", at
         requested_at = datetime.fromisoformat(body["requestedAt"]) if "requestedAt" in body else at
         given = datetime.fromisoformat(body["startsOn"]).date() if "startsOn" in body else None
         discount = Discount(
@@ -254,8 +192,17 @@ class Model:
         expired = [each for each in self.vouchers if each.retired is None and each.has_expired(at)]
         for voucher in expired:
             voucher.expire()
-        completed = self.complete(self.discounts, at=at)
-        return {"object": "sweep", "expired": len(expired), "maxRedemptionsReached": 0, "completed": completed}
+        codes_expired = [each for each in self.codes.all if each.retired is None and each.own_end(at)]
+        for code in codes_expired:
+            code.retired = code.own_end(at)
+        return {
+            "object": "sweep",
+            "expired": len(expired),
+            "maxRedemptionsReached": 0,
+            "completed": self.complete(self.discounts, at=at),
+            "codesExpired": len(codes_expired),
+            "codesMaxRedemptionsReached": 0,
+        }
 
     @staticmethod
     def complete(discounts: Iterable[Discount], *, at: datetime) -> int:
@@ -266,7 +213,9 @@ class Model:
         return len(due)
 
 
-def refusal(voucher: Voucher | None, *, body: Json, running: list[Discount], at: datetime) -> str | None:
+def refusal(
+    voucher: Voucher | None, code: Code | None, *, body: Json, running: list[Discount], at: datetime
+) -> str | None:
     """This function will return the first reason that is true, in the contract's order."""
     if voucher is None:
         return "voucher_not_found"
@@ -282,11 +231,16 @@ def refusal(voucher: Voucher | None, *, body: Json, running: list[Discount], at:
         voucher.restriction("maximumRedemptionsPerCustomer"),
     )
     amounts = amounts_of(voucher.body)
+    own = code.limits if code else {}
     rows = {
         "voucher_retired": voucher.retired is not None and voucher.retired[0] == "manualAction",
+        "code_retired": code is not None and code.retired is not None and code.retired[0] not in JUDGED_BY_LIMITS,
         "voucher_not_started": starts_at is not None and t < starts_at,
         "voucher_expired": voucher.has_expired(t),
+        "code_expired": code is not None and code.own_end(t) is not None,
         "max_redemptions_reached": maximum is not None and len(voucher.redeemed_by) >= maximum,
+        "code_max_redemptions_reached": code is not None and code.redemptions == own.get("maximumRedemptions"),
+        "code_not_for_customer": own.get("customer", body["customer"]) != body["customer"],
         "customer_limit_reached": per_customer is not None
         and voucher.redeemed_by.count(body["customer"]) >= per_customer,
         "already_applied": voucher.id in [each.voucher for each in running],
@@ -302,8 +256,3 @@ def refusal(voucher: Voucher | None, *, body: Json, running: list[Discount], at:
 def discount_of(redemption: str) -> str:
     """This function will return the discount of a redemption: they share one identity, under two prefixes."""
     return "dis_" + redemption.removeprefix("red_")
-
-
-def written(value: datetime | None) -> str | None:
-    """This function will return an instant as the wire has it."""
-    return None if value is None else value.astimezone(UTC).isoformat().replace("+00:00", "Z")

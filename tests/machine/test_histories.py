@@ -16,18 +16,23 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from sqlalchemy import select
 
-from tasks import billing, expiry, redemptions, voucher_update, vouchers
+from models.voucher import VOUCHERS
+from tasks import billing, codes, expiry, redemptions, voucher_update, vouchers
 from tasks.audit import audit
 from tasks.wire import InvalidRequest, NotFound
 from tests.conftest import empty_database
 from tests.machine import bodies as drawn
 from tests.machine.bodies import Again, Changed, Fresh, Item, Json, in_snake_case, made, meant
+from tests.machine.coding import add_codes, retire_code, shown_codes
 from tests.machine.model import RUNNING_MAX, Model
 from tests.machine.updating import update
+from tests.machine.vouchers import Code
+from worker.db import transaction
 
 # What the caller's own id is called, by verb.
-ID_FIELDS = {"create": "requestId", "update": "requestId", "redeem": "requestId", "apply": "invoice"}
+ID_FIELDS = defaultdict(lambda: "requestId", apply="invoice")
 
 ONE_PERCENT = {"priceDiscountPercentage": 1, "recurrence": {"type": "forever"}}
 
@@ -72,6 +77,23 @@ class Histories(RuleBasedStateMachine):
     def update(self, item: Item) -> None:
         """This step will change a voucher, or send an earlier change once more."""
         self.send_all("update", self.bodies_of("update", [item]))
+
+    @rule(item=drawn.items(drawn.ADDED_CODES))
+    def add_codes(self, item: Item) -> None:
+        """This step will add codes to a voucher, or send an earlier request once more."""
+        self.send_all("add_codes", self.bodies_of("add_codes", [item]))
+
+    @precondition(lambda self: self.known_codes())
+    @rule(index=INDEX, project=drawn.PROJECTS)
+    def retire_code(self, index: int, project: str) -> None:
+        """This step will retire a code, in its own project or in another one."""
+        known = self.known_codes()
+        code = known[index % len(known)]
+        answer = answered(codes.retire, {"project": project, "code": code.id})
+        if project != code.voucher.body["project"]:
+            self.compare(answer, {"notFound": "code"})
+        else:
+            self.compare(answer, retire_code(code, at=self.happened_at(answer["retiredAt"])))
 
     @rule(item=REDEMPTIONS)
     def redeem(self, item: Item) -> None:
@@ -125,6 +147,8 @@ class Histories(RuleBasedStateMachine):
         for voucher in self.model.vouchers:
             reference = {"project": voucher.body["project"], "voucher": voucher.id}
             self.compare(vouchers.retrieve(request=reference), voucher.answer())
+            shown = codes.list_(request={**reference, "status": ["available", "retired"], "limit": 200})["items"]
+            self.compare({"items": shown}, {"items": shown_codes(self.model, voucher, items=shown)})
         self.redeem_all(self.first_bodies("redeem"))
         self.apply_all(self.first_bodies("apply"))
         assert audit() == []
@@ -162,6 +186,8 @@ class Histories(RuleBasedStateMachine):
                     self.check_created(body, answer=answered(vouchers.create, body))
                 case "update":
                     self.check_updated(body, answer=answered(voucher_update.update, body))
+                case "add_codes":
+                    self.check_added(body, answer=answered(codes.add, body))
                 case "redeem":
                     self.check_redeemed(body, answer=redemptions.redeem(request=body))
                 case "apply":
@@ -189,9 +215,21 @@ class Histories(RuleBasedStateMachine):
 
     def check_updated(self, body: Json, *, answer: Json) -> None:
         """This method will compare what a change has led to."""
-        # It is seen only where the change retires the voucher.
-        at = self.happened_at(answer.get("retiredAt"))
-        self.compare(answer, update(self.model, meant(body), at=max(at, self.model.now)))
+        # The answer does not say when it was.
+        with transaction() as session:
+            times = session.execute(select(VOUCHERS.c.updated_at).order_by(VOUCHERS.c.updated_at.desc().nulls_last()))
+            at = times.scalars().first()
+        self.compare(answer, update(self.model, meant(body), at=max(at or self.start, self.model.now)))
+
+    def check_added(self, body: Json, *, answer: Json) -> None:
+        """This method will compare the codes that were added."""
+        items = answer.get("items", [])
+        at = self.happened_at(items[0]["createdAt"] if items else None)
+        self.compare(answer, add_codes(self.model, meant(body), ids=[each["id"] for each in items], at=at))
+
+    def known_codes(self) -> list[Code]:
+        """This method will return the codes whose ids were shown."""
+        return [each for each in self.model.codes.all if each.id is not None]
 
     def check_redeemed(self, body: Json, *, answer: Json) -> None:
         """This method will compare a redemption's answer with the model's."""

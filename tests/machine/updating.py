@@ -4,7 +4,8 @@ from copy import deepcopy
 from datetime import datetime
 
 from tests.machine.discounting import amounts_of
-from tests.machine.model import Json, Model, Voucher
+from tests.machine.model import Model
+from tests.machine.vouchers import End, Json, Voucher
 
 KINDS_OF_PRICE = ("priceDiscount", "priceDiscountPercentage")
 NOT_CHANGED = ("project", "voucher", "requestId")
@@ -29,8 +30,7 @@ def update(model: Model, body: Json, *, at: datetime) -> Json:
         return model.keep(key, body=body, answer={**head, **ALREADY_REDEEMED}, at=at)
     after = Voucher(**{**vars(voucher), "body": changed})
     after.retired = retired_after(after, at=at)
-    needs_code = after.retired is None and "code" in changed
-    if needs_code and model.is_taken(project=body["project"], code=changed["code"], at=at, by=voucher):
+    if not model.codes.follow(after, before=voucher, at=at):
         return {"invalid": ["code"]}
     voucher.body, voucher.retired = after.body, after.retired
     return model.keep(key, body=body, answer=voucher.answer(), at=at)
@@ -75,7 +75,7 @@ def promise_of(body: Json) -> Json:
     return {"recurrence": recurrence, "percentage": percentage, "amounts": amounts_of(body), "currency": currency}
 
 
-def retired_after(voucher: Voucher, *, at: datetime) -> tuple[str, datetime] | None:
+def retired_after(voucher: Voucher, *, at: datetime) -> End | None:
     """This function will return why a voucher is retired now. By hand is for good, the rest while it is true."""
     expires_at, maximum = voucher.instant("expiresAt"), voucher.restriction("maximumRedemptions")
     before = voucher.retired
