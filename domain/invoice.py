@@ -87,7 +87,7 @@ def apply_discounts(invoice: Invoice, *, discounts: Sequence[Discount]) -> list[
     for discount in sorted(discounts, key=lambda each: each.products is None):
         if discount.voucher_id in vouchers_applied:
             continue
-        if is_over(discount.recurrence, progress=discount.progress, start=invoice.period.start):
+        if _is_over(discount, start=invoice.period.start):
             continue
         result = _apply(discount, invoice=invoice, left=left)
         if isinstance(result, Applied):
@@ -96,6 +96,10 @@ def apply_discounts(invoice: Invoice, *, discounts: Sequence[Discount]) -> list[
                 left[line_id] -= amount_minor
         results.append(result)
     return results
+
+
+def _is_over(discount: Discount, *, start: date) -> bool:
+    return is_over(discount.recurrence, progress=discount.progress, start=start, is_new_period=not discount.taken_minor)
 
 
 def _apply(discount: Discount, *, invoice: Invoice, left: Mapping[str, int]) -> Applied | Skipped:

@@ -33,7 +33,7 @@ from domain.invoice import Discount as GrantedDiscount
 from domain.recurrence import Progress
 from domain.terms import Recurrence, RecurrenceType
 from models.base import Base, Instant, StoredRow, array_parameters, one_of, rows_from_arrays, table_of
-from models.voucher import VOUCHERS, price_discount_of
+from models.voucher import ONE_DURATION_IF_REPEATING, VOUCHERS, price_discount_of
 
 
 class DiscountStatus(StrEnum):
@@ -60,6 +60,7 @@ class Discount(Base):
     amounts_minor: Mapped[dict[str, int] | None] = mapped_column(JSONB(none_as_null=True))
     recurrence: Mapped[str] = mapped_column(Text)
     duration_in_months: Mapped[int | None] = mapped_column(Integer)
+    duration_in_cycles: Mapped[int | None] = mapped_column(Integer)
     products: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
     # Only periods that end after this day are discounted.
     starts_on: Mapped[date] = mapped_column(Date)
@@ -72,14 +73,18 @@ class Discount(Base):
     last_period_start: Mapped[date | None] = mapped_column(Date)
     cycles: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     ends_on: Mapped[date | None] = mapped_column(Date)
+    last_period_end: Mapped[date | None] = mapped_column(Date)
 
     __table_args__ = (
         CheckConstraint("num_nonnulls(percentage_basis_points, amounts_minor) = 1", name="one_price_discount"),
         CheckConstraint(one_of("recurrence", RecurrenceType), name="recurrence_known"),
-        CheckConstraint("(recurrence = 'repeating') = (duration_in_months IS NOT NULL)", name="duration_if_repeating"),
+        CheckConstraint(ONE_DURATION_IF_REPEATING, name="duration_if_repeating"),
         CheckConstraint(one_of("status", DiscountStatus), name="status_known"),
         CheckConstraint("num_nulls(first_period_start, last_period_start) IN (0, 2)", name="periods_whole"),
         CheckConstraint("first_period_start <= last_period_start", name="periods_in_order"),
+        CheckConstraint("(last_period_end IS NULL) = (last_period_start IS NULL)", name="last_period_whole"),
+        CheckConstraint("last_period_start < last_period_end", name="last_period_not_empty"),
+        CheckConstraint("cycles <= duration_in_cycles", name="cycles_within_duration"),
         CheckConstraint("(cycles > 0) = (first_period_start IS NOT NULL)", name="cycles_with_periods"),
         CheckConstraint("cycles >= 0 AND (recurrence <> 'once' OR cycles <= 1)", name="cycles_in_range"),
         # A voucher runs at most once on a subscription at a time.
@@ -101,7 +106,14 @@ class Discount(Base):
 
 
 DISCOUNTS = table_of(Discount)
-_TERMS = ("percentage_basis_points", "amounts_minor", "recurrence", "duration_in_months", "products")
+_TERMS = (
+    "percentage_basis_points",
+    "amounts_minor",
+    "recurrence",
+    "duration_in_months",
+    "duration_in_cycles",
+    "products",
+)
 _NEW: dict[str, TypeEngine[Any]] = {
     "project": Text(),
     "id": Uuid(),
@@ -119,6 +131,7 @@ _PROGRESS: dict[str, TypeEngine[Any]] = {
     "last_period_start": Date(),
     "cycles": Integer(),
     "ends_on": Date(),
+    "last_period_end": Date(),
 }
 _KEYS = rows_from_arrays("keys", project=Text(), id=Uuid())
 _SUBSCRIPTIONS = rows_from_arrays("subscriptions", project=Text(), subscription=Text())
@@ -205,7 +218,8 @@ def add_discounts(session: Session, *, rows: Iterable[Mapping[str, Any]]) -> Non
 def save_progress(session: Session, *, progress: Iterable[tuple[str, UUID, Progress]]) -> None:
     """This function will store how far each discount, given with its project, has come."""
     rows = (
-        (project, id_, each.first_start, each.last_start, each.cycles, each.ends_on) for project, id_, each in progress
+        (project, id_, each.first_start, each.last_start, each.cycles, each.ends_on, each.last_end)
+        for project, id_, each in progress
     )
     session.execute(_ADVANCE, array_parameters("advanced", tuple(_PROGRESS), rows))
 
@@ -218,7 +232,11 @@ def granted_discount_of(
         id=row.id,
         voucher_id=row.voucher_id,
         price_discount=price_discount_of(row),
-        recurrence=Recurrence(type=RecurrenceType(row.recurrence), duration_in_months=row.duration_in_months),
+        recurrence=Recurrence(
+            type=RecurrenceType(row.recurrence),
+            duration_in_months=row.duration_in_months,
+            duration_in_cycles=row.duration_in_cycles,
+        ),
         products=None if row.products is None else frozenset(row.products),
         starts_on=starts_on,
         progress=progress,
@@ -233,4 +251,5 @@ def progress_of(row: StoredRow) -> Progress:
         last_start=row.last_period_start,
         cycles=row.cycles,
         ends_on=row.ends_on,
+        last_end=row.last_period_end,
     )

@@ -40,6 +40,10 @@ from domain.terms import (
 )
 from models.base import Base, Instant, StoredRow, array_parameters, one_of, rows_from_arrays, table_of
 
+ONE_DURATION_IF_REPEATING = (
+    "num_nonnulls(duration_in_months, duration_in_cycles) = CASE recurrence WHEN 'repeating' THEN 1 ELSE 0 END"
+)
+
 
 class Voucher(Base):
     """One voucher of one project."""
@@ -57,6 +61,7 @@ class Voucher(Base):
     currency: Mapped[str | None] = mapped_column(Text)
     recurrence: Mapped[str] = mapped_column(Text)
     duration_in_months: Mapped[int | None] = mapped_column(Integer)
+    duration_in_cycles: Mapped[int | None] = mapped_column(Integer)
     starts_at: Mapped[datetime | None] = mapped_column(Instant)
     expires_at: Mapped[datetime | None] = mapped_column(Instant)
     maximum_redemptions: Mapped[int | None] = mapped_column(BigInteger)
@@ -87,8 +92,9 @@ class Voucher(Base):
         CheckConstraint("amounts_minor ? currency", name="currency_has_an_amount"),
         CheckConstraint("(amounts_minor IS NULL) = (currency IS NULL)", name="currency_with_amounts"),
         CheckConstraint(one_of("recurrence", RecurrenceType), name="recurrence_known"),
-        CheckConstraint("(recurrence = 'repeating') = (duration_in_months IS NOT NULL)", name="duration_if_repeating"),
+        CheckConstraint(ONE_DURATION_IF_REPEATING, name="duration_if_repeating"),
         CheckConstraint("duration_in_months BETWEEN 1 AND 999", name="duration_in_range"),
+        CheckConstraint("duration_in_cycles BETWEEN 1 AND 999", name="cycles_in_range"),
         CheckConstraint("starts_at < expires_at", name="window_not_empty"),
         CheckConstraint("maximum_redemptions >= 1", name="maximum_positive"),
         CheckConstraint("maximum_redemptions_per_customer >= 1", name="customer_maximum_positive"),

@@ -47,7 +47,11 @@ def voucher_answer(row: AsStored) -> Answer:
         "code": row.code,
         "priceDiscount": _price_discount(row),
         "priceDiscountPercentage": _percentage(row.percentage_basis_points),
-        "recurrence": {"type": row.recurrence, "durationInMonths": row.duration_in_months},
+        "recurrence": {
+            "type": row.recurrence,
+            "durationInMonths": row.duration_in_months,
+            "durationInCycles": row.duration_in_cycles,
+        },
         "restrictions": {
             "startsAt": instant(row.starts_at),
             "expiresAt": instant(row.expires_at),

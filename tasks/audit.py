@@ -75,16 +75,16 @@ CHECKS = {
     """,
     "a discount's progress is what the ledger says": """
         SELECT d.project, d.id::text AS subject,
-               format('%s to %s in %s cycles, ledger %s to %s in %s', d.first_period_start, d.last_period_start,
-                      d.cycles, u.first, u.last, u.cycles) AS detail
+               format('%s to %s, %s, in %s cycles, ledger %s to %s, %s, in %s', d.first_period_start,
+                      d.last_period_start, d.last_period_end, d.cycles, u.first, u.last, u.last_end, u.cycles) AS detail
         FROM discounts d
         LEFT JOIN (
             SELECT project, discount_id, min(period_start) AS first, max(period_start) AS last,
-                   count(DISTINCT period_start) AS cycles
+                   max(period_end) AS last_end, count(DISTINCT period_start) AS cycles
             FROM usage_entries GROUP BY project, discount_id
         ) u ON u.project = d.project AND u.discount_id = d.id
-        WHERE (d.first_period_start, d.last_period_start, d.cycles)
-              IS DISTINCT FROM (u.first, u.last, coalesce(u.cycles, 0)::integer)
+        WHERE (d.first_period_start, d.last_period_start, d.last_period_end, d.cycles)
+              IS DISTINCT FROM (u.first, u.last, u.last_end, coalesce(u.cycles, 0)::integer)
     """,
     "a once discount took part in one invoice": """
         SELECT u.project, u.discount_id::text AS subject, format('%s invoices', count(*)) AS detail
@@ -97,6 +97,14 @@ CHECKS = {
         FROM discounts
         WHERE recurrence = 'repeating'
               AND last_period_start >= first_period_start + make_interval(months => duration_in_months)
+    """,
+    "a discount in cycles ends with its last one": """
+        SELECT project, id::text AS subject,
+               format('cycle %s of %s, ends on %s', cycles, duration_in_cycles, ends_on) AS detail
+        FROM discounts
+        WHERE duration_in_cycles IS NOT NULL
+              AND (cycles > duration_in_cycles
+                   OR ends_on IS DISTINCT FROM CASE WHEN cycles = duration_in_cycles THEN last_period_end END)
     """,
 }
 

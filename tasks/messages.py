@@ -82,19 +82,24 @@ class PriceDiscount(Message):
 
 
 class Recurrence(Message):
-    """For how long a discount runs; `durationInMonths` with `repeating` and only then."""
+    """For how long a discount runs; exactly one of the durations with `repeating`, and only then."""
 
     type: Literal["once", "repeating", "forever"]
+    duration_in_cycles: Annotated[int, Field(ge=1, le=999)] | None = None
     duration_in_months: Annotated[int, Field(ge=1, le=999)] | None = Field(default=None, validate_default=True)
+
+    @field_validator("duration_in_cycles", "duration_in_months")
+    @classmethod
+    def _fits_type(cls, value: int | None, info: ValidationInfo) -> int | None:
+        if info.data.get("type") in {"once", "forever"} and value is not None:
+            raise invalid("must be given with repeating only")
+        return value
 
     @field_validator("duration_in_months")
     @classmethod
-    def _fits_type(cls, value: int | None, info: ValidationInfo) -> int | None:
-        type_ = info.data.get("type")
-        if type_ == "repeating" and value is None:
-            raise invalid("must be given with repeating")
-        if type_ in {"once", "forever"} and value is not None:
-            raise invalid("must be given with repeating only")
+    def _one_duration(cls, value: int | None, info: ValidationInfo) -> int | None:
+        if info.data.get("type") == "repeating":
+            _check_exactly_one(info, value=value, other="duration_in_cycles")
         return value
 
 

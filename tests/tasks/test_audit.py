@@ -55,6 +55,9 @@ TAMPERING = {
                currency, 1, created_at FROM usage_entries;
         UPDATE discounts SET recurrence = 'once', amounts_minor = '{"USD": 999}'
     """,
+    "a discount in cycles ends with its last one": """
+        UPDATE discounts SET recurrence = 'repeating', duration_in_cycles = 2, ends_on = '2027-03-01'
+    """,
     "a repeating discount stayed in its window": """
         UPDATE discounts SET recurrence = 'repeating', duration_in_months = 1;
         INSERT INTO invoice_discounts SELECT project, 'later', fingerprint, subscription, customer,
@@ -62,7 +65,8 @@ TAMPERING = {
         INSERT INTO usage_entries SELECT project, discount_id, 'later', gen_random_uuid(),
                (period_start + interval '1 month')::date, (period_end + interval '1 month')::date,
                currency, 1, created_at FROM usage_entries;
-        UPDATE discounts SET cycles = 2, last_period_start = (first_period_start + interval '1 month')::date
+        UPDATE discounts SET cycles = 2, last_period_start = (first_period_start + interval '1 month')::date,
+               last_period_end = (last_period_end + interval '1 month')::date
     """,
 }
 # Only a check constraint stands behind the one that is left: it is taken away for the test.

@@ -94,6 +94,18 @@ def restricted(**restrictions) -> dict:
             )
             for months in (0, 1000, -1, 1.5)
         ),
+        *(
+            (
+                {**VOUCHER, "recurrence": {"type": "repeating", "durationInCycles": cycles}},
+                ["recurrence.durationInCycles"],
+            )
+            for cycles in (0, 1000, -1, 1.5, "3", True)
+        ),
+        ({**VOUCHER, "recurrence": {"type": "forever", "durationInCycles": 3}}, ["recurrence.durationInCycles"]),
+        (
+            {**VOUCHER, "recurrence": {"type": "repeating", "durationInCycles": 3, "durationInMonths": 3}},
+            ["recurrence.durationInMonths"],
+        ),
         (restricted(expiresAt="2026-04-14T19:38:34"), ["restrictions.expiresAt"]),
         (restricted(expiresAt="2026-04-14"), ["restrictions.expiresAt"]),
         (restricted(expiresAt=1_776_195_514), ["restrictions.expiresAt"]),
