@@ -19,6 +19,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
+    false,
     func,
     insert,
     select,
@@ -43,6 +44,7 @@ from models.base import Base, Instant, StoredRow, array_parameters, one_of, rows
 ONE_DURATION_IF_REPEATING = (
     "num_nonnulls(duration_in_months, duration_in_cycles) = CASE recurrence WHEN 'repeating' THEN 1 ELSE 0 END"
 )
+BALANCE_IF_CARRY_OVER = "NOT carry_over OR (amounts_minor IS NOT NULL AND recurrence <> 'once')"
 
 
 class Voucher(Base):
@@ -62,6 +64,8 @@ class Voucher(Base):
     recurrence: Mapped[str] = mapped_column(Text)
     duration_in_months: Mapped[int | None] = mapped_column(Integer)
     duration_in_cycles: Mapped[int | None] = mapped_column(Integer)
+    # The fixed amount is a balance for all invoices, not an allowance for each period.
+    carry_over: Mapped[bool] = mapped_column(Boolean, server_default=false())
     starts_at: Mapped[datetime | None] = mapped_column(Instant)
     expires_at: Mapped[datetime | None] = mapped_column(Instant)
     maximum_redemptions: Mapped[int | None] = mapped_column(BigInteger)
@@ -95,6 +99,7 @@ class Voucher(Base):
         CheckConstraint(ONE_DURATION_IF_REPEATING, name="duration_if_repeating"),
         CheckConstraint("duration_in_months BETWEEN 1 AND 999", name="duration_in_range"),
         CheckConstraint("duration_in_cycles BETWEEN 1 AND 999", name="cycles_in_range"),
+        CheckConstraint(BALANCE_IF_CARRY_OVER, name="balance_if_carry_over"),
         CheckConstraint("starts_at < expires_at", name="window_not_empty"),
         CheckConstraint("maximum_redemptions >= 1", name="maximum_positive"),
         CheckConstraint("maximum_redemptions_per_customer >= 1", name="customer_maximum_positive"),

@@ -52,6 +52,7 @@ def voucher_answer(row: AsStored) -> Answer:
             "durationInMonths": row.duration_in_months,
             "durationInCycles": row.duration_in_cycles,
         },
+        "carryOver": row.carry_over,
         "restrictions": {
             "startsAt": instant(row.starts_at),
             "expiresAt": instant(row.expires_at),
@@ -192,6 +193,7 @@ def _applied(applied: Applied) -> Answer:
         "lines": dict(applied.by_line),
         "cycle": applied.progress.cycles,
         "endsOn": day(applied.progress.ends_on),
+        "debitBalance": None if applied.balance is None else applied.balance.left_minor,
     }
 
 

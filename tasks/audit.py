@@ -64,6 +64,27 @@ CHECKS = {
         GROUP BY project, discount_id, period_start
         HAVING bool_or(allowance IS NULL) OR round(sum(taken / allowance), 15) > 1
     """,
+    "a balance gave no more than its amount": """
+        SELECT project, discount_id::text AS subject, string_agg(
+                   format('%s of %s %s', taken, allowance, currency), ', ') AS detail
+        FROM (
+            SELECT u.project, u.discount_id, u.currency, sum(u.amount_minor) AS taken,
+                   (d.amounts_minor ->> u.currency)::numeric AS allowance
+            FROM usage_entries u JOIN discounts d ON d.project = u.project AND d.id = u.discount_id
+            WHERE d.carry_over
+            GROUP BY u.project, u.discount_id, u.currency, d.amounts_minor
+        ) each
+        GROUP BY project, discount_id
+        HAVING bool_or(allowance IS NULL) OR round(sum(taken / allowance), 15) > 1
+    """,
+    "a balance that is used up is completed": """
+        SELECT d.project, d.id::text AS subject, format('%s of %s', u.taken, d.amounts_minor) AS detail
+        FROM discounts d JOIN (
+            SELECT project, discount_id, currency, sum(amount_minor) AS taken
+            FROM usage_entries GROUP BY project, discount_id, currency
+        ) u ON u.project = d.project AND u.discount_id = d.id
+        WHERE d.carry_over AND d.status = 'running' AND u.taken >= (d.amounts_minor ->> u.currency)::numeric
+    """,
     "what an invoice was answered is what the ledger says": """
         SELECT i.project, i.invoice AS subject,
                format('answered %s, ledger %s', i.answer ->> 'discountTotal', coalesce(u.total, 0)) AS detail

@@ -141,11 +141,22 @@ class CreateVoucher(Message):
     recurrence: Recurrence
     restrictions: Restrictions = Field(default_factory=Restrictions)
     metadata: Metadata = Field(default_factory=dict)
+    carry_over: bool = False
 
     @field_validator("price_discount_percentage")
     @classmethod
     def _one_kind(cls, value: int | None, info: ValidationInfo) -> int | None:
         _check_exactly_one(info, value=value, other="price_discount")
+        return value
+
+    @field_validator("carry_over")
+    @classmethod
+    def _is_a_balance(cls, value: bool, info: ValidationInfo) -> bool:  # noqa: FBT001 - pydantic's own signature
+        recurrence = info.data.get("recurrence")
+        if value and not _given(info, "price_discount"):
+            raise invalid("must be given with priceDiscount only")
+        if value and recurrence is not None and recurrence.type == "once":
+            raise invalid("must not be given with once: there is no next invoice")
         return value
 
 

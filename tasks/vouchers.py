@@ -131,6 +131,7 @@ def _values_of(request: CreateVoucher, *, created_at: datetime) -> dict[str, Any
         "recurrence": request.recurrence.type,
         "duration_in_months": request.recurrence.duration_in_months,
         "duration_in_cycles": request.recurrence.duration_in_cycles,
+        "carry_over": request.carry_over,
         "starts_at": restrictions.starts_at,
         "expires_at": restrictions.expires_at,
         "maximum_redemptions": restrictions.maximum_redemptions,

@@ -9,9 +9,11 @@ down_revision = "0001"
 
 def upgrade() -> None:
     _add_cycles()
+    _add_balances()
 
 
 def downgrade() -> None:
+    _drop_balances()
     _drop_cycles()
 
 
@@ -52,3 +54,18 @@ def _drop_cycles() -> None:
             table,
             "(recurrence = 'repeating') = (duration_in_months IS NOT NULL)",
         )
+
+
+def _add_balances() -> None:
+    for table in ("vouchers", "discounts"):
+        op.add_column(table, sa.Column("carry_over", sa.Boolean(), server_default=sa.false(), nullable=False))
+        op.create_check_constraint(
+            op.f(f"ck_{table}_balance_if_carry_over"),
+            table,
+            "NOT carry_over OR (amounts_minor IS NOT NULL AND recurrence <> 'once')",
+        )
+
+
+def _drop_balances() -> None:
+    for table in ("vouchers", "discounts"):
+        op.drop_column(table, "carry_over")

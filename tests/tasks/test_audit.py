@@ -44,6 +44,17 @@ TAMPERING = {
     "a fixed discount gave no more than its amount in a period": """
         UPDATE discounts SET amounts_minor = '{"USD": 499, "EUR": 999}'
     """,
+    "a balance gave no more than its amount": """
+        INSERT INTO invoice_discounts SELECT project, 'later', fingerprint, subscription, customer,
+               '{"discountTotal": 1}', applied_at FROM invoice_discounts;
+        INSERT INTO usage_entries SELECT project, discount_id, 'later', gen_random_uuid(),
+               (period_start + interval '1 month')::date, (period_end + interval '1 month')::date,
+               currency, 1, created_at FROM usage_entries;
+        UPDATE discounts SET carry_over = true, status = 'completed', cycles = 2,
+               last_period_start = (first_period_start + interval '1 month')::date,
+               last_period_end = (last_period_end + interval '1 month')::date
+    """,
+    "a balance that is used up is completed": "UPDATE discounts SET carry_over = true",
     "what an invoice was answered is what the ledger says": """
         UPDATE invoice_discounts SET answer = '{"discountTotal": 501}'
     """,

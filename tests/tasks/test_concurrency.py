@@ -152,6 +152,15 @@ def test_invoices_of_one_period_share_an_allowance_at_once():
     assert sorted(answer["discountTotal"] for answer in answers) == [0] * 14 + [1999, 8000]
 
 
+def test_invoices_of_many_periods_share_a_balance_at_once():
+    """Sixteen months of 80.00: 199.99 in all."""
+    voucher = create_voucher(priceDiscount={"amount": 19_999, "currency": "USD"}, carryOver=True)
+    redeem(voucher=voucher["id"], subscription="sub_1", currency="USD")
+    periods = [{"start": f"20{year}-02-01", "end": f"20{year}-03-01"} for year in range(27, 43)]
+    answers = at_once(send("billing.apply", [invoice(period=each) for each in periods]))
+    assert sorted(answer["discountTotal"] for answer in answers) == [0] * 13 + [3999, 8000, 8000]
+
+
 def test_redeeming_applying_and_sweeping_at_once_is_what_it_is_one_after_the_other():
     """The audit after the test says the rest."""
     expiring = create_voucher(restrictions={"expiresAt": "2026-01-01T00:00:00Z"})

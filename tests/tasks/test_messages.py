@@ -94,6 +94,9 @@ def restricted(**restrictions) -> dict:
             )
             for months in (0, 1000, -1, 1.5)
         ),
+        ({**VOUCHER, "carryOver": True}, ["carryOver"]),
+        ({**FIXED, "carryOver": True, "recurrence": {"type": "once"}}, ["carryOver"]),
+        ({**FIXED, "carryOver": "yes"}, ["carryOver"]),
         *(
             (
                 {**VOUCHER, "recurrence": {"type": "repeating", "durationInCycles": cycles}},

@@ -46,6 +46,7 @@ def test_a_voucher_is_answered_with_every_field_as_it_was_given():
         **EVERYTHING,
         "object": "voucher",
         "recurrence": {"type": "repeating", "durationInMonths": 3, "durationInCycles": None},
+        "carryOver": False,
         "priceDiscountPercentage": None,
         "restrictions": restrictions,
         "redemptions": 0,
