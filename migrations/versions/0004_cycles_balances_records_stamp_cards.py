@@ -6,13 +6,17 @@ from alembic import op
 revision = "0004"
 down_revision = "0001"
 
+APPEND_ONLY = ("usage_entries", "invoice_discounts")
+
 
 def upgrade() -> None:
     _add_cycles()
     _add_balances()
+    _refuse_changes()
 
 
 def downgrade() -> None:
+    _allow_changes()
     _drop_balances()
     _drop_cycles()
 
@@ -69,3 +73,23 @@ def _add_balances() -> None:
 def _drop_balances() -> None:
     for table in ("vouchers", "discounts"):
         op.drop_column(table, "carry_over")
+
+
+def _refuse_changes() -> None:
+    op.execute("""
+    CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        RAISE EXCEPTION '% is append-only: % is refused', TG_TABLE_NAME, TG_OP USING ERRCODE = 'restrict_violation';
+    END $$
+""")
+    for table in APPEND_ONLY:
+        op.execute(f"""
+            CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table}
+            FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
+        """)
+
+
+def _allow_changes() -> None:
+    for table in APPEND_ONLY:
+        op.execute(f"DROP TRIGGER append_only ON {table}")
+    op.execute("DROP FUNCTION refuse_change()")
