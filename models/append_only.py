@@ -3,7 +3,7 @@
 from sqlalchemy import DDL, Table, event
 
 # Told by its SQLSTATE from what is worth a retry. A percent sign is doubled for SQLAlchemy.
-_REFUSE_CHANGE = DDL(  # type: ignore[no-untyped-call] - SQLAlchemy left its constructor untyped
+_REFUSE_CHANGE = DDL(  # type: ignore[no-untyped-call]
     """
     CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN

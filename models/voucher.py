@@ -73,6 +73,9 @@ class Voucher(Base):
     products: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
     minimum_subtotal_minor: Mapped[int | None] = mapped_column(BigInteger)
     minimum_subtotal_currency: Mapped[str | None] = mapped_column(Text)
+    # Stamps that complete a card, which alone grants such a voucher, and for how many days each of them counts.
+    stamps_required: Mapped[int | None] = mapped_column(Integer)
+    stamp_expire_days: Mapped[int | None] = mapped_column(Integer)
     redemptions: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     # Indexed in the place of the counter itself: an update of what an index mentions writes every index anew.
     is_full: Mapped[bool] = mapped_column(
@@ -100,6 +103,9 @@ class Voucher(Base):
         CheckConstraint("duration_in_months BETWEEN 1 AND 999", name="duration_in_range"),
         CheckConstraint("duration_in_cycles BETWEEN 1 AND 999", name="cycles_in_range"),
         CheckConstraint(BALANCE_IF_CARRY_OVER, name="balance_if_carry_over"),
+        CheckConstraint("stamps_required BETWEEN 2 AND 1000", name="stamps_in_range"),
+        CheckConstraint("stamp_expire_days BETWEEN 1 AND 3650", name="stamp_days_in_range"),
+        CheckConstraint("stamp_expire_days IS NULL OR stamps_required IS NOT NULL", name="stamp_days_with_stamps"),
         CheckConstraint("starts_at < expires_at", name="window_not_empty"),
         CheckConstraint("maximum_redemptions >= 1", name="maximum_positive"),
         CheckConstraint("maximum_redemptions_per_customer >= 1", name="customer_maximum_positive"),
@@ -190,6 +196,8 @@ _DECISIVE = (
     "minimum_subtotal_currency",
     "redemptions",
     "retired_reason",
+    "stamps_required",
+    "stamp_expire_days",
 )
 _LOCK = (
     select(*(VOUCHERS.c[name] for name in _DECISIVE))
@@ -290,6 +298,7 @@ def candidate_of(row: StoredRow) -> Candidate:
             minimum_subtotal=_minimum_subtotal_of(row),
         ),
         retired_reason=None if row.retired_reason is None else RetiredReason(row.retired_reason),
+        needs_stamp_card=row.stamps_required is not None,
     )
 
 

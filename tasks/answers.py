@@ -53,6 +53,7 @@ def voucher_answer(row: AsStored) -> Answer:
             "durationInCycles": row.duration_in_cycles,
         },
         "carryOver": row.carry_over,
+        "stampCard": _stamp_card(row),
         "restrictions": {
             "startsAt": instant(row.starts_at),
             "expiresAt": instant(row.expires_at),
@@ -81,6 +82,12 @@ def _percentage(basis_points: int | None) -> int | float | None:
         return None
     whole, hundredths = divmod(basis_points, BASIS_POINTS_PER_PERCENT)
     return basis_points / BASIS_POINTS_PER_PERCENT if hundredths else whole
+
+
+def _stamp_card(row: AsStored) -> Answer | None:
+    if row.stamps_required is None:
+        return None
+    return {"stamps": row.stamps_required, "expireDays": row.stamp_expire_days}
 
 
 def _minimum_subtotal(row: AsStored) -> Answer | None:

@@ -26,6 +26,8 @@ from tasks.fields import (
 BULK_MAX = 1_000
 LINES_MAX = 1_000
 PRODUCTS_MAX = 1_000
+STAMPS_MAX = 1_000
+STAMP_DAYS_MAX = 3_650
 
 
 class Message(BaseModel):
@@ -129,6 +131,13 @@ class Restrictions(Message):
         return value
 
 
+class StampCard(Message):
+    """How many stamps complete a card, and for how many days each counts."""
+
+    stamps: Annotated[int, Field(ge=2, le=STAMPS_MAX)]
+    expire_days: Annotated[int, Field(ge=1, le=STAMP_DAYS_MAX)] | None = None
+
+
 class CreateVoucher(Message):
     """`vouchers.create`: exactly one of `priceDiscount` and `priceDiscountPercentage` (basis points inside)."""
 
@@ -142,6 +151,7 @@ class CreateVoucher(Message):
     restrictions: Restrictions = Field(default_factory=Restrictions)
     metadata: Metadata = Field(default_factory=dict)
     carry_over: bool = False
+    stamp_card: StampCard | None = None
 
     @field_validator("price_discount_percentage")
     @classmethod

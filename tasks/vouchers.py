@@ -118,6 +118,7 @@ def _is_taken(session: Session, *, project: str, code: str, now: datetime) -> bo
 
 
 def _values_of(request: CreateVoucher, *, created_at: datetime) -> dict[str, Any]:
+    card = request.stamp_card
     restrictions, price, minimum = request.restrictions, request.price_discount, request.restrictions.minimum_subtotal
     return {
         "project": request.project,
@@ -132,6 +133,8 @@ def _values_of(request: CreateVoucher, *, created_at: datetime) -> dict[str, Any
         "duration_in_months": request.recurrence.duration_in_months,
         "duration_in_cycles": request.recurrence.duration_in_cycles,
         "carry_over": request.carry_over,
+        "stamps_required": None if card is None else card.stamps,
+        "stamp_expire_days": None if card is None else card.expire_days,
         "starts_at": restrictions.starts_at,
         "expires_at": restrictions.expires_at,
         "maximum_redemptions": restrictions.maximum_redemptions,

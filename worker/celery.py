@@ -10,7 +10,7 @@ from worker.schedule import BEAT_SCHEDULE
 from worker.settings import settings
 
 QUEUES = ("redemptions", "billing", "admin", "sweeps")
-TASK_MODULES = ("tasks.vouchers", "tasks.redemptions", "tasks.billing", "tasks.expiry")
+TASK_MODULES = ("tasks.vouchers", "tasks.redemptions", "tasks.billing", "tasks.expiry", "tasks.usages")
 
 # Retries back off to a minute, half of it on average: ten thousand of them outlast an outage of three days.
 # The same number bounds a message that kills its worker, which would otherwise come back for ever.

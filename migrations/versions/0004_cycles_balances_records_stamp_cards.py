@@ -1,22 +1,44 @@
 """Discounts in cycles and as balances, a ledger that cannot be changed, recorded usage, and stamp cards."""
 
+from collections.abc import Sequence
+
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects import postgresql
 
 revision = "0004"
 down_revision = "0001"
 
-APPEND_ONLY = ("usage_entries", "invoice_discounts")
+APPEND_ONLY = ("usage_entries", "invoice_discounts", "usage_records")
+REASONS = (
+    "idempotency_conflict",
+    "voucher_not_found",
+    "voucher_retired",
+    "voucher_not_started",
+    "voucher_expired",
+    "max_redemptions_reached",
+    "customer_limit_reached",
+    "already_applied",
+    "stamp_card_incomplete",
+    "product_not_eligible",
+    "currency_mismatch",
+    "minimum_subtotal_not_met",
+    "discount_limit_reached",
+)
 
 
 def upgrade() -> None:
     _add_cycles()
     _add_balances()
+    _add_stamp_cards()
+    _add_records()
     _refuse_changes()
 
 
 def downgrade() -> None:
     _allow_changes()
+    op.drop_table("usage_records")
+    _drop_stamp_cards()
     _drop_balances()
     _drop_cycles()
 
@@ -93,3 +115,83 @@ def _allow_changes() -> None:
     for table in APPEND_ONLY:
         op.execute(f"DROP TRIGGER append_only ON {table}")
     op.execute("DROP FUNCTION refuse_change()")
+
+
+def _add_stamp_cards() -> None:
+    op.add_column("vouchers", sa.Column("stamps_required", sa.Integer(), nullable=True))
+    op.add_column("vouchers", sa.Column("stamp_expire_days", sa.Integer(), nullable=True))
+    for name, condition in {
+        "stamps_in_range": "stamps_required BETWEEN 2 AND 1000",
+        "stamp_days_in_range": "stamp_expire_days BETWEEN 1 AND 3650",
+        "stamp_days_with_stamps": "stamp_expire_days IS NULL OR stamps_required IS NOT NULL",
+    }.items():
+        op.create_check_constraint(op.f(f"ck_vouchers_{name}"), "vouchers", condition)
+    _know_reasons(REASONS)
+
+
+def _drop_stamp_cards() -> None:
+    _know_reasons([reason for reason in REASONS if reason != "stamp_card_incomplete"])
+    op.drop_column("vouchers", "stamp_expire_days")
+    op.drop_column("vouchers", "stamps_required")
+
+
+def _know_reasons(reasons: Sequence[str]) -> None:
+    op.drop_constraint(op.f("ck_redemptions_reason_known"), "redemptions", type_="check")
+    members = ", ".join(f"'{reason}'" for reason in reasons)
+    op.create_check_constraint(op.f("ck_redemptions_reason_known"), "redemptions", f"reason IN ({members})")
+
+
+def _add_records() -> None:
+    op.create_table(
+        "usage_records",
+        sa.Column("project", sa.Text(), nullable=False),
+        sa.Column("voucher_id", sa.Uuid(), nullable=False),
+        sa.Column("customer", sa.Text(), nullable=False),
+        sa.Column("ref", sa.Text(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("ref_type", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("usage", sa.BigInteger(), nullable=False),
+        sa.Column("stamp", sa.Integer(), nullable=False),
+        sa.Column("amount_minor", sa.BigInteger(), nullable=False),
+        sa.Column("currency", sa.Text(), nullable=True),
+        sa.Column("discount_id", sa.Uuid(), nullable=True),
+        sa.Column("created_at", postgresql.TIMESTAMP(timezone=True), nullable=False),
+        sa.Column("created_by", sa.Text(), nullable=True),
+        sa.Column("fingerprint", sa.LargeBinary(), nullable=False),
+        sa.Column("answer", sa.JSON(), nullable=False),
+        sa.CheckConstraint("least(usage, stamp, amount_minor) >= 0", name=op.f("ck_usage_records_counts_not_negative")),
+        sa.CheckConstraint(
+            "(reason IS NULL) = (greatest(usage, stamp, amount_minor) > 0)",
+            name=op.f("ck_usage_records_refused_counts_nothing"),
+        ),
+        sa.CheckConstraint("discount_id IS NULL OR stamp > 0", name=op.f("ck_usage_records_granted_for_a_stamp")),
+        sa.ForeignKeyConstraint(
+            ["project", "discount_id"],
+            ["discounts.project", "discounts.id"],
+            name=op.f("fk_usage_records_project_discount_id_discounts"),
+            ondelete="RESTRICT",
+        ),
+        sa.ForeignKeyConstraint(
+            ["project", "voucher_id"],
+            ["vouchers.project", "vouchers.id"],
+            name=op.f("fk_usage_records_project_voucher_id_vouchers"),
+            ondelete="RESTRICT",
+        ),
+        sa.PrimaryKeyConstraint("project", "voucher_id", "customer", "ref", name=op.f("pk_usage_records")),
+    )
+    op.create_index("uq_usage_records_id", "usage_records", ["project", "id"], unique=True)
+    op.create_index(
+        "ix_usage_records_stamps",
+        "usage_records",
+        ["project", "voucher_id", "customer", "created_at"],
+        unique=False,
+        postgresql_where=sa.text("stamp > 0"),
+    )
+    op.create_index(
+        "uq_usage_records_discount",
+        "usage_records",
+        ["project", "discount_id"],
+        unique=True,
+        postgresql_where=sa.text("discount_id IS NOT NULL"),
+    )

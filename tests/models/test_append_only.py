@@ -6,24 +6,30 @@ from sqlalchemy.exc import IntegrityError
 
 from models.base import Base
 from tasks.wire import INFRASTRUCTURE_FAULTS
-from tests.tasks.requests import apply, create_voucher, redeem
+from tests.tasks.requests import apply, create_voucher, record, redeem
 from worker.db import transaction
 
-TABLES = ("usage_entries", "invoice_discounts")
+TABLES = ("usage_entries", "invoice_discounts", "usage_records")
 VERBS = {
     "UPDATE": "UPDATE {table} SET project = project",
     "UPSERT": "INSERT INTO {table} SELECT * FROM {table} ON CONFLICT (project, {key}) DO UPDATE SET project = 'other'",
     "DELETE": "DELETE FROM {table}",
     "TRUNCATE": "TRUNCATE {table} CASCADE",
 }
-KEYS = {"usage_entries": "discount_id, invoice", "invoice_discounts": "invoice"}
+KEYS = {
+    "usage_entries": "discount_id, invoice",
+    "invoice_discounts": "invoice",
+    "usage_records": "voucher_id, customer, ref",
+}
 
 
 @pytest.fixture(autouse=True)
 def one_of_everything(database: dict[str, str]) -> None:  # noqa: ARG001 - emptied before this, audited afterwards
     """An entry in each table."""
-    redeem(voucher=create_voucher()["id"], subscription="sub_1")
+    voucher = create_voucher()["id"]
+    redeem(voucher=voucher, subscription="sub_1")
     apply()
+    record(voucher=voucher)
 
 
 def rows_of(table: str) -> list[tuple]:

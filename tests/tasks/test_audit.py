@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import text
 
 from tasks.audit import CHECKS, audit
-from tests.tasks.requests import apply, create_voucher, redeem
+from tests.tasks.requests import apply, create_voucher, record, redeem
 from worker.db import transaction
 
 # For each check, a change that breaks its promise and no other.
@@ -55,6 +55,15 @@ TAMPERING = {
                last_period_end = (last_period_end + interval '1 month')::date
     """,
     "a balance that is used up is completed": "UPDATE discounts SET carry_over = true",
+    "what a recorded use was answered is what the ledger says": "UPDATE usage_records SET usage = 2",
+    "a stamp card's discounts were granted by the entries that completed it": """
+        UPDATE vouchers SET stamps_required = 2
+    """,
+    "no card was completed without its stamps": """
+        UPDATE vouchers SET stamps_required = 2;
+        UPDATE usage_records SET stamp = 1, discount_id = (SELECT id FROM discounts),
+               answer = (answer::jsonb || '{"stamp": 1, "redemption": {"outcome": "accepted"}}')::json
+    """,
     "what an invoice was answered is what the ledger says": """
         UPDATE invoice_discounts SET answer = '{"discountTotal": 501}'
     """,
@@ -93,8 +102,9 @@ RESTORE = """
 def one_of_everything(tampered_database: dict[str, str]) -> None:  # noqa: ARG001 - emptied before this
     """A voucher, a redemption, a discount and an invoice that are as they should be."""
     voucher = create_voucher(priceDiscount={"amount": 500, "currency": "USD"})
-    redeem(voucher=voucher["id"], subscription="sub_1", currency="USD")
+    redeem(voucher=voucher["id"], customer="cus_1", subscription="sub_1", currency="USD")
     apply()
+    record(voucher=voucher["id"], customer="cus_1")
     assert audit() == []
 
 

@@ -47,6 +47,7 @@ def test_a_voucher_is_answered_with_every_field_as_it_was_given():
         "object": "voucher",
         "recurrence": {"type": "repeating", "durationInMonths": 3, "durationInCycles": None},
         "carryOver": False,
+        "stampCard": None,
         "priceDiscountPercentage": None,
         "restrictions": restrictions,
         "redemptions": 0,
