@@ -60,14 +60,14 @@ class UsageRecord(Base):
         CheckConstraint("(reason IS NULL) = (greatest(usage, stamp, amount_minor) > 0)", name="refused_counts_nothing"),
         CheckConstraint("discount_id IS NULL OR stamp > 0", name="granted_for_a_stamp"),
         Index("uq_usage_records_id", "project", "id", unique=True),
-        # A card's stamps in the order recorded.
+        # The customers of a voucher, and what counts for each of them in the order recorded.
         Index(
-            "ix_usage_records_stamps",
+            "ix_usage_records_customer",
             "project",
             "voucher_id",
             "customer",
             "created_at",
-            postgresql_where=text("stamp > 0"),
+            postgresql_where=text("reason IS NULL"),
         ),
         # A discount is granted for one card.
         Index(
@@ -106,6 +106,7 @@ def collected_stamps(session: Session, *, project: str, voucher_id: UUID, custom
             USAGE_RECORDS.c.project == project,
             USAGE_RECORDS.c.voucher_id == voucher_id,
             USAGE_RECORDS.c.customer == customer,
+            USAGE_RECORDS.c.reason.is_(None),
             USAGE_RECORDS.c.stamp > text("0"),
         )
         .order_by(USAGE_RECORDS.c.created_at)

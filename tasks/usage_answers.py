@@ -9,7 +9,7 @@ from tasks.usage_messages import RecordUsage
 from tasks.wire import Answer
 
 
-def usage_answer(row: SimpleNamespace, *, current_stamp: int | None, redemption: Answer | None) -> Answer:
+def usage_answer(row: SimpleNamespace, *, current_stamp: int, redemption: Answer | None) -> Answer:
     """This function will return an entry as callers see it, with what a completed card was answered."""
     return {
         "object": "usage",

@@ -4,8 +4,10 @@ from typing import Annotated
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from tasks.fields import AMOUNT_MINOR_MAX, CurrencyCode, Day, ExternalId, Subtotal, VoucherId, invalid
+from tasks.fields import AMOUNT_MINOR_MAX, CurrencyCode, Day, ExternalId, Subtotal, UsageId, VoucherId, invalid
 from tasks.messages import PRODUCTS_MAX, STAMPS_MAX, Message
+
+USAGES_MAX = 1_000
 
 
 class RecordUsage(Message):
@@ -35,3 +37,13 @@ class RecordUsage(Message):
         if not value and not info.data.get("usage", 1) and not info.data.get("stamp", 1):
             raise invalid("at least one of usage, stamp and amount must be more than 0")
         return value
+
+
+class ListUsages(Message):
+    """`usages.list`: a page of a voucher's customers, or one of them; `startingAfter` is the id of an item."""
+
+    project: ExternalId
+    voucher: VoucherId
+    customer: ExternalId | None = None
+    limit: Annotated[int, Field(ge=1, le=USAGES_MAX)] = 10
+    starting_after: UsageId | None = None

@@ -1,8 +1,9 @@
-"""Recording usage, and stamp cards: the entry that completes a card grants the discount in the same transaction."""
+"""Usage: recording it, with the discount that a completed stamp card grants, and reporting it customer by customer."""
 
 import hashlib
 from datetime import datetime, timedelta
 from types import SimpleNamespace
+from typing import Any
 
 from pydantic_core import to_json
 from sqlalchemy.orm import Session
@@ -11,14 +12,25 @@ from domain.eligibility import Refusal
 from domain.stamps import Collected, StampCard, collecting_refusal, stamps_on_card
 from models.base import StoredRow, new_id, read_clock
 from models.redemption import find_redemptions
+from models.usage_list import (
+    START,
+    customer_of,
+    entries_of,
+    grants_of,
+    page_of_customers,
+    page_of_one,
+    read_one_snapshot,
+    records_of,
+)
 from models.usage_record import add_record, collected_stamps, find_record, stamp_card_of
-from models.voucher import candidate_of, lock_vouchers
+from models.voucher import candidate_of, find_voucher, lock_vouchers
 from tasks.messages import Redeem
 from tasks.redemptions import redeem_all
 from tasks.usage_answers import usage_answer, usage_conflict_answer
-from tasks.usage_messages import RecordUsage
+from tasks.usage_items import usage_item, uses_by_customer
+from tasks.usage_messages import ListUsages, RecordUsage
 from tasks.wire import Answer, InvalidRequest, NotFound, contract_task
-from worker.db import run_in_transaction
+from worker.db import run_in_transaction, transaction
 
 # Stamps of one voucher and customer are told apart by their instant: a clock that is set back must not mix them.
 TICK = timedelta(microseconds=1)
@@ -28,6 +40,39 @@ TICK = timedelta(microseconds=1)
 def record(request: RecordUsage) -> Answer:
     """This task will record one entry, and grant the discount of a card that it completes."""
     return run_in_transaction(lambda session: record_usage(session, request))
+
+
+@contract_task("usages.list", message=ListUsages)
+def list_(request: ListUsages) -> Answer:
+    """This task will answer a page of a voucher's customers with all their entries and the sums of them."""
+    with transaction() as session:
+        read_one_snapshot(session)
+        return list_usages(session, request)
+
+
+def list_usages(session: Session, request: ListUsages) -> Answer:
+    """This function will answer the page, in as many statements as any other.
+
+    Raises NotFound where there is no such voucher, InvalidRequest where `startingAfter` is none of its items.
+    """
+    voucher = find_voucher(session, project=request.project, id=request.voucher)
+    if voucher is None:
+        raise NotFound("voucher")
+    whose: dict[str, Any] = {"project": request.project, "voucher_id": request.voucher}
+    after = _position(session, request)
+    if request.customer is None:
+        customers = page_of_customers(session, **whose, after=after, limit=request.limit)
+    else:
+        customers = page_of_one(session, **whose, after=after, customer=request.customer)
+    grants = grants_of(session, **whose, customers=customers)
+    uses = uses_by_customer(
+        grants=grants,
+        entries=entries_of(session, project=request.project, discounts=[each.id for each in grants]),
+        records=records_of(session, **whose, customers=customers),
+    )
+    now = read_clock(session)
+    items = [usage_item(uses[each], customer=each, voucher=voucher, now=now) for each in customers]
+    return {"object": "list", "items": items}
 
 
 def record_usage(session: Session, request: RecordUsage) -> Answer:
@@ -51,10 +96,17 @@ def record_usage(session: Session, request: RecordUsage) -> Answer:
     now = read_clock(session)
     if card is None:
         row = _row_of(request, created_at=now, reason=None)
-        return _add(
-            session, row, fingerprint=fingerprint, answer=usage_answer(row, current_stamp=None, redemption=None)
-        )
+        return _add(session, row, fingerprint=fingerprint, answer=usage_answer(row, current_stamp=0, redemption=None))
     return _record_on_card(session, request, voucher=voucher, card=card, now=now)
+
+
+def _position(session: Session, request: ListUsages) -> str:
+    if request.starting_after is None:
+        return START
+    customer = customer_of(session, project=request.project, voucher_id=request.voucher, id=request.starting_after)
+    if customer is None:
+        raise InvalidRequest([{"field": "startingAfter", "message": "must be the id of an item of this list"}])
+    return customer
 
 
 def request_id_of(request: RecordUsage) -> str:

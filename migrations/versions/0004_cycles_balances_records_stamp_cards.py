@@ -182,11 +182,11 @@ def _add_records() -> None:
     )
     op.create_index("uq_usage_records_id", "usage_records", ["project", "id"], unique=True)
     op.create_index(
-        "ix_usage_records_stamps",
+        "ix_usage_records_customer",
         "usage_records",
         ["project", "voucher_id", "customer", "created_at"],
         unique=False,
-        postgresql_where=sa.text("stamp > 0"),
+        postgresql_where=sa.text("reason IS NULL"),
     )
     op.create_index(
         "uq_usage_records_discount",

@@ -44,7 +44,7 @@ def test_an_entry_is_answered_with_every_field():
         "amount": 1250,
         "currency": "USD",
         "createdBy": "till-7",
-        "currentStamp": None,
+        "currentStamp": 0,
         "redemption": None,
     }
     plain = record(voucher=voucher)
