@@ -16,7 +16,9 @@ TASK_MODULES = (
     "tasks.billing",
     "tasks.expiry",
     "tasks.codes",
+    "tasks.generation",
     "tasks.listing",
+    "tasks.usages",
     "tasks.voucher_update",
 )
 

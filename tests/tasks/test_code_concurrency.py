@@ -15,9 +15,9 @@ from tasks.wire import InvalidRequest
 from tests.tasks.requests import add_codes, create_voucher, redeem, redemption
 from tests.tasks.test_codes import LONG_AGO, listed
 from tests.tasks.test_concurrency import (
-    _until_somebody_waits,
     at_once,
     send,
+    until_somebody_waits,
     wide_pool,  # noqa: F401 - a fixture
 )
 from worker import db
@@ -68,7 +68,7 @@ def test_a_code_that_is_retired_during_a_wait_is_refused():
         holder.execute(text("SELECT 1 FROM vouchers FOR NO KEY UPDATE"))
         with ThreadPoolExecutor(1) as threads:
             waiting = threads.submit(redeem, code="VIP")
-            _until_somebody_waits(holder)
+            until_somebody_waits(holder)
             retire_code(holder, CodeReference.model_validate({"project": "gigs", "code": code["id"]}))
             holder.commit()
             assert waiting.result()["reason"] == "code_retired"

@@ -80,7 +80,10 @@ def code_of(voucher: str) -> str | None:
         {"metadata": {"campaign": "autumn"}},
         {"metadata": {}},
         {"priceDiscount": {"amount": 1, "currency": "EUR", "currencyOptions": {}}},
-        {"recurrence": {"type": "once", "durationInMonths": None}},
+        {"recurrence": {"type": "once", "durationInMonths": None, "durationInCycles": None}},
+        {"recurrence": {"type": "repeating", "durationInMonths": None, "durationInCycles": 4}},
+        {"carryOver": True},
+        {"stampCard": {"stamps": 5, "expireDays": None}},
     ],
 )
 def test_what_is_sent_changes_and_what_is_not_sent_stays(fields):
@@ -151,6 +154,9 @@ def test_a_voucher_can_be_sent_back_whole():
         {"priceDiscountPercentage": 10},
         {"recurrence": {"type": "forever"}},
         {"recurrence": {**MONTHS, "durationInMonths": 4}},
+        {"recurrence": {"type": "repeating", "durationInCycles": 3}},
+        {"carryOver": True},
+        {"stampCard": {"stamps": 5}},
         {"name": "Another", "recurrence": {"type": "once"}, "requestId": "r1"},
     ],
 )
