@@ -111,6 +111,23 @@ def test_vouchers_that_want_each_others_texts_at_once_never_deadlock():
     assert Counter(at_once([partial(attempt, each) for each in bodies]))[True] == 1
 
 
+def test_vouchers_that_want_the_same_new_texts_at_once_never_deadlock():
+    """400 of them, in either order: one voucher gets them all. A deadlock would be a Retry here."""
+    texts = [f"CODE-{index}" for index in range(400)]
+    bodies = [
+        {"project": "gigs", "voucher": create_voucher()["id"], "codes": [{"code": code} for code in ordered]}
+        for ordered in (texts, texts[::-1]) * 3
+    ]
+
+    def attempt(body: dict) -> bool:
+        try:
+            return bool(codes.add(request=body))
+        except InvalidRequest:
+            return False
+
+    assert Counter(at_once([partial(attempt, each) for each in bodies]))[True] == 1
+
+
 def test_one_addition_delivered_many_times_at_once_adds_once():
     """Every copy gets the same answer."""
     voucher = create_voucher()
