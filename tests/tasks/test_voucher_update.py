@@ -177,6 +177,14 @@ def test_money_terms_and_recurrence_are_refused_after_the_first_redemption(field
     assert retrieve(voucher) == before
 
 
+def test_the_currency_that_is_shown_is_a_money_term():
+    """Also where all amounts stay the same."""
+    voucher = create_voucher(priceDiscount={**FIXED, "currencyOptions": {"EUR": 400}})["id"]
+    redeem(voucher=voucher, currency="USD")
+    turned = {"amount": 400, "currency": "EUR", "currencyOptions": {"USD": 500}}
+    assert update(voucher, priceDiscount=turned)["reason"] == "voucher_already_redeemed"
+
+
 def test_money_terms_and_recurrence_change_before_the_first_redemption():
     """A refused request is none; what is granted then has the new terms."""
     voucher = create_voucher(priceDiscount=FIXED, recurrence=MONTHS, restrictions={"startsAt": in_minutes(60)})["id"]
