@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from domain.eligibility import Refusal
+from domain.history import History, retirement_of
 from domain.terms import RetiredReason
 from models.base import StoredRow, new_id, read_clock
 from models.voucher import (
@@ -37,7 +38,7 @@ def create(request: CreateVoucher) -> Answer:
 def retrieve(request: VoucherReference) -> Answer:
     """This task will answer the voucher as it stands."""
     with transaction() as session:
-        return voucher_answer(_found(find_voucher(session, project=request.project, id=request.voucher)))
+        return retrieve_voucher(session, request)
 
 
 @contract_task("vouchers.retire", message=VoucherReference)
@@ -47,14 +48,21 @@ def retire(request: VoucherReference) -> Answer:
         return retire_voucher(session, request)
 
 
-def create_voucher(session: Session, request: CreateVoucher, *, task_id: str | None = None) -> Answer:
+def create_voucher(
+    session: Session,
+    request: CreateVoucher,
+    *,
+    task_id: str | None = None,
+    history: History | None = None,
+    body_fingerprint: bytes | None = None,
+) -> Answer:
     """This function will create the voucher once for each request id, and answer the same for ever.
 
     Without a request id it is once for each task, whose message may be delivered twice; without either,
-    each call creates one.
+    each call creates one. What comes from another system has a history, and a body of its own to tell it by.
     Raises InvalidRequest where the code belongs to another voucher that can still be redeemed.
     """
-    fingerprint, now = request.fingerprint(), read_clock(session)
+    fingerprint, now = body_fingerprint or request.fingerprint(), read_clock(session)
     code_is_taken = request.code is not None and _is_taken(session, project=request.project, code=request.code, now=now)
     key = _creation_key(request, task_id=task_id)
     if key:
@@ -65,11 +73,17 @@ def create_voucher(session: Session, request: CreateVoucher, *, task_id: str | N
     if code_is_taken:
         raise InvalidRequest([{"field": "code", "message": CODE_IS_TAKEN}])
     values = values_of(request, created_at=now)
-    answer = voucher_answer(SimpleNamespace(**values, redemptions=0, retired_reason=None, retired_at=None))
+    values |= _standing(request, history=history, now=now)
+    answer = voucher_answer(SimpleNamespace(**values))
     if key:
         values |= {**key, "fingerprint": fingerprint, "creation_answer": answer}
     add_voucher(session, values=values)
     return answer
+
+
+def retrieve_voucher(session: Session, request: VoucherReference) -> Answer:
+    """This function will answer the voucher as it stands, or raise NotFound."""
+    return voucher_answer(_found(find_voucher(session, project=request.project, id=request.voucher)))
 
 
 def retire_voucher(session: Session, request: VoucherReference) -> Answer:
@@ -116,6 +130,20 @@ def _creation_key(request: CreateVoucher, *, task_id: str | None) -> dict[str, s
 def _is_taken(session: Session, *, project: str, code: str, now: datetime) -> bool:
     release_code(session, project=project, code=code, now=now)
     return find_available_code(session, project=project, code=code) is not None
+
+
+def _standing(request: CreateVoucher, *, history: History | None, now: datetime) -> dict[str, Any]:
+    restrictions = request.restrictions
+    retirement = history and retirement_of(
+        history, maximum_redemptions=restrictions.maximum_redemptions, expires_at=restrictions.expires_at, now=now
+    )
+    redemptions = history.redemptions if history else 0
+    return {
+        "redemptions": redemptions,
+        "imported_redemptions": redemptions,
+        "retired_reason": retirement and retirement.reason.value,
+        "retired_at": retirement and retirement.at,
+    }
 
 
 def values_of(request: CreateVoucher, *, created_at: datetime) -> dict[str, Any]:
