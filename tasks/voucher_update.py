@@ -46,7 +46,7 @@ def update_voucher(session: Session, request: UpdateVoucher, *, delivery: str | 
     A voucher that was retired as expired or full is available again where the change removes the cause.
     Raises NotFound where there is no such voucher, and InvalidRequest where the voucher would make no sense.
     """
-    row = _locked(session, request)
+    row = lock_for_update(session, request)
     return answer_once(
         session,
         request,
@@ -57,7 +57,8 @@ def update_voucher(session: Session, request: UpdateVoucher, *, delivery: str | 
     )
 
 
-def _locked(session: Session, request: UpdateVoucher) -> StoredRow | None:
+def lock_for_update(session: Session, request: UpdateVoucher) -> StoredRow | None:
+    """This function will lock all that the update may change, and return the voucher's row, or None."""
     # Together and in order with whoever holds the code: one that has expired is retired for it.
     keys = _keys(session, request)
     lock_vouchers(session, keys=keys)
