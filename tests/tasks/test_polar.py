@@ -43,7 +43,7 @@ PROMO: dict[str, Any] = {
     "duration": "repeating",
     "duration_in_months": 3,
 }
-# The documented answer; `products` are objects there, and here the ids that were given.
+# The documented answer, as it is written there; for `products` we answer the ids that were given.
 DOCUMENTED: dict[str, Any] = {
     "duration": "once",
     "type": "fixed",
@@ -60,7 +60,20 @@ DOCUMENTED: dict[str, Any] = {
     "max_redemptions": 123,
     "redemptions_count": 123,
     "organization_id": "1dbfc517-0bbf-4301-9ba8-555ca42b9737",
-    "products": [],
+    "products": [
+        {
+            "metadata": {},
+            "created_at": "2023-11-07T05:31:56Z",
+            "modified_at": "2023-11-07T05:31:56Z",
+            "id": "<string>",
+            "name": "<string>",
+            "description": "<string>",
+            "recurring_interval": "month",
+            "is_recurring": True,
+            "is_archived": True,
+            "organization_id": "1dbfc517-0bbf-4301-9ba8-555ca42b9737",
+        }
+    ],
 }
 COMMON = set(DOCUMENTED) - {"amount", "currency"}
 SCHEMAS = {
