@@ -22,6 +22,7 @@ class Refusal(StrEnum):
     MAX_REDEMPTIONS_REACHED = "max_redemptions_reached"
     CUSTOMER_LIMIT_REACHED = "customer_limit_reached"
     ALREADY_APPLIED = "already_applied"
+    STAMP_CARD_INCOMPLETE = "stamp_card_incomplete"
     PRODUCT_NOT_ELIGIBLE = "product_not_eligible"
     CURRENCY_MISMATCH = "currency_mismatch"
     MINIMUM_SUBTOTAL_NOT_MET = "minimum_subtotal_not_met"
@@ -35,6 +36,8 @@ class Candidate:
     price_discount: PriceDiscount
     restrictions: Restrictions
     retired_reason: RetiredReason | None
+    # It is granted for a completed stamp card only.
+    needs_stamp_card: bool = False
 
 
 @value
@@ -54,6 +57,8 @@ class Standing:
     redemptions_by_customer: int
     voucher_is_running: bool
     running_discounts: int
+    # Whether the request comes from the entry that completed a stamp card.
+    stamp_card_is_complete: bool = False
 
 
 def decisive_instant(*, decided_at: datetime, requested_at: datetime | None, grace: timedelta) -> datetime:
@@ -114,6 +119,10 @@ def _runs_already(_candidate: Candidate, _purchase: Purchase, standing: Standing
     return standing.voucher_is_running
 
 
+def _card_is_incomplete(candidate: Candidate, _purchase: Purchase, standing: Standing, _at: datetime) -> bool:
+    return candidate.needs_stamp_card and not standing.stamp_card_is_complete
+
+
 def _has_no_product(candidate: Candidate, purchase: Purchase, _standing: Standing, _at: datetime) -> bool:
     products = candidate.restrictions.products
     return products is not None and products.isdisjoint(purchase.products)
@@ -144,6 +153,7 @@ RULES: tuple[tuple[Refusal, Rule], ...] = (
     (Refusal.MAX_REDEMPTIONS_REACHED, _is_full),
     (Refusal.CUSTOMER_LIMIT_REACHED, _customer_has_had_it),
     (Refusal.ALREADY_APPLIED, _runs_already),
+    (Refusal.STAMP_CARD_INCOMPLETE, _card_is_incomplete),
     (Refusal.PRODUCT_NOT_ELIGIBLE, _has_no_product),
     (Refusal.CURRENCY_MISMATCH, _has_another_currency),
     (Refusal.MINIMUM_SUBTOTAL_NOT_MET, _is_too_small),

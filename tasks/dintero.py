@@ -1,18 +1,24 @@
 """The usages of a discount as Dintero documents them: `GET /v1/accounts/{aid}/discounts/rules/{did}/usages`.
 
 See https://docs.dintero.com/api-reference/rules-customers/get-discount-ref-usages. `aid` is the project, `did` the
-voucher. An item's `id` and its `ref_id` are one identity, so that either can be given as `starting_after`.
+voucher. Its documents leave open which id of an item `starting_after` takes: it may be `id` or `ref_id`.
 """
 
 from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from tasks.fields import VoucherId
-from tasks.foreign import SnakeCaseMessage, plain_uuid
-from tasks.wire import Answer
+from models.usage_list import read_one_snapshot
+from tasks.fields import UsageId, VoucherId
+from tasks.foreign import SnakeCaseMessage, fields_named, plain_uuid
+from tasks.usage_messages import ListUsages
+from tasks.usages import list_usages
+from tasks.wire import Answer, contract_task, parse
+from worker.db import transaction
 
 LIMIT_MAX = 1_000
+# What our use case finds wrong with parameters that are right by themselves.
+FIELDS = {"startingAfter": "starting_after"}
 
 
 class DinteroUsages(SnakeCaseMessage):
@@ -21,7 +27,28 @@ class DinteroUsages(SnakeCaseMessage):
     aid: Annotated[str, StringConstraints(pattern=r"^[PT][0-9]{8}$")]
     did: VoucherId
     limit: Annotated[int, Field(ge=1, le=LIMIT_MAX)] = 10
-    starting_after: str | None = None
+    starting_after: UsageId | None = None
+
+
+@contract_task("dintero.discounts.usages", message=DinteroUsages)
+def usages(request: DinteroUsages) -> list[Answer]:
+    """This task will answer a page of a discount's usages: a bare list, as Dintero's is."""
+    with fields_named(FIELDS), transaction() as session:
+        read_one_snapshot(session)
+        page = list_usages(session, our_request(request))
+    return [dintero_usage(each) for each in page["items"]]
+
+
+def our_request(request: DinteroUsages) -> ListUsages:
+    """This function will say in our words what the parameters say in theirs."""
+    after = request.starting_after
+    body = {
+        "project": request.aid,
+        "voucher": str(request.did),
+        "limit": request.limit,
+        "startingAfter": None if after is None else str(after),
+    }
+    return parse(ListUsages, body)
 
 
 def dintero_usage(usage: Answer) -> Answer:

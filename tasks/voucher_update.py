@@ -21,7 +21,17 @@ from tasks.wire import Answer, InvalidRequest, NotFound, contract_task, delivery
 from worker.db import ChangedMeanwhileError, run_in_transaction
 
 # What a discount copies when it is granted: those that were granted must not differ from those to come.
-MONEY_TERMS = ("percentage_basis_points", "amounts_minor", "currency", "recurrence", "duration_in_months")
+MONEY_TERMS = (
+    "percentage_basis_points",
+    "amounts_minor",
+    "currency",
+    "recurrence",
+    "duration_in_months",
+    "duration_in_cycles",
+    "carry_over",
+    "stamps_required",
+    "stamp_expire_days",
+)
 # Of two fields that must fit each other, the second is found wrong. Where it was not sent, the first one is.
 HALVES = {
     "restrictions.expiresAt": ("restrictions.startsAt", "must be earlier than expiresAt"),

@@ -148,6 +148,7 @@ def _standing(request: CreateVoucher, *, history: History | None, now: datetime)
 
 def values_of(request: CreateVoucher, *, created_at: datetime) -> dict[str, Any]:
     """This function will return the columns of a new voucher."""
+    card = request.stamp_card
     restrictions, price, minimum = request.restrictions, request.price_discount, request.restrictions.minimum_subtotal
     return {
         "project": request.project,
@@ -160,6 +161,10 @@ def values_of(request: CreateVoucher, *, created_at: datetime) -> dict[str, Any]
         "currency": None if price is None else price.currency,
         "recurrence": request.recurrence.type,
         "duration_in_months": request.recurrence.duration_in_months,
+        "duration_in_cycles": request.recurrence.duration_in_cycles,
+        "carry_over": request.carry_over,
+        "stamps_required": None if card is None else card.stamps,
+        "stamp_expire_days": None if card is None else card.expire_days,
         "starts_at": restrictions.starts_at,
         "expires_at": restrictions.expires_at,
         "maximum_redemptions": restrictions.maximum_redemptions,

@@ -17,6 +17,7 @@ TASK_MODULES = (
     "tasks.expiry",
     "tasks.listing",
     "tasks.voucher_update",
+    "tasks.usages",
 )
 
 # Retries back off to a minute, half of it on average: ten thousand of them outlast an outage of three days.

@@ -21,6 +21,7 @@ ID_FIELDS = {
     "did": "voucher",
     "customer": "customer",
     "subscription": "subscription",
+    "ref": "ref",
 }
 BULK_FIELDS = ("requests", "invoices")
 # The contract's limit on a caller's own ids. What is longer is not an id.

@@ -30,9 +30,16 @@ OPEN = Candidate(
         minimum_subtotal=Money(amount_minor=5000, currency="USD"),
     ),
     retired_reason=None,
+    needs_stamp_card=True,
 )
 PURCHASE = Purchase(products=frozenset({"prod_a", "prod_b"}), currency="USD", subtotal_minor=5000)
-STANDING = Standing(redemptions=9, redemptions_by_customer=1, voucher_is_running=False, running_discounts=19)
+STANDING = Standing(
+    redemptions=9,
+    redemptions_by_customer=1,
+    voucher_is_running=False,
+    running_discounts=19,
+    stamp_card_is_complete=True,
+)
 
 # How to break each rule, and only that one.
 BREAKS: dict[Refusal, dict[str, Any]] = {
@@ -42,6 +49,7 @@ BREAKS: dict[Refusal, dict[str, Any]] = {
     Refusal.MAX_REDEMPTIONS_REACHED: {"redemptions": 10},
     Refusal.CUSTOMER_LIMIT_REACHED: {"redemptions_by_customer": 2},
     Refusal.ALREADY_APPLIED: {"voucher_is_running": True},
+    Refusal.STAMP_CARD_INCOMPLETE: {"stamp_card_is_complete": False},
     Refusal.PRODUCT_NOT_ELIGIBLE: {"products": frozenset({"prod_b"})},
     Refusal.CURRENCY_MISMATCH: {"currency": "JPY"},
     Refusal.MINIMUM_SUBTOTAL_NOT_MET: {"subtotal_minor": 4999},
@@ -60,7 +68,10 @@ def broken(*reasons: Refusal) -> dict:
     restrictions = changed(OPEN.restrictions, {"starts_at", "expires_at"})
     candidate = replace(changed(OPEN, {"retired_reason"}), restrictions=restrictions)
     purchase = changed(PURCHASE, {"products", "currency", "subtotal_minor"})
-    standing = changed(STANDING, {"redemptions", "redemptions_by_customer", "voucher_is_running", "running_discounts"})
+    standing = changed(
+        STANDING,
+        {"redemptions", "redemptions_by_customer", "voucher_is_running", "stamp_card_is_complete", "running_discounts"},
+    )
     return {"candidate": candidate, "purchase": purchase, "standing": standing, "effective_at": NOW}
 
 

@@ -86,6 +86,9 @@ def test_an_ordinary_client_gets_the_contracts_answer_to_every_task(ask: Ask) ->
         "id": identity,
         "createdAt": answer["createdAt"],
         **terms,
+        "recurrence": {"type": "repeating", "durationInMonths": 3, "durationInCycles": None},
+        "carryOver": False,
+        "stampCard": None,
         "priceDiscountPercentage": None,
         "restrictions": {
             "startsAt": None,
@@ -172,6 +175,7 @@ def test_an_ordinary_client_gets_the_contracts_answer_to_every_task(ask: Ask) ->
                 "lines": {"base": 999},
                 "cycle": 1,
                 "endsOn": "2025-04-30",
+                "debitBalance": None,
             }
         ],
         "skipped": [],

@@ -3,7 +3,7 @@
 from itertools import count
 from typing import Any
 
-from tasks import billing, redemptions, vouchers
+from tasks import billing, redemptions, usages, vouchers
 
 _numbers = count(1)
 
@@ -56,4 +56,16 @@ def invoice(**fields: Any) -> dict[str, Any]:
 def apply(**fields: Any) -> dict[str, Any]:
     """This function will discount such an invoice."""
     answer: dict[str, Any] = billing.apply(request=invoice(**fields))
+    return answer
+
+
+def usage(**fields: Any) -> dict[str, Any]:
+    """This function will return a use of the customer cus_1 under a reference of its own, or as said otherwise."""
+    counted = {} if {"stamp", "amount"} & set(fields) else {"usage": 1}
+    return {"project": "gigs", "customer": "cus_1", "ref": f"receipt-{next(_numbers)}", **counted, **fields}
+
+
+def record(**fields: Any) -> dict[str, Any]:
+    """This function will record such a use."""
+    answer: dict[str, Any] = usages.record(request=usage(**fields))
     return answer

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tasks import gigs, polar, stripe, vouchers
+from tasks import dintero, gigs, polar, stripe, vouchers
 from tests.tasks.requests import create_voucher, redeem
 from worker.celery import ADAPTER_MODULES, app
 
@@ -13,6 +13,7 @@ pytestmark = pytest.mark.usefixtures("database")
 # A project whose name is an account of Dintero's too.
 PROJECT = "P12345678"
 NAMES = {
+    "dintero.discounts.usages",
     "gigs.vouchers.create",
     "gigs.vouchers.list",
     "gigs.vouchers.retire",
@@ -86,6 +87,8 @@ def test_a_voucher_means_the_same_through_every_door(make):
     assert redeem(project=PROJECT, voucher=reference["voucher"])["outcome"] == "accepted"
     ours, theirs, discount = doors()
     assert ours["redemptions"] == theirs["redemptions"] == discount["redemptions_count"] == 1
+    (usage,) = dintero.usages(request={"aid": PROJECT, "did": discount["id"]})
+    assert usage["discount_id"] == discount["id"]
     polar.delete(request=by_id)
     assert gigs.retrieve(request=reference)["retiredReason"] == "manualAction"
     assert gigs.list_(request={"project": PROJECT})["items"] == []

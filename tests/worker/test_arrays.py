@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import ARRAY, BigInteger, Date, Text, Uuid, bindparam, select
+from sqlalchemy import ARRAY, BigInteger, Boolean, Date, Text, Uuid, bindparam, select
 from sqlalchemy.dialects.postgresql import BYTEA
 from sqlalchemy.exc import StatementError
 
@@ -18,6 +18,7 @@ OFFSETS = st.sampled_from([UTC, timezone(timedelta(hours=-9))])
 INSTANTS = st.datetimes(datetime.fromisoformat("1970-01-01"), datetime.fromisoformat("2999-01-01"), timezones=OFFSETS)
 COLUMNS = {
     "texts": (Text(), TEXTS | SYNTAX),
+    "truths": (Boolean(), st.booleans()),
     "numbers": (BigInteger(), st.integers(-(2**63), 2**63 - 1)),
     "identities": (Uuid(), st.uuids()),
     "days": (Date(), st.dates(date(1, 1, 1), date(9999, 12, 31))),
