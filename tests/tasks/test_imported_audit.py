@@ -9,6 +9,7 @@ from tests.tasks.requests import redeem
 from tests.tasks.test_stripe import DOCUMENTED
 from worker.db import transaction
 
+FIVE = "UPDATE vouchers SET redemptions = 5"
 CHECK = "redemptions are counted and numbered without a gap"
 
 
