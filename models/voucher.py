@@ -77,6 +77,8 @@ class Voucher(Base):
     stamps_required: Mapped[int | None] = mapped_column(Integer)
     stamp_expire_days: Mapped[int | None] = mapped_column(Integer)
     redemptions: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    # Those of another system, among `redemptions`: they have no rows here, and the numbers start after them.
+    imported_redemptions: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     # Indexed in the place of the counter itself: an update of what an index mentions writes every index anew.
     is_full: Mapped[bool] = mapped_column(
         Boolean, Computed("coalesce(redemptions >= maximum_redemptions, false)", persisted=True)
@@ -118,6 +120,7 @@ class Voucher(Base):
         ),
         CheckConstraint("redemptions <= maximum_redemptions", name="redemptions_within_maximum"),
         CheckConstraint("redemptions >= 0", name="redemptions_not_negative"),
+        CheckConstraint("imported_redemptions BETWEEN 0 AND redemptions", name="imported_within_redemptions"),
         CheckConstraint(one_of("retired_reason", RetiredReason), name="retired_reason_known"),
         CheckConstraint("(retired_reason IS NULL) = (retired_at IS NULL)", name="retired_whole"),
         CheckConstraint("num_nulls(fingerprint, creation_answer) IN (0, 2)", name="answer_whole"),

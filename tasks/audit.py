@@ -11,13 +11,16 @@ from worker.db import transaction
 CHECKS = {
     "redemptions are counted and numbered without a gap": """
         SELECT v.project, v.id::text AS subject,
-               format('counter %s, accepted %s, highest number %s', v.redemptions, r.accepted, r.highest) AS detail
+               format('counter %s, imported %s, accepted %s, numbers %s to %s',
+                      v.redemptions, v.imported_redemptions, r.accepted, r.lowest, r.highest) AS detail
         FROM vouchers v
         LEFT JOIN (
-            SELECT project, voucher_id, count(*) AS accepted, max(redemption_number) AS highest
+            SELECT project, voucher_id, count(*) AS accepted,
+                   min(redemption_number) AS lowest, max(redemption_number) AS highest
             FROM redemptions WHERE reason IS NULL GROUP BY project, voucher_id
         ) r ON r.project = v.project AND r.voucher_id = v.id
-        WHERE v.redemptions <> coalesce(r.accepted, 0) OR v.redemptions <> coalesce(r.highest, 0)
+        WHERE v.redemptions <> v.imported_redemptions + coalesce(r.accepted, 0)
+              OR r.lowest <> v.imported_redemptions + 1 OR r.highest <> v.redemptions
     """,
     "no voucher is over-redeemed": """
         SELECT project, id::text AS subject, format('%s of %s', redemptions, maximum_redemptions) AS detail

@@ -1,7 +1,8 @@
 """The requests of the wire contract. Field names are camelCase on the wire; snake_case is accepted too."""
 
 import hashlib
-from typing import Annotated, Any, Literal
+from collections.abc import Callable
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic.alias_generators import to_camel
@@ -41,6 +42,8 @@ class Message(BaseModel):
         strict=True,
         hide_input_in_errors=True,
     )
+    # How the fields are spelt where pydantic names them as they are called inside.
+    spelling: ClassVar[Callable[[str], str]] = staticmethod(to_camel)
 
     def fingerprint(self) -> bytes:
         """This function will return what two requests with the same body have in common: 32 bytes.

@@ -57,7 +57,7 @@ def update_voucher(session: Session, request: UpdateVoucher, *, delivery: str | 
     A voucher that was retired as expired or full is available again where the change removes the cause.
     Raises NotFound where there is no such voucher, and InvalidRequest where the voucher would make no sense.
     """
-    row, holders = _locked(session, request)
+    row, holders = lock_for_update(session, request)
     return answer_once(
         session,
         request,
@@ -68,7 +68,8 @@ def update_voucher(session: Session, request: UpdateVoucher, *, delivery: str | 
     )
 
 
-def _locked(session: Session, request: UpdateVoucher) -> tuple[StoredRow | None, Holders]:
+def lock_for_update(session: Session, request: UpdateVoucher) -> tuple[StoredRow | None, Holders]:
+    """This function will lock all that the update may change, and return the voucher's row and who has its code."""
     # Together and in order with whoever has the code that is wanted: one that is over is retired for it.
     before = find_voucher(session, project=request.project, id=request.voucher)
     code = _wanted_code(request, row=before)
