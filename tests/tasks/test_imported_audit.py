@@ -33,8 +33,10 @@ def two_imported_two_accepted(tampered_database: dict[str, str]) -> None:  # noq
         ("UPDATE redemptions SET redemption_number = 5 WHERE redemption_number = 4", {CHECK}),
         ("UPDATE redemptions SET redemption_number = redemption_number + 10", {CHECK}),
         (
-            "UPDATE vouchers SET redemptions = 5;"
-            "UPDATE redemptions SET redemption_number = 5 WHERE redemption_number = 4",
+            """
+            UPDATE vouchers SET redemptions = 5;
+            UPDATE redemptions SET redemption_number = 5 WHERE redemption_number = 4
+            """,
             {CHECK},
         ),
         ("UPDATE vouchers SET name = 'another'", set()),
