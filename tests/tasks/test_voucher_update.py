@@ -80,7 +80,7 @@ def code_of(voucher: str) -> str | None:
         {"metadata": {"campaign": "autumn"}},
         {"metadata": {}},
         {"priceDiscount": {"amount": 1, "currency": "EUR", "currencyOptions": {}}},
-        {"recurrence": {"type": "once", "durationInMonths": None}},
+        {"recurrence": {"type": "once", "durationInMonths": None, "durationInCycles": None}},
     ],
 )
 def test_what_is_sent_changes_and_what_is_not_sent_stays(fields):
