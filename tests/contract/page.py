@@ -15,7 +15,7 @@ PAGE = Path(__file__).parent.parent.parent / "docs" / "contract.md"
 HEADING = re.compile(r"^###+ `([a-z_.]+)`", re.MULTILINE)
 EXAMPLE = re.compile(r"^```json\n(.*?)^```", re.MULTILINE | re.DOTALL)
 IDENTITY = re.compile(
-    r"\b(?:vou|voc|red|dis|use)_[0-9a-hjkmnp-tv-z]{26}\b|\b[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}\b"
+    r"\b(?:vou|voc|red|dis|use|gen)_[0-9a-hjkmnp-tv-z]{26}\b|\b[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}\b"
 )
 # Set by the database's clock, so that an example cannot know them.
 CLOCKED = {"createdAt", "updatedAt", "decidedAt", "appliedAt", "retiredAt", "created_at", "modified_at", "create_at"}
