@@ -27,6 +27,7 @@ class Refusal(StrEnum):
     CODE_NOT_FOR_CUSTOMER = "code_not_for_customer"
     CUSTOMER_LIMIT_REACHED = "customer_limit_reached"
     ALREADY_APPLIED = "already_applied"
+    STAMP_CARD_INCOMPLETE = "stamp_card_incomplete"
     PRODUCT_NOT_ELIGIBLE = "product_not_eligible"
     CURRENCY_MISMATCH = "currency_mismatch"
     MINIMUM_SUBTOTAL_NOT_MET = "minimum_subtotal_not_met"
@@ -41,6 +42,8 @@ class Candidate:
     restrictions: Restrictions
     retired_reason: RetiredReason | None
     code: CodeTerms | None = None
+    # It is granted for a completed stamp card only.
+    needs_stamp_card: bool = False
 
 
 @value
@@ -62,6 +65,8 @@ class Standing:
     voucher_is_running: bool
     running_discounts: int
     redemptions_by_code: int = 0
+    # Whether the request comes from the entry that completed a stamp card.
+    stamp_card_is_complete: bool = False
 
 
 def decisive_instant(*, decided_at: datetime, requested_at: datetime | None, grace: timedelta) -> datetime:
@@ -144,6 +149,10 @@ def _runs_already(_candidate: Candidate, _purchase: Purchase, standing: Standing
     return standing.voucher_is_running
 
 
+def _card_is_incomplete(candidate: Candidate, _purchase: Purchase, standing: Standing, _at: datetime) -> bool:
+    return candidate.needs_stamp_card and not standing.stamp_card_is_complete
+
+
 def _has_no_product(candidate: Candidate, purchase: Purchase, _standing: Standing, _at: datetime) -> bool:
     products = candidate.restrictions.products
     return products is not None and products.isdisjoint(purchase.products)
@@ -178,6 +187,7 @@ RULES: tuple[tuple[Refusal, Rule], ...] = (
     (Refusal.CODE_NOT_FOR_CUSTOMER, _is_anothers),
     (Refusal.CUSTOMER_LIMIT_REACHED, _customer_has_had_it),
     (Refusal.ALREADY_APPLIED, _runs_already),
+    (Refusal.STAMP_CARD_INCOMPLETE, _card_is_incomplete),
     (Refusal.PRODUCT_NOT_ELIGIBLE, _has_no_product),
     (Refusal.CURRENCY_MISMATCH, _has_another_currency),
     (Refusal.MINIMUM_SUBTOTAL_NOT_MET, _is_too_small),

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from datetime import date
 from enum import StrEnum
-from fractions import Fraction
 from uuid import UUID
 
+from domain.allowance import allowance_left, is_used_up
 from domain.money import allocate, percentage_of
 from domain.recurrence import Period, Progress, advance, is_over
 from domain.terms import FixedDiscount, PercentageDiscount, PriceDiscount, Recurrence
@@ -55,6 +55,16 @@ class Discount:
     progress: Progress
     # What it took in the invoice's period already, by currency; empty where the period is new to it.
     taken_minor: Mapping[str, int]
+    # What it took in all, by currency, where it is a balance; None where each period has an allowance of its own.
+    taken_in_all_minor: Mapping[str, int] | None = None
+
+
+@value
+class Balance:
+    """What an invoice leaves of a balance, in minor units of its own currency, and whether that is nothing at all."""
+
+    left_minor: int
+    is_used_up: bool
 
 
 @value
@@ -65,6 +75,8 @@ class Applied:
     amount_minor: int
     by_line: Mapping[str, int]
     progress: Progress
+    # Of a discount that carries over.
+    balance: Balance | None = None
 
 
 @value
@@ -87,7 +99,7 @@ def apply_discounts(invoice: Invoice, *, discounts: Sequence[Discount]) -> list[
     for discount in sorted(discounts, key=lambda each: each.products is None):
         if discount.voucher_id in vouchers_applied:
             continue
-        if is_over(discount.recurrence, progress=discount.progress, start=invoice.period.start):
+        if _is_over(discount, start=invoice.period.start):
             continue
         result = _apply(discount, invoice=invoice, left=left)
         if isinstance(result, Applied):
@@ -96,6 +108,13 @@ def apply_discounts(invoice: Invoice, *, discounts: Sequence[Discount]) -> list[
                 left[line_id] -= amount_minor
         results.append(result)
     return results
+
+
+def _is_over(discount: Discount, *, start: date) -> bool:
+    price, taken_minor = discount.price_discount, discount.taken_in_all_minor
+    if taken_minor and isinstance(price, FixedDiscount) and is_used_up(price.amounts_minor, taken_minor=taken_minor):
+        return True
+    return is_over(discount.recurrence, progress=discount.progress, start=start, is_new_period=not discount.taken_minor)
 
 
 def _apply(discount: Discount, *, invoice: Invoice, left: Mapping[str, int]) -> Applied | Skipped:
@@ -119,6 +138,7 @@ def _apply(discount: Discount, *, invoice: Invoice, left: Mapping[str, int]) -> 
             period=invoice.period,
             is_new_period=not discount.taken_minor,
         ),
+        balance=_balance_after(discount, currency=invoice.currency, amount_minor=amount_minor),
     )
 
 
@@ -144,15 +164,17 @@ def _worth(discount: Discount, *, currency: str, base_minor: int) -> int:
         case PercentageDiscount(basis_points=basis_points):
             return percentage_of(base_minor, basis_points=basis_points)
         case FixedDiscount(amounts_minor=amounts_minor):
-            return allowance_left(amounts_minor, currency=currency, taken_minor=discount.taken_minor)
+            in_all = discount.taken_in_all_minor
+            taken_minor = discount.taken_minor if in_all is None else in_all
+            return allowance_left(amounts_minor, currency=currency, taken_minor=taken_minor)
 
 
-def allowance_left(amounts_minor: Mapping[str, int], *, currency: str, taken_minor: Mapping[str, int]) -> int:
-    """This function will return what is left of a fixed amount in its period, in minor units of that currency.
-
-    The invoices of a period share one allowance. What was taken in another currency counts as the share of the
-    amount that the voucher names for that currency.
-    """
-    others = [Fraction(taken, amounts_minor[each]) for each, taken in taken_minor.items() if each != currency]
-    left = amounts_minor[currency] - taken_minor.get(currency, 0)
-    return int(left - amounts_minor[currency] * sum(others)) if others else left
+def _balance_after(discount: Discount, *, currency: str, amount_minor: int) -> Balance | None:
+    price, before = discount.price_discount, discount.taken_in_all_minor
+    if before is None or not isinstance(price, FixedDiscount):
+        return None
+    taken_minor = {**before, currency: before.get(currency, 0) + amount_minor}
+    return Balance(
+        left_minor=allowance_left(price.amounts_minor, currency=currency, taken_minor=taken_minor),
+        is_used_up=is_used_up(price.amounts_minor, taken_minor=taken_minor),
+    )

@@ -1,7 +1,8 @@
 """Which billing periods a discount covers.
 
 A period is known by its start. The window of a repeating discount is [first, first + N months), where first is
-the earliest period on which it took something off; it is never a counter that is decremented.
+the earliest period on which it took something off; it is never a counter that is decremented. One in cycles covers
+the first N distinct periods on which it took something off, in the order of their arrival.
 """
 
 from calendar import monthrange
@@ -30,6 +31,8 @@ class Progress:
     last_start: date | None = None
     cycles: int = 0
     ends_on: date | None = None
+    # The latest end of the periods.
+    last_end: date | None = None
 
 
 # The invoices of a batch share a few days.
@@ -41,7 +44,7 @@ def add_months(day: date, *, months: int) -> date:
     return date(year, month, min(day.day, monthrange(year, month)[1]))
 
 
-def is_over(recurrence: Recurrence, *, progress: Progress, start: date) -> bool:
+def is_over(recurrence: Recurrence, *, progress: Progress, start: date, is_new_period: bool) -> bool:
     """This function will tell whether a period that starts on that day lies outside what the discount covers.
 
     An earlier period than the first moves the window back, unless that would push a period out of the window
@@ -52,6 +55,8 @@ def is_over(recurrence: Recurrence, *, progress: Progress, start: date) -> bool:
         return False
     if recurrence.type is RecurrenceType.ONCE:
         return True
+    if recurrence.duration_in_cycles is not None:
+        return is_new_period and progress.cycles >= recurrence.duration_in_cycles
     months = recurrence.duration_in_months or 0
     return max(start, last) >= add_months(min(start, first), months=months)
 
@@ -59,19 +64,25 @@ def is_over(recurrence: Recurrence, *, progress: Progress, start: date) -> bool:
 def advance(recurrence: Recurrence, *, progress: Progress, period: Period, is_new_period: bool) -> Progress:
     """This function will return the progress after something was taken off on an invoice of that period."""
     first = min(period.start, progress.first_start or period.start)
+    last_end = max(period.end, progress.last_end or period.end)
+    cycles = progress.cycles + is_new_period
     return Progress(
         first_start=first,
         last_start=max(period.start, progress.last_start or period.start),
-        cycles=progress.cycles + is_new_period,
-        ends_on=_ends_on(recurrence, first=first, period=period),
+        cycles=cycles,
+        ends_on=_ends_on(recurrence, first=first, last_end=last_end, cycles=cycles),
+        last_end=last_end,
     )
 
 
-def _ends_on(recurrence: Recurrence, *, first: date, period: Period) -> date | None:
+def _ends_on(recurrence: Recurrence, *, first: date, last_end: date, cycles: int) -> date | None:
     match recurrence.type:
         case RecurrenceType.FOREVER:
             return None
         case RecurrenceType.ONCE:
-            return period.end
+            return last_end
+        case RecurrenceType.REPEATING if recurrence.duration_in_cycles is not None:
+            # When the last one comes is not known before it has come.
+            return last_end if cycles >= recurrence.duration_in_cycles else None
         case RecurrenceType.REPEATING:
             return add_months(first, months=recurrence.duration_in_months or 0)

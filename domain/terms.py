@@ -43,10 +43,11 @@ PriceDiscount = PercentageDiscount | FixedDiscount
 
 @value
 class Recurrence:
-    """A type, with 1 to 999 months where it is `repeating`."""
+    """A type; where it is `repeating`, with 1 to 999 months, or else 1 to 999 cycles, which are billing periods."""
 
     type: RecurrenceType
     duration_in_months: int | None = None
+    duration_in_cycles: int | None = None
 
 
 @value

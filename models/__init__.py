@@ -1,6 +1,26 @@
 """The tables, their constraints, and the few queries on them. Nothing here begins or ends a transaction."""
 
-from models import answer, code, discount, generation, redemption, subscription, usage, voucher
+from models import (
+    answer,
+    code,
+    discount,
+    generation,
+    redemption,
+    subscription,
+    usage,
+    usage_record,
+    voucher,
+)
 
 # Whoever imports one of them has the metadata of all.
-__all__ = ["answer", "code", "discount", "generation", "redemption", "subscription", "usage", "voucher"]
+__all__ = [
+    "answer",
+    "code",
+    "discount",
+    "generation",
+    "redemption",
+    "subscription",
+    "usage",
+    "usage_record",
+    "voucher",
+]

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import (
     ARRAY,
+    Boolean,
     CheckConstraint,
     Date,
     Index,
@@ -17,9 +18,11 @@ from sqlalchemy import (
     Uuid,
     and_,
     case,
+    false,
     insert,
     literal_column,
     not_,
+    or_,
     select,
     text,
     true,
@@ -33,7 +36,7 @@ from domain.invoice import Discount as GrantedDiscount
 from domain.recurrence import Progress
 from domain.terms import Recurrence, RecurrenceType
 from models.base import Base, Instant, StoredRow, array_parameters, one_of, rows_from_arrays, table_of
-from models.voucher import VOUCHERS, price_discount_of
+from models.voucher import BALANCE_IF_CARRY_OVER, ONE_DURATION_IF_REPEATING, VOUCHERS, price_discount_of
 
 
 class DiscountStatus(StrEnum):
@@ -60,6 +63,8 @@ class Discount(Base):
     amounts_minor: Mapped[dict[str, int] | None] = mapped_column(JSONB(none_as_null=True))
     recurrence: Mapped[str] = mapped_column(Text)
     duration_in_months: Mapped[int | None] = mapped_column(Integer)
+    duration_in_cycles: Mapped[int | None] = mapped_column(Integer)
+    carry_over: Mapped[bool] = mapped_column(Boolean, server_default=false())
     products: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
     # Only periods that end after this day are discounted.
     starts_on: Mapped[date] = mapped_column(Date)
@@ -72,14 +77,19 @@ class Discount(Base):
     last_period_start: Mapped[date | None] = mapped_column(Date)
     cycles: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     ends_on: Mapped[date | None] = mapped_column(Date)
+    last_period_end: Mapped[date | None] = mapped_column(Date)
 
     __table_args__ = (
         CheckConstraint("num_nonnulls(percentage_basis_points, amounts_minor) = 1", name="one_price_discount"),
         CheckConstraint(one_of("recurrence", RecurrenceType), name="recurrence_known"),
-        CheckConstraint("(recurrence = 'repeating') = (duration_in_months IS NOT NULL)", name="duration_if_repeating"),
+        CheckConstraint(ONE_DURATION_IF_REPEATING, name="duration_if_repeating"),
+        CheckConstraint(BALANCE_IF_CARRY_OVER, name="balance_if_carry_over"),
         CheckConstraint(one_of("status", DiscountStatus), name="status_known"),
         CheckConstraint("num_nulls(first_period_start, last_period_start) IN (0, 2)", name="periods_whole"),
         CheckConstraint("first_period_start <= last_period_start", name="periods_in_order"),
+        CheckConstraint("(last_period_end IS NULL) = (last_period_start IS NULL)", name="last_period_whole"),
+        CheckConstraint("last_period_start < last_period_end", name="last_period_not_empty"),
+        CheckConstraint("cycles <= duration_in_cycles", name="cycles_within_duration"),
         CheckConstraint("(cycles > 0) = (first_period_start IS NOT NULL)", name="cycles_with_periods"),
         CheckConstraint("cycles >= 0 AND (recurrence <> 'once' OR cycles <= 1)", name="cycles_in_range"),
         # A voucher runs at most once on a subscription at a time.
@@ -101,7 +111,15 @@ class Discount(Base):
 
 
 DISCOUNTS = table_of(Discount)
-_TERMS = ("percentage_basis_points", "amounts_minor", "recurrence", "duration_in_months", "products")
+_TERMS = (
+    "percentage_basis_points",
+    "amounts_minor",
+    "recurrence",
+    "duration_in_months",
+    "duration_in_cycles",
+    "carry_over",
+    "products",
+)
 _NEW: dict[str, TypeEngine[Any]] = {
     "project": Text(),
     "id": Uuid(),
@@ -119,6 +137,8 @@ _PROGRESS: dict[str, TypeEngine[Any]] = {
     "last_period_start": Date(),
     "cycles": Integer(),
     "ends_on": Date(),
+    "last_period_end": Date(),
+    "is_used_up": Boolean(),
 }
 _KEYS = rows_from_arrays("keys", project=Text(), id=Uuid())
 _SUBSCRIPTIONS = rows_from_arrays("subscriptions", project=Text(), subscription=Text())
@@ -170,9 +190,12 @@ _ADVANCE = (
     update(DISCOUNTS)
     .where(DISCOUNTS.c.project == _ADVANCED.c.project, DISCOUNTS.c.id == _ADVANCED.c.id)
     .values(
-        **{name: _ADVANCED.c[name] for name in _PROGRESS if name not in {"project", "id"}},
-        # One that was for a single invoice is over with it.
-        status=case((DISCOUNTS.c.recurrence == text("'once'"), text("'completed'")), else_=DISCOUNTS.c.status),
+        **{name: _ADVANCED.c[name] for name in _PROGRESS if name in DISCOUNTS.c and name not in {"project", "id"}},
+        # One that was for a single invoice is over with it, and so is a balance with its last unit.
+        status=case(
+            (or_(DISCOUNTS.c.recurrence == text("'once'"), _ADVANCED.c.is_used_up), text("'completed'")),
+            else_=DISCOUNTS.c.status,
+        ),
     )
 )
 
@@ -202,27 +225,41 @@ def add_discounts(session: Session, *, rows: Iterable[Mapping[str, Any]]) -> Non
     session.execute(_ADD, array_parameters("granted", tuple(_NEW), map(itemgetter(*_NEW), rows)))
 
 
-def save_progress(session: Session, *, progress: Iterable[tuple[str, UUID, Progress]]) -> None:
-    """This function will store how far each discount, given with its project, has come."""
+def save_progress(session: Session, *, progress: Iterable[tuple[str, UUID, Progress, bool]]) -> None:
+    """This function will store how far each discount, given with its project, has come, and whether it is used up."""
     rows = (
-        (project, id_, each.first_start, each.last_start, each.cycles, each.ends_on) for project, id_, each in progress
+        (project, id_, each.first_start, each.last_start, each.cycles, each.ends_on, each.last_end, used_up)
+        for project, id_, each, used_up in progress
     )
     session.execute(_ADVANCE, array_parameters("advanced", tuple(_PROGRESS), rows))
 
 
 def granted_discount_of(
-    row: StoredRow, *, progress: Progress, taken_minor: Mapping[str, int], starts_on: date
+    row: StoredRow,
+    *,
+    progress: Progress,
+    taken_minor: Mapping[str, int],
+    taken_in_all_minor: Mapping[str, int] | None,
+    starts_on: date,
 ) -> GrantedDiscount:
-    """This function will return what the rules need to know of a discount, with what it took in the period."""
+    """This function will return what the rules need to know of a discount, with what it took in the period.
+
+    Where it is a balance, with what it took in all too.
+    """
     return GrantedDiscount(
         id=row.id,
         voucher_id=row.voucher_id,
         price_discount=price_discount_of(row),
-        recurrence=Recurrence(type=RecurrenceType(row.recurrence), duration_in_months=row.duration_in_months),
+        recurrence=Recurrence(
+            type=RecurrenceType(row.recurrence),
+            duration_in_months=row.duration_in_months,
+            duration_in_cycles=row.duration_in_cycles,
+        ),
         products=None if row.products is None else frozenset(row.products),
         starts_on=starts_on,
         progress=progress,
         taken_minor=taken_minor,
+        taken_in_all_minor=taken_in_all_minor,
     )
 
 
@@ -233,4 +270,5 @@ def progress_of(row: StoredRow) -> Progress:
         last_start=row.last_period_start,
         cycles=row.cycles,
         ends_on=row.ends_on,
+        last_end=row.last_period_end,
     )

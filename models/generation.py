@@ -100,7 +100,7 @@ _SHARED: dict[str, TypeEngine[Any]] = {
     "customer": Text(),
     "generation_id": Uuid(),
 }
-# In one order for all: two generations that draw the same codes never wait for each other in a circle.
+# In one order for all, that of `add_codes`: two that want the same codes never wait for each other in a circle.
 _INSERT = (
     insert_or_leave(CODES)
     .from_select(
@@ -110,7 +110,7 @@ _INSERT = (
             _FREE.c.code,
             false(),
             *(bindparam(name, type_=type_).cast(type_) for name, type_ in _SHARED.items()),
-        ).order_by(func.lower(_FREE.c.code)),
+        ).order_by(func.lower(_FREE.c.code).collate("C")),
     )
     .on_conflict_do_nothing(
         index_elements=[CODES.c.project, func.lower(CODES.c.code)], index_where=CODES.c.retired_reason.is_(None)

@@ -21,6 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from models.append_only import append_only
 from models.base import Base, Instant, StoredRow, array_parameters, insert_from_arrays, rows_from_arrays, table_of
 
 
@@ -66,8 +67,8 @@ class UsageEntry(Base):
     )
 
 
-INVOICE_DISCOUNTS = table_of(InvoiceDiscount)
-USAGE_ENTRIES = table_of(UsageEntry)
+INVOICE_DISCOUNTS = append_only(table_of(InvoiceDiscount))
+USAGE_ENTRIES = append_only(table_of(UsageEntry))
 INVOICE_COLUMNS = ("project", "invoice", "fingerprint", "subscription", "customer", "answer", "applied_at")
 ENTRY_COLUMNS = (
     "project",

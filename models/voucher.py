@@ -19,6 +19,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
+    false,
     insert,
     select,
     text,
@@ -39,6 +40,11 @@ from domain.terms import (
 )
 from models.base import Base, Instant, StoredRow, array_parameters, one_of, rows_from_arrays, table_of
 
+ONE_DURATION_IF_REPEATING = (
+    "num_nonnulls(duration_in_months, duration_in_cycles) = CASE recurrence WHEN 'repeating' THEN 1 ELSE 0 END"
+)
+BALANCE_IF_CARRY_OVER = "NOT carry_over OR (amounts_minor IS NOT NULL AND recurrence <> 'once')"
+
 
 class Voucher(Base):
     """One voucher of one project."""
@@ -57,6 +63,9 @@ class Voucher(Base):
     currency: Mapped[str | None] = mapped_column(Text)
     recurrence: Mapped[str] = mapped_column(Text)
     duration_in_months: Mapped[int | None] = mapped_column(Integer)
+    duration_in_cycles: Mapped[int | None] = mapped_column(Integer)
+    # The fixed amount is a balance for all invoices, not an allowance for each period.
+    carry_over: Mapped[bool] = mapped_column(Boolean, server_default=false())
     starts_at: Mapped[datetime | None] = mapped_column(Instant)
     expires_at: Mapped[datetime | None] = mapped_column(Instant)
     maximum_redemptions: Mapped[int | None] = mapped_column(BigInteger)
@@ -64,7 +73,12 @@ class Voucher(Base):
     products: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
     minimum_subtotal_minor: Mapped[int | None] = mapped_column(BigInteger)
     minimum_subtotal_currency: Mapped[str | None] = mapped_column(Text)
+    # Stamps that complete a card, which alone grants such a voucher, and for how many days each of them counts.
+    stamps_required: Mapped[int | None] = mapped_column(Integer)
+    stamp_expire_days: Mapped[int | None] = mapped_column(Integer)
     redemptions: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    # Those of another system, among `redemptions`: they have no rows here, and the numbers start after them.
+    imported_redemptions: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     # Indexed in the place of the counter itself: an update of what an index mentions writes every index anew.
     is_full: Mapped[bool] = mapped_column(
         Boolean, Computed("coalesce(redemptions >= maximum_redemptions, false)", persisted=True)
@@ -89,8 +103,13 @@ class Voucher(Base):
         CheckConstraint("amounts_minor ? currency", name="currency_has_an_amount"),
         CheckConstraint("(amounts_minor IS NULL) = (currency IS NULL)", name="currency_with_amounts"),
         CheckConstraint(one_of("recurrence", RecurrenceType), name="recurrence_known"),
-        CheckConstraint("(recurrence = 'repeating') = (duration_in_months IS NOT NULL)", name="duration_if_repeating"),
+        CheckConstraint(ONE_DURATION_IF_REPEATING, name="duration_if_repeating"),
         CheckConstraint("duration_in_months BETWEEN 1 AND 999", name="duration_in_range"),
+        CheckConstraint("duration_in_cycles BETWEEN 1 AND 999", name="cycles_in_range"),
+        CheckConstraint(BALANCE_IF_CARRY_OVER, name="balance_if_carry_over"),
+        CheckConstraint("stamps_required BETWEEN 2 AND 1000", name="stamps_in_range"),
+        CheckConstraint("stamp_expire_days BETWEEN 1 AND 3650", name="stamp_days_in_range"),
+        CheckConstraint("stamp_expire_days IS NULL OR stamps_required IS NOT NULL", name="stamp_days_with_stamps"),
         CheckConstraint("starts_at < expires_at", name="window_not_empty"),
         CheckConstraint("maximum_redemptions >= 1", name="maximum_positive"),
         CheckConstraint("maximum_redemptions_per_customer >= 1", name="customer_maximum_positive"),
@@ -101,6 +120,7 @@ class Voucher(Base):
         ),
         CheckConstraint("redemptions <= maximum_redemptions", name="redemptions_within_maximum"),
         CheckConstraint("redemptions >= 0", name="redemptions_not_negative"),
+        CheckConstraint("imported_redemptions BETWEEN 0 AND redemptions", name="imported_within_redemptions"),
         CheckConstraint(one_of("retired_reason", RetiredReason), name="retired_reason_known"),
         CheckConstraint("(retired_reason IS NULL) = (retired_at IS NULL)", name="retired_whole"),
         CheckConstraint("num_nulls(fingerprint, creation_answer) IN (0, 2)", name="answer_whole"),
@@ -153,6 +173,8 @@ _DECISIVE = (
     "minimum_subtotal_currency",
     "redemptions",
     "retired_reason",
+    "stamps_required",
+    "stamp_expire_days",
 )
 _LOCK = (
     select(*(VOUCHERS.c[name] for name in _DECISIVE))
@@ -226,6 +248,7 @@ def candidate_of(row: StoredRow) -> Candidate:
             minimum_subtotal=_minimum_subtotal_of(row),
         ),
         retired_reason=None if row.retired_reason is None else RetiredReason(row.retired_reason),
+        needs_stamp_card=row.stamps_required is not None,
     )
 
 

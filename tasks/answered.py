@@ -33,8 +33,13 @@ class Answered:
 class Write(Protocol):
     """A request that changes something and may carry its caller's own id."""
 
-    project: str
-    request_id: str | None
+    @property
+    def project(self) -> str:
+        """This property will be the tenant."""
+
+    @property
+    def request_id(self) -> str | None:
+        """This property will be the caller's own id, or None."""
 
     def fingerprint(self) -> bytes:
         """This method will return what two requests with the same body have in common."""

@@ -47,7 +47,13 @@ def voucher_answer(row: AsStored) -> Answer:
         "code": row.code,
         "priceDiscount": _price_discount(row),
         "priceDiscountPercentage": percentage(row.percentage_basis_points),
-        "recurrence": {"type": row.recurrence, "durationInMonths": row.duration_in_months},
+        "recurrence": {
+            "type": row.recurrence,
+            "durationInMonths": row.duration_in_months,
+            "durationInCycles": row.duration_in_cycles,
+        },
+        "carryOver": row.carry_over,
+        "stampCard": _stamp_card(row),
         "restrictions": {
             "startsAt": instant(row.starts_at),
             "expiresAt": instant(row.expires_at),
@@ -77,6 +83,12 @@ def percentage(basis_points: int | None) -> int | float | None:
         return None
     whole, hundredths = divmod(basis_points, BASIS_POINTS_PER_PERCENT)
     return basis_points / BASIS_POINTS_PER_PERCENT if hundredths else whole
+
+
+def _stamp_card(row: AsStored) -> Answer | None:
+    if row.stamps_required is None:
+        return None
+    return {"stamps": row.stamps_required, "expireDays": row.stamp_expire_days}
 
 
 def _minimum_subtotal(row: AsStored) -> Answer | None:
@@ -189,6 +201,7 @@ def _applied(applied: Applied) -> Answer:
         "lines": dict(applied.by_line),
         "cycle": applied.progress.cycles,
         "endsOn": day(applied.progress.ends_on),
+        "debitBalance": None if applied.balance is None else applied.balance.left_minor,
     }
 
 

@@ -11,13 +11,16 @@ from worker.db import transaction
 CHECKS = {
     "redemptions are counted and numbered without a gap": """
         SELECT v.project, v.id::text AS subject,
-               format('counter %s, accepted %s, highest number %s', v.redemptions, r.accepted, r.highest) AS detail
+               format('counter %s, imported %s, accepted %s, numbers %s to %s',
+                      v.redemptions, v.imported_redemptions, r.accepted, r.lowest, r.highest) AS detail
         FROM vouchers v
         LEFT JOIN (
-            SELECT project, voucher_id, count(*) AS accepted, max(redemption_number) AS highest
+            SELECT project, voucher_id, count(*) AS accepted,
+                   min(redemption_number) AS lowest, max(redemption_number) AS highest
             FROM redemptions WHERE reason IS NULL GROUP BY project, voucher_id
         ) r ON r.project = v.project AND r.voucher_id = v.id
-        WHERE v.redemptions <> coalesce(r.accepted, 0) OR v.redemptions <> coalesce(r.highest, 0)
+        WHERE v.redemptions <> v.imported_redemptions + coalesce(r.accepted, 0)
+              OR r.lowest <> v.imported_redemptions + 1 OR r.highest <> v.redemptions
     """,
     "no voucher is over-redeemed": """
         SELECT project, id::text AS subject, format('%s of %s', redemptions, maximum_redemptions) AS detail
@@ -75,6 +78,61 @@ CHECKS = {
         GROUP BY project, discount_id, period_start
         HAVING bool_or(allowance IS NULL) OR round(sum(taken / allowance), 15) > 1
     """,
+    "a balance gave no more than its amount": """
+        SELECT project, discount_id::text AS subject, string_agg(
+                   format('%s of %s %s', taken, allowance, currency), ', ') AS detail
+        FROM (
+            SELECT u.project, u.discount_id, u.currency, sum(u.amount_minor) AS taken,
+                   (d.amounts_minor ->> u.currency)::numeric AS allowance
+            FROM usage_entries u JOIN discounts d ON d.project = u.project AND d.id = u.discount_id
+            WHERE d.carry_over
+            GROUP BY u.project, u.discount_id, u.currency, d.amounts_minor
+        ) each
+        GROUP BY project, discount_id
+        HAVING bool_or(allowance IS NULL) OR round(sum(taken / allowance), 15) > 1
+    """,
+    "a balance that is used up is completed": """
+        SELECT d.project, d.id::text AS subject, format('%s of %s', u.taken, d.amounts_minor) AS detail
+        FROM discounts d JOIN (
+            SELECT project, discount_id, currency, sum(amount_minor) AS taken
+            FROM usage_entries GROUP BY project, discount_id, currency
+        ) u ON u.project = d.project AND u.discount_id = d.id
+        WHERE d.carry_over AND d.status = 'running' AND u.taken >= (d.amounts_minor ->> u.currency)::numeric
+    """,
+    "what a recorded use was answered is what the ledger says": """
+        SELECT project, ref AS subject, format('answered %s, ledger %s %s %s %s', answer, usage, stamp, amount_minor,
+                                               reason) AS detail
+        FROM usage_records
+        WHERE (answer ->> 'ref', answer ->> 'customer', answer ->> 'refType', answer ->> 'reason',
+               (answer ->> 'usage')::bigint, (answer ->> 'stamp')::bigint, (answer ->> 'amount')::bigint,
+               coalesce(answer -> 'redemption' ->> 'outcome', '') = 'accepted')
+              IS DISTINCT FROM
+              (ref, customer, ref_type, reason, usage, stamp::bigint, amount_minor, discount_id IS NOT NULL)
+    """,
+    "a stamp card's discounts were granted by the entries that completed it": """
+        SELECT coalesce(d.project, u.project) AS project, coalesce(d.id, u.discount_id)::text AS subject,
+               format('discount %s, entry %s', d.id, u.ref) AS detail
+        FROM (
+            SELECT d.* FROM discounts d
+            JOIN vouchers v ON v.project = d.project AND v.id = d.voucher_id AND v.stamps_required IS NOT NULL
+        ) d
+        FULL JOIN (SELECT * FROM usage_records WHERE discount_id IS NOT NULL) u
+             ON u.project = d.project AND u.discount_id = d.id AND u.voucher_id = d.voucher_id
+                AND u.customer = d.customer
+        WHERE d.id IS NULL OR u.discount_id IS NULL
+    """,
+    "no card was completed without its stamps": """
+        SELECT u.project, u.voucher_id::text AS subject,
+               format('%s cards of %s with %s stamps by one customer', u.cards, v.stamps_required, u.stamps) AS detail
+        FROM (
+            SELECT project, voucher_id, customer, created_at, discount_id,
+                   sum(stamp) OVER so_far AS stamps, count(discount_id) OVER so_far AS cards
+            FROM usage_records WHERE stamp > 0
+            WINDOW so_far AS (PARTITION BY project, voucher_id, customer ORDER BY created_at)
+        ) u
+        JOIN vouchers v ON v.project = u.project AND v.id = u.voucher_id
+        WHERE u.discount_id IS NOT NULL AND u.cards * v.stamps_required > u.stamps
+    """,
     "what an invoice was answered is what the ledger says": """
         SELECT i.project, i.invoice AS subject,
                format('answered %s, ledger %s', i.answer ->> 'discountTotal', coalesce(u.total, 0)) AS detail
@@ -86,16 +144,16 @@ CHECKS = {
     """,
     "a discount's progress is what the ledger says": """
         SELECT d.project, d.id::text AS subject,
-               format('%s to %s in %s cycles, ledger %s to %s in %s', d.first_period_start, d.last_period_start,
-                      d.cycles, u.first, u.last, u.cycles) AS detail
+               format('%s to %s, %s, in %s cycles, ledger %s to %s, %s, in %s', d.first_period_start,
+                      d.last_period_start, d.last_period_end, d.cycles, u.first, u.last, u.last_end, u.cycles) AS detail
         FROM discounts d
         LEFT JOIN (
             SELECT project, discount_id, min(period_start) AS first, max(period_start) AS last,
-                   count(DISTINCT period_start) AS cycles
+                   max(period_end) AS last_end, count(DISTINCT period_start) AS cycles
             FROM usage_entries GROUP BY project, discount_id
         ) u ON u.project = d.project AND u.discount_id = d.id
-        WHERE (d.first_period_start, d.last_period_start, d.cycles)
-              IS DISTINCT FROM (u.first, u.last, coalesce(u.cycles, 0)::integer)
+        WHERE (d.first_period_start, d.last_period_start, d.last_period_end, d.cycles)
+              IS DISTINCT FROM (u.first, u.last, u.last_end, coalesce(u.cycles, 0)::integer)
     """,
     "a once discount took part in one invoice": """
         SELECT u.project, u.discount_id::text AS subject, format('%s invoices', count(*)) AS detail
@@ -157,6 +215,14 @@ CHECKS = {
             SELECT FROM codes c
             WHERE c.project = v.project AND c.voucher_id = v.id AND c.is_primary AND c.code = v.code
         )
+    """,
+    "a discount in cycles ends with its last one": """
+        SELECT project, id::text AS subject,
+               format('cycle %s of %s, ends on %s', cycles, duration_in_cycles, ends_on) AS detail
+        FROM discounts
+        WHERE duration_in_cycles IS NOT NULL
+              AND (cycles > duration_in_cycles
+                   OR ends_on IS DISTINCT FROM CASE WHEN cycles = duration_in_cycles THEN last_period_end END)
     """,
 }
 

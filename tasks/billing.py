@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from operator import attrgetter
 from typing import Any
+from uuid import UUID
 
 from pydantic_core import to_json
 from sqlalchemy.orm import Session
 
 from domain.invoice import Applied, Discount, Invoice, Line, apply_discounts
 from domain.recurrence import Period, Progress
+from models.balance import taken_in_all
 from models.base import StoredRow, new_id, read_clock
 from models.discount import granted_discount_of, lock_discounts, progress_of, save_progress
 from models.usage import add_entries, add_invoices, find_invoices, taken_in_periods
@@ -61,11 +63,24 @@ class _Granted:
     progress: Progress
     # What it took, in minor units by currency, in each period that the batch is about, by the period's start.
     taken: dict[date, dict[str, int]] = field(default_factory=dict)
+    # What it took in all, where it carries over.
+    taken_in_all: dict[str, int] | None = None
     has_advanced: bool = False
+    is_used_up: bool = False
 
     def as_discount(self, *, start: date, starts_on: date) -> Discount:
         """This method will return what the rules need to know for an invoice of the period that starts then."""
-        return granted_discount_of(self.row, progress=self.progress, taken_minor=self.taken[start], starts_on=starts_on)
+        return granted_discount_of(
+            self.row,
+            progress=self.progress,
+            taken_minor=self.taken[start],
+            taken_in_all_minor=self.taken_in_all,
+            starts_on=starts_on,
+        )
+
+    def as_saved(self) -> tuple[str, UUID, Progress, bool]:
+        """This method will return what has to be stored after it has advanced."""
+        return self.row.project, self.row.id, self.progress, self.is_used_up
 
     def advance(self, applied: Applied, *, start: date, currency: str) -> None:
         """This method will note what was taken off in the period that starts then."""
@@ -73,6 +88,9 @@ class _Granted:
         taken[currency] = taken.get(currency, 0) + applied.amount_minor
         self.progress = applied.progress
         self.has_advanced = True
+        if applied.balance is not None and self.taken_in_all is not None:
+            self.taken_in_all[currency] = self.taken_in_all.get(currency, 0) + applied.amount_minor
+            self.is_used_up = applied.balance.is_used_up
 
 
 class _Batch:
@@ -96,6 +114,7 @@ class _Batch:
         answered = Answered({key: (row.fingerprint, row.answer) for key, row in stored.items()})
         batch = cls(applied_at=read_clock(session), discounts=discounts, answered=answered)
         batch.read_taken(session, invoices)
+        batch.read_balances(session)
         return batch
 
     def read_taken(self, session: Session, invoices: Sequence[Apply]) -> None:
@@ -110,6 +129,14 @@ class _Batch:
         keys = [(granted.row.project, granted.row.id, start) for granted, start in wanted]
         for (granted, start), taken in zip(wanted, taken_in_periods(session, keys=keys), strict=True):
             granted.taken[start] = taken
+
+    def read_balances(self, session: Session) -> None:
+        """This method will read what the discounts that carry over took in all; without one it asks nothing."""
+        balances = [each for granted in self.granted.values() for each in granted if each.row.carry_over]
+        if balances:
+            keys = [(each.row.project, each.row.id) for each in balances]
+            for each, taken in zip(balances, taken_in_all(session, keys=keys), strict=True):
+                each.taken_in_all = taken
 
     def period_of(self, invoice: Apply) -> Period:
         """This method will return the invoice's period; for a one-off purchase it is the day of the application."""
@@ -178,7 +205,7 @@ class _Batch:
         advanced = (each for granted in self.granted.values() for each in granted if each.has_advanced)
         add_invoices(session, rows=self.invoices)
         add_entries(session, rows=self.entries)
-        save_progress(session, progress=[(each.row.project, each.row.id, each.progress) for each in advanced])
+        save_progress(session, progress=[each.as_saved() for each in advanced])
 
 
 def _invoice_of(invoice: Apply, *, period: Period) -> Invoice:

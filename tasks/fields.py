@@ -62,7 +62,8 @@ def _known_currency(value: str) -> str:
     return value.upper()
 
 
-def _in_calendar(day: date) -> date:
+def in_calendar(day: date) -> date:
+    """This function will return a day that calendar arithmetic can start from, or raise."""
     if not YEAR_MIN <= day.year <= YEAR_MAX:
         raise invalid(f"must lie between the years {YEAR_MIN} and {YEAR_MAX}")
     return day
@@ -74,7 +75,7 @@ def _parse_instant(value: Any) -> datetime:
         raise invalid("must be an RFC 3339 timestamp with an offset")
     if parsed.tzinfo is None:
         raise invalid("must have an offset: a timestamp without one is ambiguous")
-    _in_calendar(parsed.date())
+    in_calendar(parsed.date())
     return parsed
 
 
@@ -84,7 +85,7 @@ def _parse_day(value: Any) -> date:
     parsed = _parsed(_DAY, FULL_DATE, value)
     if parsed is None:
         raise invalid("must be a calendar date, or an RFC 3339 timestamp with an offset")
-    return _in_calendar(parsed)
+    return in_calendar(parsed)
 
 
 def _parsed(adapter: TypeAdapter[Parsed], form: re.Pattern[str], value: Any) -> Parsed | None:
@@ -161,10 +162,12 @@ CurrencyCode = Annotated[str, AfterValidator(_known_currency)]
 PositiveAmount = Annotated[int, Field(ge=1, le=AMOUNT_MINOR_MAX)]
 Subtotal = Annotated[int, Field(ge=0, le=AMOUNT_MINOR_MAX)]
 LineAmount = Annotated[int, Field(ge=-AMOUNT_MINOR_MAX, le=AMOUNT_MINOR_MAX)]
+Months = Annotated[int, Field(ge=1, le=999)]
 Count = Annotated[int, Field(ge=1, le=AMOUNT_MINOR_MAX)]
 BasisPoints = Annotated[int, BeforeValidator(_parse_basis_points)]
 InstantField = Annotated[datetime, BeforeValidator(_parse_instant)]
 Day = Annotated[date, BeforeValidator(_parse_day)]
 VoucherId = Annotated[UUID, _identity("vou")]
 CodeId = Annotated[UUID, _identity("voc")]
+UsageId = Annotated[UUID, _identity("use")]
 Metadata = Annotated[dict[str, Any], AfterValidator(_check_metadata)]

@@ -1,7 +1,8 @@
 """The requests of the wire contract. Field names are camelCase on the wire; snake_case is accepted too."""
 
 import hashlib
-from typing import Annotated, Any, Literal
+from collections.abc import Callable
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic.alias_generators import to_camel
@@ -26,6 +27,8 @@ from tasks.fields import (
 BULK_MAX = 1_000
 LINES_MAX = 1_000
 PRODUCTS_MAX = 1_000
+STAMPS_MAX = 1_000
+STAMP_DAYS_MAX = 3_650
 
 
 class Message(BaseModel):
@@ -39,6 +42,8 @@ class Message(BaseModel):
         strict=True,
         hide_input_in_errors=True,
     )
+    # How the fields are spelt where pydantic names them as they are called inside.
+    spelling: ClassVar[Callable[[str], str]] = staticmethod(to_camel)
 
     def fingerprint(self) -> bytes:
         """This function will return what two requests with the same body have in common: 32 bytes.
@@ -82,19 +87,24 @@ class PriceDiscount(Message):
 
 
 class Recurrence(Message):
-    """For how long a discount runs; `durationInMonths` with `repeating` and only then."""
+    """For how long a discount runs; exactly one of the durations with `repeating`, and only then."""
 
     type: Literal["once", "repeating", "forever"]
+    duration_in_cycles: Annotated[int, Field(ge=1, le=999)] | None = None
     duration_in_months: Annotated[int, Field(ge=1, le=999)] | None = Field(default=None, validate_default=True)
+
+    @field_validator("duration_in_cycles", "duration_in_months")
+    @classmethod
+    def _fits_type(cls, value: int | None, info: ValidationInfo) -> int | None:
+        if info.data.get("type") in {"once", "forever"} and value is not None:
+            raise invalid("must be given with repeating only")
+        return value
 
     @field_validator("duration_in_months")
     @classmethod
-    def _fits_type(cls, value: int | None, info: ValidationInfo) -> int | None:
-        type_ = info.data.get("type")
-        if type_ == "repeating" and value is None:
-            raise invalid("must be given with repeating")
-        if type_ in {"once", "forever"} and value is not None:
-            raise invalid("must be given with repeating only")
+    def _one_duration(cls, value: int | None, info: ValidationInfo) -> int | None:
+        if info.data.get("type") == "repeating":
+            _check_exactly_one(info, value=value, other="duration_in_cycles")
         return value
 
 
@@ -124,6 +134,13 @@ class Restrictions(Message):
         return value
 
 
+class StampCard(Message):
+    """How many stamps complete a card, and for how many days each counts."""
+
+    stamps: Annotated[int, Field(ge=2, le=STAMPS_MAX)]
+    expire_days: Annotated[int, Field(ge=1, le=STAMP_DAYS_MAX)] | None = None
+
+
 class CreateVoucher(Message):
     """`vouchers.create`: exactly one of `priceDiscount` and `priceDiscountPercentage` (basis points inside)."""
 
@@ -136,11 +153,23 @@ class CreateVoucher(Message):
     recurrence: Recurrence
     restrictions: Restrictions = Field(default_factory=Restrictions)
     metadata: Metadata = Field(default_factory=dict)
+    carry_over: bool = False
+    stamp_card: StampCard | None = None
 
     @field_validator("price_discount_percentage")
     @classmethod
     def _one_kind(cls, value: int | None, info: ValidationInfo) -> int | None:
         _check_exactly_one(info, value=value, other="price_discount")
+        return value
+
+    @field_validator("carry_over")
+    @classmethod
+    def _is_a_balance(cls, value: bool, info: ValidationInfo) -> bool:  # noqa: FBT001 - pydantic's own signature
+        recurrence = info.data.get("recurrence")
+        if value and not _given(info, "price_discount"):
+            raise invalid("must be given with priceDiscount only")
+        if value and recurrence is not None and recurrence.type == "once":
+            raise invalid("must not be given with once: there is no next invoice")
         return value
 
 

@@ -1,7 +1,7 @@
 """Redeeming vouchers: a batch of requests, one transaction, the same number of statements for any size."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -56,15 +56,19 @@ def retrieve(request: RedemptionReference) -> Answer:
     return redemption_answer(stored)
 
 
-def redeem_all(session: Session, requests: Sequence[Redeem]) -> list[Answer]:
+def redeem_all(
+    session: Session, requests: Sequence[Redeem], *, completed_cards: Collection[CallerKey] = ()
+) -> list[Answer]:
     """This function will decide the requests in their order and answer each of them.
 
     It locks first (vouchers by id, then subscriptions), looks afterwards, decides in memory, and writes once.
     A request id that was decided before is answered as then. A unique violation means that another batch
     decided one of the ids at the same moment: run the batch again in a new transaction.
+    `completed_cards` are those requests (by project and id) that come from a completed stamp card.
     """
     vouchers, codes = _lock_vouchers_of(session, requests)
     batch = _Batch.locked(session, requests, vouchers=vouchers)
+    batch.completed_cards = completed_cards
     answers = [batch.decide(*each) for each in zip(requests, vouchers, codes, strict=True)]
     batch.write(session)
     return answers
@@ -99,6 +103,7 @@ class _Batch:
         self.decided_at = decided_at
         self.grace = timedelta(seconds=settings().requested_at_grace_seconds)
         self.answered = answered
+        self.completed_cards: Collection[CallerKey] = ()
         # By equality, not in sets: a few on each subscription, and a UUID is slow to hash.
         self.running: defaultdict[SubscriptionKey, list[UUID]] = defaultdict(list)
         self.over: list[VoucherKey] = []
@@ -150,7 +155,7 @@ class _Batch:
         refusal = judge(
             named.candidate if named else None,
             purchase=_purchase_of(request),
-            standing=_standing(request, voucher, code, running=running),
+            standing=_standing(request, voucher, code, running=running, completed_cards=self.completed_cards),
             effective_at=effective_at,
         )
         row = SimpleNamespace(
@@ -247,13 +252,21 @@ def _count_earlier(session: Session, requests: Sequence[Redeem], vouchers: Seque
         voucher.by_customer[customer] = count
 
 
-def _standing(request: Redeem, voucher: _Voucher | None, code: NamedCode | None, *, running: list[UUID]) -> Standing:
+def _standing(
+    request: Redeem,
+    voucher: _Voucher | None,
+    code: NamedCode | None,
+    *,
+    running: list[UUID],
+    completed_cards: Collection[CallerKey],
+) -> Standing:
     return Standing(
         redemptions=voucher.redemptions if voucher else 0,
         redemptions_by_customer=voucher.by_customer.get(request.customer, 0) if voucher else 0,
         voucher_is_running=voucher is not None and voucher.row.id in running,
         running_discounts=len(running),
         redemptions_by_code=code.redemptions if code else 0,
+        stamp_card_is_complete=(request.project, request.request_id) in completed_cards,
     )
 
 

@@ -7,7 +7,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from models.voucher_list import VoucherStatus
 from tasks.fields import BasisPoints, Code, ExternalId, Metadata, Name, VoucherId, invalid
-from tasks.messages import Message, PriceDiscount, Recurrence, Restrictions
+from tasks.messages import Message, PriceDiscount, Recurrence, Restrictions, StampCard
 
 LIST_LIMIT_MAX = 200
 LIST_LIMIT_DEFAULT = 10
@@ -47,8 +47,10 @@ class UpdateVoucher(Message):
     recurrence: Recurrence | None = None
     restrictions: Restrictions | None = None
     metadata: Metadata | None = None
+    carry_over: bool | None = None
+    stamp_card: StampCard | None = None
 
-    @field_validator("name", "recurrence", "restrictions", "metadata")
+    @field_validator("name", "recurrence", "restrictions", "metadata", "carry_over")
     @classmethod
     def _stays(cls, value: Any) -> Any:
         if value is None:

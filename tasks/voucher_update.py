@@ -22,7 +22,17 @@ from tasks.wire import Answer, InvalidRequest, NotFound, contract_task, delivery
 from worker.db import ChangedMeanwhileError, run_in_transaction
 
 # What a discount copies when it is granted: those that were granted must not differ from those to come.
-MONEY_TERMS = ("percentage_basis_points", "amounts_minor", "currency", "recurrence", "duration_in_months")
+MONEY_TERMS = (
+    "percentage_basis_points",
+    "amounts_minor",
+    "currency",
+    "recurrence",
+    "duration_in_months",
+    "duration_in_cycles",
+    "carry_over",
+    "stamps_required",
+    "stamp_expire_days",
+)
 # Of two fields that must fit each other, the second is found wrong. Where it was not sent, the first one is.
 HALVES = {
     "restrictions.expiresAt": ("restrictions.startsAt", "must be earlier than expiresAt"),
@@ -47,7 +57,7 @@ def update_voucher(session: Session, request: UpdateVoucher, *, delivery: str | 
     A voucher that was retired as expired or full is available again where the change removes the cause.
     Raises NotFound where there is no such voucher, and InvalidRequest where the voucher would make no sense.
     """
-    row, holders = _locked(session, request)
+    row, holders = lock_for_update(session, request)
     return answer_once(
         session,
         request,
@@ -58,7 +68,8 @@ def update_voucher(session: Session, request: UpdateVoucher, *, delivery: str | 
     )
 
 
-def _locked(session: Session, request: UpdateVoucher) -> tuple[StoredRow | None, Holders]:
+def lock_for_update(session: Session, request: UpdateVoucher) -> tuple[StoredRow | None, Holders]:
+    """This function will lock all that the update may change, and return the voucher's row and who has its code."""
     # Together and in order with whoever has the code that is wanted: one that is over is retired for it.
     before = find_voucher(session, project=request.project, id=request.voucher)
     code = _wanted_code(request, row=before)

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from domain.eligibility import Refusal
+from domain.history import History, retirement_of
 from domain.terms import RetiredReason
 from models.base import StoredRow, new_id, read_clock
 from models.code import add_codes
@@ -29,7 +30,7 @@ def create(request: CreateVoucher) -> Answer:
 def retrieve(request: VoucherReference) -> Answer:
     """This task will answer the voucher as it stands."""
     with transaction() as session:
-        return voucher_answer(_found(find_voucher(session, project=request.project, id=request.voucher)))
+        return retrieve_voucher(session, request)
 
 
 @contract_task("vouchers.retire", message=VoucherReference)
@@ -39,14 +40,21 @@ def retire(request: VoucherReference) -> Answer:
         return retire_voucher(session, request)
 
 
-def create_voucher(session: Session, request: CreateVoucher, *, task_id: str | None = None) -> Answer:
+def create_voucher(
+    session: Session,
+    request: CreateVoucher,
+    *,
+    task_id: str | None = None,
+    history: History | None = None,
+    body_fingerprint: bytes | None = None,
+) -> Answer:
     """This function will create the voucher once for each request id, and answer the same for ever.
 
     Without a request id it is once for each task, whose message may be delivered twice; without either,
-    each call creates one.
+    each call creates one. What comes from another system has a history, and a body of its own to tell it by.
     Raises InvalidRequest where the code belongs to another voucher that can still be redeemed.
     """
-    fingerprint, now = request.fingerprint(), read_clock(session)
+    fingerprint, now = body_fingerprint or request.fingerprint(), read_clock(session)
     wanted = [request.code] if request.code is not None else []
     holders = lock_holders(session, project=request.project, codes=wanted) if wanted else None
     key = _creation_key(request, task_id=task_id)
@@ -58,7 +66,8 @@ def create_voucher(session: Session, request: CreateVoucher, *, task_id: str | N
     if holders and holders.taken:
         raise InvalidRequest([{"field": "code", "message": CODE_IS_TAKEN}])
     values = values_of(request, created_at=now)
-    answer = voucher_answer(SimpleNamespace(**values, redemptions=0, retired_reason=None, retired_at=None))
+    values |= _standing(request, history=history, now=now)
+    answer = voucher_answer(SimpleNamespace(**values))
     if key:
         values |= {**key, "fingerprint": fingerprint, "creation_answer": answer}
     add_voucher(session, values=values)
@@ -66,6 +75,11 @@ def create_voucher(session: Session, request: CreateVoucher, *, task_id: str | N
         holders.release(session)
         add_codes(session, rows=[primary_code(code, voucher=values) for code in wanted])
     return answer
+
+
+def retrieve_voucher(session: Session, request: VoucherReference) -> Answer:
+    """This function will answer the voucher as it stands, or raise NotFound."""
+    return voucher_answer(_found(find_voucher(session, project=request.project, id=request.voucher)))
 
 
 def retire_voucher(session: Session, request: VoucherReference) -> Answer:
@@ -109,8 +123,23 @@ def _creation_key(request: CreateVoucher, *, task_id: str | None) -> dict[str, s
     return {} if task_id is None else {"delivery_id": task_id}
 
 
+def _standing(request: CreateVoucher, *, history: History | None, now: datetime) -> dict[str, Any]:
+    restrictions = request.restrictions
+    retirement = history and retirement_of(
+        history, maximum_redemptions=restrictions.maximum_redemptions, expires_at=restrictions.expires_at, now=now
+    )
+    redemptions = history.redemptions if history else 0
+    return {
+        "redemptions": redemptions,
+        "imported_redemptions": redemptions,
+        "retired_reason": retirement and retirement.reason.value,
+        "retired_at": retirement and retirement.at,
+    }
+
+
 def values_of(request: CreateVoucher, *, created_at: datetime) -> dict[str, Any]:
     """This function will return the columns of a new voucher."""
+    card = request.stamp_card
     restrictions, price, minimum = request.restrictions, request.price_discount, request.restrictions.minimum_subtotal
     return {
         "project": request.project,
@@ -123,6 +152,10 @@ def values_of(request: CreateVoucher, *, created_at: datetime) -> dict[str, Any]
         "currency": None if price is None else price.currency,
         "recurrence": request.recurrence.type,
         "duration_in_months": request.recurrence.duration_in_months,
+        "duration_in_cycles": request.recurrence.duration_in_cycles,
+        "carry_over": request.carry_over,
+        "stamps_required": None if card is None else card.stamps,
+        "stamp_expire_days": None if card is None else card.expire_days,
         "starts_at": restrictions.starts_at,
         "expires_at": restrictions.expires_at,
         "maximum_redemptions": restrictions.maximum_redemptions,

@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 
 from celery import Task
 from pydantic import ValidationError
-from pydantic.alias_generators import to_camel
 from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
@@ -42,11 +41,11 @@ class NotFound(LookupError):
     """What the request names does not exist in its project."""
 
 
-def contract_task(name: str, *, message: type[Request]) -> Callable[[Callable[[Request], Answer]], Task]:
+def contract_task(name: str, *, message: type[Request]) -> Callable[[Callable[[Request], Any]], Task]:
     """This function will make a Celery task of a use case, under the name that the contract gives it."""
 
-    def register(use_case: Callable[[Request], Answer]) -> Task:
-        def run(*args: Any, **kwargs: Any) -> Answer:
+    def register(use_case: Callable[[Request], Any]) -> Task:
+        def run(*args: Any, **kwargs: Any) -> Any:
             return use_case(parse(message, _request_of(args, kwargs)))
 
         run.__doc__ = use_case.__doc__
@@ -80,7 +79,7 @@ def parse(message: type[Request], request: object) -> Request:
     try:
         return message.model_validate(request)
     except ValidationError as error:
-        raise InvalidRequest(_errors_of(error)) from None
+        raise InvalidRequest(_errors_of(error, spell=message.spelling)) from None
 
 
 def answer_each(
@@ -111,17 +110,17 @@ def _request_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
     return kwargs[WHOLE_REQUEST]
 
 
-def _errors_of(error: ValidationError) -> list[dict[str, str]]:
+def _errors_of(error: ValidationError, *, spell: Callable[[str], str]) -> list[dict[str, str]]:
     problems = error.errors(include_url=False, include_context=False, include_input=False)
     return [
-        {"field": _path(each["loc"], kind=each["type"]), "message": _message(each["type"], each["msg"])}
+        {"field": _path(each["loc"], kind=each["type"], spell=spell), "message": _message(each["type"], each["msg"])}
         for each in problems
     ]
 
 
-def _path(location: tuple[int | str, ...], *, kind: str) -> str:
+def _path(location: tuple[int | str, ...], *, kind: str, spell: Callable[[str], str]) -> str:
     # Where a field was left out and its default is wrong, pydantic names it as it is called inside.
-    parts = [to_camel(part) if kind == INVALID and "_" in (part := str(each)) else str(each) for each in location]
+    parts = [spell(part) if kind == INVALID and "_" in (part := str(each)) else str(each) for each in location]
     return ".".join(parts)[:FIELD_PATH_LENGTH_MAX] or WHOLE_REQUEST
 
 

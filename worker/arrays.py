@@ -55,8 +55,8 @@ def _days(values: Sequence[date]) -> list[str]:
 
 _TEXTS: dict[type, Callable[[Any], list[str]]] = {
     str: _strings,
-    int: lambda values: list(map(str, values)),
     bool: lambda values: ["t" if each else "f" for each in values],
+    int: lambda values: list(map(str, values)),
     UUID: _identities,
     date: _days,
     datetime: _days,

@@ -16,14 +16,20 @@ TASK_MODULES = (
     "tasks.billing",
     "tasks.expiry",
     "tasks.codes",
+    "tasks.generation",
     "tasks.listing",
+    "tasks.usages",
     "tasks.voucher_update",
+    "tasks.usages",
 )
 
 # Retries back off to a minute, half of it on average: ten thousand of them outlast an outage of three days.
 # The same number bounds a message that kills its worker, which would otherwise come back for ever.
 RETRIES_MAX = 10_000
 RETRY_BACKOFF_MAX_SECONDS = 60
+
+# For callers that keep to the documents of another system.
+ADAPTER_MODULES = ("tasks.gigs", "tasks.polar", "tasks.dintero", "tasks.stripe")
 
 
 def queues(*, broker_url: str) -> tuple[Queue, ...]:
@@ -38,7 +44,7 @@ def configuration() -> dict[str, Any]:
     return {
         "broker_url": values.broker_url,
         "result_backend": values.result_backend_url,
-        "include": TASK_MODULES,
+        "include": TASK_MODULES + ADAPTER_MODULES,
         # Any client in any language can send and read JSON, and nothing in a message can run code.
         "task_serializer": "json",
         "result_serializer": "json",
@@ -51,6 +57,10 @@ def configuration() -> dict[str, Any]:
             "redemptions.*": {"queue": "redemptions"},
             "billing.*": {"queue": "billing"},
             "expiry.*": {"queue": "sweeps"},
+            "gigs.*": {"queue": "admin"},
+            "polar.*": {"queue": "admin"},
+            "dintero.*": {"queue": "admin"},
+            "stripe.*": {"queue": "admin"},
         },
         # A message is gone only when its effect is committed. Running it twice has one effect.
         "task_acks_late": True,

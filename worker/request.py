@@ -10,12 +10,18 @@ from celery.worker.request import Request as CeleryRequest
 # Field to shown name, in the order shown. `code` is not here: who knows a code can redeem it.
 ID_FIELDS = {
     "project": "project",
+    # As Polar and Dintero call it, and below what they call the voucher.
+    "organization_id": "project",
+    "aid": "project",
     "requestId": "requestId",
     "request_id": "requestId",
     "invoice": "invoice",
     "voucher": "voucher",
+    "id": "voucher",
+    "did": "voucher",
     "customer": "customer",
     "subscription": "subscription",
+    "ref": "ref",
 }
 BULK_FIELDS = ("requests", "invoices")
 # The contract's limit on a caller's own ids. What is longer is not an id.
@@ -49,7 +55,7 @@ def _ids(body: object) -> dict[str, str | int]:
 def _is_id(field: str, value: object) -> bool:
     if not isinstance(value, str) or not 1 <= len(value) <= ID_LENGTH_MAX:
         return False
-    return field != "voucher" or VOUCHER_ID.fullmatch(value) is not None
+    return ID_FIELDS[field] != "voucher" or VOUCHER_ID.fullmatch(value) is not None
 
 
 def _count(body: Mapping[str, object]) -> dict[str, str | int]:

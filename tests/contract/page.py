@@ -5,12 +5,17 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+from uuid import UUID
+
+from typeid import TypeID
+
+from tasks.fields import type_id
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "contract.md"
 HEADING = re.compile(r"^###+ `([a-z_.]+)`", re.MULTILINE)
 EXAMPLE = re.compile(r"^```json\n(.*?)^```", re.MULTILINE | re.DOTALL)
 IDENTITY = re.compile(
-    r"\b(?:vou|voc|red|dis|use)_[0-9a-hjkmnp-tv-z]{26}\b|\b[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}\b"
+    r"\b(?:vou|voc|red|dis|use|gen)_[0-9a-hjkmnp-tv-z]{26}\b|\b[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}\b"
 )
 # Set by the database's clock, so that an example cannot know them.
 CLOCKED = {"createdAt", "updatedAt", "decidedAt", "appliedAt", "retiredAt", "created_at", "modified_at", "create_at"}
@@ -41,14 +46,27 @@ def _steps(page: str) -> Iterator[Step]:
 
 
 class Identities:
-    """Which identity of the database each one on the page stands for, learned where it first appears."""
+    """Which identity of the database each one on the page stands for, learned where it first appears.
+
+    A TypeID and the UUID that it encodes are one identity.
+    """
 
     def __init__(self) -> None:
-        self._real: dict[str, str] = {}
+        self._real: dict[UUID, UUID] = {}
 
     def substitute(self, request: Any) -> Any:
         """This method will return a request with the identities that the database has given."""
-        return json.loads(IDENTITY.sub(lambda found: self._real.get(found[0], found[0]), json.dumps(request)))
+        return json.loads(IDENTITY.sub(self._given, json.dumps(request)))
+
+    def _given(self, found: re.Match[str]) -> str:
+        prefix, identity = _decoded(found[0])
+        real = self._real.get(identity, identity)
+        return type_id(prefix, real) if prefix else str(real)
+
+    def is_same(self, expected: str, found: str) -> bool:
+        """This method will tell whether an identity stands for that one, as it has before."""
+        (prefix, identity), (found_prefix, real) = _decoded(expected), _decoded(found)
+        return prefix == found_prefix and self._real.setdefault(identity, real) == real
 
     def differences(self, expected: Any, found: Any, *, path: str = "answer") -> list[str]:
         """This method will name each place in which an answer is not what the page says."""
@@ -65,8 +83,7 @@ class Identities:
                 pairs = enumerate(zip(expected, found, strict=True))
                 return [each for index, pair in pairs for each in self.differences(*pair, path=f"{path}.{index}")]
             case str(), str() if IDENTITY.fullmatch(expected) and IDENTITY.fullmatch(found):
-                known = self._real.setdefault(expected, found)
-                return [] if known == found else [f"{path}: is another identity"]
+                return [] if self.is_same(expected, found) else [f"{path}: is another identity"]
             case _:
                 same = type(expected) is type(found) and expected == found
                 return [] if same else [f"{path}: {found!r}, not {expected!r}"]
@@ -76,3 +93,8 @@ class Identities:
             assert INSTANT.fullmatch(expected), f"{path}: not an instant on the page"
             return [] if isinstance(found, str) and INSTANT.fullmatch(found) else [f"{path}: {found!r} is no instant"]
         return self.differences(expected, found, path=path)
+
+
+def _decoded(identity: str) -> tuple[str, UUID]:
+    prefix, _, suffix = identity.rpartition("_")
+    return prefix, UUID(bytes=TypeID.from_string(identity).uuid_bytes) if prefix else UUID(suffix)

@@ -34,6 +34,7 @@ OPEN = Candidate(
     ),
     retired_reason=None,
     code=CODE,
+    needs_stamp_card=True,
 )
 PURCHASE = Purchase(products=frozenset({"prod_a", "prod_b"}), currency="USD", subtotal_minor=5000, customer="cus_1")
 STANDING = Standing(
@@ -42,6 +43,7 @@ STANDING = Standing(
     voucher_is_running=False,
     running_discounts=19,
     redemptions_by_code=4,
+    stamp_card_is_complete=True,
 )
 
 # How to break each rule, and only that one.
@@ -56,6 +58,7 @@ BREAKS: dict[Refusal, dict[str, Any]] = {
     Refusal.CODE_NOT_FOR_CUSTOMER: {"customer": "cus_2"},
     Refusal.CUSTOMER_LIMIT_REACHED: {"redemptions_by_customer": 2},
     Refusal.ALREADY_APPLIED: {"voucher_is_running": True},
+    Refusal.STAMP_CARD_INCOMPLETE: {"stamp_card_is_complete": False},
     Refusal.PRODUCT_NOT_ELIGIBLE: {"products": frozenset({"prod_b"})},
     Refusal.CURRENCY_MISMATCH: {"currency": "JPY"},
     Refusal.MINIMUM_SUBTOTAL_NOT_MET: {"subtotal_minor": 4999},

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.invoice import Applied, Discount, Invoice, Line, Skip, Skipped, allowance_left, apply_discounts
+from domain.allowance import allowance_left
+from domain.invoice import Applied, Discount, Invoice, Line, Skip, Skipped, apply_discounts
 from domain.recurrence import Period, Progress
 from domain.terms import FixedDiscount, PercentageDiscount, Recurrence, RecurrenceType
 from tests.cases.load import cases

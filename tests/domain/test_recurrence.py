@@ -21,14 +21,20 @@ def repeating(months: int) -> Recurrence:
     return Recurrence(type=RecurrenceType.REPEATING, duration_in_months=months)
 
 
+def in_cycles(cycles: int) -> Recurrence:
+    """This function will return a recurrence of so many billing periods."""
+    return Recurrence(type=RecurrenceType.REPEATING, duration_in_cycles=cycles)
+
+
 def bill(recurrence: Recurrence, starts: list[date]) -> tuple[list[date], Progress]:
     """This function will offer periods to a discount in that order, and return those that it covered."""
     progress, covered = Progress(), []
     for start in starts:
-        if is_over(recurrence, progress=progress, start=start):
+        is_new_period = start not in covered
+        if is_over(recurrence, progress=progress, start=start, is_new_period=is_new_period):
             continue
         period = Period(start=start, end=start + timedelta(days=1))
-        progress = advance(recurrence, progress=progress, period=period, is_new_period=start not in covered)
+        progress = advance(recurrence, progress=progress, period=period, is_new_period=is_new_period)
         covered.append(start)
     return covered, progress
 
@@ -129,3 +135,46 @@ def test_the_window_of_once_ends_with_its_period_and_that_of_forever_never():
 def test_invoices_of_one_period_are_one_cycle():
     """Two invoices with the same start count once."""
     assert bill(FOREVER, [date(2026, 5, 1), date(2026, 5, 1), date(2026, 6, 1)])[1].cycles == 2
+
+
+WEEKLY = [date(2026, 1, 30) + timedelta(days=7 * index) for index in range(6)]
+
+
+@pytest.mark.parametrize(
+    ("cycles", "arrived", "covered", "ends_on"),
+    [
+        # Three cycles of a weekly plan are three weeks; the end is known when the third has come.
+        (3, [0], [0], None),
+        (3, [0, 1], [0, 1], None),
+        (3, [0, 1, 2], [0, 1, 2], 2),
+        (3, [0, 1, 2, 3, 4], [0, 1, 2], 2),
+        # In whatever order they arrive: the first three that came are covered.
+        (3, [4, 0, 2, 1, 3], [4, 0, 2], 4),
+        # A further invoice of a counted week is covered, of another week it is not.
+        (2, [1, 1, 0, 1, 0, 2], [1, 1, 0, 1, 0], 1),
+        (1, [3, 3, 4], [3, 3], 3),
+    ],
+)
+def test_n_cycles_of_a_weekly_plan_are_the_first_n_weeks_that_arrive(cycles, arrived, covered, ends_on):
+    """By the index of the week; each period of these examples ends a day after its start."""
+    found, progress = bill(in_cycles(cycles), [WEEKLY[index] for index in arrived])
+    assert found == [WEEKLY[index] for index in covered]
+    assert progress.ends_on == (None if ends_on is None else WEEKLY[ends_on] + timedelta(days=1))
+
+
+@given(st.integers(min_value=1, max_value=6), st.lists(st.sampled_from(WEEKLY), max_size=12))
+def test_n_cycles_are_n_distinct_periods_in_any_order_of_arrival(cycles, starts):
+    """Never more; exactly N when enough come; all invoices of a period that counts, and none of another."""
+    covered, progress = bill(in_cycles(cycles), starts)
+    distinct = list(dict.fromkeys(starts))[:cycles]
+    assert covered == [start for start in starts if start in distinct]
+    assert progress.cycles == len(set(covered)) == min(cycles, len(set(starts)))
+    assert progress.ends_on == (max(distinct) + timedelta(days=1) if len(distinct) == cycles else None)
+
+
+def test_the_end_is_the_latest_of_all_periods():
+    """A long period that started first ends last."""
+    progress = Progress()
+    for start, end in ((date(2026, 1, 1), date(2027, 1, 1)), (date(2026, 2, 1), date(2026, 3, 1))):
+        progress = advance(in_cycles(2), progress=progress, period=Period(start=start, end=end), is_new_period=True)
+    assert (progress.cycles, progress.ends_on) == (2, date(2027, 1, 1))

@@ -21,6 +21,8 @@ CATALOGUE = {
         SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid)
         FROM pg_constraint WHERE connamespace = 'public'::regnamespace
     """,
+    "triggers": "SELECT tgrelid::regclass::text, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal",
+    "functions": "SELECT proname, prosrc FROM pg_proc WHERE pronamespace = 'public'::regnamespace",
     "indexes": "SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'",
 }
 
@@ -69,7 +71,7 @@ def test_migrations_go_up_down_and_up_again_and_agree_with_the_metadata(two_data
     engine.dispose()
     alembic(of_migrations, "upgrade", "head")
     alembic(of_migrations, "downgrade", "base")
-    assert catalogue_of(of_migrations) == {"columns": set(), "constraints": set(), "indexes": set()}
+    assert catalogue_of(of_migrations) == {kind: set() for kind in CATALOGUE}
     alembic(of_migrations, "upgrade", "head")
     assert catalogue_of(of_migrations) == catalogue_of(of_metadata)
     assert len(catalogue_of(of_metadata)["constraints"]) > 60

@@ -3,7 +3,7 @@
 from itertools import count
 from typing import Any
 
-from tasks import billing, codes, redemptions, vouchers
+from tasks import billing, codes, redemptions, usages, vouchers
 
 _numbers = count(1)
 
@@ -64,3 +64,15 @@ def add_codes(voucher: dict[str, Any], *new: dict[str, Any], **fields: Any) -> l
     body = {"project": voucher["project"], "voucher": voucher["id"], "codes": list(new), **fields}
     items: list[dict[str, Any]] = codes.add(request=body)["items"]
     return items
+
+
+def usage(**fields: Any) -> dict[str, Any]:
+    """This function will return a use of the customer cus_1 under a reference of its own, or as said otherwise."""
+    counted = {} if {"stamp", "amount"} & set(fields) else {"usage": 1}
+    return {"project": "gigs", "customer": "cus_1", "ref": f"receipt-{next(_numbers)}", **counted, **fields}
+
+
+def record(**fields: Any) -> dict[str, Any]:
+    """This function will record such a use."""
+    answer: dict[str, Any] = usages.record(request=usage(**fields))
+    return answer

@@ -5,7 +5,7 @@ from sqlalchemy import text
 
 from tasks import generation
 from tasks.audit import CHECKS, audit
-from tests.tasks.requests import apply, create_voucher, redeem
+from tests.tasks.requests import apply, create_voucher, record, redeem
 from worker.db import transaction
 
 # For each check, a change that breaks its promise and no other.
@@ -46,6 +46,26 @@ TAMPERING = {
     "a fixed discount gave no more than its amount in a period": """
         UPDATE discounts SET amounts_minor = '{"USD": 499, "EUR": 999}'
     """,
+    "a balance gave no more than its amount": """
+        INSERT INTO invoice_discounts SELECT project, 'later', fingerprint, subscription, customer,
+               '{"discountTotal": 1}', applied_at FROM invoice_discounts;
+        INSERT INTO usage_entries SELECT project, discount_id, 'later', gen_random_uuid(),
+               (period_start + interval '1 month')::date, (period_end + interval '1 month')::date,
+               currency, 1, created_at FROM usage_entries;
+        UPDATE discounts SET carry_over = true, status = 'completed', cycles = 2,
+               last_period_start = (first_period_start + interval '1 month')::date,
+               last_period_end = (last_period_end + interval '1 month')::date
+    """,
+    "a balance that is used up is completed": "UPDATE discounts SET carry_over = true",
+    "what a recorded use was answered is what the ledger says": "UPDATE usage_records SET usage = 2",
+    "a stamp card's discounts were granted by the entries that completed it": """
+        UPDATE vouchers SET stamps_required = 2
+    """,
+    "no card was completed without its stamps": """
+        UPDATE vouchers SET stamps_required = 2;
+        UPDATE usage_records SET stamp = 1, discount_id = (SELECT id FROM discounts),
+               answer = (answer::jsonb || '{"stamp": 1, "redemption": {"outcome": "accepted"}}')::json
+    """,
     "what an invoice was answered is what the ledger says": """
         UPDATE invoice_discounts SET answer = '{"discountTotal": 501}'
     """,
@@ -57,6 +77,9 @@ TAMPERING = {
                currency, 1, created_at FROM usage_entries;
         UPDATE discounts SET recurrence = 'once', amounts_minor = '{"USD": 999}'
     """,
+    "a discount in cycles ends with its last one": """
+        UPDATE discounts SET recurrence = 'repeating', duration_in_cycles = 2, ends_on = '2027-03-01'
+    """,
     "a repeating discount stayed in its window": """
         UPDATE discounts SET recurrence = 'repeating', duration_in_months = 1;
         INSERT INTO invoice_discounts SELECT project, 'later', fingerprint, subscription, customer,
@@ -64,7 +87,8 @@ TAMPERING = {
         INSERT INTO usage_entries SELECT project, discount_id, 'later', gen_random_uuid(),
                (period_start + interval '1 month')::date, (period_end + interval '1 month')::date,
                currency, 1, created_at FROM usage_entries;
-        UPDATE discounts SET cycles = 2, last_period_start = (first_period_start + interval '1 month')::date
+        UPDATE discounts SET cycles = 2, last_period_start = (first_period_start + interval '1 month')::date,
+               last_period_end = (last_period_end + interval '1 month')::date
     """,
     "a code's redemptions are counted": "UPDATE codes SET redemptions = 2",
     "a full code is retired": "UPDATE codes SET maximum_redemptions = redemptions WHERE redemptions > 0",
@@ -90,14 +114,17 @@ def one_of_everything(tampered_database: dict[str, str]) -> None:  # noqa: ARG00
     """A voucher, a redemption, a discount and an invoice that are as they should be."""
     voucher = create_voucher(code="SUMMER", priceDiscount={"amount": 500, "currency": "USD"})
     generation.generate(request={"project": "gigs", "voucher": voucher["id"], "count": 1, "maximumRedemptions": 5})
-    redeem(code="SUMMER", subscription="sub_1", currency="USD")
+    redeem(code="SUMMER", customer="cus_1", subscription="sub_1", currency="USD")
     apply()
+    record(voucher=voucher["id"], customer="cus_1")
     assert audit() == []
 
 
 def tamper(statements: str) -> None:
     """This function will run statements that no use case would."""
     with transaction() as session:
+        # Neither can the ledger be changed otherwise.
+        session.execute(text("SET LOCAL session_replication_role = replica"))
         for statement in statements.split(";"):
             session.execute(text(statement.replace(":", r"\:").replace(r"\:\:", "::")))
 

@@ -69,6 +69,7 @@ def test_an_applied_invoice_is_answered_with_every_field():
                 "lines": {"base": 161, "seats": 138},
                 "cycle": 1,
                 "endsOn": "2027-04-30",
+                "debitBalance": None,
             }
         ],
         "skipped": [],

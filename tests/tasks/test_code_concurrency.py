@@ -15,9 +15,9 @@ from tasks.wire import InvalidRequest
 from tests.tasks.requests import add_codes, create_voucher, redeem, redemption
 from tests.tasks.test_codes import LONG_AGO, listed
 from tests.tasks.test_concurrency import (
-    _until_somebody_waits,
     at_once,
     send,
+    until_somebody_waits,
     wide_pool,  # noqa: F401 - a fixture
 )
 from worker import db
@@ -68,7 +68,7 @@ def test_a_code_that_is_retired_during_a_wait_is_refused():
         holder.execute(text("SELECT 1 FROM vouchers FOR NO KEY UPDATE"))
         with ThreadPoolExecutor(1) as threads:
             waiting = threads.submit(redeem, code="VIP")
-            _until_somebody_waits(holder)
+            until_somebody_waits(holder)
             retire_code(holder, CodeReference.model_validate({"project": "gigs", "code": code["id"]}))
             holder.commit()
             assert waiting.result()["reason"] == "code_retired"
@@ -100,6 +100,23 @@ def test_vouchers_that_want_each_others_texts_at_once_never_deadlock():
     bodies = [
         {"project": "gigs", "voucher": voucher["id"], "codes": [{"code": code} for code in texts[at:] + texts[:at]]}
         for at, voucher in enumerate(vouchers)
+    ]
+
+    def attempt(body: dict) -> bool:
+        try:
+            return bool(codes.add(request=body))
+        except InvalidRequest:
+            return False
+
+    assert Counter(at_once([partial(attempt, each) for each in bodies]))[True] == 1
+
+
+def test_vouchers_that_want_the_same_new_texts_at_once_never_deadlock():
+    """400 of them, in either order: one voucher gets them all. A deadlock would be a Retry here."""
+    texts = [f"CODE-{index}" for index in range(400)]
+    bodies = [
+        {"project": "gigs", "voucher": create_voucher()["id"], "codes": [{"code": code} for code in ordered]}
+        for ordered in (texts, texts[::-1]) * 3
     ]
 
     def attempt(body: dict) -> bool:

@@ -19,7 +19,7 @@ from tasks.messages import CreateVoucher, VoucherReference
 from tasks.vouchers import create_voucher as create_voucher_in
 from tasks.vouchers import retire_voucher
 from tasks.wire import InvalidRequest
-from tests.tasks.requests import apply, create_voucher, invoice, redeem, redemption, voucher_body
+from tests.tasks.requests import apply, create_voucher, invoice, record, redeem, redemption, usage, voucher_body
 from worker import db
 from worker.celery import app
 
@@ -150,6 +150,59 @@ def test_invoices_of_one_period_share_an_allowance_at_once():
     redeem(voucher=voucher["id"], subscription="sub_1", currency="USD")
     answers = at_once(send("billing.apply", [invoice() for _ in range(16)]))
     assert sorted(answer["discountTotal"] for answer in answers) == [0] * 14 + [1999, 8000]
+
+
+def test_invoices_of_many_periods_share_a_balance_at_once():
+    """Sixteen months of 80.00: 199.99 in all."""
+    voucher = create_voucher(priceDiscount={"amount": 19_999, "currency": "USD"}, carryOver=True)
+    redeem(voucher=voucher["id"], subscription="sub_1", currency="USD")
+    periods = [{"start": f"20{year}-02-01", "end": f"20{year}-03-01"} for year in range(27, 43)]
+    answers = at_once(send("billing.apply", [invoice(period=each) for each in periods]))
+    assert sorted(answer["discountTotal"] for answer in answers) == [0] * 13 + [3999, 8000, 8000]
+
+
+def test_64_stamps_at_once_on_a_card_of_10():
+    """Exactly 6 discounts, numbered 1 to 6, and 4 stamps on the seventh card."""
+    voucher = create_voucher(stampCard={"stamps": 10})["id"]
+    answers = at_once(
+        send("usages.record", [usage(voucher=voucher, stamp=1, subscription=f"sub_{index}") for index in range(64)])
+    )
+    completed = [answer["redemption"] for answer in answers if answer["redemption"]]
+    assert sorted(each["redemptionNumber"] for each in completed) == [1, 2, 3, 4, 5, 6]
+    assert Counter(answer["currentStamp"] for answer in answers) == Counter([*range(10)] * 6 + [1, 2, 3, 4])
+    assert record(voucher=voucher, usage=1)["currentStamp"] == 4
+
+
+def test_one_entry_delivered_many_times_at_once_has_one_effect_and_one_answer():
+    """The one that completes a card, too."""
+    voucher = create_voucher(stampCard={"stamps": 2})["id"]
+    answers = at_once(send("usages.record", [usage(voucher=voucher, stamp=2)] * 16))
+    assert all(answer == answers[0] for answer in answers)
+    assert vouchers.retrieve(request={"project": "gigs", "voucher": voucher})["redemptions"] == 1
+
+
+def test_one_reference_with_many_bodies_at_once_is_recorded_once():
+    """One body wins, the others are conflicts."""
+    voucher = create_voucher()["id"]
+    bodies = [usage(voucher=voucher, ref="receipt-1", usage=number) for number in range(1, 13)]
+    answers = at_once(send("usages.record", bodies))
+    assert Counter(answer["reason"] for answer in answers) == {None: 1, "idempotency_conflict": 11}
+
+
+def test_stamps_and_redemptions_of_several_vouchers_on_one_subscription_never_deadlock():
+    """Vouchers first, then subscriptions, in every use case."""
+    cards = [create_voucher(stampCard={"stamps": 2})["id"] for _ in range(4)]
+    plain = [create_voucher()["id"] for _ in range(4)]
+    calls = [
+        *send("usages.record", [usage(voucher=each, stamp=2, subscription="sub_1") for each in cards * 4]),
+        *send(
+            "redemptions.redeem_many",
+            [{"requests": [redemption(voucher=each, subscription="sub_1") for each in plain]} for _ in range(8)],
+        ),
+    ]
+    answers = at_once(calls)
+    outcomes = Counter(answer["redemption"]["reason"] for answer in answers[:16])
+    assert outcomes == {None: 4, "already_applied": 12}
 
 
 def test_redeeming_applying_and_sweeping_at_once_is_what_it_is_one_after_the_other():

@@ -94,6 +94,31 @@ def restricted(**restrictions) -> dict:
             )
             for months in (0, 1000, -1, 1.5)
         ),
+        ({**VOUCHER, "carryOver": True}, ["carryOver"]),
+        *(
+            ({**VOUCHER, "stampCard": {"stamps": stamps}}, ["stampCard.stamps"])
+            for stamps in (0, 1, 1001, -1, 2.5, "10", True, None)
+        ),
+        *(
+            ({**VOUCHER, "stampCard": {"stamps": 10, "expireDays": days}}, ["stampCard.expireDays"])
+            for days in (0, 3651, -1, 1.5, "90", True)
+        ),
+        ({**VOUCHER, "stampCard": {}}, ["stampCard.stamps"]),
+        ({**VOUCHER, "stampCard": {"stamps": 10, "bogus": SECRET}}, ["stampCard.bogus"]),
+        ({**FIXED, "carryOver": True, "recurrence": {"type": "once"}}, ["carryOver"]),
+        ({**FIXED, "carryOver": "yes"}, ["carryOver"]),
+        *(
+            (
+                {**VOUCHER, "recurrence": {"type": "repeating", "durationInCycles": cycles}},
+                ["recurrence.durationInCycles"],
+            )
+            for cycles in (0, 1000, -1, 1.5, "3", True)
+        ),
+        ({**VOUCHER, "recurrence": {"type": "forever", "durationInCycles": 3}}, ["recurrence.durationInCycles"]),
+        (
+            {**VOUCHER, "recurrence": {"type": "repeating", "durationInCycles": 3, "durationInMonths": 3}},
+            ["recurrence.durationInMonths"],
+        ),
         (restricted(expiresAt="2026-04-14T19:38:34"), ["restrictions.expiresAt"]),
         (restricted(expiresAt="2026-04-14"), ["restrictions.expiresAt"]),
         (restricted(expiresAt=1_776_195_514), ["restrictions.expiresAt"]),

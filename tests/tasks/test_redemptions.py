@@ -87,9 +87,11 @@ def test_each_reason_is_answered_in_the_order_of_precedence():
         answer = redeem(voucher=voucher["id"], **{"subscription": subscription, "customer": customer, **fields})
         reasons.append(answer["reason"])
 
-    def voucher_of(**restrictions) -> dict:
+    def voucher_of(stamps: int | None = None, **restrictions) -> dict:
         return create_voucher(
-            priceDiscount={"amount": 999, "currency": "USD"}, restrictions={**ALL_RESTRICTIONS, **restrictions}
+            priceDiscount={"amount": 999, "currency": "USD"},
+            restrictions={**ALL_RESTRICTIONS, **restrictions},
+            stampCard=stamps and {"stamps": stamps},
         )
 
     for _ in range(19):
@@ -113,6 +115,7 @@ def test_each_reason_is_answered_in_the_order_of_precedence():
     attempt(full)
     attempt(limited, subscription=roomy_subscription)
     attempt(running, subscription=roomy_subscription)
+    attempt(voucher_of(stamps=10))
     attempt(fresh)
     attempt(fresh, products=["prod_a"])
     attempt(fresh, products=["prod_a"], currency="USD")

@@ -70,7 +70,7 @@ def explained() -> Iterator[list[str]]:
     plans: list[str] = []
 
     def note(_connection, cursor, statement, parameters, *_) -> None:
-        if statement.startswith(("SELECT", "INSERT", "UPDATE", "WITH")):
+        if statement.lstrip().startswith(("SELECT", "INSERT", "UPDATE", "WITH")):
             cursor.execute(f"EXPLAIN {statement}", parameters)
             plans.append("\n".join(row[0] for row in cursor))
 

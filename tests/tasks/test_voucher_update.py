@@ -80,7 +80,10 @@ def code_of(voucher: str) -> str | None:
         {"metadata": {"campaign": "autumn"}},
         {"metadata": {}},
         {"priceDiscount": {"amount": 1, "currency": "EUR", "currencyOptions": {}}},
-        {"recurrence": {"type": "once", "durationInMonths": None}},
+        {"recurrence": {"type": "once", "durationInMonths": None, "durationInCycles": None}},
+        {"recurrence": {"type": "repeating", "durationInMonths": None, "durationInCycles": 4}},
+        {"carryOver": True},
+        {"stampCard": {"stamps": 5, "expireDays": None}},
     ],
 )
 def test_what_is_sent_changes_and_what_is_not_sent_stays(fields):
@@ -151,6 +154,9 @@ def test_a_voucher_can_be_sent_back_whole():
         {"priceDiscountPercentage": 10},
         {"recurrence": {"type": "forever"}},
         {"recurrence": {**MONTHS, "durationInMonths": 4}},
+        {"recurrence": {"type": "repeating", "durationInCycles": 3}},
+        {"carryOver": True},
+        {"stampCard": {"stamps": 5}},
         {"name": "Another", "recurrence": {"type": "once"}, "requestId": "r1"},
     ],
 )
@@ -169,6 +175,14 @@ def test_money_terms_and_recurrence_are_refused_after_the_first_redemption(field
     }
     assert update(voucher, **fields) == refusal == update(voucher, **fields)
     assert retrieve(voucher) == before
+
+
+def test_the_currency_that_is_shown_is_a_money_term():
+    """Also where all amounts stay the same."""
+    voucher = create_voucher(priceDiscount={**FIXED, "currencyOptions": {"EUR": 400}})["id"]
+    redeem(voucher=voucher, currency="USD")
+    turned = {"amount": 400, "currency": "EUR", "currencyOptions": {"USD": 500}}
+    assert update(voucher, priceDiscount=turned)["reason"] == "voucher_already_redeemed"
 
 
 def test_money_terms_and_recurrence_change_before_the_first_redemption():

@@ -45,6 +45,9 @@ def test_a_voucher_is_answered_with_every_field_as_it_was_given():
     assert answer == {
         **EVERYTHING,
         "object": "voucher",
+        "recurrence": {"type": "repeating", "durationInMonths": 3, "durationInCycles": None},
+        "carryOver": False,
+        "stampCard": None,
         "priceDiscountPercentage": None,
         "restrictions": restrictions,
         "redemptions": 0,
@@ -60,7 +63,7 @@ def test_what_is_left_out_is_shown_as_open():
     answer = create_voucher()
     assert answer["code"] is None
     assert answer["priceDiscount"] is None
-    assert answer["recurrence"] == {"type": "forever", "durationInMonths": None}
+    assert answer["recurrence"] == {"type": "forever", "durationInMonths": None, "durationInCycles": None}
     assert set(answer["restrictions"].values()) == {None}
     assert answer["metadata"] == {}
 

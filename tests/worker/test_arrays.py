@@ -18,8 +18,8 @@ OFFSETS = st.sampled_from([UTC, timezone(timedelta(hours=-9))])
 INSTANTS = st.datetimes(datetime.fromisoformat("1970-01-01"), datetime.fromisoformat("2999-01-01"), timezones=OFFSETS)
 COLUMNS = {
     "texts": (Text(), TEXTS | SYNTAX),
-    "numbers": (BigInteger(), st.integers(-(2**63), 2**63 - 1)),
     "truths": (Boolean(), st.booleans()),
+    "numbers": (BigInteger(), st.integers(-(2**63), 2**63 - 1)),
     "identities": (Uuid(), st.uuids()),
     "days": (Date(), st.dates(date(1, 1, 1), date(9999, 12, 31))),
     "instants": (Instant, INSTANTS),

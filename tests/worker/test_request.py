@@ -71,6 +71,16 @@ def test_a_code_is_never_shown_even_where_the_vouchers_id_belongs() -> None:
     assert summary({"request": {"voucher": uuid}}) == f"{{'voucher': '{uuid}'}}"
 
 
+def test_the_ids_of_other_systems_are_shown_under_our_names() -> None:
+    """What an adapter takes; a coupon shows no more than its project, for its id is a code."""
+    uuid = "018f2f5d-9c96-7a1e-8f5e-3b9d0a2c4e6f"
+    expected = f"{{'project': 'P12345678', 'voucher': '{uuid}'}}"
+    assert summary({"request": {"id": uuid, "organization_id": "P12345678", "code": "SECRET"}}) == expected
+    assert summary({"request": {"did": uuid, "aid": "P12345678", "starting_after": "SECRET"}}) == expected
+    assert summary({"request": {"id": "SECRET-CODE", "did": "SECRET-CODE"}}) == "{}"
+    assert summary({"request": {"project": "gigs", "coupon": {"id": "SECRET"}}}) == "{'project': 'gigs'}"
+
+
 def test_a_bulk_request_shows_its_count_and_its_first_ids() -> None:
     """A thousand requests make one short line."""
     assert summary({"request": {"requests": [REDEEM] * 1_000}}) == "{'count': 1000, " + REDEEM_IDS[1:]
