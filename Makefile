@@ -11,7 +11,7 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generat
 .PHONY: help demo test test-scale up bench bench-listing check lint types imports lock clean
 
 help: ## list what there is
-	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "make %-12s%s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "make %-14s%s\n", $$1, $$2 }' Makefile
 
 demo: $(INSTALLED) ## run the whole system on real servers with example data, and check the outcome
 	@$(BIN)/scrip demo
