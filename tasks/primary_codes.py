@@ -1,6 +1,6 @@
 """What a change of a voucher means to the code that it shows as its own."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -14,6 +14,8 @@ from models.code_primary import add_retired_code, find_primary_code, spell_code
 from tasks.code_texts import CODE_IS_TAKEN, Holders, primary_code
 from tasks.wire import InvalidRequest
 
+# The database keeps microseconds.
+INSTANT_BEFORE = timedelta(microseconds=1)
 # Somebody else has the text since the voucher was retired.
 TAKEN_OVER = {
     CodeRetiredReason.VOUCHER_EXPIRED,
@@ -57,6 +59,8 @@ def _add(
     elif retired_reason is None:
         raise InvalidRequest([{"field": "code", "message": CODE_IS_TAKEN}])
     else:
+        # Older than the code that holds the text: that one is named also when it is over, swept or not.
+        new["created_at"] = holders.taken[code.lower()].created_at - INSTANT_BEFORE
         retirement = retirement_by_voucher(reason=RetiredReason(retired_reason), at=now)
         add_retired_code(session, values=new, retirement=retirement)
 
