@@ -39,7 +39,7 @@ def change_primary_code(
         if code != own.code:
             spell_code(session, project=own.project, id=own.id, code=code)
         comes_back = changed["retired_reason"] is None and voucher.retired_reason is not None
-        if is_held or not comes_back or own.retired_reason not in TAKEN_OVER:
+        if is_held or not comes_back or own.retired_reason not in TAKEN_OVER or _has(voucher, code, holders=holders):
             return
     if own is not None and is_held:
         by_hand = Retirement(reason=CodeRetiredReason.MANUAL_ACTION, at=now)
@@ -63,6 +63,12 @@ def _add(
         new["created_at"] = holders.taken[code.lower()].created_at - INSTANT_BEFORE
         retirement = retirement_by_voucher(reason=RetiredReason(retired_reason), at=now)
         add_retired_code(session, values=new, retirement=retirement)
+
+
+def _has(voucher: StoredRow, code: str, *, holders: Holders) -> bool:
+    # By a code that was added to it: the text names this voucher all the same.
+    holder = holders.taken.get(code.lower())
+    return holder is not None and holder.voucher_id == voucher.id
 
 
 def _own_code(session: Session, *, voucher: StoredRow) -> StoredRow | None:

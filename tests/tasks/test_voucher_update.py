@@ -406,6 +406,15 @@ def test_a_code_that_has_expired_is_named_before_one_that_is_only_carried(swept)
     assert redeem(code="VIP", requestedAt=waited)["outcome"] == "accepted"
 
 
+def test_a_voucher_comes_back_whose_text_was_added_to_it_once_more():
+    """The text names it already, by the code that holds it."""
+    voucher = expired(code="SUMMER")
+    add_codes(retrieve(voucher), {"code": "VIP"})
+    update(voucher, code="VIP")
+    assert update(voucher, restrictions={"expiresAt": None})["status"] == "available"
+    assert redeem(code="VIP")["voucher"] == voucher
+
+
 @pytest.mark.parametrize(
     ("fields", "bad"),
     [
