@@ -5,6 +5,7 @@ import time
 from collections import Counter
 
 import pytest
+from redis import Redis
 from sqlalchemy import text
 
 from domain.code_pattern import ALPHABET, CodePattern
@@ -22,6 +23,8 @@ pytestmark = pytest.mark.usefixtures("database")
 
 # A pattern of 1,000 codes, for many uses each.
 SMALL = {"alphabet": "0123456789", "length": 3, "maximumRedemptions": None}
+
+NOBODY_LISTENS = 1
 
 
 class WorkerLostError(Exception):
@@ -201,6 +204,15 @@ def test_its_progress_is_in_the_tasks_state(monkeypatch):
     generation.generate.apply(kwargs={"request": body(voucher, count=10)}, task_id="with-progress").get()
     result = app.AsyncResult("with-progress")
     assert (result.state, result.info) == ("PROGRESS", {"generated": 10, "count": 10})
+
+
+def test_a_result_backend_that_is_away_stops_no_generation(monkeypatch):
+    """How far it is cannot be said then; the codes are in the database all the same."""
+    monkeypatch.setattr(generation.generate_codes, "__kwdefaults__", {"task_id": None, "chunk_size": 4})
+    monkeypatch.setattr(app.backend, "client", Redis(port=NOBODY_LISTENS))
+    voucher = create_voucher()
+    generation.generate.apply(kwargs={"request": body(voucher, count=10)}, task_id="in-silence").get()
+    assert len(codes_of(voucher)) == 10
 
 
 def test_100_000_codes_take_seconds():
