@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from domain.terms import RetiredReason
 from domain.updating import UpdateRefusal, retired_reason_after
+from domain.value import value
 from models.base import StoredRow, read_clock
 from models.voucher import find_voucher
 from models.voucher_update import change_voucher
@@ -33,13 +34,34 @@ MONEY_TERMS = (
     "stamps_required",
     "stamp_expire_days",
 )
-# Of two fields that must fit each other, the second is found wrong. Where it was not sent, the first one is.
+
+
+@value
+class Half:
+    """A field that makes another one wrong, by what is sent for it or by being taken away."""
+
+    field: str
+    is_taken_away: bool
+    message: str
+
+
+# Of fields that must fit each other, the last is found wrong. Where it was not sent, the one that was sent is.
 HALVES = {
-    "restrictions.expiresAt": ("restrictions.startsAt", "must be earlier than expiresAt"),
-    "priceDiscountPercentage": (
-        "priceDiscount",
-        "exactly one of priceDiscount and priceDiscountPercentage must be left",
-    ),
+    "restrictions.expiresAt": [
+        Half(field="restrictions.startsAt", is_taken_away=False, message="must be earlier than expiresAt")
+    ],
+    "priceDiscountPercentage": [
+        Half(
+            field="priceDiscount",
+            is_taken_away=True,
+            message="exactly one of priceDiscount and priceDiscountPercentage must be left",
+        )
+    ],
+    "carryOver": [
+        Half(field="priceDiscountPercentage", is_taken_away=False, message="must not be given while carryOver is true"),
+        Half(field="priceDiscount", is_taken_away=True, message="must be left while carryOver is true"),
+        Half(field="recurrence", is_taken_away=False, message="must not be once while carryOver is true"),
+    ],
 }
 KINDS_OF_PRICE = ("priceDiscount", "priceDiscountPercentage")
 
@@ -151,13 +173,21 @@ def _sent(request: UpdateVoucher) -> dict[str, Any]:
 
 
 def _as_sent(error: dict[str, str], *, sent: dict[str, Any]) -> dict[str, str]:
-    place: Any = sent
-    for part in error["field"].split("."):
-        place = place.get(part, ...) if isinstance(place, dict) else ...
-    if place is not ... or error["field"] not in HALVES:
+    if _sent_at(error["field"], sent=sent) is not ...:
         return error
-    field, message = HALVES[error["field"]]
-    return {"field": field, "message": message}
+    for half in HALVES.get(error["field"], []):
+        found = _sent_at(half.field, sent=sent)
+        if found is not ... and (found is None) is half.is_taken_away:
+            return {"field": half.field, "message": half.message}
+    return error
+
+
+def _sent_at(field: str, *, sent: dict[str, Any]) -> Any:
+    """This function will return what was sent for a field, and an ellipsis for nothing."""
+    place: Any = sent
+    for part in field.split("."):
+        place = place.get(part, ...) if isinstance(place, dict) else ...
+    return place
 
 
 def _retirement(row: StoredRow, *, values: dict[str, Any], now: datetime) -> dict[str, Any]:

@@ -284,6 +284,23 @@ def test_an_end_in_the_past_retires_the_voucher_as_expired():
     assert create_voucher(code="SUMMER")["status"] == "available"
 
 
+@pytest.mark.parametrize(
+    ("fields", "bad"),
+    [
+        ({"carryOver": True, "recurrence": {"type": "once"}}, ["carryOver"]),
+        ({"priceDiscountPercentage": 10}, ["priceDiscountPercentage"]),
+        ({"recurrence": {"type": "once"}}, ["recurrence"]),
+        ({"priceDiscountPercentage": 10, "recurrence": {"type": "once"}}, ["priceDiscountPercentage"]),
+        ({"priceDiscountPercentage": None, "recurrence": {"type": "once"}}, ["recurrence"]),
+        ({"priceDiscount": None, "recurrence": MONTHS}, ["priceDiscount", "priceDiscount"]),
+    ],
+)
+def test_a_balance_keeps_what_it_needs_whichever_field_was_sent(fields, bad):
+    """An amount and a next invoice. No answer names a field that was not sent."""
+    voucher = create_voucher(priceDiscount=FIXED, carryOver=True)
+    assert errors(voucher["id"], **fields) == bad
+
+
 @pytest.mark.parametrize("swept", [True, False])
 @pytest.mark.parametrize("expires_at", [None, FUTURE])
 def test_a_voucher_that_expired_is_available_again_when_its_end_is_moved(expires_at, swept):

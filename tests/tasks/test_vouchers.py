@@ -8,7 +8,7 @@ from typeid import TypeID
 
 from tasks import expiry, redemptions, vouchers
 from tasks.wire import InvalidRequest, NotFound
-from tests.tasks.requests import create_voucher, redeem, redemption
+from tests.tasks.requests import create_voucher, redeem, redemption, voucher_body
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -108,6 +108,15 @@ def test_the_same_request_id_with_another_body_is_refused_and_the_first_stands()
         "outcome": "refused",
         "reason": "idempotency_conflict",
     }
+    assert vouchers.retrieve(request={"project": "gigs", "voucher": first["id"]}) == first
+
+
+@pytest.mark.parametrize("changed", [{}, {"name": "Another"}])
+def test_a_request_that_comes_again_has_no_effect_where_its_voucher_has_expired(changed):
+    """Neither as a duplicate nor as a conflict: it is no other voucher that wants the code."""
+    body = voucher_body(requestId="r1", code="SPRING", restrictions={"expiresAt": "2026-01-01T00:00:00Z"})
+    first = vouchers.create(request=body)
+    vouchers.create(request={**body, **changed})
     assert vouchers.retrieve(request={"project": "gigs", "voucher": first["id"]}) == first
 
 

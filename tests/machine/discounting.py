@@ -1,0 +1,173 @@
+"""One invoice, discounted as the contract says in words: in exact fractions, from everything that was taken before."""
+
+import math
+from calendar import monthrange
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+from fractions import Fraction
+from typing import Any
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What a discount took off one invoice, in minor units."""
+
+    start: date
+    end: date
+    currency: str
+    amount: int
+
+
+@dataclass(eq=False)
+class Discount:
+    """What a redemption granted: the voucher's terms as they stood then, and everything that it took since."""
+
+    id: str
+    voucher: str
+    project: str
+    subscription: str
+    terms: Json
+    starts_on: date
+    starts_on_in_utc: date
+    taken: list[Taken] = field(default_factory=list)
+    is_completed: bool = False
+
+    @property
+    def products(self) -> list[str] | None:
+        """The products that it is restricted to."""
+        products: list[str] | None = self.terms.get("restrictions", {}).get("products")
+        return products
+
+    @property
+    def starts(self) -> set[date]:
+        """The distinct periods that it discounted: a period is known by its start."""
+        return {each.start for each in self.taken}
+
+    def ends_on(self) -> date | None:
+        """This method will return the end of its window, where it has one by now."""
+        if not self.taken:
+            return None
+        match self.terms["recurrence"]:
+            case {"type": "once"}:
+                return self.taken[0].end
+            case {"type": "repeating", "durationInMonths": months}:
+                return months_after(min(self.starts), months)
+        return None
+
+    def is_over_for(self, start: date) -> bool:
+        """This method will tell whether a period that starts then lies outside what the discount promised."""
+        match self.terms["recurrence"]:
+            case {"type": "once"}:
+                return bool(self.taken)
+            case {"type": "repeating", "durationInMonths": months}:
+                starts = {*self.starts, start}
+                return max(starts) >= months_after(min(starts), months)
+        return False
+
+    def is_over_by(self, today: date) -> bool:
+        """This method will tell whether the discount no longer counts as running."""
+        if self.terms["recurrence"]["type"] == "once":
+            return bool(self.taken)
+        ends_on = self.ends_on()
+        return ends_on is not None and ends_on <= today
+
+    def worth(self, base: int, *, currency: str, start: date) -> int:
+        """This method will return what it would take off a base, before the cap."""
+        percentage = self.terms.get("priceDiscountPercentage")
+        if percentage is not None:
+            share = Decimal(base) * Decimal(str(percentage)) / 100
+            return int(share.quantize(Decimal(1), rounding=ROUND_HALF_UP))
+        amounts = amounts_of(self.terms)
+        used = sum(
+            (Fraction(each.amount, amounts[each.currency]) for each in self.taken if each.start == start),
+            start=Fraction(),
+        )
+        return math.floor(amounts[currency] * (1 - used))
+
+
+def amounts_of(terms: Json) -> dict[str, int]:
+    """This function will return a fixed voucher's amount for each of its currencies; none for a percentage."""
+    price = terms.get("priceDiscount")
+    return {} if price is None else {price["currency"]: price["amount"], **price.get("currencyOptions", {})}
+
+
+def months_after(day: date, months: int) -> date:
+    """This function will return the same day so many months later, or that month's last."""
+    year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
+    return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
+
+
+def split(amount: int, weights: Sequence[int]) -> list[int]:
+    """This function will split an amount by largest remainder, ties to the earlier one."""
+    quotas = [Fraction(amount * weight, sum(weights)) for weight in weights]
+    parts = [math.floor(quota) for quota in quotas]
+    while sum(parts) < amount:
+        missing = [quota - part for quota, part in zip(quotas, parts, strict=True)]
+        parts[missing.index(max(missing))] += 1
+    return parts
+
+
+def discount_invoice(invoice: Json, *, granted: Sequence[Discount], today: date) -> tuple[list[Json], list[Json]]:
+    """This function will discount an invoice, and return its `discounts` and what was `skipped`."""
+    start, end = period_of(invoice, today=today)
+    left = {line["id"]: line["amount"] for line in invoice["lines"] if line["discountable"] and line["amount"] > 0}
+    restricted = [each for each in granted if each.products is not None]
+    discounts: list[Json] = []
+    skipped: list[Json] = []
+    for each in restricted + [each for each in granted if each.products is None]:
+        if each.is_over_for(start) or each.voucher in [item["voucher"] for item in discounts]:
+            continue
+        covered = [
+            line["id"] for line in invoice["lines"] if each.products is None or line.get("product") in each.products
+        ]
+        reason = skip_reason(each, invoice=invoice, end=end, covers_a_line=bool(covered))
+        base = {} if reason else {line: left[line] for line in covered if left.get(line, 0) > 0}
+        amount = (
+            min(sum(base.values()), each.worth(sum(base.values()), currency=invoice["currency"], start=start))
+            if base
+            else 0
+        )
+        if amount == 0:
+            skipped.append({"discount": each.id, "reason": reason or "nothing_left"})
+            continue
+        parts = {line: part for line, part in zip(base, split(amount, list(base.values())), strict=True) if part}
+        for line, part in parts.items():
+            left[line] -= part
+        each.taken.append(Taken(start=start, end=end, currency=invoice["currency"], amount=amount))
+        ends_on = each.ends_on()
+        discounts.append(
+            {
+                "discount": each.id,
+                "voucher": each.voucher,
+                "amount": amount,
+                "lines": parts,
+                "cycle": len(each.starts),
+                "endsOn": ends_on and ends_on.isoformat(),
+            }
+        )
+    return discounts, skipped
+
+
+def skip_reason(discount: Discount, *, invoice: Json, end: date, covers_a_line: bool) -> str | None:
+    """This function will return why a discount that is not over takes no part, in the contract's order."""
+    starts_on = discount.starts_on if invoice.get("period") else discount.starts_on_in_utc
+    amounts = amounts_of(discount.terms)
+    rows = {
+        "trial": invoice["trial"],
+        "before_start": end <= starts_on,
+        "product_not_eligible": not covers_a_line,
+        "currency_mismatch": bool(amounts) and invoice["currency"] not in amounts,
+    }
+    return next((reason for reason, is_so in rows.items() if is_so), None)
+
+
+def period_of(invoice: Json, *, today: date) -> tuple[date, date]:
+    """This function will return an invoice's period, which is today for a one-off purchase."""
+    period = invoice.get("period")
+    if period is None:
+        return today, today + timedelta(days=1)
+    return date.fromisoformat(period["start"]), date.fromisoformat(period["end"])

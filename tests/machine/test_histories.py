@@ -1,0 +1,294 @@
+"""Random histories of all that a billing system can ask for, each step compared with the model and audited."""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from sqlalchemy import select
+
+from models.voucher import VOUCHERS
+from tasks import billing, codes, expiry, redemptions, voucher_update, vouchers
+from tasks.audit import audit
+from tasks.wire import InvalidRequest, NotFound
+from tests.conftest import empty_database
+from tests.machine import bodies as drawn
+from tests.machine.bodies import Again, Changed, Fresh, Item, Json, in_snake_case, made, meant
+from tests.machine.coding import add_codes, retire_code, shown_codes
+from tests.machine.model import RUNNING_MAX, Model
+from tests.machine.updating import update
+from tests.machine.vouchers import Code
+from worker.db import transaction
+
+# What the caller's own id is called, by verb.
+ID_FIELDS = defaultdict(lambda: "requestId", apply="invoice")
+
+ONE_PERCENT = {"priceDiscountPercentage": 1, "recurrence": {"type": "forever"}}
+
+INDEX = st.integers(0, 9)
+REDEMPTIONS, INVOICES = drawn.items(drawn.REDEMPTIONS), drawn.items(drawn.INVOICES)
+
+
+class Histories(RuleBasedStateMachine):
+    """One history on an empty database. A rule asks a task, asks the model, and compares the answers whole."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        empty_database()
+        self.start = datetime.now(UTC).replace(microsecond=0)
+        self.model = Model(now=self.start)
+        # What a redemption names by its place, and the bodies that may come again, by verb.
+        self.voucher_ids: list[str] = []
+        self.sent: defaultdict[str, list[Json]] = defaultdict(list)
+        self.delayed: list[tuple[str, Json]] = []
+        self.has_failed = False
+
+    @initialize(items=st.lists(drawn.VOUCHERS, min_size=3, max_size=6), crowded=drawn.one_in(4, drawn.SUBSCRIPTIONS))
+    def begin(self, items: list[Json], crowded: str | None) -> None:
+        """This step will create a few vouchers, and sometimes fill a subscription up but for one place."""
+        self.send_all("create", self.bodies_of("create", [Fresh(each) for each in items]))
+        if crowded is not None:
+            self.crowd(crowded)
+
+    @rule(item=drawn.items(drawn.VOUCHERS))
+    def create(self, item: Item) -> None:
+        """This step will create a voucher, or send an earlier creation once more."""
+        self.send_all("create", self.bodies_of("create", [item]))
+
+    @rule(drawn_body=drawn.RETIREMENTS)
+    def retire(self, drawn_body: Json) -> None:
+        """This step will retire a voucher, in its own project or in another one."""
+        body = self.made(drawn_body)
+        answer = answered(vouchers.retire, body)
+        self.compare(answer, self.model.retire(body, at=self.happened_at(answer.get("retiredAt"))))
+
+    @rule(item=drawn.items(drawn.UPDATES))
+    def update(self, item: Item) -> None:
+        """This step will change a voucher, or send an earlier change once more."""
+        self.send_all("update", self.bodies_of("update", [item]))
+
+    @rule(item=drawn.items(drawn.ADDED_CODES))
+    def add_codes(self, item: Item) -> None:
+        """This step will add codes to a voucher, or send an earlier request once more."""
+        self.send_all("add_codes", self.bodies_of("add_codes", [item]))
+
+    @precondition(lambda self: self.known_codes())
+    @rule(index=INDEX, project=drawn.PROJECTS)
+    def retire_code(self, index: int, project: str) -> None:
+        """This step will retire a code, in its own project or in another one."""
+        known = self.known_codes()
+        code = known[index % len(known)]
+        answer = answered(codes.retire, {"project": project, "code": code.id})
+        if project != code.voucher.body["project"]:
+            self.compare(answer, {"notFound": "code"})
+        else:
+            self.compare(answer, retire_code(code, at=self.happened_at(answer["retiredAt"])))
+
+    @rule(item=REDEMPTIONS)
+    def redeem(self, item: Item) -> None:
+        """This step will redeem by id or by code, or send an earlier request once more."""
+        self.send_all("redeem", self.bodies_of("redeem", [item]))
+
+    @rule(items=st.lists(REDEMPTIONS, min_size=2, max_size=10))
+    def redeem_many(self, items: list[Item]) -> None:
+        """This step will redeem a batch, whose requests may repeat or contradict each other."""
+        self.redeem_all(self.bodies_of("redeem", items))
+
+    @rule(item=INVOICES)
+    def apply(self, item: Item) -> None:
+        """This step will discount an invoice, or send an earlier one once more."""
+        self.send_all("apply", self.bodies_of("apply", [item]))
+
+    @rule(items=st.lists(INVOICES, min_size=2, max_size=10))
+    def apply_many(self, items: list[Item]) -> None:
+        """This step will discount a batch of invoices: several periods, subscriptions and currencies, in any order."""
+        self.apply_all(self.bodies_of("apply", items))
+
+    @rule(redemption=REDEMPTIONS, invoices=st.lists(INVOICES, min_size=1, max_size=3))
+    def hold_back(self, redemption: Item, invoices: list[Item]) -> None:
+        """This step will write requests that arrive later, or after their own duplicates."""
+        self.delayed += [("redeem", each) for each in self.bodies_of("redeem", [redemption])]
+        self.delayed += [("apply", each) for each in self.bodies_of("apply", invoices)]
+
+    @precondition(lambda self: self.delayed)
+    @rule(picks=st.lists(INDEX, min_size=1, max_size=6))
+    def let_arrive(self, picks: list[int]) -> None:
+        """This step will send what was held back, in another order."""
+        for pick in picks[: len(self.delayed)]:
+            verb, body = self.delayed.pop(pick % len(self.delayed))
+            self.send_all(verb, [body])
+
+    @rule()
+    def sweep(self) -> None:
+        """This step will sweep. No answer of a later step may depend on it."""
+        answer = expiry.sweep(request={})
+        self.compare(answer, self.model.sweep(at=datetime.now(UTC)))
+
+    @invariant()
+    def the_audit_finds_nothing(self) -> None:
+        """This check will follow every step."""
+        assert audit() == []
+
+    def teardown(self) -> None:
+        """This method will end the history: every voucher as the model has it, every request answered as at first."""
+        if self.has_failed:
+            return
+        for voucher in self.model.vouchers:
+            reference = {"project": voucher.body["project"], "voucher": voucher.id}
+            self.compare(vouchers.retrieve(request=reference), voucher.answer())
+            shown = codes.list_(request={**reference, "status": ["available", "retired"], "limit": 200})["items"]
+            self.compare({"items": shown}, {"items": shown_codes(self.model, voucher, items=shown)})
+        self.redeem_all(self.first_bodies("redeem"))
+        self.apply_all(self.first_bodies("apply"))
+        assert audit() == []
+
+    def bodies_of(self, verb: str, items: Sequence[Item]) -> list[Json]:
+        """This method will return what is sent for drawn requests. A first one cannot come again: it is left out."""
+        sent, id_field = self.sent[verb], ID_FIELDS[verb]
+        bodies: list[Json] = []
+        for item in items:
+            match item:
+                case Fresh(body):
+                    sent.append({**self.made(body), id_field: f"{verb}-{len(sent)}"})
+                    bodies.append(sent[-1])
+                case Again(index, is_respelt) if sent:
+                    earlier = sent[index % len(sent)]
+                    bodies.append(in_snake_case(earlier) if is_respelt else earlier)
+                case Changed(index, body) if sent:
+                    bodies.append({**self.made(body), id_field: sent[index % len(sent)][id_field]})
+        return bodies
+
+    def first_bodies(self, verb: str) -> list[Json]:
+        """This method will return what was sent first under each of the callers' ids."""
+        return [body for key, (body, _) in self.model.answered.items() if key[0] == verb]
+
+    def made(self, body: Json) -> Json:
+        """This method will fill in what was not known when a body was drawn."""
+        filled: Json = made(body, start=self.start, vouchers=self.voucher_ids)
+        return filled
+
+    def send_all(self, verb: str, bodies: Sequence[Json]) -> None:
+        """This method will send the bodies one by one."""
+        for body in bodies:
+            match verb:
+                case "create":
+                    self.check_created(body, answer=answered(vouchers.create, body))
+                case "update":
+                    self.check_updated(body, answer=answered(voucher_update.update, body))
+                case "add_codes":
+                    self.check_added(body, answer=answered(codes.add, body))
+                case "redeem":
+                    self.check_redeemed(body, answer=redemptions.redeem(request=body))
+                case "apply":
+                    self.check_applied(body, answer=billing.apply(request=body))
+
+    def redeem_all(self, bodies: Sequence[Json]) -> None:
+        """This method will redeem a batch, which the model decides one by one."""
+        answers = redemptions.redeem_many(request={"requests": bodies})["items"] if bodies else []
+        for body, answer in zip(bodies, answers, strict=True):
+            self.check_redeemed(body, answer=answer)
+
+    def apply_all(self, bodies: Sequence[Json]) -> None:
+        """This method will discount a batch of invoices, which the model discounts one by one."""
+        answers = billing.apply_many(request={"invoices": bodies})["items"] if bodies else []
+        for body, answer in zip(bodies, answers, strict=True):
+            self.check_applied(body, answer=answer)
+
+    def check_created(self, body: Json, *, answer: Json) -> None:
+        """This method will compare, and note the voucher for redemptions to come."""
+        id_ = answer.get("id")
+        at = self.happened_at(answer.get("createdAt"))
+        self.compare(answer, self.model.create(meant(body), id=id_, at=at))
+        if id_ is not None and id_ not in self.voucher_ids:
+            self.voucher_ids.append(id_)
+
+    def check_updated(self, body: Json, *, answer: Json) -> None:
+        """This method will compare what a change has led to."""
+        # The answer does not say when it was.
+        with transaction() as session:
+            times = session.execute(select(VOUCHERS.c.updated_at).order_by(VOUCHERS.c.updated_at.desc().nulls_last()))
+            at = times.scalars().first()
+        self.compare(answer, update(self.model, meant(body), at=max(at or self.start, self.model.now)))
+
+    def check_added(self, body: Json, *, answer: Json) -> None:
+        """This method will compare the codes that were added."""
+        items = answer.get("items", [])
+        at = self.happened_at(items[0]["createdAt"] if items else None)
+        self.compare(answer, add_codes(self.model, meant(body), ids=[each["id"] for each in items], at=at))
+
+    def known_codes(self) -> list[Code]:
+        """This method will return the codes whose ids were shown."""
+        return [each for each in self.model.codes.all if each.id is not None]
+
+    def check_redeemed(self, body: Json, *, answer: Json) -> None:
+        """This method will compare a redemption's answer with the model's."""
+        at = self.happened_at(answer["decidedAt"])
+        self.compare(answer, self.model.redeem(meant(body), id=answer["id"], at=at))
+
+    def check_applied(self, body: Json, *, answer: Json) -> None:
+        """This method will compare an invoice's answer with the model's."""
+        self.compare(answer, self.model.apply(meant(body), at=self.happened_at(answer["appliedAt"])))
+
+    def compare(self, answer: Json, expected: Json) -> None:
+        """This method will fail the history where an answer is not the model's, field by field."""
+        self.has_failed = answer != expected
+        assert answer == expected
+
+    def crowd(self, subscription: str) -> None:
+        """This method will have a subscription run one discount less than it may, each of another voucher."""
+        requests: list[Json] = []
+        for index in range(RUNNING_MAX - 1):
+            body = {"project": "gigs", "requestId": f"crowd-{index}", "name": "One of many", **ONE_PERCENT}
+            answer = vouchers.create(request=body)
+            self.check_created(body, answer=answer)
+            place = {"project": "gigs", "subscription": subscription, "startsOn": "2024-01-31"}
+            requests.append({**place, "requestId": f"crowd-{index}", "voucher": answer["id"], "customer": "cus_3"})
+        self.redeem_all(requests)
+
+    @staticmethod
+    def happened_at(text: str | None) -> datetime:
+        """This method will return the instant that an answer names, or else this one."""
+        now = datetime.now(UTC)
+        at = now if text is None else datetime.fromisoformat(text)
+        assert at <= now
+        return at
+
+
+def answered(task: Callable[..., Json], body: Json) -> Json:
+    """This function will return what a task answers, or which fields it finds wrong, or what it does not find."""
+    try:
+        return task(request=body)
+    except InvalidRequest as error:
+        return {"invalid": [each["field"] for each in error.errors]}
+    except NotFound as error:
+        return {"notFound": str(error)}
+
+
+def run(**options: Any) -> None:
+    """This function will run histories; slowness says nothing here, on a machine with other work."""
+    quiet = settings(deadline=None, suppress_health_check=list(HealthCheck), print_blob=True, **options)
+    run_state_machine_as_test(Histories, settings=quiet)
+
+
+@pytest.mark.usefixtures("database")
+def test_every_step_of_a_history_is_answered_as_the_contract_says():
+    """The same histories in every run."""
+    run(max_examples=30, stateful_step_count=20, derandomize=True, database=None)
+
+
+@pytest.mark.scale
+@pytest.mark.usefixtures("database")
+def test_so_is_every_step_of_a_thousand_histories():
+    """Other ones in every run, and longer."""
+    run(max_examples=1_000, stateful_step_count=40)

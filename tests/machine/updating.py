@@ -1,0 +1,90 @@
+"""Changing vouchers, as the contract says it: what may change when, and what a voucher is after it."""
+
+from copy import deepcopy
+from datetime import datetime
+
+from tests.machine.discounting import amounts_of
+from tests.machine.model import Model
+from tests.machine.vouchers import End, Json, Voucher
+
+KINDS_OF_PRICE = ("priceDiscount", "priceDiscountPercentage")
+NOT_CHANGED = ("project", "voucher", "requestId")
+
+
+def update(model: Model, body: Json, *, at: datetime) -> Json:
+    """This function will answer `vouchers.update`."""
+    key = ("update", body["project"], body["requestId"])
+    head = {"object": "voucher", "id": body["voucher"], "project": body["project"], "requestId": body["requestId"]}
+    stored = model.replay(key, body=body, conflict=head)
+    if stored is not None:
+        return stored
+    voucher = model.voucher(body["project"], body["voucher"])
+    if voucher is None:
+        return {"notFound": "voucher"}
+    sent = {name: value for name, value in body.items() if name not in NOT_CHANGED}
+    changed = changed_body(voucher.body, sent=sent)
+    invalid = wrong_fields(voucher, changed=changed, sent=sent)
+    if invalid:
+        return {"invalid": invalid}
+    if voucher.redeemed_by and promise_of(changed) != promise_of(voucher.body):
+        return model.keep(key, body=body, answer={**head, **ALREADY_REDEEMED}, at=at)
+    after = Voucher(**{**vars(voucher), "body": changed})
+    after.retired = retired_after(after, at=at)
+    if not model.codes.follow(after, before=voucher, at=at):
+        return {"invalid": ["code"]}
+    voucher.body, voucher.retired = after.body, after.retired
+    return model.keep(key, body=body, answer=voucher.answer(), at=at)
+
+
+ALREADY_REDEEMED = {"outcome": "refused", "reason": "voucher_already_redeemed"}
+
+
+def changed_body(before: Json, *, sent: Json) -> Json:
+    """This function will return the voucher as it would have been created: null takes away, the rest stays."""
+    after = {**deepcopy(before), **sent}
+    for kind, other in (KINDS_OF_PRICE, KINDS_OF_PRICE[::-1]):
+        if sent.get(kind) is not None:
+            after.pop(other, None)
+    after["restrictions"] = {**before.get("restrictions", {}), **sent.get("restrictions", {})}
+    after["restrictions"] = {name: value for name, value in after["restrictions"].items() if value is not None}
+    return {name: value for name, value in after.items() if value is not None}
+
+
+def wrong_fields(voucher: Voucher, *, changed: Json, sent: Json) -> list[str]:
+    """This function will return what makes no sense, of two fields that do not fit the one that was sent."""
+    after, restrictions = Voucher(**{**vars(voucher), "body": changed}), sent.get("restrictions", {})
+    starts_at, expires_at = after.instant("startsAt"), after.instant("expiresAt")
+    maximum = restrictions.get("maximumRedemptions")
+    rows = {
+        "restrictions.maximumRedemptions": maximum is not None and maximum < len(voucher.redeemed_by),
+        "priceDiscountPercentage" if "priceDiscountPercentage" in sent else "priceDiscount": not any(
+            kind in changed for kind in KINDS_OF_PRICE
+        ),
+        "restrictions.expiresAt" if "expiresAt" in restrictions else "restrictions.startsAt": starts_at is not None
+        and expires_at is not None
+        and starts_at >= expires_at,
+    }
+    return [field for field, is_wrong in rows.items() if is_wrong]
+
+
+def promise_of(body: Json) -> Json:
+    """This function will return what is fixed with the first redemption."""
+    recurrence = {name: value for name, value in body["recurrence"].items() if value is not None}
+    percentage = body.get("priceDiscountPercentage")
+    currency = body["priceDiscount"]["currency"] if "priceDiscount" in body else None
+    return {"recurrence": recurrence, "percentage": percentage, "amounts": amounts_of(body), "currency": currency}
+
+
+def retired_after(voucher: Voucher, *, at: datetime) -> End | None:
+    """This function will return why a voucher is retired now. By hand is for good, the rest while it is true."""
+    expires_at, maximum = voucher.instant("expiresAt"), voucher.restriction("maximumRedemptions")
+    before = voucher.retired
+    if before is not None and before[0] == "manualAction":
+        return before
+    causes: dict[str, datetime] = {}
+    if expires_at is not None and expires_at <= at:
+        causes["expired"] = expires_at
+    if maximum is not None and maximum <= len(voucher.redeemed_by):
+        causes["maxRedemptionsReached"] = before[1] if before and before[0] == "maxRedemptionsReached" else at
+    first = before[0] if before and before[0] in causes else next(iter(causes), None)
+    return None if first is None else (first, causes[first])
