@@ -1,7 +1,7 @@
 """What is drawn: bodies in a small world, so that they meet. Some of their values are only known when they are sent."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from typing import Any
@@ -22,6 +22,20 @@ class Minutes:
 @dataclass(frozen=True)
 class Nth:
     """The id of one of the vouchers that were created, counted from the first and round again."""
+
+    index: int
+
+
+@dataclass(frozen=True)
+class NthCard:
+    """The id of one of the vouchers with a stamp card, counted in the same way; of any voucher where none has one."""
+
+    index: int
+
+
+@dataclass(frozen=True)
+class NthCode:
+    """The text of one of the codes that there are, counted in the same way, in capitals."""
 
     index: int
 
@@ -59,20 +73,43 @@ class Changed:
 Item = Fresh | Again | Changed
 
 
-def made(value: Any, *, start: datetime, vouchers: list[str]) -> Any:
+@dataclass(frozen=True)
+class World:
+    """What a body can name: when the history began, the ids of the vouchers there are, and the texts of the codes."""
+
+    start: datetime
+    vouchers: Sequence[str]
+    cards: Sequence[str]
+    codes: Sequence[str]
+
+
+def made(value: Any, *, world: World) -> Any:
     """This function will return a drawn body as it is sent."""
     match value:
         case Minutes(count, offset):
-            return (start + timedelta(minutes=count)).astimezone(timezone(timedelta(hours=offset))).isoformat()
+            result: Any = (
+                (world.start + timedelta(minutes=count)).astimezone(timezone(timedelta(hours=offset))).isoformat()
+            )
         case DaysFromNow(count):
-            return (start.date() + timedelta(days=count)).isoformat()
+            result = (world.start.date() + timedelta(days=count)).isoformat()
         case Nth(index):
-            return vouchers[index % len(vouchers)]
+            result = nth(world.vouchers, index)
+        case NthCard(index):
+            result = nth(world.cards or world.vouchers, index)
+        case NthCode(index):
+            result = nth(world.codes or ["unknown"], index).upper()
         case dict():
-            return {key: made(each, start=start, vouchers=vouchers) for key, each in value.items()}
+            result = {key: made(each, world=world) for key, each in value.items()}
         case list():
-            return [made(each, start=start, vouchers=vouchers) for each in value]
-    return value
+            result = [made(each, world=world) for each in value]
+        case _:
+            result = value
+    return result
+
+
+def nth(values: Sequence[str], index: int) -> str:
+    """This function will return one of the values, counted round and round."""
+    return values[index % len(values)]
 
 
 def in_snake_case(value: Any) -> Any:
@@ -136,7 +173,7 @@ def mostly(*, usual: bool) -> st.SearchStrategy[bool]:
 
 # The first vouchers are asked for most, so that their limits are reached.
 PLACES = either(0, 0, 0, 1, 1, 2, 3, 4, 5)
-PROJECTS = st.sampled_from(["gigs"] * 9 + ["other"])
+PROJECTS = st.sampled_from(["gigs"] * 19 + ["other"])
 CODES = either("SUMMER", "summer", "WINTER-26")
 PRODUCTS = either(["prod_a"], ["prod_b"], ["prod_a", "prod_b"])
 CURRENCIES = either("USD", "USD", "USD", "EUR", "JPY")
@@ -170,6 +207,7 @@ PRICES = st.one_of(
 RECURRENCES = st.one_of(
     st.just({"type": "once"}),
     either(1, 2, 3, 12).map(lambda months: {"type": "repeating", "durationInMonths": months}),
+    either(1, 2, 3).map(lambda cycles: {"type": "repeating", "durationInCycles": cycles}),
     st.just({"type": "forever"}),
 )
 RESTRICTIONS = st.builds(
@@ -182,8 +220,17 @@ RESTRICTIONS = st.builds(
         minimumSubtotal=one_in(5, st.just({"amount": 5000, "currency": "USD"})),
     ),
 )
+CARDS = either({"stamps": 2}, {"stamps": 3, "expireDays": 30})
+
+
+def voucher(price: Json, rest: Json, carry_over: bool | None) -> Json:
+    """This function will put a voucher together. What is no balance carries nothing over."""
+    is_balance = "priceDiscount" in price and rest["recurrence"]["type"] != "once"
+    return {**price, **rest, **({"carryOver": carry_over} if carry_over is not None and is_balance else {})}
+
+
 VOUCHERS = st.builds(
-    lambda price, rest: {**price, **rest},
+    voucher,
     PRICES,
     body(
         project=PROJECTS,
@@ -192,7 +239,9 @@ VOUCHERS = st.builds(
         recurrence=RECURRENCES,
         restrictions=RESTRICTIONS,
         metadata=one_in(5, st.just({"campaign": "spring", "tries": 3})),
+        stampCard=one_in(4, CARDS),
     ),
+    st.sampled_from([True, True, True, False, None, None]),
 )
 
 RETIREMENTS = body(project=PROJECTS, voucher=st.builds(Nth, PLACES))
@@ -225,6 +274,7 @@ CHANGES = st.one_of(
     st.fixed_dictionaries({"recurrence": RECURRENCES}),
     PRICES,
     either({"priceDiscount": None}, {"priceDiscountPercentage": None}),
+    either({"carryOver": True}, {"carryOver": False}, {"stampCard": None}, {"stampCard": {"stamps": 2}}),
 )
 UPDATES = st.builds(
     lambda head, changes: {**head, **merged(changes)},
@@ -238,7 +288,9 @@ REDEMPTIONS = st.builds(
     st.one_of(
         st.builds(Nth, PLACES).map(lambda voucher: {"voucher": voucher}),
         st.builds(Nth, PLACES).map(lambda voucher: {"voucher": voucher}),
-        either("SUMMER", "summer", " winter-26 ", "VIP", "vip", "friend-1", "unknown").map(lambda code: {"code": code}),
+        st.one_of(
+            st.builds(NthCode, st.integers(0, 5)), st.builds(NthCode, st.integers(0, 5)), either(" summer ", "unknown")
+        ).map(lambda code: {"code": code}),
     ),
     body(
         project=PROJECTS,
@@ -249,6 +301,35 @@ REDEMPTIONS = st.builds(
         subtotal=either(12000, 12000, 5000, 4999, None),
         startsOn=STARTS_ON,
         requestedAt=one_in(2, REQUESTED_AT),
+    ),
+)
+
+
+COUNTS = either(
+    {"stamp": 1},
+    {"stamp": 2},
+    {"stamp": 2},
+    {"stamp": 3},
+    {"usage": 2},
+    {"amount": 300},
+    {"stamp": 1, "usage": 1, "amount": 50},
+)
+RECORDS = st.builds(
+    lambda counts, rest: {**counts, **rest},
+    COUNTS,
+    body(
+        project=PROJECTS,
+        voucher=st.one_of(
+            st.builds(NthCard, either(0, 0, 1)), st.builds(NthCard, either(0, 0, 1)), st.builds(Nth, PLACES)
+        ),
+        customer=CUSTOMERS,
+        refType=one_in(3, st.just("receipt_add")),
+        createdBy=one_in(3, st.just("till 4")),
+        subscription=one_in(2, SUBSCRIPTIONS),
+        products=either(["prod_a", "prod_b"], ["prod_a", "prod_b"], None),
+        currency=either("USD", "USD", "EUR", None),
+        subtotal=either(12000, 4999, None),
+        startsOn=either("2024-01-31", "2024-01-31", None),
     ),
 )
 
@@ -269,7 +350,11 @@ PERIODS = st.one_of(
         st.integers(0, 5),
     ),
     either(2024, 2025, 2098).map(lambda year: period(date(year, 1, 31), date(year + 1, 1, 31))),
-    st.integers(-33, -27).map(lambda days: {"start": DaysFromNow(days), "end": DaysFromNow(days + 30)}),
+    st.builds(
+        lambda days, length: {"start": DaysFromNow(days), "end": DaysFromNow(days + length)},
+        st.integers(-33, -27),
+        either(7, 30, 60),
+    ),
 )
 LINES = st.lists(
     body(
@@ -295,4 +380,4 @@ def items(bodies: st.SearchStrategy[Json]) -> st.SearchStrategy[Item]:
     """This function will draw a request: mostly a fresh one, or an earlier one, or an earlier id with another body."""
     earlier = st.integers(0, 9)
     fresh = st.builds(Fresh, bodies)
-    return st.one_of(fresh, fresh, fresh, st.builds(Again, earlier, st.booleans()), st.builds(Changed, earlier, bodies))
+    return st.one_of(*[fresh] * 6, st.builds(Again, earlier, st.booleans()), st.builds(Changed, earlier, bodies))

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from tests.machine.vouchers import WITH_ITS_VOUCHER, Code, End, Voucher
+from tests.machine.kept import WITH_ITS_VOUCHER, Code, End, Voucher
 
 TAKEN_OVER = set(WITH_ITS_VOUCHER.values())
 

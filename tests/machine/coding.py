@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from itertools import zip_longest
 
+from tests.machine.kept import Code, Json, Voucher
 from tests.machine.model import Model
-from tests.machine.vouchers import Code, Json, Voucher
 
 LIMITS = ("maximumRedemptions", "expiresAt", "customer")
 

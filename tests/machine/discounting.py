@@ -4,7 +4,7 @@ import math
 from calendar import monthrange
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
 from typing import Any
@@ -14,8 +14,10 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Taken:
-    """What a discount took off one invoice, in minor units."""
+    """What a discount took off one invoice, in minor units, and when."""
 
+    invoice: str
+    at: datetime
     start: date
     end: date
     currency: str
@@ -29,7 +31,9 @@ class Discount:
     id: str
     voucher: str
     project: str
+    customer: str
     subscription: str
+    created_at: datetime
     terms: Json
     starts_on: date
     starts_on_in_utc: date
@@ -56,13 +60,19 @@ class Discount:
                 return self.taken[0].end
             case {"type": "repeating", "durationInMonths": months}:
                 return months_after(min(self.starts), months)
+            case {"type": "repeating", "durationInCycles": cycles} if len(self.starts) == cycles:
+                return max(each.end for each in self.taken)
         return None
 
     def is_over_for(self, start: date) -> bool:
         """This method will tell whether a period that starts then lies outside what the discount promised."""
+        if self.is_used_up():
+            return True
         match self.terms["recurrence"]:
             case {"type": "once"}:
                 return bool(self.taken)
+            case {"type": "repeating", "durationInCycles": cycles}:
+                return bool(len({*self.starts, start}) > cycles)
             case {"type": "repeating", "durationInMonths": months}:
                 starts = {*self.starts, start}
                 return max(starts) >= months_after(min(starts), months)
@@ -70,10 +80,25 @@ class Discount:
 
     def is_over_by(self, today: date) -> bool:
         """This method will tell whether the discount no longer counts as running."""
-        if self.terms["recurrence"]["type"] == "once":
-            return bool(self.taken)
+        if self.is_over_at_once():
+            return True
         ends_on = self.ends_on()
         return ends_on is not None and ends_on <= today
+
+    def is_over_at_once(self) -> bool:
+        """This method will tell whether the latest invoice has ended it, whatever day it is."""
+        return self.is_used_up() or (self.terms["recurrence"]["type"] == "once" and bool(self.taken))
+
+    def is_used_up(self) -> bool:
+        """This method will tell whether not one unit of any currency is left of a balance."""
+        return bool(self.terms.get("carryOver")) and not any(map(self.left_in, amounts_of(self.terms)))
+
+    def left_in(self, currency: str, *, start: date | None = None) -> int:
+        """This method will return what is left of a fixed amount: of a period's, or of all where no start is given."""
+        amounts = amounts_of(self.terms)
+        taken = [each for each in self.taken if start is None or each.start == start]
+        used = sum((Fraction(each.amount, amounts[each.currency]) for each in taken), start=Fraction())
+        return math.floor(amounts[currency] * (1 - used))
 
     def worth(self, base: int, *, currency: str, start: date) -> int:
         """This method will return what it would take off a base, before the cap."""
@@ -81,12 +106,7 @@ class Discount:
         if percentage is not None:
             share = Decimal(base) * Decimal(str(percentage)) / 100
             return int(share.quantize(Decimal(1), rounding=ROUND_HALF_UP))
-        amounts = amounts_of(self.terms)
-        used = sum(
-            (Fraction(each.amount, amounts[each.currency]) for each in self.taken if each.start == start),
-            start=Fraction(),
-        )
-        return math.floor(amounts[currency] * (1 - used))
+        return self.left_in(currency, start=None if self.terms.get("carryOver") else start)
 
 
 def amounts_of(terms: Json) -> dict[str, int]:
@@ -111,9 +131,9 @@ def split(amount: int, weights: Sequence[int]) -> list[int]:
     return parts
 
 
-def discount_invoice(invoice: Json, *, granted: Sequence[Discount], today: date) -> tuple[list[Json], list[Json]]:
+def discount_invoice(invoice: Json, *, granted: Sequence[Discount], at: datetime) -> tuple[list[Json], list[Json]]:
     """This function will discount an invoice, and return its `discounts` and what was `skipped`."""
-    start, end = period_of(invoice, today=today)
+    start, end = period_of(invoice, today=at.date())
     left = {line["id"]: line["amount"] for line in invoice["lines"] if line["discountable"] and line["amount"] > 0}
     restricted = [each for each in granted if each.products is not None]
     discounts: list[Json] = []
@@ -137,7 +157,10 @@ def discount_invoice(invoice: Json, *, granted: Sequence[Discount], today: date)
         parts = {line: part for line, part in zip(base, split(amount, list(base.values())), strict=True) if part}
         for line, part in parts.items():
             left[line] -= part
-        each.taken.append(Taken(start=start, end=end, currency=invoice["currency"], amount=amount))
+        taken = Taken(
+            invoice=invoice["invoice"], at=at, start=start, end=end, currency=invoice["currency"], amount=amount
+        )
+        each.taken.append(taken)
         ends_on = each.ends_on()
         discounts.append(
             {
@@ -147,6 +170,7 @@ def discount_invoice(invoice: Json, *, granted: Sequence[Discount], today: date)
                 "lines": parts,
                 "cycle": len(each.starts),
                 "endsOn": ends_on and ends_on.isoformat(),
+                "debitBalance": each.left_in(taken.currency) if each.terms.get("carryOver") else None,
             }
         )
     return discounts, skipped

@@ -9,8 +9,8 @@ from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 
 from tests.machine.codes import Codes
-from tests.machine.discounting import Discount, amounts_of, discount_invoice
-from tests.machine.vouchers import Code, Json, Voucher, written
+from tests.machine.discounting import Discount, Taken, amounts_of, discount_invoice
+from tests.machine.kept import Code, Json, Record, Voucher, written
 
 # The verb, the project, and what else makes up the caller's own id.
 Key = tuple[str, ...]
@@ -30,6 +30,8 @@ class Model:
         self.vouchers: list[Voucher] = []
         self.codes = Codes()
         self.discounts: list[Discount] = []
+        self.ledger: list[tuple[Discount, Taken]] = []
+        self.records: list[Record] = []
         # Each body that was answered, with its answer, under the caller's id.
         self.answered: dict[Key, tuple[Json, Json]] = {}
 
@@ -92,8 +94,8 @@ class Model:
             self.move_on(at)
         return voucher.answer()
 
-    def redeem(self, body: Json, *, id: str | None, at: datetime) -> Json:  # noqa: A002 - the field's name
-        """This method will answer `redemptions.redeem`."""
+    def redeem(self, body: Json, *, id: str | None, at: datetime, card_is_full: bool = False) -> Json:  # noqa: A002
+        """This method will answer `redemptions.redeem`, or decide on a full stamp card by the same rules."""
         names = ("project", "requestId", "customer", "subscription")
         head = {"object": "redemption", "decidedAt": written(at), **{name: body[name] for name in names}}
         nothing = dict.fromkeys(("id", "voucher", "code", "discount", "redemptionNumber"))
@@ -105,7 +107,9 @@ class Model:
         assert id is not None
         assert id not in [answer.get("id") for _, answer in self.answered.values()]
         voucher, code = self.named(body)
-        reason = refusal(voucher, code, body=body, running=self.running_on(body, at=at), at=at)
+        reason = refusal(
+            voucher, code, body=body, running=self.running_on(body, at=at), at=at, card_is_full=card_is_full
+        )
         answer = {**head, **nothing, "id": id, "outcome": "refused", "reason": reason, "code": body.get("code")}
         if voucher is not None:
             answer |= {"voucher": voucher.id, "code": code.text if code else voucher.body.get("code")}
@@ -142,7 +146,9 @@ class Model:
             id=id,
             voucher=voucher.id,
             project=body["project"],
+            customer=body["customer"],
             subscription=body["subscription"],
+            created_at=at,
             terms=deepcopy(voucher.body),
             starts_on=given or requested_at.date(),
             starts_on_in_utc=given or requested_at.astimezone(UTC).date(),
@@ -160,9 +166,12 @@ class Model:
         if stored is not None:
             return stored
         granted = self.granted_to(body)
-        discounts, skipped = discount_invoice(body, granted=granted, today=at.date())
+        discounts, skipped = discount_invoice(body, granted=granted, at=at)
+        # As the ledger has it: in the order in which it was taken.
+        by_id = {each.id: each for each in granted}
+        self.ledger += [(by_id[each["discount"]], by_id[each["discount"]].taken[-1]) for each in discounts]
         # The others by a sweep, or with the next request on their subscription.
-        self.complete([each for each in granted if each.terms["recurrence"]["type"] == "once"], at=at)
+        self.complete([each for each in granted if each.is_over_at_once()], at=at)
         off = {line["id"]: sum(each["lines"].get(line["id"], 0) for each in discounts) for line in body["lines"]}
         subtotal = sum(line["amount"] for line in body["lines"])
         answer = {
@@ -214,7 +223,13 @@ class Model:
 
 
 def refusal(
-    voucher: Voucher | None, code: Code | None, *, body: Json, running: list[Discount], at: datetime
+    voucher: Voucher | None,
+    code: Code | None,
+    *,
+    body: Json,
+    running: list[Discount],
+    at: datetime,
+    card_is_full: bool = False,
 ) -> str | None:
     """This function will return the first reason that is true, in the contract's order."""
     if voucher is None:
@@ -244,6 +259,7 @@ def refusal(
         "customer_limit_reached": per_customer is not None
         and voucher.redeemed_by.count(body["customer"]) >= per_customer,
         "already_applied": voucher.id in [each.voucher for each in running],
+        "stamp_card_incomplete": voucher.body.get("stampCard") is not None and not card_is_full,
         "product_not_eligible": products is not None and not set(products) & set(body.get("products", [])),
         "currency_mismatch": bool(amounts) and body.get("currency") not in amounts,
         "minimum_subtotal_not_met": minimum is not None

@@ -19,25 +19,36 @@ from hypothesis.stateful import (
 from sqlalchemy import select
 
 from models.voucher import VOUCHERS
-from tasks import billing, codes, expiry, redemptions, voucher_update, vouchers
+from tasks import billing, codes, expiry, listing, redemptions, usages, voucher_update, vouchers
 from tasks.audit import audit
 from tasks.wire import InvalidRequest, NotFound
 from tests.conftest import empty_database
 from tests.machine import bodies as drawn
-from tests.machine.bodies import Again, Changed, Fresh, Item, Json, in_snake_case, made, meant
+from tests.machine.bodies import Again, Changed, Fresh, Item, Json, World, in_snake_case, made, meant
 from tests.machine.coding import add_codes, retire_code, shown_codes
+from tests.machine.kept import Code
 from tests.machine.model import RUNNING_MAX, Model
+from tests.machine.stamping import record_usage, usage_items
 from tests.machine.updating import update
-from tests.machine.vouchers import Code
 from worker.db import transaction
 
-# What the caller's own id is called, by verb.
-ID_FIELDS = defaultdict(lambda: "requestId", apply="invoice")
+# What makes up the caller's own id, by verb; the last of it is new in each fresh request.
+ID_FIELDS: dict[str, list[str]] = {
+    "create": ["requestId"],
+    "update": ["requestId"],
+    "add_codes": ["requestId"],
+    "redeem": ["requestId"],
+    "apply": ["invoice"],
+    "record": ["project", "voucher", "customer", "ref"],
+}
 
+CROWD = "One of many"
+BOTH = ["available", "retired"]
 ONE_PERCENT = {"priceDiscountPercentage": 1, "recurrence": {"type": "forever"}}
 
 INDEX = st.integers(0, 9)
 REDEMPTIONS, INVOICES = drawn.items(drawn.REDEMPTIONS), drawn.items(drawn.INVOICES)
+RECORDS = drawn.items(drawn.RECORDS)
 
 
 class Histories(RuleBasedStateMachine):
@@ -48,16 +59,22 @@ class Histories(RuleBasedStateMachine):
         empty_database()
         self.start = datetime.now(UTC).replace(microsecond=0)
         self.model = Model(now=self.start)
-        # What a redemption names by its place, and the bodies that may come again, by verb.
-        self.voucher_ids: list[str] = []
+        # The bodies that may come again, by verb.
         self.sent: defaultdict[str, list[Json]] = defaultdict(list)
         self.delayed: list[tuple[str, Json]] = []
         self.has_failed = False
 
-    @initialize(items=st.lists(drawn.VOUCHERS, min_size=3, max_size=6), crowded=drawn.one_in(4, drawn.SUBSCRIPTIONS))
-    def begin(self, items: list[Json], crowded: str | None) -> None:
-        """This step will create a few vouchers, and sometimes fill a subscription up but for one place."""
-        self.send_all("create", self.bodies_of("create", [Fresh(each) for each in items]))
+    @initialize(
+        new=st.lists(drawn.VOUCHERS, min_size=3, max_size=6),
+        added=st.lists(drawn.ADDED_CODES, max_size=2),
+        redeemed=st.lists(drawn.REDEMPTIONS, max_size=8),
+        crowded=drawn.one_in(4, drawn.SUBSCRIPTIONS),
+    )
+    def begin(self, new: list[Json], added: list[Json], redeemed: list[Json], crowded: str | None) -> None:
+        """This step will make something to go on with, and sometimes fill a subscription up but for one place."""
+        self.send_all("create", self.bodies_of("create", [Fresh(each) for each in new]))
+        self.send_all("add_codes", self.bodies_of("add_codes", [Fresh(each) for each in added]))
+        self.redeem_all(self.bodies_of("redeem", [Fresh(each) for each in redeemed]))
         if crowded is not None:
             self.crowd(crowded)
 
@@ -115,6 +132,11 @@ class Histories(RuleBasedStateMachine):
         """This step will discount a batch of invoices: several periods, subscriptions and currencies, in any order."""
         self.apply_all(self.bodies_of("apply", items))
 
+    @rule(items=st.lists(RECORDS, min_size=1, max_size=4))
+    def record(self, items: list[Item]) -> None:
+        """This step will record what customers used, and collect stamps."""
+        self.send_all("record", self.bodies_of("record", items))
+
     @rule(redemption=REDEMPTIONS, invoices=st.lists(INVOICES, min_size=1, max_size=3))
     def hold_back(self, redemption: Item, invoices: list[Item]) -> None:
         """This step will write requests that arrive later, or after their own duplicates."""
@@ -144,29 +166,36 @@ class Histories(RuleBasedStateMachine):
         """This method will end the history: every voucher as the model has it, every request answered as at first."""
         if self.has_failed:
             return
+        for project in ("gigs", "other"):
+            listed = listing.list_(request={"project": project, "status": BOTH, "limit": 200})["items"]
+            kept = [each for each in self.model.vouchers[::-1] if each.body["project"] == project]
+            self.compare(listed, [each.answer() for each in kept])
         for voucher in self.model.vouchers:
+            if voucher.body["name"] == CROWD:
+                continue
             reference = {"project": voucher.body["project"], "voucher": voucher.id}
-            self.compare(vouchers.retrieve(request=reference), voucher.answer())
-            shown = codes.list_(request={**reference, "status": ["available", "retired"], "limit": 200})["items"]
-            self.compare({"items": shown}, {"items": shown_codes(self.model, voucher, items=shown)})
+            self.compare(usages.list_(request=reference)["items"], usage_items(self.model, voucher))
+            shown = codes.list_(request={**reference, "status": BOTH, "limit": 200})["items"]
+            self.compare(shown, shown_codes(self.model, voucher, items=shown))
         self.redeem_all(self.first_bodies("redeem"))
         self.apply_all(self.first_bodies("apply"))
         assert audit() == []
 
     def bodies_of(self, verb: str, items: Sequence[Item]) -> list[Json]:
         """This method will return what is sent for drawn requests. A first one cannot come again: it is left out."""
-        sent, id_field = self.sent[verb], ID_FIELDS[verb]
+        sent, id_fields = self.sent[verb], ID_FIELDS[verb]
         bodies: list[Json] = []
         for item in items:
             match item:
                 case Fresh(body):
-                    sent.append({**self.made(body), id_field: f"{verb}-{len(sent)}"})
+                    sent.append({**self.made(body), id_fields[-1]: f"{verb}-{len(sent)}"})
                     bodies.append(sent[-1])
                 case Again(index, is_respelt) if sent:
                     earlier = sent[index % len(sent)]
                     bodies.append(in_snake_case(earlier) if is_respelt else earlier)
                 case Changed(index, body) if sent:
-                    bodies.append({**self.made(body), id_field: sent[index % len(sent)][id_field]})
+                    earlier = sent[index % len(sent)]
+                    bodies.append({**self.made(body), **{field: earlier[field] for field in id_fields}})
         return bodies
 
     def first_bodies(self, verb: str) -> list[Json]:
@@ -175,7 +204,14 @@ class Histories(RuleBasedStateMachine):
 
     def made(self, body: Json) -> Json:
         """This method will fill in what was not known when a body was drawn."""
-        filled: Json = made(body, start=self.start, vouchers=self.voucher_ids)
+        kept = self.model.vouchers
+        world = World(
+            start=self.start,
+            vouchers=[each.id for each in kept],
+            cards=[each.id for each in kept if "stampCard" in each.body],
+            codes=[each.text for each in self.model.codes.all],
+        )
+        filled: Json = made(body, world=world)
         return filled
 
     def send_all(self, verb: str, bodies: Sequence[Json]) -> None:
@@ -190,6 +226,9 @@ class Histories(RuleBasedStateMachine):
                     self.check_added(body, answer=answered(codes.add, body))
                 case "redeem":
                     self.check_redeemed(body, answer=redemptions.redeem(request=body))
+                case "record":
+                    answer = answered(usages.record, body)
+                    self.compare(answer, record_usage(self.model, meant(body), answered=answer))
                 case "apply":
                     self.check_applied(body, answer=billing.apply(request=body))
 
@@ -206,12 +245,9 @@ class Histories(RuleBasedStateMachine):
             self.check_applied(body, answer=answer)
 
     def check_created(self, body: Json, *, answer: Json) -> None:
-        """This method will compare, and note the voucher for redemptions to come."""
-        id_ = answer.get("id")
+        """This method will compare the voucher that was created."""
         at = self.happened_at(answer.get("createdAt"))
-        self.compare(answer, self.model.create(meant(body), id=id_, at=at))
-        if id_ is not None and id_ not in self.voucher_ids:
-            self.voucher_ids.append(id_)
+        self.compare(answer, self.model.create(meant(body), id=answer.get("id"), at=at))
 
     def check_updated(self, body: Json, *, answer: Json) -> None:
         """This method will compare what a change has led to."""
@@ -240,7 +276,7 @@ class Histories(RuleBasedStateMachine):
         """This method will compare an invoice's answer with the model's."""
         self.compare(answer, self.model.apply(meant(body), at=self.happened_at(answer["appliedAt"])))
 
-    def compare(self, answer: Json, expected: Json) -> None:
+    def compare(self, answer: object, expected: object) -> None:
         """This method will fail the history where an answer is not the model's, field by field."""
         self.has_failed = answer != expected
         assert answer == expected
@@ -249,7 +285,7 @@ class Histories(RuleBasedStateMachine):
         """This method will have a subscription run one discount less than it may, each of another voucher."""
         requests: list[Json] = []
         for index in range(RUNNING_MAX - 1):
-            body = {"project": "gigs", "requestId": f"crowd-{index}", "name": "One of many", **ONE_PERCENT}
+            body = {"project": "gigs", "requestId": f"crowd-{index}", "name": CROWD, **ONE_PERCENT}
             answer = vouchers.create(request=body)
             self.check_created(body, answer=answer)
             place = {"project": "gigs", "subscription": subscription, "startsOn": "2024-01-31"}

@@ -4,8 +4,8 @@ from copy import deepcopy
 from datetime import datetime
 
 from tests.machine.discounting import amounts_of
+from tests.machine.kept import End, Json, Voucher
 from tests.machine.model import Model
-from tests.machine.vouchers import End, Json, Voucher
 
 KINDS_OF_PRICE = ("priceDiscount", "priceDiscountPercentage")
 NOT_CHANGED = ("project", "voucher", "requestId")
@@ -55,16 +55,28 @@ def wrong_fields(voucher: Voucher, *, changed: Json, sent: Json) -> list[str]:
     after, restrictions = Voucher(**{**vars(voucher), "body": changed}), sent.get("restrictions", {})
     starts_at, expires_at = after.instant("startsAt"), after.instant("expiresAt")
     maximum = restrictions.get("maximumRedemptions")
-    rows = {
-        "restrictions.maximumRedemptions": maximum is not None and maximum < len(voucher.redeemed_by),
-        "priceDiscountPercentage" if "priceDiscountPercentage" in sent else "priceDiscount": not any(
-            kind in changed for kind in KINDS_OF_PRICE
-        ),
-        "restrictions.expiresAt" if "expiresAt" in restrictions else "restrictions.startsAt": starts_at is not None
-        and expires_at is not None
-        and starts_at >= expires_at,
-    }
-    return [field for field, is_wrong in rows.items() if is_wrong]
+    of_price = "priceDiscountPercentage" if "priceDiscountPercentage" in sent else "priceDiscount"
+    of_window = "restrictions.expiresAt" if "expiresAt" in restrictions else "restrictions.startsAt"
+    rows = [
+        ("restrictions.maximumRedemptions", maximum is not None and maximum < len(voucher.redeemed_by)),
+        (of_price, not any(kind in changed for kind in KINDS_OF_PRICE)),
+        *balance_without_sense(changed, sent=sent),
+        (of_window, starts_at is not None and expires_at is not None and starts_at >= expires_at),
+    ]
+    return [field for field, is_wrong in rows if is_wrong]
+
+
+def balance_without_sense(changed: Json, *, sent: Json) -> list[tuple[str, bool]]:
+    """This function will return the field that takes from a balance what it needs: an amount, and a next invoice."""
+    carries_over, is_once = changed.get("carryOver", False), changed["recurrence"]["type"] == "once"
+    has_amount = "priceDiscount" in changed
+    if "carryOver" in sent:
+        return [("carryOver", carries_over and (is_once or not has_amount))]
+    of_price = "priceDiscountPercentage" if "priceDiscountPercentage" in changed else "priceDiscount"
+    return [
+        (of_price, carries_over and not has_amount),
+        ("recurrence", carries_over and has_amount and is_once),
+    ]
 
 
 def promise_of(body: Json) -> Json:
@@ -72,7 +84,15 @@ def promise_of(body: Json) -> Json:
     recurrence = {name: value for name, value in body["recurrence"].items() if value is not None}
     percentage = body.get("priceDiscountPercentage")
     currency = body["priceDiscount"]["currency"] if "priceDiscount" in body else None
-    return {"recurrence": recurrence, "percentage": percentage, "amounts": amounts_of(body), "currency": currency}
+    card = body.get("stampCard")
+    return {
+        "recurrence": recurrence,
+        "percentage": percentage,
+        "amounts": amounts_of(body),
+        "currency": currency,
+        "carryOver": body.get("carryOver", False),
+        "stampCard": card and {"expireDays": None, **card},
+    }
 
 
 def retired_after(voucher: Voucher, *, at: datetime) -> End | None:

@@ -1,4 +1,4 @@
-"""Vouchers and codes as the model keeps them: what was sent, and what has happened to them since."""
+"""What the model keeps: vouchers, codes and recorded uses as they were sent, and what has happened to them since."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -49,7 +49,7 @@ class Voucher:
 
     def answer(self) -> Json:
         """This method will return the voucher as callers see it."""
-        price = self.body.get("priceDiscount")
+        price, card = self.body.get("priceDiscount"), self.body.get("stampCard")
         names = ("maximumRedemptions", "maximumRedemptionsPerCustomer", "products", "minimumSubtotal")
         return {
             "object": "voucher",
@@ -60,7 +60,9 @@ class Voucher:
             "code": self.body.get("code"),
             "priceDiscount": price and {"currencyOptions": {}, **price},
             "priceDiscountPercentage": self.body.get("priceDiscountPercentage"),
-            "recurrence": {"durationInMonths": None, **self.body["recurrence"]},
+            "recurrence": {"durationInMonths": None, "durationInCycles": None, **self.body["recurrence"]},
+            "carryOver": self.body.get("carryOver", False),
+            "stampCard": card and {"expireDays": None, **card},
             "restrictions": {
                 "startsAt": written(self.instant("startsAt")),
                 "expiresAt": written(self.instant("expiresAt")),
@@ -130,6 +132,23 @@ class Code:
             "redemptions": self.redemptions,
             **status_of(self.retired or self.with_its_voucher()),
         }
+
+
+@dataclass(eq=False, frozen=True)
+class Record:
+    """An entry that was recorded. One that was refused counts nothing, and is not listed."""
+
+    id: str
+    voucher: Voucher
+    body: Json
+    at: datetime
+    is_refused: bool
+    completed_card: bool
+
+    def count(self, name: str) -> int:
+        """This method will return what the entry counts of something."""
+        count: int = self.body.get(name, 0)
+        return 0 if self.is_refused else count
 
 
 def status_of(retired: End | None) -> Json:
