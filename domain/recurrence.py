@@ -70,19 +70,20 @@ def advance(recurrence: Recurrence, *, progress: Progress, period: Period, is_ne
         first_start=first,
         last_start=max(period.start, progress.last_start or period.start),
         cycles=cycles,
-        ends_on=_ends_on(recurrence, first=first, last_end=last_end, cycles=cycles),
+        ends_on=_ends_on(recurrence, known=progress.ends_on, first=first, last_end=last_end, cycles=cycles),
         last_end=last_end,
     )
 
 
-def _ends_on(recurrence: Recurrence, *, first: date, last_end: date, cycles: int) -> date | None:
+def _ends_on(recurrence: Recurrence, *, known: date | None, first: date, last_end: date, cycles: int) -> date | None:
     match recurrence.type:
         case RecurrenceType.FOREVER:
             return None
         case RecurrenceType.ONCE:
             return last_end
         case RecurrenceType.REPEATING if recurrence.duration_in_cycles is not None:
-            # When the last one comes is not known before it has come.
-            return last_end if cycles >= recurrence.duration_in_cycles else None
+            # When the last one comes is not known before it has come. Then it stays: an end that moved on would bring
+            # back what is over, unless a sweep came between.
+            return known or (last_end if cycles >= recurrence.duration_in_cycles else None)
         case RecurrenceType.REPEATING:
             return add_months(first, months=recurrence.duration_in_months or 0)

@@ -230,7 +230,7 @@ CHECKS = {
         FROM discounts
         WHERE duration_in_cycles IS NOT NULL
               AND (cycles > duration_in_cycles
-                   OR ends_on IS DISTINCT FROM CASE WHEN cycles = duration_in_cycles THEN last_period_end END)
+                   OR (ends_on IS NOT NULL) <> (cycles = duration_in_cycles) OR ends_on > last_period_end)
     """,
 }
 

@@ -178,3 +178,12 @@ def test_the_end_is_the_latest_of_all_periods():
     for start, end in ((date(2026, 1, 1), date(2027, 1, 1)), (date(2026, 2, 1), date(2026, 3, 1))):
         progress = advance(in_cycles(2), progress=progress, period=Period(start=start, end=end), is_new_period=True)
     assert (progress.cycles, progress.ends_on) == (2, date(2027, 1, 1))
+
+
+def test_an_end_that_is_known_stays():
+    """A further invoice of a counted period that ends later is covered, and does not bring back what is over."""
+    progress, start = Progress(), date(2026, 1, 1)
+    for end, is_new_period in ((date(2026, 2, 1), True), (date(2027, 1, 1), False)):
+        period = Period(start=start, end=end)
+        progress = advance(in_cycles(1), progress=progress, period=period, is_new_period=is_new_period)
+    assert (progress.ends_on, progress.last_end) == (date(2026, 2, 1), date(2027, 1, 1))

@@ -67,7 +67,7 @@ class Histories(RuleBasedStateMachine):
     @initialize(
         new=st.lists(drawn.VOUCHERS, min_size=3, max_size=6),
         added=st.lists(drawn.ADDED_CODES, max_size=2),
-        redeemed=st.lists(drawn.REDEMPTIONS, max_size=8),
+        redeemed=st.lists(drawn.REDEMPTIONS, min_size=2, max_size=8),
         crowded=drawn.one_in(4, drawn.SUBSCRIPTIONS),
     )
     def begin(self, new: list[Json], added: list[Json], redeemed: list[Json], crowded: str | None) -> None:

@@ -75,3 +75,15 @@ def test_a_fixed_amount_in_cycles_is_an_allowance_for_each():
     grant(2, priceDiscount={"amount": 9000, "currency": "USD"})
     totals = [apply(period=each)["discountTotal"] for each in (WEEKS[0], WEEKS[0], WEEKS[1], WEEKS[2])]
     assert totals == [8000, 1000, 8000, 0]
+
+
+@pytest.mark.parametrize("swept", [False, True])
+def test_what_is_over_stays_over_whatever_a_further_invoice_says_swept_or_not(swept):
+    """Another invoice of the last period, with a later end, is discounted; the voucher can be redeemed again there."""
+    granted = grant(1)
+    apply(period=WEEKS[0])
+    if swept:
+        expiry.sweep(request={})
+    further = apply(period={"start": WEEKS[0]["start"], "end": "2099-01-01"})
+    assert further["discounts"][0]["endsOn"] == WEEKS[0]["end"]
+    assert redeem(voucher=granted["voucher"], subscription="sub_1")["reason"] is None
