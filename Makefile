@@ -8,10 +8,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-scale up bench check lint types imports lock clean
+.PHONY: help demo test test-scale up bench bench-catalogue check lint types imports lock clean
 
 help: ## list what there is
-	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "make %-12s%s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "make %-16s%s\n", $$1, $$2 }' Makefile
 
 demo: $(INSTALLED) ## run the whole system on real servers with example data, and check the outcome
 	@$(BIN)/scrip demo
@@ -27,6 +27,10 @@ up: $(INSTALLED) ## start Postgres, Valkey, the workers, beat and Flower for dev
 
 bench: $(INSTALLED) ## measure the batch functions and the sweep, each beside a baseline
 	@$(BIN)/python -m benchmarks.batches
+
+bench-catalogue: $(INSTALLED) ## measure pages of 200 among a million vouchers, and generating 100,000 codes
+	@$(BIN)/python -m benchmarks.listing
+	@$(BIN)/python -m benchmarks.generating
 
 check: lint types imports ## lint, types and import contracts
 

@@ -72,9 +72,17 @@ def insert_vouchers() -> None:
                 """),
                 {"start": start, "how_many": INSERTED_AT_ONCE},
             )
+    with transaction() as session:
+        session.execute(text("SET LOCAL statement_timeout = 0"))
+        session.execute(
+            text("""
+                INSERT INTO codes (project, id, voucher_id, code, created_at, is_primary)
+                SELECT project, id, id, code, created_at, true FROM vouchers
+            """)
+        )
     with engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("SET statement_timeout = 0"))
-        connection.execute(text("VACUUM ANALYZE vouchers"))
+        connection.execute(text("VACUUM ANALYZE vouchers, codes"))
 
 
 def measured() -> dict[str, tuple[int, list[float]]]:

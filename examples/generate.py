@@ -17,6 +17,7 @@ from invoice_stories import stories
 from invoicing import PLANS, billing_run, billing_runs
 from redeeming import Scenario
 from redemption_examples import REDEMPTIONS, redemption_examples
+from tour import tour
 from waves import waves
 
 NOW = datetime(2026, 3, 1, 10, tzinfo=UTC)
@@ -109,7 +110,7 @@ def write(into: Path, *, now: datetime = NOW, seed: int = SEED, bulk: bool = Fal
     """This function will write the small files, and the JSON lines of the demo beside them where they are wanted."""
     into.mkdir(parents=True, exist_ok=True)
     small = {"vouchers": vouchers(now), "redemptions": redemption_examples(now), "plans": PLANS,
-             "invoices": stories(), "expected": expected(now)}  # fmt: skip
+             "invoices": stories(), "tour": tour(now), "expected": expected(now)}  # fmt: skip
     for name, value in small.items():
         (into / f"{name}.json").write_text(readable(value) + "\n", encoding="utf-8")
     if bulk:

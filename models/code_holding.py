@@ -33,6 +33,7 @@ _HOLDERS = (
         CODES.c.id,
         CODES.c.voucher_id,
         CODES.c.code,
+        CODES.c.created_at,
         CODES.c.expires_at,
         VOUCHERS.c.expires_at.label("voucher_expires_at"),
         VOUCHERS.c.retired_reason.label("voucher_retired_reason"),

@@ -92,12 +92,20 @@ CHECKS = {
         HAVING bool_or(allowance IS NULL) OR round(sum(taken / allowance), 15) > 1
     """,
     "a balance that is used up is completed": """
-        SELECT d.project, d.id::text AS subject, format('%s of %s', u.taken, d.amounts_minor) AS detail
-        FROM discounts d JOIN (
-            SELECT project, discount_id, currency, sum(amount_minor) AS taken
-            FROM usage_entries GROUP BY project, discount_id, currency
-        ) u ON u.project = d.project AND u.discount_id = d.id
-        WHERE d.carry_over AND d.status = 'running' AND u.taken >= (d.amounts_minor ->> u.currency)::numeric
+        SELECT project, id::text AS subject, format('%s of %s', taken, amounts_minor) AS detail
+        FROM (
+            SELECT d.project, d.id, d.amounts_minor, string_agg(format('%s %s', u.taken, u.currency), ', ') AS taken,
+                   sum(u.taken / (d.amounts_minor ->> u.currency)::numeric) AS share,
+                   (SELECT max(value::numeric) FROM jsonb_each_text(d.amounts_minor)) AS largest
+            FROM discounts d JOIN (
+                SELECT project, discount_id, currency, sum(amount_minor) AS taken
+                FROM usage_entries GROUP BY project, discount_id, currency
+            ) u ON u.project = d.project AND u.discount_id = d.id
+            WHERE d.carry_over AND d.status = 'running'
+            GROUP BY d.project, d.id, d.amounts_minor
+        ) each
+        -- Not one unit of any currency is left. A quotient of numerics is not exact in its last digits.
+        WHERE round(largest * (1 - share), 4) < 1
     """,
     "what a recorded use was answered is what the ledger says": """
         SELECT project, ref AS subject, format('answered %s, ledger %s %s %s %s', answer, usage, stamp, amount_minor,

@@ -1,6 +1,6 @@
 """The requests about codes. Field names are camelCase on the wire; snake_case is accepted too."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo, field_validator
 
@@ -8,9 +8,8 @@ from domain.code_pattern import ALPHABET, LENGTH, SINGLE_USE_BITS_MIN, CodePatte
 from models.code_listing import CodeStatus
 from tasks.fields import Code, CodeId, Count, ExternalId, InstantField, VoucherId, invalid
 from tasks.messages import BULK_MAX, Message
+from tasks.paging import ONE_DIRECTION, PAGE_SIZE, Limit
 
-LIST_LIMIT_MAX = 200
-LIST_LIMIT_DEFAULT = 10
 CODE_LENGTH_MIN, CODE_LENGTH_MAX = 3, 256
 GENERATED_MAX = 1_000_000
 TOO_FEW_CODES = "must not exceed half of the codes of this pattern that nobody holds"
@@ -108,13 +107,5 @@ class ListCodes(Message):
         default_factory=lambda: [CodeStatus.AVAILABLE]
     )
     after: CodeId | None = None
-    before: CodeId | None = None
-    limit: Annotated[int, Field(ge=0, le=LIST_LIMIT_MAX)] = LIST_LIMIT_DEFAULT
-
-    @field_validator("before")
-    @classmethod
-    def _one_direction(cls, value: Any, info: ValidationInfo) -> Any:
-        # An `after` that failed by itself is not in the data, but it was given.
-        if value is not None and info.data.get("after", value) is not None:
-            raise invalid("must not be given together with after")
-        return value
+    before: Annotated[CodeId | None, ONE_DIRECTION] = None
+    limit: Limit = PAGE_SIZE

@@ -22,9 +22,9 @@ CODE_IS_TAKEN = "is already the code of a voucher that can still be redeemed"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holders:
-    """Who has the texts that somebody wants: those that are taken, in lower case, and codes that are over."""
+    """Who has the texts that somebody wants: codes that keep theirs, by it in lower case, and those that are over."""
 
-    taken: frozenset[str]
+    taken: Mapping[str, StoredRow]
     over: Mapping[CodeKey, Retirement]
     expired_vouchers: frozenset[VoucherKey]
 
@@ -56,7 +56,7 @@ def lock_holders(
     if not {_voucher_key(row) for row, _ in over} <= locked:
         raise ChangedMeanwhileError
     return Holders(
-        taken=frozenset(row.code.lower() for row, end in ends if end is None),
+        taken={row.code.lower(): row for row, end in ends if end is None},
         over={(row.project, row.id): end for row, end in over},
         expired_vouchers=frozenset(
             _voucher_key(row) for row, end in over if end.reason is CodeRetiredReason.VOUCHER_EXPIRED

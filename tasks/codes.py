@@ -20,7 +20,7 @@ from tasks.code_answers import code_answer
 from tasks.code_limits import limit_problems
 from tasks.code_messages import AddCodes, CodeReference, ListCodes, NewCode
 from tasks.code_texts import CODE_IS_TAKEN, Holders, lock_holders
-from tasks.fields import type_id
+from tasks.paging import page_answer
 from tasks.wire import Answer, InvalidRequest, NotFound, contract_task, delivery_id
 from worker.db import run_in_transaction, transaction
 
@@ -87,27 +87,18 @@ def retire_code(session: Session, request: CodeReference) -> Answer:
 
 
 def list_codes(session: Session, request: ListCodes) -> Answer:
-    """This function will return the page after or before the given position, or the first one.
-
-    A page keeps its place whatever is created meanwhile: the positions are ids, and new ones are higher.
-    Raises NotFound where there is no such voucher.
-    """
+    """This function will answer a page of the voucher's codes. Raises NotFound where there is no such voucher."""
     voucher = _voucher(session, project=request.project, id=request.voucher)
     listing = CodeListing(
         project=voucher.project, voucher_id=voucher.id, statuses=_own_statuses(request.status, voucher=voucher)
     )
-    if request.before is not None:
-        rows = newer_codes(session, listing=listing, than=request.before, limit=request.limit)
-    else:
-        rows = older_codes(session, listing=listing, than=request.after, limit=request.limit)
-    more_after = rows and older_codes(session, listing=listing, than=rows[-1].id, limit=1)
-    more_before = rows and newer_codes(session, listing=listing, than=rows[0].id, limit=1)
-    return {
-        "object": "list",
-        "items": [code_answer(row, voucher=voucher) for row in rows],
-        "moreItemsAfter": type_id("voc", rows[-1].id) if more_after else None,
-        "moreItemsBefore": type_id("voc", rows[0].id) if more_before else None,
-    }
+    return page_answer(
+        request,
+        prefix="voc",
+        item=lambda row: code_answer(row, voucher=voucher),
+        older=lambda than, limit: older_codes(session, listing=listing, than=than, limit=limit),
+        newer=lambda than, limit: newer_codes(session, listing=listing, than=than, limit=limit),
+    )
 
 
 def _own_statuses(shown: list[CodeStatus], *, voucher: StoredRow) -> frozenset[CodeStatus]:

@@ -4,7 +4,7 @@ No message says what was sent: it would end up in logs and in Flower.
 """
 
 import re
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
@@ -76,6 +76,8 @@ def _parse_instant(value: Any) -> datetime:
     if parsed.tzinfo is None:
         raise invalid("must have an offset: a timestamp without one is ambiguous")
     in_calendar(parsed.date())
+    # It is shown in UTC, and what is shown can be sent back.
+    in_calendar(parsed.astimezone(UTC).date())
     return parsed
 
 

@@ -4,6 +4,7 @@ An adapter has no rule of its own. It reads the other system's request, says the
 and says our answer in its words. Errors and refusals stay ours: there is no HTTP here whose status could carry theirs.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Annotated, Any, ClassVar
@@ -52,8 +53,21 @@ def fields_named(names: Mapping[str, str]) -> Iterator[None]:
     try:
         yield
     except InvalidRequest as error:
-        renamed = [{**each, "field": names.get(each["field"], each["field"])} for each in error.errors]
+        renamed = [
+            {"field": names.get(each["field"], each["field"]), "message": _reworded(each["message"], names=names)}
+            for each in error.errors
+        ]
         raise InvalidRequest(renamed) from None
+
+
+def _reworded(message: str, *, names: Mapping[str, str]) -> str:
+    """This function will say a message in the caller's names of the fields that it compares."""
+    for ours, theirs in names.items():
+        word = ours.rpartition(".")[2]
+        # What is spelt like any other word may be one.
+        if not word.islower():
+            message = re.sub(rf"\b{word}\b", theirs, message)
+    return message
 
 
 def unless_refused(answer: Answer, translate: Callable[[Answer], Answer]) -> Answer:

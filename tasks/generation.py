@@ -1,10 +1,13 @@
 """Generating codes: chunk by chunk, each its own transaction, so that whatever interrupts it, it goes on from there."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 from uuid import UUID
 
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 from sqlalchemy.orm import Session
 
 from domain.code_pattern import CodePattern
@@ -112,9 +115,12 @@ def add_chunk(session: Session, *, request: GenerateCodes, generation_id: UUID, 
 
 
 def report_progress(generation: StoredRow) -> None:
-    """This function will put how far a generation is into the state of the task that runs."""
+    """This function will put how far a generation is into the state of the task that runs, if that can be reached."""
     task = app.current_worker_task
-    if task:
+    if task is None:
+        return
+    # The codes are in the database: a result backend that is away must not end the task before the last of them.
+    with suppress(RedisError, OperationalError):
         task.update_state(state="PROGRESS", meta={"generated": generation.generated, "count": generation.count})
 
 

@@ -4,7 +4,7 @@ from sqlalchemy.orm import Session
 
 from models.voucher_list import Listing, find_carriers, newer, older
 from tasks.answers import voucher_answer
-from tasks.fields import type_id
+from tasks.paging import page_answer
 from tasks.voucher_messages import ListVouchers
 from tasks.wire import Answer, contract_task
 from worker.db import transaction
@@ -18,21 +18,13 @@ def list_(request: ListVouchers) -> Answer:
 
 
 def list_vouchers(session: Session, request: ListVouchers) -> Answer:
-    """This function will return the page after or before the given position, or the first one.
-
-    A page keeps its place whatever is created meanwhile: the positions are ids, and new ones are higher.
-    """
+    """This function will answer a page of the project's vouchers."""
     ids = None if request.code is None else find_carriers(session, project=request.project, code=request.code)
     listing = Listing(project=request.project, statuses=frozenset(request.status), ids=ids)
-    if request.before is not None:
-        rows = newer(session, listing=listing, than=request.before, limit=request.limit)
-    else:
-        rows = older(session, listing=listing, than=request.after, limit=request.limit)
-    more_after = rows and older(session, listing=listing, than=rows[-1].id, limit=1)
-    more_before = rows and newer(session, listing=listing, than=rows[0].id, limit=1)
-    return {
-        "object": "list",
-        "items": [voucher_answer(row) for row in rows],
-        "moreItemsAfter": type_id("vou", rows[-1].id) if more_after else None,
-        "moreItemsBefore": type_id("vou", rows[0].id) if more_before else None,
-    }
+    return page_answer(
+        request,
+        prefix="vou",
+        item=voucher_answer,
+        older=lambda than, limit: older(session, listing=listing, than=than, limit=limit),
+        newer=lambda than, limit: newer(session, listing=listing, than=than, limit=limit),
+    )

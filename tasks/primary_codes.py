@@ -1,6 +1,6 @@
 """What a change of a voucher means to the code that it shows as its own."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -14,6 +14,8 @@ from models.code_primary import add_retired_code, find_primary_code, spell_code
 from tasks.code_texts import CODE_IS_TAKEN, Holders, primary_code
 from tasks.wire import InvalidRequest
 
+# The database keeps microseconds.
+INSTANT_BEFORE = timedelta(microseconds=1)
 # Somebody else has the text since the voucher was retired.
 TAKEN_OVER = {
     CodeRetiredReason.VOUCHER_EXPIRED,
@@ -37,7 +39,7 @@ def change_primary_code(
         if code != own.code:
             spell_code(session, project=own.project, id=own.id, code=code)
         comes_back = changed["retired_reason"] is None and voucher.retired_reason is not None
-        if is_held or not comes_back or own.retired_reason not in TAKEN_OVER:
+        if is_held or not comes_back or own.retired_reason not in TAKEN_OVER or _has(voucher, code, holders=holders):
             return
     if own is not None and is_held:
         by_hand = Retirement(reason=CodeRetiredReason.MANUAL_ACTION, at=now)
@@ -57,8 +59,16 @@ def _add(
     elif retired_reason is None:
         raise InvalidRequest([{"field": "code", "message": CODE_IS_TAKEN}])
     else:
+        # Older than the code that holds the text: that one is named also when it is over, swept or not.
+        new["created_at"] = holders.taken[code.lower()].created_at - INSTANT_BEFORE
         retirement = retirement_by_voucher(reason=RetiredReason(retired_reason), at=now)
         add_retired_code(session, values=new, retirement=retirement)
+
+
+def _has(voucher: StoredRow, code: str, *, holders: Holders) -> bool:
+    # By a code that was added to it: the text names this voucher all the same.
+    holder = holders.taken.get(code.lower())
+    return holder is not None and holder.voucher_id == voucher.id
 
 
 def _own_code(session: Session, *, voucher: StoredRow) -> StoredRow | None:

@@ -8,9 +8,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from models.voucher_list import VoucherStatus
 from tasks.fields import BasisPoints, Code, ExternalId, Metadata, Name, VoucherId, invalid
 from tasks.messages import Message, PriceDiscount, Recurrence, Restrictions, StampCard
-
-LIST_LIMIT_MAX = 200
-LIST_LIMIT_DEFAULT = 10
+from tasks.paging import ONE_DIRECTION, PAGE_SIZE, Limit
 
 
 class ListVouchers(Message):
@@ -22,16 +20,8 @@ class ListVouchers(Message):
     )
     code: Code | None = None
     after: VoucherId | None = None
-    before: VoucherId | None = None
-    limit: Annotated[int, Field(ge=0, le=LIST_LIMIT_MAX)] = LIST_LIMIT_DEFAULT
-
-    @field_validator("before")
-    @classmethod
-    def _one_direction(cls, value: Any, info: ValidationInfo) -> Any:
-        # An `after` that failed by itself is not in the data, but it was given.
-        if value is not None and info.data.get("after", value) is not None:
-            raise invalid("must not be given together with after")
-        return value
+    before: Annotated[VoucherId | None, ONE_DIRECTION] = None
+    limit: Limit = PAGE_SIZE
 
 
 class UpdateVoucher(Message):

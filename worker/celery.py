@@ -18,7 +18,6 @@ TASK_MODULES = (
     "tasks.codes",
     "tasks.generation",
     "tasks.listing",
-    "tasks.usages",
     "tasks.voucher_update",
     "tasks.usages",
 )

@@ -11,11 +11,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from worker import demo_checks, demo_promises, demo_report
+from worker import demo_checks, demo_promises, demo_report, demo_tour
 from worker.db import engine
 from worker.demo_checks import Check, Found
 from worker.demo_client import Client, Json, progress_bars
 from worker.demo_steps import Demo, Examples
+from worker.demo_tour import Tour
 from worker.embedded import Stack
 
 # Of a terminal Rich knows the width; a log takes what the widest table needs.
@@ -59,6 +60,10 @@ def play(examples: Examples, *, stack: Stack, console: Console) -> Found:
     ):
         demo = Demo(client=client, examples=examples)
         demo.run()
+        tour = Tour(client, examples.read("tour"))
+        tour.run()
+        demo.found.tour = tour.answered
+        demo.found.checks.append(tour.use_generated_codes())
     return demo.found
 
 
@@ -87,7 +92,10 @@ def report(console: Console, *, found: Found, expected: Json) -> bool:
     console.print(demo_report.cycles_table(cycles))
     console.print(demo_report.checks_table("Vouchers by reason of retirement", "reason", retired))
     console.print(demo_report.subscription_table(shown))
+    steps = demo_tour.checks(found.tour)
+    for table in demo_tour.tables(found.tour):
+        console.print(table)
     console.print(demo_report.checks_table("Promises", "what was checked", promises))
-    everything = [*reasons, *scenarios, *(check for row in cycles for check in row), *retired, *promises]
+    everything = [*reasons, *scenarios, *(check for row in cycles for check in row), *retired, *steps, *promises]
     demo_report.print_deviations(console, everything)
     return all(check.holds for check in everything)

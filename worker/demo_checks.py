@@ -51,6 +51,7 @@ class Found:
     stories: list[Answered] = field(default_factory=list)
     first_run_again: list[Answered] = field(default_factory=list)
     vouchers: list[Json] = field(default_factory=list)
+    tour: dict[str, list[Answered]] = field(default_factory=dict)
     checks: list[Check] = field(default_factory=list)
 
     @property

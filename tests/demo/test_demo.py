@@ -14,6 +14,10 @@ TABLES = (
     "Discounts by cycle and currency",
     "Vouchers by reason of retirement",
     "sub_monthly_31, invoice by invoice",
+    "Codes, step by step",
+    "A stamp card, receipt by receipt",
+    "Usage of cus_kim",
+    "A balance, invoice by invoice",
     "Promises",
 )
 

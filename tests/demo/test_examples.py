@@ -13,7 +13,7 @@ import pytest
 from worker.demo_checks import REASONS
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-SMALL_FILES = ("vouchers", "redemptions", "plans", "invoices", "expected")
+SMALL_FILES = ("vouchers", "redemptions", "plans", "invoices", "tour", "expected")
 BULK_FILES = ("vouchers", "redemptions", "invoices")
 FILE_SIZE_MAX = 200_000
 

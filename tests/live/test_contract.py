@@ -21,9 +21,6 @@ from worker.celery import app
 UNREAD = 2
 
 QUEUE_BY_TASK = {
-    "vouchers.create": "admin",
-    "vouchers.retrieve": "admin",
-    "vouchers.retire": "admin",
     "redemptions.redeem": "redemptions",
     "redemptions.redeem_many": "redemptions",
     "redemptions.retrieve": "redemptions",
@@ -31,6 +28,33 @@ QUEUE_BY_TASK = {
     "billing.apply_many": "billing",
     "expiry.sweep": "sweeps",
 }
+QUEUE_BY_TASK |= dict.fromkeys(
+    (
+        "vouchers.create",
+        "vouchers.retrieve",
+        "vouchers.list",
+        "vouchers.update",
+        "vouchers.retire",
+        "vouchers.add_codes",
+        "vouchers.generate_codes",
+        "codes.list",
+        "codes.retire",
+        "usages.record",
+        "usages.list",
+        "gigs.vouchers.create",
+        "gigs.vouchers.retrieve",
+        "gigs.vouchers.list",
+        "gigs.vouchers.retire",
+        "polar.discounts.create",
+        "polar.discounts.retrieve",
+        "polar.discounts.update",
+        "polar.discounts.list",
+        "polar.discounts.delete",
+        "dintero.discounts.usages",
+        "stripe.coupons.import",
+    ),
+    "admin",
+)
 
 Ask = Callable[[str, Json], Json]
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from celery import Celery
 from kombu import Connection
+from uuid_utils.compat import uuid7
 
 from tests.live.requests import created, voucher
 from tests.live.running import (
@@ -31,6 +32,7 @@ ENDED = {"task-succeeded", "task-failed"}
 
 CODE, CARD = "HUSH-CODE-5e1d", "4111-1111"
 SUBTOTAL, PRODUCT, LINE = 31_337_007, "HUSH-PRODUCT", "HUSH-LINE"
+UNKNOWN = uuid7()
 SECRETS = (CODE, CODE.lower(), CARD, str(SUBTOTAL), PRODUCT, LINE)
 
 
@@ -85,6 +87,33 @@ def all_tasks() -> list[tuple[str, Any]]:
         ("billing.apply", invoice(subscription="sub_1", **billed)),
         ("billing.apply_many", {"invoices": [invoice(subscription="sub_1", **billed), {"lines": [LINE]}]}),
         ("vouchers.retrieve", {"project": "gigs", "voucher": CODE}),
+        *catalogue_tasks(),
+    ]
+
+
+def catalogue_tasks() -> list[tuple[str, Any]]:
+    """This function will return requests of the tasks about vouchers, codes and usage, and of other systems' words."""
+    polar = {"name": "Ten", "type": "percentage", "duration": "once", "basis_points": 1000, "organization_id": "gigs"}
+    coupon = {"id": CODE, "object": "coupon", "duration": "once", "amount_off": SUBTOTAL, "currency": "usd"}
+    reference = {"project": "gigs", "voucher": str(UNKNOWN)}
+    return [
+        ("vouchers.update", reference | {"code": CODE, "metadata": {"card": CARD}}),
+        ("vouchers.list", {"project": "gigs", "code": CODE}),
+        ("vouchers.add_codes", reference | {"codes": [{"code": CODE, "customer": CARD}, CODE]}),
+        ("vouchers.generate_codes", reference | {"prefix": CODE, "count": 1}),
+        ("codes.list", reference | {"after": CODE}),
+        ("codes.retire", {"project": "gigs", "code": CODE}),
+        (
+            "usages.record",
+            reference | {"customer": "cus_1", "ref": "receipt", "amount": SUBTOTAL, "products": [PRODUCT]},
+        ),
+        ("usages.list", reference | {"startingAfter": CODE}),
+        ("gigs.vouchers.create", voucher(code=CODE)),
+        ("gigs.vouchers.list", {"project": "gigs", "code": CODE}),
+        ("polar.discounts.create", polar | {"code": CODE, "products": [PRODUCT]}),
+        ("polar.discounts.update", {"organization_id": "gigs", "id": CODE, "code": CODE}),
+        ("dintero.discounts.usages", {"aid": "gigs", "did": CODE}),
+        ("stripe.coupons.import", {"project": "gigs", "coupon": coupon}),
     ]
 
 

@@ -3,10 +3,11 @@
 from itertools import permutations
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from models.discount import DISCOUNTS
 from tasks import billing, expiry, vouchers
+from tasks.audit import audit
 from tests.tasks.requests import apply, create_voucher, invoice, redeem, redemption
 from tests.tasks.test_statements import counted
 from worker.db import transaction
@@ -35,6 +36,12 @@ def status() -> str:
     """This function will return the status of the one discount."""
     with transaction() as session:
         return str(session.execute(select(DISCOUNTS.c.status)).scalar_one())
+
+
+def set_status(value: str) -> None:
+    """This function will set the status of the one discount, whatever it should be."""
+    with transaction() as session:
+        session.execute(update(DISCOUNTS).values(status=value))
 
 
 def test_a_voucher_that_carries_over_says_so():
@@ -80,6 +87,17 @@ def test_the_order_of_arrival_and_the_currencies_never_give_more_than_the_amount
     assert 0.999 < sum(shares) <= 1
     assert items[-1]["discounts"][0]["debitBalance"] == 0
     assert apply()["discounts"] == []
+
+
+@pytest.mark.parametrize(("rest", "found"), [(4_999, []), (5_000, ["a balance that is used up is completed"])])
+def test_the_audit_knows_a_balance_that_is_used_up_in_several_currencies(rest, found):
+    """Half of it in each: neither alone is all that there was, and one unit that is left is enough to run on."""
+    grant()
+    apply(lines=lines(4_500), currency="EUR")
+    apply(lines=lines(rest))
+    set_status("running")
+    assert [violation.check for violation in audit()] == found
+    set_status("completed")
 
 
 def test_invoices_of_one_period_share_the_balance_too():

@@ -124,6 +124,9 @@ def restricted(**restrictions) -> dict:
         (restricted(expiresAt=1_776_195_514), ["restrictions.expiresAt"]),
         (restricted(expiresAt="1776195514"), ["restrictions.expiresAt"]),
         (restricted(expiresAt="9999-12-31T23:59:59-12:00"), ["restrictions.expiresAt"]),
+        # In UTC it is the year 3000, or 1969: it could not be sent back as it is shown.
+        (restricted(expiresAt="2999-12-31T23:59:59-05:00"), ["restrictions.expiresAt"]),
+        (restricted(startsAt="1970-01-01T00:00:00+02:00"), ["restrictions.startsAt"]),
         (
             restricted(startsAt="2026-01-01T00:00:00Z", expiresAt="2026-01-01T01:00:00+01:00"),
             ["restrictions.expiresAt"],

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tasks import polar, vouchers
+from tasks.code_texts import CODE_IS_TAKEN
 from tasks.wire import InvalidRequest, NotFound
 from tests.tasks.requests import create_voucher, redeem
 from tests.tasks.test_concurrency import at_once
@@ -154,6 +155,22 @@ def test_bad_changes_change_nothing(changes, fields):
     """Every bad field is named as it is called there, whichever half of a window was sent."""
     create_voucher(project=ORGANIZATION, code="taken")
     assert bad_fields(create(FULL), **changes) == fields
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"starts_at": "2099-01-02T00:00:00Z"}, "must be earlier than ends_at"),
+        ({"ends_at": "2025-01-01T00:00:00Z"}, "must be later than starts_at"),
+        ({"code": "TAKEN"}, CODE_IS_TAKEN),
+    ],
+)
+def test_what_is_wrong_is_said_in_their_words(changes, message):
+    """A message names the other field as it is called there, and other words stay."""
+    create_voucher(project=ORGANIZATION, code="taken")
+    with pytest.raises(InvalidRequest) as refused:
+        update(create(FULL), **changes)
+    assert [error["message"] for error in refused.value.errors] == [message]
 
 
 def test_a_limit_below_what_is_redeemed_is_a_bad_field():

@@ -1,5 +1,6 @@
 """Changing vouchers: what stays, what may change and when, and what becomes available again."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from sqlalchemy import text
 from tasks import expiry, voucher_update, vouchers
 from tasks.voucher_messages import UpdateVoucher
 from tasks.wire import InvalidRequest, NotFound
-from tests.tasks.requests import apply, create_voucher, redeem
+from tests.tasks.requests import add_codes, apply, create_voucher, redeem
 from tests.tasks.test_statements import SCANS, explained
 from tests.tasks.test_vouchers import EVERYTHING, in_minutes
 from worker.db import transaction
@@ -403,6 +404,32 @@ def test_a_retired_voucher_may_carry_a_code_that_another_holds():
     holder = create_voucher(code="SUMMER")["id"]
     assert update(by_hand(), code="SUMMER")["code"] == "SUMMER"
     assert redeem(code="SUMMER")["voucher"] == holder
+
+
+@pytest.mark.parametrize("swept", [True, False])
+def test_a_code_that_has_expired_is_named_before_one_that_is_only_carried(swept):
+    """Swept or not: a retired voucher that was given the text since never held it."""
+    holder = create_voucher()
+    add_codes(holder, {"code": "VIP", "expiresAt": LATER})
+    assert update(by_hand(), code="VIP")["code"] == "VIP"
+    a_minute_ago = datetime.now(UTC) - timedelta(minutes=1)
+    with transaction() as session:
+        session.execute(text("UPDATE codes SET expires_at = :at WHERE expires_at IS NOT NULL"), {"at": a_minute_ago})
+    if swept:
+        expiry.sweep(request={})
+    late = redeem(code="VIP")
+    assert (late["reason"], late["voucher"]) == ("code_expired", holder["id"])
+    waited = (a_minute_ago - timedelta(minutes=1)).isoformat()
+    assert redeem(code="VIP", requestedAt=waited)["outcome"] == "accepted"
+
+
+def test_a_voucher_comes_back_whose_text_was_added_to_it_once_more():
+    """The text names it already, by the code that holds it."""
+    voucher = expired(code="SUMMER")
+    add_codes(retrieve(voucher), {"code": "VIP"})
+    update(voucher, code="VIP")
+    assert update(voucher, restrictions={"expiresAt": None})["status"] == "available"
+    assert redeem(code="VIP")["voucher"] == voucher
 
 
 @pytest.mark.parametrize(
