@@ -144,14 +144,17 @@ _GRANTED = rows_from_arrays("granted", project=Text(), id=Uuid(), count=BigInteg
 
 _CARRIES_TEXT = and_(CODES.c.project == _WANTED.c.project, func.lower(CODES.c.code) == _WANTED.c.code)
 _HOLDER = select(CODES.c.id).where(_CARRIES_TEXT, CODES.c.retired_reason.is_(None)).correlate(_WANTED).scalar_subquery()
-_NEWEST_RETIRED = (
+_RETIRED = (
     select(CODES.c.id)
     .where(_CARRIES_TEXT, CODES.c.retired_reason.is_not(None))
     .order_by(CODES.c.created_at.desc(), CODES.c.id.desc())
     .limit(1)
     .correlate(_WANTED)
-    .scalar_subquery()
 )
+# One that was retired as it was created is only shown by its voucher: another code had the text. A sweep that retires
+# that one must not hand the text over.
+_LAST_HOLDER = _RETIRED.where(CODES.c.retired_at != CODES.c.created_at).scalar_subquery()
+_NAMES = func.coalesce(_HOLDER, _LAST_HOLDER, _RETIRED.scalar_subquery())
 # What a decision needs, as a row of its own for each text.
 _NAMED = CODES.alias("named")
 _DECISIVE = (
@@ -166,9 +169,7 @@ _DECISIVE = (
 )
 _FIND_BY_CODE = select(
     _WANTED.c.project, _WANTED.c.code.label("wanted"), *(_NAMED.c[name] for name in _DECISIVE)
-).join_from(
-    _WANTED, _NAMED, and_(_NAMED.c.project == _WANTED.c.project, _NAMED.c.id == func.coalesce(_HOLDER, _NEWEST_RETIRED))
-)
+).join_from(_WANTED, _NAMED, and_(_NAMED.c.project == _WANTED.c.project, _NAMED.c.id == _NAMES))
 
 _TOTAL = CODES.c.redemptions + _GRANTED.c.count
 _FILLS_UP = and_(CODES.c.retired_reason.is_(None), CODES.c.maximum_redemptions <= _TOTAL)
@@ -185,7 +186,7 @@ _INSERT = insert_from_arrays(Code, NEW_COLUMNS)
 
 
 def find_by_code(session: Session, *, codes: Iterable[tuple[str, str]]) -> dict[tuple[str, str], StoredRow]:
-    """This function will return what each (project, code in lower case) names: who holds it, or else the newest.
+    """This function will return what each (project, code in lower case) names: who holds it, or else held it last.
 
     The rows hold what a decision needs. Take them for one in a statement of its own after the vouchers' locks.
     """

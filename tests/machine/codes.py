@@ -19,9 +19,11 @@ class Codes:
         return [each for each in self.all if (each.voucher.body["project"], each.text.lower()) == name]
 
     def named(self, *, project: str, text: str) -> Code | None:
-        """This method will return the code that a text names: the one that was not retired, or else the newest."""
+        """This method will return the code that a text names: who holds it, or else who held it last, or shows it."""
         carriers = self.carrying(project=project, text=text)
-        return next((each for each in carriers if each.retired is None), carriers[-1] if carriers else None)
+        held = [each for each in carriers if each.has_held]
+        holders = [each for each in held if each.retired is None]
+        return next(iter([*holders, *held[::-1], *carriers[::-1]]), None)
 
     def of(self, voucher: Voucher) -> list[Code]:
         """This method will return a voucher's codes."""
@@ -77,7 +79,7 @@ class Codes:
     def show(self, code: Code, *, because: End | None, at: datetime) -> None:
         """This method will have a voucher that is retired show a text that another voucher's code holds."""
         assert because is not None
-        code.retired = WITH_ITS_VOUCHER[because[0]], at
+        code.has_held, code.retired = False, (WITH_ITS_VOUCHER[because[0]], at)
         self.all.append(code)
 
 

@@ -61,8 +61,14 @@ class Discount:
             case {"type": "repeating", "durationInMonths": months}:
                 return months_after(min(self.starts), months)
             case {"type": "repeating", "durationInCycles": cycles} if len(self.starts) == cycles:
-                return max(each.end for each in self.taken)
+                # As it was when the last cycle came.
+                last = next(each for each in self.taken if self.starts_until(each) == self.starts)
+                return max(each.end for each in self.taken[: self.taken.index(last) + 1])
         return None
+
+    def starts_until(self, taken: Taken) -> set[date]:
+        """This method will return the distinct periods that it had discounted when it took that."""
+        return {each.start for each in self.taken[: self.taken.index(taken) + 1]}
 
     def is_over_for(self, start: date) -> bool:
         """This method will tell whether a period that starts then lies outside what the discount promised."""

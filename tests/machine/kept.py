@@ -86,6 +86,8 @@ class Code:
     is_own: bool = True
     # Not known before it is shown for the first time.
     id: str | None = None
+    # Whether it was ever the one that its text names; otherwise its voucher only shows it.
+    has_held: bool = True
     redemptions: int = 0
     retired: End | None = None
 

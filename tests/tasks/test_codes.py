@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from domain.eligibility import Refusal
-from tasks import codes, expiry, redemptions, vouchers
+from tasks import codes, expiry, redemptions, voucher_update, vouchers
 from tasks.wire import InvalidRequest, NotFound
 from tests.tasks.requests import add_codes, create_voucher, redeem, redemption
 from worker.db import transaction
@@ -220,6 +220,23 @@ def test_whoever_wants_a_text_takes_it_from_a_code_that_has_expired(swept):
     assert create_voucher(code="vip")["code"] == "vip"
     assert listed(voucher)[0] == {**again, "status": "retired", "retiredReason": "expired", "retiredAt": LONG_AGO}
     assert vouchers.retrieve(request={"project": "gigs", "voucher": voucher["id"]})["status"] == "available"
+
+
+@pytest.mark.parametrize("swept", [False, True])
+def test_a_text_names_the_last_code_that_held_it_swept_or_not(swept):
+    """A retired voucher may show a text that another voucher's code holds; when that one ends, it inherits nothing."""
+    holder, other = create_voucher(), create_voucher()
+    add_codes(holder, {"code": "LAUNCH", "expiresAt": in_minutes(60)})
+    vouchers.retire(request={"project": "gigs", "voucher": other["id"]})
+    voucher_update.update(request={"project": "gigs", "voucher": other["id"], "code": "LAUNCH"})
+    requested_at = datetime.now(UTC).isoformat()
+    with transaction() as session:
+        session.execute(text("UPDATE codes SET expires_at = clock_timestamp() WHERE retired_reason IS NULL"))
+    if swept:
+        assert expiry.sweep(request={})["codesExpired"] == 1
+    answer = redeem(code="launch", requestedAt=requested_at)
+    assert (answer["reason"], answer["voucher"]) == (None, holder["id"])
+    assert redeem(code="launch")["reason"] == "code_expired"
 
 
 def test_adding_is_all_or_nothing_and_every_bad_code_is_named():
