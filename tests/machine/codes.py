@@ -1,6 +1,6 @@
 """Who has which code: a text is held by one code that can still be used, and names the last that had it otherwise."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from tests.machine.kept import WITH_ITS_VOUCHER, Code, End, Voucher
 
@@ -41,6 +41,11 @@ class Codes:
         holder = self.named(project=project, text=text)
         return holder is None or holder.retired is not None or end_of(holder, at=at, by=by) is not None
 
+    def has(self, voucher: Voucher, *, text: str) -> bool:
+        """This method will tell whether one of the voucher's codes holds that text."""
+        holder = self.named(project=voucher.body["project"], text=text)
+        return holder is not None and holder.voucher is voucher and holder.retired is None
+
     def add(self, code: Code, *, at: datetime) -> None:
         """This method will give a code its text. Whoever has it but is over is retired, as what it is."""
         holder = self.named(project=code.voucher.body["project"], text=code.text)
@@ -60,9 +65,11 @@ class Codes:
         text, own = voucher.body.get("code"), self.own(before)
         is_same = own is not None and text is not None and own.text.lower() == text.lower()
         comes_back = before.retired is not None and voucher.retired is None
-        if own is not None and is_same and (own.retired is None or not comes_back or own.retired[0] not in TAKEN_OVER):
+        if own is not None and is_same:
             own.text = text or own.text
-            return True
+            needs_text = own.retired is not None and comes_back and own.retired[0] in TAKEN_OVER
+            if not needs_text or self.has(before, text=own.text):
+                return True
         is_free = text is None or self.is_free(project=voucher.body["project"], text=text, at=at, by=before)
         if not is_free and voucher.retired is None:
             return False
@@ -78,7 +85,11 @@ class Codes:
 
     def show(self, code: Code, *, because: End | None, at: datetime) -> None:
         """This method will have a voucher that is retired show a text that another voucher's code holds."""
+        holder = self.named(project=code.voucher.body["project"], text=code.text)
         assert because is not None
+        assert holder is not None
+        # Older than the one that holds it: that one is named also when it is over.
+        code.created_at = holder.created_at - timedelta(microseconds=1)
         code.has_held, code.retired = False, (WITH_ITS_VOUCHER[because[0]], at)
         self.all.append(code)
 

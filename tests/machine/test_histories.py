@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -278,6 +278,9 @@ class Histories(RuleBasedStateMachine):
 
     def compare(self, answer: object, expected: object) -> None:
         """This method will fail the history where an answer is not the model's, field by field."""
+        if isinstance(expected, dict) and "invalid" in expected:
+            # In any order: the contract promises that each is named.
+            expected = {"invalid": sorted(expected["invalid"])}
         self.has_failed = answer != expected
         assert answer == expected
 
@@ -306,7 +309,7 @@ def answered(task: Callable[..., Json], body: Json) -> Json:
     try:
         return task(request=body)
     except InvalidRequest as error:
-        return {"invalid": [each["field"] for each in error.errors]}
+        return {"invalid": sorted(each["field"] for each in error.errors)}
     except NotFound as error:
         return {"notFound": str(error)}
 
@@ -320,7 +323,8 @@ def run(**options: Any) -> None:
 @pytest.mark.usefixtures("database")
 def test_every_step_of_a_history_is_answered_as_the_contract_says():
     """The same histories in every run."""
-    run(max_examples=30, stateful_step_count=20, derandomize=True, database=None)
+    # What is found is shown as it was found: to make it smaller takes minutes.
+    run(max_examples=15, stateful_step_count=20, derandomize=True, database=None, phases=[Phase.generate])
 
 
 @pytest.mark.scale
