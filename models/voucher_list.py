@@ -65,11 +65,16 @@ def newer(session: Session, *, listing: Listing, than: UUID, limit: int) -> Sequ
 
 
 def _listed(listing: Listing) -> Select[tuple[object, ...]]:
-    statement = select(*_SHOWN).where(VOUCHERS.c.project == listing.project)
+    statement = select(*_SHOWN)
     if len(listing.statuses) < len(VoucherStatus):
         # In the words of the index that holds just these.
         is_available = VOUCHERS.c.retired_reason.is_(None)
-        statement = statement.where(is_available if VoucherStatus.AVAILABLE in listing.statuses else ~is_available)
+        statement = statement.where(
+            VOUCHERS.c.project.collate("C") == listing.project,
+            is_available if VoucherStatus.AVAILABLE in listing.statuses else ~is_available,
+        )
+    else:
+        statement = statement.where(VOUCHERS.c.project == listing.project)
     if listing.ids is not None:
         statement = statement.where(VOUCHERS.c.id == func.any(bindparam("ids", list(listing.ids), ARRAY(Uuid))))
     return statement

@@ -23,6 +23,11 @@ CATALOGUE = {
     """,
     "triggers": "SELECT tgrelid::regclass::text, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal",
     "functions": "SELECT proname, prosrc FROM pg_proc WHERE pronamespace = 'public'::regnamespace",
+    "statistics": """
+        SELECT attrelid::regclass::text, attname, attstattarget FROM pg_attribute
+        WHERE attrelid IN (SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r')
+              AND attstattarget IS NOT NULL
+    """,
     "indexes": "SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'",
 }
 
@@ -75,6 +80,9 @@ def test_migrations_go_up_down_and_up_again_and_agree_with_the_metadata(two_data
     alembic(of_migrations, "upgrade", "head")
     assert catalogue_of(of_migrations) == catalogue_of(of_metadata)
     assert len(catalogue_of(of_metadata)["constraints"]) > 60
+    assert {row[:2] for row in catalogue_of(of_metadata)["statistics"]} == {
+        (table.name, "project") for table in Base.metadata.sorted_tables
+    }
 
 
 def test_every_key_starts_with_the_project():

@@ -1,0 +1,87 @@
+"""A tenant that the statistics do not know yet is served as fast as all others."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from sqlalchemy import event, text
+
+from tasks import billing, codes, generation, redemptions
+from tests.tasks.requests import add_codes, create_voucher, invoice, redemption
+from worker.db import engine
+
+MANY = 1_000
+# As long as an id may be: the index of the ids is then the deeper one, and reading another one looks cheaper.
+FILLER = "x" * 200
+
+pytestmark = pytest.mark.usefixtures("database")
+
+
+def fill(project: str) -> dict[str, Any]:
+    """This function will give a tenant many codes, redemptions and invoices, and return their voucher."""
+    voucher = create_voucher(project=project)
+    add_codes(voucher, *({"code": f"{FILLER}-{index}"} for index in range(MANY)))
+    redeem_each(project, range(MANY))
+    return voucher
+
+
+def redeem_each(project: str, indexes: range, *, again: str = "") -> list[dict[str, Any]]:
+    """This function will redeem each of these codes for a subscription of its own."""
+    requests = [
+        redemption(
+            project=project,
+            requestId=f"{FILLER}{again}-{index}",
+            code=f"{FILLER}-{index}",
+            customer=f"cus_{index}",
+            subscription=f"{FILLER}{again}-{index}",
+        )
+        for index in indexes
+    ]
+    items: list[dict[str, Any]] = redemptions.redeem_many(request={"requests": requests})["items"]
+    return items
+
+
+@contextmanager
+def rows_passed_over() -> Iterator[list[tuple[str, int]]]:
+    """This context will note how many rows each scan of an index has read in vain, and in which statement."""
+    passed: list[tuple[str, int]] = []
+
+    def note(_connection, cursor, statement, parameters, *_) -> None:
+        if statement.lstrip().startswith(("SELECT", "INSERT", "UPDATE", "WITH")):
+            cursor.execute("SAVEPOINT explained")
+            cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", parameters)
+            plan = cursor.fetchone()[0][0]["Plan"]
+            cursor.execute("ROLLBACK TO explained")
+            passed.extend((statement, int(node.get("Rows Removed by Filter", 0))) for node in nodes(plan))
+
+    event.listen(engine(), "before_cursor_execute", note)
+    try:
+        yield passed
+    finally:
+        event.remove(engine(), "before_cursor_execute", note)
+
+
+def nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """This function will return a plan's nodes."""
+    yield node
+    for child in node.get("Plans", ()):
+        yield from nodes(child)
+
+
+def test_no_statement_walks_along_all_that_a_new_tenant_has():
+    """Whose rows came after the last ANALYZE, which knows one tenant and takes every other one for empty."""
+    fill("first")
+    with engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("ANALYZE"))
+    voucher = fill("second")
+    with rows_passed_over() as passed:
+        items = redeem_each("second", range(5), again="again") + redeem_each("second", range(5))
+        invoices = [invoice(project="second", subscription=f"{FILLER}-{index}") for index in range(5)]
+        billing.apply_many(request={"invoices": invoices * 2})
+        first, *_ = add_codes(voucher, {"code": f"{FILLER}-{MANY}"}, requestId=FILLER)
+        generation.generate(request={"project": "second", "voucher": voucher["id"], "count": 3, "requestId": FILLER})
+        codes.retire(request={"project": "second", "code": first["id"]})
+    assert {item["outcome"] for item in items} == {"accepted"}
+    assert len(passed) > 60
+    assert [each for each in passed if each[1] > 20] == []
