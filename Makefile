@@ -17,7 +17,7 @@ demo: $(INSTALLED) ## run the whole system on real servers with example data, an
 	@$(BIN)/scrip demo
 
 test: $(INSTALLED) ## run the test suite
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile
 
 test-scale: $(INSTALLED) ## run the tests that take minutes
 	@$(BIN)/pytest -m scale
