@@ -29,6 +29,8 @@ VOUCHER_REASONS = {
     RetiredReason.MAX_REDEMPTIONS_REACHED: CodeRetiredReason.VOUCHER_MAX_REDEMPTIONS_REACHED,
     RetiredReason.UNKNOWN: CodeRetiredReason.VOUCHER_MANUALLY_RETIRED,
 }
+# Stored only where somebody else has the text since: a code is else retired with its voucher without a word of its own.
+TAKEN_OVER = frozenset(VOUCHER_REASONS.values())
 
 
 @value

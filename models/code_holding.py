@@ -1,12 +1,13 @@
 """Who holds the text of a code, and how it is taken from one that can no longer be redeemed."""
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Text, Uuid, and_, func, select, update
+from sqlalchemy import Text, Uuid, and_, bindparam, func, select, update
 from sqlalchemy.orm import Session
 
-from domain.code import Retirement
+from domain.code import TAKEN_OVER, CodeRetiredReason, Retirement
 from domain.terms import RetiredReason
 from models.base import Instant, StoredRow, array_parameters, rows_from_arrays
 from models.code import CODES
@@ -47,6 +48,11 @@ _RETIRE = (
     .where(CODES.c.project == _RETIRED.c.project, CODES.c.id == _RETIRED.c.id, CODES.c.retired_reason.is_(None))
     .values(retired_reason=_RETIRED.c.reason, retired_at=_RETIRED.c.at)
 )
+_RETIRE_TAKEN_OVER = (
+    update(CODES)
+    .where(CODES.c.retired_reason.in_([reason.value for reason in sorted(TAKEN_OVER)]))
+    .values(retired_reason=CodeRetiredReason.MANUAL_ACTION.value, retired_at=bindparam("now", type_=Instant))
+)
 _RETIRE_EXPIRED_VOUCHERS = (
     update(VOUCHERS)
     .where(VOUCHERS.c.project == _EXPIRED.c.project, VOUCHERS.c.id == _EXPIRED.c.id)
@@ -66,6 +72,12 @@ def retire_codes(session: Session, *, retirements: Mapping[CodeKey, Retirement])
     """This function will retire codes whose vouchers are locked. The first reason of each stays."""
     rows = [(*key, each.reason.value, each.at) for key, each in retirements.items()]
     session.execute(_RETIRE, array_parameters("retired", ("project", "id", "reason", "at"), rows))
+
+
+def retire_taken_over(session: Session, *, project: str, id: UUID, now: datetime) -> None:  # noqa: A002 - the column's name
+    """This function will retire by hand a code that lost its text: it does not come back with its locked voucher."""
+    own = _RETIRE_TAKEN_OVER.where(CODES.c.project == project, CODES.c.id == id)
+    session.execute(own, {"now": now})
 
 
 def retire_expired_vouchers(session: Session, *, keys: Iterable[tuple[str, UUID]]) -> None:

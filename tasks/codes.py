@@ -12,7 +12,7 @@ from domain.code import CodeRetiredReason, Retirement, retirement_by_clock
 from domain.eligibility import Refusal
 from models.base import StoredRow, new_id, read_clock
 from models.code import add_codes
-from models.code_holding import retire_codes
+from models.code_holding import retire_codes, retire_taken_over
 from models.code_listing import CodeListing, CodeStatus, find_code, newer_codes, older_codes
 from models.voucher import find_voucher, lock_vouchers
 from tasks.answered import answer_once
@@ -73,7 +73,7 @@ def retire_code(session: Session, request: CodeReference) -> Answer:
     """This function will retire the code, or leave it as it is where it was retired by itself before.
 
     One that has expired already is retired as that, as a sweep would have done it: the first reason stays. One
-    that is retired with its voucher stays retired when its voucher comes back.
+    that is retired with its voucher, or lost its text meanwhile, stays retired when its voucher comes back.
     Raises NotFound where there is no such code.
     """
     code = _found_code(find_code(session, project=request.project, id=request.code))
@@ -82,6 +82,7 @@ def retire_code(session: Session, request: CodeReference) -> Answer:
     end = retirement_by_clock(expires_at=code.expires_at, voucher_expires_at=None, now=now)
     by_hand = Retirement(reason=CodeRetiredReason.MANUAL_ACTION, at=now)
     retire_codes(session, retirements={(code.project, code.id): end or by_hand})
+    retire_taken_over(session, project=code.project, id=code.id, now=now)
     retired = _found_code(find_code(session, project=request.project, id=request.code))
     return code_answer(retired, voucher=_voucher(session, project=code.project, id=code.voucher_id))
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from domain.code import CodeRetiredReason, Retirement, retirement_by_voucher
+from domain.code import TAKEN_OVER, CodeRetiredReason, Retirement, retirement_by_voucher
 from domain.terms import RetiredReason
 from models.base import StoredRow, new_id
 from models.code import add_codes
@@ -16,12 +16,6 @@ from tasks.wire import InvalidRequest
 
 # The database keeps microseconds.
 INSTANT_BEFORE = timedelta(microseconds=1)
-# Somebody else has the text since the voucher was retired.
-TAKEN_OVER = {
-    CodeRetiredReason.VOUCHER_EXPIRED,
-    CodeRetiredReason.VOUCHER_MAX_REDEMPTIONS_REACHED,
-    CodeRetiredReason.VOUCHER_MANUALLY_RETIRED,
-}
 
 
 def change_primary_code(
@@ -45,24 +39,30 @@ def change_primary_code(
         by_hand = Retirement(reason=CodeRetiredReason.MANUAL_ACTION, at=now)
         retire_codes(session, retirements={(own.project, own.id): by_hand})
     if code is not None:
-        _add(session, code, voucher=voucher, retired_reason=changed["retired_reason"], holders=holders, now=now)
+        new = primary_code(code, voucher={"project": voucher.project, "id": voucher.id, "created_at": now})
+        new["id"] = new_id()
+        add_primary_code(session, new=new, retired_reason=changed["retired_reason"], holders=holders, now=now)
 
 
-def _add(
-    session: Session, code: str, *, voucher: StoredRow, retired_reason: str | None, holders: Holders, now: datetime
+def add_primary_code(
+    session: Session, *, new: dict[str, Any], retired_reason: str | None, holders: Holders, now: datetime
 ) -> None:
-    new = primary_code(code, voucher={"project": voucher.project, "id": voucher.id, "created_at": now})
-    new["id"] = new_id()
-    if code.lower() not in holders.taken:
+    """This function will insert a voucher's own code, with its text where that is free.
+
+    Raises InvalidRequest where the text belongs to another code that can still be redeemed, unless the voucher is
+    retired and only shows it.
+    """
+    holder = holders.taken.get(new["code"].lower())
+    if holder is None:
         holders.release(session)
         add_codes(session, rows=[new])
     elif retired_reason is None:
         raise InvalidRequest([{"field": "code", "message": CODE_IS_TAKEN}])
     else:
         # Older than the code that holds the text: that one is named also when it is over, swept or not.
-        new["created_at"] = holders.taken[code.lower()].created_at - INSTANT_BEFORE
+        older = {**new, "created_at": holder.created_at - INSTANT_BEFORE}
         retirement = retirement_by_voucher(reason=RetiredReason(retired_reason), at=now)
-        add_retired_code(session, values=new, retirement=retirement)
+        add_retired_code(session, values=older, retirement=retirement)
 
 
 def _has(voucher: StoredRow, code: str, *, holders: Holders) -> bool:

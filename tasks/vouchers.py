@@ -10,12 +10,12 @@ from domain.eligibility import Refusal
 from domain.history import History, retirement_of
 from domain.terms import RetiredReason
 from models.base import StoredRow, new_id, read_clock
-from models.code import add_codes
 from models.voucher import add_voucher, find_creation, find_voucher, lock_vouchers, mark_retired
 from tasks.answers import voucher_answer
-from tasks.code_texts import CODE_IS_TAKEN, lock_holders, primary_code
+from tasks.code_texts import lock_holders, primary_code
 from tasks.messages import CreateVoucher, VoucherReference
-from tasks.wire import Answer, InvalidRequest, NotFound, contract_task, delivery_id
+from tasks.primary_codes import add_primary_code
+from tasks.wire import Answer, NotFound, contract_task, delivery_id
 from worker.db import run_in_transaction, transaction
 
 
@@ -52,7 +52,8 @@ def create_voucher(
 
     Without a request id it is once for each task, whose message may be delivered twice; without either,
     each call creates one. What comes from another system has a history, and a body of its own to tell it by.
-    Raises InvalidRequest where the code belongs to another voucher that can still be redeemed.
+    Raises InvalidRequest where the code belongs to another voucher that can still be redeemed, unless this one is
+    over in its history already.
     """
     fingerprint, now = body_fingerprint or request.fingerprint(), read_clock(session)
     wanted = [request.code] if request.code is not None else []
@@ -63,8 +64,6 @@ def create_voucher(
         stored = find_creation(session, project=request.project, key=key)
         if stored is not None:
             return stored.creation_answer if stored.fingerprint == fingerprint else _conflict(request)
-    if holders and holders.taken:
-        raise InvalidRequest([{"field": "code", "message": CODE_IS_TAKEN}])
     values = values_of(request, created_at=now)
     values |= _standing(request, history=history, now=now)
     answer = voucher_answer(SimpleNamespace(**values))
@@ -72,8 +71,8 @@ def create_voucher(
         values |= {**key, "fingerprint": fingerprint, "creation_answer": answer}
     add_voucher(session, values=values)
     if holders:
-        holders.release(session)
-        add_codes(session, rows=[primary_code(code, voucher=values) for code in wanted])
+        new = primary_code(values["code"], voucher=values)
+        add_primary_code(session, new=new, retired_reason=values["retired_reason"], holders=holders, now=now)
     return answer
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from itertools import zip_longest
 
+from tests.machine.codes import TAKEN_OVER
 from tests.machine.kept import Code, Json, Voucher
 from tests.machine.model import Model
 
@@ -58,9 +59,11 @@ def code_of(body: Json, *, voucher: Voucher, id: str | None, at: datetime) -> Co
 
 
 def retire_code(code: Code, *, at: datetime) -> Json:
-    """This function will answer `codes.retire`: the first reason stays."""
+    """This function will answer `codes.retire`: the first reason of its own stays."""
     if code.retired is None:
         code.retired = code.own_end(at) or ("manualAction", at)
+    elif code.retired[0] in TAKEN_OVER:
+        code.retired = "manualAction", at
     return code.answer()
 
 

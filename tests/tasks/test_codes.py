@@ -365,6 +365,19 @@ def test_a_code_retired_by_hand_stays_so_when_its_voucher_comes_back():
     assert redeem(code="SUMMER")["reason"] == "code_retired"
 
 
+def test_a_code_that_lost_its_text_and_was_then_retired_by_hand_does_not_come_back():
+    """Its voucher comes back without it, and the text stays with whoever has it since."""
+    voucher = create_voucher(code="SUMMER", restrictions={"expiresAt": LONG_AGO})
+    newer = create_voucher(code="SUMMER")
+    (own,) = listed(voucher)
+    assert own["retiredReason"] == "voucherExpired"
+    assert (retire(own)["retiredReason"], retire(own)["retiredReason"]) == ("manualAction", "manualAction")
+    body = {"project": "gigs", "voucher": voucher["id"], "restrictions": {"expiresAt": None}}
+    assert voucher_update.update(request=body)["status"] == "available"
+    assert why(own) == ("retired", "manualAction")
+    assert redeem(code="SUMMER")["voucher"] == newer["id"]
+
+
 def test_the_smaller_limit_is_shown_where_the_vouchers_was_lowered():
     """A code without limits of its own shows none."""
     voucher = create_voucher(code="SUMMER")

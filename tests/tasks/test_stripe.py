@@ -194,6 +194,14 @@ def test_a_coupon_whose_id_is_the_code_of_another_voucher_is_refused():
     assert [error["field"] for error in refused.value.errors] == ["coupon.id"]
 
 
+def test_a_coupon_that_is_over_is_imported_though_another_voucher_has_its_code():
+    """It shows the code, which goes on naming the other one."""
+    other = create_voucher(code="JMT0WJUD")
+    voucher = import_coupon(times_redeemed=5, max_redemptions=5, valid=False)
+    assert (voucher["code"], voucher["retiredReason"]) == ("jMT0WJUD", "maxRedemptionsReached")
+    assert redeem(code="jMT0WJUD")["voucher"] == other["id"]
+
+
 def test_an_imported_coupon_is_seen_through_the_other_adapters():
     """One row, three vocabularies."""
     voucher = import_coupon(FIXED, times_redeemed=2, max_redemptions=9, applies_to={"products": ["prod_a"]})
