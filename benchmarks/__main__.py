@@ -19,10 +19,11 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import chart, invoicing, redeeming, remembering, sending, storing, sweeping, waiting
-from benchmarks.line import Line
+from benchmarks.line import Line, MeasureFailed
 from benchmarks.machine import calibration_seconds, machine
 from benchmarks.plan import FULL, QUICK, SCALE, Plan
 from benchmarks.stage import CHECKOUT, Stage, stage
+from worker.part import PartFailed
 
 MEASURES: dict[str, Callable[[Stage, Plan], Iterator[Line]]] = {
     "single": redeeming.single,
@@ -53,11 +54,13 @@ PLANS = {Size.QUICK: QUICK, Size.FULL: FULL, Size.SCALE: SCALE}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class Measured:
     """What one measure gave, with how fast the machine was before and after it."""
 
     name: str
     lines: Sequence[Line]
+    # Why it could not be taken, where it could not.
+    failure: str
     violations: Sequence[str]
     seconds: float
     loop_seconds_before: float
@@ -75,27 +78,35 @@ def run(
     if unknown := set(names) - set(MEASURES):
         raise typer.BadParameter(f"there is no measure {', '.join(sorted(unknown))}; there are {', '.join(MEASURES)}")
     console = Console(width=WIDTH)
+    into.mkdir(parents=True, exist_ok=True)
+    path = into / ("bench-scale.json" if size is Size.SCALE else "bench.json")
     with stage() as made:
         durability = made.durability()
-        parts = [measured(name, made, PLANS[size], console=console) for name in names]
+        parts: list[Measured] = []
+        for name in names:
+            parts.append(measured(name, made, PLANS[size], console=console))
+            # A run that is interrupted has measured something.
+            write(parts, path=path, size=size, durability=durability)
     title = f"{machine()}; {'; '.join(f'{name} {value}' for name, value in durability.items())}"
     console.print(table_of(parts, title=title))
-    into.mkdir(parents=True, exist_ok=True)
-    name = "bench-scale" if size is Size.SCALE else "bench"
-    write(parts, path=into / f"{name}.json", size=size, durability=durability)
-    if not chart.draw(counted(parts), path=into / f"{name}.png", title=title):
+    if not chart.draw(counted(parts), path=path.with_suffix(".png"), title=title):
         console.print(chart.MISSING)
-    raise typer.Exit(1 if any(part.violations for part in parts) else 0)
+    raise typer.Exit(1 if any(part.violations or part.failure for part in parts) else 0)
 
 
-def measured(name: str, made: Stage, plan: Plan, *, console: Console) -> Part:
+def measured(name: str, made: Stage, plan: Plan, *, console: Console) -> Measured:
     """This function will take one measure, between two looks at how fast the machine is."""
     before, started = calibration_seconds(), time.monotonic()
     made.violations.clear()
-    lines = list(MEASURES[name](made, plan))
-    part = Part(
+    lines, failure = [], ""
+    try:
+        lines = list(MEASURES[name](made, plan))
+    except (MeasureFailed, PartFailed) as error:
+        failure = str(error)
+    part = Measured(
         name=name,
         lines=lines,
+        failure=failure,
         violations=[str(each) for each in made.violations],
         seconds=time.monotonic() - started,
         loop_seconds_before=before,
@@ -106,36 +117,39 @@ def measured(name: str, made: Stage, plan: Plan, *, console: Console) -> Part:
     return part
 
 
-def loops(part: Part) -> str:
+def loops(part: Measured) -> str:
     """This function will say how fast the machine was then."""
     return f"10^7 additions took {part.loop_seconds_before:.2f} s before, {part.loop_seconds_after:.2f} s after"
 
 
-def counted(parts: Sequence[Part]) -> list[Line]:
+def counted(parts: Sequence[Measured]) -> list[Line]:
     """This function will return the lines whose database was found without a fault."""
     return [line for part in parts if not part.violations for line in part.lines]
 
 
-def table_of(parts: Sequence[Part], *, title: str) -> Table:
+def table_of(parts: Sequence[Measured], *, title: str) -> Table:
     """This function will make the table, with a line of its own where an audit has found something."""
     table = Table(*COLUMNS, title=title)
     for part in parts:
+        if part.failure:
+            table.add_row(part.name, "not measured")
         for line in part.lines:
             if part.violations:
                 table.add_row(line.measure, "does not count")
             else:
                 table.add_row(*line.cells())
     notes = [f"{line.measure}: {line.note}" for line in counted(parts) if line.note]
+    failed = [f"{part.name}: {part.failure}" for part in parts if part.failure]
     unsound = [
         f"{part.name}: the audit found {len(part.violations)} violations; first: {part.violations[0]}"
         for part in parts
         if part.violations
     ]
-    table.caption = "\n".join([*(f"{part.name}: {loops(part)}" for part in parts), *notes, *unsound])
+    table.caption = "\n".join([*(f"{part.name}: {loops(part)}" for part in parts), *notes, *failed, *unsound])
     return table
 
 
-def write(parts: Sequence[Part], *, path: Path, size: Size, durability: dict[str, str]) -> None:
+def write(parts: Sequence[Measured], *, path: Path, size: Size, durability: dict[str, str]) -> None:
     """This function will write every sample into a JSON file."""
     document: dict[str, Any] = {
         "measuredAt": datetime.now(UTC).isoformat(timespec="seconds"),

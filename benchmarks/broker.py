@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from celery import Celery
 from redis import Redis
 
+from benchmarks.line import MeasureFailed
 from worker.publishing import Outgoing, send_all
 
 # A database of the server's that nobody else uses.
@@ -42,7 +43,7 @@ class Broker:
         """This method will give the workers what was staged, and return the seconds until all is acknowledged."""
         started = time.perf_counter()
         if not self._staging.move(queue, 0):
-            raise SystemExit(f"the queue {queue} was not empty, or nothing was staged for it")
+            raise MeasureFailed(f"the queue {queue} was not empty, or nothing was staged for it")
         empty_since: float | None = None
         while True:
             now = time.perf_counter()
@@ -53,7 +54,7 @@ class Broker:
             elif now - empty_since > EMPTY_SECONDS:
                 return empty_since - started
             if now - started > DEADLINE_SECONDS:
-                raise SystemExit(f"the queue {queue} was not empty after {DEADLINE_SECONDS} seconds")
+                raise MeasureFailed(f"the queue {queue} was not empty after {DEADLINE_SECONDS} seconds")
             time.sleep(POLL_SECONDS)
 
     def rate(self, task: str, requests: Sequence[object], *, queue: str) -> float:

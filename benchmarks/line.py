@@ -6,6 +6,11 @@ from enum import StrEnum
 from statistics import median
 from typing import Any, Self
 
+
+class MeasureFailed(Exception):
+    """A measure could not be taken. The message is one clear line; the other measures go on."""
+
+
 # Returns how much there was of something: a rate, a time, a size.
 Measure = Callable[[], float]
 
@@ -124,5 +129,9 @@ def in_turn(measures: Mapping[str, Measure], *, repetitions: int) -> dict[str, l
 
 
 def how_many(measure: Callable[[int], float], *, first: int, seconds: float, most: int) -> int:
-    """This function will warm a measure up with so many, and return how many it takes in about that time."""
-    return max(first, min(most, int(measure(first) * seconds)))
+    """This function will warm a measure up, first with so many, and return how many it takes in about that time.
+
+    What works in batches is slower with a few: it is warmed up a second time, with about as many as it will take.
+    """
+    few = max(first, min(most, int(measure(first) * seconds)))
+    return max(first, min(most, int(measure(few) * seconds)))

@@ -17,6 +17,7 @@ from uuid import UUID
 
 from sqlalchemy import event, text
 
+from benchmarks.line import MeasureFailed
 from benchmarks.rows import parsed_redemptions, redemption, voucher_id
 from tasks.redemptions import redeem_all
 from worker.arrays import ArrayDumper
@@ -56,7 +57,7 @@ def redeem_rate(folder: Path, *, vouchers: int, seconds: int) -> float:
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     rate = TPS.search(ended.stdout)
     if ended.returncode or not rate:
-        raise SystemExit(f"pgbench failed: {ended.stderr.strip()[-2000:]}")
+        raise MeasureFailed(f"pgbench failed: {ended.stderr.strip()[-2000:]}")
     return float(rate[1])
 
 
@@ -66,7 +67,7 @@ def redeem_script(*, vouchers: int) -> str:
     with recorded() as statements:
         (answer,) = run_in_transaction(lambda session: redeem_all(session, parsed_redemptions([body])))
     if answer["outcome"] != "accepted":
-        raise SystemExit(f"the request that pgbench is to repeat was refused: {answer['reason']}")
+        raise MeasureFailed(f"the request that pgbench is to repeat was refused: {answer['reason']}")
     lines = [f"\\set n random(1, {RANDOM_MAX})", f"\\set v random(0, {vouchers - 1})", "BEGIN;"]
     for statement, parameters in statements:
         written = PLACEHOLDER.sub(partial(_filled_in, parameters=parameters), statement)

@@ -15,7 +15,7 @@ class Plan:
     # Expired vouchers for the sweep, and as many that are not.
     swept: int
     sweeps: int
-    # How long redeeming is watched before a sweep.
+    # How long redeeming is watched before a sweep, and during it.
     watched_seconds: float
     # At half load.
     load_seconds: float
@@ -30,15 +30,15 @@ class Plan:
 
 FULL = Plan(
     repetitions=5,
-    seconds=2.5,
+    seconds=2,
     vouchers=10_000,
     swept=1_000_000,
     sweeps=1,
     watched_seconds=15,
-    load_seconds=8,
+    load_seconds=6,
     remembered_first=10_000,
-    remembered=50_000,
-    remembered_seconds=40,
+    remembered=30_000,
+    remembered_seconds=30,
     stored_few=10_000,
     stored=200_000,
 )

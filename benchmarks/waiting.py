@@ -16,7 +16,7 @@ from redis import Redis
 
 from benchmarks import rows
 from benchmarks.broker import Broker
-from benchmarks.line import Line, at_most_more, how_many, in_turn
+from benchmarks.line import Line, MeasureFailed, at_most_more, how_many, in_turn
 from benchmarks.plan import Plan
 from benchmarks.stage import BASELINE, Stage
 from benchmarks.sweeping import p99_ms
@@ -87,7 +87,7 @@ class Caller:
                 due += 1 / self._load
             listening.join(ANSWER_SECONDS_MAX)
         if len(answered) < len(sent):
-            raise SystemExit(f"{len(sent) - len(answered)} of {len(sent)} answers did not come")
+            raise MeasureFailed(f"{len(sent) - len(answered)} of {len(sent)} answers did not come")
         waits = [answered[task_id] - started for task_id, started in sent.items()]
         return p99_ms(waits[int(len(waits) * WARM_UP) :])
 

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from benchmarks import chart
-from benchmarks.__main__ import Part, counted, table_of
+from benchmarks.__main__ import Measured, counted, table_of
 from benchmarks.line import Goal, Line, at_least, at_most, at_most_more, how_many, in_turn
 
 ANY = at_least(1)
@@ -21,12 +21,13 @@ def line(goal: Goal = ANY, *, values: tuple[float, ...] = (30, 10, 20)) -> Line:
     return Line(measure="redeeming", baseline="nothing", values=values, baselines=(10, 10, 10), goal=goal)
 
 
-def part(*lines: Line, violations: tuple[str, ...] = ()) -> Part:
+def part(*lines: Line, violations: tuple[str, ...] = (), failure: str = "") -> Measured:
     """This function will return what a measure gave."""
-    return Part(
+    return Measured(
         name="measure",
         lines=lines,
         violations=violations,
+        failure=failure,
         seconds=1,
         loop_seconds_before=1,
         loop_seconds_after=1,
@@ -34,7 +35,7 @@ def part(*lines: Line, violations: tuple[str, ...] = ()) -> Part:
     )
 
 
-def printed(*parts: Part) -> str:
+def printed(*parts: Measured) -> str:
     """This function will return the table as it is shown."""
     written = StringIO()
     Console(width=200, file=written).print(table_of(parts, title="machine"))
@@ -73,6 +74,14 @@ def test_figures_do_not_count_when_the_audit_found_something() -> None:
     assert counted([sound, unsound]) == list(sound.lines)
 
 
+def test_a_measure_that_failed_says_why() -> None:
+    """And the others are shown."""
+    shown = printed(part(failure="the queue was not empty"), part(line()))
+    assert "not measured" in shown
+    assert "the queue was not empty" in shown
+    assert "20.0/s" in shown
+
+
 def test_a_goal_that_is_missed_is_shown_as_missed() -> None:
     """In words, not in a colour alone."""
     assert "NOT MET" in printed(part(line(at_least(3))))
@@ -102,6 +111,8 @@ def test_how_many_fits_the_time_within_bounds() -> None:
     """By the rate of a warm-up."""
     assert how_many(lambda _: 1_000, first=10, seconds=2, most=10_000) == 2_000
     assert how_many(lambda _: 1_000, first=10, seconds=2, most=500) == 500
+    # What works in batches is faster with more of them.
+    assert how_many(lambda count: count * 10, first=10, seconds=1, most=10_000) == 1_000
     assert how_many(lambda _: 1, first=10, seconds=2, most=500) == 10
 
 
