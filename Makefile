@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-scale up bench bench-scale bench-catalogue check lint types imports lock clean
+.PHONY: help demo test test-scale up bench bench-scale bench-where bench-catalogue check lint types imports lock clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "make %-16s%s\n", $$1, $$2 }' Makefile
@@ -30,6 +30,9 @@ bench: $(INSTALLED) ## measure everything beside baselines, in ten minutes, into
 
 bench-scale: $(INSTALLED) ## measure with 10,000,000 redemptions stored, and memory over 1,000,000 messages
 	@$(BIN)/python -m benchmarks --size scale
+
+bench-where: $(INSTALLED) ## measure what each process computes for a thousand requests
+	@$(BIN)/python -m benchmarks.where
 
 bench-catalogue: $(INSTALLED) ## measure pages of 200 among a million vouchers, and generating 100,000 codes
 	@$(BIN)/python -m benchmarks.listing

@@ -1,6 +1,7 @@
 """Where a benchmark runs: real servers with their durable settings, a database of its own for each line, workers."""
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -32,6 +33,8 @@ DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
 # The migrated schema, from which the databases are copied.
 EMPTY = "scrip_empty"
 POLL_SECONDS = 0.05
+# A shell's exit code for a command that a signal ended is this plus the signal's number.
+EXIT_BY_SIGNAL = 128
 # Celery with kombu's own transport, and what one would write without Scrip.
 BASELINE = "baseline"
 BASELINE_LINE = (
@@ -141,7 +144,8 @@ class Stage:
 
 @contextmanager
 def stage() -> Iterator[Stage]:
-    """This context will run the servers, on data of their own that are gone afterwards."""
+    """This context will run the servers, on data of their own that are gone afterwards, also when it is told to stop."""
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(EXIT_BY_SIGNAL + number))
     with tempfile.TemporaryDirectory(prefix="scrip-bench-") as folder:
         home = Path(folder) / "home"
         with servers(home) as environment:
