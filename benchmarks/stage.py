@@ -144,7 +144,7 @@ class Stage:
 
 @contextmanager
 def stage() -> Iterator[Stage]:
-    """This context will run the servers, on data of their own that are gone afterwards, also when it is told to stop."""
+    """This context will run the servers, on data of their own that are gone afterwards, also on SIGTERM."""
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(EXIT_BY_SIGNAL + number))
     with tempfile.TemporaryDirectory(prefix="scrip-bench-") as folder:
         home = Path(folder) / "home"
