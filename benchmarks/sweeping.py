@@ -63,7 +63,10 @@ def sweep(stage: Stage, plan: Plan) -> Iterator[Line]:
 
 
 def fill(stage: Stage, plan: Plan) -> None:
-    """This function will make the database that is copied: as many vouchers that have expired as not, in no order."""
+    """This function will make the database that is copied: every other voucher has expired.
+
+    They expire in the order in which they were made, as those of one campaign after another do.
+    """
     stage.copy(EMPTY, to=FILLED)
     stage.use(FILLED)
     rows.add_vouchers(VOUCHERS)
@@ -75,13 +78,14 @@ def fill(stage: Stage, plan: Plan) -> None:
                 text("""
                     INSERT INTO vouchers (project, id, created_at, name, percentage_basis_points, recurrence,
                                           expires_at, metadata)
-                    SELECT :project, gen_random_uuid(), now(), 'Due', 1000, 'once',
-                           now() + (1 + number / 2) * interval '1 second'
-                                 * CASE number % 2 WHEN 0 THEN -1 ELSE 1000 END, '{}'
+                    SELECT :project, uuidv7(), now(), 'Due', 1000, 'once',
+                           now() + (number / 2 - 10 * CAST(:swept AS bigint)) * interval '1 second'
+                                 * CASE number % 2 WHEN 0 THEN 1 ELSE -1 END, '{}'
                     FROM generate_series(CAST(:first AS bigint), :last) AS number
                 """),
                 {
                     "project": rows.PROJECT,
+                    "swept": plan.swept,
                     "first": start,
                     "last": min(start + rows.INSERTED_AT_ONCE, 2 * plan.swept) - 1,
                 },

@@ -115,6 +115,8 @@ def test_pgbench_redeems(vouchers: int, tmp_path: Path) -> None:
     rows.add_vouchers(VOUCHERS)
     assert pgbench.redeem_rate(tmp_path, vouchers=vouchers, seconds=1) > 0
     ((redeemed, used),) = found("SELECT count(*), count(DISTINCT voucher_id) FROM redemptions WHERE reason IS NULL")
+    # Drawn anew in each transaction.
+    assert f"random(0, {vouchers - 1})" in (tmp_path / "redeem.sql").read_text()
     # One of them is the request whose statements were recorded.
     assert redeemed > 1
     assert used <= vouchers
