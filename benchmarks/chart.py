@@ -34,8 +34,8 @@ def draw(lines: Sequence[Line], *, path: Path, title: str) -> bool:
     figure = Figure(figsize=size, layout="constrained")
     above, below = figure.subplots(2, 1, height_ratios=heights)
     figure.suptitle(title, fontsize=9, color="#555555")
-    _pairs(above, rates, title="a second, the longer the better")
-    _pairs(below, others, title="milliseconds or MiB, the shorter the better")
+    _pairs(above, rates, title="a second, on a logarithmic scale: the longer the better")
+    _pairs(below, others, title="milliseconds or MiB, on a logarithmic scale: the shorter the better")
     figure.savefig(path, dpi=120)
     return True
 
