@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-scale up bench bench-catalogue check lint types imports lock clean
+.PHONY: help demo test test-scale up bench bench-scale bench-where bench-catalogue check lint types imports lock clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "make %-16s%s\n", $$1, $$2 }' Makefile
@@ -25,8 +25,14 @@ test-scale: $(INSTALLED) ## run the tests that take minutes
 up: $(INSTALLED) ## start Postgres, Valkey, the workers, beat and Flower for development
 	@$(BIN)/scrip up
 
-bench: $(INSTALLED) ## measure the batch functions and the sweep, each beside a baseline
-	@$(BIN)/python -m benchmarks.batches
+bench: $(INSTALLED) ## measure everything beside baselines, in ten minutes, into docs/bench.json and docs/bench.png
+	@$(BIN)/python -m benchmarks
+
+bench-scale: $(INSTALLED) ## measure with 10,000,000 redemptions stored, and memory over 1,000,000 messages
+	@$(BIN)/python -m benchmarks --size scale
+
+bench-where: $(INSTALLED) ## measure what each process computes for a thousand requests
+	@$(BIN)/python -m benchmarks.where
 
 bench-catalogue: $(INSTALLED) ## measure pages of 200 among a million vouchers, and generating 100,000 codes
 	@$(BIN)/python -m benchmarks.listing
@@ -47,7 +53,7 @@ imports: $(INSTALLED)
 lock: ## write requirements.txt and requirements-dev.txt anew (needs uv)
 	@command -v $(UV) >/dev/null || { echo "make lock needs uv: install it, or say where it is with UV=…" >&2; exit 1; }
 	@$(COMPILE) --extra build -o requirements.txt
-	@$(COMPILE) --extra build --extra stack --extra dev -c requirements.txt -o requirements-dev.txt
+	@$(COMPILE) --extra build --extra stack --extra dev --extra bench -c requirements.txt -o requirements-dev.txt
 
 clean: ## remove .venv and every cache; the data in .scrip stays
 	@rm -rf .venv .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache *.egg-info

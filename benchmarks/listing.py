@@ -1,37 +1,30 @@
 """How long a page of 200 vouchers takes among a million: the first, the middle and the last one.
 
-`python -m benchmarks.listing` runs it on servers of its own. The pages take turns; medians are printed, with the
+`make bench-catalogue` runs it on servers of its own. The pages take turns; medians are printed, with the
 fastest and the slowest, in milliseconds.
 """
 
-import os
-import subprocess
-import sys
-import tempfile
 import time
-from pathlib import Path
 from statistics import median
 
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy import text
 
-from benchmarks.batches import CHECKOUT, machine
+from benchmarks.machine import calibrated
+from benchmarks.rows import INSERTED_AT_ONCE, analyze
+from benchmarks.stage import stage
 from tasks.listing import list_vouchers
 from tasks.voucher_messages import ListVouchers
-from worker.child import settle
-from worker.db import engine, transaction
-from worker.embedded import servers
+from worker.db import transaction
 
 VOUCHERS = 1_000_000
-# Inserted in parts: one statement may take no longer than a task's.
-INSERTED_AT_ONCE = 100_000
 LIMIT = 200
 REPETITIONS = 50
 FIRST, LAST = "00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff"
 # Random ids: the rows of a page lie scattered over the table, which is the worst case.
 MIDDLE = "80000000-0000-0000-0000-000000000000"
-PAGES = {
+PAGES: dict[str, dict[str, object]] = {
     "first page": {"after": LAST},
     "middle page": {"after": MIDDLE},
     "middle page, backwards": {"before": MIDDLE},
@@ -44,17 +37,15 @@ PAGES = {
 
 def main() -> None:
     """This function will insert the vouchers, time the pages and print the table."""
-    with tempfile.TemporaryDirectory() as folder, servers(Path(folder) / "home") as environment:
-        os.environ.update(environment)
-        settle()
-        subprocess.run([Path(sys.executable).with_name("alembic"), "upgrade", "head"], cwd=CHECKOUT, check=True)
+    with stage() as made, made.database():
         insert_vouchers()
-        title = f"{LIMIT} of {VOUCHERS:,} vouchers, in milliseconds; {machine()}"
+        title = f"{LIMIT} of {VOUCHERS:,} vouchers, in milliseconds; {calibrated()}"
         table = Table("page", "items", "median", "fastest", "slowest", title=title)
         for name, (items, seconds) in measured().items():
             figures = (median(seconds), min(seconds), max(seconds))
             table.add_row(name, str(items), *(f"{each * 1_000:.1f}" for each in figures))
-        table.caption = f"afterwards: {machine()}"
+        table.caption = f"afterwards: {calibrated()}"
+    made.require_clean()
     Console(width=140).print(table)
 
 
@@ -80,9 +71,7 @@ def insert_vouchers() -> None:
                 SELECT project, id, id, code, created_at, true FROM vouchers
             """)
         )
-    with engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text("SET statement_timeout = 0"))
-        connection.execute(text("VACUUM ANALYZE vouchers, codes"))
+    analyze()
 
 
 def measured() -> dict[str, tuple[int, list[float]]]:

@@ -13,6 +13,8 @@ from celery.result import AsyncResult
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from worker.publishing import Outgoing, send_all
+
 Json = dict[str, Any]
 
 QUEUES = {"redemptions": "redemptions", "billing": "billing", "expiry": "sweeps"}
@@ -131,7 +133,9 @@ class Client:
         return answered
 
     def _ask_round(self, outgoing: Sequence[Message]) -> Iterator[tuple[Message, Json]]:
-        results = [self._send(message.task, message.request) for message in outgoing]
+        results = send_all(
+            self._app, [Outgoing(each.task, each.request, {"queue": queue_of(each.task)}) for each in outgoing]
+        )
         try:
             for message, result in zip(outgoing, results, strict=True):
                 yield message, self._answer(result, message.task)
@@ -139,9 +143,6 @@ class Client:
             for result in results:
                 # Its destructor would tell a server about it that may be gone by then.
                 result.backend = None
-
-    def _send(self, task: str, request: Json) -> AsyncResult:
-        return self._app.send_task(task, kwargs={"request": request}, queue=queue_of(task))
 
     def _answer(self, result: AsyncResult, task: str) -> Json:
         answer = self._wait(result, task)

@@ -95,6 +95,11 @@ class Part:
                 start_new_session=True,
             )
 
+    @property
+    def pid(self) -> int | None:
+        """This property will be the number of the program's process, or None before it is spawned."""
+        return self._process.pid if self._process else None
+
     def exit_code(self) -> int | None:
         """This method will return how the program ended (a signal as a negative number), or None while it runs."""
         return self._process.poll() if self._process else None

@@ -1,0 +1,139 @@
+"""Applying discounts to invoices: through the broker, and the use case by itself beside one INSERT … SELECT."""
+
+import time
+from collections.abc import Iterator
+from functools import partial
+
+from sqlalchemy import text
+
+from benchmarks import rows
+from benchmarks.broker import Broker
+from benchmarks.line import Line, at_least, how_many, in_turn
+from benchmarks.plan import Plan
+from benchmarks.stage import BASELINE, Stage
+from tasks.billing import apply_all
+from worker.db import run_in_transaction, transaction
+
+QUEUE = "billing"
+BULK = 500
+
+
+class Granted:
+    """Discounts of a fixed amount, one on each subscription, none of which an invoice has met yet."""
+
+    def __init__(self, *, vouchers: int) -> None:
+        """This method will add the vouchers that they come from."""
+        rows.add_vouchers(vouchers)
+        self._vouchers = vouchers
+        self._next = 0
+
+    def take(self, how_many: int) -> range:
+        """This method will grant more of them, and return their numbers."""
+        first, self._next = self._next, self._next + how_many
+        rows.add_redemptions(first=first, how_many=how_many, vouchers=self._vouchers)
+        return range(first, self._next)
+
+
+def end_to_end(stage: Stage, plan: Plan) -> Iterator[Line]:
+    """This function will compare bulk messages with a transaction for each task."""
+    with stage.database(), stage.workers(QUEUE, BASELINE):
+        broker = Broker(stage.environment)
+        granted = Granted(vouchers=plan.vouchers)
+
+        def in_bulk(count: int) -> float:
+            bodies = rows.bulks([rows.invoice(each) for each in granted.take(count)], key="invoices", size=BULK)
+            return broker.rate("billing.apply_many", bodies, queue=QUEUE) * count / len(bodies)
+
+        def by_orm(count: int) -> float:
+            bodies = [rows.invoice(each) for each in granted.take(count)]
+            return broker.rate("baseline.apply", bodies, queue=BASELINE)
+
+        count = how_many(in_bulk, first=2 * BULK, seconds=plan.seconds, most=50_000) // BULK * BULK
+        few = how_many(by_orm, first=50, seconds=plan.seconds, most=5_000)
+        rows.analyze()
+        samples = in_turn({"bulk": lambda: in_bulk(count), "orm": lambda: by_orm(few)}, repetitions=plan.repetitions)
+    yield Line(
+        measure="billing.apply_many, end to end",
+        baseline="one ORM transaction per task",
+        values=samples["bulk"],
+        baselines=samples["orm"],
+        goal=at_least(30),
+    )
+
+
+def alone(stage: Stage, plan: Plan) -> Iterator[Line]:
+    """This function will compare the use case by itself with one INSERT … SELECT of the same rows."""
+    with stage.database():
+        granted = Granted(vouchers=plan.vouchers)
+        count = how_many(lambda first: apply(granted.take(first)), first=2 * BULK, seconds=plan.seconds, most=20_000)
+        count = count // BULK * BULK
+        rows.analyze()
+        measures = {"apply": lambda: apply(granted.take(count)), "insert": lambda: insert(granted.take(count))}
+        samples = in_turn(measures, repetitions=plan.repetitions)
+    yield Line(
+        measure="invoices applied, apply_all alone",
+        baseline="one INSERT … SELECT of the same rows",
+        values=samples["apply"],
+        baselines=samples["insert"],
+        goal=at_least(0.2),
+    )
+
+
+def apply(numbers: range) -> float:
+    """This function will time the use case, batch by batch on one connection."""
+    invoices = rows.parsed_invoices([rows.invoice(each) for each in numbers])
+    started = time.perf_counter()
+    for start in range(0, len(invoices), BULK):
+        run_in_transaction(partial(apply_all, invoices=invoices[start : start + BULK]))
+    return len(numbers) / (time.perf_counter() - started)
+
+
+def insert(numbers: range) -> float:
+    """This function will time the same rows, written by SQL in one transaction: it decides nothing."""
+    values = {"project": rows.PROJECT, "first": numbers.start, "last": numbers.stop - 1}
+    with transaction() as session:
+        for setting in ("statement_timeout = 0", "enable_seqscan = on", "enable_hashjoin = on"):
+            session.execute(text(f"SET LOCAL {setting}"))
+        started = time.perf_counter()
+        session.execute(text(_INVOICES), values)
+        session.execute(text(_ENTRIES), values)
+        session.execute(text(_ADVANCE), values)
+        session.commit()
+        return len(numbers) / (time.perf_counter() - started)
+
+
+_OF_DISCOUNTS = """
+    FROM generate_series(CAST(:first AS bigint), :last) AS number
+    JOIN discounts d ON d.project = :project AND d.id = md5('redemption-' || number)::uuid
+"""
+_INVOICES = f"""
+    INSERT INTO invoice_discounts (project, invoice, fingerprint, subscription, customer, answer, applied_at)
+    SELECT :project, 'inv_' || number, decode(md5('body'), 'hex'), d.subscription, d.customer,
+           json_build_object(
+               'object', 'invoiceDiscount', 'outcome', 'applied', 'reason', NULL, 'project', :project,
+               'invoice', 'inv_' || number, 'subscription', d.subscription, 'currency', 'USD',
+               'subtotal', 8000, 'discountTotal', 999, 'total', 7001,
+               'lines', json_build_array(
+                   json_build_object('id', 'base', 'amount', 4300, 'discount', 537, 'total', 3763),
+                   json_build_object('id', 'seats', 'amount', 3700, 'discount', 462, 'total', 3238)),
+               'discounts', json_build_array(json_build_object(
+                   'discount', d.id, 'voucher', d.voucher_id, 'amount', 999,
+                   'lines', json_build_object('base', 537, 'seats', 462),
+                   'cycle', 1, 'endsOn', '2027-04-30', 'debitBalance', NULL)),
+               'skipped', json_build_array(), 'appliedAt', now()),
+           now()
+    {_OF_DISCOUNTS}
+"""
+_ENTRIES = f"""
+    INSERT INTO usage_entries (project, discount_id, invoice, id, period_start, period_end, currency, amount_minor,
+                               created_at)
+    SELECT :project, d.id, 'inv_' || number, gen_random_uuid(), '2027-01-31', '2027-02-28', 'USD', 999, now()
+    {_OF_DISCOUNTS}
+"""
+_ADVANCE = """
+    UPDATE discounts
+    SET first_period_start = '2027-01-31', last_period_start = '2027-01-31', last_period_end = '2027-02-28',
+        cycles = 1, ends_on = '2027-04-30'
+    FROM generate_series(CAST(:first AS bigint), :last) AS number
+    WHERE discounts.project = :project AND discounts.id = md5('redemption-' || number)::uuid
+"""

@@ -1,0 +1,223 @@
+"""Redeeming and applying as one would write them without Scrip: the ORM, SELECT … FOR UPDATE, one row at a time.
+
+The tables are Scrip's, and so are the rules about money. Of the rules about vouchers it knows those that most
+vouchers need. It does not parse requests; it is given that for nothing.
+"""
+
+from datetime import UTC, date, datetime
+from typing import Any, cast
+from uuid import UUID
+
+from pydantic_core import to_json
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from domain.eligibility import Refusal
+from domain.invoice import Applied, Invoice, Line, apply_discounts
+from domain.recurrence import Period
+from domain.terms import RetiredReason
+from models.base import StoredRow, new_id, read_clock
+from models.discount import Discount, granted_discount_of, progress_of
+from models.redemption import Redemption
+from models.subscription import Subscription
+from models.usage import InvoiceDiscount, UsageEntry
+from models.voucher import Voucher
+
+Body = dict[str, Any]
+
+
+def redeem(session: Session, request: Body) -> Body:
+    """This function will redeem one voucher, once for each request id."""
+    stored = session.get(Redemption, (request["project"], request["requestId"]))
+    if stored is not None:
+        return _redeemed(stored)
+    voucher = session.get(Voucher, (request["project"], UUID(request["voucher"])), with_for_update=True)
+    _lock_subscription(session, request)
+    now = read_clock(session)
+    reason = _refusal(session, request, voucher=voucher, now=now)
+    redemption = Redemption(
+        project=request["project"],
+        request_id=request["requestId"],
+        id=new_id(),
+        fingerprint=to_json(request),
+        voucher_id=None if voucher is None else voucher.id,
+        customer=request["customer"],
+        subscription=request["subscription"],
+        reason=reason,
+        effective_at=now,
+        decided_at=now,
+    )
+    session.add(redemption)
+    if voucher is not None and reason is None:
+        _grant(session, request, voucher=voucher, redemption=redemption)
+    return _redeemed(redemption)
+
+
+def _lock_subscription(session: Session, request: Body) -> None:
+    key = (request["project"], request["subscription"])
+    if session.get(Subscription, key, with_for_update=True) is None:
+        session.add(Subscription(project=key[0], subscription=key[1]))
+        session.flush()
+
+
+def _refusal(session: Session, request: Body, *, voucher: Voucher | None, now: datetime) -> Refusal | None:
+    if voucher is None:
+        return Refusal.VOUCHER_NOT_FOUND
+    if voucher.retired_reason is not None:
+        return Refusal.VOUCHER_RETIRED
+    if voucher.starts_at is not None and now < voucher.starts_at:
+        return Refusal.VOUCHER_NOT_STARTED
+    if voucher.expires_at is not None and now >= voucher.expires_at:
+        return Refusal.VOUCHER_EXPIRED
+    return _customers_refusal(session, request, voucher=voucher)
+
+
+def _customers_refusal(session: Session, request: Body, *, voucher: Voucher) -> Refusal | None:
+    if voucher.maximum_redemptions_per_customer is not None:
+        count = select(func.count()).select_from(Redemption)
+        count = count.where(Redemption.project == voucher.project, Redemption.voucher_id == voucher.id)
+        count = count.where(Redemption.customer == request["customer"], Redemption.reason.is_(None))
+        if (session.scalar(count) or 0) >= voucher.maximum_redemptions_per_customer:
+            return Refusal.CUSTOMER_LIMIT_REACHED
+    running = select(Discount).where(
+        Discount.project == voucher.project,
+        Discount.subscription == request["subscription"],
+        Discount.status == "running",
+    )
+    if any(each.voucher_id == voucher.id for each in session.scalars(running)):
+        return Refusal.ALREADY_APPLIED
+    return None
+
+
+def _grant(session: Session, request: Body, *, voucher: Voucher, redemption: Redemption) -> None:
+    voucher.redemptions += 1
+    if voucher.redemptions == voucher.maximum_redemptions:
+        voucher.retired_reason = RetiredReason.MAX_REDEMPTIONS_REACHED
+        voucher.retired_at = redemption.decided_at
+    redemption.redemption_number = voucher.redemptions
+    session.add(
+        Discount(
+            project=voucher.project,
+            id=redemption.id,
+            voucher_id=voucher.id,
+            customer=request["customer"],
+            subscription=request["subscription"],
+            created_at=redemption.decided_at,
+            percentage_basis_points=voucher.percentage_basis_points,
+            amounts_minor=voucher.amounts_minor,
+            recurrence=voucher.recurrence,
+            duration_in_months=voucher.duration_in_months,
+            duration_in_cycles=voucher.duration_in_cycles,
+            carry_over=voucher.carry_over,
+            products=voucher.products,
+            starts_on=date.fromisoformat(request["startsOn"]),
+            starts_on_in_utc=date.fromisoformat(request["startsOn"]),
+        )
+    )
+
+
+def _redeemed(redemption: Redemption) -> Body:
+    return {
+        "requestId": redemption.request_id,
+        "id": str(redemption.id),
+        "outcome": "accepted" if redemption.reason is None else "refused",
+        "reason": redemption.reason,
+        "redemptionNumber": redemption.redemption_number,
+    }
+
+
+def apply(session: Session, request: Body) -> Body:
+    """This function will discount one invoice, once."""
+    stored = session.get(InvoiceDiscount, (request["project"], request["invoice"]))
+    if stored is not None:
+        return stored.answer
+    granted = (
+        select(Discount)
+        .where(Discount.project == request["project"], Discount.subscription == request["subscription"])
+        .order_by(Discount.created_at, Discount.id)
+        .with_for_update()
+    )
+    rows = session.scalars(granted).all()
+    period = Period(**{name: date.fromisoformat(day) for name, day in request["period"].items()})
+    lines = [Line(id=each["id"], amount_minor=each["amount"]) for each in request["lines"]]
+    discounts = [
+        granted_discount_of(
+            # An object of the ORM has the attributes of a row.
+            cast("StoredRow", row),
+            progress=progress_of(cast("StoredRow", row)),
+            taken_minor=_taken(session, row, period=period),
+            taken_in_all_minor=None,
+            starts_on=row.starts_on,
+        )
+        for row in rows
+    ]
+    invoice = Invoice(currency=request["currency"], period=period, lines=lines)
+    applied = [each for each in apply_discounts(invoice, discounts=discounts) if isinstance(each, Applied)]
+    now = datetime.now(UTC)
+    answer = _applied(request, applied=applied)
+    session.add(
+        InvoiceDiscount(
+            project=request["project"],
+            invoice=request["invoice"],
+            fingerprint=to_json(request),
+            subscription=request["subscription"],
+            customer=request["customer"],
+            answer=answer,
+            applied_at=now,
+        )
+    )
+    # Before the entries that refer to it.
+    session.flush()
+    by_id = {row.id: row for row in rows}
+    for each in applied:
+        _advance(by_id[each.discount.id], each)
+        session.add(_entry(request, each, period=period, now=now))
+    return answer
+
+
+def _taken(session: Session, row: Discount, *, period: Period) -> dict[str, int]:
+    taken = (
+        select(UsageEntry.currency, func.sum(UsageEntry.amount_minor))
+        .where(UsageEntry.project == row.project, UsageEntry.discount_id == row.id)
+        .where(UsageEntry.period_start == period.start)
+        .group_by(UsageEntry.currency)
+    )
+    return {currency: int(amount) for currency, amount in session.execute(taken)}
+
+
+def _advance(row: Discount, applied: Applied) -> None:
+    progress = applied.progress
+    row.first_period_start, row.last_period_start = progress.first_start, progress.last_start
+    row.cycles, row.ends_on, row.last_period_end = progress.cycles, progress.ends_on, progress.last_end
+
+
+def _entry(request: Body, applied: Applied, *, period: Period, now: datetime) -> UsageEntry:
+    return UsageEntry(
+        project=request["project"],
+        discount_id=applied.discount.id,
+        invoice=request["invoice"],
+        id=new_id(),
+        period_start=period.start,
+        period_end=period.end,
+        currency=request["currency"],
+        amount_minor=applied.amount_minor,
+        created_at=now,
+    )
+
+
+def _applied(request: Body, *, applied: list[Applied]) -> Body:
+    subtotal = sum(each["amount"] for each in request["lines"])
+    total = sum(each.amount_minor for each in applied)
+    by_line = {each["id"]: sum(one.by_line.get(each["id"], 0) for one in applied) for each in request["lines"]}
+    return {
+        "outcome": "applied",
+        "invoice": request["invoice"],
+        "subtotal": subtotal,
+        "discountTotal": total,
+        "total": subtotal - total,
+        "lines": [
+            {**each, "discount": by_line[each["id"]], "total": each["amount"] - by_line[each["id"]]}
+            for each in request["lines"]
+        ],
+        "discounts": [{"discount": str(each.discount.id), "amount": each.amount_minor} for each in applied],
+    }

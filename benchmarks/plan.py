@@ -1,0 +1,73 @@
+"""How much is measured: what says something in ten minutes, the largest there is, or as good as none."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """This class will say how many of each, and for how long."""
+
+    # Each measure and its baseline are taken in turn so often, each for about so long.
+    repetitions: int
+    seconds: float
+    # How many vouchers are many.
+    vouchers: int
+    # Expired vouchers for the sweep, and as many that are not.
+    swept: int
+    sweeps: int
+    # How long redeeming is watched before a sweep, and during it.
+    watched_seconds: float
+    # At half load.
+    load_seconds: float
+    # Messages after which the memory is looked at, first and last.
+    remembered_first: int
+    remembered: int
+    remembered_seconds: float
+    # Redemptions that are stored already.
+    stored_few: int
+    stored: int
+
+
+FULL = Plan(
+    repetitions=5,
+    seconds=2,
+    vouchers=10_000,
+    swept=1_000_000,
+    sweeps=1,
+    watched_seconds=15,
+    load_seconds=6,
+    remembered_first=10_000,
+    remembered=30_000,
+    remembered_seconds=30,
+    stored_few=10_000,
+    stored=200_000,
+)
+SCALE = Plan(
+    repetitions=7,
+    seconds=5,
+    vouchers=10_000,
+    swept=1_000_000,
+    sweeps=3,
+    watched_seconds=30,
+    load_seconds=20,
+    remembered_first=10_000,
+    remembered=1_000_000,
+    remembered_seconds=3_600,
+    stored_few=10_000,
+    stored=10_000_000,
+)
+# It shows that everything works, and no figure of it means anything.
+QUICK = Plan(
+    repetitions=2,
+    seconds=0.2,
+    vouchers=1_000,
+    swept=5_000,
+    sweeps=1,
+    watched_seconds=1,
+    load_seconds=1,
+    remembered_first=50,
+    remembered=150,
+    remembered_seconds=10,
+    stored_few=1_000,
+    stored=5_000,
+)

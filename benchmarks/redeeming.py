@@ -1,0 +1,95 @@
+"""Redeeming, end to end: from a full queue until every effect is committed and every message is acknowledged."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+from benchmarks import pgbench, rows
+from benchmarks.broker import Broker
+from benchmarks.line import Line, at_least, how_many, in_turn
+from benchmarks.plan import Plan
+from benchmarks.stage import BASELINE, Stage
+
+QUEUE = "redemptions"
+BULK = 500
+PGBENCH_SECONDS_MIN = 1
+
+
+def single(stage: Stage, plan: Plan) -> Iterator[Line]:
+    """This function will compare single messages with Celery's own task that does nothing."""
+    with stage.database(), stage.workers(QUEUE, BASELINE):
+        broker = Broker(stage.environment)
+        vouchers = rows.add_vouchers(plan.vouchers)
+
+        def sent_to(task: str, queue: str) -> Callable[[int], float]:
+            return lambda count: broker.rate(task, rows.redemptions(vouchers, how_many=count), queue=queue)
+
+        measures = {"redeem": sent_to("redemptions.redeem", QUEUE), "noop": sent_to("baseline.noop", BASELINE)}
+        samples = in_turn(_sized(measures, plan, first=200, most=20_000), repetitions=plan.repetitions)
+    yield Line(
+        measure="single messages redeemed, end to end",
+        baseline="Celery no-op",
+        values=samples["redeem"],
+        baselines=samples["noop"],
+        goal=at_least(3),
+    )
+
+
+def bulk(stage: Stage, plan: Plan) -> Iterator[Line]:
+    """This function will compare bulk messages with a transaction for each task, with each other, and with Postgres."""
+    with stage.database(), stage.workers(QUEUE, BASELINE):
+        broker = Broker(stage.environment)
+        many = rows.add_vouchers(plan.vouchers)
+
+        def redeem(vouchers: list[str], count: int) -> float:
+            bodies = rows.bulks(rows.redemptions(vouchers, how_many=count), key="requests", size=BULK)
+            return broker.rate("redemptions.redeem_many", bodies, queue=QUEUE) * count / len(bodies)
+
+        def by_orm(count: int) -> float:
+            return broker.rate("baseline.redeem", rows.redemptions(many, how_many=count), queue=BASELINE)
+
+        sized = _sized({"many": lambda count: redeem(many, count)}, plan, first=2 * BULK, most=50_000)
+        sized |= _sized({"one": lambda count: redeem(many[:1], count)}, plan, first=2 * BULK, most=50_000)
+        sized |= _sized({"orm": by_orm}, plan, first=50, most=5_000)
+        seconds = max(PGBENCH_SECONDS_MIN, round(plan.seconds))
+        sized["pgbench one"] = lambda: pgbench.redeem_rate(stage.home, vouchers=1, seconds=seconds)
+        sized["pgbench many"] = lambda: pgbench.redeem_rate(stage.home, vouchers=plan.vouchers, seconds=seconds)
+        samples = in_turn(sized, repetitions=plan.repetitions)
+    on_many = f"on {plan.vouchers:,} vouchers"
+    yield Line(
+        measure=f"bulk messages ({BULK}) redeemed, end to end",
+        baseline="one ORM transaction per task",
+        values=samples["many"],
+        baselines=samples["orm"],
+        goal=at_least(30),
+    )
+    yield Line(
+        measure="the same, all on one voucher",
+        baseline=f"the same {on_many}",
+        values=samples["one"],
+        baselines=samples["many"],
+        goal=at_least(1),
+    )
+    yield Line(
+        measure="one voucher, bulk",
+        baseline=f"pgbench, one voucher, {pgbench.CLIENTS} clients",
+        values=samples["one"],
+        baselines=samples["pgbench one"],
+        goal=at_least(8),
+    )
+    yield Line(
+        measure=f"{plan.vouchers:,} vouchers, bulk",
+        baseline=f"pgbench, {on_many}, {pgbench.CLIENTS} clients",
+        values=samples["many"],
+        baselines=samples["pgbench many"],
+    )
+
+
+def _sized(
+    measures: dict[str, Callable[[int], float]], plan: Plan, *, first: int, most: int
+) -> dict[str, Callable[[], float]]:
+    """This function will warm each measure up, and fix how many it takes each time."""
+    counts = {
+        name: how_many(measure, first=first, seconds=plan.seconds, most=most) // first * first
+        for name, measure in measures.items()
+    }
+    return {name: partial(measure, counts[name]) for name, measure in measures.items()}

@@ -1,0 +1,148 @@
+"""What the requests of a benchmark are about: vouchers and redemptions that are there already, and new requests."""
+
+from collections.abc import Sequence
+from hashlib import md5
+from itertools import count
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import text
+
+from tasks.messages import Apply, Redeem
+from worker.db import engine, transaction
+
+PROJECT = "bench"
+AMOUNT_MINOR = 999
+PERIOD = {"start": "2027-01-31", "end": "2027-02-28"}
+LINES = [{"id": "base", "amount": 4300}, {"id": "seats", "amount": 3700}]
+# Inserted in parts: one statement may take no longer than a task's.
+INSERTED_AT_ONCE = 100_000
+# Postgres has a part of its own for each statement that is left out while rows are added by the million.
+UNCHECKED = "SET LOCAL session_replication_role = replica"
+
+_numbers = count(1)
+_turns = count()
+
+Body = dict[str, Any]
+
+
+def voucher_id(number: int) -> UUID:
+    """This function will return the id of the voucher of that number, as SQL finds it too."""
+    return UUID(md5(f"voucher-{number}".encode(), usedforsecurity=False).hexdigest())
+
+
+def add_vouchers(how_many: int) -> list[str]:
+    """This function will add vouchers of a fixed amount for three months, and return their ids."""
+    with transaction() as session:
+        session.execute(
+            text("""
+                INSERT INTO vouchers (project, id, created_at, name, amounts_minor, currency, recurrence,
+                                      duration_in_months, maximum_redemptions, maximum_redemptions_per_customer,
+                                      metadata)
+                SELECT :project, md5('voucher-' || number)::uuid, now(), 'Bench', '{"USD": 999}', 'USD', 'repeating',
+                       3, 1000000000, 5, '{}'
+                FROM generate_series(0, :how_many - 1) AS number
+            """),
+            {"project": PROJECT, "how_many": how_many},
+        )
+    analyze()
+    return [str(voucher_id(number)) for number in range(how_many)]
+
+
+def add_redemptions(*, first: int, how_many: int, vouchers: int) -> None:
+    """This function will add accepted redemptions with their discounts, over the vouchers in turn, by SQL.
+
+    They are numbered from `first`, which is 0 or the number after the last one that was added. Keys are spread over
+    the indexes, as the ids of callers are in the worst case.
+    """
+    for start in range(first, first + how_many, INSERTED_AT_ONCE):
+        values = {"project": PROJECT, "first": start, "last": min(start + INSERTED_AT_ONCE, first + how_many) - 1}
+        with transaction() as session:
+            session.execute(text("SET LOCAL statement_timeout = 0"))
+            session.execute(text(UNCHECKED))
+            for statement in (_ADD_SUBSCRIPTIONS, _ADD_REDEMPTIONS, _ADD_DISCOUNTS):
+                session.execute(text(statement), {**values, "vouchers": vouchers})
+    with transaction() as session:
+        counted = text("""
+            UPDATE vouchers SET redemptions = counted.redemptions
+            FROM (SELECT project, voucher_id, count(*) AS redemptions FROM redemptions GROUP BY 1, 2) AS counted
+            WHERE vouchers.project = counted.project AND vouchers.id = counted.voucher_id
+        """)
+        for setting in ("statement_timeout = 0", "enable_seqscan = on", "enable_hashjoin = on"):
+            session.execute(text(f"SET LOCAL {setting}"))
+        session.execute(counted)
+
+
+_ADD_SUBSCRIPTIONS = """
+    INSERT INTO subscriptions (project, subscription)
+    SELECT :project, 'sub_' || number FROM generate_series(CAST(:first AS bigint), :last) AS number
+"""
+_ADD_REDEMPTIONS = """
+    INSERT INTO redemptions (project, request_id, id, fingerprint, voucher_id, customer, subscription,
+                             redemption_number, effective_at, decided_at)
+    SELECT :project, md5('request-' || number), md5('redemption-' || number)::uuid, decode(md5('body'), 'hex'),
+           md5('voucher-' || number % :vouchers)::uuid, 'cus_' || number, 'sub_' || number,
+           number / :vouchers + 1, now(), now()
+    FROM generate_series(CAST(:first AS bigint), :last) AS number
+"""
+_ADD_DISCOUNTS = """
+    INSERT INTO discounts (project, id, voucher_id, customer, subscription, created_at, amounts_minor, recurrence,
+                           duration_in_months, starts_on, starts_on_in_utc)
+    SELECT :project, md5('redemption-' || number)::uuid, md5('voucher-' || number % :vouchers)::uuid, 'cus_' || number,
+           'sub_' || number, now(), '{"USD": 999}', 'repeating', 3, '2027-01-01', '2027-01-01'
+    FROM generate_series(CAST(:first AS bigint), :last) AS number
+"""
+
+
+def analyze() -> None:
+    """This function will do what autovacuum does soon after rows were added."""
+    with engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("SET statement_timeout = 0"))
+        connection.execute(text("VACUUM ANALYZE"))
+
+
+def redemption(*, voucher: str) -> Body:
+    """This function will make a request of a new customer and a new subscription."""
+    number = f"{next(_numbers)}-{uuid4().hex}"
+    return {
+        "project": PROJECT,
+        "requestId": number,
+        "voucher": voucher,
+        "customer": f"cus_{number}",
+        "subscription": f"sub_{number}",
+        "currency": "USD",
+        "startsOn": "2027-01-01",
+    }
+
+
+def redemptions(vouchers: Sequence[str], *, how_many: int) -> list[Body]:
+    """This function will make requests over the vouchers in turn, going on where the last call stopped."""
+    return [redemption(voucher=vouchers[next(_turns) % len(vouchers)]) for _ in range(how_many)]
+
+
+def invoice(number: int) -> Body:
+    """This function will make an invoice of two lines for the subscription of the redemption of that number."""
+    return {
+        "project": PROJECT,
+        "invoice": f"inv_{number}",
+        "subscription": f"sub_{number}",
+        "customer": f"cus_{number}",
+        "currency": "USD",
+        "period": PERIOD,
+        "lines": LINES,
+    }
+
+
+def bulks(bodies: Sequence[Body], *, key: str, size: int) -> list[object]:
+    """This function will pack requests into the bodies of bulk messages."""
+    return [{key: list(bodies[start : start + size])} for start in range(0, len(bodies), size)]
+
+
+def parsed_redemptions(bodies: Sequence[Body]) -> list[Redeem]:
+    """This function will return the requests as the use case takes them."""
+    return [Redeem.model_validate(each) for each in bodies]
+
+
+def parsed_invoices(bodies: Sequence[Body]) -> list[Apply]:
+    """This function will return the invoices as the use case takes them."""
+    return [Apply.model_validate(each) for each in bodies]

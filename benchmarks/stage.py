@@ -1,0 +1,160 @@
+"""Where a benchmark runs: real servers with their durable settings, a database of its own for each line, workers."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from itertools import count
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg
+from psycopg.sql import SQL, Identifier
+from redis import Redis
+
+from tasks.audit import Violation, audit
+from worker.child import settle
+from worker.db import engine
+from worker.embedded import servers
+from worker.part import Part
+from worker.procfile import PROCFILE, read_procfile
+from worker.programs import parts
+from worker.settings import settings
+
+CHECKOUT = Path(__file__).parent.parent
+PROGRAMS = Path(sys.executable).parent
+# Only a database that keeps what it has committed is measured.
+DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
+# The migrated schema, from which the databases are copied.
+EMPTY = "scrip_empty"
+POLL_SECONDS = 0.05
+# A shell's exit code for a command that a signal ended is this plus the signal's number.
+EXIT_BY_SIGNAL = 128
+# Celery with kombu's own transport, and what one would write without Scrip.
+BASELINE = "baseline"
+BASELINE_LINE = (
+    "celery -A benchmarks.baseline worker --queues baseline --hostname baseline@%h --concurrency 2 --loglevel WARNING"
+)
+
+
+class Stage:
+    """The servers of one run, and the database that this process and the workers use at the moment."""
+
+    def __init__(self, *, home: Path, environment: Mapping[str, str]) -> None:
+        """This method will describe the stage; `environment` leads to the servers."""
+        self.home = home
+        self.environment = dict(environment)
+        self.admin_url = environment["DATABASE_URL"]
+        self.violations: list[Violation] = []
+        self._numbers = count(1)
+
+    @contextmanager
+    def database(self, *, template: str = EMPTY) -> Iterator[str]:
+        """This context will be an empty database, or a copy of another one, and an empty broker.
+
+        Afterwards it is audited; what the audit finds is added to `violations`. It yields the database's name.
+        """
+        name = f"line_{next(self._numbers)}"
+        self.copy(template, to=name)
+        with Redis.from_url(self.environment["REDIS_URL"]) as redis:
+            redis.flushall()
+        self.use(name)
+        try:
+            yield name
+            self.violations += audit()
+        finally:
+            self.use(EMPTY)
+            self.drop(name)
+
+    def require_clean(self) -> None:
+        """This method will end the program where an audit has found something."""
+        if self.violations:
+            found = f"the audit found {len(self.violations)} violations: no figure counts; first: {self.violations[0]}"
+            raise SystemExit(found)
+
+    def use(self, name: str) -> None:
+        """This method will have this process, and workers that start from now on, use that database."""
+        if engine.cache_info().currsize:
+            engine().dispose()
+        self.environment["DATABASE_URL"] = self.url_of(name)
+        os.environ.update(self.environment)
+        settings.cache_clear()
+        engine.cache_clear()
+
+    def url_of(self, name: str) -> str:
+        """This method will return the URL of one of the server's databases."""
+        return urlsplit(self.admin_url)._replace(path=f"/{name}").geturl()
+
+    def copy(self, template: str, *, to: str) -> None:
+        """This method will copy a database, file by file, so that each copy is alike on the disk too."""
+        self._administer(SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY"), to, template)
+
+    def drop(self, name: str) -> None:
+        """This method will drop a database, whoever is still connected to it."""
+        self._administer(SQL("DROP DATABASE {} WITH (FORCE)"), name)
+
+    def rename(self, name: str, *, to: str) -> None:
+        """This method will rename a database."""
+        self._administer(SQL("ALTER DATABASE {} RENAME TO {}"), name, to)
+
+    def _administer(self, statement: SQL, *names: str) -> None:
+        if engine.cache_info().currsize:
+            # A template must have nobody connected to it.
+            engine().dispose()
+        with psycopg.connect(self.admin_url, autocommit=True) as connection:
+            connection.execute(statement.format(*map(Identifier, names)))
+
+    def migrate(self) -> None:
+        """This method will make the database that the others are copied from."""
+        self._administer(SQL("CREATE DATABASE {}"), EMPTY)
+        self.use(EMPTY)
+        subprocess.run([PROGRAMS / "alembic", "upgrade", "head"], cwd=CHECKOUT, check=True, capture_output=True)
+
+    def durability(self) -> dict[str, str]:
+        """This method will return the settings that keep what was committed, or end the program where one is off."""
+        with psycopg.connect(self.admin_url) as connection:
+            found = {name: str(connection.execute(f"SHOW {name}").fetchall()[0][0]) for name in DURABLE}
+        if found != DURABLE:
+            raise SystemExit(f"Postgres is not durable, so nothing is measured: {found}")
+        with Redis.from_url(self.environment["REDIS_URL"], decode_responses=True) as redis:
+            return {**found, **redis.config_get("append[of]*")}
+
+    @contextmanager
+    def workers(self, *names: str) -> Iterator[list[Part]]:
+        """This context will run those lines of the Procfile, or the baseline, on the current database."""
+        lines = dict(read_procfile(PROCFILE)) | {BASELINE: BASELINE_LINE.split()}
+        path = os.pathsep.join([str(PROGRAMS), os.environ.get("PATH", os.defpath)])
+        environment = {**os.environ, **self.environment, "PATH": path, "PYTHONUNBUFFERED": "1"}
+        started = parts({name: lines[name] for name in names}, home=self.home, environment=environment, folder=CHECKOUT)
+        with ExitStack() as opened:
+            for each in started:
+                opened.callback(each.stop)
+                each.spawn()
+            for each in started:
+                each.wait_ready(partial(time.sleep, POLL_SECONDS))
+            yield started
+            for each in started:
+                each.ask_to_stop()
+
+
+@contextmanager
+def stage() -> Iterator[Stage]:
+    """This context will run the servers, on data of their own that are gone afterwards, also on SIGTERM."""
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(EXIT_BY_SIGNAL + number))
+    with tempfile.TemporaryDirectory(prefix="scrip-bench-") as folder:
+        home = Path(folder) / "home"
+        with servers(home) as environment:
+            made = Stage(home=home, environment=environment)
+            made.durability()
+            made.migrate()
+            # As a worker's child does.
+            settle()
+            try:
+                yield made
+            finally:
+                engine().dispose()

@@ -1,0 +1,60 @@
+"""Redeeming where much has been redeemed already, beside a database where little has."""
+
+import time
+from collections.abc import Iterator
+from functools import partial
+
+from benchmarks import rows
+from benchmarks.line import Line, at_least, how_many, in_turn
+from benchmarks.plan import Plan
+from benchmarks.stage import EMPTY, Stage
+from tasks.audit import audit
+from tasks.redemptions import redeem_all
+from worker.db import run_in_transaction
+
+BATCH = 500
+FEW, MANY = "scrip_few", "scrip_many"
+
+
+def stored(stage: Stage, plan: Plan) -> Iterator[Line]:
+    """This function will redeem in batches, in turn where few and where many redemptions are stored."""
+    for name, count in ((FEW, plan.stored_few), (MANY, plan.stored)):
+        stage.copy(EMPTY, to=name)
+        stage.use(name)
+        rows.add_vouchers(plan.vouchers)
+        rows.add_redemptions(first=0, how_many=count, vouchers=plan.vouchers)
+        rows.analyze()
+    vouchers = [str(rows.voucher_id(number)) for number in range(plan.vouchers)]
+
+    def redeem_in(name: str, count: int) -> float:
+        stage.use(name)
+        # Connecting and preparing the statements is not what is measured.
+        redeem(vouchers, BATCH)
+        return redeem(vouchers, count)
+
+    count = how_many(partial(redeem_in, MANY), first=2 * BATCH, seconds=plan.seconds, most=50_000) // BATCH * BATCH
+    redeem_in(FEW, count)
+    measures = {name: partial(redeem_in, name, count) for name in (MANY, FEW)}
+    samples = in_turn(measures, repetitions=plan.repetitions)
+    for name in (FEW, MANY):
+        stage.use(name)
+        stage.violations += audit()
+    stage.use(EMPTY)
+    for name in (FEW, MANY):
+        stage.drop(name)
+    yield Line(
+        measure=f"redeeming with {plan.stored:,} redemptions stored",
+        baseline=f"with {plan.stored_few:,} stored",
+        values=samples[MANY],
+        baselines=samples[FEW],
+        goal=at_least(0.9),
+    )
+
+
+def redeem(vouchers: list[str], how_many: int) -> float:
+    """This function will time batches on one connection."""
+    requests = rows.parsed_redemptions(rows.redemptions(vouchers, how_many=how_many))
+    started = time.perf_counter()
+    for start in range(0, how_many, BATCH):
+        run_in_transaction(partial(redeem_all, requests=requests[start : start + BATCH]))
+    return how_many / (time.perf_counter() - started)

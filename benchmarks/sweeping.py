@@ -1,0 +1,180 @@
+"""The sweep of a large table, beside one UPDATE of the same rows, and what redeeming feels of it meanwhile."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from statistics import quantiles
+from threading import Event
+
+from sqlalchemy import text
+
+from benchmarks import rows
+from benchmarks.line import Line, MeasureFailed, at_least, at_most
+from benchmarks.plan import Plan
+from benchmarks.stage import EMPTY, Stage
+from models.base import read_clock
+from models.expiry import retire_expired
+from tasks.expiry import sweep_all
+from tasks.redemptions import redeem_all
+from worker.db import engine, run_in_transaction, transaction
+from worker.settings import settings
+
+FILLED = "scrip_filled"
+# Vouchers that are redeemed meanwhile, in how large batches, and how often.
+VOUCHERS = 500
+BATCH = 10
+PERIOD_SECONDS = 0.04
+# The first few prepare their statements.
+WARM_UP = 10
+
+
+def sweep(stage: Stage, plan: Plan) -> Iterator[Line]:
+    """This function will sweep copies of one filled database, by the use case and by one UPDATE in turn."""
+    fill(stage, plan)
+    swept, updated = [], []
+    for _ in range(plan.sweeps):
+        with stage.database(template=FILLED):
+            swept.append(_rate(_sweep, how_many=plan.swept))
+        with stage.database(template=FILLED):
+            updated.append(_rate(_update, how_many=plan.swept))
+    yield Line(
+        measure=f"sweep of {plan.swept:,} expired among {2 * plan.swept:,}",
+        baseline="one UPDATE of the same rows",
+        values=swept,
+        baselines=updated,
+        goal=at_least(0.7),
+    )
+    quiet, disturbed = [], []
+    for _ in range(plan.sweeps):
+        with stage.database(template=FILLED):
+            vouchers = [str(rows.voucher_id(number)) for number in range(VOUCHERS)]
+            quiet.append(p99_ms(watched(vouchers, partial(time.sleep, plan.watched_seconds))))
+            disturbed.append(p99_ms(watched(vouchers, partial(_sweep_for, plan.watched_seconds))))
+    stage.drop(FILLED)
+    yield Line(
+        measure=f"redeeming {BATCH} at a time during that sweep, p99",
+        baseline="without a sweep",
+        values=disturbed,
+        baselines=quiet,
+        goal=at_most(2),
+        unit="ms",
+    )
+
+
+def fill(stage: Stage, plan: Plan) -> None:
+    """This function will make the database that is copied: every other voucher has expired.
+
+    They expire in the order in which they were made, as those of one campaign after another do.
+    """
+    stage.copy(EMPTY, to=FILLED)
+    stage.use(FILLED)
+    rows.add_vouchers(VOUCHERS)
+    indexes = _without_indexes()
+    for start in range(0, 2 * plan.swept, rows.INSERTED_AT_ONCE):
+        with transaction() as session:
+            session.execute(text("SET LOCAL statement_timeout = 0"))
+            session.execute(
+                text("""
+                    INSERT INTO vouchers (project, id, created_at, name, percentage_basis_points, recurrence,
+                                          expires_at, metadata)
+                    SELECT :project, uuidv7(), now(), 'Due', 1000, 'once',
+                           now() + (number / 2 - 10 * CAST(:swept AS bigint)) * interval '1 second'
+                                 * CASE number % 2 WHEN 0 THEN 1 ELSE -1 END, '{}'
+                    FROM generate_series(CAST(:first AS bigint), :last) AS number
+                """),
+                {
+                    "project": rows.PROJECT,
+                    "swept": plan.swept,
+                    "first": start,
+                    "last": min(start + rows.INSERTED_AT_ONCE, 2 * plan.swept) - 1,
+                },
+            )
+    with transaction() as session:
+        session.execute(text("SET LOCAL statement_timeout = 0"))
+        for definition in indexes:
+            session.execute(text(definition))
+    rows.analyze()
+    stage.use(EMPTY)
+
+
+def _without_indexes() -> Sequence[str]:
+    """This function will drop the indexes but for the key, and return how they are made again.
+
+    Making them when the rows are there takes a fraction of the time.
+    """
+    with transaction() as session:
+        found = text("SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'vouchers' AND indexname <> :key")
+        indexes = {name: str(made) for name, made in session.execute(found, {"key": "pk_vouchers"})}
+        session.execute(text(f"DROP INDEX {', '.join(indexes)}"))
+    return list(indexes.values())
+
+
+def _sweep() -> None:
+    sweep_all(batch_size=settings().sweep_batch_size)
+
+
+def _sweep_for(seconds: float) -> None:
+    """This function will sweep as the use case does, but for no longer than that."""
+    batch_size = settings().sweep_batch_size
+    deadline = time.monotonic() + seconds
+    count = batch_size
+    while count == batch_size and time.monotonic() < deadline:
+        with transaction() as session:
+            count = retire_expired(session, now=read_clock(session), batch_size=batch_size)
+
+
+def _update() -> None:
+    with transaction() as session:
+        for setting in ("statement_timeout = 0", "enable_seqscan = on"):
+            session.execute(text(f"SET LOCAL {setting}"))
+        session.execute(
+            text("""
+                UPDATE vouchers SET retired_reason = 'expired', retired_at = expires_at
+                WHERE retired_reason IS NULL AND expires_at <= now()
+            """)
+        )
+
+
+def _rate(work: Callable[[], None], *, how_many: int) -> float:
+    started = time.perf_counter()
+    work()
+    seconds = time.perf_counter() - started
+    with engine().connect() as connection:
+        connection.execute(text("SET enable_seqscan = on"))
+        done = connection.execute(text("SELECT count(*) FROM vouchers WHERE retired_reason = 'expired'")).scalar_one()
+    if done != how_many:
+        raise MeasureFailed(f"{done:,} of {how_many:,} vouchers were retired")
+    return how_many / seconds
+
+
+def watched(vouchers: list[str], work: Callable[[], None]) -> list[float]:
+    """This function will redeem at a steady pace while the work is done, and return the seconds of each batch.
+
+    A batch's time starts when it was due, so that one that holds up the next ones counts for them too.
+    """
+    done = Event()
+
+    def redeem() -> list[float]:
+        seconds: list[float] = []
+        due = time.perf_counter()
+        while not done.is_set() or len(seconds) < 2 * WARM_UP:
+            batch = rows.parsed_redemptions(rows.redemptions(vouchers, how_many=BATCH))
+            time.sleep(max(0.0, due - time.perf_counter()))
+            run_in_transaction(partial(redeem_all, requests=batch))
+            seconds.append(time.perf_counter() - due)
+            due += PERIOD_SECONDS
+        return seconds[WARM_UP:]
+
+    with ThreadPoolExecutor(1) as pool:
+        redeeming = pool.submit(redeem)
+        try:
+            work()
+        finally:
+            done.set()
+        return redeeming.result()
+
+
+def p99_ms(seconds: list[float]) -> float:
+    """This function will return the time that 99 of 100 did not take longer than, in milliseconds."""
+    return quantiles(seconds, n=100, method="inclusive")[-1] * 1_000

@@ -1,0 +1,144 @@
+"""What Scrip is compared with does the same work: the same answers, the same rows, an audit without a violation."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from benchmarks import invoicing, orm, pgbench, rows
+from tasks.messages import Apply, Redeem
+from tasks.redemptions import redeem_all
+from tests.tasks.requests import create_voucher
+from worker.db import run_in_transaction, transaction
+
+VOUCHERS = 7
+# Not the instants, and not what is drawn at random.
+ROWS = {
+    "invoices": "SELECT project, subscription, customer, answer ->> 'discountTotal' FROM invoice_discounts",
+    "entries": "SELECT project, period_start, period_end, currency, amount_minor FROM usage_entries",
+    "discounts": "SELECT first_period_start, last_period_start, last_period_end, cycles, ends_on FROM discounts",
+}
+
+pytestmark = pytest.mark.usefixtures("database")
+
+
+def found(query: str) -> list[tuple[Any, ...]]:
+    """This function will return the rows of a query in an order of their own."""
+    with transaction() as session:
+        return sorted(map(tuple, session.execute(text(query))), key=repr)
+
+
+def redeem_by_orm(body: rows.Body) -> rows.Body:
+    """This function will redeem as the baseline's task does."""
+    with transaction() as session:
+        return orm.redeem(session, body)
+
+
+def apply_by_orm(body: rows.Body) -> rows.Body:
+    """This function will discount an invoice as the baseline's task does."""
+    with transaction() as session:
+        return orm.apply(session, body)
+
+
+def test_the_orm_redeems_and_numbers_as_scrip_does() -> None:
+    """In turn on one voucher: the numbers go on without a gap, and a request that comes again gets its answer."""
+    (voucher,) = rows.add_vouchers(1)
+    bodies = rows.redemptions([voucher], how_many=4)
+    first, third = (redeem_by_orm(body) for body in bodies[:2])
+    (ours,) = run_in_transaction(lambda session: redeem_all(session, [Redeem.model_validate(bodies[2])]))
+    last = redeem_by_orm(bodies[3])
+    assert [each["redemptionNumber"] for each in (first, third, ours, last)] == [1, 2, 3, 4]
+    assert redeem_by_orm(bodies[0]) == first
+    assert found("SELECT count(*) FROM redemptions") == [(4,)]
+
+
+@pytest.mark.parametrize(
+    ("restrictions", "reason"),
+    [
+        pytest.param({"maximumRedemptions": 1}, "voucher_retired", id="full"),
+        pytest.param({"maximumRedemptionsPerCustomer": 1}, "customer_limit_reached", id="by the customer"),
+        pytest.param({}, "already_applied", id="running"),
+    ],
+)
+def test_the_orm_keeps_the_limits(restrictions: dict[str, int], reason: str) -> None:
+    """The second of two requests of one customer for one subscription is refused."""
+    voucher = create_voucher(project=rows.PROJECT, restrictions=restrictions)["id"]
+    identity = found("SELECT id FROM vouchers")[0][0]
+    assert voucher
+    bodies = [rows.redemption(voucher=str(identity)) | {"customer": "cus_1", "subscription": "sub_1"} for _ in range(2)]
+    assert [redeem_by_orm(body)["reason"] for body in bodies] == [None, reason]
+
+
+def test_the_orm_takes_the_same_off_an_invoice() -> None:
+    """And writes the same rows; the invoice that comes again is answered as before."""
+    rows.add_vouchers(VOUCHERS)
+    rows.add_redemptions(first=0, how_many=2, vouchers=VOUCHERS)
+    invoicing.apply(range(1))
+    answer = apply_by_orm(rows.invoice(1))
+    assert (answer["discountTotal"], answer["total"]) == (999, 7001)
+    assert apply_by_orm(rows.invoice(1)) == answer
+    for name in ("entries", "discounts"):
+        ours, theirs = found(ROWS[name])
+        assert ours == theirs
+
+
+def test_one_insert_writes_the_same_rows_as_the_use_case() -> None:
+    """In all three tables, on discounts of which neither has met an invoice yet."""
+    rows.add_vouchers(VOUCHERS)
+    rows.add_redemptions(first=0, how_many=40, vouchers=VOUCHERS)
+    invoicing.apply(range(20))
+    ours = {name: found(query) for name, query in ROWS.items() if name != "discounts"}
+    invoicing.insert(range(20, 40))
+    both = {name: found(query) for name, query in ROWS.items()}
+    assert len(both["invoices"]) == 2 * len(ours["invoices"]) == 40
+    assert both["entries"] == sorted(2 * ours["entries"], key=repr)
+    assert len(set(both["discounts"])) == 1
+    keys = "SELECT DISTINCT array(SELECT json_object_keys(answer)) FROM invoice_discounts"
+    assert len(found(keys)) == 1
+
+
+def test_rows_that_were_added_by_sql_can_be_redeemed_further() -> None:
+    """In two parts, over vouchers in turn; Scrip goes on with the next number."""
+    vouchers = rows.add_vouchers(VOUCHERS)
+    rows.add_redemptions(first=0, how_many=10, vouchers=VOUCHERS)
+    rows.add_redemptions(first=10, how_many=11, vouchers=VOUCHERS)
+    assert found("SELECT redemptions FROM vouchers") == [(3,)] * VOUCHERS
+    batch = rows.parsed_redemptions([rows.redemption(voucher=each) for each in vouchers])
+    answers = run_in_transaction(lambda session: redeem_all(session, batch))
+    assert {each["redemptionNumber"] for each in answers} == {4}
+
+
+@pytest.mark.parametrize("vouchers", [1, VOUCHERS])
+def test_pgbench_redeems(vouchers: int, tmp_path: Path) -> None:
+    """Eight clients at once: what they have written stands up to the audit."""
+    rows.add_vouchers(VOUCHERS)
+    assert pgbench.redeem_rate(tmp_path, vouchers=vouchers, seconds=1) > 0
+    ((redeemed, used),) = found("SELECT count(*), count(DISTINCT voucher_id) FROM redemptions WHERE reason IS NULL")
+    # Drawn anew in each transaction.
+    assert f"random(0, {vouchers - 1})" in (tmp_path / "redeem.sql").read_text()
+    # One of them is the request whose statements were recorded.
+    assert redeemed > 1
+    assert used <= vouchers
+    assert found("SELECT sum(redemptions) FROM vouchers") == [(redeemed,)]
+
+
+def test_pgbench_sends_every_statement_that_scrip_sends(tmp_path: Path) -> None:
+    """One transaction, with nothing left out and nothing of the recorded request but what is made anew."""
+    rows.add_vouchers(1)
+    with pgbench.recorded() as statements:
+        batch = rows.parsed_redemptions([rows.redemption(voucher=str(rows.voucher_id(0)))])
+        run_in_transaction(lambda session: redeem_all(session, batch))
+    script = pgbench.redeem_script(vouchers=1)
+    (tmp_path / "script.sql").write_text(script)
+    assert len([each for each in script.splitlines() if not each.startswith("\\")]) == len(statements) + 2
+    assert str(rows.voucher_id(0)) not in script
+
+
+def test_bodies_are_requests_of_the_contract() -> None:
+    """New customers over the vouchers in turn, and an invoice for a redemption that was added by SQL."""
+    bodies = rows.redemptions(["a", "b", "c"], how_many=6)
+    assert sorted(body["voucher"] for body in bodies) == list("aabbcc")
+    assert len({body["requestId"] for body in bodies}) == 6
+    assert Apply.model_validate(rows.invoice(3)).subscription == "sub_3"
+    assert rows.bulks(bodies, key="requests", size=4) == [{"requests": bodies[:4]}, {"requests": bodies[4:]}]

@@ -1,0 +1,131 @@
+"""What the table, the JSON file and the chart make of the samples."""
+
+import json
+import sys
+from functools import partial
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from benchmarks import chart
+from benchmarks.__main__ import Measured, counted, table_of
+from benchmarks.line import Goal, Line, at_least, at_most, at_most_more, how_many, in_turn
+
+ANY = at_least(1)
+
+
+def line(goal: Goal = ANY, *, values: tuple[float, ...] = (30, 10, 20)) -> Line:
+    """This function will return a line with a median of 20 beside one of 10."""
+    return Line(measure="redeeming", baseline="nothing", values=values, baselines=(10, 10, 10), goal=goal)
+
+
+def part(*lines: Line, violations: tuple[str, ...] = (), failure: str = "") -> Measured:
+    """This function will return what a measure gave."""
+    return Measured(
+        name="measure",
+        lines=lines,
+        violations=violations,
+        failure=failure,
+        seconds=1,
+        loop_seconds_before=1,
+        loop_seconds_after=1,
+        load_average=0,
+    )
+
+
+def printed(*parts: Measured) -> str:
+    """This function will return the table as it is shown."""
+    written = StringIO()
+    Console(width=200, file=written).print(table_of(parts, title="machine"))
+    return written.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("goal", "score", "is_met"),
+    [
+        pytest.param(at_least(2), 2, True, id="as many times as asked"),
+        pytest.param(at_least(2.01), 2, False, id="fewer times than asked"),
+        pytest.param(at_most(2), 2, True, id="as many times as allowed"),
+        pytest.param(at_most(1.99), 2, False, id="more times than allowed"),
+        pytest.param(at_most_more(10), 10, True, id="as much more as allowed"),
+        pytest.param(at_most_more(9.9), 10, False, id="more than allowed"),
+    ],
+)
+def test_a_goal_is_met_at_its_bound(goal: Goal, score: float, is_met: bool) -> None:
+    """By the median of the pairs, in whichever way they are compared."""
+    assert (line(goal).score, line(goal).is_met) == (score, is_met)
+
+
+def test_each_pair_is_compared_by_itself() -> None:
+    """A machine that was slow for one pair changes one ratio, not the median of all."""
+    slow = Line(measure="", baseline="", values=(300, 30, 200), baselines=(100, 10, 100), goal=at_least(3))
+    assert slow.score == 3
+
+
+def test_figures_do_not_count_when_the_audit_found_something() -> None:
+    """The table says so in the figures' place, and the chart leaves the line out."""
+    sound, unsound = part(line()), part(line(), violations=("a voucher was over-redeemed",))
+    assert "20/s" not in printed(unsound)
+    assert "does not count" in printed(unsound)
+    assert "a voucher was over-redeemed" in printed(unsound)
+    assert "20.0/s" in printed(sound)
+    assert counted([sound, unsound]) == list(sound.lines)
+
+
+def test_a_measure_that_failed_says_why() -> None:
+    """And the others are shown."""
+    shown = printed(part(failure="the queue was not empty"), part(line()))
+    assert "not measured" in shown
+    assert "the queue was not empty" in shown
+    assert "20.0/s" in shown
+
+
+def test_a_goal_that_is_missed_is_shown_as_missed() -> None:
+    """In words, not in a colour alone."""
+    assert "NOT MET" in printed(part(line(at_least(3))))
+    assert "NOT MET" not in printed(part(line(at_least(2))))
+
+
+def test_a_line_survives_the_json_file() -> None:
+    """So the chart can be drawn from it elsewhere."""
+    for goal in (at_least(2), at_most(2), at_most_more(10)):
+        document = json.loads(json.dumps(line(goal, values=(10, 20, 30)).as_json()))
+        assert Line.from_json(document).as_json() == document | {"values": [10, 20, 30], "baselines": [10, 10, 10]}
+
+
+def test_measures_take_turns() -> None:
+    """So that a slow minute of the machine is in all of them."""
+    order: list[str] = []
+
+    def take(name: str) -> float:
+        order.append(name)
+        return 1.0
+
+    assert in_turn({name: partial(take, name) for name in "ab"}, repetitions=3) == {"a": [1.0] * 3, "b": [1.0] * 3}
+    assert order == list("ababab")
+
+
+def test_how_many_fits_the_time_within_bounds() -> None:
+    """By the rate of a warm-up."""
+    assert how_many(lambda _: 1_000, first=10, seconds=2, most=10_000) == 2_000
+    assert how_many(lambda _: 1_000, first=10, seconds=2, most=500) == 500
+    # What works in batches is faster with more of them.
+    assert how_many(lambda count: count * 10, first=10, seconds=1, most=10_000) == 1_000
+    assert how_many(lambda _: 1, first=10, seconds=2, most=500) == 10
+
+
+def test_without_matplotlib_there_is_no_chart_and_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The table and the JSON file do not need it."""
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    assert not chart.draw([line()], path=tmp_path / "bench.png", title="machine")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_chart_is_a_png(tmp_path: Path) -> None:
+    """Where matplotlib is installed."""
+    pytest.importorskip("matplotlib")
+    lines = [line(), line(at_least(3)), line(at_most_more(10)), line(at_most(1))]
+    assert chart.draw(lines, path=tmp_path / "bench.png", title="machine")
+    assert (tmp_path / "bench.png").read_bytes().startswith(b"\x89PNG")
