@@ -6,7 +6,10 @@ from collections import deque
 from functools import cache
 from typing import Any
 
+from celery.utils.log import get_logger
 from kombu.transport import redis, virtual
+
+logger = get_logger(__name__)
 
 # Redis answers nobody else meanwhile; so many take it a millisecond.
 PAYMENT_COUNT_MAX = 1_000
@@ -42,7 +45,7 @@ class Debts:
                 raise
 
     def _next(self) -> list[str]:
-        tags = []
+        tags: list[str] = []
         while self._tags and len(tags) < PAYMENT_COUNT_MAX:
             tags.append(self._tags.popleft())
         return tags
@@ -108,8 +111,8 @@ class QoS(redis.QoS):
 
     def settle(self) -> None:
         """This method will send the acknowledgements that are due, or keep them and raise the connection's error."""
-        # A channel that was closed leaves them to the next one.
-        if self.debts and self.channel.connection is not None:
+        # A channel that was given up leaves them to the next one.
+        if self.debts and self.channel.is_attached():
             with self.channel.conn_or_acquire() as client:
                 self.debts.pay(client)
 
@@ -121,6 +124,20 @@ class QoS(redis.QoS):
         with self._lock:
             self._sizes.clear()
             self.bytes_held = 0
+
+    def restore_unacked_once(self, stderr: Any = None) -> None:
+        """This method will put back what was not acknowledged when the channel is closed.
+
+        Where the broker cannot be reached the messages are not lost: they come back when their time is over. Closing
+        goes on, or the other channels of the connection would stay open and the worker could not connect again.
+        """
+        if not self.channel.is_attached():
+            self._delivered.clear()
+        try:
+            super().restore_unacked_once(stderr)
+        except self.channel.connection_errors:
+            logger.warning("could not hand back %d messages: they come back by themselves", len(self._delivered))
+            self._delivered.clear()
 
     def restore_visible(self, *arguments: Any, **options: Any) -> None:
         """This method will put back what somebody took and has not acknowledged in time. Ours go first."""

@@ -73,6 +73,10 @@ class Channel(redis.Channel):
         self._unacknowledged_queues: set[str] = set()
         super().__init__(*arguments, **options)
 
+    def is_attached(self) -> bool:
+        """This method will tell whether the channel belongs to a connection that was not given up."""
+        return self.connection is not None and self.connection.client is not None
+
     def is_polled_by_this_thread(self) -> bool:
         """This method will tell whether this thread is the one that runs the loop, and so will soon settle."""
         return self.connection is not None and self.connection.cycle.thread == threading.get_ident()
@@ -225,8 +229,13 @@ class Channel(redis.Channel):
 
     def close(self) -> None:
         """This method will close the channel: what is due is acknowledged, and what was not run goes back."""
+        self._closing = True
         with suppress(*self.connection_errors):
             self.settle()
+        # An error here would leave the channel half open.
+        with suppress(Empty, *self.connection_errors):
+            if self._in_poll:
+                self._brpop_read()
         super().close()
 
 
