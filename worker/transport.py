@@ -7,6 +7,7 @@ is gone. Senders, and workers on kombu's own transport, work beside it: keys and
 import ssl
 import threading
 from contextlib import suppress
+from enum import StrEnum
 from queue import Empty
 from time import monotonic, time
 from typing import Any
@@ -16,9 +17,10 @@ from kombu.transport import TRANSPORT_ALIASES, redis
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import loads
 from kombu.utils.scheduling import priority_cycle
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, ResponseError
 
 from worker.acknowledging import QoS
+from worker.doorbell import Doorbell
 from worker.taking import SET_ASIDE_KEY, TAKE_BYTES_MAX, TAKE_COUNT_MAX, Arrival, Take, Taken
 
 logger = get_logger(__name__)
@@ -28,9 +30,24 @@ SCHEMES = {"redis": "scrip-redis", "rediss": "scrip-rediss", "sentinel": "scrip-
 TRANSPORTS = {"scrip-redis": "Transport", "scrip-rediss": "SecureTransport", "scrip-sentinel": "SentinelTransport"}
 # What a worker holds of large messages, so that a number for small ones does not let it hoard.
 PREFETCH_BYTES = 16 * 2**20
-# How long the server waits for a message in one list before the others are looked at again.
+# A change of which the server did not tell is noticed after that long.
+IDLE_SECONDS_MAX = 1
+# Where the server cannot tell of changes, it waits for a message in one list, and then the others are looked at.
 WAIT_SECONDS = 0.1
-WAIT_ALONE_SECONDS = 1
+DOORBELL = "DOORBELL"
+
+
+class Step(StrEnum):
+    """What a channel asks of the server next.
+
+    An empty take leads to LOOK, which has the server tell of the next message, or, where it cannot, to WAIT. IDLE asks
+    nothing. Each of these leads back to TAKE.
+    """
+
+    TAKE = "take"
+    LOOK = "look"
+    IDLE = "idle"
+    WAIT = "wait"
 
 
 class Poller(redis.MultiChannelPoller):
@@ -45,10 +62,17 @@ class Poller(redis.MultiChannelPoller):
         self.settle()
         super().on_poll_start()
 
+    def on_readable(self, fileno: int) -> None:
+        """This method will read what has come, a doorbell's also where there is no room for more messages."""
+        channel, kind = self._fd_to_chan.get(fileno, (None, None))
+        if channel is not None and kind == DOORBELL:
+            channel.hear()
+        super().on_readable(fileno)
+
     def get(self, callback: Any, timeout: float | None = None) -> Any:
         """This method will wait without an event loop. Nobody knows whether its caller will do so again."""
         try:
-            return super().get(callback, timeout)
+            return super().get(callback, IDLE_SECONDS_MAX if timeout is None else min(timeout, IDLE_SECONDS_MAX))
         finally:
             self.settle()
 
@@ -56,6 +80,11 @@ class Poller(redis.MultiChannelPoller):
         """This method will send the acknowledgements that are due."""
         for channel in self._channels:
             channel.settle()
+
+    def register_doorbell(self, channel: Any, doorbell: Doorbell) -> None:
+        """This method will wait for the doorbell too."""
+        if not self._client_registered(channel, doorbell, DOORBELL):
+            self._register(channel, doorbell, DOORBELL)
 
 
 class Channel(redis.Channel):
@@ -67,11 +96,16 @@ class Channel(redis.Channel):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         """This method will begin with a look into the queues."""
+        self._step = Step.TAKE
         self._taking: Take | None = None
-        self._may_have_more = True
+        self._doorbell: Doorbell | None = None
+        self._has_rung = False
+        self._idle_since = 0.0
         self._script_is_known = False
         self._unacknowledged_queues: set[str] = set()
         super().__init__(*arguments, **options)
+        if self.ack_emulation:
+            self._doorbell = Doorbell(self.async_pool)
 
     def is_attached(self) -> bool:
         """This method will tell whether the channel belongs to a connection that was not given up."""
@@ -116,9 +150,38 @@ class Channel(redis.Channel):
         if not self.ack_emulation:
             super()._brpop_start(timeout)
         elif queues := self._queue_cycle.consume(len(self.active_queues)):
-            self._in_poll = self.client.connection
-            self._brpop_sent_at = monotonic()
-            self.client.connection.send_command(*(self._take(queues) if self._may_have_more else self._wait(queues)))
+            if self._step == Step.IDLE and (self._has_rung or monotonic() - self._idle_since >= IDLE_SECONDS_MAX):
+                self._step = Step.TAKE
+            if self._step == Step.LOOK and not self._hang_doorbell():
+                self._step = Step.WAIT
+            if self._step != Step.IDLE:
+                self._ask(queues)
+
+    def _ask(self, queues: list[str]) -> None:
+        command = {Step.TAKE: self._take, Step.LOOK: self._look, Step.WAIT: self._wait}[self._step](queues)
+        self._in_poll = self.client.connection
+        self._brpop_sent_at = monotonic()
+        self.client.connection.send_command(*command)
+
+    def _hang_doorbell(self) -> bool:
+        if self._doorbell is None:
+            return False
+        try:
+            self.connection.cycle.register_doorbell(self, self._doorbell)
+            self._doorbell.hang(self.client.connection)
+        except ResponseError:
+            logger.warning("the broker cannot tell of new messages; it is asked every %s seconds", WAIT_SECONDS)
+            self._doorbell.connection.disconnect()
+            self._doorbell = None
+        return self._doorbell is not None
+
+    def hear(self) -> None:
+        """This method will note that one of the queues has changed."""
+        if self._doorbell is not None:
+            self._doorbell.read()
+        self._has_rung = True
+        # Nothing was delivered by that.
+        raise Empty
 
     def _take(self, queues: list[str]) -> list[Any]:
         room = self.qos.can_consume_max_estimate()
@@ -139,14 +202,17 @@ class Channel(redis.Channel):
             bytes_max=max(1, min(TAKE_BYTES_MAX, self.prefetch_bytes - self.qos.bytes_held)),
         )
 
+    def _look(self, queues: list[str]) -> list[Any]:
+        """This method will return a command that counts the lists which have something, and is told of changes."""
+        self._has_rung = False
+        return ["EXISTS", *map(self._prefixed, self._lists(queues))]
+
     def _wait(self, queues: list[str]) -> list[Any]:
         """This method will return a command that takes nothing, and is answered when the first list has something."""
-        self._taking = None
-        lists = self._lists(queues)
-        key = self._prefixed(lists[0])
+        key = self._prefixed(self._lists(queues)[0])
         # The next time it is another queue's turn.
         self._queue_cycle.rotate(queues[0])
-        return ["BLMOVE", key, key, "RIGHT", "RIGHT", WAIT_ALONE_SECONDS if len(lists) == 1 else WAIT_SECONDS]
+        return ["BLMOVE", key, key, "RIGHT", "RIGHT", WAIT_SECONDS]
 
     def _brpop_read(self, **options: Any) -> bool:
         if not self.ack_emulation:
@@ -156,27 +222,41 @@ class Channel(redis.Channel):
         finally:
             self._in_poll = None
             self._flush_brpop_reauth()
-        take, self._taking = self._taking, None
-        # After waiting, in vain or not, all lists are looked at.
-        self._may_have_more = take is None or bool(reply[1]) or reply[0] > 0
-        if take is None or not reply[1]:
+        asked, self._step = self._step, self._step_after(reply)
+        if asked != Step.TAKE or self._step != Step.TAKE or self._taking is None:
             raise Empty
-        return self._deliver(take.read(reply))
+        return self._deliver(self._taking.read(reply))
+
+    def _step_after(self, reply: Any) -> Step:
+        match self._step:
+            case Step.TAKE:
+                return Step.TAKE if reply[0] or reply[1] else Step.LOOK
+            case Step.LOOK if not reply:
+                self._idle_since = monotonic()
+                return Step.IDLE
+            case _:
+                return Step.TAKE
 
     def _reply(self) -> Any:
         connection = self.client.connection
         try:
-            reply = self.client.parse_response(connection, "EVALSHA" if self._taking else "BLMOVE")
+            reply = self.client.parse_response(connection, "EVALSHA")
         except NoScriptError:
             # Somebody has emptied the server's scripts.
-            self._script_is_known, self._taking = False, None
+            self._script_is_known = False
             raise Empty from None
         except self.connection_errors:
             # The next turn of the loop connects again.
             connection.disconnect()
+            self._step = Step.TAKE
             raise
-        self._script_is_known = self._script_is_known or self._taking is not None
+        self._script_is_known = self._script_is_known or self._step == Step.TAKE
         return reply
+
+    def _poll_error(self, type: str, **options: Any) -> None:  # noqa: A002 - kombu's own
+        if type == DOORBELL:
+            self.hear()
+        super()._poll_error(type, **options)
 
     def _deliver(self, arrival: Arrival) -> bool:
         self._note(arrival)

@@ -98,7 +98,7 @@ class Siege:
     def __init__(self, *, server: Server, workers: Sequence[Worker], client: Client, seed: int, url: str) -> None:
         """This method will begin with vouchers that never run out, and nothing sent."""
         self.server, self.workers, self.client, self.url = server, workers, client, url
-        self.chance = random.Random(seed)
+        self.chance = random.Random(seed)  # noqa: S311 - what has to be repeatable is no secret
         self.vouchers = [create_voucher(**voucher())["id"] for _ in range(VOUCHERS)]
         self.sent: list[str] = []
 
@@ -122,14 +122,18 @@ class Siege:
             worker.start()
         for blow in blows:
             self.load(backlog=backlog)
-            before = self.redeemed()
-            eventually(lambda before=before: self.redeemed() > before)
+            self.see_work()
             # This is the moment, not a wait for something.
             time.sleep(self.chance.uniform(0, STRIKE_SECONDS_MAX))
             self.strike(blow)
         eventually(self.has_nothing_left)
         for worker in self.workers:
             assert worker.stop() == 0, worker.log
+
+    def see_work(self) -> None:
+        """This method will wait until something is redeemed."""
+        before = self.redeemed()
+        eventually(lambda: self.redeemed() > before)
 
     def strike(self, blow: Blow) -> None:
         """This method will hit one of the workers, or their broker."""
