@@ -96,7 +96,7 @@ class Channel(redis.Channel):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         """This method will begin with a look into the queues."""
-        self._step = Step.TAKE
+        self.step = Step.TAKE
         self._taking: Take | None = None
         self._doorbell: Doorbell | None = None
         self._has_rung = False
@@ -150,15 +150,15 @@ class Channel(redis.Channel):
         if not self.ack_emulation:
             super()._brpop_start(timeout)
         elif queues := self._queue_cycle.consume(len(self.active_queues)):
-            if self._step == Step.IDLE and (self._has_rung or monotonic() - self._idle_since >= IDLE_SECONDS_MAX):
-                self._step = Step.TAKE
-            if self._step == Step.LOOK and not self._hang_doorbell():
-                self._step = Step.WAIT
-            if self._step != Step.IDLE:
+            if self.step == Step.IDLE and (self._has_rung or monotonic() - self._idle_since >= IDLE_SECONDS_MAX):
+                self.step = Step.TAKE
+            if self.step == Step.LOOK and not self._hang_doorbell():
+                self.step = Step.WAIT
+            if self.step != Step.IDLE:
                 self._ask(queues)
 
     def _ask(self, queues: list[str]) -> None:
-        command = {Step.TAKE: self._take, Step.LOOK: self._look, Step.WAIT: self._wait}[self._step](queues)
+        command = {Step.TAKE: self._take, Step.LOOK: self._look, Step.WAIT: self._wait}[self.step](queues)
         self._in_poll = self.client.connection
         self._brpop_sent_at = monotonic()
         self.client.connection.send_command(*command)
@@ -222,13 +222,13 @@ class Channel(redis.Channel):
         finally:
             self._in_poll = None
             self._flush_brpop_reauth()
-        asked, self._step = self._step, self._step_after(reply)
-        if asked != Step.TAKE or self._step != Step.TAKE or self._taking is None:
+        asked, self.step = self.step, self._step_after(reply)
+        if asked != Step.TAKE or self.step != Step.TAKE or self._taking is None:
             raise Empty
         return self._deliver(self._taking.read(reply))
 
     def _step_after(self, reply: Any) -> Step:
-        match self._step:
+        match self.step:
             case Step.TAKE:
                 return Step.TAKE if reply[0] or reply[1] else Step.LOOK
             case Step.LOOK if not reply:
@@ -248,9 +248,9 @@ class Channel(redis.Channel):
         except self.connection_errors:
             # The next turn of the loop connects again.
             connection.disconnect()
-            self._step = Step.TAKE
+            self.step = Step.TAKE
             raise
-        self._script_is_known = self._script_is_known or self._step == Step.TAKE
+        self._script_is_known = self._script_is_known or self.step == Step.TAKE
         return reply
 
     def _poll_error(self, type: str, **options: Any) -> None:  # noqa: A002 - kombu's own
