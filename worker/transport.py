@@ -210,8 +210,6 @@ class Channel(redis.Channel):
     def _wait(self, queues: list[str]) -> list[Any]:
         """This method will return a command that takes nothing, and is answered when the first list has something."""
         key = self._prefixed(self._lists(queues)[0])
-        # The next time it is another queue's turn.
-        self._queue_cycle.rotate(queues[0])
         return ["BLMOVE", key, key, "RIGHT", "RIGHT", WAIT_SECONDS]
 
     def _brpop_read(self, **options: Any) -> bool:

@@ -11,6 +11,8 @@ from tests.loss.siege import Blow, siege
 
 SEED = 20_261_122
 KILLS = 200
+# kombu's own transport loses some in every few.
+CONTROL_KILLS = 40
 # A worker redeems for less than half a second between two strikes.
 BACKLOG = 500
 
@@ -25,8 +27,8 @@ def assert_answered_once(database: dict[str, str], folder: Path, *, blows: list[
 
 
 def test_nothing_is_lost_whatever_dies(database: dict[str, str], tmp_path: Path) -> None:
-    """The short version: each kind of blow at a worker under load."""
-    blows = [Blow.WORKER, Blow.CHILD, Blow.CONNECTIONS, Blow.WORKER, Blow.BROKER, Blow.CHILD]
+    """The short version: each kind of blow at a worker under load. What a child held is tried again after seconds."""
+    blows = [Blow.CHILD, Blow.WORKER, Blow.CONNECTIONS, Blow.BROKER]
     assert_answered_once(database, tmp_path, blows=blows)
 
 
@@ -65,5 +67,5 @@ def test_two_workers_that_are_killed_in_turn_lose_nothing(database: dict[str, st
 def test_the_stock_transport_loses_messages(database: dict[str, str], tmp_path: Path) -> None:
     """The control: the same strikes, and kombu's own way of taking. A siege that sees no loss here sees none at all."""
     with siege(database, tmp_path, seed=SEED, transport="stock") as besieged:
-        besieged.endure([Blow.WORKER] * KILLS, backlog=BACKLOG)
+        besieged.endure([Blow.WORKER] * CONTROL_KILLS, backlog=BACKLOG)
         assert besieged.lost() != []

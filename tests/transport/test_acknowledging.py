@@ -10,6 +10,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from tests.live.running import eventually
 from tests.transport.queues import DRAIN_SECONDS, Server, calls, consuming, send
+from worker.taking import SET_ASIDE_KEY
 
 
 def cut_connections(redis: Redis) -> None:
@@ -61,6 +62,28 @@ def test_closing_a_channel_sends_what_is_due_and_puts_back_the_rest(url: str, re
         assert sorted(ours.receive_count(5)) == [0, 2, 3, 4, 5]
         again = [message.payload for message in ours.messages if message.headers.get("redelivered")]
         assert sorted(again) == [0, 2, 3]
+
+
+def test_what_is_recovered_makes_room(url: str, redis: Redis) -> None:
+    """A channel can put back all that it holds and go on."""
+    send(url, "q", "x" * 3_000)
+    with consuming(url, "q", acknowledges=False, prefetch_bytes=1_000) as ours:
+        ours.receive_count(1)
+        ours.channel.basic_recover(requeue=True)
+        assert redis.llen("q") == 1
+        ours.receive_count(2)
+
+
+def test_a_channel_whose_connection_was_given_up_can_still_be_closed(url: str, redis: Redis) -> None:
+    """Celery closes a broken connection twice. What it held comes back by itself."""
+    send(url, "q", 1)
+    with consuming(url, "q", acknowledges=False) as ours:
+        ours.receive_count(1)
+        channel, transport = ours.channel, ours.connection.transport
+        client, transport.client = transport.client, None
+        channel.close()
+        transport.client = client
+    assert redis.hlen("unacked") == 1
 
 
 def test_what_was_taken_and_not_delivered_is_put_back_too(url: str, redis: Redis) -> None:
@@ -117,6 +140,20 @@ def test_a_message_comes_back_when_its_worker_is_gone(url: str, redis: Redis) ->
             assert second.receive_count(1) == ["held"]
             assert second.messages[0].headers["redelivered"] is True
         assert redis.hlen("unacked") == redis.zcard("unacked_index") == redis.llen("q") == 0
+
+
+def test_a_text_that_nobody_can_read_does_not_keep_others_from_coming_back(url: str, redis: Redis) -> None:
+    """Its worker died before it could put it aside."""
+    send(url, "q", "held")
+    with consuming(url, "q", acknowledges=False) as first:
+        first.receive_count(1)
+        first.channel.do_restore = False
+    redis.hset("unacked", "strange", '[{"priority": 0x10}, "", "q"]')
+    redis.zadd("unacked_index", {"strange": time.time() - DRAIN_SECONDS})
+    with consuming(url, "q", visibility_timeout=0.001, unacked_restore_throttle=1) as second:
+        assert second.receive_count(1) == ["held"]
+        second.drain_until(lambda: redis.llen(SET_ASIDE_KEY))
+    assert redis.hlen("unacked") == redis.zcard("unacked_index") == redis.llen("q") == 0
 
 
 def test_our_own_acknowledgements_go_before_what_is_overdue_comes_back(url: str, redis: Redis) -> None:
