@@ -19,7 +19,8 @@ SET_ASIDE_KEY = "unreadable"
 # The lists are looked at in groups of `width`, one for each priority, and take turns in their group.
 # A text stays as it is: encoding it again would change numbers and empty lists. It leaves its list last, so that a
 # script which fails has changed nothing. The first call changes nothing either: after a call that could free memory
-# a full server lets the script go on, or it could never be emptied.
+# a full server lets the script go on, or it could never be emptied. Half of a character pair, which Python sends and
+# reads, is more than the server's parser takes: for reading, and only then, it is replaced.
 SCRIPT = """
 local unacked, index, aside = KEYS[1], KEYS[2], KEYS[3]
 local now, count_max, bytes_max, width = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -28,6 +29,9 @@ local bytes, full = 0, false
 
 local function routing(text)
     local readable, message = pcall(cjson.decode, text)
+    if not readable then
+        readable, message = pcall(cjson.decode, (text:gsub('\\\\u[dD][89a-fA-F]%x%x', '\\\\u0020')))
+    end
     if not readable or type(message) ~= 'table' or type(message.properties) ~= 'table' then return end
     local tag, info = message.properties.delivery_tag, message.properties.delivery_info
     if type(tag) ~= 'string' or type(info) ~= 'table' then return end

@@ -9,7 +9,7 @@ from typing import Any
 from kombu import Connection, Consumer, Message, Queue
 from redis import Redis
 
-from tests.live.running import DEADLINE_SECONDS
+from tests.live.running import DEADLINE_SECONDS, Json
 from tests.loss.siege import Server as Server  # noqa: PLC0414 - the same server serves here
 from worker.transport import consuming_url
 
@@ -79,11 +79,13 @@ def consuming(
             yield consumer
 
 
-def send(url: str, queue: str, *bodies: object, priority: int = 0, **options: Any) -> None:
+def send(url: str, queue: str, *bodies: object, priority: int = 0, headers: Json | None = None, **options: Any) -> None:
     """This function will send messages as any client does."""
     with Connection(url, transport_options=options) as connection, connection.Producer() as producer:
         for body in bodies:
-            producer.publish(body, exchange="", routing_key=queue, priority=priority, serializer="json")
+            producer.publish(
+                body, exchange="", routing_key=queue, priority=priority, headers=headers, serializer="json"
+            )
 
 
 def calls(redis: Redis) -> dict[str, int]:

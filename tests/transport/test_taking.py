@@ -102,6 +102,18 @@ def test_a_text_that_is_no_message_is_put_aside_and_stops_nobody(url: str, redis
     assert sorted(redis.lrange(SET_ASIDE_KEY, 0, -1)) == sorted(strange)
 
 
+def test_half_of_a_character_pair_in_the_headers_stops_nobody(url: str, redis: Redis) -> None:
+    """Celery shows arguments there as they are. Python sends and reads such texts; the server's parser does not."""
+    headers = {"kwargsrepr": '\ud800\\ud800\\\\udfff\udfff"', "other": "\U0001f600"}
+    send(url, "q", "body", headers=headers)
+    with consuming(url, "q", acknowledges=False) as ours:
+        assert ours.receive_count(1) == ["body"]
+        assert headers.items() <= ours.messages[0].headers.items()
+        assert held(ours, redis)
+    with consuming(url, "q", stock=True) as stock:
+        assert stock.receive_count(1) == ["body"]
+
+
 def test_a_text_that_only_the_server_can_read_is_put_aside_too(url: str, redis: Redis) -> None:
     """Its parser takes 0x10 for a number. Among the unacknowledged ones it would stop what comes back."""
     send(url, "q", "first")
