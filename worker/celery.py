@@ -8,6 +8,7 @@ from kombu import Queue
 import worker.child  # noqa: F401 - it listens for the fork
 from worker.schedule import BEAT_SCHEDULE
 from worker.settings import settings
+from worker.transport import consuming_url, register
 
 QUEUES = ("redemptions", "billing", "admin", "sweeps")
 TASK_MODULES = (
@@ -31,6 +32,16 @@ RETRY_BACKOFF_MAX_SECONDS = 60
 ADAPTER_MODULES = ("tasks.gigs", "tasks.polar", "tasks.dintero", "tasks.stripe")
 
 
+# Overdue messages are looked for this often.
+RESTORE_SECONDS = 10
+
+
+def broker_read_url() -> str:
+    """This function will return the URL by which workers read: on a Redis, through our own transport."""
+    values = settings()
+    return consuming_url(values.broker_url) if values.broker_transport == "scrip" else values.broker_url
+
+
 def queues(*, broker_url: str) -> tuple[Queue, ...]:
     """This function will declare the four queues, on RabbitMQ as quorum queues so that a lost node loses nothing."""
     arguments = {"x-queue-type": "quorum"} if broker_url.startswith("amqp") else None
@@ -42,6 +53,8 @@ def configuration() -> dict[str, Any]:
     values = settings()
     return {
         "broker_url": values.broker_url,
+        # Only workers read. Whoever sends uses kombu's own transport, and so does Flower, which goes by the scheme.
+        "broker_read_url": broker_read_url(),
         "result_backend": values.result_backend_url,
         "include": TASK_MODULES + ADAPTER_MODULES,
         # Any client in any language can send and read JSON, and nothing in a message can run code.
@@ -80,6 +93,9 @@ def configuration() -> dict[str, Any]:
         "broker_transport_options": {
             "visibility_timeout": values.visibility_timeout_seconds,
             "unacked_restore_throttle": 1,
+            "unacked_restore_interval": (interval := min(RESTORE_SECONDS, values.visibility_timeout_seconds)),
+            # A worker that is killed while it restores holds the others up for so long (in kombu's own way, 300 s).
+            "unacked_mutex_expire": interval,
         },
         "result_backend_transport_options": {"visibility_timeout": values.visibility_timeout_seconds},
         "timezone": "UTC",
@@ -88,5 +104,6 @@ def configuration() -> dict[str, Any]:
     }
 
 
+register()
 app = Celery("scrip")
 app.add_defaults(configuration)

@@ -1,6 +1,7 @@
 """What the environment says: where the servers are, and the numbers an operator may tune."""
 
 from functools import cache
+from typing import Literal
 
 from pydantic import AliasChoices, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -27,6 +28,9 @@ class Settings(BaseSettings):
     lock_timeout_seconds: int = Field(default=20, ge=1, le=3_600)
     # After this long without an acknowledgement the broker delivers a message again. The same in every process.
     visibility_timeout_seconds: int = Field(default=300, ge=1, le=86_400)
+    # How workers read from a Redis: "stock" is kombu's own way, which loses what a worker had just popped when it died.
+    # It is there to be compared with.
+    broker_transport: Literal["scrip", "stock"] = "scrip"
     # Where beat keeps the times of its last runs.
     beat_schedule_file: str = "celerybeat-schedule"
 
