@@ -150,9 +150,12 @@ class Job:
         except INFRASTRUCTURE_FAULTS:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, the others must not share its fate
-            self.separate(list(requests), error)
+            fault = error
         else:
             self.succeed(dict(zip(requests, answers, strict=True)), seconds=time.monotonic() - started)
+            return
+        # No longer in its context, with which it would be shown: it may have in it what was sent.
+        self.separate(list(requests), fault)
 
     def parse(self, positions: Sequence[int]) -> dict[int, Message]:
         """This method will read the messages, and fail those that are no valid request."""
@@ -239,7 +242,7 @@ class Job:
             attempts=attempts,
         )
         said = f"given up after {attempts} attempts ({reason}): it is kept, see `scrip dead-letters show {delivery.id}`"
-        _store.store(self.task.backend, [self.fail(position, GivenUp(said))])
+        _store.store(self.task.backend, [self.fail(position, raised(GivenUp(said)))])
 
     def fail(self, position: int, error: Exception) -> Answered:
         """This method will end a message as Celery ends a task that has failed, and return what to store."""
@@ -266,6 +269,13 @@ class Job:
     def try_again_what_is_left(self, error: Exception) -> None:
         """This method will leave to be sent again what has no outcome yet."""
         self.try_again([each for each in range(len(self.deliveries)) if each not in self.outcomes], error)
+
+
+def raised(error: GivenUp) -> GivenUp:
+    """This function will return the error with a traceback, without which Celery makes no record of it."""
+    with suppress(GivenUp):
+        raise error from None
+    return error
 
 
 def key_of(delivery: Delivery) -> MessageKey:

@@ -9,7 +9,7 @@ left to the broker.
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from importlib import import_module
 from typing import Any
 
@@ -341,4 +341,7 @@ def retried(request: Request, outcome: Outcome, *, countdown: int) -> None:
     """This function will end a message whose copy is tried later."""
     reason = Retry(exc=outcome.error, when=countdown)
     logger.info("Task %s[%s] retry: %s", request.name, request.id, reason)
-    request.on_failure(ExceptionInfo((Retry, reason, None)))
+    # Without a traceback there is no record of an exception.
+    with suppress(Retry):
+        raise reason
+    request.on_failure(ExceptionInfo((Retry, reason, reason.__traceback__)))

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, LiteralString, Self, TypeVar, cast
@@ -118,13 +118,16 @@ class Program:
 class Worker(Program):
     """A worker for all four queues that says everything it can in its log."""
 
-    def __init__(self, *, folder: Path, environment: Mapping[str, str], children: int = 2) -> None:
-        """This method will describe the worker."""
+    def __init__(
+        self, *, folder: Path, environment: Mapping[str, str], children: int = 2, credit: int | None = None
+    ) -> None:
+        """This method will describe the worker; `credit` is how many messages it may have for each child."""
         self.broker = Broker(environment)
         options = ("--queues", ",".join(QUEUES), "--hostname", f"{folder.name}@%h", "--concurrency", str(children))
         # Asking for neighbours takes a second of every start.
         quick = ("--without-mingle", "--loglevel", "INFO")
-        super().__init__("worker", *options, *quick, folder=folder, environment=environment)
+        prefetch = ("--prefetch-multiplier", str(credit)) if credit else ()
+        super().__init__("worker", *options, *quick, *prefetch, folder=folder, environment=environment)
 
     def wait_ready(self) -> Self:
         """This method will wait until it has said that it is ready."""
@@ -273,6 +276,29 @@ def row_counts(url: str) -> dict[str, int]:
     """This function will count the rows of every table that has any."""
     counts = {table: rows(url, COUNT[table])[0][0] for table in COUNT}
     return {table: count for table, count in counts.items() if count}
+
+
+def poisoned(url: str, *, customer: str) -> AbstractContextManager[None]:
+    """This context will make a customer whose redemptions the database refuses, as it would refuse a defect of ours."""
+    return _trigger(
+        url,
+        "CREATE FUNCTION refuse_poison() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " RAISE EXCEPTION 'poison of %', NEW.customer USING ERRCODE = 'check_violation'; END $$",
+        f"CREATE TRIGGER poison BEFORE INSERT ON redemptions FOR EACH ROW WHEN (NEW.customer = '{customer}')"
+        " EXECUTE FUNCTION refuse_poison()",
+    )
+
+
+@contextmanager
+def _trigger(url: str, function: str, trigger: str) -> Iterator[None]:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(cast("LiteralString", function))
+        connection.execute(cast("LiteralString", trigger))
+        try:
+            yield
+        finally:
+            connection.execute("DROP TRIGGER poison ON redemptions")
+            connection.execute("DROP FUNCTION refuse_poison")
 
 
 def waiting_for_locks(url: str) -> list[int]:
