@@ -282,7 +282,7 @@ def test_a_message_that_kills_its_child_is_given_up_and_the_others_are_decided(
 
 def test_a_message_that_hangs_is_given_up(database: dict[str, str], tmp_path: Path) -> None:
     """A child that takes too long is killed, and its other messages are decided."""
-    variables = with_redis(database, number=HANGING) | {"SCRIP_BATCH_TIME_LIMIT_SECONDS": "1"}
+    variables = with_redis(database, number=HANGING) | {"SCRIP_BATCH_TIME_LIMIT_SECONDS": "2"}
     url = database["DATABASE_URL"]
     with (
         Worker(folder=tmp_path / "hanging", environment=variables, children=1, credit=CREDIT) as worker,
