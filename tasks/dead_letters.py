@@ -122,4 +122,5 @@ def _publish(producer: Producer, letter: StoredRow) -> None:
         correlation_id=letter.task_id,
         delivery_mode=2,
         retry=True,
+        retry_policy=app.conf.task_publish_retry_policy,
     )
