@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, LiteralString, Self, TypeVar, cast
@@ -16,6 +16,7 @@ from typing import Any, LiteralString, Self, TypeVar, cast
 import psutil
 import psycopg
 from celery import Celery
+from psycopg import sql
 from redis import Redis
 
 from worker.session import end_session
@@ -278,22 +279,19 @@ def row_counts(url: str) -> dict[str, int]:
     return {table: count for table, count in counts.items() if count}
 
 
-def poisoned(url: str, *, customer: str) -> AbstractContextManager[None]:
-    """This context will make a customer whose redemptions the database refuses, as it would refuse a defect of ours."""
-    return _trigger(
-        url,
-        "CREATE FUNCTION refuse_poison() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
-        " RAISE EXCEPTION 'poison of %', NEW.customer USING ERRCODE = 'check_violation'; END $$",
-        f"CREATE TRIGGER poison BEFORE INSERT ON redemptions FOR EACH ROW WHEN (NEW.customer = '{customer}')"
-        " EXECUTE FUNCTION refuse_poison()",
-    )
-
-
 @contextmanager
-def _trigger(url: str, function: str, trigger: str) -> Iterator[None]:
+def poisoned(url: str, *, customer: str) -> Iterator[None]:
+    """This context will make a customer whose redemptions the database refuses, as it would refuse a defect of ours."""
+    condition = sql.SQL(
+        "CREATE TRIGGER poison BEFORE INSERT ON redemptions FOR EACH ROW WHEN (NEW.customer = {})"
+        " EXECUTE FUNCTION refuse_poison()"
+    ).format(customer)
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(cast("LiteralString", function))
-        connection.execute(cast("LiteralString", trigger))
+        connection.execute(
+            "CREATE FUNCTION refuse_poison() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+            " RAISE EXCEPTION 'poison of %', NEW.customer USING ERRCODE = 'check_violation'; END $$"
+        )
+        connection.execute(condition)
         try:
             yield
         finally:
@@ -309,3 +307,8 @@ def waiting_for_locks(url: str) -> list[int]:
         " ORDER BY query_start",
     )
     return [port for (port,) in found]
+
+
+def wait_for_locks(url: str, *, count: int) -> None:
+    """This function will wait until so many of Scrip's connections wait for a lock."""
+    eventually(lambda: len(waiting_for_locks(url)) == count)

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 
 from tests.live.requests import created, granted, voucher
-from tests.live.running import Client, Json, Worker, eventually, holding, rows, waiting_for_locks, with_redis
+from tests.live.running import Client, Json, Worker, eventually, holding, rows, wait_for_locks, with_redis
 from tests.tasks.requests import invoice, redemption
 
 # Nobody reads here.
@@ -30,7 +30,7 @@ def answers_at_once(
         for task, request in sent:
             # Sent together, they would be one batch.
             tasks.append(client.send(task, request))
-            eventually(lambda: len(waiting_for_locks(url)) == len(tasks))
+            wait_for_locks(url, count=len(tasks))
     return [client.answer(task) for task in tasks]
 
 
@@ -55,7 +55,7 @@ def test_two_copies_of_one_message_have_one_effect(client: Client, worker: Worke
     with held_voucher(url):
         for waiting in (1, 2):
             client.broker.redis.lpush("redemptions", str(message))
-            eventually(lambda waiting=waiting: len(waiting_for_locks(url)) == waiting)
+            wait_for_locks(url, count=waiting)
     eventually(lambda: worker.log[log_since:].count(f"redemptions.redeem[{task_id}] succeeded") == 2)
     assert client.answer(task_id)["redemptionNumber"] == 1
     assert rows(url, "SELECT redemptions FROM vouchers") == [(1,)]

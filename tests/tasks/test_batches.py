@@ -45,7 +45,7 @@ def delivery(request: Any, *, number: int, again: bool = False, retries: int = 0
 def batch(count: int, *, poison: int | None = None, **fields: Any) -> list[Delivery]:
     """This function will return so many messages for one voucher, that one of which cannot be decided."""
     voucher = create_voucher()["id"]
-    requests = [redemption(voucher=voucher) for _ in range(count)]
+    requests: list[dict[str, Any]] = [redemption(voucher=voucher) for _ in range(count)]
     if poison is not None:
         requests[poison]["customer"] = POISON
     return [delivery(request, number=number, **fields) for number, request in enumerate(requests)]
@@ -91,7 +91,8 @@ def test_an_empty_batch_does_nothing():
 def test_bad_input_fails_alone():
     """The others are decided, and nothing is noted of anybody."""
     delivered = batch(5)
-    bad = [delivery(request, number=10 + number) for number, request in enumerate((None, {}, [], {"project": "gigs"}))]
+    requests: list[Any] = [None, {}, [], {"project": "gigs"}]
+    bad = [delivery(request, number=10 + number) for number, request in enumerate(requests)]
     outcomes = run(REDEEM, [*bad[:2], *delivered, *bad[2:]], "")
     assert fates(outcomes) == [Fate.FAILED] * 2 + [Fate.SUCCEEDED] * 5 + [Fate.FAILED] * 2
     assert {outcome.error.type.__name__ for outcome in outcomes if outcome.error} == {"InvalidRequest"}
