@@ -18,6 +18,7 @@ from tests.live.running import (
     DEADLINE_SECONDS,
     Client,
     Json,
+    Program,
     Worker,
     eventually,
     holding,
@@ -373,6 +374,43 @@ def test_a_worker_that_is_asked_to_stop_ends_its_batch_and_hands_back_the_rest(
             numbers = Counter(client.answer(each)["redemptionNumber"] for each in sent)
             assert numbers == Counter(range(1, 51))
             worker.settle()
+
+
+def test_what_was_gathered_when_the_connection_broke_comes_again(database: dict[str, str], tmp_path: Path) -> None:
+    """The batch at hand is decided once, and so is what nobody had begun."""
+    variables = with_redis(database, number=HANGING) | {"SCRIP_VISIBILITY_TIMEOUT_SECONDS": "1"}
+    url = database["DATABASE_URL"]
+    with (
+        Worker(folder=tmp_path / "cut", environment=variables, children=1, credit=CREDIT) as worker,
+        Client(variables) as client,
+    ):
+        worker.wait_ready()
+        created(client, name="Held", code="HELD")
+        identity = created(client)
+        with holding(url, HELD, "Held"):
+            busy = keep_busy(worker, client)
+            sent = [client.send(REDEEM, redemption(voucher=identity)) for _ in range(20)]
+            worker.while_it_lives(lambda: gathered(client, 21))
+            ready = worker.log.count("Connected to")
+            client.broker.redis.client_kill_filter(_type="normal", skipme=True)
+            worker.while_it_lives(lambda: worker.log.count("Connected to") > ready)
+        assert client.answer(busy)["redemptionNumber"] == 1
+        assert sorted(client.answer(each)["redemptionNumber"] for each in sent) == list(range(1, 21))
+        worker.settle()
+        assert rows(url, "SELECT count(*) FROM redemptions") == [(21,)]
+
+
+@pytest.mark.parametrize("pool", ["solo", "threads"])
+def test_other_pools_decide_each_message_by_itself(database: dict[str, str], tmp_path: Path, pool: str) -> None:
+    """There are no processes to send a batch to."""
+    variables = with_redis(database, number=HANGING)
+    options = ("--queues", "redemptions,admin", "--pool", pool, "--concurrency", "2", "--without-mingle")
+    program = Program("worker", *options, "--loglevel", "INFO", folder=tmp_path / pool, environment=variables)
+    with program, Client(variables) as client:
+        identity = created(client)
+        sent = [client.send(REDEEM, redemption(voucher=identity)) for _ in range(5)]
+        assert sorted(client.answer(each)["redemptionNumber"] for each in sent) == list(range(1, 6))
+        assert program.stop() == 0, program.log
 
 
 def test_a_batch_that_waits_too_long_for_a_lock_is_tried_again(impatient: tuple[Worker, Client]) -> None:
