@@ -188,11 +188,12 @@ def test_flower_sees_each_message(batching: tuple[Worker, Client]) -> None:
 def test_canvas_runs_as_celery_runs_it(batching: tuple[Worker, Client]) -> None:
     """What comes after a message, or waits for all of them, is Celery's to call."""
     worker, client = batching
+    log_since = len(worker.log)
     identity = created(client)
     follows = client.app.signature("redemptions.retrieve", kwargs={"request": {"project": "gigs", "requestId": "one"}})
     first = client.send(REDEEM, redemption(voucher=identity, requestId="one"), link=follows.set(immutable=True))
     assert client.answer(first)["redemptionNumber"] == 1
-    worker.while_it_lives(lambda: "redemptions.retrieve" in worker.log)
+    worker.while_it_lives(lambda: "Task redemptions.retrieve[" in worker.log[log_since:])
 
 
 def test_a_message_for_later_is_decided_then(batching: tuple[Worker, Client]) -> None:
