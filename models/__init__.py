@@ -2,7 +2,9 @@
 
 from models import (
     answer,
+    attempt,
     code,
+    dead_letter,
     discount,
     generation,
     redemption,
@@ -15,7 +17,9 @@ from models import (
 # Whoever imports one of them has the metadata of all.
 __all__ = [
     "answer",
+    "attempt",
     "code",
+    "dead_letter",
     "discount",
     "generation",
     "redemption",

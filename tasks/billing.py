@@ -26,7 +26,11 @@ from worker.db import run_in_transaction
 SubscriptionKey = tuple[str, str]
 
 
-@contract_task("billing.apply", message=Apply)
+@contract_task(
+    "billing.apply",
+    message=Apply,
+    decide_together=lambda session, invoices: apply_all(session, invoices),  # noqa: PLW0108 - it stands below
+)
 def apply(request: Apply) -> Answer:
     """This task will discount one invoice."""
     return run_in_transaction(lambda session: apply_all(session, [request]))[0]

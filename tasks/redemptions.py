@@ -29,7 +29,11 @@ VoucherKey = tuple[str, UUID]
 SubscriptionKey = tuple[str, str]
 
 
-@contract_task("redemptions.redeem", message=Redeem)
+@contract_task(
+    "redemptions.redeem",
+    message=Redeem,
+    decide_together=lambda session, requests: redeem_all(session, requests),  # noqa: PLW0108 - it stands below
+)
 def redeem(request: Redeem) -> Answer:
     """This task will decide one request."""
     return run_in_transaction(lambda session: redeem_all(session, [request]))[0]

@@ -5,13 +5,15 @@ InvalidRequest; what is wrong with the servers is retried until they are back.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from celery import Task
 from pydantic import ValidationError
 from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.orm import Session
 
+from domain.value import value
 from tasks.fields import INVALID
 from tasks.messages import Message
 from worker.celery import RETRIES_MAX, RETRY_BACKOFF_MAX_SECONDS, app
@@ -27,6 +29,7 @@ RETRY_DELAY_SECONDS = 5
 # A field name comes from the caller and may be of any length.
 FIELD_PATH_LENGTH_MAX = 200
 WHOLE_REQUEST = "request"
+BATCHING = "worker.batching:strategy"
 
 
 class InvalidRequest(ValueError):
@@ -41,12 +44,31 @@ class NotFound(LookupError):
     """What the request names does not exist in its project."""
 
 
-def contract_task(name: str, *, message: type[Request]) -> Callable[[Callable[[Request], Any]], Task]:
-    """This function will make a Celery task of a use case, under the name that the contract gives it."""
+@value
+class Batched(Generic[Request]):
+    """How messages of a task are decided together: one transaction, one answer for each, in their order."""
+
+    message: type[Request]
+    decide: Callable[[Session, Sequence[Request]], list[Answer]]
+
+
+def contract_task(
+    name: str,
+    *,
+    message: type[Request],
+    decide_together: Callable[[Session, Sequence[Request]], list[Answer]] | None = None,
+) -> Callable[[Callable[[Request], Any]], Task]:
+    """This function will make a Celery task of a use case, under the name that the contract gives it.
+
+    With `decide_together`, a worker gathers its messages into batches.
+    """
+    batching: dict[str, Any] = {}
+    if decide_together is not None:
+        batching = {"Strategy": BATCHING, "batched": Batched(message=message, decide=decide_together)}
 
     def register(use_case: Callable[[Request], Any]) -> Task:
         def run(*args: Any, **kwargs: Any) -> Any:
-            return use_case(parse(message, _request_of(args, kwargs)))
+            return use_case(parse(message, request_of(args, kwargs)))
 
         run.__doc__ = use_case.__doc__
         run.__module__ = use_case.__module__
@@ -62,6 +84,7 @@ def contract_task(name: str, *, message: type[Request]) -> Callable[[Callable[[R
             Request="worker.request:Request",
             # An answer carries the voucher's code: it is for the caller, not for logs and events.
             resultrepr_maxsize=1,
+            **batching,
         )(run)
         return task
 
@@ -80,6 +103,14 @@ def parse(message: type[Request], request: object) -> Request:
         return message.model_validate(request)
     except ValidationError as error:
         raise InvalidRequest(_errors_of(error, spell=message.spelling)) from None
+
+
+def request_of(args: Sequence[Any], kwargs: dict[str, Any]) -> object:
+    """This function will return the one argument of a task, or raise InvalidRequest."""
+    if args or set(kwargs) != {WHOLE_REQUEST}:
+        message = "must be the one argument, by keyword"
+        raise InvalidRequest([{"field": WHOLE_REQUEST, "message": message}])
+    return kwargs[WHOLE_REQUEST]
 
 
 def answer_each(
@@ -101,13 +132,6 @@ def _parse_item(message: type[Request], item: object) -> Request | InvalidReques
 
 def _invalid_answer(error: InvalidRequest) -> Answer:
     return {"outcome": "invalid", "errors": error.errors}
-
-
-def _request_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
-    if args or set(kwargs) != {WHOLE_REQUEST}:
-        message = "must be the one argument, by keyword"
-        raise InvalidRequest([{"field": WHOLE_REQUEST, "message": message}])
-    return kwargs[WHOLE_REQUEST]
 
 
 def _errors_of(error: ValidationError, *, spell: Callable[[str], str]) -> list[dict[str, str]]:

@@ -10,9 +10,11 @@ from typing import Annotated
 
 import typer
 
+from worker.cli_dead_letters import commands as dead_letters
 from worker.procfile import PROCFILE
 
 main = typer.Typer(name="scrip", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+main.add_typer(dead_letters, name="dead-letters")
 
 # A shell's exit code for a command that a signal ended is this plus the signal's number.
 EXIT_BY_SIGNAL = 128

@@ -8,6 +8,8 @@ from celery.worker.consumer import Consumer as CeleryConsumer
 from kombu import Message
 from kombu.exceptions import ContentDisallowed, DecodeError
 
+from worker.batching import Gatherer
+
 logger = get_logger(__name__)
 
 HIDDEN = "(hidden)"
@@ -53,6 +55,18 @@ def _are_limits(limits: object) -> bool:
 
 class Consumer(CeleryConsumer):
     """This class will hand tasks to the worker, and drop what is none."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        # Of the connection that there is.
+        self.gatherers = list[Gatherer]()
+        super().__init__(*arguments, **options)
+
+    def on_close(self) -> None:
+        """This function will forget what was received on a connection that is lost."""
+        for gatherer in self.gatherers:
+            gatherer.forget()
+        self.gatherers.clear()
+        super().on_close()
 
     def create_task_handler(self, *arguments: Any) -> Callable[[Message], None]:
         """This function will return what Celery calls with each message."""

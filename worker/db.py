@@ -35,6 +35,8 @@ def engine() -> Engine:
         "statement_timeout": f"{values.statement_timeout_seconds}s",
         "lock_timeout": f"{values.lock_timeout_seconds}s",
         "idle_in_transaction_session_timeout": f"{values.statement_timeout_seconds}s",
+        # A client that was killed while it waited for a lock would hold its other locks until the wait is over.
+        "client_connection_check_interval": "1s",
         # Every statement of a task finds its rows by an index, in its order. Left alone, Postgres reads whole tables
         # and sorts all that is due while their statistics are unknown, and keeps such plans for foreign keys.
         "enable_seqscan": "off",

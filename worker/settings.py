@@ -20,6 +20,13 @@ class Settings(BaseSettings):
     requested_at_grace_seconds: int = Field(default=900, ge=0, le=86_400)
     # Child processes for each worker; a redemption waits on Postgres, not on the processor.
     worker_concurrency: int = Field(default=2, ge=1, le=256)
+    # Messages that one transaction decides: from here on a larger batch is hardly any faster, and locks for longer.
+    batch_size_max: int = Field(default=500, ge=1, le=1_000)
+    # How long the first message of a batch waits for others while a child is idle. Where the queue is known to be
+    # empty it does not wait, and where every child is busy it waits for one of them.
+    batch_wait_ms: int = Field(default=5, ge=0, le=1_000)
+    # A batch that takes longer hangs: nothing in it may wait for so long. Its child is killed, the batch runs again.
+    batch_time_limit_seconds: int = Field(default=240, ge=1, le=3_600)
     # Rows that one sweep transaction locks and writes.
     sweep_batch_size: int = Field(default=5_000, ge=1, le=100_000)
     # A statement that runs longer has met a fault, not a load: the largest batch takes well under a second.

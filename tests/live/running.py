@@ -16,6 +16,7 @@ from typing import Any, LiteralString, Self, TypeVar, cast
 import psutil
 import psycopg
 from celery import Celery
+from psycopg import sql
 from redis import Redis
 
 from worker.session import end_session
@@ -118,13 +119,16 @@ class Program:
 class Worker(Program):
     """A worker for all four queues that says everything it can in its log."""
 
-    def __init__(self, *, folder: Path, environment: Mapping[str, str], children: int = 2) -> None:
-        """This method will describe the worker."""
+    def __init__(
+        self, *, folder: Path, environment: Mapping[str, str], children: int = 2, credit: int | None = None
+    ) -> None:
+        """This method will describe the worker; `credit` is how many messages it may have for each child."""
         self.broker = Broker(environment)
         options = ("--queues", ",".join(QUEUES), "--hostname", f"{folder.name}@%h", "--concurrency", str(children))
         # Asking for neighbours takes a second of every start.
         quick = ("--without-mingle", "--loglevel", "INFO")
-        super().__init__("worker", *options, *quick, folder=folder, environment=environment)
+        prefetch = ("--prefetch-multiplier", str(credit)) if credit else ()
+        super().__init__("worker", *options, *quick, *prefetch, folder=folder, environment=environment)
 
     def wait_ready(self) -> Self:
         """This method will wait until it has said that it is ready."""
@@ -275,6 +279,26 @@ def row_counts(url: str) -> dict[str, int]:
     return {table: count for table, count in counts.items() if count}
 
 
+@contextmanager
+def poisoned(url: str, *, customer: str) -> Iterator[None]:
+    """This context will make a customer whose redemptions the database refuses, as it would refuse a defect of ours."""
+    condition = sql.SQL(
+        "CREATE TRIGGER poison BEFORE INSERT ON redemptions FOR EACH ROW WHEN (NEW.customer = {})"
+        " EXECUTE FUNCTION refuse_poison()"
+    ).format(customer)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            "CREATE FUNCTION refuse_poison() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+            " RAISE EXCEPTION 'poison of %', NEW.customer USING ERRCODE = 'check_violation'; END $$"
+        )
+        connection.execute(condition)
+        try:
+            yield
+        finally:
+            connection.execute("DROP TRIGGER poison ON redemptions")
+            connection.execute("DROP FUNCTION refuse_poison")
+
+
 def waiting_for_locks(url: str) -> list[int]:
     """This function will return the ports from which Scrip's connections came that wait for a lock, longest first."""
     found = rows(
@@ -283,3 +307,8 @@ def waiting_for_locks(url: str) -> list[int]:
         " ORDER BY query_start",
     )
     return [port for (port,) in found]
+
+
+def wait_for_locks(url: str, *, count: int) -> None:
+    """This function will wait until so many of Scrip's connections wait for a lock."""
+    eventually(lambda: len(waiting_for_locks(url)) == count)

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 
 from tests.live.requests import created, granted, voucher
-from tests.live.running import Client, Json, Worker, eventually, holding, rows, waiting_for_locks, with_redis
+from tests.live.running import Client, Json, Worker, eventually, holding, rows, wait_for_locks, with_redis
 from tests.tasks.requests import invoice, redemption
 
 # Nobody reads here.
@@ -25,9 +25,12 @@ def answers_at_once(
     client: Client, url: str, hold: AbstractContextManager[psycopg.Connection], *sent: tuple[str, Json]
 ) -> list[Any]:
     """This function will send the requests, one for each child, while `hold` lets none of them finish."""
+    tasks: list[str] = []
     with hold:
-        tasks = [client.send(task, request) for task, request in sent]
-        eventually(lambda: len(waiting_for_locks(url)) == len(sent))
+        for task, request in sent:
+            # Sent together, they would be one batch.
+            tasks.append(client.send(task, request))
+            wait_for_locks(url, count=len(tasks))
     return [client.answer(task) for task in tasks]
 
 
@@ -50,8 +53,9 @@ def test_two_copies_of_one_message_have_one_effect(client: Client, worker: Worke
         task_id = elsewhere.send("redemptions.redeem", redemption(voucher=identity))
         message = elsewhere.broker.redis.rpop("redemptions")
     with held_voucher(url):
-        client.broker.redis.lpush("redemptions", str(message), str(message))
-        eventually(lambda: len(waiting_for_locks(url)) == 2)
+        for waiting in (1, 2):
+            client.broker.redis.lpush("redemptions", str(message))
+            wait_for_locks(url, count=waiting)
     eventually(lambda: worker.log[log_since:].count(f"redemptions.redeem[{task_id}] succeeded") == 2)
     assert client.answer(task_id)["redemptionNumber"] == 1
     assert rows(url, "SELECT redemptions FROM vouchers") == [(1,)]

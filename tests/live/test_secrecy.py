@@ -17,7 +17,7 @@ from tests.live.running import (
     Worker,
     eventually,
     holding,
-    waiting_for_locks,
+    wait_for_locks,
     with_redis,
 )
 from tests.tasks.requests import invoice, redemption
@@ -135,8 +135,10 @@ def test_a_worker_that_is_asked_shows_ids_only(client: Client, url: str) -> None
     """`celery inspect` and Flower ask what it is doing and what it will do next."""
     created(client, code=CODE)
     with holding(url, "SELECT 1 FROM vouchers FOR UPDATE"):
-        sent = [client.send("redemptions.redeem", redemption(code=CODE, products=[PRODUCT])) for _ in range(4)]
-        eventually(lambda: len(waiting_for_locks(url)) == 2)
+        sent: list[str] = []
+        for waiting in (1, 2, 2, 2):
+            sent.append(client.send("redemptions.redeem", redemption(code=CODE, products=[PRODUCT])))
+            wait_for_locks(url, count=waiting)
         inspect = client.app.control.inspect(timeout=DEADLINE_SECONDS, limit=1)
         active, reserved = inspect.active(), inspect.reserved()
         asked_for = [inspect.query_task(*sent)]

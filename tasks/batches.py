@@ -1,0 +1,286 @@
+"""Deciding a batch of messages in a child: one transaction, and what happens to the batch that does not go through.
+
+A batch that fails on its data is halved until the one message is alone that nobody can decide. A batch that did not
+outlive its child comes again under suspicion, in ever smaller groups, each of which is noted before it begins. What
+has failed alone in all of its attempts is given up: it becomes a dead letter, and its caller is told so.
+"""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from itertools import groupby
+
+from celery import Task, states
+from celery.app.task import Context
+from celery.app.trace import LOG_SUCCESS, TraceInfo
+from celery.utils.log import get_logger
+from celery.utils.serialization import get_pickleable_exception
+from sqlalchemy.orm import Session
+
+from models.attempt import MessageKey, clear_attempts, find_attempts, forget_alone, note_alone, note_together
+from tasks.dead_letters import give_up, reason_of
+from tasks.messages import Message
+from tasks.wire import INFRASTRUCTURE_FAULTS, Answer, InvalidRequest, parse, request_of
+from worker.celery import RETRIES_MAX, app
+from worker.db import run_in_transaction, transaction
+from worker.deliveries import Delivery, Fate, GivenUp, Original, Outcome
+from worker.results import Answered, Store
+from worker.settings import settings
+
+logger = get_logger(__name__)
+# Where Celery's children say what became of a task.
+trace_logger = get_logger("celery.app.trace")
+
+ALONE_MAX = 3
+# Of 500 under suspicion an eighth runs together, then an eighth of that, and then each alone.
+SHRINKING_BITS = 3
+PROJECT_LENGTH_MAX = 255
+
+_store = Store()
+
+
+class Undecided(Exception):
+    """A message could not be decided this time. What is said of it has nothing in it of what was sent."""
+
+
+def run(name: str, deliveries: Sequence[Delivery], suspected_of: str) -> list[Outcome]:
+    """This function will decide the messages and return what became of each, in their order.
+
+    `suspected_of` says how the child ended that had them before, or is empty.
+    """
+    job = Job(app.tasks[name], deliveries, suspected_of=suspected_of)
+    try:
+        job.decide_all()
+    except INFRASTRUCTURE_FAULTS as error:
+        job.try_again_what_is_left(error)
+    return [job.outcomes[position] for position in range(len(deliveries))]
+
+
+class Job:
+    """The messages of one batch by their positions in it, and what has become of them."""
+
+    def __init__(self, task: Task, deliveries: Sequence[Delivery], *, suspected_of: str) -> None:
+        """This method will begin with nothing decided."""
+        self.task = task
+        self.deliveries = deliveries
+        self.suspected_of = suspected_of
+        self.outcomes: dict[int, Outcome] = {}
+        # What is noted of the messages under suspicion, by position: (together, alone).
+        self.suspects: dict[int, tuple[int, int]] = {}
+        # Attempts alone, this one included, of those whose attempt was noted before it began.
+        self.counted: dict[int, int] = {}
+        self.keys = [key_of(each) for each in deliveries]
+
+    def decide_all(self) -> None:
+        """This method will decide what is above suspicion first: nothing that comes later can take it back."""
+        self.find_suspects()
+        everything = range(len(self.deliveries))
+        self.decide([position for position in everything if position not in self.suspects])
+        for group in self.groups_of_suspects():
+            if len(group) == 1:
+                self.decide_alone(group[0])
+            else:
+                with transaction() as session:
+                    note_together(session, keys=[self.keys[position] for position in group])
+                self.decide(group)
+
+    def find_suspects(self) -> None:
+        """This method will look up what is noted of those that were delivered before; the others cost nothing."""
+        again = [
+            position
+            for position, each in enumerate(self.deliveries)
+            if self.suspected_of or each.redelivered or each.retries
+        ]
+        if not again:
+            return
+        with transaction() as session:
+            noted = find_attempts(session, keys=[self.keys[position] for position in again])
+        # What its child did not live to note.
+        first = 1 if self.suspected_of else 0
+        for position in again:
+            row = noted.get(self.keys[position])
+            if row:
+                self.suspects[position] = (row.together, row.alone)
+            elif self.suspected_of or self.deliveries[position].redelivered:
+                self.suspects[position] = (first, 0)
+
+    def groups_of_suspects(self) -> Iterator[list[int]]:
+        """This method will yield groups that are the smaller the more suspicious their messages are."""
+        in_order = sorted(self.suspects, key=self.group_size, reverse=True)
+        for size, members in groupby(in_order, key=self.group_size):
+            left = list(members)
+            while left:
+                yield left[:size]
+                left = left[size:]
+
+    def group_size(self, position: int) -> int:
+        """This method will return how many may run together with a message."""
+        together, alone = self.suspects[position]
+        return 1 if alone else max(1, settings().batch_size_max >> SHRINKING_BITS * together)
+
+    def decide_alone(self, position: int) -> None:
+        """This method will decide a message that may end this process, unless it has had all of its attempts."""
+        attempts = self.note_alone(position)
+        original = self.deliveries[position].original
+        if attempts > ALONE_MAX and original:
+            self.give_up(position, original, reason=self.suspected_of or "its worker was lost", attempts=ALONE_MAX)
+            return
+        self.counted[position] = attempts
+        try:
+            self.decide([position])
+        except INFRASTRUCTURE_FAULTS:
+            # That was not the message's doing.
+            with suppress(*INFRASTRUCTURE_FAULTS), transaction() as session:
+                forget_alone(session, key=self.keys[position])
+            raise
+
+    def note_alone(self, position: int) -> int:
+        """This method will count one more attempt alone, and return how many there were with it."""
+        with transaction() as session:
+            return note_alone(session, key=self.keys[position])
+
+    def decide(self, positions: Sequence[int]) -> None:
+        """This method will decide the messages together, or in halves where they fail together."""
+        started = time.monotonic()
+        requests = self.parse(positions)
+        if not requests:
+            return
+        try:
+            answers = run_in_transaction(lambda session: self.decide_in(session, requests))
+        except INFRASTRUCTURE_FAULTS:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, the others must not share its fate
+            fault = error
+        else:
+            self.succeed(dict(zip(requests, answers, strict=True)), seconds=time.monotonic() - started)
+            return
+        # No longer in its context, with which it would be shown: it may have in it what was sent.
+        self.separate(list(requests), fault)
+
+    def parse(self, positions: Sequence[int]) -> dict[int, Message]:
+        """This method will read the messages, and fail those that are no valid request."""
+        requests: dict[int, Message] = {}
+        invalid: list[Answered] = []
+        for position in positions:
+            delivery = self.deliveries[position]
+            try:
+                requests[position] = parse(self.task.batched.message, request_of(delivery.args, delivery.kwargs))
+            except InvalidRequest as error:
+                invalid.append(self.fail(position, error))
+        if invalid:
+            self.clear(set(positions) - set(requests))
+            _store.store(self.task.backend, invalid)
+        return requests
+
+    def clear(self, positions: set[int]) -> None:
+        """This method will forget the attempts of messages that need no more."""
+        keys = [self.keys[position] for position in positions & set(self.suspects)]
+        if keys:
+            with transaction() as session:
+                clear_attempts(session, keys=keys)
+
+    def decide_in(self, session: Session, requests: Mapping[int, Message]) -> list[Answer]:
+        """This method will decide the requests, which are above suspicion if this is committed."""
+        answers: list[Answer] = self.task.batched.decide(session, list(requests.values()))
+        keys = [self.keys[position] for position in requests if position in self.suspects]
+        if keys:
+            clear_attempts(session, keys=keys)
+        return answers
+
+    def succeed(self, answers: Mapping[int, Answer], *, seconds: float) -> None:
+        """This method will note and store what is committed now."""
+        outcome = Outcome(Fate.SUCCEEDED, seconds)
+        for position in answers:
+            self.outcomes[position] = outcome
+        _store.store(
+            self.task.backend,
+            [Answered(self.deliveries[position], states.SUCCESS, answer) for position, answer in answers.items()],
+        )
+        self.log_success(answers, seconds=seconds)
+
+    def log_success(self, answers: Mapping[int, Answer], *, seconds: float) -> None:
+        """This method will say of each message what Celery says of a task."""
+        for position in answers:
+            said = {
+                "name": self.task.name,
+                "id": self.deliveries[position].id,
+                "runtime": seconds,
+                "return_value": "…",
+            }
+            trace_logger.info(LOG_SUCCESS, said)
+
+    def separate(self, positions: Sequence[int], error: Exception) -> None:
+        """This method will find out which of the messages cannot be decided."""
+        if len(positions) == 1:
+            self.fail_alone(positions[0], error)
+            return
+        middle = len(positions) // 2
+        self.decide(positions[:middle])
+        self.decide(positions[middle:])
+
+    def fail_alone(self, position: int, error: Exception) -> None:
+        """This method will have a message tried again, or give it up after its last attempt."""
+        attempts = self.counted.get(position) or self.note_alone(position)
+        reason, delivery = reason_of(error), self.deliveries[position]
+        logger.error(
+            "Task %s[%s] failed alone, attempt %d of %d: %s", self.task.name, delivery.id, attempts, ALONE_MAX, reason
+        )
+        # A first delivery is not its last: what was noted of it is another's of the same id.
+        if attempts >= ALONE_MAX and delivery.original:
+            self.give_up(position, delivery.original, reason=reason, attempts=attempts)
+        else:
+            self.try_again([position], Undecided(reason))
+
+    def give_up(self, position: int, original: Original, *, reason: str, attempts: int) -> None:
+        """This method will make a message a dead letter, and tell its caller."""
+        delivery = self.deliveries[position]
+        give_up(
+            key=self.keys[position],
+            task=self.task.name,
+            original=original,
+            reason=reason,
+            attempts=attempts,
+        )
+        said = f"given up after {attempts} attempts ({reason}): it is kept, see `scrip dead-letters show {delivery.id}`"
+        _store.store(self.task.backend, [self.fail(position, raised(GivenUp(said)))])
+
+    def fail(self, position: int, error: Exception) -> Answered:
+        """This method will end a message as Celery ends a task that has failed, and return what to store."""
+        delivery = self.deliveries[position]
+        hidden = {"argsrepr": "(…)", "kwargsrepr": "{…}", "hostname": "", "delivery_info": {}}
+        context = Context(id=delivery.id, args=(), kwargs={}, headers={}, **hidden)
+        record = TraceInfo(states.FAILURE, error).handle_failure(self.task, context, store_errors=False)
+        self.outcomes[position] = Outcome(Fate.FAILED, error=record)
+        return Answered(delivery, states.FAILURE, error, record.traceback)
+
+    def try_again(self, positions: Sequence[int], error: Exception) -> None:
+        """This method will leave messages to be sent again, unless that was done too often."""
+        answers: list[Answered] = []
+        outcome = Outcome(Fate.TRY_AGAIN, error=get_pickleable_exception(error))
+        for position in positions:
+            delivery = self.deliveries[position]
+            if delivery.retries >= RETRIES_MAX:
+                answers.append(self.fail(position, error))
+            else:
+                self.outcomes[position] = outcome
+                answers.append(Answered(delivery, states.RETRY, outcome.error))
+        _store.store(self.task.backend, answers)
+
+    def try_again_what_is_left(self, error: Exception) -> None:
+        """This method will leave to be sent again what has no outcome yet."""
+        self.try_again([each for each in range(len(self.deliveries)) if each not in self.outcomes], error)
+
+
+def raised(error: GivenUp) -> GivenUp:
+    """This function will return the error with a traceback, without which Celery makes no record of it."""
+    with suppress(GivenUp):
+        raise error from None
+    return error
+
+
+def key_of(delivery: Delivery) -> MessageKey:
+    """This function will return the project that a message names, which may be none, and its id."""
+    request = delivery.kwargs.get("request")
+    project = request.get("project") if isinstance(request, Mapping) else None
+    is_one = isinstance(project, str) and len(project) <= PROJECT_LENGTH_MAX and project.isprintable()
+    return (str(project) if is_one else "", delivery.id)

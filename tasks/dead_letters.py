@@ -1,0 +1,126 @@
+"""Messages that were given up: kept with what they said, listed, sent again, discarded.
+
+Whoever may read the database sees their bodies, codes and amounts included. What is kept as the reason never says
+what was in a message: the type of an exception, the state and the constraint that the database names, and the place.
+"""
+
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+from kombu import Producer
+from sqlalchemy import func
+
+from models.attempt import MessageKey, clear_attempts
+from models.base import StoredRow
+from models.dead_letter import (
+    add_dead_letter,
+    find_dead_letter,
+    hold_dead_letter,
+    list_dead_letters,
+    remove_dead_letter,
+)
+from worker.celery import app
+from worker.db import transaction
+from worker.deliveries import Original
+
+CHECKOUT = Path(__file__).parent.parent
+LISTED_MAX = 1_000
+# A message that is sent again begins anew, and at once: it waited long enough.
+FRESH_HEADERS = {"retries": 0, "eta": None, "expires": None}
+
+
+class DeadLetterNotFound(LookupError):
+    """There is no dead letter of that id."""
+
+
+def list_newest(*, limit: int = LISTED_MAX) -> Sequence[StoredRow]:
+    """This function will list the messages that were given up last, without their bodies."""
+    with transaction() as session:
+        return list_dead_letters(session, limit=limit)
+
+
+def show(*, task_id: str) -> StoredRow:
+    """This function will return one message with all that was in it, or raise DeadLetterNotFound."""
+    with transaction() as session:
+        found = find_dead_letter(session, task_id=task_id)
+    if found is None:
+        raise DeadLetterNotFound(task_id)
+    return found
+
+
+def retry(*, task_id: str) -> None:
+    """This function will send a message again under its own id, with no attempts, or raise DeadLetterNotFound.
+
+    It is removed once the broker has it: whatever happens in between, it is sent twice rather than never.
+    """
+    with transaction() as session:
+        letter = hold_dead_letter(session, task_id=task_id)
+        if letter is None:
+            raise DeadLetterNotFound(task_id)
+        clear_attempts(session, keys=[(letter.project, task_id)])
+        remove_dead_letter(session, project=letter.project, task_id=task_id)
+        with app.producer_or_acquire() as producer:
+            _publish(producer, letter)
+
+
+def discard(*, task_id: str) -> None:
+    """This function will remove a message for ever, or raise DeadLetterNotFound."""
+    with transaction() as session:
+        letter = hold_dead_letter(session, task_id=task_id)
+        if letter is None:
+            raise DeadLetterNotFound(task_id)
+        clear_attempts(session, keys=[(letter.project, task_id)])
+        remove_dead_letter(session, project=letter.project, task_id=task_id)
+
+
+def give_up(*, key: MessageKey, task: str, original: Original, reason: str, attempts: int) -> None:
+    """This function will keep a message as a dead letter; it is no longer under suspicion then."""
+    project, task_id = key
+    kept = {
+        "project": project,
+        "task_id": task_id,
+        "task": task,
+        "reason": reason,
+        "attempts": attempts,
+        "died_at": func.clock_timestamp(),
+        **original._asdict(),
+    }
+    with transaction() as session:
+        add_dead_letter(session, values=kept)
+        clear_attempts(session, keys=[key])
+
+
+def reason_of(error: BaseException) -> str:
+    """This function will say what went wrong and where, and nothing of what it went wrong with."""
+    database_error = getattr(error, "orig", None)
+    state = getattr(database_error, "sqlstate", None)
+    constraint = getattr(getattr(database_error, "diag", None), "constraint_name", None)
+    said = [type(error).__name__, state and f"SQLSTATE {state}", constraint, _place_of(error)]
+    return ", ".join(each for each in said if each)
+
+
+def _place_of(error: BaseException) -> str | None:
+    frames = traceback.extract_tb(error.__traceback__)
+    for frame in reversed(frames):
+        path = Path(frame.filename)
+        if path.is_relative_to(CHECKOUT) and ".venv" not in path.parts:
+            return f"{path.relative_to(CHECKOUT)}:{frame.lineno}"
+    return None
+
+
+def _publish(producer: Producer, letter: StoredRow) -> None:
+    queue = app.amqp.queues[letter.queue]
+    producer.publish(
+        letter.body,
+        exchange="",
+        routing_key=letter.queue,
+        declare=[queue],
+        headers={**letter.headers, **FRESH_HEADERS},
+        content_type=letter.content_type,
+        content_encoding=letter.content_encoding,
+        correlation_id=letter.task_id,
+        delivery_mode=2,
+        retry=True,
+        retry_policy=app.conf.task_publish_retry_policy,
+    )

@@ -1,0 +1,232 @@
+"""A batch that does not go through as a whole: who is decided, who is tried again, and who is given up."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from tasks import dead_letters
+from tasks.batches import ALONE_MAX, run
+from tests.live.running import holding, poisoned
+from tests.tasks.requests import create_voucher, invoice, redemption
+from worker.db import engine, transaction
+from worker.deliveries import Delivery, Fate, Original, Outcome
+from worker.settings import settings
+
+REDEEM = "redemptions.redeem"
+LOST = "WorkerLostError: its process ended"
+POISON = "cus_poison"
+
+
+def delivery(request: Any, *, number: int, again: bool = False, retries: int = 0) -> Delivery:
+    """This function will return a message with that request, delivered again or for the first time."""
+    original = Original(
+        queue="redemptions",
+        headers={"id": f"task-{number}", "task": REDEEM, "retries": retries},
+        body=json.dumps([[], {"request": request}, {}]).encode(),
+        content_type="application/json",
+        content_encoding="utf-8",
+    )
+    return Delivery(
+        id=f"task-{number}",
+        args=[],
+        kwargs={"request": request},
+        retries=retries,
+        redelivered=again,
+        wants_answer=False,
+        group=None,
+        parent=None,
+        original=original if again or retries else None,
+    )
+
+
+def batch(count: int, *, poison: int | None = None, **fields: Any) -> list[Delivery]:
+    """This function will return so many messages for one voucher, that one of which cannot be decided."""
+    voucher = create_voucher()["id"]
+    requests: list[dict[str, Any]] = [redemption(voucher=voucher) for _ in range(count)]
+    if poison is not None:
+        requests[poison]["customer"] = POISON
+    return [delivery(request, number=number, **fields) for number, request in enumerate(requests)]
+
+
+def fates(outcomes: list[Outcome]) -> list[Fate]:
+    """This function will return what became of each message."""
+    return [outcome.fate for outcome in outcomes]
+
+
+def query(statement: str) -> list[tuple[Any, ...]]:
+    """This function will return the rows of a query."""
+    with transaction() as session:
+        return [tuple(row) for row in session.execute(text(statement))]
+
+
+def begin_alone(delivered: list[Delivery], *, times: int) -> None:
+    """This function will leave the messages as a process does that dies over each of them so often."""
+    with transaction() as session:
+        for each in delivered:
+            values = {"project": "gigs", "task_id": each.id, "alone": times}
+            session.execute(
+                text("INSERT INTO attempts VALUES (:project, :task_id, 0, :alone, clock_timestamp())"), values
+            )
+
+
+@pytest.mark.usefixtures("database")
+def test_a_batch_is_one_transaction():
+    """Its clock is read once."""
+    assert fates(run(REDEEM, batch(50), "")) == [Fate.SUCCEEDED] * 50
+    assert query("SELECT count(*), count(DISTINCT decided_at), count(DISTINCT xmin::text) FROM redemptions") == [
+        (50, 1, 1)
+    ]
+
+
+@pytest.mark.usefixtures("database")
+def test_an_empty_batch_does_nothing():
+    """There is nothing to begin a transaction for."""
+    assert run(REDEEM, [], "") == []
+
+
+@pytest.mark.usefixtures("database")
+def test_bad_input_fails_alone():
+    """The others are decided, and nothing is noted of anybody."""
+    delivered = batch(5)
+    requests: list[Any] = [None, {}, [], {"project": "gigs"}]
+    bad = [delivery(request, number=10 + number) for number, request in enumerate(requests)]
+    outcomes = run(REDEEM, [*bad[:2], *delivered, *bad[2:]], "")
+    assert fates(outcomes) == [Fate.FAILED] * 2 + [Fate.SUCCEEDED] * 5 + [Fate.FAILED] * 2
+    assert {outcome.error.type.__name__ for outcome in outcomes if outcome.error} == {"InvalidRequest"}
+    assert query("SELECT * FROM attempts") == []
+
+
+def test_the_others_of_a_batch_do_not_share_the_poisons_fate(database: dict[str, str]):
+    """It is found by halves, and tried again."""
+    delivered = batch(21, poison=13)
+    with poisoned(database["DATABASE_URL"], customer=POISON):
+        outcomes = run(REDEEM, delivered, "")
+    assert [number for number, fate in enumerate(fates(outcomes)) if fate is not Fate.SUCCEEDED] == [13]
+    assert outcomes[13].fate is Fate.TRY_AGAIN
+    assert query("SELECT task_id, together, alone FROM attempts") == [("task-13", 0, 1)]
+    assert query("SELECT count(*) FROM redemptions") == [(20,)]
+
+
+def test_what_fails_alone_three_times_is_a_dead_letter(database: dict[str, str], caplog: pytest.LogCaptureFixture):
+    """It says why, and nothing of what was in the message."""
+    request = redemption(voucher=create_voucher()["id"], customer=POISON)
+    with poisoned(database["DATABASE_URL"], customer=POISON):
+        found = [
+            run(REDEEM, [delivery(request, number=1, retries=retries), *batch(2)[:1]], "")[0] for retries in range(3)
+        ]
+    assert fates(found) == [Fate.TRY_AGAIN, Fate.TRY_AGAIN, Fate.FAILED]
+    assert found[2].error.type.__name__ == "GivenUp"
+    (letter,) = dead_letters.list_newest()
+    assert (letter.task_id, letter.project, letter.task, letter.attempts) == ("task-1", "gigs", REDEEM, ALONE_MAX)
+    assert letter.reason.startswith("IntegrityError, SQLSTATE 23514, ")
+    shown = [caplog.text, letter.reason, *(str(each.error) for each in found)]
+    assert [text for text in shown if POISON in text or request["requestId"] in text] == []
+    assert query("SELECT * FROM attempts") == []
+    kept = dead_letters.show(task_id="task-1")
+    assert json.loads(kept.body) == [[], {"request": request}, {}]
+
+
+@pytest.mark.usefixtures("database")
+def test_suspects_run_in_ever_smaller_groups_until_each_is_alone(monkeypatch: pytest.MonkeyPatch):
+    """What is decided is above suspicion."""
+    monkeypatch.setenv("SCRIP_BATCH_SIZE_MAX", "64")
+    settings.cache_clear()
+    delivered = batch(30, again=True)
+    sizes = []
+    for together in range(3):
+        with transaction() as session:
+            for each in delivered:
+                values = {"task_id": each.id, "together": together}
+                session.execute(
+                    text("INSERT INTO attempts VALUES ('gigs', :task_id, :together, 0, clock_timestamp())"), values
+                )
+            session.execute(text("DELETE FROM redemptions"))
+            session.execute(text("DELETE FROM discounts"))
+            session.execute(text("UPDATE vouchers SET redemptions = 0"))
+        assert fates(run(REDEEM, delivered, "")) == [Fate.SUCCEEDED] * 30
+        sizes.append([count for (count,) in query("SELECT count(*) FROM redemptions GROUP BY decided_at ORDER BY 1")])
+        assert query("SELECT * FROM attempts") == []
+    monkeypatch.undo()
+    settings.cache_clear()
+    assert sizes == [[30], [6, 8, 8, 8], [1] * 30]
+
+
+@pytest.mark.usefixtures("database")
+def test_what_was_begun_alone_too_often_is_not_begun_again():
+    """Whoever began it did not live to say so: had it run again, it would be noted."""
+    delivered = batch(4, again=True)
+    begin_alone(delivered[:1], times=ALONE_MAX)
+    begin_alone(delivered[1:2], times=ALONE_MAX - 1)
+    assert fates(run(REDEEM, delivered, LOST)) == [Fate.FAILED] + [Fate.SUCCEEDED] * 3
+    (letter,) = dead_letters.list_newest()
+    assert (letter.task_id, letter.reason, letter.attempts) == ("task-0", LOST, ALONE_MAX)
+    assert query("SELECT * FROM attempts") == []
+
+
+@pytest.mark.usefixtures("database")
+def test_being_delivered_again_however_often_kills_no_innocent():
+    """A worker that is killed at random takes its messages with it; none of them is given up for that."""
+    delivered = batch(8, again=True)
+    for _ in range(2 * ALONE_MAX):
+        assert fates(run(REDEEM, delivered, "")) == [Fate.SUCCEEDED] * 8
+    assert query("SELECT count(*) FROM redemptions") == [(8,)]
+    assert query("SELECT * FROM attempts") == []
+    assert dead_letters.list_newest() == []
+
+
+@pytest.fixture
+def impatience(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Connections that wait a second for a lock."""
+
+    def begin_anew() -> None:
+        engine().dispose()
+        engine.cache_clear()
+        settings.cache_clear()
+
+    monkeypatch.setenv("SCRIP_LOCK_TIMEOUT_SECONDS", "1")
+    begin_anew()
+    yield
+    monkeypatch.undo()
+    begin_anew()
+
+
+@pytest.mark.usefixtures("impatience")
+def test_a_fault_of_the_servers_is_nobodys_doing(database: dict[str, str]):
+    """A lock that is not to be had has the whole batch tried again, and counts as no attempt."""
+    delivered = batch(6, again=True)
+    begin_alone(delivered[:2], times=ALONE_MAX - 1)
+    with holding(database["DATABASE_URL"], "SELECT 1 FROM vouchers FOR UPDATE"):
+        outcomes = run(REDEEM, delivered, "")
+        # The last two are reached while the lock is held too.
+        outcomes += run(REDEEM, delivered[:2], "")
+    assert fates(outcomes) == [Fate.TRY_AGAIN] * 8
+    assert {type(outcome.error).__name__ for outcome in outcomes} == {"OperationalError"}
+    noted = query("SELECT task_id, alone FROM attempts WHERE alone > 0 ORDER BY 1")
+    assert noted == [("task-0", ALONE_MAX - 1), ("task-1", ALONE_MAX - 1)]
+    assert fates(run(REDEEM, delivered, "")) == [Fate.SUCCEEDED] * 6
+
+
+@pytest.mark.usefixtures("database")
+def test_a_request_that_nobody_can_read_and_a_message_of_no_project_are_kept_too():
+    """What a message says of its project is not to be relied on."""
+    projects = [7, "\0", "p" * 256, "", None]
+    strange = [delivery({"project": project}, number=number, again=True) for number, project in enumerate(projects)]
+    with transaction() as session:
+        for each in strange:
+            session.execute(
+                text("INSERT INTO attempts VALUES ('', :task_id, 0, 3, clock_timestamp())"), {"task_id": each.id}
+            )
+    assert fates(run(REDEEM, strange, LOST)) == [Fate.FAILED] * len(projects)
+    assert {letter.project for letter in dead_letters.list_newest()} == {""}
+    assert len(dead_letters.list_newest()) == len(projects)
+
+
+@pytest.mark.usefixtures("database")
+def test_invoices_are_decided_in_batches_too():
+    """The same function, whatever the task."""
+    delivered = [delivery(invoice(), number=number) for number in range(4)]
+    assert fates(run("billing.apply", delivered, "")) == [Fate.SUCCEEDED] * 4
+    assert query("SELECT count(*), count(DISTINCT applied_at) FROM invoice_discounts") == [(4, 1)]
