@@ -85,7 +85,7 @@ if bytes > 0 then
     if #unreadable > 0 then redis.call('LPUSH', aside, unpack(unreadable)) end
     for list, count in pairs(seen) do redis.call('LTRIM', KEYS[list], 0, -1 - count) end
 end
-return {#unreadable, taken}
+return {#unreadable, taken, full and 0 or 1}
 """
 SCRIPT_SHA = sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
 
@@ -116,8 +116,8 @@ class Take:
 
     def read(self, reply: Sequence[Any]) -> "Arrival":
         """This method will make values of the script's answer."""
-        unreadable, taken = reply
-        return Arrival(unreadable=unreadable, messages=list(self._messages(taken)))
+        unreadable, taken, was_all = reply
+        return Arrival(unreadable=unreadable, messages=list(self._messages(taken)), was_all=bool(was_all))
 
     def _messages(self, taken: Sequence[Any]) -> Iterator[Taken]:
         for position, tag, text in zip(taken[::3], taken[1::3], taken[2::3], strict=True):
@@ -125,7 +125,8 @@ class Take:
 
 
 class Arrival(NamedTuple):
-    """The messages that a script took, and how many texts it put aside."""
+    """The messages that a script took, how many texts it put aside, and whether that was all there was."""
 
     unreadable: int
     messages: list[Taken]
+    was_all: bool

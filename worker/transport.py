@@ -97,6 +97,8 @@ class Channel(redis.Channel):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         """This method will begin with a look into the queues."""
         self.step = Step.TAKE
+        # Whether the last take left nothing in the queues: who gathers messages need not wait for more.
+        self.is_drained = False
         self._taking: Take | None = None
         self._doorbell: Doorbell | None = None
         self._has_rung = False
@@ -223,7 +225,9 @@ class Channel(redis.Channel):
         asked, self.step = self.step, self._step_after(reply)
         if asked != Step.TAKE or self.step != Step.TAKE or self._taking is None:
             raise Empty
-        return self._deliver(self._taking.read(reply))
+        arrival = self._taking.read(reply)
+        self.is_drained = arrival.was_all
+        return self._deliver(arrival)
 
     def _step_after(self, reply: Any) -> Step:
         match self.step:

@@ -35,6 +35,8 @@ def upgrade() -> None:
         sa.CheckConstraint("attempts > 0", name=op.f("ck_dead_letters_attempted")),
         sa.PrimaryKeyConstraint("project", "task_id", name=op.f("pk_dead_letters")),
     )
+    for table in ("attempts", "dead_letters"):
+        op.execute(f"ALTER TABLE {table} ALTER COLUMN project SET STATISTICS 0")
 
 
 def downgrade() -> None:
