@@ -143,7 +143,7 @@ def _values(request: UpdateVoucher, *, row: StoredRow, held: int) -> dict[str, A
 
 
 def _count_errors(request: UpdateVoucher, *, taken: int) -> list[dict[str, str]]:
-    maximum = request.restrictions and request.restrictions.maximum_redemptions
+    maximum = request.restrictions.maximum_redemptions if request.restrictions else None
     if maximum is None or maximum >= taken:
         return []
     return [{"field": "restrictions.maximumRedemptions", "message": "must not be below what is redeemed or held"}]

@@ -33,7 +33,8 @@ FULLY_RESERVED = ("refused", "fully_reserved")
 
 def update(voucher: dict, **fields) -> dict:
     """This function will change a voucher."""
-    return voucher_update.update(request={"project": "gigs", "voucher": voucher["id"], **fields})
+    answer: dict = voucher_update.update(request={"project": "gigs", "voucher": voucher["id"], **fields})
+    return answer
 
 
 def retire(voucher: dict) -> None:
