@@ -32,9 +32,9 @@ REASONS = (*REASONS_BEFORE, "fully_reserved")
 NOT_STORED = "reason NOT IN ('idempotency_conflict', 'fully_reserved')"
 IS_OPEN = "status = 'open'"
 INDEXES: dict[str, tuple[list[str], str]] = {
-    "ix_holds_customer": (["project", "voucher_id", "customer"], IS_OPEN),
-    "ix_holds_lapsing": (["project", "voucher_id", "expires_at"], IS_OPEN),
-    "ix_holds_code": (["project", "code_id", "expires_at"], f"{IS_OPEN} AND code_id IS NOT NULL"),
+    "ix_holds_customer": (["project", "voucher_id", "customer"], "closed_at IS NULL AND reason IS NULL"),
+    "ix_holds_lapsing": (["project", "voucher_id", "expires_at"], "closed_at IS NULL AND expires_at IS NOT NULL"),
+    "ix_holds_code": (["project", "code_id", "expires_at"], "closed_at IS NULL AND code_id IS NOT NULL"),
     "ix_holds_due": (["expires_at", "id"], IS_OPEN),
 }
 UNIQUE: dict[str, tuple[list[str], str | None]] = {
