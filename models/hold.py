@@ -83,7 +83,8 @@ class Hold(Base):
         CheckConstraint("status = 'refused' OR voucher_id IS NOT NULL", name="held_has_voucher"),
         CheckConstraint("effective_at <= created_at", name="effective_not_later"),
         CheckConstraint("expires_at > created_at", name="end_after_beginning"),
-        Index("uq_holds_id", "project", "id", unique=True),
+        # Not the project first: it would look as good for all that is looked up within a project.
+        Index("ix_holds_id", "id", "project"),
         # A voucher is held once for a subscription at a time.
         Index(
             "uq_holds_open",

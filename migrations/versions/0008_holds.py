@@ -31,14 +31,14 @@ REASONS_BEFORE = (
 REASONS = (*REASONS_BEFORE, "fully_reserved")
 NOT_STORED = "reason NOT IN ('idempotency_conflict', 'fully_reserved')"
 IS_OPEN = "status = 'open'"
-INDEXES: dict[str, tuple[list[str], str]] = {
+INDEXES: dict[str, tuple[list[str], str | None]] = {
     "ix_holds_customer": (["project", "voucher_id", "customer"], "closed_at IS NULL AND reason IS NULL"),
     "ix_holds_lapsing": (["project", "voucher_id", "expires_at"], "closed_at IS NULL AND expires_at IS NOT NULL"),
     "ix_holds_code": (["project", "code_id", "expires_at"], "closed_at IS NULL AND code_id IS NOT NULL"),
+    "ix_holds_id": (["id", "project"], None),
     "ix_holds_due": (["expires_at", "id"], IS_OPEN),
 }
-UNIQUE: dict[str, tuple[list[str], str | None]] = {
-    "uq_holds_id": (["project", "id"], None),
+UNIQUE = {
     "uq_holds_open": (["project", "voucher_id", "subscription"], IS_OPEN),
     "uq_holds_redemption": (["project", "redemption_id"], "redemption_id IS NOT NULL"),
 }
@@ -113,8 +113,7 @@ def _create_holds() -> None:
         ),
         sa.PrimaryKeyConstraint("project", "request_id", name=op.f("pk_holds")),
     )
-    for name, (columns, condition) in INDEXES.items():
-        op.create_index(name, "holds", columns, postgresql_where=sa.text(condition))
-    for name, (columns, where) in UNIQUE.items():
-        op.create_index(name, "holds", columns, unique=True, postgresql_where=None if where is None else sa.text(where))
+    for name, (columns, where) in {**INDEXES, **UNIQUE}.items():
+        condition = None if where is None else sa.text(where)
+        op.create_index(name, "holds", columns, unique=name in UNIQUE, postgresql_where=condition)
     op.execute("ALTER TABLE holds ALTER COLUMN project SET STATISTICS 0")
