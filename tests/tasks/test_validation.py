@@ -7,6 +7,8 @@ from sqlalchemy import func, select, text
 
 from models.base import Base
 from tasks import holds, redemptions, validation
+from tasks.hold_messages import Validate
+from tasks.validation import validate_redemption
 from tasks.wire import InvalidRequest
 from tests.tasks.holding import lapse, reserve, validate
 from tests.tasks.requests import add_codes, create_voucher, redeem, redemption
@@ -103,6 +105,15 @@ def test_it_promises_nothing():
     assert validate(voucher=voucher["id"])["outcome"] == "accepted"
     redeem(voucher=voucher["id"])
     assert validate(voucher=voucher["id"])["outcome"] == "refused"
+
+
+def test_it_could_not_write_if_it_wanted_to():
+    """And sees one state of the database in all its statements."""
+    body = redemption(voucher=create_voucher()["id"])
+    with transaction() as session:
+        validate_redemption(session, Validate.model_validate(body))
+        shown = [session.scalar(text(f"SHOW transaction_{name}")) for name in ("read_only", "isolation")]
+    assert shown == ["on", "repeatable read"]
 
 
 def test_it_waits_for_nobody():
