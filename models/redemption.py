@@ -62,7 +62,8 @@ class Redemption(Base):
         # A voucher that was redeemed is not deleted: its redemptions would lose what they were granted for.
         ForeignKeyConstraint(["project", "voucher_id"], ["vouchers.project", "vouchers.id"], ondelete="RESTRICT"),
         CheckConstraint(one_of("reason", Refusal), name="reason_known"),
-        CheckConstraint("reason <> 'idempotency_conflict'", name="conflict_not_stored"),
+        # Neither is for ever: the id is another body's, or a place may become free.
+        CheckConstraint("reason NOT IN ('idempotency_conflict', 'fully_reserved')", name="reason_stored"),
         CheckConstraint("(reason IS NULL) = (redemption_number IS NOT NULL)", name="accepted_has_number"),
         CheckConstraint("reason IS NOT NULL OR voucher_id IS NOT NULL", name="accepted_has_voucher"),
         CheckConstraint("redemption_number >= 1", name="number_positive"),

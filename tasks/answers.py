@@ -104,11 +104,13 @@ def redemption_answer(row: AsStored) -> Answer:
     """
     return {
         "object": "redemption",
-        "id": type_id("red", row.id),
+        "id": identity("red", row.id),
         "project": row.project,
         "requestId": row.request_id,
         "outcome": "accepted" if row.reason is None else "refused",
         "reason": row.reason,
+        # Of this reason alone: what was answered before there were holds is replayed as it was.
+        **({"retryable": True} if row.reason == Refusal.FULLY_RESERVED else {}),
         "voucher": identity("vou", row.voucher_id),
         "code": row.code,
         "customer": row.customer,

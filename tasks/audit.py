@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from tasks.audit_holds import HOLD_CHECKS
 from worker.db import transaction
 
 # Each query returns project, subject and detail, a row for each violation.
@@ -57,8 +58,10 @@ CHECKS = {
         SELECT r.project, r.id::text AS subject, format('decided for %s', r.effective_at) AS detail
         FROM redemptions r JOIN vouchers v ON v.project = r.project AND v.id = r.voucher_id
         WHERE r.reason IS NULL AND (r.effective_at < v.starts_at OR r.effective_at >= v.expires_at)
-              -- The window may have been moved since.
-              AND r.decided_at >= coalesce(v.updated_at, '-infinity')
+              -- The window may have been moved since, or since the place was held.
+              AND coalesce((
+                  SELECT h.created_at FROM holds h WHERE h.project = r.project AND h.redemption_id = r.id
+              ), r.decided_at) >= coalesce(v.updated_at, '-infinity')
     """,
     "no subscription runs too many discounts": """
         SELECT project, subscription AS subject, format('%s running', count(*)) AS detail
@@ -232,6 +235,7 @@ CHECKS = {
               AND (cycles > duration_in_cycles
                    OR (ends_on IS NOT NULL) <> (cycles = duration_in_cycles) OR ends_on > last_period_end)
     """,
+    **HOLD_CHECKS,
 }
 
 # A task's connection is set up to find few rows by their keys, and quickly. The audit reads them all.

@@ -9,6 +9,7 @@ from domain.terms import RetiredReason
 from domain.updating import UpdateRefusal, retired_reason_after
 from domain.value import value
 from models.base import StoredRow, read_clock
+from models.held import count_places
 from models.voucher import find_voucher
 from models.voucher_update import change_voucher
 from tasks.answered import answer_once
@@ -115,18 +116,22 @@ def _update(session: Session, request: UpdateVoucher, *, row: StoredRow | None, 
     if row is None:
         raise NotFound("voucher")
     now = read_clock(session)
-    values = _values(request, row=row)
-    if row.redemptions and any(values[name] != getattr(row, name) for name in MONEY_TERMS):
-        return _refused(request, UpdateRefusal.VOUCHER_ALREADY_REDEEMED)
+    held = count_places(session, voucher=row, now=now)
+    values = _values(request, row=row, held=held)
+    if (row.redemptions or held) and any(values[name] != getattr(row, name) for name in MONEY_TERMS):
+        # What a place is held for must not change before it is redeemed.
+        return _refused(
+            request, UpdateRefusal.VOUCHER_ALREADY_REDEEMED if row.redemptions else UpdateRefusal.VOUCHER_HELD
+        )
     values |= _retirement(row, values=values, now=now)
     change_primary_code(session, voucher=row, changed=values, holders=holders, now=now)
     changed = change_voucher(session, project=row.project, id=row.id, values={**values, "updated_at": now})
     return voucher_answer(changed)
 
 
-def _values(request: UpdateVoucher, *, row: StoredRow) -> dict[str, Any]:
+def _values(request: UpdateVoucher, *, row: StoredRow, held: int) -> dict[str, Any]:
     """This function will return every column that can be changed, as the voucher would have been created."""
-    merged, errors = None, _count_errors(request, row=row)
+    merged, errors = None, _count_errors(request, taken=row.redemptions + held)
     try:
         merged = _merged(request, row=row)
     except InvalidRequest as error:
@@ -137,11 +142,11 @@ def _values(request: UpdateVoucher, *, row: StoredRow) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name not in {"project", "id", "created_at"}}
 
 
-def _count_errors(request: UpdateVoucher, *, row: StoredRow) -> list[dict[str, str]]:
-    maximum = request.restrictions and request.restrictions.maximum_redemptions
-    if maximum is None or maximum >= row.redemptions:
+def _count_errors(request: UpdateVoucher, *, taken: int) -> list[dict[str, str]]:
+    maximum = request.restrictions.maximum_redemptions if request.restrictions else None
+    if maximum is None or maximum >= taken:
         return []
-    return [{"field": "restrictions.maximumRedemptions", "message": "must not be below what is redeemed already"}]
+    return [{"field": "restrictions.maximumRedemptions", "message": "must not be below what is redeemed or held"}]
 
 
 def _merged(request: UpdateVoucher, *, row: StoredRow) -> CreateVoucher:

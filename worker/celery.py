@@ -21,6 +21,8 @@ TASK_MODULES = (
     "tasks.listing",
     "tasks.voucher_update",
     "tasks.usages",
+    "tasks.holds",
+    "tasks.validation",
 )
 
 # Retries back off to a minute, half of it on average: ten thousand of them outlast an outage of three days.

@@ -19,6 +19,7 @@ ID_FIELDS = {
     "voucher": "voucher",
     "id": "voucher",
     "did": "voucher",
+    "hold": "hold",
     "customer": "customer",
     "subscription": "subscription",
     "ref": "ref",
@@ -26,8 +27,11 @@ ID_FIELDS = {
 BULK_FIELDS = ("requests", "invoices")
 # The contract's limit on a caller's own ids. What is longer is not an id.
 ID_LENGTH_MAX = 255
-# A code that was put where the voucher's id belongs must not show up either: a TypeID or a UUID only.
-VOUCHER_ID = re.compile(r"vou_[0-9a-z]{26}|[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}", re.IGNORECASE)
+# A code that was put where an id of ours belongs must not show up either: a TypeID or a UUID only.
+OUR_IDS = {
+    shown: re.compile(rf"{prefix}_[0-9a-z]{{26}}|[0-9a-f]{{8}}(-?[0-9a-f]{{4}}){{3}}-?[0-9a-f]{{12}}", re.IGNORECASE)
+    for shown, prefix in {"voucher": "vou", "hold": "hol"}.items()
+}
 
 
 def summary(kwargs: object) -> str:
@@ -55,7 +59,8 @@ def _ids(body: object) -> dict[str, str | int]:
 def _is_id(field: str, value: object) -> bool:
     if not isinstance(value, str) or not 1 <= len(value) <= ID_LENGTH_MAX:
         return False
-    return ID_FIELDS[field] != "voucher" or VOUCHER_ID.fullmatch(value) is not None
+    ours = OUR_IDS.get(ID_FIELDS[field])
+    return ours is None or ours.fullmatch(value) is not None
 
 
 def _count(body: Mapping[str, object]) -> dict[str, str | int]:

@@ -307,6 +307,13 @@ REDEMPTIONS = st.builds(
 )
 
 
+# None of them is over while a history runs: time passes by a step of its own.
+RESERVATIONS = st.builds(
+    lambda redemption, ttl: {**redemption, **ttl}, REDEMPTIONS, body(ttl=one_in(3, either(600, 604_800)))
+)
+HOLDS = body(index=st.integers(0, 9), by_request=mostly(usual=False))
+
+
 COUNTS = either(
     {"stamp": 1},
     {"stamp": 2},

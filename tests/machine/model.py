@@ -4,12 +4,13 @@ It keeps what happened as it came, and derives every answer from that. What it c
 it takes from the answer that it is compared with.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 
 from tests.machine.codes import Codes
 from tests.machine.discounting import Discount, Taken, amounts_of, discount_invoice
+from tests.machine.holding import Hold, making_way, tidy
 from tests.machine.kept import Code, Json, Record, Voucher, written
 
 # The verb, the project, and what else makes up the caller's own id.
@@ -32,6 +33,7 @@ class Model:
         self.discounts: list[Discount] = []
         self.ledger: list[tuple[Discount, Taken]] = []
         self.records: list[Record] = []
+        self.holds: list[Hold] = []
         # Each body that was answered, with its answer, under the caller's id.
         self.answered: dict[Key, tuple[Json, Json]] = {}
 
@@ -94,25 +96,51 @@ class Model:
             self.move_on(at)
         return voucher.answer()
 
-    def redeem(self, body: Json, *, id: str | None, at: datetime, card_is_full: bool = False) -> Json:  # noqa: A002
-        """This method will answer `redemptions.redeem`, or decide on a full stamp card by the same rules."""
+    def redeem(
+        self,
+        body: Json,
+        *,
+        id: str | None,  # noqa: A002 - the field's name
+        at: datetime,
+        card_is_full: bool = False,
+        named: tuple[Voucher, Code | None] | None = None,
+        waived: Collection[str] = (),
+    ) -> Json:
+        """This method will answer `redemptions.redeem`, or decide on a full stamp card by the same rules.
+
+        So it will on a hold, which names its voucher and code by itself, and waives what was decided with it.
+        """
         names = ("project", "requestId", "customer", "subscription")
         head = {"object": "redemption", "decidedAt": written(at), **{name: body[name] for name in names}}
         nothing = dict.fromkeys(("id", "voucher", "code", "discount", "redemptionNumber"))
+        voucher, code = named or self.named(body)
         self.complete(self.granted_to(body), at=at)
+        tidy(self.holds, voucher=voucher, body=body, at=at)
         key = ("redeem", body["project"], body["requestId"])
         stored = self.replay(key, body=body, conflict={**head, **nothing})
         if stored is not None:
             return stored
-        assert id is not None
-        assert id not in [answer.get("id") for _, answer in self.answered.values()]
-        voucher, code = self.named(body)
         reason = refusal(
-            voucher, code, body=body, running=self.running_on(body, at=at), at=at, card_is_full=card_is_full
+            voucher,
+            code,
+            body=body,
+            running=self.running_on(body, at=at),
+            at=at,
+            card_is_full=card_is_full,
+            waived=waived,
         )
         answer = {**head, **nothing, "id": id, "outcome": "refused", "reason": reason, "code": body.get("code")}
         if voucher is not None:
             answer |= {"voucher": voucher.id, "code": code.text if code else voucher.body.get("code")}
+        if voucher is not None and reason is None:
+            aside = making_way(self.holds, voucher=voucher, code=code, body=body, at=at)
+            if aside is None:
+                self.move_on(at)
+                return {**answer, "id": None, "reason": "fully_reserved", "retryable": True}
+            for hold in aside:
+                hold.status = "replaced"
+        assert id is not None
+        assert id not in [answer.get("id") for _, answer in self.answered.values()]
         if voucher is not None and reason is None:
             discount = self.grant(voucher, code, body=body, id=discount_of(id), at=at)
             answer |= {
@@ -204,6 +232,9 @@ class Model:
         codes_expired = [each for each in self.codes.all if each.retired is None and each.own_end(at)]
         for code in codes_expired:
             code.retired = code.own_end(at)
+        lapsed = [each for each in self.holds if each.status == "open" and each.has_lapsed(at)]
+        for hold in lapsed:
+            hold.status = "lapsed"
         return {
             "object": "sweep",
             "expired": len(expired),
@@ -211,6 +242,7 @@ class Model:
             "completed": self.complete(self.discounts, at=at),
             "codesExpired": len(codes_expired),
             "codesMaxRedemptionsReached": 0,
+            "holdsLapsed": len(lapsed),
         }
 
     @staticmethod
@@ -230,6 +262,7 @@ def refusal(
     running: list[Discount],
     at: datetime,
     card_is_full: bool = False,
+    waived: Collection[str] = (),
 ) -> str | None:
     """This function will return the first reason that is true, in the contract's order."""
     if voucher is None:
@@ -266,7 +299,7 @@ def refusal(
         and (body.get("currency") != minimum["currency"] or body.get("subtotal", -1) < minimum["amount"]),
         "discount_limit_reached": len(running) >= RUNNING_MAX,
     }
-    return next((reason for reason, is_so in rows.items() if is_so), None)
+    return next((reason for reason, is_so in rows.items() if is_so and reason not in waived), None)
 
 
 def discount_of(redemption: str) -> str:

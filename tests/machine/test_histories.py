@@ -16,18 +16,20 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from models.voucher import VOUCHERS
-from tasks import billing, codes, expiry, listing, redemptions, usages, voucher_update, vouchers
+from tasks import billing, codes, expiry, holds, listing, redemptions, usages, voucher_update, vouchers
 from tasks.audit import audit
 from tasks.wire import InvalidRequest, NotFound
 from tests.conftest import empty_database
 from tests.machine import bodies as drawn
 from tests.machine.bodies import Again, Changed, Fresh, Item, Json, World, in_snake_case, made, meant
 from tests.machine.coding import add_codes, retire_code, shown_codes
+from tests.machine.holding import Hold
 from tests.machine.kept import Code
 from tests.machine.model import RUNNING_MAX, Model
+from tests.machine.reserving import confirm, release, reserve
 from tests.machine.stamping import record_usage, usage_items
 from tests.machine.updating import update
 from worker.db import transaction
@@ -38,6 +40,7 @@ ID_FIELDS: dict[str, list[str]] = {
     "update": ["requestId"],
     "add_codes": ["requestId"],
     "redeem": ["requestId"],
+    "reserve": ["requestId"],
     "apply": ["invoice"],
     "record": ["project", "voucher", "customer", "ref"],
 }
@@ -48,7 +51,12 @@ ONE_PERCENT = {"priceDiscountPercentage": 1, "recurrence": {"type": "forever"}}
 
 INDEX = st.integers(0, 9)
 REDEMPTIONS, INVOICES = drawn.items(drawn.REDEMPTIONS), drawn.items(drawn.INVOICES)
-RECORDS = drawn.items(drawn.RECORDS)
+RECORDS, RESERVATIONS = drawn.items(drawn.RECORDS), drawn.items(drawn.RESERVATIONS)
+# Its end comes right after its beginning: all that a hold's time is compared with is long after that.
+LAPSE = text("""
+    UPDATE holds SET expires_at = created_at + interval '1 microsecond'
+    WHERE project = :project AND request_id = :request_id
+""")
 
 
 class Histories(RuleBasedStateMachine):
@@ -122,6 +130,38 @@ class Histories(RuleBasedStateMachine):
         """This step will redeem a batch, whose requests may repeat or contradict each other."""
         self.redeem_all(self.bodies_of("redeem", items))
 
+    @rule(items=st.lists(RESERVATIONS, min_size=1, max_size=3))
+    def reserve(self, items: list[Item]) -> None:
+        """This step will hold places, or send earlier requests for them once more."""
+        self.send_all("reserve", self.bodies_of("reserve", items))
+
+    @precondition(lambda self: self.model.holds)
+    @rule(picks=st.lists(drawn.HOLDS, min_size=1, max_size=3))
+    def confirm(self, picks: list[Json]) -> None:
+        """This step will confirm holds: open ones, and those that are over or were confirmed before."""
+        for pick in picks:
+            hold = self.picked(pick)
+            answer = holds.confirm(request=named(hold, **pick))
+            at = self.happened_at(answer["decidedAt"])
+            self.compare(answer, confirm(self.model, hold, id=answer["id"], at=at))
+
+    @precondition(lambda self: self.model.holds)
+    @rule(pick=drawn.HOLDS)
+    def release(self, pick: Json) -> None:
+        """This step will release a hold, whatever has become of it."""
+        hold = self.picked(pick)
+        self.compare(holds.release(request=named(hold, **pick)), release(hold))
+
+    @precondition(lambda self: self.model.holds)
+    @rule(pick=drawn.HOLDS)
+    def lapse(self, pick: Json) -> None:
+        """This step will let the time of a hold pass."""
+        hold = self.picked(pick)
+        key = {"project": hold.body["project"], "request_id": hold.body["requestId"]}
+        with transaction() as session:
+            session.execute(LAPSE, key)
+        hold.lapse()
+
     @rule(item=INVOICES)
     def apply(self, item: Item) -> None:
         """This step will discount an invoice, or send an earlier one once more."""
@@ -178,6 +218,7 @@ class Histories(RuleBasedStateMachine):
             shown = codes.list_(request={**reference, "status": BOTH, "limit": 200})["items"]
             self.compare(shown, shown_codes(self.model, voucher, items=shown))
         self.redeem_all(self.first_bodies("redeem"))
+        self.send_all("reserve", self.first_bodies("reserve"))
         self.apply_all(self.first_bodies("apply"))
         assert audit() == []
 
@@ -226,6 +267,10 @@ class Histories(RuleBasedStateMachine):
                     self.check_added(body, answer=answered(codes.add, body))
                 case "redeem":
                     self.check_redeemed(body, answer=redemptions.redeem(request=body))
+                case "reserve":
+                    answer = holds.reserve(request=body)
+                    at = self.happened_at(answer["decidedAt"])
+                    self.compare(answer, reserve(self.model, meant(body), id=answer["id"], at=at))
                 case "record":
                     answer = answered(usages.record, body)
                     self.compare(answer, record_usage(self.model, meant(body), answered=answer))
@@ -262,6 +307,11 @@ class Histories(RuleBasedStateMachine):
         items = answer.get("items", [])
         at = self.happened_at(items[0]["createdAt"] if items else None)
         self.compare(answer, add_codes(self.model, meant(body), ids=[each["id"] for each in items], at=at))
+
+    def picked(self, pick: Json) -> Hold:
+        """This method will return one of the holds, the latest first."""
+        known = self.model.holds
+        return known[-1 - int(pick["index"]) % len(known)]
 
     def known_codes(self) -> list[Code]:
         """This method will return the codes whose ids were shown."""
@@ -302,6 +352,12 @@ class Histories(RuleBasedStateMachine):
         at = now if text is None else datetime.fromisoformat(text)
         assert at <= now
         return at
+
+
+def named(hold: Hold, *, by_request: bool, **_: object) -> Json:
+    """This function will return how a hold is named, by its own id or by its request's."""
+    name = {"requestId": hold.body["requestId"]} if by_request else {"hold": hold.answer["id"]}
+    return {"project": hold.body["project"], **name}
 
 
 def answered(task: Callable[..., Json], body: Json) -> Json:

@@ -4,6 +4,7 @@ from copy import deepcopy
 from datetime import datetime
 
 from tests.machine.discounting import amounts_of
+from tests.machine.holding import counting
 from tests.machine.kept import End, Json, Voucher
 from tests.machine.model import Model
 
@@ -23,11 +24,13 @@ def update(model: Model, body: Json, *, at: datetime) -> Json:
         return {"notFound": "voucher"}
     sent = {name: value for name, value in body.items() if name not in NOT_CHANGED}
     changed = changed_body(voucher.body, sent=sent)
-    invalid = wrong_fields(voucher, changed=changed, sent=sent)
+    held = len(counting(model.holds, voucher=voucher, at=at))
+    invalid = wrong_fields(voucher, changed=changed, sent=sent, held=held)
     if invalid:
         return {"invalid": invalid}
-    if voucher.redeemed_by and promise_of(changed) != promise_of(voucher.body):
-        return model.keep(key, body=body, answer={**head, **ALREADY_REDEEMED}, at=at)
+    if (voucher.redeemed_by or held) and promise_of(changed) != promise_of(voucher.body):
+        why = ALREADY_REDEEMED if voucher.redeemed_by else HELD
+        return model.keep(key, body=body, answer={**head, **why}, at=at)
     after = Voucher(**{**vars(voucher), "body": changed})
     after.retired = retired_after(after, at=at)
     if not model.codes.follow(after, before=voucher, at=at):
@@ -37,6 +40,7 @@ def update(model: Model, body: Json, *, at: datetime) -> Json:
 
 
 ALREADY_REDEEMED = {"outcome": "refused", "reason": "voucher_already_redeemed"}
+HELD = {"outcome": "refused", "reason": "voucher_held"}
 
 
 def changed_body(before: Json, *, sent: Json) -> Json:
@@ -50,7 +54,7 @@ def changed_body(before: Json, *, sent: Json) -> Json:
     return {name: value for name, value in after.items() if value is not None}
 
 
-def wrong_fields(voucher: Voucher, *, changed: Json, sent: Json) -> list[str]:
+def wrong_fields(voucher: Voucher, *, changed: Json, sent: Json, held: int) -> list[str]:
     """This function will return what makes no sense, of two fields that do not fit the one that was sent."""
     after, restrictions = Voucher(**{**vars(voucher), "body": changed}), sent.get("restrictions", {})
     starts_at, expires_at = after.instant("startsAt"), after.instant("expiresAt")
@@ -58,7 +62,7 @@ def wrong_fields(voucher: Voucher, *, changed: Json, sent: Json) -> list[str]:
     of_price = "priceDiscountPercentage" if "priceDiscountPercentage" in sent else "priceDiscount"
     of_window = "restrictions.expiresAt" if "expiresAt" in restrictions else "restrictions.startsAt"
     rows = [
-        ("restrictions.maximumRedemptions", maximum is not None and maximum < len(voucher.redeemed_by)),
+        ("restrictions.maximumRedemptions", maximum is not None and maximum < len(voucher.redeemed_by) + held),
         (of_price, not any(kind in changed for kind in KINDS_OF_PRICE)),
         *balance_without_sense(changed, sent=sent),
         (of_window, starts_at is not None and expires_at is not None and starts_at >= expires_at),
