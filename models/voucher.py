@@ -79,9 +79,11 @@ class Voucher(Base):
     redemptions: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     # Those of another system, among `redemptions`: they have no rows here, and the numbers start after them.
     imported_redemptions: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    # Of redemptions that never took effect: their numbers stay, their places do not count.
+    places_returned: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     # Indexed in the place of the counter itself: an update of what an index mentions writes every index anew.
     is_full: Mapped[bool] = mapped_column(
-        Boolean, Computed("coalesce(redemptions >= maximum_redemptions, false)", persisted=True)
+        Boolean, Computed("coalesce(redemptions - places_returned >= maximum_redemptions, false)", persisted=True)
     )
     retired_reason: Mapped[str | None] = mapped_column(Text)
     retired_at: Mapped[datetime | None] = mapped_column(Instant)
@@ -118,7 +120,8 @@ class Voucher(Base):
         CheckConstraint(
             "(minimum_subtotal_minor IS NULL) = (minimum_subtotal_currency IS NULL)", name="minimum_subtotal_whole"
         ),
-        CheckConstraint("redemptions <= maximum_redemptions", name="redemptions_within_maximum"),
+        CheckConstraint("redemptions - places_returned <= maximum_redemptions", name="redemptions_within_maximum"),
+        CheckConstraint("places_returned BETWEEN 0 AND redemptions", name="places_within_redemptions"),
         CheckConstraint("redemptions >= 0", name="redemptions_not_negative"),
         CheckConstraint("imported_redemptions BETWEEN 0 AND redemptions", name="imported_within_redemptions"),
         CheckConstraint(one_of("retired_reason", RetiredReason), name="retired_reason_known"),
@@ -186,6 +189,7 @@ _DECISIVE = (
     "retired_reason",
     "stamps_required",
     "stamp_expire_days",
+    "places_returned",
 )
 _LOCK = (
     select(*(VOUCHERS.c[name] for name in _DECISIVE))
@@ -195,7 +199,9 @@ _LOCK = (
 )
 
 _TOTAL = VOUCHERS.c.redemptions + _GRANTED.c.count
-_FILLS_UP = and_(VOUCHERS.c.retired_reason.is_(None), VOUCHERS.c.maximum_redemptions <= _TOTAL)
+_FILLS_UP = and_(
+    VOUCHERS.c.retired_reason.is_(None), VOUCHERS.c.maximum_redemptions <= _TOTAL - VOUCHERS.c.places_returned
+)
 _COUNT = (
     update(VOUCHERS)
     .where(VOUCHERS.c.project == _GRANTED.c.project, VOUCHERS.c.id == _GRANTED.c.id)

@@ -62,7 +62,7 @@ def voucher_answer(row: AsStored) -> Answer:
             "products": row.products,
             "minimumSubtotal": _minimum_subtotal(row),
         },
-        "redemptions": row.redemptions,
+        "redemptions": row.redemptions - row.places_returned,
         "status": "available" if row.retired_reason is None else "retired",
         "retiredReason": row.retired_reason,
         "retiredAt": instant(row.retired_at),

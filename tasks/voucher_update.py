@@ -139,7 +139,7 @@ def _values(request: UpdateVoucher, *, row: StoredRow) -> dict[str, Any]:
 
 def _count_errors(request: UpdateVoucher, *, row: StoredRow) -> list[dict[str, str]]:
     maximum = request.restrictions and request.restrictions.maximum_redemptions
-    if maximum is None or maximum >= row.redemptions:
+    if maximum is None or maximum >= row.redemptions - row.places_returned:
         return []
     return [{"field": "restrictions.maximumRedemptions", "message": "must not be below what is redeemed already"}]
 
@@ -196,7 +196,7 @@ def _retirement(row: StoredRow, *, values: dict[str, Any], now: datetime) -> dic
         before,
         expires_at=values["expires_at"],
         maximum_redemptions=values["maximum_redemptions"],
-        redemptions=row.redemptions,
+        redemptions=row.redemptions - row.places_returned,
         now=now,
     )
     if after is RetiredReason.EXPIRED:
