@@ -27,6 +27,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.types import TypeEngine
 
 from domain.reversal import ReversalReason
 from models.append_only import append_only
@@ -125,7 +126,7 @@ class UsageReversal(Base):
 INVOICE_REVERSALS = append_only(table_of(InvoiceReversal))
 USAGE_REVERSALS = append_only(table_of(UsageReversal))
 _COLUMNS = tuple(column.name for column in USAGE_REVERSALS.c)
-_REWOUND = {
+_REWOUND: dict[str, TypeEngine[Any]] = {
     "project": Text(),
     "id": Uuid(),
     "first_period_start": Date(),

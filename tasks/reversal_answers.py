@@ -6,7 +6,7 @@ from uuid import UUID
 
 from domain.reversal import ReversalRefusal
 from models.base import StoredRow
-from tasks.answers import day, instant
+from tasks.answers import AsStored, day, instant
 from tasks.fields import type_id
 from tasks.reversal_messages import ReverseInvoice
 from tasks.wire import Answer
@@ -41,7 +41,7 @@ def reversal_answer(
     }
 
 
-def reversed_discount(row: StoredRow, *, entry: UUID, reverses: UUID, amount_minor: int) -> Answer:
+def reversed_discount(row: AsStored, *, entry: UUID, reverses: UUID, amount_minor: int) -> Answer:
     """This function will return what was taken back of one discount, and where that leaves it."""
     return {
         "discount": type_id("dis", row.id),
