@@ -87,9 +87,13 @@ REVERSAL_CHECKS = {
         ) p ON p.project = v.project AND p.id = v.id AND p.kind = v.kind
         WHERE v.places_returned <> coalesce(p.places, 0)
     """,
-    "only what never took effect gives its whole place back": """
+    "only what never took effect or was refunded in full gives a place back": """
         SELECT p.project, p.discount_id::text AS subject, format('%s in %s cycles', d.status, d.cycles) AS detail
         FROM returned_places p JOIN discounts d ON d.project = p.project AND d.id = p.discount_id
-        WHERE p.kind = 'whole' AND (d.cycles > 0 OR d.status <> 'ended')
+        WHERE (p.kind = 'whole' AND (d.cycles > 0 OR d.status <> 'ended'))
+              OR (p.kind = 'customer' AND NOT EXISTS (
+                  SELECT FROM usage_reversals r
+                  WHERE r.project = p.project AND r.discount_id = p.discount_id AND r.is_in_full
+              ))
     """,
 }

@@ -32,7 +32,7 @@ def give_back(
     states = []
     standing = zip(discounts, standing_entries(session, keys=keys), strict=True)
     # Those that run keep their places.
-    for row, entries in sorted(standing, key=lambda each: each[0].status != DiscountStatus.RUNNING):
+    for row, entries in sorted(standing, key=lambda each: not _runs(each[0], today=today)):
         state = _state_without(row, entries=[each for each in entries if each.invoice != invoice.invoice])
         state.status = _status_after(state, row=row, others=others, today=today)
         if state.status == DiscountStatus.RUNNING:
@@ -46,9 +46,17 @@ def _running_beside(session: Session, *, invoice: StoredRow, keys: set[UUID], to
     """This function will return the vouchers of the other discounts that run, and complete those that are over."""
     running = find_running(session, subscriptions=[(invoice.project, invoice.subscription)])
     others = [each for each in running if each.id not in keys]
-    over = [each for each in others if each.ends_on is not None and each.ends_on <= today]
-    complete(session, keys=[(each.project, each.id) for each in over])
-    return [each.voucher_id for each in others if each not in over]
+    complete(session, keys=[(each.project, each.id) for each in others if not _is_within(each, today=today)])
+    return [each.voucher_id for each in others if _is_within(each, today=today)]
+
+
+def _runs(row: StoredRow, *, today: date) -> bool:
+    # Swept or not.
+    return row.status == DiscountStatus.RUNNING and _is_within(row, today=today)
+
+
+def _is_within(row: StoredRow, *, today: date) -> bool:
+    return row.ends_on is None or bool(row.ends_on > today)
 
 
 def _state_without(row: StoredRow, *, entries: Sequence[StoredRow]) -> SimpleNamespace:
