@@ -6,19 +6,16 @@ from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Text, Uuid, and_, bindparam, case, func, select, text, update
+from sqlalchemy import BigInteger, Text, Uuid, and_, bindparam, case, select, text, update
 from sqlalchemy.orm import Session
 
-from domain.code import CodeRetiredReason
 from models.base import Instant, StoredRow, array_parameters, rows_from_arrays
-from models.code import CODES
 from models.discount import DISCOUNTS, DiscountStatus
 from models.place import RETURNED_PLACES
 from models.voucher import VOUCHERS
 
 _KEYS = rows_from_arrays("keys", project=Text(), id=Uuid())
 _VOUCHERS = rows_from_arrays("places", project=Text(), id=Uuid(), count=BigInteger(), reason=Text(), at=Instant)
-_CODES = rows_from_arrays("places", project=Text(), id=Uuid(), count=BigInteger())
 
 _END = (
     update(DISCOUNTS)
@@ -59,25 +56,35 @@ _COUNT_VOUCHERS = (
         ),
     )
 )
-_holder = CODES.alias("holder")
-_IS_HELD = (
-    select(_holder.c.id)
-    .where(_holder.c.project == CODES.c.project, func.lower(_holder.c.code) == func.lower(CODES.c.code))
-    .where(_holder.c.retired_reason.is_(None))
-    .correlate(CODES)
-    .exists()
-)
-# What was full has room again, and its text unless somebody else has taken it.
-_COMES_BACK = and_(CODES.c.retired_reason == CodeRetiredReason.MAX_REDEMPTIONS_REACHED.value, ~_IS_HELD)
-_COUNT_CODES = (
-    update(CODES)
-    .where(CODES.c.project == _CODES.c.project, CODES.c.id == _CODES.c.id)
-    .values(
-        places_returned=CODES.c.places_returned + _CODES.c.count,
-        retired_reason=case((_COMES_BACK, None), else_=CODES.c.retired_reason),
-        retired_at=case((_COMES_BACK, None), else_=CODES.c.retired_at),
-    )
-)
+# What was full has room again, and its text unless somebody else has taken it; of two with one text it is the newer.
+_COUNT_CODES = text("""
+    UPDATE codes
+    SET places_returned = codes.places_returned + returned.count,
+        retired_reason = CASE WHEN returned.comes_back THEN NULL ELSE codes.retired_reason END,
+        retired_at = CASE WHEN returned.comes_back THEN NULL ELSE codes.retired_at END
+    FROM (
+        SELECT code.project, code.id, places.count,
+               code.retired_reason IS NOT DISTINCT FROM 'maxRedemptionsReached'
+               AND 1 = row_number() OVER (
+                   PARTITION BY code.project, lower(code.code), code.retired_reason
+                   ORDER BY code.created_at DESC, code.id DESC
+               )
+               AND NOT EXISTS (
+                   SELECT FROM codes holder
+                   WHERE holder.project = code.project AND lower(holder.code) = lower(code.code)
+                         AND holder.retired_reason IS NULL
+               ) AS comes_back
+        FROM unnest(
+            CAST(:places_project AS text[]), CAST(:places_id AS uuid[]), CAST(:places_count AS bigint[])
+        ) AS places (project, id, count)
+        CROSS JOIN LATERAL (
+            SELECT project, id, code, created_at, retired_reason FROM codes
+            WHERE project = places.project AND id = places.id
+            OFFSET 0
+        ) AS code
+    ) AS returned
+    WHERE codes.project = returned.project AND codes.id = returned.id
+""")
 
 
 def find_granted(session: Session, *, project: str, subscription: str) -> Sequence[StoredRow]:

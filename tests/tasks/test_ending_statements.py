@@ -11,7 +11,7 @@ from tests.tasks.test_statements import SCANS, _analyze, counted, explained
 pytestmark = pytest.mark.usefixtures("database")
 
 
-def redeem_many(count: int, **fields) -> list[str]:
+def redeem_many(count: int, **fields: str) -> list[str]:
     """This function will redeem one voucher on so many subscriptions and return the discounts."""
     voucher = create_voucher(restrictions={"maximumRedemptionsPerCustomer": 5_000})["id"]
     requests = [redemption(**{"voucher": voucher, "subscription": f"sub_{index}", **fields}) for index in range(count)]

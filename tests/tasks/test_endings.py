@@ -217,6 +217,15 @@ def test_a_code_whose_text_was_taken_over_stays_retired():
     assert redeem(code="vip")["voucher"] == taker["id"]
 
 
+def test_of_two_codes_with_one_text_that_were_full_the_newer_comes_back():
+    """Both redeemed on the subscription that ends."""
+    for _ in range(2):
+        add_codes(create_voucher(), {"code": "VIP", "maximumRedemptions": 1})
+        redeemed = grant(code="VIP")
+    assert end_subscription()["placesReturned"] == 2
+    assert redeem(code="vip")["voucher"] == redeemed["voucher"]
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
