@@ -106,7 +106,7 @@ CONSTRAINED = {"no voucher is over-redeemed": "vouchers", "no code is over-redee
 DROP = "ALTER TABLE {table} DROP CONSTRAINT ck_{table}_redemptions_within_maximum"
 RESTORE = """
     ALTER TABLE {table} ADD CONSTRAINT ck_{table}_redemptions_within_maximum
-    CHECK (redemptions <= maximum_redemptions) NOT VALID
+    CHECK (redemptions - places_returned <= maximum_redemptions) NOT VALID
 """
 
 
