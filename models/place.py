@@ -55,25 +55,20 @@ _FREE_CUSTOMERS = text(f"""
         OFFSET 0
     ) AS discount
     CROSS JOIN LATERAL (
-        SELECT count(*) FILTER (WHERE NOT is_voided) AS bought,
-               count(*) FILTER (WHERE NOT is_voided AND is_refunded) AS refunded,
-               bool_or(is_charged_back) AS is_charged_back
-        FROM (
+        -- Where a payment failed, the invoice counts as bought and is never refunded.
+        SELECT count(*) AS bought, count(*) FILTER (WHERE is_refunded) AS refunded
+        FROM usage_entries
+        CROSS JOIN LATERAL (
             SELECT coalesce(bool_or(reason = 'voided'), false) AS is_voided,
-                   coalesce(bool_or(reason = 'payment_failed'), false) AS is_charged_back,
-                   coalesce(bool_or(reason = 'refunded' AND is_in_full), false) AS is_refunded
-            FROM usage_entries
-            CROSS JOIN LATERAL (
-                SELECT max(reason) AS reason, bool_or(is_in_full) AS is_in_full FROM usage_reversals
-                WHERE usage_reversals.project = usage_entries.project
-                      AND usage_reversals.discount_id = usage_entries.discount_id
-                      AND usage_reversals.invoice = usage_entries.invoice
-            ) AS reversal
-            WHERE usage_entries.project = keys.project AND usage_entries.discount_id = keys.id
-            GROUP BY usage_entries.invoice
-        ) AS invoices
+                   coalesce(bool_or(is_in_full), false) AS is_refunded
+            FROM usage_reversals
+            WHERE usage_reversals.project = usage_entries.project
+                  AND usage_reversals.discount_id = usage_entries.discount_id
+                  AND usage_reversals.invoice = usage_entries.invoice
+        ) AS reversal
+        WHERE usage_entries.project = keys.project AND usage_entries.discount_id = keys.id AND NOT is_voided
     ) AS purchases
-    WHERE purchases.bought > 0 AND purchases.bought = purchases.refunded AND NOT purchases.is_charged_back
+    WHERE purchases.bought > 0 AND purchases.bought = purchases.refunded
     ON CONFLICT DO NOTHING
 """)  # noqa: S608 - put together from the constant above
 
