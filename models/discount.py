@@ -44,6 +44,7 @@ class DiscountStatus(StrEnum):
 
     RUNNING = "running"
     COMPLETED = "completed"
+    ENDED = "ended"
 
 
 class Discount(Base):
@@ -78,6 +79,10 @@ class Discount(Base):
     cycles: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     ends_on: Mapped[date | None] = mapped_column(Date)
     last_period_end: Mapped[date | None] = mapped_column(Date)
+    # How many of its entries were given back by a reversal; most have none, and need not be asked for them.
+    entries_given_back: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    # When an operator ended it, or its subscription ended.
+    ended_at: Mapped[datetime | None] = mapped_column(Instant)
 
     __table_args__ = (
         CheckConstraint("num_nonnulls(percentage_basis_points, amounts_minor) = 1", name="one_price_discount"),
@@ -92,6 +97,8 @@ class Discount(Base):
         CheckConstraint("cycles <= duration_in_cycles", name="cycles_within_duration"),
         CheckConstraint("(cycles > 0) = (first_period_start IS NOT NULL)", name="cycles_with_periods"),
         CheckConstraint("cycles >= 0 AND (recurrence <> 'once' OR cycles <= 1)", name="cycles_in_range"),
+        CheckConstraint("entries_given_back >= 0", name="given_back_not_negative"),
+        CheckConstraint("(status = 'ended') = (ended_at IS NOT NULL)", name="ended_whole"),
         # A voucher runs at most once on a subscription at a time.
         Index(
             "uq_discounts_running",
@@ -104,6 +111,9 @@ class Discount(Base):
         # Not the project first: on a new table, whose statistics are not known yet, the key by (project, id)
         # would look as good for finding a subscription, and its whole project would be read.
         Index("ix_discounts_subscription", "subscription", "project"),
+        # Listing, each status by itself. Their collation keeps a listing off the primary key, which would look as good.
+        Index("ix_discounts_customer", "customer", text('project COLLATE "C"'), "status", "id"),
+        Index("ix_discounts_voucher", "voucher_id", text('project COLLATE "C"'), "status", "id"),
         Index("ix_discounts_over", "ends_on", postgresql_where=text("status = 'running'")),
         # Room on each page for the next cycle.
         {"postgresql_with": {"fillfactor": 85}},
@@ -160,11 +170,13 @@ _RUNNING_ON_EACH = (
 )
 _RUNNING = select(_RUNNING_ON_EACH).select_from(_SUBSCRIPTIONS.join(_RUNNING_ON_EACH, true()))
 
-# A completed discount may still cover an invoice that arrives late, unless it was for one invoice only.
+# A completed discount may still cover an invoice that arrives late, unless it was for one invoice only, which it had.
+# One that was ended covers none.
 _LOCK = (
     select(DISCOUNTS)
     .join(_SUBSCRIPTIONS, _ON_SUBSCRIPTION)
-    .where(not_(and_(DISCOUNTS.c.recurrence == text("'once'"), not_(_IS_RUNNING))))
+    .where(not_(and_(DISCOUNTS.c.recurrence == text("'once'"), DISCOUNTS.c.cycles > text("0"))))
+    .where(DISCOUNTS.c.status != text("'ended'"))
     .order_by(DISCOUNTS.c.id)
     .with_for_update(of=DISCOUNTS, key_share=True)
 )
@@ -250,16 +262,21 @@ def granted_discount_of(
         id=row.id,
         voucher_id=row.voucher_id,
         price_discount=price_discount_of(row),
-        recurrence=Recurrence(
-            type=RecurrenceType(row.recurrence),
-            duration_in_months=row.duration_in_months,
-            duration_in_cycles=row.duration_in_cycles,
-        ),
+        recurrence=recurrence_of(row),
         products=None if row.products is None else frozenset(row.products),
         starts_on=starts_on,
         progress=progress,
         taken_minor=taken_minor,
         taken_in_all_minor=taken_in_all_minor,
+    )
+
+
+def recurrence_of(row: StoredRow) -> Recurrence:
+    """This function will return for how long a discount's row says that it runs."""
+    return Recurrence(
+        type=RecurrenceType(row.recurrence),
+        duration_in_months=row.duration_in_months,
+        duration_in_cycles=row.duration_in_cycles,
     )
 
 

@@ -81,9 +81,11 @@ class Voucher(Base):
     imported_redemptions: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     # Open holds, those that have lapsed since the last sweep among them: an upper bound, for a cheap look.
     held: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    # Of redemptions that never took effect: their numbers stay, their places do not count.
+    places_returned: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     # Indexed in the place of the counter itself: an update of what an index mentions writes every index anew.
     is_full: Mapped[bool] = mapped_column(
-        Boolean, Computed("coalesce(redemptions >= maximum_redemptions, false)", persisted=True)
+        Boolean, Computed("coalesce(redemptions - places_returned >= maximum_redemptions, false)", persisted=True)
     )
     retired_reason: Mapped[str | None] = mapped_column(Text)
     retired_at: Mapped[datetime | None] = mapped_column(Instant)
@@ -120,7 +122,8 @@ class Voucher(Base):
         CheckConstraint(
             "(minimum_subtotal_minor IS NULL) = (minimum_subtotal_currency IS NULL)", name="minimum_subtotal_whole"
         ),
-        CheckConstraint("redemptions <= maximum_redemptions", name="redemptions_within_maximum"),
+        CheckConstraint("redemptions - places_returned <= maximum_redemptions", name="redemptions_within_maximum"),
+        CheckConstraint("places_returned BETWEEN 0 AND redemptions", name="places_within_redemptions"),
         CheckConstraint("redemptions >= 0", name="redemptions_not_negative"),
         CheckConstraint("imported_redemptions BETWEEN 0 AND redemptions", name="imported_within_redemptions"),
         CheckConstraint("held >= 0", name="held_not_negative"),
@@ -190,6 +193,7 @@ _DECISIVE = (
     "stamps_required",
     "stamp_expire_days",
     "held",
+    "places_returned",
 )
 _LOOK = (
     select(*(VOUCHERS.c[name] for name in _DECISIVE))
@@ -199,7 +203,9 @@ _LOOK = (
 _LOCK = _LOOK.with_for_update(of=VOUCHERS, key_share=True)
 
 _TOTAL = VOUCHERS.c.redemptions + _GRANTED.c.count
-_FILLS_UP = and_(VOUCHERS.c.retired_reason.is_(None), VOUCHERS.c.maximum_redemptions <= _TOTAL)
+_FILLS_UP = and_(
+    VOUCHERS.c.retired_reason.is_(None), VOUCHERS.c.maximum_redemptions <= _TOTAL - VOUCHERS.c.places_returned
+)
 _COUNT = (
     update(VOUCHERS)
     .where(VOUCHERS.c.project == _GRANTED.c.project, VOUCHERS.c.id == _GRANTED.c.id)

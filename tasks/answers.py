@@ -45,7 +45,7 @@ def voucher_answer(row: AsStored) -> Answer:
         "createdAt": instant(row.created_at),
         "name": row.name,
         "code": row.code,
-        "priceDiscount": _price_discount(row),
+        "priceDiscount": price_discount(row),
         "priceDiscountPercentage": percentage(row.percentage_basis_points),
         "recurrence": {
             "type": row.recurrence,
@@ -62,7 +62,7 @@ def voucher_answer(row: AsStored) -> Answer:
             "products": row.products,
             "minimumSubtotal": _minimum_subtotal(row),
         },
-        "redemptions": row.redemptions,
+        "redemptions": row.redemptions - row.places_returned,
         "status": "available" if row.retired_reason is None else "retired",
         "retiredReason": row.retired_reason,
         "retiredAt": instant(row.retired_at),
@@ -70,7 +70,8 @@ def voucher_answer(row: AsStored) -> Answer:
     }
 
 
-def _price_discount(row: AsStored) -> Answer | None:
+def price_discount(row: AsStored) -> Answer | None:
+    """This function will return the amounts of a fixed voucher, or of its discount, or None for a percentage."""
     if row.amounts_minor is None:
         return None
     options = {currency: amount for currency, amount in row.amounts_minor.items() if currency != row.currency}

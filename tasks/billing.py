@@ -16,6 +16,7 @@ from domain.recurrence import Period, Progress
 from models.balance import taken_in_all
 from models.base import StoredRow, new_id, read_clock
 from models.discount import granted_discount_of, lock_discounts, progress_of, save_progress
+from models.reversal import GivenBack, given_back
 from models.usage import add_entries, add_invoices, find_invoices, taken_in_periods
 from tasks.answered import Answered, CallerKey
 from tasks.answers import invoice_answer, invoice_conflict_answer
@@ -96,6 +97,15 @@ class _Granted:
             self.taken_in_all[currency] = self.taken_in_all.get(currency, 0) + applied.amount_minor
             self.is_used_up = applied.balance.is_used_up
 
+    def take_back(self, given_back: GivenBack) -> None:
+        """This method will leave out what reversals have given back of what was taken."""
+        for (start, currency), amount_minor in given_back.items():
+            for taken in (self.taken.get(start), self.taken_in_all):
+                if taken is not None:
+                    taken[currency] -= amount_minor
+        # A period of which nothing is left is new again.
+        self.taken = {start: {name: each for name, each in by.items() if each} for start, by in self.taken.items()}
+
 
 class _Batch:
     """What the locked rows said, and what this batch has decided on top of it."""
@@ -119,6 +129,7 @@ class _Batch:
         batch = cls(applied_at=read_clock(session), discounts=discounts, answered=answered)
         batch.read_taken(session, invoices)
         batch.read_balances(session)
+        batch.read_given_back(session)
         return batch
 
     def read_taken(self, session: Session, invoices: Sequence[Apply]) -> None:
@@ -141,6 +152,14 @@ class _Batch:
             keys = [(each.row.project, each.row.id) for each in balances]
             for each, taken in zip(balances, taken_in_all(session, keys=keys), strict=True):
                 each.taken_in_all = taken
+
+    def read_given_back(self, session: Session) -> None:
+        """This method will leave out of that what reversals gave back; where there was none it asks nothing."""
+        reversed_ = [each for granted in self.granted.values() for each in granted if each.row.entries_given_back]
+        if reversed_:
+            keys = [(each.row.project, each.row.id) for each in reversed_]
+            for each, amounts in zip(reversed_, given_back(session, keys=keys), strict=True):
+                each.take_back(amounts)
 
     def period_of(self, invoice: Apply) -> Period:
         """This method will return the invoice's period; for a one-off purchase it is the day of the application."""

@@ -343,7 +343,7 @@ def _standing(
     completed_cards: Collection[CallerKey],
 ) -> Standing:
     return Standing(
-        redemptions=voucher.redemptions if voucher else 0,
+        redemptions=voucher.redemptions - voucher.row.places_returned if voucher else 0,
         redemptions_by_customer=voucher.by_customer.get(request.customer, 0) if voucher else 0,
         voucher_is_running=voucher is not None and voucher.row.id in running,
         running_discounts=len(running),

@@ -131,7 +131,7 @@ def _update(session: Session, request: UpdateVoucher, *, row: StoredRow | None, 
 
 def _values(request: UpdateVoucher, *, row: StoredRow, held: int) -> dict[str, Any]:
     """This function will return every column that can be changed, as the voucher would have been created."""
-    merged, errors = None, _count_errors(request, taken=row.redemptions + held)
+    merged, errors = None, _count_errors(request, taken=row.redemptions - row.places_returned + held)
     try:
         merged = _merged(request, row=row)
     except InvalidRequest as error:
@@ -201,7 +201,7 @@ def _retirement(row: StoredRow, *, values: dict[str, Any], now: datetime) -> dic
         before,
         expires_at=values["expires_at"],
         maximum_redemptions=values["maximum_redemptions"],
-        redemptions=row.redemptions,
+        redemptions=row.redemptions - row.places_returned,
         now=now,
     )
     if after is RetiredReason.EXPIRED:

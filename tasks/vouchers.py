@@ -131,6 +131,7 @@ def _standing(request: CreateVoucher, *, history: History | None, now: datetime)
     return {
         "redemptions": redemptions,
         "imported_redemptions": redemptions,
+        "places_returned": 0,
         "retired_reason": retirement and retirement.reason.value,
         "retired_at": retirement and retirement.at,
     }

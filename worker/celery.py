@@ -23,6 +23,8 @@ TASK_MODULES = (
     "tasks.usages",
     "tasks.holds",
     "tasks.validation",
+    "tasks.reversals",
+    "tasks.discounts",
 )
 
 # Retries back off to a minute, half of it on average: ten thousand of them outlast an outage of three days.

@@ -41,6 +41,13 @@ class NthCode:
 
 
 @dataclass(frozen=True)
+class NthInvoice:
+    """The id of one of the invoices that were applied, counted in the same way; an unknown one where there is none."""
+
+    index: int
+
+
+@dataclass(frozen=True)
 class DaysFromNow:
     """The calendar day so many days after the history's start, in UTC."""
 
@@ -81,6 +88,7 @@ class World:
     vouchers: Sequence[str]
     cards: Sequence[str]
     codes: Sequence[str]
+    invoices: Sequence[str] = ()
 
 
 def made(value: Any, *, world: World) -> Any:
@@ -96,6 +104,8 @@ def made(value: Any, *, world: World) -> Any:
             result = nth(world.vouchers, index)
         case NthCard(index):
             result = nth(world.cards or world.vouchers, index)
+        case NthInvoice(index):
+            result = nth(world.invoices or ["unknown"], index)
         case NthCode(index):
             result = nth(world.codes or ["unknown"], index).upper()
         case dict():
@@ -387,6 +397,25 @@ INVOICES = body(
     period=st.one_of(PERIODS, PERIODS, PERIODS, st.none()),
     trial=mostly(usual=False),
     lines=LINES,
+)
+
+
+# Of invoices that were applied, counted round and round, but for the few that are unknown.
+REVERSALS = st.builds(
+    lambda head, reason, lines: {**head, "reason": reason, **({"lines": lines} if reason == "refunded" else {})},
+    body(project=PROJECTS, invoice=st.builds(NthInvoice, st.integers(0, 9))),
+    either("voided", "voided", "payment_failed", "refunded", "refunded", "refunded"),
+    st.lists(
+        st.fixed_dictionaries(
+            {
+                "id": either("line_0", "line_0", "line_0", "line_1", "line_7"),
+                "amount": either(1, 2, 500, 999, 4300, 8000),
+            }
+        ),
+        min_size=1,
+        max_size=2,
+        unique_by=lambda line: line["id"],
+    ),
 )
 
 

@@ -9,6 +9,8 @@ from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
 from typing import Any
 
+from tests.machine.kept import Code
+
 Json = dict[str, Any]
 
 
@@ -39,6 +41,13 @@ class Discount:
     starts_on_in_utc: date
     taken: list[Taken] = field(default_factory=list)
     is_completed: bool = False
+    # The code that it was redeemed by, if it was.
+    code: Code | None = None
+    ended_at: datetime | None = None
+    # What it got back found its voucher running again, or no room on the subscription.
+    is_parked: bool = False
+    # Whether a place of it is free again.
+    has_returned: bool = False
 
     @property
     def products(self) -> list[str] | None:
@@ -90,6 +99,10 @@ class Discount:
             return True
         ends_on = self.ends_on()
         return ends_on is not None and ends_on <= today
+
+    def runs_by(self, today: date) -> bool:
+        """This method will tell whether it counts as running."""
+        return not (self.is_over_by(today) or self.is_parked or self.ended_at is not None)
 
     def is_over_at_once(self) -> bool:
         """This method will tell whether the latest invoice has ended it, whatever day it is."""

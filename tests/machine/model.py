@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from tests.machine.codes import Codes
 from tests.machine.discounting import Discount, Taken, amounts_of, discount_invoice
 from tests.machine.holding import Hold, making_way, tidy
-from tests.machine.kept import Code, Json, Record, Voucher, written
+from tests.machine.kept import Code, Json, Record, Reversal, Voucher, written
 
 # The verb, the project, and what else makes up the caller's own id.
 Key = tuple[str, ...]
@@ -34,6 +34,9 @@ class Model:
         self.ledger: list[tuple[Discount, Taken]] = []
         self.records: list[Record] = []
         self.holds: list[Hold] = []
+        # By project and invoice, and by discount in the order of the ledger.
+        self.reversals: dict[tuple[str, str], list[Reversal]] = {}
+        self.taken_back: list[tuple[Discount, Reversal]] = []
         # Each body that was answered, with its answer, under the caller's id.
         self.answered: dict[Key, tuple[Json, Json]] = {}
 
@@ -157,12 +160,12 @@ class Model:
 
     def running_on(self, body: Json, *, at: datetime) -> list[Discount]:
         """This method will return what runs on a body's subscription, swept or not."""
-        return [each for each in self.granted_to(body) if not each.is_over_by(at.date())]
+        return [each for each in self.granted_to(body) if each.runs_by(at.date())]
 
     def grant(self, voucher: Voucher, code: Code | None, *, body: Json, id: str, at: datetime) -> Discount:  # noqa: A002 - the field's name
         """This method will count an accepted request, and keep what it is granted with the terms of this moment."""
         voucher.redeemed_by.append(body["customer"])
-        if len(voucher.redeemed_by) == voucher.restriction("maximumRedemptions") and voucher.retired is None:
+        if voucher.places_taken() == voucher.restriction("maximumRedemptions") and voucher.retired is None:
             voucher.retired = "maxRedemptionsReached", at
         if code is not None:
             code.redemptions += 1
@@ -178,6 +181,7 @@ class Model:
             subscription=body["subscription"],
             created_at=at,
             terms=deepcopy(voucher.body),
+            code=code,
             starts_on=given or requested_at.date(),
             starts_on_in_utc=given or requested_at.astimezone(UTC).date(),
         )
@@ -193,7 +197,7 @@ class Model:
         stored = self.replay(key, body=body, conflict={**head, **nothing, "lines": [], "discounts": [], "skipped": []})
         if stored is not None:
             return stored
-        granted = self.granted_to(body)
+        granted = [each for each in self.granted_to(body) if each.ended_at is None]
         discounts, skipped = discount_invoice(body, granted=granted, at=at)
         # As the ledger has it: in the order in which it was taken.
         by_id = {each.id: each for each in granted}
@@ -286,11 +290,10 @@ def refusal(
         "voucher_not_started": starts_at is not None and t < starts_at,
         "voucher_expired": voucher.has_expired(t),
         "code_expired": code is not None and code.own_end(t) is not None,
-        "max_redemptions_reached": maximum is not None and len(voucher.redeemed_by) >= maximum,
+        "max_redemptions_reached": maximum is not None and voucher.places_taken() >= maximum,
         "code_max_redemptions_reached": code is not None and code.redemptions == own.get("maximumRedemptions"),
         "code_not_for_customer": own.get("customer", body["customer"]) != body["customer"],
-        "customer_limit_reached": per_customer is not None
-        and voucher.redeemed_by.count(body["customer"]) >= per_customer,
+        "customer_limit_reached": per_customer is not None and voucher.places_of(body["customer"]) >= per_customer,
         "already_applied": voucher.id in [each.voucher for each in running],
         "stamp_card_incomplete": voucher.body.get("stampCard") is not None and not card_is_full,
         "product_not_eligible": products is not None and not set(products) & set(body.get("products", [])),

@@ -19,7 +19,19 @@ from hypothesis.stateful import (
 from sqlalchemy import select, text
 
 from models.voucher import VOUCHERS
-from tasks import billing, codes, expiry, holds, listing, redemptions, usages, voucher_update, vouchers
+from tasks import (
+    billing,
+    codes,
+    discounts,
+    expiry,
+    holds,
+    listing,
+    redemptions,
+    reversals,
+    usages,
+    voucher_update,
+    vouchers,
+)
 from tasks.audit import audit
 from tasks.wire import InvalidRequest, NotFound
 from tests.conftest import empty_database
@@ -30,6 +42,7 @@ from tests.machine.holding import Hold
 from tests.machine.kept import Code
 from tests.machine.model import RUNNING_MAX, Model
 from tests.machine.reserving import confirm, release, reserve
+from tests.machine.reversing import end, end_subscription, reverse, shown_discount
 from tests.machine.stamping import record_usage, usage_items
 from tests.machine.updating import update
 from worker.db import transaction
@@ -43,6 +56,7 @@ ID_FIELDS: dict[str, list[str]] = {
     "reserve": ["requestId"],
     "apply": ["invoice"],
     "record": ["project", "voucher", "customer", "ref"],
+    "reverse": ["requestId"],
 }
 
 CROWD = "One of many"
@@ -191,6 +205,38 @@ class Histories(RuleBasedStateMachine):
             verb, body = self.delayed.pop(pick % len(self.delayed))
             self.send_all(verb, [body])
 
+    @precondition(lambda self: self.invoices())
+    @rule(item=drawn.items(drawn.REVERSALS))
+    def reverse(self, item: Item) -> None:
+        """This step will void or refund an invoice, or send an earlier reversal once more."""
+        self.send_all("reverse", self.bodies_of("reverse", [item]))
+
+    @precondition(lambda self: self.invoices())
+    @rule(item=drawn.REVERSALS)
+    def reverse_without_an_id(self, item: Json) -> None:
+        """This step will void an invoice as often as it likes: the first void stays."""
+        body = {name: each for name, each in self.made(item).items() if name != "lines"}
+        body["reason"] = "voided" if body["reason"] == "refunded" else body["reason"]
+        self.send_all("reverse", [body])
+
+    @precondition(lambda self: self.model.discounts)
+    @rule(index=INDEX, project=drawn.PROJECTS)
+    def end_discount(self, index: int, project: str) -> None:
+        """This step will end a discount, in its own project or in another one."""
+        discount = self.model.discounts[index % len(self.model.discounts)]
+        answer = answered(discounts.end, {"project": project, "discount": discount.id})
+        if project != discount.project:
+            self.compare(answer, {"notFound": "discount"})
+        else:
+            self.compare(answer, end(self.model, discount, at=self.happened_at(answer["endedAt"])))
+
+    @precondition(lambda self: self.model.reversals)
+    @rule(place=drawn.body(project=drawn.PROJECTS, subscription=drawn.SUBSCRIPTIONS))
+    def end_subscription(self, place: Json) -> None:
+        """This step will end all that a subscription was granted."""
+        answer = discounts.end_subscription(request=place)
+        self.compare(answer, end_subscription(self.model, place, at=self.happened_at(answer["endedAt"])))
+
     @rule()
     def sweep(self) -> None:
         """This step will sweep. No answer of a later step may depend on it."""
@@ -210,6 +256,11 @@ class Histories(RuleBasedStateMachine):
             listed = listing.list_(request={"project": project, "status": BOTH, "limit": 200})["items"]
             kept = [each for each in self.model.vouchers[::-1] if each.body["project"] == project]
             self.compare(listed, [each.answer() for each in kept])
+            for subscription in ("sub_1", "sub_2"):
+                place = {"project": project, "subscription": subscription}
+                granted = sorted(self.model.granted_to(place), key=lambda each: each.id, reverse=True)
+                items = discounts.list_(request={**place, "limit": 200})["items"]
+                self.compare(items, [shown_discount(each) for each in granted])
         for voucher in self.model.vouchers:
             if voucher.body["name"] == CROWD:
                 continue
@@ -251,6 +302,7 @@ class Histories(RuleBasedStateMachine):
             vouchers=[each.id for each in kept],
             cards=[each.id for each in kept if "stampCard" in each.body],
             codes=[each.text for each in self.model.codes.all],
+            invoices=self.invoices(),
         )
         filled: Json = made(body, world=world)
         return filled
@@ -274,6 +326,8 @@ class Histories(RuleBasedStateMachine):
                 case "record":
                     answer = answered(usages.record, body)
                     self.compare(answer, record_usage(self.model, meant(body), answered=answer))
+                case "reverse":
+                    self.check_reversed(body, answer=answered(reversals.reverse, body))
                 case "apply":
                     self.check_applied(body, answer=billing.apply(request=body))
 
@@ -313,6 +367,11 @@ class Histories(RuleBasedStateMachine):
         known = self.model.holds
         return known[-1 - int(pick["index"]) % len(known)]
 
+    def invoices(self) -> list[str]:
+        """This method will return the invoices that were applied, those with a discount before the others."""
+        applied = [(key[2], answer) for key, (_, answer) in self.model.answered.items() if key[0] == "apply"]
+        return [each for each, _ in sorted(applied, key=lambda one: not one[1]["discounts"])]
+
     def known_codes(self) -> list[Code]:
         """This method will return the codes whose ids were shown."""
         return [each for each in self.model.codes.all if each.id is not None]
@@ -325,6 +384,11 @@ class Histories(RuleBasedStateMachine):
     def check_applied(self, body: Json, *, answer: Json) -> None:
         """This method will compare an invoice's answer with the model's."""
         self.compare(answer, self.model.apply(meant(body), at=self.happened_at(answer["appliedAt"])))
+
+    def check_reversed(self, body: Json, *, answer: Json) -> None:
+        """This method will compare what was taken back."""
+        at = self.happened_at(answer.get("reversedAt"))
+        self.compare(answer, reverse(self.model, meant(body), answered=answer, at=at))
 
     def compare(self, answer: object, expected: object) -> None:
         """This method will fail the history where an answer is not the model's, field by field."""

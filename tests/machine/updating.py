@@ -62,7 +62,7 @@ def wrong_fields(voucher: Voucher, *, changed: Json, sent: Json, held: int) -> l
     of_price = "priceDiscountPercentage" if "priceDiscountPercentage" in sent else "priceDiscount"
     of_window = "restrictions.expiresAt" if "expiresAt" in restrictions else "restrictions.startsAt"
     rows = [
-        ("restrictions.maximumRedemptions", maximum is not None and maximum < len(voucher.redeemed_by) + held),
+        ("restrictions.maximumRedemptions", maximum is not None and maximum < voucher.places_taken() + held),
         (of_price, not any(kind in changed for kind in KINDS_OF_PRICE)),
         *balance_without_sense(changed, sent=sent),
         (of_window, starts_at is not None and expires_at is not None and starts_at >= expires_at),
@@ -108,7 +108,7 @@ def retired_after(voucher: Voucher, *, at: datetime) -> End | None:
     causes: dict[str, datetime] = {}
     if expires_at is not None and expires_at <= at:
         causes["expired"] = expires_at
-    if maximum is not None and maximum <= len(voucher.redeemed_by):
+    if maximum is not None and maximum <= voucher.places_taken():
         causes["maxRedemptionsReached"] = before[1] if before and before[0] == "maxRedemptionsReached" else at
     first = before[0] if before and before[0] in causes else next(iter(causes), None)
     return None if first is None else (first, causes[first])
