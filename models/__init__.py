@@ -2,6 +2,7 @@
 
 from models import (
     answer,
+    budget,
     code,
     discount,
     generation,
@@ -15,6 +16,7 @@ from models import (
 # Whoever imports one of them has the metadata of all.
 __all__ = [
     "answer",
+    "budget",
     "code",
     "discount",
     "generation",

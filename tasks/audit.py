@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from tasks.audit_caps import CHECKS_OF_CAPS
 from worker.db import transaction
 
 # Each query returns project, subject and detail, a row for each violation.
@@ -232,6 +233,7 @@ CHECKS = {
               AND (cycles > duration_in_cycles
                    OR (ends_on IS NOT NULL) <> (cycles = duration_in_cycles) OR ends_on > last_period_end)
     """,
+    **CHECKS_OF_CAPS,
 }
 
 # A task's connection is set up to find few rows by their keys, and quickly. The audit reads them all.

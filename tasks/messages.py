@@ -65,7 +65,7 @@ def _check_exactly_one(info: ValidationInfo, *, value: object, other: str) -> No
 
 
 class PriceDiscount(Message):
-    """A fixed amount in minor units, with amounts for further currencies."""
+    """An amount in minor units, with amounts for further currencies."""
 
     amount: PositiveAmount
     currency: CurrencyCode
@@ -155,6 +155,8 @@ class CreateVoucher(Message):
     metadata: Metadata = Field(default_factory=dict)
     carry_over: bool = False
     stamp_card: StampCard | None = None
+    maximum_discount: PriceDiscount | None = None
+    budget: PriceDiscount | None = None
 
     @field_validator("price_discount_percentage")
     @classmethod

@@ -13,6 +13,7 @@ from models.voucher import find_voucher
 from models.voucher_update import change_voucher
 from tasks.answered import answer_once
 from tasks.answers import percentage, voucher_answer
+from tasks.budgets import change_budget, has_other_currencies, lock_budget
 from tasks.code_texts import Holders, lock_holders
 from tasks.fields import type_id
 from tasks.messages import CreateVoucher
@@ -33,6 +34,9 @@ MONEY_TERMS = (
     "carry_over",
     "stamps_required",
     "stamp_expire_days",
+    "maximum_discount_minor",
+    "maximum_discount_currency",
+    "budget_currency",
 )
 
 
@@ -114,19 +118,22 @@ def _wanted_code(request: UpdateVoucher, *, row: StoredRow | None) -> str | None
 def _update(session: Session, request: UpdateVoucher, *, row: StoredRow | None, holders: Holders) -> Answer:
     if row is None:
         raise NotFound("voucher")
+    budget_errors = lock_budget(session, request, row=row)
     now = read_clock(session)
-    values = _values(request, row=row)
-    if row.redemptions and any(values[name] != getattr(row, name) for name in MONEY_TERMS):
+    values = _values(request, row=row, errors=budget_errors)
+    is_promise_changed = any(values[name] != getattr(row, name) for name in MONEY_TERMS)
+    if row.redemptions and (is_promise_changed or has_other_currencies(row.budget_minor, values["budget_minor"])):
         return _refused(request, UpdateRefusal.VOUCHER_ALREADY_REDEEMED)
     values |= _retirement(row, values=values, now=now)
     change_primary_code(session, voucher=row, changed=values, holders=holders, now=now)
+    change_budget(session, row=row, amounts_minor=values["budget_minor"])
     changed = change_voucher(session, project=row.project, id=row.id, values={**values, "updated_at": now})
     return voucher_answer(changed)
 
 
-def _values(request: UpdateVoucher, *, row: StoredRow) -> dict[str, Any]:
+def _values(request: UpdateVoucher, *, row: StoredRow, errors: list[dict[str, str]]) -> dict[str, Any]:
     """This function will return every column that can be changed, as the voucher would have been created."""
-    merged, errors = None, _count_errors(request, row=row)
+    merged, errors = None, _count_errors(request, row=row) + errors
     try:
         merged = _merged(request, row=row)
     except InvalidRequest as error:

@@ -222,6 +222,11 @@ RESTRICTIONS = st.builds(
         minimumSubtotal=one_in(5, st.just({"amount": 5000, "currency": "USD"})),
     ),
 )
+CAPS = either(
+    {"amount": 300, "currency": "USD"},
+    {"amount": 2500, "currency": "USD"},
+    {"amount": 300, "currency": "USD", "currencyOptions": {"EUR": 1, "JPY": 700}},
+)
 CARDS = either({"stamps": 2}, {"stamps": 3, "expireDays": 30})
 
 
@@ -242,6 +247,8 @@ VOUCHERS = st.builds(
         restrictions=RESTRICTIONS,
         metadata=one_in(5, st.just({"campaign": "spring", "tries": 3})),
         stampCard=one_in(4, CARDS),
+        maximumDiscount=one_in(4, CAPS),
+        budget=one_in(3, CAPS),
     ),
     st.sampled_from([True, True, True, False, None, None]),
 )
@@ -276,6 +283,11 @@ CHANGES = st.one_of(
     st.fixed_dictionaries({"recurrence": RECURRENCES}),
     PRICES,
     either({"priceDiscount": None}, {"priceDiscountPercentage": None}),
+    st.one_of(
+        st.fixed_dictionaries({"maximumDiscount": either(None, {"amount": 299, "currency": "USD"})}),
+        st.fixed_dictionaries({"budget": either(None, {"amount": 299, "currency": "USD"})}),
+        st.fixed_dictionaries({"budget": CAPS}),
+    ),
     either({"carryOver": True}, {"carryOver": False}, {"stampCard": None}, {"stampCard": {"stamps": 2}}),
 )
 UPDATES = st.builds(

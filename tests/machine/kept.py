@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from tests.machine.discounting import Discount
+
 Json = dict[str, Any]
 # Why something is over, and since when.
 End = tuple[str, datetime]
@@ -26,6 +28,8 @@ class Voucher:
     # The customers of its redemptions, in the order of their numbers.
     redeemed_by: list[str] = field(default_factory=list)
     retired: End | None = None
+    # What it granted, in that order.
+    granted: list[Discount] = field(default_factory=list)
 
     def restriction(self, name: str) -> Any:
         """This method will return one of its restrictions, or None."""
@@ -58,11 +62,13 @@ class Voucher:
             "createdAt": written(self.created_at),
             "name": self.body["name"],
             "code": self.body.get("code"),
-            "priceDiscount": price and {"currencyOptions": {}, **price},
+            "priceDiscount": shown_amounts(price),
             "priceDiscountPercentage": self.body.get("priceDiscountPercentage"),
             "recurrence": {"durationInMonths": None, "durationInCycles": None, **self.body["recurrence"]},
             "carryOver": self.body.get("carryOver", False),
             "stampCard": card and {"expireDays": None, **card},
+            "maximumDiscount": shown_amounts(self.body.get("maximumDiscount")),
+            "budget": shown_amounts(self.body.get("budget")),
             "restrictions": {
                 "startsAt": written(self.instant("startsAt")),
                 "expiresAt": written(self.instant("expiresAt")),
@@ -151,6 +157,11 @@ class Record:
         """This method will return what the entry counts of something."""
         count: int = self.body.get(name, 0)
         return 0 if self.is_refused else count
+
+
+def shown_amounts(amounts: Json | None) -> Json | None:
+    """This function will return amounts as callers see them."""
+    return amounts and {"currencyOptions": {}, **amounts}
 
 
 def status_of(retired: End | None) -> Json:

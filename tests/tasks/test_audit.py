@@ -99,6 +99,23 @@ TAMPERING = {
     "nothing was redeemed by a code of another customer": "UPDATE codes SET customer = 'cus_other'",
     "a generation made as many codes as it says": "DELETE FROM codes WHERE generation_id IS NOT NULL",
     "the code that a voucher shows is one of its codes": "UPDATE vouchers SET code = 'OTHER'",
+    "a budget's spending is what the ledger says": """
+        UPDATE vouchers SET budget_minor = '{"USD": 5000}', budget_currency = 'USD';
+        UPDATE discounts SET has_budget = true;
+        INSERT INTO budgets SELECT project, id, 'USD', 5000, 499 FROM vouchers
+    """,
+    "a voucher's budgets are those that it shows": """
+        UPDATE vouchers SET budget_minor = '{"USD": 5000}', budget_currency = 'USD';
+        UPDATE discounts SET has_budget = true;
+        INSERT INTO budgets SELECT project, id, 'USD', 5001, 500 FROM vouchers
+    """,
+    "a budget limits all the discounts of its voucher": """
+        UPDATE vouchers SET budget_minor = '{"USD": 5000}', budget_currency = 'USD';
+        INSERT INTO budgets SELECT project, id, 'USD', 5000, 0 FROM vouchers
+    """,
+    "no invoice got more than the maximum from one discount": """
+        UPDATE discounts SET maximum_discount_minor = '{"USD": 499}'
+    """,
 }
 # Only a check constraint stands behind those that are left: it is taken away for the test.
 CONSTRAINED = {"no voucher is over-redeemed": "vouchers", "no code is over-redeemed": "codes"}
