@@ -20,6 +20,7 @@ TASK_MODULES = (
     "tasks.listing",
     "tasks.voucher_update",
     "tasks.usages",
+    "tasks.preview",
 )
 
 # Retries back off to a minute, half of it on average: ten thousand of them outlast an outage of three days.

@@ -75,7 +75,7 @@ def test_a_budget_is_lowered_while_it_is_spent():
 
     def lower() -> int:
         try:
-            return voucher_update.update(request=request)["budget"]["amount"]
+            return int(voucher_update.update(request=request)["budget"]["amount"])
         except InvalidRequest:
             return 64_000
 
