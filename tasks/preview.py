@@ -13,6 +13,7 @@ from domain.terms import RecurrenceType
 from models.base import read_clock
 from models.discount import find_covering
 from models.preview import taken_since
+from models.usage_list import read_one_snapshot
 from tasks.answered import Answered
 from tasks.answers import day
 from tasks.billing import InvoiceBatch
@@ -22,7 +23,7 @@ from tasks.messages import Apply
 from tasks.messages import Period as PeriodMessage
 from tasks.preview_messages import Preview
 from tasks.wire import Answer, contract_task
-from worker.db import snapshot
+from worker.db import transaction
 
 # More than a year of days, and 33 years of months. What goes on for longer has no date of full price.
 PERIODS_LOOKED_AT_MAX = 400
@@ -34,7 +35,8 @@ SHOWN = ("subtotal", "discountTotal", "total", "lines", "discounts", "skipped")
 @contract_task("billing.preview", message=Preview)
 def preview(request: Preview) -> Answer:
     """This task will answer what `billing.apply` will, period by period, if nothing else happens until then."""
-    with snapshot() as session:
+    with transaction() as session:
+        read_one_snapshot(session)
         return preview_subscription(session, request)
 
 

@@ -21,6 +21,7 @@ TASK_MODULES = (
     "tasks.voucher_update",
     "tasks.usages",
     "tasks.preview",
+    "tasks.forecast",
 )
 
 # Retries back off to a minute, half of it on average: ten thousand of them outlast an outage of three days.

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from celery.signals import worker_process_init
 from pydantic_core import from_json
-from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -77,14 +77,6 @@ def forget_parent_engine(**_: object) -> None:
 def transaction() -> Iterator[Session]:
     """This context will commit what was done in it, or roll all of it back when it is left by an exception."""
     with Session(engine(), autoflush=False) as session, session.begin():
-        yield session
-
-
-@contextmanager
-def snapshot() -> Iterator[Session]:
-    """This context will read the database as it is at one moment, whatever is written meanwhile. It cannot write."""
-    with transaction() as session:
-        session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
         yield session
 
 

@@ -395,6 +395,25 @@ INVOICES = body(
 )
 
 
+PLANS = st.fixed_dictionaries(
+    {
+        "project": PROJECTS,
+        "subscription": SUBSCRIPTIONS,
+        "periods": st.integers(1, 5),
+        "from": either("2024-01-31", "2024-02-10", "2098-01-31"),
+        "plan": st.fixed_dictionaries(
+            {
+                "interval": st.just("month"),
+                "anchor": either("2024-01-31", "2098-01-31"),
+                "currency": CURRENCIES,
+                "trialPeriods": either(0, 0, 0, 1),
+                "lines": LINES,
+            }
+        ),
+    }
+)
+
+
 def items(bodies: st.SearchStrategy[Json]) -> st.SearchStrategy[Item]:
     """This function will draw a request: mostly a fresh one, or an earlier one, or an earlier id with another body."""
     earlier = st.integers(0, 9)

@@ -19,7 +19,7 @@ from hypothesis.stateful import (
 from sqlalchemy import select
 
 from models.voucher import VOUCHERS
-from tasks import billing, codes, expiry, listing, redemptions, usages, voucher_update, vouchers
+from tasks import billing, codes, expiry, listing, preview, redemptions, usages, voucher_update, vouchers
 from tasks.audit import audit
 from tasks.wire import InvalidRequest, NotFound
 from tests.conftest import empty_database
@@ -28,6 +28,7 @@ from tests.machine.bodies import Again, Changed, Fresh, Item, Json, World, in_sn
 from tests.machine.coding import add_codes, retire_code, shown_codes
 from tests.machine.kept import Code
 from tests.machine.model import RUNNING_MAX, Model
+from tests.machine.previewing import preview as previewed
 from tests.machine.stamping import record_usage, usage_items
 from tests.machine.updating import update
 from worker.db import transaction
@@ -150,6 +151,14 @@ class Histories(RuleBasedStateMachine):
         for pick in picks[: len(self.delayed)]:
             verb, body = self.delayed.pop(pick % len(self.delayed))
             self.send_all(verb, [body])
+
+    @rule(drawn_body=drawn.PLANS)
+    def preview(self, drawn_body: Json) -> None:
+        """This step will look at what a plan would be billed. No answer of a later step may depend on it."""
+        body = self.made(drawn_body)
+        answer = preview.preview(request=body)
+        at = max(datetime.now(UTC), self.model.now)
+        self.compare(answer["periods"], previewed(self.model, body, at=at))
 
     @rule()
     def sweep(self) -> None:

@@ -43,26 +43,26 @@ def test_one_invoice_delivered_many_times_at_once_spends_once():
 
 
 def test_batches_over_several_budgets_and_currencies_never_deadlock():
-    """The same subscriptions in 16 orders; a deadlock would be an error here."""
+    """Each batch has subscriptions of its own, all of them the same budgets; a deadlock would be an error here."""
     vouchers = [
         create_voucher(
             priceDiscountPercentage=50, budget={"amount": 20_000, "currency": "USD", "currencyOptions": {"EUR": 9_000}}
         )
         for _ in range(6)
     ]
-    for index in range(12):
-        for voucher in vouchers[index % 3 :: 3]:
+    for index in range(64):
+        for voucher in vouchers[index % 3 :: 2]:
             redeem(voucher=voucher["id"], subscription=f"sub_{index}")
     source = random.Random(SEED)  # noqa: S311 - an order, no secret
-    subscriptions = [f"sub_{index}" for index in range(12)] * 2
     batches = [
         {
             "invoices": [
-                invoice(subscription=each, currency=source.choice(["USD", "EUR"]))
-                for each in source.sample(subscriptions, 24)
+                invoice(subscription=f"sub_{index}", currency=source.choice(["USD", "EUR"]))
+                for index in source.sample(range(number, 64, 16), 4)
+                for _ in range(3)
             ]
         }
-        for _ in range(16)
+        for number in range(16)
     ]
     at_once(send("billing.apply_many", batches))
     assert sorted(spent()) == ["EUR", "USD"]

@@ -1,6 +1,6 @@
 """Previews: what the coming periods of a plan will be billed, and from when on it is the full price."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -171,8 +171,8 @@ def test_without_a_date_the_first_period_is_the_next_that_begins():
 
 
 def test_a_plan_may_reach_as_far_as_the_calendar():
-    """52 years a period, 36 of them, from the last day that can be sent."""
-    grant()
+    """52 years a period, 36 of them, from the last day that can be sent; and no further for the date of full price."""
+    grant(recurrence={"type": "repeating", "durationInCycles": 999})
     answer = look(periods=36, since=None, anchor="2999-12-31", interval="year", intervalCount=52)
     assert len(answer["periods"]) == 36
     assert answer["fullPriceFrom"] is None
@@ -231,6 +231,12 @@ def test_36_periods_of_20_discounts_take_as_many_statements_as_one():
 
 
 VOUCHERS = st.lists(drawn.VOUCHERS.filter(lambda body: "stampCard" not in body), min_size=1, max_size=4)
+# Before, among and behind the periods that are previewed.
+BILLED = st.builds(
+    lambda start, days: drawn.period(start, start + timedelta(days)),
+    st.sampled_from([date(2026, 6, 1), date(2026, 12, 31), date(2027, 1, 31), date(2027, 2, 28), date(2027, 3, 31)]),
+    st.sampled_from([7, 30]),
+)
 PLANS = st.fixed_dictionaries(
     {
         "interval": st.sampled_from(["day", "week", "month", "month", "year"]),
@@ -244,7 +250,7 @@ PLANS = st.fixed_dictionaries(
 
 
 @settings(
-    max_examples=60,
+    max_examples=80,
     deadline=None,
     derandomize=True,
     database=None,
@@ -253,7 +259,7 @@ PLANS = st.fixed_dictionaries(
 )
 @given(
     new=VOUCHERS,
-    billed=st.lists(drawn.INVOICES, max_size=3),
+    billed=st.lists(st.tuples(drawn.INVOICES, BILLED), max_size=4),
     terms=PLANS,
     periods=st.integers(1, 8),
     since=st.sampled_from(["2027-01-01", "2027-02-28", "2026-06-01"]),
@@ -270,9 +276,9 @@ def test_what_is_previewed_is_what_is_billed_then(new, billed, terms, periods, s
         request = {"voucher": voucher["id"], "products": products or [], "currency": currency}
         starts_on = {"startsOn": "2026-01-01"} if len(new) % 2 else {"startsOn": "2027-03-15"}
         assert redeem(**request, **starts_on, subscription="sub_1")["outcome"] == "accepted"
-    for body in billed:
+    for body, period in billed:
         earlier: Json = made(body, world=WORLD)
-        billing.apply(request=invoice(**{**earlier, "project": "gigs", "subscription": "sub_1"}))
+        billing.apply(request=invoice(**{**earlier, "project": "gigs", "subscription": "sub_1", "period": period}))
     body = {"project": "gigs", "subscription": "sub_1", "plan": terms, "periods": periods, "from": since}
     found = preview.preview(request=body)
     for each in found["periods"]:
