@@ -78,6 +78,13 @@ def test_several_invoices_of_a_period_are_one_cycle():
     assert costs(look()) == [1_200] * 4
 
 
+def test_what_is_billed_already_is_not_forecast_again():
+    """March is."""
+    grant()
+    bill(8_000, 8_000, 8_000)
+    assert costs(look()) == [0, 800, 800, 800]
+
+
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [

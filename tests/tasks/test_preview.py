@@ -250,7 +250,7 @@ PLANS = st.fixed_dictionaries(
 
 
 @settings(
-    max_examples=80,
+    max_examples=40,
     deadline=None,
     derandomize=True,
     database=None,
