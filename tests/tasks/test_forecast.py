@@ -150,11 +150,11 @@ def test_the_average_of_a_voucher_is_of_what_is_over_too():
 
 
 def test_a_balance_that_has_not_begun_is_used_up_in_its_vouchers_cycles():
-    """12.00 at 5.00 a month."""
+    """12.00 at 5.00 a month, beside the 2.00 that are left of the one that has begun."""
     voucher = grant(priceDiscount={"amount": 1_200, "currency": "USD"}, carryOver=True)
-    bill(500, 500, 200)
+    bill(500, 500)
     redeem(voucher=voucher["id"], subscription="sub_2", currency="USD", startsOn="2031-01-01")
-    assert costs(look()) == [400, 400, 400, 0]
+    assert costs(look()) == [700, 500, 200, 0]
 
 
 def test_without_any_history_it_is_counted_and_costs_nothing():
