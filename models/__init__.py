@@ -3,6 +3,7 @@
 from models import (
     answer,
     attempt,
+    budget,
     code,
     dead_letter,
     discount,
@@ -21,6 +22,7 @@ from models import (
 __all__ = [
     "answer",
     "attempt",
+    "budget",
     "code",
     "dead_letter",
     "discount",

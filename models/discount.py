@@ -32,6 +32,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, Session, mapped_column
 from sqlalchemy.types import TypeEngine
 
+from domain.caps import caps_of
 from domain.invoice import Discount as GrantedDiscount
 from domain.recurrence import Progress
 from domain.terms import Recurrence, RecurrenceType
@@ -83,6 +84,9 @@ class Discount(Base):
     entries_given_back: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     # When an operator ended it, or its subscription ended.
     ended_at: Mapped[datetime | None] = mapped_column(Instant)
+    # The most on one invoice, and whether the voucher's budget limits it.
+    maximum_discount_minor: Mapped[dict[str, int] | None] = mapped_column(JSONB(none_as_null=True))
+    has_budget: Mapped[bool] = mapped_column(Boolean, server_default=false())
 
     __table_args__ = (
         CheckConstraint("num_nonnulls(percentage_basis_points, amounts_minor) = 1", name="one_price_discount"),
@@ -129,6 +133,7 @@ _TERMS = (
     "duration_in_cycles",
     "carry_over",
     "products",
+    "maximum_discount_minor",
 )
 _NEW: dict[str, TypeEngine[Any]] = {
     "project": Text(),
@@ -172,14 +177,14 @@ _RUNNING = select(_RUNNING_ON_EACH).select_from(_SUBSCRIPTIONS.join(_RUNNING_ON_
 
 # A completed discount may still cover an invoice that arrives late, unless it was for one invoice only, which it had.
 # One that was ended covers none.
-_LOCK = (
+_COVERING = (
     select(DISCOUNTS)
     .join(_SUBSCRIPTIONS, _ON_SUBSCRIPTION)
     .where(not_(and_(DISCOUNTS.c.recurrence == text("'once'"), DISCOUNTS.c.cycles > text("0"))))
     .where(DISCOUNTS.c.status != text("'ended'"))
     .order_by(DISCOUNTS.c.id)
-    .with_for_update(of=DISCOUNTS, key_share=True)
 )
+_LOCK = _COVERING.with_for_update(of=DISCOUNTS, key_share=True)
 _LOCKED = (
     select(DISCOUNTS.c.project, DISCOUNTS.c.id)
     .join(_KEYS, and_(DISCOUNTS.c.project == _KEYS.c.project, DISCOUNTS.c.id == _KEYS.c.id))
@@ -193,10 +198,12 @@ _COMPLETE = (
     .values(status=DiscountStatus.COMPLETED.value)
 )
 _ADD = insert(DISCOUNTS).from_select(
-    [*_NEW, *_TERMS],
-    select(*(_GRANTED.c[name] for name in _NEW), *(VOUCHERS.c[name] for name in _TERMS)).join(
-        VOUCHERS, and_(VOUCHERS.c.project == _GRANTED.c.project, VOUCHERS.c.id == _GRANTED.c.voucher_id)
-    ),
+    [*_NEW, *_TERMS, "has_budget"],
+    select(
+        *(_GRANTED.c[name] for name in _NEW),
+        *(VOUCHERS.c[name] for name in _TERMS),
+        VOUCHERS.c.budget_minor.is_not(None),
+    ).join(VOUCHERS, and_(VOUCHERS.c.project == _GRANTED.c.project, VOUCHERS.c.id == _GRANTED.c.voucher_id)),
 )
 _ADVANCE = (
     update(DISCOUNTS)
@@ -227,6 +234,12 @@ def lock_discounts(session: Session, *, subscriptions: Iterable[tuple[str, str]]
     return list(session.execute(_LOCK, parameters).all())
 
 
+def find_covering(session: Session, *, project: str, subscription: str) -> list[StoredRow]:
+    """This function will return what may cover an invoice of that subscription, without a lock."""
+    parameters = array_parameters("subscriptions", ("project", "subscription"), [(project, subscription)])
+    return list(session.execute(_COVERING, parameters).all())
+
+
 def complete(session: Session, *, keys: Iterable[tuple[str, UUID]]) -> None:
     """This function will mark those discounts as completed, locking them ascending by id."""
     session.execute(_COMPLETE, array_parameters("keys", ("project", "id"), set(keys)))
@@ -253,10 +266,11 @@ def granted_discount_of(
     taken_minor: Mapping[str, int],
     taken_in_all_minor: Mapping[str, int] | None,
     starts_on: date,
+    budget_left_minor: Mapping[str, int] | None = None,
 ) -> GrantedDiscount:
     """This function will return what the rules need to know of a discount, with what it took in the period.
 
-    Where it is a balance, with what it took in all too.
+    Where it is a balance, with what it took in all too; where its voucher has a budget, with what is left of that.
     """
     return GrantedDiscount(
         id=row.id,
@@ -268,6 +282,7 @@ def granted_discount_of(
         progress=progress,
         taken_minor=taken_minor,
         taken_in_all_minor=taken_in_all_minor,
+        caps=caps_of(maximum_minor=row.maximum_discount_minor, budget_left_minor=budget_left_minor),
     )
 
 

@@ -100,6 +100,12 @@ class Voucher(Base):
     creation_answer: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     # When an update last changed it: what was redeemed before was judged by what it promised then.
     updated_at: Mapped[datetime | None] = mapped_column(Instant)
+    # The most that it gives on one invoice and in all, minor units by currency, with the currency shown as the amount.
+    # What was given of the budget is said by `budgets`.
+    maximum_discount_minor: Mapped[dict[str, int] | None] = mapped_column(JSONB(none_as_null=True))
+    maximum_discount_currency: Mapped[str | None] = mapped_column(Text)
+    budget_minor: Mapped[dict[str, int] | None] = mapped_column(JSONB(none_as_null=True))
+    budget_currency: Mapped[str | None] = mapped_column(Text)
 
     __table_args__ = (
         CheckConstraint("num_nonnulls(percentage_basis_points, amounts_minor) = 1", name="one_price_discount"),
@@ -131,6 +137,14 @@ class Voucher(Base):
         CheckConstraint("(retired_reason IS NULL) = (retired_at IS NULL)", name="retired_whole"),
         CheckConstraint("num_nulls(fingerprint, creation_answer) IN (0, 2)", name="answer_whole"),
         CheckConstraint("(num_nonnulls(request_id, delivery_id) = 1) = (fingerprint IS NOT NULL)", name="answer_keyed"),
+        *(
+            constraint
+            for cap in ("maximum_discount", "budget")
+            for constraint in (
+                CheckConstraint(f"({cap}_minor IS NULL) = ({cap}_currency IS NULL)", name=f"{cap}_whole"),
+                CheckConstraint(f"{cap}_minor ? {cap}_currency", name=f"{cap}_currency_has_an_amount"),
+            )
+        ),
         Index(
             "uq_vouchers_request",
             "project",

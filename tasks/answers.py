@@ -1,6 +1,6 @@
 """The answers of the wire contract, built from rows and from what the rules decided."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from types import SimpleNamespace
@@ -54,6 +54,8 @@ def voucher_answer(row: AsStored) -> Answer:
         },
         "carryOver": row.carry_over,
         "stampCard": _stamp_card(row),
+        "maximumDiscount": _amounts(row.maximum_discount_minor, currency=row.maximum_discount_currency),
+        "budget": _amounts(row.budget_minor, currency=row.budget_currency),
         "restrictions": {
             "startsAt": instant(row.starts_at),
             "expiresAt": instant(row.expires_at),
@@ -72,10 +74,14 @@ def voucher_answer(row: AsStored) -> Answer:
 
 def price_discount(row: AsStored) -> Answer | None:
     """This function will return the amounts of a fixed voucher, or of its discount, or None for a percentage."""
-    if row.amounts_minor is None:
+    return _amounts(row.amounts_minor, currency=row.currency)
+
+
+def _amounts(amounts_minor: Mapping[str, int] | None, *, currency: str | None) -> Answer | None:
+    if amounts_minor is None or currency is None:
         return None
-    options = {currency: amount for currency, amount in row.amounts_minor.items() if currency != row.currency}
-    return {"amount": row.amounts_minor[row.currency], "currency": row.currency, "currencyOptions": options}
+    options = {other: amount for other, amount in amounts_minor.items() if other != currency}
+    return {"amount": amounts_minor[currency], "currency": currency, "currencyOptions": options}
 
 
 def percentage(basis_points: int | None) -> int | float | None:

@@ -25,6 +25,8 @@ TASK_MODULES = (
     "tasks.validation",
     "tasks.reversals",
     "tasks.discounts",
+    "tasks.preview",
+    "tasks.forecast",
 )
 
 # Retries back off to a minute, half of it on average: ten thousand of them outlast an outage of three days.

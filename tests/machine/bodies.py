@@ -232,6 +232,11 @@ RESTRICTIONS = st.builds(
         minimumSubtotal=one_in(5, st.just({"amount": 5000, "currency": "USD"})),
     ),
 )
+CAPS = either(
+    {"amount": 300, "currency": "USD"},
+    {"amount": 2500, "currency": "USD"},
+    {"amount": 300, "currency": "USD", "currencyOptions": {"EUR": 1, "JPY": 700}},
+)
 CARDS = either({"stamps": 2}, {"stamps": 3, "expireDays": 30})
 
 
@@ -252,6 +257,8 @@ VOUCHERS = st.builds(
         restrictions=RESTRICTIONS,
         metadata=one_in(5, st.just({"campaign": "spring", "tries": 3})),
         stampCard=one_in(4, CARDS),
+        maximumDiscount=one_in(4, CAPS),
+        budget=one_in(3, CAPS),
     ),
     st.sampled_from([True, True, True, False, None, None]),
 )
@@ -286,6 +293,11 @@ CHANGES = st.one_of(
     st.fixed_dictionaries({"recurrence": RECURRENCES}),
     PRICES,
     either({"priceDiscount": None}, {"priceDiscountPercentage": None}),
+    st.one_of(
+        st.fixed_dictionaries({"maximumDiscount": either(None, {"amount": 299, "currency": "USD"})}),
+        st.fixed_dictionaries({"budget": either(None, {"amount": 299, "currency": "USD"})}),
+        st.fixed_dictionaries({"budget": CAPS}),
+    ),
     either({"carryOver": True}, {"carryOver": False}, {"stampCard": None}, {"stampCard": {"stamps": 2}}),
 )
 UPDATES = st.builds(
@@ -416,6 +428,25 @@ REVERSALS = st.builds(
         max_size=2,
         unique_by=lambda line: line["id"],
     ),
+)
+
+
+PLANS = st.fixed_dictionaries(
+    {
+        "project": PROJECTS,
+        "subscription": SUBSCRIPTIONS,
+        "periods": st.integers(1, 5),
+        "from": either("2024-01-31", "2024-02-10", "2098-01-31"),
+        "plan": st.fixed_dictionaries(
+            {
+                "interval": st.just("month"),
+                "anchor": either("2024-01-31", "2098-01-31"),
+                "currency": CURRENCIES,
+                "trialPeriods": either(0, 0, 0, 1),
+                "lines": LINES,
+            }
+        ),
+    }
 )
 
 

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from tests.machine.discounting import Discount
+
 Json = dict[str, Any]
 # Why something is over, and since when.
 End = tuple[str, datetime]
@@ -29,6 +31,8 @@ class Voucher:
     freed: list[str] = field(default_factory=list)
     returned: list[str] = field(default_factory=list)
     retired: End | None = None
+    # What it granted, in that order.
+    granted: list[Discount] = field(default_factory=list)
 
     def places_taken(self) -> int:
         """This method will return how many of its places are taken."""
@@ -70,11 +74,13 @@ class Voucher:
             "createdAt": written(self.created_at),
             "name": self.body["name"],
             "code": self.body.get("code"),
-            "priceDiscount": price and {"currencyOptions": {}, **price},
+            "priceDiscount": shown_amounts(price),
             "priceDiscountPercentage": self.body.get("priceDiscountPercentage"),
             "recurrence": {"durationInMonths": None, "durationInCycles": None, **self.body["recurrence"]},
             "carryOver": self.body.get("carryOver", False),
             "stampCard": card and {"expireDays": None, **card},
+            "maximumDiscount": shown_amounts(self.body.get("maximumDiscount")),
+            "budget": shown_amounts(self.body.get("budget")),
             "restrictions": {
                 "startsAt": written(self.instant("startsAt")),
                 "expiresAt": written(self.instant("expiresAt")),
@@ -180,6 +186,11 @@ class Reversal:
     def of(self, discount: str) -> int:
         """This method will return what it takes back of a discount."""
         return sum(parts.get(discount, 0) for parts in self.parts.values())
+
+
+def shown_amounts(amounts: Json | None) -> Json | None:
+    """This function will return amounts as callers see them."""
+    return amounts and {"currencyOptions": {}, **amounts}
 
 
 def status_of(retired: End | None) -> Json:

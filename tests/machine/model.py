@@ -184,7 +184,10 @@ class Model:
             code=code,
             starts_on=given or requested_at.date(),
             starts_on_in_utc=given or requested_at.astimezone(UTC).date(),
+            siblings=voucher.granted,
+            current=lambda: voucher.body,
         )
+        voucher.granted.append(discount)
         self.discounts.append(discount)
         return discount
 

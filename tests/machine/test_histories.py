@@ -26,6 +26,7 @@ from tasks import (
     expiry,
     holds,
     listing,
+    preview,
     redemptions,
     reversals,
     usages,
@@ -41,6 +42,7 @@ from tests.machine.coding import add_codes, retire_code, shown_codes
 from tests.machine.holding import Hold
 from tests.machine.kept import Code
 from tests.machine.model import RUNNING_MAX, Model
+from tests.machine.previewing import preview as previewed
 from tests.machine.reserving import confirm, release, reserve
 from tests.machine.reversing import end, end_subscription, reverse, shown_discount
 from tests.machine.stamping import record_usage, usage_items
@@ -236,6 +238,14 @@ class Histories(RuleBasedStateMachine):
         """This step will end all that a subscription was granted."""
         answer = discounts.end_subscription(request=place)
         self.compare(answer, end_subscription(self.model, place, at=self.happened_at(answer["endedAt"])))
+
+    @rule(drawn_body=drawn.PLANS)
+    def preview(self, drawn_body: Json) -> None:
+        """This step will look at what a plan would be billed. No answer of a later step may depend on it."""
+        body = self.made(drawn_body)
+        answer = preview.preview(request=body)
+        at = max(datetime.now(UTC), self.model.now)
+        self.compare(answer["periods"], previewed(self.model, body, at=at))
 
     @rule()
     def sweep(self) -> None:

@@ -3,9 +3,9 @@
 from copy import deepcopy
 from datetime import datetime
 
-from tests.machine.discounting import amounts_of
+from tests.machine.discounting import amounts_of, given_by, named
 from tests.machine.holding import counting
-from tests.machine.kept import End, Json, Voucher
+from tests.machine.kept import End, Json, Voucher, shown_amounts
 from tests.machine.model import Model
 
 KINDS_OF_PRICE = ("priceDiscount", "priceDiscountPercentage")
@@ -65,9 +65,22 @@ def wrong_fields(voucher: Voucher, *, changed: Json, sent: Json, held: int) -> l
         ("restrictions.maximumRedemptions", maximum is not None and maximum < voucher.places_taken() + held),
         (of_price, not any(kind in changed for kind in KINDS_OF_PRICE)),
         *balance_without_sense(changed, sent=sent),
+        *budget_below_spent(voucher, sent=sent),
         (of_window, starts_at is not None and expires_at is not None and starts_at >= expires_at),
     ]
     return [field for field, is_wrong in rows if is_wrong]
+
+
+def budget_below_spent(voucher: Voucher, *, sent: Json) -> list[tuple[str, bool]]:
+    """This function will return each amount of a budget that is less than what was given of it."""
+    before, after = named(voucher.body.get("budget")), named(sent.get("budget"))
+    fields = {
+        each: "budget.amount" if each == sent["budget"]["currency"] else f"budget.currencyOptions.{each}"
+        for each in after
+    }
+    return [
+        (fields[each], each in before and amount < given_by(voucher.granted, each)) for each, amount in after.items()
+    ]
 
 
 def balance_without_sense(changed: Json, *, sent: Json) -> list[tuple[str, bool]]:
@@ -88,7 +101,7 @@ def promise_of(body: Json) -> Json:
     recurrence = {name: value for name, value in body["recurrence"].items() if value is not None}
     percentage = body.get("priceDiscountPercentage")
     currency = body["priceDiscount"]["currency"] if "priceDiscount" in body else None
-    card = body.get("stampCard")
+    card, budget = body.get("stampCard"), body.get("budget")
     return {
         "recurrence": recurrence,
         "percentage": percentage,
@@ -96,6 +109,8 @@ def promise_of(body: Json) -> Json:
         "currency": currency,
         "carryOver": body.get("carryOver", False),
         "stampCard": card and {"expireDays": None, **card},
+        "maximumDiscount": shown_amounts(body.get("maximumDiscount")),
+        "budget": (set(named(budget)), budget and budget["currency"]),
     }
 
 

@@ -117,6 +117,23 @@ TAMPERING = {
         UPDATE holds SET status = 'lapsed', closed_at = now() WHERE status = 'open'; UPDATE vouchers SET held = 0
     """,
     "the code that a voucher shows is one of its codes": "UPDATE vouchers SET code = 'OTHER'",
+    "a budget's spending is what the ledger says": """
+        UPDATE vouchers SET budget_minor = '{"USD": 5000}', budget_currency = 'USD';
+        UPDATE discounts SET has_budget = true;
+        INSERT INTO budgets SELECT project, id, 'USD', 5000, 499 FROM vouchers
+    """,
+    "a voucher's budgets are those that it shows": """
+        UPDATE vouchers SET budget_minor = '{"USD": 5000}', budget_currency = 'USD';
+        UPDATE discounts SET has_budget = true;
+        INSERT INTO budgets SELECT project, id, 'USD', 5001, 500 FROM vouchers
+    """,
+    "a budget limits all the discounts of its voucher": """
+        UPDATE vouchers SET budget_minor = '{"USD": 5000}', budget_currency = 'USD';
+        INSERT INTO budgets SELECT project, id, 'USD', 5000, 0 FROM vouchers
+    """,
+    "no invoice got more than the maximum from one discount": """
+        UPDATE discounts SET maximum_discount_minor = '{"USD": 499}'
+    """,
 }
 # Only a check constraint stands behind those that are left: it is taken away for the test.
 CONSTRAINED = {"no voucher is over-redeemed": "vouchers", "no code is over-redeemed": "codes"}
