@@ -12,23 +12,25 @@ HOLD_CHECKS = {
     """,
     "no voucher holds more places than it has left": """
         SELECT v.project, v.id::text AS subject,
-               format('%s redeemed and %s held of %s', v.redemptions, h.held, v.maximum_redemptions) AS detail
+               format('%s taken and %s held of %s', v.redemptions - v.places_returned, h.held,
+                      v.maximum_redemptions) AS detail
         FROM vouchers v
         JOIN (
             SELECT project, voucher_id, count(*) AS held
             FROM holds WHERE status = 'open' AND expires_at > now() GROUP BY project, voucher_id
         ) h ON h.project = v.project AND h.voucher_id = v.id
-        WHERE v.redemptions + h.held > v.maximum_redemptions
+        WHERE v.redemptions - v.places_returned + h.held > v.maximum_redemptions
     """,
     "no code holds more places than it has left": """
         SELECT c.project, c.id::text AS subject,
-               format('%s redeemed and %s held of %s', c.redemptions, h.held, c.maximum_redemptions) AS detail
+               format('%s taken and %s held of %s', c.redemptions - c.places_returned, h.held,
+                      c.maximum_redemptions) AS detail
         FROM codes c
         JOIN (
             SELECT project, code_id, count(*) AS held
             FROM holds WHERE status = 'open' AND expires_at > now() AND code_id IS NOT NULL GROUP BY project, code_id
         ) h ON h.project = c.project AND h.code_id = c.id
-        WHERE c.redemptions + h.held > c.maximum_redemptions
+        WHERE c.redemptions - c.places_returned + h.held > c.maximum_redemptions
     """,
     "a confirmed hold is the redemption that was asked for": """
         SELECT h.project, h.id::text AS subject, format('%s, redemption %s', h.request_id, r.id) AS detail

@@ -71,13 +71,13 @@ def making_way(
 
 
 def has_room(held: Sequence[Hold], *, voucher: Voucher, code: Code | None, body: Json) -> bool:
-    """This function will tell whether every limit has a place left beside what is redeemed and held."""
+    """This function will tell whether every limit has a place left beside what is taken and held."""
     customer = body["customer"]
     limits = [
-        (voucher.restriction("maximumRedemptions"), len(voucher.redeemed_by) + len(held)),
+        (voucher.restriction("maximumRedemptions"), voucher.places_taken() + len(held)),
         (
             voucher.restriction("maximumRedemptionsPerCustomer"),
-            voucher.redeemed_by.count(customer) + sum(each.body["customer"] == customer for each in held),
+            voucher.places_of(customer) + sum(each.body["customer"] == customer for each in held),
         ),
     ]
     if code is not None:

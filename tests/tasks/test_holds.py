@@ -357,6 +357,20 @@ def test_money_terms_are_fixed_while_a_place_is_held():
     assert update(voucher, priceDiscountPercentage=5)["priceDiscountPercentage"] == 5
 
 
+def test_a_budget_comes_goes_and_changes_currency_only_while_nothing_is_held():
+    """As the other terms that a discount gets with its redemption; its amount can be changed all the same."""
+    ten, euro = {"amount": 1_000, "currency": "USD"}, {"amount": 1_000, "currency": "EUR"}
+    voucher, other = create_voucher(budget=ten), create_voucher()
+    for each in (voucher, other):
+        reserve(voucher=each["id"])
+    changes = [(voucher, {"budget": None}), (voucher, {"budget": euro}), (other, {"budget": ten})]
+    changes += [(voucher, {"maximumDiscount": ten}), (voucher, {"budget": {**ten, "currencyOptions": {"EUR": 1}}})]
+    assert [update(each, **change).get("reason") for each, change in changes] == ["voucher_held"] * 5
+    assert update(voucher, budget={"amount": 1, "currency": "USD"})["budget"]["amount"] == 1
+    lapse()
+    assert [update(each, **change).get("reason") for each, change in changes] == [None] * 5
+
+
 def test_a_limit_is_never_below_what_is_held():
     """Nor below what is redeemed and held together."""
     voucher = create_voucher()
