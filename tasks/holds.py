@@ -18,7 +18,7 @@ from tasks.hold_answers import first_hold_answer, hold_answer, hold_conflict_ans
 from tasks.hold_messages import HoldReference, Reserve
 from tasks.messages import Redeem
 from tasks.named_codes import NamedCode, named_code
-from tasks.redemptions import Batch, LockedVoucher, take_vouchers
+from tasks.redemption_batch import Batch, LockedVoucher, take_vouchers
 from tasks.wire import Answer, NotFound, contract_task
 from worker.db import run_in_transaction
 

@@ -8,7 +8,7 @@ from models.voucher import see_vouchers
 from tasks.hold_answers import validation_answer
 from tasks.hold_messages import Validate
 from tasks.messages import Redeem
-from tasks.redemptions import Batch, take_vouchers
+from tasks.redemption_batch import Batch, take_vouchers
 from tasks.wire import Answer, contract_task
 from worker.db import run_in_transaction
 
