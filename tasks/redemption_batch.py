@@ -1,63 +1,32 @@
 """A batch of requests to redeem: what the locked rows said, what is decided on top of it, and what it writes."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
-from typing import Any, Protocol, Self
+from typing import Any, Self
 from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from domain.eligibility import Candidate, Purchase, Refusal, Standing, decisive_instant, judge
+from domain.eligibility import Purchase, Refusal, Standing, decisive_instant, judge
 from domain.hold import HoldStatus
 from models.base import StoredRow, new_id, read_clock
-from models.code import count_code_redemptions, find_by_code
+from models.code import count_code_redemptions
 from models.discount import add_discounts, complete, find_running
 from models.redemption import add_redemptions, count_by_customer, find_redemptions
 from models.subscription import lock_subscriptions
-from models.voucher import candidate_of, count_redemptions, lock_vouchers
+from models.voucher import count_redemptions
 from tasks.answered import Answered, CallerKey
 from tasks.answers import redemption_answer, redemption_conflict_answer
+from tasks.locked_vouchers import LockedVoucher, VoucherKey
 from tasks.messages import Redeem
-from tasks.named_codes import CodeText, NamedCode, ids_of, named_code
+from tasks.named_codes import NamedCode
 from tasks.places import Places, Verdict
 from tasks.wire import Answer
-from worker.db import ChangedMeanwhileError
 from worker.settings import settings
 
-VoucherKey = tuple[str, UUID]
 SubscriptionKey = tuple[str, str]
-
-
-class Take(Protocol):
-    """How the rows of vouchers are read: with a lock on each, or without."""
-
-    def __call__(self, session: Session, *, keys: Iterable[VoucherKey]) -> dict[VoucherKey, StoredRow]:
-        """This method will return the row of each voucher that there is."""
-
-
-@dataclass(slots=True)
-class LockedVoucher:
-    """A locked voucher: its row, and how it stands with what the batch has granted so far."""
-
-    row: StoredRow
-    candidate: Candidate
-    redemptions: int
-    by_customer: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
-    granted: int = 0
-
-    @classmethod
-    def locked(cls, row: StoredRow) -> "LockedVoucher":
-        """This method will make one of a row as it stood when it was locked."""
-        return cls(row=row, candidate=candidate_of(row), redemptions=row.redemptions)
-
-    def grant(self, *, customer: str) -> None:
-        """This method will count one more redemption, whose number `redemptions` then is."""
-        self.by_customer[customer] += 1
-        self.granted += 1
-        self.redemptions += 1
 
 
 class Batch:
@@ -248,30 +217,6 @@ class Batch:
             count_code_redemptions(session, granted=by_code, decided_at=self.decided_at)
 
 
-def take_vouchers(
-    session: Session, requests: Sequence[Redeem], *, take: Take = lock_vouchers
-) -> tuple[list[LockedVoucher | None], list[NamedCode | None]]:
-    """This function will lock what the requests name and return it, a voucher and a code for each, or None.
-
-    `take` is how the vouchers are read: without a lock by those who only look.
-    """
-    wanted = [(each.project, each.code.lower()) if each.code else None for each in requests]
-    texts = [each for each in wanted if each is not None]
-    named = find_by_code(session, codes=texts)
-    keys = [_voucher_key(request, text, named) for request, text in zip(requests, wanted, strict=True)]
-    rows = take(session, keys=[key for key in keys if key is not None])
-    found = find_by_code(session, codes=texts)
-    # While this waited for a lock, the code may have gone over to another voucher. Locking that one now would be
-    # out of order.
-    if ids_of(found) != ids_of(named):
-        raise ChangedMeanwhileError
-    vouchers = {key: LockedVoucher.locked(row) for key, row in rows.items()}
-    codes = {
-        text: named_code(text, row, voucher=vouchers[text[0], row.voucher_id].candidate) for text, row in found.items()
-    }
-    return [key and vouchers.get(key) for key in keys], [text and codes.get(text) for text in wanted]
-
-
 def _count_earlier(session: Session, requests: Sequence[Redeem], vouchers: Sequence[LockedVoucher | None]) -> None:
     limited: list[tuple[LockedVoucher, str]] = []
     for request, voucher in zip(requests, vouchers, strict=True):
@@ -301,13 +246,6 @@ def _standing(
         redemptions_by_code=code.redemptions if code else 0,
         stamp_card_is_complete=(request.project, request.request_id) in completed_cards,
     )
-
-
-def _voucher_key(request: Redeem, text: CodeText | None, named: Mapping[CodeText, StoredRow]) -> VoucherKey | None:
-    if text is None:
-        return None if request.voucher is None else (request.project, request.voucher)
-    code = named.get(text)
-    return None if code is None else (request.project, code.voucher_id)
 
 
 def _purchase_of(request: Redeem) -> Purchase:

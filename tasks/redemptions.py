@@ -7,8 +7,9 @@ from sqlalchemy.orm import Session
 from models.redemption import find_redemptions
 from tasks.answered import CallerKey
 from tasks.answers import redemption_answer
+from tasks.locked_vouchers import take_vouchers
 from tasks.messages import Redeem, RedeemMany, RedemptionReference
-from tasks.redemption_batch import Batch, take_vouchers
+from tasks.redemption_batch import Batch
 from tasks.wire import Answer, NotFound, answer_each, contract_task
 from worker.db import run_in_transaction, transaction
 
