@@ -9,6 +9,15 @@ from sqlalchemy.orm import Session
 
 from models.base import StoredRow
 
+# What a reversal gave back was never taken.
+_IS_STANDING = """
+    NOT EXISTS (
+        SELECT FROM usage_reversals
+        WHERE usage_reversals.project = usage_entries.project
+              AND usage_reversals.discount_id = usage_entries.discount_id
+              AND usage_reversals.invoice = usage_entries.invoice AND reason <> 'refunded'
+    )
+"""
 _RUNNING = """
     SELECT * FROM discounts
     WHERE project = :project AND status = 'running'
@@ -16,17 +25,17 @@ _RUNNING = """
           AND (ends_on IS NULL OR ends_on > :since)
 """
 # A discount's own entries. Of a balance, `share` is how much of it is used, over all currencies.
-_TAKEN = """
+_TAKEN = f"""
     SELECT currency, sum(amount_minor) AS taken,
            round(sum(sum(period_end - period_start)) OVER () / sum(count(*)) OVER ())::integer AS cycle_days,
            sum(sum(amount_minor) / (amounts_minor ->> currency)::numeric) OVER () AS share
     FROM (
         SELECT currency, amount_minor, period_start, period_end FROM usage_entries
-        WHERE usage_entries.project = running.project AND discount_id = running.id
+        WHERE usage_entries.project = running.project AND discount_id = running.id AND {_IS_STANDING}
         OFFSET 0
     ) AS entry
     GROUP BY currency
-"""
+"""  # noqa: S608 - put together from the constants above
 # What is left of a balance is taken in the same parts as what was. A cycle that is not whole is the rest.
 _STARTED = text(f"""
     SELECT voucher_id, currency, anchor, next_on, cycle_days, ends_on,
@@ -45,7 +54,7 @@ _STARTED = text(f"""
     ORDER BY 1, 2, 3, 4, 5, 6, 7
 """)  # noqa: S608 - put together from the constants above
 # All that a voucher's discounts took, of those that have begun.
-_HISTORY = """
+_HISTORY = f"""
     SELECT currency, sum(taken) / sum(sum(cycles) FILTER (WHERE is_first)) OVER () AS per_cycle,
            round(sum(sum(days)) OVER () / sum(sum(entries)) OVER ())::integer AS cycle_days
     FROM (
@@ -59,11 +68,12 @@ _HISTORY = """
     CROSS JOIN LATERAL (
         SELECT currency, sum(amount_minor) AS taken, sum(period_end - period_start) AS days, count(*) AS entries,
                row_number() OVER (ORDER BY currency) = 1 AS is_first
-        FROM usage_entries WHERE usage_entries.project = :project AND discount_id = granted.id
+        FROM usage_entries
+        WHERE usage_entries.project = :project AND discount_id = granted.id AND {_IS_STANDING}
         GROUP BY currency
     ) AS entry
     GROUP BY currency
-"""
+"""  # noqa: S608 - put together from the constants above
 _WAITING = text(f"""
     SELECT voucher_id, currency, next_on, cycle_days, recurrence, duration_in_months, duration_in_cycles,
            per_cycle, discounts, (balance ->> currency)::bigint AS balance

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from tasks.audit_caps import CHECKS_OF_CAPS
+from tasks.audit_caps import CAP_CHECKS
 from tasks.audit_holds import HOLD_CHECKS
 from tasks.audit_reversals import REVERSAL_CHECKS, STANDING_ENTRIES
 from worker.db import transaction
@@ -241,7 +241,7 @@ CHECKS = {
     """,
     **HOLD_CHECKS,
     **REVERSAL_CHECKS,
-    **CHECKS_OF_CAPS,
+    **CAP_CHECKS,
 }
 
 # A task's connection is set up to find few rows by their keys, and quickly. The audit reads them all.

@@ -1,6 +1,6 @@
 """What must hold about caps: each promise one query that returns its violations."""
 
-CHECKS_OF_CAPS = {
+CAP_CHECKS = {
     "a budget's spending is what the ledger says": """
         SELECT coalesce(b.project, u.project) AS project, coalesce(b.voucher_id, u.voucher_id)::text AS subject,
                format('spent %s of %s %s, ledger %s', b.spent_minor, b.amount_minor, coalesce(b.currency, u.currency),
@@ -8,7 +8,7 @@ CHECKS_OF_CAPS = {
         FROM budgets b
         FULL JOIN (
             SELECT d.project, d.voucher_id, u.currency, sum(u.amount_minor) AS given
-            FROM usage_entries u JOIN discounts d ON d.project = u.project AND d.id = u.discount_id
+            FROM standing_entries u JOIN discounts d ON d.project = u.project AND d.id = u.discount_id
             WHERE d.has_budget GROUP BY d.project, d.voucher_id, u.currency
         ) u ON u.project = b.project AND u.voucher_id = b.voucher_id AND u.currency = b.currency
         WHERE b.spent_minor IS DISTINCT FROM coalesce(u.given, 0) OR u.given > b.amount_minor

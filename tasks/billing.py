@@ -110,7 +110,9 @@ class _Granted:
                 if taken is not None:
                     taken[currency] -= amount_minor
         # A period of which nothing is left is new again.
-        self.taken = {start: {name: each for name, each in by.items() if each} for start, by in self.taken.items()}
+        for by_currency in self.taken.values():
+            for currency in [name for name, each in by_currency.items() if not each]:
+                del by_currency[currency]
 
 
 class InvoiceBatch:

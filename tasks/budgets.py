@@ -64,6 +64,21 @@ def _keys(discounts: Iterable[StoredRow], *, invoices: Iterable[Apply]) -> set[B
     }
 
 
+def refill_budgets(session: Session, *, discounts: Iterable[StoredRow], entries: Iterable[StoredRow]) -> None:
+    """This function will give budgets back what those entries of locked discounts took; without one it asks nothing.
+
+    It locks the budgets first, in order, as whoever takes of them does.
+    """
+    limited = {each.id: each for each in discounts if each.has_budget}
+    taken: defaultdict[BudgetKey, int] = defaultdict(int)
+    for entry in entries:
+        if entry.discount_id in limited:
+            taken[entry.project, limited[entry.discount_id].voucher_id, entry.currency] -= entry.amount_minor
+    if taken:
+        lock_budgets(session, keys=taken)
+        spend_budgets(session, spent=taken)
+
+
 def lock_budget(session: Session, request: UpdateVoucher, *, row: StoredRow) -> list[dict[str, str]]:
     """This function will lock the voucher's budgets where they are changed, and name what is below what was spent."""
     if request.budget is None or row.budget_minor is None:

@@ -16,9 +16,10 @@ from tasks.answered import Answered
 from tasks.fields import uuid_of
 from tasks.hold_answers import first_hold_answer, hold_answer, hold_conflict_answer, released_answer
 from tasks.hold_messages import HoldReference, Reserve
+from tasks.locked_vouchers import LockedVoucher, take_vouchers
 from tasks.messages import Redeem
 from tasks.named_codes import NamedCode, named_code
-from tasks.redemptions import Batch, LockedVoucher, take_vouchers
+from tasks.redemption_batch import Batch
 from tasks.wire import Answer, NotFound, contract_task
 from worker.db import run_in_transaction
 

@@ -79,6 +79,7 @@ def _read_taken(session: Session, request: Preview, *, batch: InvoiceBatch, sinc
     keys = [(each.row.project, each.row.id) for each in granted]
     for each, taken in zip(granted, taken_since(session, keys=keys, since=since), strict=True):
         each.taken = defaultdict(dict, taken)
+    batch.read_given_back(session)
 
 
 def _invoices(request: Preview, *, since: date) -> Iterator[Apply]:

@@ -21,6 +21,7 @@ from models.subscription import lock_subscriptions
 from models.usage import find_invoices
 from tasks.answered import answer_once
 from tasks.answers import AsStored
+from tasks.budgets import refill_budgets
 from tasks.fields import uuid_of
 from tasks.reversal_answers import ReversedLine, reversal_answer, reversal_refused, reversed_discount
 from tasks.reversal_messages import ReverseInvoice
@@ -108,6 +109,8 @@ def _take_back(
     keys = [(request.project, uuid_of(each["discount"])) for each in invoice.answer["discounts"]]
     discounts = lock_discounts_by_id(session, keys=keys)
     taken = {each.discount_id: each for each in find_entries(session, keys=[(*key, request.invoice) for key in keys])}
+    if request.reason in GIVING_BACK:
+        refill_budgets(session, discounts=discounts, entries=taken.values())
     at, id_ = read_clock(session), new_id()
     reversed_lines = _reversed_lines(lines, refunds=refunds)
     entries = [

@@ -7,8 +7,9 @@ from models.base import new_id
 from models.voucher import see_vouchers
 from tasks.hold_answers import validation_answer
 from tasks.hold_messages import Validate
+from tasks.locked_vouchers import take_vouchers
 from tasks.messages import Redeem
-from tasks.redemptions import Batch, take_vouchers
+from tasks.redemption_batch import Batch
 from tasks.wire import Answer, contract_task
 from worker.db import run_in_transaction
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tests.machine.kept import Code
+if TYPE_CHECKING:
+    from tests.machine.kept import Code
 
 Json = dict[str, Any]
 
@@ -45,7 +46,7 @@ class Discount:
     taken: list[Taken] = field(default_factory=list)
     is_completed: bool = False
     # The code that it was redeemed by, if it was.
-    code: Code | None = None
+    code: "Code | None" = None
     ended_at: datetime | None = None
     # What it got back found its voucher running again, or no room on the subscription.
     is_parked: bool = False

@@ -363,7 +363,11 @@ def test_a_budget_comes_goes_and_changes_currency_only_while_nothing_is_held():
     voucher, other = create_voucher(budget=ten), create_voucher()
     for each in (voucher, other):
         reserve(voucher=each["id"])
-    changes = [(voucher, {"budget": None}), (voucher, {"budget": euro}), (other, {"budget": ten})]
+    changes: list[tuple[dict, dict]] = [
+        (voucher, {"budget": None}),
+        (voucher, {"budget": euro}),
+        (other, {"budget": ten}),
+    ]
     changes += [(voucher, {"maximumDiscount": ten}), (voucher, {"budget": {**ten, "currencyOptions": {"EUR": 1}}})]
     assert [update(each, **change).get("reason") for each, change in changes] == ["voucher_held"] * 5
     assert update(voucher, budget={"amount": 1, "currency": "USD"})["budget"]["amount"] == 1

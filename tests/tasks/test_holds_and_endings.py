@@ -4,7 +4,8 @@ import pytest
 
 from tasks import voucher_update
 from tests.tasks.holding import confirm, lapse, reserve, stored
-from tests.tasks.requests import add_codes, apply, create_voucher, redeem
+from tests.tasks.requests import add_codes, apply, create_voucher, redeem, redemption
+from tests.tasks.test_concurrency import at_once, send, wide_pool  # noqa: F401 - a fixture
 from tests.tasks.test_endings import end, end_subscription, shown
 from tests.tasks.test_reversals import refund
 
@@ -80,3 +81,17 @@ def test_a_subscription_that_ends_leaves_what_is_held_for_it():
     assert apply(subscription="sub_x", period={"start": "2098-01-01", "end": "2098-02-01"})["discountTotal"] == 800
     lapse()
     assert [reserve(voucher=voucher)["outcome"], other["outcome"]] == ["accepted", "accepted"]
+
+
+@pytest.mark.usefixtures("wide_pool")
+def test_places_that_come_back_while_others_want_them_are_held_once():
+    """Eight of eight places come back while 24 customers want to hold one; the audit counts them after the test."""
+    voucher = create_voucher(restrictions={"maximumRedemptions": 8})["id"]
+    for number in range(8):
+        redeem(voucher=voucher, subscription=f"sub_mine_{number}", startsOn="2027-01-01")
+    ends = [{"project": "gigs", "subscription": f"sub_mine_{number}"} for number in range(8)]
+    wanted = [redemption(voucher=voucher) for _ in range(24)]
+    answers = at_once([*send("subscriptions.end", ends), *send("redemptions.reserve", wanted)])
+    assert [each["placesReturned"] for each in answers[:8]] == [1] * 8
+    held = [each["outcome"] for each in answers[8:]].count("accepted")
+    assert [reserve(voucher=voucher)["outcome"] for _ in range(9 - held)] == ["accepted"] * (8 - held) + ["refused"]
