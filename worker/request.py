@@ -7,6 +7,8 @@ from typing import Any
 from celery.exceptions import InvalidTaskError
 from celery.worker.request import Request as CeleryRequest
 
+from worker.results import STORE_ERRORS, logger
+
 # Field to shown name, in the order shown. `code` is not here: who knows a code can redeem it.
 ID_FIELDS = {
     "project": "project",
@@ -81,6 +83,15 @@ class Request(CeleryRequest):
         self._kwargsrepr = summary(self.kwargs)
         # The child process logs from this copy.
         self._request_dict.update(argsrepr=self._argsrepr, kwargsrepr=self._kwargsrepr)
+
+    def _announce_revoked(self, *arguments: Any) -> None:
+        try:
+            super()._announce_revoked(*arguments)
+        except STORE_ERRORS as error:
+            # The worker would take it for the broker's and connect again, for as long as the store is down.
+            logger.warning("an answer to a revoked task could not be stored: %s", type(error).__name__)
+            self.acknowledge()
+            self._already_revoked = True
 
     def info(self, safe: bool = True) -> dict[str, Any]:  # noqa: ARG002, FBT001, FBT002 - Celery's own signature
         """This function will describe the request to `celery inspect` and Flower, never with the arguments' values."""
