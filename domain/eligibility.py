@@ -32,6 +32,8 @@ class Refusal(StrEnum):
     CURRENCY_MISMATCH = "currency_mismatch"
     MINIMUM_SUBTOTAL_NOT_MET = "minimum_subtotal_not_met"
     DISCOUNT_LIMIT_REACHED = "discount_limit_reached"
+    # Last, so that it is told to those alone for whom a place may still become free: the one that is worth a retry.
+    FULLY_RESERVED = "fully_reserved"
 
 
 @value
@@ -67,6 +69,11 @@ class Standing:
     redemptions_by_code: int = 0
     # Whether the request comes from the entry that completed a stamp card.
     stamp_card_is_complete: bool = False
+    # What is held beside that: in all, by this customer and by this code, and by somebody else on the subscription.
+    held: int = 0
+    held_by_customer: int = 0
+    held_by_code: int = 0
+    subscription_is_held: bool = False
 
 
 def decisive_instant(*, decided_at: datetime, requested_at: datetime | None, grace: timedelta) -> datetime:
@@ -176,6 +183,19 @@ def _subscription_is_full(_candidate: Candidate, _purchase: Purchase, standing: 
     return standing.running_discounts >= DISCOUNTS_PER_SUBSCRIPTION_MAX
 
 
+def _is_fully_reserved(candidate: Candidate, _purchase: Purchase, standing: Standing, _at: datetime) -> bool:
+    restrictions, code = candidate.restrictions, candidate.code
+    limits = (
+        (restrictions.maximum_redemptions, standing.redemptions + standing.held),
+        (code.maximum_redemptions if code else None, standing.redemptions_by_code + standing.held_by_code),
+        (
+            restrictions.maximum_redemptions_per_customer,
+            standing.redemptions_by_customer + standing.held_by_customer,
+        ),
+    )
+    return standing.subscription_is_held or any(maximum is not None and taken >= maximum for maximum, taken in limits)
+
+
 RULES: tuple[tuple[Refusal, Rule], ...] = (
     (Refusal.VOUCHER_RETIRED, _is_retired),
     (Refusal.CODE_RETIRED, _code_is_retired),
@@ -192,4 +212,5 @@ RULES: tuple[tuple[Refusal, Rule], ...] = (
     (Refusal.CURRENCY_MISMATCH, _has_another_currency),
     (Refusal.MINIMUM_SUBTOTAL_NOT_MET, _is_too_small),
     (Refusal.DISCOUNT_LIMIT_REACHED, _subscription_is_full),
+    (Refusal.FULLY_RESERVED, _is_fully_reserved),
 )

@@ -6,6 +6,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from domain.allowance import allowance_left, is_used_up
+from domain.caps import Caps
 from domain.money import allocate, percentage_of
 from domain.recurrence import Period, Progress, advance, is_over
 from domain.terms import FixedDiscount, PercentageDiscount, PriceDiscount, Recurrence
@@ -19,6 +20,7 @@ class Skip(StrEnum):
     BEFORE_START = "before_start"
     PRODUCT_NOT_ELIGIBLE = "product_not_eligible"
     CURRENCY_MISMATCH = "currency_mismatch"
+    BUDGET_SPENT = "budget_spent"
     NOTHING_LEFT = "nothing_left"
 
 
@@ -57,6 +59,8 @@ class Discount:
     taken_minor: Mapping[str, int]
     # What it took in all, by currency, where it is a balance; None where each period has an allowance of its own.
     taken_in_all_minor: Mapping[str, int] | None = None
+    # The most on this invoice, and what is left of the voucher's budget.
+    caps: Caps | None = None
 
 
 @value
@@ -125,6 +129,8 @@ def _apply(discount: Discount, *, invoice: Invoice, left: Mapping[str, int]) -> 
     base = {line.id: left[line.id] for line in covered if left.get(line.id)}
     base_minor = sum(base.values())
     amount_minor = min(base_minor, _worth(discount, currency=invoice.currency, base_minor=base_minor))
+    if discount.caps is not None:
+        amount_minor = discount.caps.limit(amount_minor, currency=invoice.currency)
     if amount_minor == 0:
         return Skipped(discount=discount, reason=Skip.NOTHING_LEFT)
     parts = allocate(amount_minor, weights=list(base.values()))
@@ -147,16 +153,24 @@ def _covered_lines(discount: Discount, *, lines: Sequence[Line]) -> Sequence[Lin
 
 
 def _skip_reason(discount: Discount, *, invoice: Invoice, covered: Sequence[Line]) -> Skip | None:
-    price = discount.price_discount
     if invoice.trial:
         return Skip.TRIAL
     if invoice.period.end <= discount.starts_on:
         return Skip.BEFORE_START
     if not covered:
         return Skip.PRODUCT_NOT_ELIGIBLE
-    if isinstance(price, FixedDiscount) and invoice.currency not in price.amounts_minor:
+    if not _is_for(discount, currency=invoice.currency):
         return Skip.CURRENCY_MISMATCH
+    if discount.caps is not None and discount.caps.is_budget_spent(invoice.currency):
+        return Skip.BUDGET_SPENT
     return None
+
+
+def _is_for(discount: Discount, *, currency: str) -> bool:
+    price = discount.price_discount
+    if isinstance(price, FixedDiscount) and currency not in price.amounts_minor:
+        return False
+    return discount.caps is None or discount.caps.allow(currency)
 
 
 def _worth(discount: Discount, *, currency: str, base_minor: int) -> int:

@@ -11,6 +11,7 @@ class UpdateRefusal(StrEnum):
 
     IDEMPOTENCY_CONFLICT = "idempotency_conflict"
     VOUCHER_ALREADY_REDEEMED = "voucher_already_redeemed"
+    VOUCHER_HELD = "voucher_held"
 
 
 # Nothing but a new voucher undoes these.

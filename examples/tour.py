@@ -1,11 +1,11 @@
-"""A tour of the catalogue, step by step: codes, a stamp card with one customer's usage, and a balance.
+"""A tour, step by step: codes, a stamp card with one customer's usage, a balance, and a hold with what comes after it.
 
 Each step says what is sent and what must be answered; an answer may say more.
 """
 
 from datetime import datetime, timedelta
 
-from catalogue import ONCE, PROJECT, Json, fixed, id_of, instant, percentage
+from catalogue import ONCE, PROJECT, Json, fixed, id_of, instant, percentage, repeating
 
 LAUNCHES = 2
 STAMPS = 5
@@ -18,7 +18,7 @@ def step(what: str, task: str, request: Json, answer: Json) -> Json:
 
 def tour(now: datetime) -> Json:
     """This function will return the chapters of the tour."""
-    return {"codes": codes(now), "stampCard": stamp_card(), "balance": balance()}
+    return {"codes": codes(now), "stampCard": stamp_card(), "balance": balance(), "hold": hold()}
 
 
 def codes(now: datetime) -> list[Json]:
@@ -153,3 +153,77 @@ def balance() -> list[Json]:
             for month, taken, left in ((1, 2_000, 3_000), (2, 2_000, 1_000), (3, 1_000, 0))
         ),
     ]
+
+
+def hold() -> list[Json]:
+    """This function will return a place that is held and confirmed, what it will give, and what is taken back of it."""
+    seat = percentage("Last seat", "LAST-SEAT", 25, repeating(3), restrictions={"maximumRedemptions": 1})
+    mia = {"customer": "cus_mia", "subscription": "sub_mia", "code": "LAST-SEAT", "startsOn": "2031-01-01"}
+    noa = {"customer": "cus_noa", "subscription": "sub_noa", "code": "LAST-SEAT", "requestId": "tour-seat-noa"}
+    plan = {"interval": "month", "anchor": "2031-01-01", "currency": "USD", "lines": [{"id": "plan", "amount": 2_000}]}
+    return [
+        step("25 % for three months, once", "vouchers.create", seat, {"status": "available"}),
+        step(
+            "held while its customer pays",
+            "redemptions.reserve",
+            {**mia, "requestId": "tour-seat-mia", "ttl": 900},
+            {"outcome": "accepted", "status": "open"},
+        ),
+        step(
+            "another customer meanwhile",
+            "redemptions.redeem",
+            noa,
+            {"outcome": "refused", "reason": "fully_reserved", "retryable": True},
+        ),
+        step(
+            "confirmed",
+            "redemptions.confirm",
+            {"requestId": "tour-seat-mia"},
+            {"outcome": "accepted", "redemptionNumber": 1},
+        ),
+        step(
+            "what four months will cost",
+            "billing.preview",
+            {"subscription": "sub_mia", "plan": plan, "from": "2031-01-01", "periods": 4},
+            {"periods": [{"total": total} for total in (1_500, 1_500, 1_500, 2_000)], "fullPriceFrom": "2031-04-01"},
+        ),
+        seat_invoice(1, cycle=1, ends_on="2031-04-01"),
+        step(
+            "its payment fails: the month is given back",
+            "billing.reverse",
+            {"invoice": "seat-1", "reason": "payment_failed"},
+            {"outcome": "reversed", "discountTotal": 500, "discounts": [{"cycles": 0, "endsOn": None}]},
+        ),
+        seat_invoice(2, cycle=1, ends_on="2031-05-01"),
+        *(
+            step(
+                f"refund {number} of two",
+                "billing.reverse",
+                {
+                    "invoice": "seat-2",
+                    "reason": "refunded",
+                    "requestId": f"tour-refund-{number}",
+                    "lines": [{"id": "plan", "amount": amount}],
+                },
+                {"outcome": "reversed", "discountTotal": share},
+            )
+            for number, amount, share in ((1, 667, 167), (2, 1_333, 333))
+        ),
+    ]
+
+
+def seat_invoice(month: int, *, cycle: int, ends_on: str) -> Json:
+    """This function will return an invoice of the seat, and where its discount then stands."""
+    return step(
+        f"an invoice over 20 USD in month {month}",
+        "billing.apply",
+        {
+            "invoice": f"seat-{month}",
+            "subscription": "sub_mia",
+            "customer": "cus_mia",
+            "currency": "USD",
+            "period": {"start": f"2031-0{month}-01", "end": f"2031-0{month + 1}-01"},
+            "lines": [{"id": "plan", "amount": 2_000}],
+        },
+        {"discountTotal": 500, "discounts": [{"cycle": cycle, "endsOn": ends_on}]},
+    )

@@ -58,9 +58,11 @@ class Code(Base):
     expires_at: Mapped[datetime | None] = mapped_column(Instant)
     customer: Mapped[str | None] = mapped_column(Text)
     redemptions: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    # As a voucher's.
+    places_returned: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     # Indexed in the place of the counter itself, as a voucher's.
     is_full: Mapped[bool] = mapped_column(
-        Boolean, Computed("coalesce(redemptions >= maximum_redemptions, false)", persisted=True)
+        Boolean, Computed("coalesce(redemptions - places_returned >= maximum_redemptions, false)", persisted=True)
     )
     retired_reason: Mapped[str | None] = mapped_column(Text)
     retired_at: Mapped[datetime | None] = mapped_column(Instant)
@@ -71,7 +73,8 @@ class Code(Base):
         # What was redeemed is not deleted, and a code says for what it was redeemed.
         ForeignKeyConstraint(["project", "voucher_id"], ["vouchers.project", "vouchers.id"], ondelete="RESTRICT"),
         CheckConstraint("maximum_redemptions >= 1", name="maximum_positive"),
-        CheckConstraint("redemptions <= maximum_redemptions", name="redemptions_within_maximum"),
+        CheckConstraint("redemptions - places_returned <= maximum_redemptions", name="redemptions_within_maximum"),
+        CheckConstraint("places_returned BETWEEN 0 AND redemptions", name="places_within_redemptions"),
         CheckConstraint("redemptions >= 0", name="redemptions_not_negative"),
         CheckConstraint(one_of("retired_reason", CodeRetiredReason), name="retired_reason_known"),
         CheckConstraint("(retired_reason IS NULL) = (retired_at IS NULL)", name="retired_whole"),
@@ -166,13 +169,14 @@ _DECISIVE = (
     "customer",
     "redemptions",
     "retired_reason",
+    "places_returned",
 )
 _FIND_BY_CODE = select(
     _WANTED.c.project, _WANTED.c.code.label("wanted"), *(_NAMED.c[name] for name in _DECISIVE)
 ).join_from(_WANTED, _NAMED, and_(_NAMED.c.project == _WANTED.c.project, _NAMED.c.id == _NAMES))
 
 _TOTAL = CODES.c.redemptions + _GRANTED.c.count
-_FILLS_UP = and_(CODES.c.retired_reason.is_(None), CODES.c.maximum_redemptions <= _TOTAL)
+_FILLS_UP = and_(CODES.c.retired_reason.is_(None), CODES.c.maximum_redemptions <= _TOTAL - CODES.c.places_returned)
 _COUNT = (
     update(CODES)
     .where(CODES.c.project == _GRANTED.c.project, CODES.c.id == _GRANTED.c.id)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, CheckConstraint, Integer, Select, Text, delete, select
+from sqlalchemy import JSON, CheckConstraint, Integer, LargeBinary, Select, Text, delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -19,6 +19,8 @@ class DeadLetter(Base):
     # Empty where the message names none.
     project: Mapped[str] = mapped_column(Text, primary_key=True)
     task_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    # Of its body: another message may have come under the same id.
+    digest: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
     task: Mapped[str] = mapped_column(Text)
     # Never a value out of the message.
     reason: Mapped[str] = mapped_column(Text)
@@ -34,7 +36,7 @@ class DeadLetter(Base):
 
 
 DEAD_LETTERS = table_of(DeadLetter)
-_KEY = ("project", "task_id")
+_KEY = ("project", "task_id", "digest")
 
 
 def add_dead_letter(session: Session, *, values: Mapping[str, Any]) -> None:
@@ -62,11 +64,12 @@ def hold_dead_letter(session: Session, *, task_id: str) -> StoredRow | None:
     return session.execute(_found(task_id).with_for_update()).one_or_none()
 
 
-def remove_dead_letter(session: Session, *, project: str, task_id: str) -> int:
+def remove_dead_letter(session: Session, *, project: str, task_id: str, digest: bytes) -> int:
     """This function will remove a dead letter, and return whether there was one, as 1 or 0."""
-    removed = delete(DEAD_LETTERS).where(DEAD_LETTERS.c.project == project, DEAD_LETTERS.c.task_id == task_id)
+    key = dict(zip(_KEY, (project, task_id, digest), strict=True))
+    removed = delete(DEAD_LETTERS).where(*(DEAD_LETTERS.c[name] == value for name, value in key.items()))
     return rows_affected(session.execute(removed))
 
 
 def _found(task_id: str) -> Select[*tuple[Any, ...]]:
-    return select(DEAD_LETTERS).where(DEAD_LETTERS.c.task_id == task_id).order_by(DEAD_LETTERS.c.project).limit(1)
+    return select(DEAD_LETTERS).where(DEAD_LETTERS.c.task_id == task_id).order_by(DEAD_LETTERS.c.died_at).limit(1)

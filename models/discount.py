@@ -32,6 +32,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, Session, mapped_column
 from sqlalchemy.types import TypeEngine
 
+from domain.caps import caps_of
 from domain.invoice import Discount as GrantedDiscount
 from domain.recurrence import Progress
 from domain.terms import Recurrence, RecurrenceType
@@ -44,6 +45,7 @@ class DiscountStatus(StrEnum):
 
     RUNNING = "running"
     COMPLETED = "completed"
+    ENDED = "ended"
 
 
 class Discount(Base):
@@ -78,6 +80,13 @@ class Discount(Base):
     cycles: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     ends_on: Mapped[date | None] = mapped_column(Date)
     last_period_end: Mapped[date | None] = mapped_column(Date)
+    # How many of its entries were given back by a reversal; most have none, and need not be asked for them.
+    entries_given_back: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    # When an operator ended it, or its subscription ended.
+    ended_at: Mapped[datetime | None] = mapped_column(Instant)
+    # The most on one invoice, and whether the voucher's budget limits it.
+    maximum_discount_minor: Mapped[dict[str, int] | None] = mapped_column(JSONB(none_as_null=True))
+    has_budget: Mapped[bool] = mapped_column(Boolean, server_default=false())
 
     __table_args__ = (
         CheckConstraint("num_nonnulls(percentage_basis_points, amounts_minor) = 1", name="one_price_discount"),
@@ -92,6 +101,8 @@ class Discount(Base):
         CheckConstraint("cycles <= duration_in_cycles", name="cycles_within_duration"),
         CheckConstraint("(cycles > 0) = (first_period_start IS NOT NULL)", name="cycles_with_periods"),
         CheckConstraint("cycles >= 0 AND (recurrence <> 'once' OR cycles <= 1)", name="cycles_in_range"),
+        CheckConstraint("entries_given_back >= 0", name="given_back_not_negative"),
+        CheckConstraint("(status = 'ended') = (ended_at IS NOT NULL)", name="ended_whole"),
         # A voucher runs at most once on a subscription at a time.
         Index(
             "uq_discounts_running",
@@ -104,6 +115,9 @@ class Discount(Base):
         # Not the project first: on a new table, whose statistics are not known yet, the key by (project, id)
         # would look as good for finding a subscription, and its whole project would be read.
         Index("ix_discounts_subscription", "subscription", "project"),
+        # Listing, each status by itself. Their collation keeps a listing off the primary key, which would look as good.
+        Index("ix_discounts_customer", "customer", text('project COLLATE "C"'), "status", "id"),
+        Index("ix_discounts_voucher", "voucher_id", text('project COLLATE "C"'), "status", "id"),
         Index("ix_discounts_over", "ends_on", postgresql_where=text("status = 'running'")),
         # Room on each page for the next cycle.
         {"postgresql_with": {"fillfactor": 85}},
@@ -119,6 +133,7 @@ _TERMS = (
     "duration_in_cycles",
     "carry_over",
     "products",
+    "maximum_discount_minor",
 )
 _NEW: dict[str, TypeEngine[Any]] = {
     "project": Text(),
@@ -160,14 +175,16 @@ _RUNNING_ON_EACH = (
 )
 _RUNNING = select(_RUNNING_ON_EACH).select_from(_SUBSCRIPTIONS.join(_RUNNING_ON_EACH, true()))
 
-# A completed discount may still cover an invoice that arrives late, unless it was for one invoice only.
-_LOCK = (
+# A completed discount may still cover an invoice that arrives late, unless it was for one invoice only, which it had.
+# One that was ended covers none.
+_COVERING = (
     select(DISCOUNTS)
     .join(_SUBSCRIPTIONS, _ON_SUBSCRIPTION)
-    .where(not_(and_(DISCOUNTS.c.recurrence == text("'once'"), not_(_IS_RUNNING))))
+    .where(not_(and_(DISCOUNTS.c.recurrence == text("'once'"), DISCOUNTS.c.cycles > text("0"))))
+    .where(DISCOUNTS.c.status != text("'ended'"))
     .order_by(DISCOUNTS.c.id)
-    .with_for_update(of=DISCOUNTS, key_share=True)
 )
+_LOCK = _COVERING.with_for_update(of=DISCOUNTS, key_share=True)
 _LOCKED = (
     select(DISCOUNTS.c.project, DISCOUNTS.c.id)
     .join(_KEYS, and_(DISCOUNTS.c.project == _KEYS.c.project, DISCOUNTS.c.id == _KEYS.c.id))
@@ -181,10 +198,12 @@ _COMPLETE = (
     .values(status=DiscountStatus.COMPLETED.value)
 )
 _ADD = insert(DISCOUNTS).from_select(
-    [*_NEW, *_TERMS],
-    select(*(_GRANTED.c[name] for name in _NEW), *(VOUCHERS.c[name] for name in _TERMS)).join(
-        VOUCHERS, and_(VOUCHERS.c.project == _GRANTED.c.project, VOUCHERS.c.id == _GRANTED.c.voucher_id)
-    ),
+    [*_NEW, *_TERMS, "has_budget"],
+    select(
+        *(_GRANTED.c[name] for name in _NEW),
+        *(VOUCHERS.c[name] for name in _TERMS),
+        VOUCHERS.c.budget_minor.is_not(None),
+    ).join(VOUCHERS, and_(VOUCHERS.c.project == _GRANTED.c.project, VOUCHERS.c.id == _GRANTED.c.voucher_id)),
 )
 _ADVANCE = (
     update(DISCOUNTS)
@@ -215,6 +234,12 @@ def lock_discounts(session: Session, *, subscriptions: Iterable[tuple[str, str]]
     return list(session.execute(_LOCK, parameters).all())
 
 
+def find_covering(session: Session, *, project: str, subscription: str) -> list[StoredRow]:
+    """This function will return what may cover an invoice of that subscription, without a lock."""
+    parameters = array_parameters("subscriptions", ("project", "subscription"), [(project, subscription)])
+    return list(session.execute(_COVERING, parameters).all())
+
+
 def complete(session: Session, *, keys: Iterable[tuple[str, UUID]]) -> None:
     """This function will mark those discounts as completed, locking them ascending by id."""
     session.execute(_COMPLETE, array_parameters("keys", ("project", "id"), set(keys)))
@@ -241,25 +266,32 @@ def granted_discount_of(
     taken_minor: Mapping[str, int],
     taken_in_all_minor: Mapping[str, int] | None,
     starts_on: date,
+    budget_left_minor: Mapping[str, int] | None = None,
 ) -> GrantedDiscount:
     """This function will return what the rules need to know of a discount, with what it took in the period.
 
-    Where it is a balance, with what it took in all too.
+    Where it is a balance, with what it took in all too; where its voucher has a budget, with what is left of that.
     """
     return GrantedDiscount(
         id=row.id,
         voucher_id=row.voucher_id,
         price_discount=price_discount_of(row),
-        recurrence=Recurrence(
-            type=RecurrenceType(row.recurrence),
-            duration_in_months=row.duration_in_months,
-            duration_in_cycles=row.duration_in_cycles,
-        ),
+        recurrence=recurrence_of(row),
         products=None if row.products is None else frozenset(row.products),
         starts_on=starts_on,
         progress=progress,
         taken_minor=taken_minor,
         taken_in_all_minor=taken_in_all_minor,
+        caps=caps_of(maximum_minor=row.maximum_discount_minor, budget_left_minor=budget_left_minor),
+    )
+
+
+def recurrence_of(row: StoredRow) -> Recurrence:
+    """This function will return for how long a discount's row says that it runs."""
+    return Recurrence(
+        type=RecurrenceType(row.recurrence),
+        duration_in_months=row.duration_in_months,
+        duration_in_cycles=row.duration_in_cycles,
     )
 
 

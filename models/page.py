@@ -18,7 +18,7 @@ _SORTS: dict[str, ColumnElement[Any]] = {
     "created_at": VOUCHERS.c.id,
     "name": VOUCHERS.c.name,
     "code": VOUCHERS.c.code,
-    "redemptions_count": VOUCHERS.c.redemptions,
+    "redemptions_count": VOUCHERS.c.redemptions - VOUCHERS.c.places_returned,
 }
 
 

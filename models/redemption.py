@@ -31,6 +31,7 @@ from models.base import (
     rows_from_arrays,
     table_of,
 )
+from models.place import RETURNED_PLACES
 
 
 class Redemption(Base):
@@ -62,7 +63,8 @@ class Redemption(Base):
         # A voucher that was redeemed is not deleted: its redemptions would lose what they were granted for.
         ForeignKeyConstraint(["project", "voucher_id"], ["vouchers.project", "vouchers.id"], ondelete="RESTRICT"),
         CheckConstraint(one_of("reason", Refusal), name="reason_known"),
-        CheckConstraint("reason <> 'idempotency_conflict'", name="conflict_not_stored"),
+        # Neither is for ever: the id is another body's, or a place may become free.
+        CheckConstraint("reason NOT IN ('idempotency_conflict', 'fully_reserved')", name="reason_stored"),
         CheckConstraint("(reason IS NULL) = (redemption_number IS NOT NULL)", name="accepted_has_number"),
         CheckConstraint("reason IS NOT NULL OR voucher_id IS NOT NULL", name="accepted_has_voucher"),
         CheckConstraint("redemption_number >= 1", name="number_positive"),
@@ -121,7 +123,18 @@ _COUNT_OF_CUSTOMER = (
     .correlate(_CUSTOMERS)
     .scalar_subquery()
 )
-_BY_CUSTOMER = select(_COUNT_OF_CUSTOMER).select_from(_CUSTOMERS).order_by(_CUSTOMERS.c.position)
+# The few whose place is free again, by an index of their own.
+_RETURNED_OF_CUSTOMER = (
+    select(func.count())
+    .where(RETURNED_PLACES.c.project == _CUSTOMERS.c.project)
+    .where(RETURNED_PLACES.c.voucher_id == _CUSTOMERS.c.voucher_id)
+    .where(RETURNED_PLACES.c.customer == _CUSTOMERS.c.customer)
+    .correlate(_CUSTOMERS)
+    .scalar_subquery()
+)
+_BY_CUSTOMER = (
+    select(_COUNT_OF_CUSTOMER - _RETURNED_OF_CUSTOMER).select_from(_CUSTOMERS).order_by(_CUSTOMERS.c.position)
+)
 _INSERT = insert_from_arrays(Redemption, COLUMNS)
 
 
@@ -132,7 +145,9 @@ def find_redemptions(session: Session, *, keys: Iterable[tuple[str, str]]) -> di
 
 
 def count_by_customer(session: Session, *, keys: Sequence[tuple[str, UUID, str]]) -> Sequence[int]:
-    """This function will count the accepted redemptions of each (project, voucher, customer), in their order.
+    """This function will count the places that each (project, voucher, customer) has taken, in their order.
+
+    They are its accepted redemptions but for those whose place is free again.
 
     Take it in a statement of its own after the vouchers' locks: a statement that waits for a lock inside
     itself still counts what stood there before the wait.

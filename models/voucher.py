@@ -79,9 +79,13 @@ class Voucher(Base):
     redemptions: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     # Those of another system, among `redemptions`: they have no rows here, and the numbers start after them.
     imported_redemptions: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    # Open holds, those that have lapsed since the last sweep among them: an upper bound, for a cheap look.
+    held: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    # Of redemptions that never took effect: their numbers stay, their places do not count.
+    places_returned: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     # Indexed in the place of the counter itself: an update of what an index mentions writes every index anew.
     is_full: Mapped[bool] = mapped_column(
-        Boolean, Computed("coalesce(redemptions >= maximum_redemptions, false)", persisted=True)
+        Boolean, Computed("coalesce(redemptions - places_returned >= maximum_redemptions, false)", persisted=True)
     )
     retired_reason: Mapped[str | None] = mapped_column(Text)
     retired_at: Mapped[datetime | None] = mapped_column(Instant)
@@ -96,6 +100,12 @@ class Voucher(Base):
     creation_answer: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     # When an update last changed it: what was redeemed before was judged by what it promised then.
     updated_at: Mapped[datetime | None] = mapped_column(Instant)
+    # The most that it gives on one invoice and in all, minor units by currency, with the currency shown as the amount.
+    # What was given of the budget is said by `budgets`.
+    maximum_discount_minor: Mapped[dict[str, int] | None] = mapped_column(JSONB(none_as_null=True))
+    maximum_discount_currency: Mapped[str | None] = mapped_column(Text)
+    budget_minor: Mapped[dict[str, int] | None] = mapped_column(JSONB(none_as_null=True))
+    budget_currency: Mapped[str | None] = mapped_column(Text)
 
     __table_args__ = (
         CheckConstraint("num_nonnulls(percentage_basis_points, amounts_minor) = 1", name="one_price_discount"),
@@ -118,13 +128,23 @@ class Voucher(Base):
         CheckConstraint(
             "(minimum_subtotal_minor IS NULL) = (minimum_subtotal_currency IS NULL)", name="minimum_subtotal_whole"
         ),
-        CheckConstraint("redemptions <= maximum_redemptions", name="redemptions_within_maximum"),
+        CheckConstraint("redemptions - places_returned <= maximum_redemptions", name="redemptions_within_maximum"),
+        CheckConstraint("places_returned BETWEEN 0 AND redemptions", name="places_within_redemptions"),
         CheckConstraint("redemptions >= 0", name="redemptions_not_negative"),
         CheckConstraint("imported_redemptions BETWEEN 0 AND redemptions", name="imported_within_redemptions"),
+        CheckConstraint("held >= 0", name="held_not_negative"),
         CheckConstraint(one_of("retired_reason", RetiredReason), name="retired_reason_known"),
         CheckConstraint("(retired_reason IS NULL) = (retired_at IS NULL)", name="retired_whole"),
         CheckConstraint("num_nulls(fingerprint, creation_answer) IN (0, 2)", name="answer_whole"),
         CheckConstraint("(num_nonnulls(request_id, delivery_id) = 1) = (fingerprint IS NOT NULL)", name="answer_keyed"),
+        *(
+            constraint
+            for cap in ("maximum_discount", "budget")
+            for constraint in (
+                CheckConstraint(f"({cap}_minor IS NULL) = ({cap}_currency IS NULL)", name=f"{cap}_whole"),
+                CheckConstraint(f"{cap}_minor ? {cap}_currency", name=f"{cap}_currency_has_an_amount"),
+            )
+        ),
         Index(
             "uq_vouchers_request",
             "project",
@@ -186,16 +206,20 @@ _DECISIVE = (
     "retired_reason",
     "stamps_required",
     "stamp_expire_days",
+    "held",
+    "places_returned",
 )
-_LOCK = (
+_LOOK = (
     select(*(VOUCHERS.c[name] for name in _DECISIVE))
     .join(_KEYS, and_(VOUCHERS.c.project == _KEYS.c.project, VOUCHERS.c.id == _KEYS.c.id))
     .order_by(VOUCHERS.c.id)
-    .with_for_update(of=VOUCHERS, key_share=True)
 )
+_LOCK = _LOOK.with_for_update(of=VOUCHERS, key_share=True)
 
 _TOTAL = VOUCHERS.c.redemptions + _GRANTED.c.count
-_FILLS_UP = and_(VOUCHERS.c.retired_reason.is_(None), VOUCHERS.c.maximum_redemptions <= _TOTAL)
+_FILLS_UP = and_(
+    VOUCHERS.c.retired_reason.is_(None), VOUCHERS.c.maximum_redemptions <= _TOTAL - VOUCHERS.c.places_returned
+)
 _COUNT = (
     update(VOUCHERS)
     .where(VOUCHERS.c.project == _GRANTED.c.project, VOUCHERS.c.id == _GRANTED.c.id)
@@ -214,6 +238,12 @@ def lock_vouchers(session: Session, *, keys: Iterable[tuple[str, UUID]]) -> dict
     on what somebody else is changing.
     """
     rows = session.execute(_LOCK, array_parameters("keys", ("project", "id"), set(keys))).all()
+    return {(row.project, row.id): row for row in rows}
+
+
+def see_vouchers(session: Session, *, keys: Iterable[tuple[str, UUID]]) -> dict[tuple[str, UUID], StoredRow]:
+    """This function will return what `lock_vouchers` does, without a lock: for a decision that writes nothing."""
+    rows = session.execute(_LOOK, array_parameters("keys", ("project", "id"), set(keys))).all()
     return {(row.project, row.id): row for row in rows}
 
 

@@ -25,6 +25,10 @@ class Answered:
             return None
         return known[1] if known[0] == fingerprint else conflict()
 
+    def knows(self, key: CallerKey) -> bool:
+        """This method will tell whether anything was answered under the caller's id."""
+        return key in self._by_key
+
     def add(self, key: CallerKey, *, fingerprint: bytes, answer: Answer) -> None:
         """This method will keep the first answer for an id."""
         self._by_key[key] = (fingerprint, answer)

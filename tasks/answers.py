@@ -1,6 +1,6 @@
 """The answers of the wire contract, built from rows and from what the rules decided."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from types import SimpleNamespace
@@ -45,7 +45,7 @@ def voucher_answer(row: AsStored) -> Answer:
         "createdAt": instant(row.created_at),
         "name": row.name,
         "code": row.code,
-        "priceDiscount": _price_discount(row),
+        "priceDiscount": price_discount(row),
         "priceDiscountPercentage": percentage(row.percentage_basis_points),
         "recurrence": {
             "type": row.recurrence,
@@ -54,6 +54,8 @@ def voucher_answer(row: AsStored) -> Answer:
         },
         "carryOver": row.carry_over,
         "stampCard": _stamp_card(row),
+        "maximumDiscount": _amounts(row.maximum_discount_minor, currency=row.maximum_discount_currency),
+        "budget": _amounts(row.budget_minor, currency=row.budget_currency),
         "restrictions": {
             "startsAt": instant(row.starts_at),
             "expiresAt": instant(row.expires_at),
@@ -62,7 +64,7 @@ def voucher_answer(row: AsStored) -> Answer:
             "products": row.products,
             "minimumSubtotal": _minimum_subtotal(row),
         },
-        "redemptions": row.redemptions,
+        "redemptions": row.redemptions - row.places_returned,
         "status": "available" if row.retired_reason is None else "retired",
         "retiredReason": row.retired_reason,
         "retiredAt": instant(row.retired_at),
@@ -70,11 +72,16 @@ def voucher_answer(row: AsStored) -> Answer:
     }
 
 
-def _price_discount(row: AsStored) -> Answer | None:
-    if row.amounts_minor is None:
+def price_discount(row: AsStored) -> Answer | None:
+    """This function will return the amounts of a fixed voucher, or of its discount, or None for a percentage."""
+    return _amounts(row.amounts_minor, currency=row.currency)
+
+
+def _amounts(amounts_minor: Mapping[str, int] | None, *, currency: str | None) -> Answer | None:
+    if amounts_minor is None or currency is None:
         return None
-    options = {currency: amount for currency, amount in row.amounts_minor.items() if currency != row.currency}
-    return {"amount": row.amounts_minor[row.currency], "currency": row.currency, "currencyOptions": options}
+    options = {other: amount for other, amount in amounts_minor.items() if other != currency}
+    return {"amount": amounts_minor[currency], "currency": currency, "currencyOptions": options}
 
 
 def percentage(basis_points: int | None) -> int | float | None:
@@ -104,11 +111,13 @@ def redemption_answer(row: AsStored) -> Answer:
     """
     return {
         "object": "redemption",
-        "id": type_id("red", row.id),
+        "id": identity("red", row.id),
         "project": row.project,
         "requestId": row.request_id,
         "outcome": "accepted" if row.reason is None else "refused",
         "reason": row.reason,
+        # Of this reason alone: what was answered before there were holds is replayed as it was.
+        **({"retryable": True} if row.reason == Refusal.FULLY_RESERVED else {}),
         "voucher": identity("vou", row.voucher_id),
         "code": row.code,
         "customer": row.customer,

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from tasks.audit_caps import CAP_CHECKS
+from tasks.audit_holds import HOLD_CHECKS
+from tasks.audit_reversals import REVERSAL_CHECKS, STANDING_ENTRIES
 from worker.db import transaction
 
 # Each query returns project, subject and detail, a row for each violation.
@@ -24,25 +27,27 @@ CHECKS = {
     """,
     "no voucher is over-redeemed": """
         SELECT project, id::text AS subject, format('%s of %s', redemptions, maximum_redemptions) AS detail
-        FROM vouchers WHERE redemptions < 0 OR redemptions > maximum_redemptions
+        FROM vouchers WHERE redemptions < 0 OR redemptions - places_returned > maximum_redemptions
     """,
     "a full voucher is retired": """
         SELECT project, id::text AS subject, format('%s of %s', redemptions, maximum_redemptions) AS detail
-        FROM vouchers WHERE redemptions >= maximum_redemptions AND retired_reason IS NULL
+        FROM vouchers WHERE redemptions - places_returned >= maximum_redemptions AND retired_reason IS NULL
     """,
     "what was retired as expired or full is so": """
         SELECT project, id::text AS subject,
                format('%s: until %s, %s of %s', retired_reason, expires_at, redemptions, maximum_redemptions) AS detail
         FROM vouchers
         WHERE (retired_reason = 'expired' AND (expires_at > now()) IS NOT FALSE)
-              OR (retired_reason = 'maxRedemptionsReached' AND (redemptions < maximum_redemptions) IS NOT FALSE)
+              OR (retired_reason = 'maxRedemptionsReached'
+                  AND (redemptions - places_returned < maximum_redemptions) IS NOT FALSE)
     """,
     "no customer exceeds a voucher's limit": """
         SELECT r.project, r.voucher_id::text AS subject, format('%s by one customer', count(*)) AS detail
         FROM redemptions r JOIN vouchers v ON v.project = r.project AND v.id = r.voucher_id
+        LEFT JOIN returned_places p ON p.project = r.project AND p.discount_id = r.id
         WHERE r.reason IS NULL AND v.maximum_redemptions_per_customer IS NOT NULL
         GROUP BY r.project, r.voucher_id, r.customer, v.maximum_redemptions_per_customer, v.updated_at
-        HAVING count(*) > v.maximum_redemptions_per_customer
+        HAVING count(*) - count(p.discount_id) > v.maximum_redemptions_per_customer
                -- The limit may have been lowered since: it counts for whoever redeemed after that.
                AND max(r.decided_at) >= coalesce(v.updated_at, '-infinity')
     """,
@@ -57,8 +62,10 @@ CHECKS = {
         SELECT r.project, r.id::text AS subject, format('decided for %s', r.effective_at) AS detail
         FROM redemptions r JOIN vouchers v ON v.project = r.project AND v.id = r.voucher_id
         WHERE r.reason IS NULL AND (r.effective_at < v.starts_at OR r.effective_at >= v.expires_at)
-              -- The window may have been moved since.
-              AND r.decided_at >= coalesce(v.updated_at, '-infinity')
+              -- The window may have been moved since, or since the place was held.
+              AND coalesce((
+                  SELECT h.created_at FROM holds h WHERE h.project = r.project AND h.redemption_id = r.id
+              ), r.decided_at) >= coalesce(v.updated_at, '-infinity')
     """,
     "no subscription runs too many discounts": """
         SELECT project, subscription AS subject, format('%s running', count(*)) AS detail
@@ -71,7 +78,7 @@ CHECKS = {
         FROM (
             SELECT u.project, u.discount_id, u.period_start, u.currency, sum(u.amount_minor) AS taken,
                    (d.amounts_minor ->> u.currency)::numeric AS allowance
-            FROM usage_entries u JOIN discounts d ON d.project = u.project AND d.id = u.discount_id
+            FROM standing_entries u JOIN discounts d ON d.project = u.project AND d.id = u.discount_id
             WHERE d.amounts_minor IS NOT NULL
             GROUP BY u.project, u.discount_id, u.period_start, u.currency, d.amounts_minor
         ) each
@@ -84,7 +91,7 @@ CHECKS = {
         FROM (
             SELECT u.project, u.discount_id, u.currency, sum(u.amount_minor) AS taken,
                    (d.amounts_minor ->> u.currency)::numeric AS allowance
-            FROM usage_entries u JOIN discounts d ON d.project = u.project AND d.id = u.discount_id
+            FROM standing_entries u JOIN discounts d ON d.project = u.project AND d.id = u.discount_id
             WHERE d.carry_over
             GROUP BY u.project, u.discount_id, u.currency, d.amounts_minor
         ) each
@@ -99,7 +106,7 @@ CHECKS = {
                    (SELECT max(value::numeric) FROM jsonb_each_text(d.amounts_minor)) AS largest
             FROM discounts d JOIN (
                 SELECT project, discount_id, currency, sum(amount_minor) AS taken
-                FROM usage_entries GROUP BY project, discount_id, currency
+                FROM standing_entries GROUP BY project, discount_id, currency
             ) u ON u.project = d.project AND u.discount_id = d.id
             WHERE d.carry_over AND d.status = 'running'
             GROUP BY d.project, d.id, d.amounts_minor
@@ -158,14 +165,14 @@ CHECKS = {
         LEFT JOIN (
             SELECT project, discount_id, min(period_start) AS first, max(period_start) AS last,
                    max(period_end) AS last_end, count(DISTINCT period_start) AS cycles
-            FROM usage_entries GROUP BY project, discount_id
+            FROM standing_entries GROUP BY project, discount_id
         ) u ON u.project = d.project AND u.discount_id = d.id
         WHERE (d.first_period_start, d.last_period_start, d.last_period_end, d.cycles)
               IS DISTINCT FROM (u.first, u.last, u.last_end, coalesce(u.cycles, 0)::integer)
     """,
     "a once discount took part in one invoice": """
         SELECT u.project, u.discount_id::text AS subject, format('%s invoices', count(*)) AS detail
-        FROM usage_entries u JOIN discounts d ON d.project = u.project AND d.id = u.discount_id
+        FROM standing_entries u JOIN discounts d ON d.project = u.project AND d.id = u.discount_id
         WHERE d.recurrence = 'once' GROUP BY u.project, u.discount_id HAVING count(*) > 1
     """,
     "a repeating discount stayed in its window": """
@@ -186,11 +193,11 @@ CHECKS = {
     """,
     "no code is over-redeemed": """
         SELECT project, id::text AS subject, format('%s of %s', redemptions, maximum_redemptions) AS detail
-        FROM codes WHERE redemptions < 0 OR redemptions > maximum_redemptions
+        FROM codes WHERE redemptions < 0 OR redemptions - places_returned > maximum_redemptions
     """,
     "a full code is retired": """
         SELECT project, id::text AS subject, format('%s of %s', redemptions, maximum_redemptions) AS detail
-        FROM codes WHERE redemptions >= maximum_redemptions AND retired_reason IS NULL
+        FROM codes WHERE redemptions - places_returned >= maximum_redemptions AND retired_reason IS NULL
     """,
     "a redemption names a code of its voucher": """
         SELECT r.project, r.id::text AS subject, format('code %s of voucher %s', r.code_id, c.voucher_id) AS detail
@@ -232,6 +239,9 @@ CHECKS = {
               AND (cycles > duration_in_cycles
                    OR (ends_on IS NOT NULL) <> (cycles = duration_in_cycles) OR ends_on > last_period_end)
     """,
+    **HOLD_CHECKS,
+    **REVERSAL_CHECKS,
+    **CAP_CHECKS,
 }
 
 # A task's connection is set up to find few rows by their keys, and quickly. The audit reads them all.
@@ -266,5 +276,5 @@ def audit() -> list[Violation]:
 
 def run_check(session: Session, *, check: str) -> list[Violation]:
     """This function will run one of the checks and return a row for each violation."""
-    rows = session.execute(text(CHECKS[check]))
+    rows = session.execute(text(STANDING_ENTRIES + CHECKS[check]))
     return [Violation(check=check, project=row.project, subject=row.subject, detail=row.detail) for row in rows]

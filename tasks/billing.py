@@ -16,9 +16,11 @@ from domain.recurrence import Period, Progress
 from models.balance import taken_in_all
 from models.base import StoredRow, new_id, read_clock
 from models.discount import granted_discount_of, lock_discounts, progress_of, save_progress
+from models.reversal import GivenBack, given_back
 from models.usage import add_entries, add_invoices, find_invoices, taken_in_periods
 from tasks.answered import Answered, CallerKey
 from tasks.answers import invoice_answer, invoice_conflict_answer
+from tasks.budgets import Budgets
 from tasks.messages import Apply, ApplyMany
 from tasks.wire import Answer, answer_each, contract_task
 from worker.db import run_in_transaction
@@ -53,7 +55,7 @@ def apply_all(session: Session, invoices: Sequence[Apply]) -> list[Answer]:
     once. An invoice that was answered before is answered as then. A unique violation means that another batch
     answered one of the invoices at the same moment: run the batch again in a new transaction.
     """
-    batch = _Batch.locked(session, invoices)
+    batch = InvoiceBatch.locked(session, invoices)
     answers = [batch.decide(invoice) for invoice in invoices]
     batch.write(session)
     return answers
@@ -69,6 +71,8 @@ class _Granted:
     taken: dict[date, dict[str, int]] = field(default_factory=dict)
     # What it took in all, where it carries over.
     taken_in_all: dict[str, int] | None = None
+    # What is left of its voucher's budget, by currency; shared by all the discounts of the voucher.
+    budget_left: dict[str, int] | None = None
     has_advanced: bool = False
     is_used_up: bool = False
 
@@ -80,6 +84,7 @@ class _Granted:
             taken_minor=self.taken[start],
             taken_in_all_minor=self.taken_in_all,
             starts_on=starts_on,
+            budget_left_minor=self.budget_left,
         )
 
     def as_saved(self) -> tuple[str, UUID, Progress, bool]:
@@ -92,33 +97,52 @@ class _Granted:
         taken[currency] = taken.get(currency, 0) + applied.amount_minor
         self.progress = applied.progress
         self.has_advanced = True
+        if self.budget_left is not None:
+            self.budget_left[currency] -= applied.amount_minor
         if applied.balance is not None and self.taken_in_all is not None:
             self.taken_in_all[currency] = self.taken_in_all.get(currency, 0) + applied.amount_minor
             self.is_used_up = applied.balance.is_used_up
 
+    def take_back(self, given_back: GivenBack) -> None:
+        """This method will leave out what reversals have given back of what was taken."""
+        for (start, currency), amount_minor in given_back.items():
+            for taken in (self.taken.get(start), self.taken_in_all):
+                if taken is not None:
+                    taken[currency] -= amount_minor
+        # A period of which nothing is left is new again.
+        for by_currency in self.taken.values():
+            for currency in [name for name, each in by_currency.items() if not each]:
+                del by_currency[currency]
 
-class _Batch:
+
+class InvoiceBatch:
     """What the locked rows said, and what this batch has decided on top of it."""
 
-    def __init__(self, *, applied_at: datetime, discounts: Sequence[StoredRow], answered: Answered) -> None:
+    def __init__(
+        self, *, applied_at: datetime, discounts: Sequence[StoredRow], answered: Answered, budgets: Budgets
+    ) -> None:
         self.applied_at = applied_at
         self.answered = answered
+        self.budgets = budgets
         self.granted: defaultdict[SubscriptionKey, list[_Granted]] = defaultdict(list)
         self.invoices: list[dict[str, Any]] = []
         self.entries: list[dict[str, Any]] = []
         # In the order redeemed, which is the order in which they are applied.
         for row in sorted(discounts, key=attrgetter("created_at", "id")):
-            self.granted[row.project, row.subscription].append(_Granted(row=row, progress=progress_of(row)))
+            granted = _Granted(row=row, progress=progress_of(row), budget_left=budgets.left_of(row))
+            self.granted[row.project, row.subscription].append(granted)
 
     @classmethod
-    def locked(cls, session: Session, invoices: Sequence[Apply]) -> "_Batch":
+    def locked(cls, session: Session, invoices: Sequence[Apply]) -> "InvoiceBatch":
         """This method will lock what the invoices' subscriptions were granted, and read all that is needed."""
         discounts = lock_discounts(session, subscriptions=[(each.project, each.subscription) for each in invoices])
         stored = find_invoices(session, keys=[(each.project, each.invoice) for each in invoices])
         answered = Answered({key: (row.fingerprint, row.answer) for key, row in stored.items()})
-        batch = cls(applied_at=read_clock(session), discounts=discounts, answered=answered)
+        budgets = Budgets.locked(session, discounts=discounts, invoices=invoices)
+        batch = cls(applied_at=read_clock(session), discounts=discounts, answered=answered, budgets=budgets)
         batch.read_taken(session, invoices)
         batch.read_balances(session)
+        batch.read_given_back(session)
         return batch
 
     def read_taken(self, session: Session, invoices: Sequence[Apply]) -> None:
@@ -141,6 +165,14 @@ class _Batch:
             keys = [(each.row.project, each.row.id) for each in balances]
             for each, taken in zip(balances, taken_in_all(session, keys=keys), strict=True):
                 each.taken_in_all = taken
+
+    def read_given_back(self, session: Session) -> None:
+        """This method will leave out of that what reversals gave back; where there was none it asks nothing."""
+        reversed_ = [each for granted in self.granted.values() for each in granted if each.row.entries_given_back]
+        if reversed_:
+            keys = [(each.row.project, each.row.id) for each in reversed_]
+            for each, amounts in zip(reversed_, given_back(session, keys=keys), strict=True):
+                each.take_back(amounts)
 
     def period_of(self, invoice: Apply) -> Period:
         """This method will return the invoice's period; for a one-off purchase it is the day of the application."""
@@ -210,6 +242,7 @@ class _Batch:
         add_invoices(session, rows=self.invoices)
         add_entries(session, rows=self.entries)
         save_progress(session, progress=[each.as_saved() for each in advanced])
+        self.budgets.save(session)
 
 
 def _invoice_of(invoice: Apply, *, period: Period) -> Invoice:

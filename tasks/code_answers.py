@@ -21,7 +21,7 @@ def code_answer(row: AsStored, *, voucher: StoredRow) -> Answer:
         "customer": row.customer,
         "maximumRedemptions": smaller_limit(row.maximum_redemptions, vouchers=voucher.maximum_redemptions),
         "expiresAt": instant(smaller_limit(row.expires_at, vouchers=voucher.expires_at)),
-        "redemptions": row.redemptions,
+        "redemptions": row.redemptions - row.places_returned,
         "status": "available" if retirement is None else "retired",
         "retiredReason": retirement and retirement.reason.value,
         "retiredAt": retirement and instant(retirement.at),

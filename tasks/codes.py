@@ -147,7 +147,7 @@ def _values_of(code: NewCode, *, voucher: StoredRow, created_at: datetime) -> di
 
 
 def _as_stored(values: Mapping[str, Any]) -> SimpleNamespace:
-    return SimpleNamespace(**values, redemptions=0, retired_reason=None, retired_at=None)
+    return SimpleNamespace(**values, redemptions=0, places_returned=0, retired_reason=None, retired_at=None)
 
 
 def _voucher(session: Session, *, project: str, id: UUID) -> StoredRow:  # noqa: A002 - the column's name

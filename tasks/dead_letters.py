@@ -6,6 +6,7 @@ what was in a message: the type of an exception, the state and the constraint th
 
 import traceback
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 
 from kombu import Producer
@@ -59,7 +60,7 @@ def retry(*, task_id: str) -> None:
         if letter is None:
             raise DeadLetterNotFound(task_id)
         clear_attempts(session, keys=[(letter.project, task_id)])
-        remove_dead_letter(session, project=letter.project, task_id=task_id)
+        remove_dead_letter(session, project=letter.project, task_id=task_id, digest=letter.digest)
         with app.producer_or_acquire() as producer:
             _publish(producer, letter)
 
@@ -71,7 +72,7 @@ def discard(*, task_id: str) -> None:
         if letter is None:
             raise DeadLetterNotFound(task_id)
         clear_attempts(session, keys=[(letter.project, task_id)])
-        remove_dead_letter(session, project=letter.project, task_id=task_id)
+        remove_dead_letter(session, project=letter.project, task_id=task_id, digest=letter.digest)
 
 
 def give_up(*, key: MessageKey, task: str, original: Original, reason: str, attempts: int) -> None:
@@ -80,6 +81,7 @@ def give_up(*, key: MessageKey, task: str, original: Original, reason: str, atte
     kept = {
         "project": project,
         "task_id": task_id,
+        "digest": sha256(original.body).digest(),
         "task": task,
         "reason": reason,
         "attempts": attempts,

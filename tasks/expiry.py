@@ -6,6 +6,7 @@ from sqlalchemy.orm import Session
 
 from models.base import read_clock
 from models.expiry import complete_over, retire_expired, retire_expired_codes, retire_full, retire_full_codes
+from models.held import lapse_due
 from tasks.messages import Sweep
 from tasks.wire import Answer, contract_task
 from worker.db import transaction
@@ -40,6 +41,9 @@ def sweep_all(*, batch_size: int) -> Answer:
     def codes_full(session: Session) -> int:
         return retire_full_codes(session, now=read_clock(session), batch_size=batch_size)
 
+    def lapsed(session: Session) -> int:
+        return lapse_due(session, now=read_clock(session), batch_size=batch_size)
+
     return {
         "object": "sweep",
         "expired": _until_done(expired, batch_size=batch_size),
@@ -47,6 +51,7 @@ def sweep_all(*, batch_size: int) -> Answer:
         "completed": _until_done(over, batch_size=batch_size),
         "codesExpired": _until_done(codes_expired, batch_size=batch_size),
         "codesMaxRedemptionsReached": _until_done(codes_full, batch_size=batch_size),
+        "holdsLapsed": _until_done(lapsed, batch_size=batch_size),
     }
 
 

@@ -48,6 +48,11 @@ def type_id(prefix: str, identity: UUID) -> str:
     return f"{prefix}_{base32.encode(identity.bytes)}"
 
 
+def uuid_of(identity: str) -> UUID:
+    """This function will return what a TypeID of ours encodes."""
+    return UUID(bytes=TypeID.from_string(identity).uuid_bytes)
+
+
 def _storable(value: str) -> str:
     if "\x00" in value:
         raise invalid("must not contain a NUL character")
@@ -171,5 +176,7 @@ InstantField = Annotated[datetime, BeforeValidator(_parse_instant)]
 Day = Annotated[date, BeforeValidator(_parse_day)]
 VoucherId = Annotated[UUID, _identity("vou")]
 CodeId = Annotated[UUID, _identity("voc")]
+DiscountId = Annotated[UUID, _identity("dis")]
 UsageId = Annotated[UUID, _identity("use")]
+HoldId = Annotated[UUID, _identity("hol")]
 Metadata = Annotated[dict[str, Any], AfterValidator(_check_metadata)]

@@ -65,7 +65,7 @@ def _check_exactly_one(info: ValidationInfo, *, value: object, other: str) -> No
 
 
 class PriceDiscount(Message):
-    """A fixed amount in minor units, with amounts for further currencies."""
+    """An amount in minor units, with amounts for further currencies."""
 
     amount: PositiveAmount
     currency: CurrencyCode
@@ -155,6 +155,8 @@ class CreateVoucher(Message):
     metadata: Metadata = Field(default_factory=dict)
     carry_over: bool = False
     stamp_card: StampCard | None = None
+    maximum_discount: PriceDiscount | None = None
+    budget: PriceDiscount | None = None
 
     @field_validator("price_discount_percentage")
     @classmethod
@@ -238,6 +240,13 @@ class InvoiceLine(Message):
     discountable: bool = True
 
 
+def check_line_ids(lines: list[InvoiceLine]) -> list[InvoiceLine]:
+    """This function will return lines that can be told apart, or raise."""
+    if len({line.id for line in lines}) < len(lines):
+        raise invalid("must have an id of its own on each line")
+    return lines
+
+
 class Apply(Message):
     """`billing.apply`: an invoice before discounts. Without a period it is that of the day of application, in UTC."""
 
@@ -250,12 +259,7 @@ class Apply(Message):
     trial: bool = False
     lines: Annotated[list[InvoiceLine], Field(min_length=1, max_length=LINES_MAX)]
 
-    @field_validator("lines")
-    @classmethod
-    def _ids_differ(cls, value: list[InvoiceLine]) -> list[InvoiceLine]:
-        if len({line.id for line in value}) < len(value):
-            raise invalid("must have an id of its own on each line")
-        return value
+    _ids_differ = field_validator("lines")(check_line_ids)
 
 
 class ApplyMany(Message):

@@ -23,8 +23,8 @@ class NamedCode:
 
     @property
     def redemptions(self) -> int:
-        """This method will return how often the code was redeemed, with what the batch has granted."""
-        count: int = self.row.redemptions + self.granted
+        """This method will return how many of the code's places are taken, with what the batch has granted."""
+        count: int = self.row.redemptions - self.row.places_returned + self.granted
         return count
 
 

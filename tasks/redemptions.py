@@ -1,32 +1,17 @@
 """Redeeming vouchers: a batch of requests, one transaction, the same number of statements for any size."""
 
-from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
-from typing import Any
-from uuid import UUID
+from collections.abc import Collection, Sequence
 
 from sqlalchemy.orm import Session
 
-from domain.eligibility import Candidate, Purchase, Standing, decisive_instant, judge
-from models.base import StoredRow, new_id, read_clock
-from models.code import count_code_redemptions, find_by_code
-from models.discount import add_discounts, complete, find_running
-from models.redemption import add_redemptions, count_by_customer, find_redemptions
-from models.subscription import lock_subscriptions
-from models.voucher import candidate_of, count_redemptions, lock_vouchers
-from tasks.answered import Answered, CallerKey
-from tasks.answers import redemption_answer, redemption_conflict_answer
+from models.redemption import find_redemptions
+from tasks.answered import CallerKey
+from tasks.answers import redemption_answer
+from tasks.locked_vouchers import take_vouchers
 from tasks.messages import Redeem, RedeemMany, RedemptionReference
-from tasks.named_codes import CodeText, NamedCode, ids_of, named_code
+from tasks.redemption_batch import Batch
 from tasks.wire import Answer, NotFound, answer_each, contract_task
-from worker.db import ChangedMeanwhileError, run_in_transaction, transaction
-from worker.settings import settings
-
-VoucherKey = tuple[str, UUID]
-SubscriptionKey = tuple[str, str]
+from worker.db import run_in_transaction, transaction
 
 
 @contract_task(
@@ -70,221 +55,9 @@ def redeem_all(
     decided one of the ids at the same moment: run the batch again in a new transaction.
     `completed_cards` are those requests (by project and id) that come from a completed stamp card.
     """
-    vouchers, codes = _lock_vouchers_of(session, requests)
-    batch = _Batch.locked(session, requests, vouchers=vouchers)
+    vouchers, codes = take_vouchers(session, requests)
+    batch = Batch.locked(session, requests, vouchers=vouchers, codes=codes)
     batch.completed_cards = completed_cards
     answers = [batch.decide(*each) for each in zip(requests, vouchers, codes, strict=True)]
     batch.write(session)
     return answers
-
-
-@dataclass(slots=True)
-class _Voucher:
-    """A locked voucher: its row, and how it stands with what the batch has granted so far."""
-
-    row: StoredRow
-    candidate: Candidate
-    redemptions: int
-    by_customer: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
-    granted: int = 0
-
-    @classmethod
-    def locked(cls, row: StoredRow) -> "_Voucher":
-        """This method will make one of a row as it stood when it was locked."""
-        return cls(row=row, candidate=candidate_of(row), redemptions=row.redemptions)
-
-    def grant(self, *, customer: str) -> None:
-        """This method will count one more redemption, whose number `redemptions` then is."""
-        self.by_customer[customer] += 1
-        self.granted += 1
-        self.redemptions += 1
-
-
-class _Batch:
-    """What the locked rows said, and what this batch has decided on top of it."""
-
-    def __init__(self, *, decided_at: datetime, answered: Answered) -> None:
-        self.decided_at = decided_at
-        self.grace = timedelta(seconds=settings().requested_at_grace_seconds)
-        self.answered = answered
-        self.completed_cards: Collection[CallerKey] = ()
-        # By equality, not in sets: a few on each subscription, and a UUID is slow to hash.
-        self.running: defaultdict[SubscriptionKey, list[UUID]] = defaultdict(list)
-        self.over: list[VoucherKey] = []
-        self.granted: list[_Voucher] = []
-        self.granted_codes: list[NamedCode] = []
-        self.redemptions: list[SimpleNamespace] = []
-        self.discounts: list[dict[str, Any]] = []
-
-    @classmethod
-    def locked(cls, session: Session, requests: Sequence[Redeem], *, vouchers: Sequence[_Voucher | None]) -> "_Batch":
-        """This method will lock the requests' subscriptions and read all that their decisions need.
-
-        The vouchers were locked before, one for each request.
-        """
-        subscriptions = {(each.project, each.subscription) for each in requests}
-        lock_subscriptions(session, keys=subscriptions)
-        stored = find_redemptions(session, keys=[(each.project, each.request_id) for each in requests])
-        answered = Answered({key: (row.fingerprint, redemption_answer(row)) for key, row in stored.items()})
-        batch = cls(decided_at=read_clock(session), answered=answered)
-        _count_earlier(session, requests, vouchers)
-        batch.note_running(find_running(session, subscriptions=subscriptions))
-        return batch
-
-    def note_running(self, discounts: Sequence[StoredRow]) -> None:
-        """This method will tell the discounts that run from those that are over but were not swept yet."""
-        for row in discounts:
-            if row.ends_on is not None and row.ends_on <= self.decided_at.date():
-                self.over.append((row.project, row.id))
-            else:
-                self.running[row.project, row.subscription].append(row.voucher_id)
-
-    def decide(self, request: Redeem, voucher: _Voucher | None, code: NamedCode | None) -> Answer:
-        """This method will answer one request, from what was stored for its id or by the rules."""
-        key: CallerKey = (request.project, request.request_id)
-        fingerprint = request.fingerprint()
-        answer = self.answered.replay(
-            key, fingerprint=fingerprint, conflict=lambda: redemption_conflict_answer(request, at=self.decided_at)
-        )
-        if answer is None:
-            answer = self.judge(request, voucher, code, fingerprint=fingerprint)
-            self.answered.add(key, fingerprint=fingerprint, answer=answer)
-        return answer
-
-    def judge(self, request: Redeem, voucher: _Voucher | None, code: NamedCode | None, *, fingerprint: bytes) -> Answer:
-        """This method will decide a new request and note what has to be written."""
-        effective_at = decisive_instant(decided_at=self.decided_at, requested_at=request.requested_at, grace=self.grace)
-        running = self.running[request.project, request.subscription]
-        named = code or voucher
-        refusal = judge(
-            named.candidate if named else None,
-            purchase=_purchase_of(request),
-            standing=_standing(request, voucher, code, running=running, completed_cards=self.completed_cards),
-            effective_at=effective_at,
-        )
-        row = SimpleNamespace(
-            project=request.project,
-            request_id=request.request_id,
-            id=new_id(),
-            fingerprint=fingerprint,
-            voucher_id=voucher.row.id if voucher else None,
-            code=named.row.code if named else request.code,
-            customer=request.customer,
-            subscription=request.subscription,
-            reason=refusal and refusal.value,
-            redemption_number=None,
-            effective_at=effective_at,
-            decided_at=self.decided_at,
-            code_id=code.row.id if code else None,
-        )
-        self.redemptions.append(row)
-        if voucher is not None and refusal is None:
-            if not voucher.granted:
-                self.granted.append(voucher)
-            voucher.grant(customer=request.customer)
-            if code is not None:
-                self.grant_code(code)
-            row.redemption_number = voucher.redemptions
-            running.append(voucher.row.id)
-            self.add_discount(request, redemption=row)
-        return redemption_answer(row)
-
-    def grant_code(self, code: NamedCode) -> None:
-        """This method will count one more redemption of a code."""
-        if not code.granted:
-            self.granted_codes.append(code)
-        code.granted += 1
-
-    def add_discount(self, request: Redeem, *, redemption: SimpleNamespace) -> None:
-        """This method will note the discount that an accepted request gets: it has the redemption's identity."""
-        requested_at = request.requested_at or self.decided_at.astimezone(UTC)
-        self.discounts.append(
-            {
-                "project": request.project,
-                "id": redemption.id,
-                "voucher_id": redemption.voucher_id,
-                "customer": request.customer,
-                "subscription": request.subscription,
-                "created_at": self.decided_at,
-                "starts_on": request.starts_on or requested_at.date(),
-                "starts_on_in_utc": request.starts_on or requested_at.astimezone(UTC).date(),
-            }
-        )
-
-    def write(self, session: Session) -> None:
-        """This method will write what was decided: one statement for each table, one update for each voucher."""
-        granted = [(each.row.project, each.row.id, each.granted) for each in self.granted]
-        complete(session, keys=self.over)
-        add_redemptions(session, rows=self.redemptions)
-        add_discounts(session, rows=self.discounts)
-        count_redemptions(session, granted=granted, decided_at=self.decided_at)
-        if self.granted_codes:
-            by_code = [(each.project, each.row.id, each.granted) for each in self.granted_codes]
-            count_code_redemptions(session, granted=by_code, decided_at=self.decided_at)
-
-
-def _lock_vouchers_of(
-    session: Session, requests: Sequence[Redeem]
-) -> tuple[list[_Voucher | None], list[NamedCode | None]]:
-    wanted = [(each.project, each.code.lower()) if each.code else None for each in requests]
-    texts = [each for each in wanted if each is not None]
-    named = find_by_code(session, codes=texts)
-    keys = [_voucher_key(request, text, named) for request, text in zip(requests, wanted, strict=True)]
-    rows = lock_vouchers(session, keys=[key for key in keys if key is not None])
-    found = find_by_code(session, codes=texts)
-    # While this waited for a lock, the code may have gone over to another voucher. Locking that one now would be
-    # out of order.
-    if ids_of(found) != ids_of(named):
-        raise ChangedMeanwhileError
-    vouchers = {key: _Voucher.locked(row) for key, row in rows.items()}
-    codes = {
-        text: named_code(text, row, voucher=vouchers[text[0], row.voucher_id].candidate) for text, row in found.items()
-    }
-    return [key and vouchers.get(key) for key in keys], [text and codes.get(text) for text in wanted]
-
-
-def _count_earlier(session: Session, requests: Sequence[Redeem], vouchers: Sequence[_Voucher | None]) -> None:
-    limited: list[tuple[_Voucher, str]] = []
-    for request, voucher in zip(requests, vouchers, strict=True):
-        if voucher is None or voucher.row.maximum_redemptions_per_customer is None:
-            continue
-        if request.customer not in voucher.by_customer:
-            voucher.by_customer[request.customer] = 0
-            limited.append((voucher, request.customer))
-    keys = [(voucher.row.project, voucher.row.id, customer) for voucher, customer in limited]
-    for (voucher, customer), count in zip(limited, count_by_customer(session, keys=keys), strict=True):
-        voucher.by_customer[customer] = count
-
-
-def _standing(
-    request: Redeem,
-    voucher: _Voucher | None,
-    code: NamedCode | None,
-    *,
-    running: list[UUID],
-    completed_cards: Collection[CallerKey],
-) -> Standing:
-    return Standing(
-        redemptions=voucher.redemptions if voucher else 0,
-        redemptions_by_customer=voucher.by_customer.get(request.customer, 0) if voucher else 0,
-        voucher_is_running=voucher is not None and voucher.row.id in running,
-        running_discounts=len(running),
-        redemptions_by_code=code.redemptions if code else 0,
-        stamp_card_is_complete=(request.project, request.request_id) in completed_cards,
-    )
-
-
-def _voucher_key(request: Redeem, text: CodeText | None, named: Mapping[CodeText, StoredRow]) -> VoucherKey | None:
-    if text is None:
-        return None if request.voucher is None else (request.project, request.voucher)
-    code = named.get(text)
-    return None if code is None else (request.project, code.voucher_id)
-
-
-def _purchase_of(request: Redeem) -> Purchase:
-    return Purchase(
-        products=frozenset(request.products or ()),
-        currency=request.currency,
-        subtotal_minor=request.subtotal,
-        customer=request.customer,
-    )

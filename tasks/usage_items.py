@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from domain.allowance import allowance_left
+from domain.reversal import GIVING_BACK
 from domain.stamps import stamps_on_card
 from models.base import StoredRow
 from models.usage_record import collected_of, stamp_card_of
@@ -15,6 +16,8 @@ from tasks.wire import Answer
 
 # What an applied invoice is called among the references. It is one use of the discount.
 INVOICE = "invoice"
+# What takes back an invoice's use, or a refunded part of its amount.
+REVERSAL = "reversal"
 
 
 @dataclass(slots=True)
@@ -24,10 +27,15 @@ class Use:
     grants: list[StoredRow] = field(default_factory=list)
     entries: list[StoredRow] = field(default_factory=list)
     records: list[StoredRow] = field(default_factory=list)
+    reversals: list[StoredRow] = field(default_factory=list)
 
 
 def uses_by_customer(
-    *, grants: Iterable[StoredRow], entries: Iterable[StoredRow], records: Iterable[StoredRow]
+    *,
+    grants: Iterable[StoredRow],
+    entries: Iterable[StoredRow],
+    records: Iterable[StoredRow],
+    reversals: Iterable[StoredRow],
 ) -> defaultdict[str, Use]:
     """This function will put the rows, each kind given oldest first, to their customers."""
     uses: defaultdict[str, Use] = defaultdict(Use)
@@ -39,6 +47,8 @@ def uses_by_customer(
         uses[customers[entry.discount_id]].entries.append(entry)
     for record in records:
         uses[record.customer].records.append(record)
+    for reversal in reversals:
+        uses[customers[reversal.discount_id]].reversals.append(reversal)
     return uses
 
 
@@ -48,7 +58,7 @@ def usage_item(use: Use, *, customer: str, voucher: StoredRow, now: datetime) ->
     It has the identity of what came first, a discount or a record, and keeps it.
     """
     oldest = min((*use.grants[:1], *use.records[:1]), key=lambda each: each.created_at)
-    rows = (*use.grants, *use.entries, *use.records)
+    rows = (*use.grants, *use.entries, *use.records, *use.reversals)
     return {
         "id": type_id("use", oldest.id),
         "refId": identity("dis", use.grants[0].id if use.grants else None),
@@ -65,6 +75,7 @@ def usage_item(use: Use, *, customer: str, voucher: StoredRow, now: datetime) ->
 def _usage_refs(use: Use) -> list[Answer]:
     dated = [(each.created_at, each.id, _invoice_ref(each)) for each in use.entries]
     dated += [(each.created_at, each.id, _record_ref(each)) for each in use.records]
+    dated += [(each.created_at, each.id, _reversal_ref(each)) for each in use.reversals]
     return [ref for _, _, ref in sorted(dated, key=lambda each: each[:2])]
 
 
@@ -76,6 +87,18 @@ def _invoice_ref(entry: StoredRow) -> Answer:
         "stamp": 0,
         "amount": entry.amount_minor,
         "createdAt": instant(entry.created_at),
+        "createdBy": None,
+    }
+
+
+def _reversal_ref(reversal: StoredRow) -> Answer:
+    return {
+        "ref": reversal.invoice,
+        "refType": REVERSAL,
+        "usage": -1 if reversal.reason in GIVING_BACK else 0,
+        "stamp": 0,
+        "amount": reversal.amount_minor,
+        "createdAt": instant(reversal.created_at),
         "createdBy": None,
     }
 
@@ -93,20 +116,25 @@ def _record_ref(record: StoredRow) -> Answer:
 
 
 def _statistics(use: Use, *, voucher: StoredRow, now: datetime) -> Answer:
-    usage = len(use.entries) + sum(each.usage for each in use.records)
+    usage = len(use.entries) - len(_given_back(use)) + sum(each.usage for each in use.records)
     return {
         "stamp": sum(each.stamp for each in use.records),
         "used": usage,
         "usage": usage,
-        "amount": sum(each.amount_minor for each in (*use.entries, *use.records)),
+        "amount": sum(each.amount_minor for each in (*use.entries, *use.records, *use.reversals)),
         "debitBalance": _debit_balance(use, currency=voucher.currency) if voucher.carry_over else None,
         "currentStamp": _current_stamp(use, voucher=voucher, now=now),
     }
 
 
+def _given_back(use: Use) -> list[StoredRow]:
+    return [each for each in use.reversals if each.reason in GIVING_BACK]
+
+
 def _debit_balance(use: Use, *, currency: str) -> int:
     taken: defaultdict[object, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
-    for entry in use.entries:
+    # A refund leaves a balance as it is: what was bought with it was had.
+    for entry in (*use.entries, *_given_back(use)):
         taken[entry.discount_id][entry.currency] += entry.amount_minor
     return sum(allowance_left(each.amounts_minor, currency=currency, taken_minor=taken[each.id]) for each in use.grants)
 

@@ -12,6 +12,7 @@ from domain.eligibility import Refusal
 from domain.stamps import Collected, StampCard, collecting_refusal, stamps_on_card
 from models.base import StoredRow, new_id, read_clock
 from models.redemption import find_redemptions
+from models.reversal import reversals_of
 from models.usage_list import (
     START,
     customer_of,
@@ -65,10 +66,12 @@ def list_usages(session: Session, request: ListUsages) -> Answer:
     else:
         customers = page_of_one(session, **whose, after=after, customer=request.customer)
     grants = grants_of(session, **whose, customers=customers)
+    discounts = [each.id for each in grants]
     uses = uses_by_customer(
         grants=grants,
-        entries=entries_of(session, project=request.project, discounts=[each.id for each in grants]),
+        entries=entries_of(session, project=request.project, discounts=discounts),
         records=records_of(session, **whose, customers=customers),
+        reversals=reversals_of(session, project=request.project, discounts=discounts),
     )
     now = read_clock(session)
     items = [usage_item(uses[each], customer=each, voucher=voucher, now=now) for each in customers]
@@ -147,7 +150,7 @@ def _record_on_card(
 def _refusal(request: RecordUsage, *, voucher: StoredRow, at: datetime) -> Refusal | None:
     if not request.stamp:
         return None
-    return collecting_refusal(candidate_of(voucher), redemptions=voucher.redemptions, at=at)
+    return collecting_refusal(candidate_of(voucher), redemptions=voucher.redemptions - voucher.places_returned, at=at)
 
 
 def _redeem_card(session: Session, request: RecordUsage, *, row: SimpleNamespace) -> Answer:

@@ -39,6 +39,8 @@ class UpdateVoucher(Message):
     metadata: Metadata | None = None
     carry_over: bool | None = None
     stamp_card: StampCard | None = None
+    maximum_discount: PriceDiscount | None = None
+    budget: PriceDiscount | None = None
 
     @field_validator("name", "recurrence", "restrictions", "metadata", "carry_over")
     @classmethod

@@ -1,5 +1,6 @@
 """Changing vouchers: anything before the first redemption, and all but the money terms after it."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -9,10 +10,12 @@ from domain.terms import RetiredReason
 from domain.updating import UpdateRefusal, retired_reason_after
 from domain.value import value
 from models.base import StoredRow, read_clock
+from models.held import count_places
 from models.voucher import find_voucher
 from models.voucher_update import change_voucher
 from tasks.answered import answer_once
 from tasks.answers import percentage, voucher_answer
+from tasks.budgets import change_budget, has_other_currencies, lock_budget
 from tasks.code_texts import Holders, lock_holders
 from tasks.fields import type_id
 from tasks.messages import CreateVoucher
@@ -33,6 +36,9 @@ MONEY_TERMS = (
     "carry_over",
     "stamps_required",
     "stamp_expire_days",
+    "maximum_discount_minor",
+    "maximum_discount_currency",
+    "budget_currency",
 )
 
 
@@ -114,19 +120,30 @@ def _wanted_code(request: UpdateVoucher, *, row: StoredRow | None) -> str | None
 def _update(session: Session, request: UpdateVoucher, *, row: StoredRow | None, holders: Holders) -> Answer:
     if row is None:
         raise NotFound("voucher")
+    budget_errors = lock_budget(session, request, row=row)
     now = read_clock(session)
-    values = _values(request, row=row)
-    if row.redemptions and any(values[name] != getattr(row, name) for name in MONEY_TERMS):
-        return _refused(request, UpdateRefusal.VOUCHER_ALREADY_REDEEMED)
+    held = count_places(session, voucher=row, now=now)
+    values = _values(request, row=row, held=held, errors=budget_errors)
+    if (row.redemptions or held) and _is_promise_changed(row, values=values):
+        # What a place is held for must not change before it is redeemed.
+        return _refused(
+            request, UpdateRefusal.VOUCHER_ALREADY_REDEEMED if row.redemptions else UpdateRefusal.VOUCHER_HELD
+        )
     values |= _retirement(row, values=values, now=now)
     change_primary_code(session, voucher=row, changed=values, holders=holders, now=now)
+    change_budget(session, row=row, amounts_minor=values["budget_minor"])
     changed = change_voucher(session, project=row.project, id=row.id, values={**values, "updated_at": now})
     return voucher_answer(changed)
 
 
-def _values(request: UpdateVoucher, *, row: StoredRow) -> dict[str, Any]:
+def _is_promise_changed(row: StoredRow, *, values: Mapping[str, Any]) -> bool:
+    is_term_changed = any(values[name] != getattr(row, name) for name in MONEY_TERMS)
+    return is_term_changed or has_other_currencies(row.budget_minor, values["budget_minor"])
+
+
+def _values(request: UpdateVoucher, *, row: StoredRow, held: int, errors: list[dict[str, str]]) -> dict[str, Any]:
     """This function will return every column that can be changed, as the voucher would have been created."""
-    merged, errors = None, _count_errors(request, row=row)
+    merged, errors = None, _count_errors(request, taken=row.redemptions - row.places_returned + held) + errors
     try:
         merged = _merged(request, row=row)
     except InvalidRequest as error:
@@ -137,11 +154,11 @@ def _values(request: UpdateVoucher, *, row: StoredRow) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name not in {"project", "id", "created_at"}}
 
 
-def _count_errors(request: UpdateVoucher, *, row: StoredRow) -> list[dict[str, str]]:
-    maximum = request.restrictions and request.restrictions.maximum_redemptions
-    if maximum is None or maximum >= row.redemptions:
+def _count_errors(request: UpdateVoucher, *, taken: int) -> list[dict[str, str]]:
+    maximum = request.restrictions.maximum_redemptions if request.restrictions else None
+    if maximum is None or maximum >= taken:
         return []
-    return [{"field": "restrictions.maximumRedemptions", "message": "must not be below what is redeemed already"}]
+    return [{"field": "restrictions.maximumRedemptions", "message": "must not be below what is redeemed or held"}]
 
 
 def _merged(request: UpdateVoucher, *, row: StoredRow) -> CreateVoucher:
@@ -196,7 +213,7 @@ def _retirement(row: StoredRow, *, values: dict[str, Any], now: datetime) -> dic
         before,
         expires_at=values["expires_at"],
         maximum_redemptions=values["maximum_redemptions"],
-        redemptions=row.redemptions,
+        redemptions=row.redemptions - row.places_returned,
         now=now,
     )
     if after is RetiredReason.EXPIRED:

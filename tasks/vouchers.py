@@ -10,10 +10,11 @@ from domain.eligibility import Refusal
 from domain.history import History, retirement_of
 from domain.terms import RetiredReason
 from models.base import StoredRow, new_id, read_clock
+from models.budget import set_budgets
 from models.voucher import add_voucher, find_creation, find_voucher, lock_vouchers, mark_retired
 from tasks.answers import voucher_answer
 from tasks.code_texts import lock_holders, primary_code
-from tasks.messages import CreateVoucher, VoucherReference
+from tasks.messages import CreateVoucher, PriceDiscount, VoucherReference
 from tasks.primary_codes import add_primary_code
 from tasks.wire import Answer, NotFound, contract_task, delivery_id
 from worker.db import run_in_transaction, transaction
@@ -70,6 +71,8 @@ def create_voucher(
     if key:
         values |= {**key, "fingerprint": fingerprint, "creation_answer": answer}
     add_voucher(session, values=values)
+    if values["budget_minor"]:
+        set_budgets(session, project=request.project, voucher_id=values["id"], amounts_minor=values["budget_minor"])
     if holders:
         new = primary_code(values["code"], voucher=values)
         add_primary_code(session, new=new, retired_reason=values["retired_reason"], holders=holders, now=now)
@@ -131,6 +134,7 @@ def _standing(request: CreateVoucher, *, history: History | None, now: datetime)
     return {
         "redemptions": redemptions,
         "imported_redemptions": redemptions,
+        "places_returned": 0,
         "retired_reason": retirement and retirement.reason.value,
         "retired_at": retirement and retirement.at,
     }
@@ -138,7 +142,7 @@ def _standing(request: CreateVoucher, *, history: History | None, now: datetime)
 
 def values_of(request: CreateVoucher, *, created_at: datetime) -> dict[str, Any]:
     """This function will return the columns of a new voucher."""
-    card = request.stamp_card
+    card, maximum, budget = request.stamp_card, request.maximum_discount, request.budget
     restrictions, price, minimum = request.restrictions, request.price_discount, request.restrictions.minimum_subtotal
     return {
         "project": request.project,
@@ -147,7 +151,7 @@ def values_of(request: CreateVoucher, *, created_at: datetime) -> dict[str, Any]
         "name": request.name,
         "code": request.code,
         "percentage_basis_points": request.price_discount_percentage,
-        "amounts_minor": None if price is None else {price.currency: price.amount, **price.currency_options},
+        "amounts_minor": _amounts_minor(price),
         "currency": None if price is None else price.currency,
         "recurrence": request.recurrence.type,
         "duration_in_months": request.recurrence.duration_in_months,
@@ -163,4 +167,12 @@ def values_of(request: CreateVoucher, *, created_at: datetime) -> dict[str, Any]
         "minimum_subtotal_minor": None if minimum is None else minimum.amount,
         "minimum_subtotal_currency": None if minimum is None else minimum.currency,
         "metadata": request.metadata,
+        "maximum_discount_minor": _amounts_minor(maximum),
+        "maximum_discount_currency": None if maximum is None else maximum.currency,
+        "budget_minor": _amounts_minor(budget),
+        "budget_currency": None if budget is None else budget.currency,
     }
+
+
+def _amounts_minor(amounts: PriceDiscount | None) -> dict[str, int] | None:
+    return None if amounts is None else {amounts.currency: amounts.amount, **amounts.currency_options}

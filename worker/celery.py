@@ -21,6 +21,12 @@ TASK_MODULES = (
     "tasks.listing",
     "tasks.voucher_update",
     "tasks.usages",
+    "tasks.holds",
+    "tasks.validation",
+    "tasks.reversals",
+    "tasks.discounts",
+    "tasks.preview",
+    "tasks.forecast",
 )
 
 # Retries back off to a minute, half of it on average: ten thousand of them outlast an outage of three days.

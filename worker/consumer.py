@@ -13,6 +13,8 @@ from worker.batching import Gatherer
 logger = get_logger(__name__)
 
 HIDDEN = "(hidden)"
+# Ours have six levels. Pickling, on the way to a child, fails at about five hundred, and the worker with it.
+LEVELS_MAX = 100
 
 
 def problem_of(message: Message) -> str | None:
@@ -26,6 +28,8 @@ def problem_of(message: Message) -> str | None:
         return "its body is not JSON"
     except (LookupError, ValueError, RecursionError):
         return "its body cannot be decoded"
+    if _is_deeper_than(LEVELS_MAX, [body, message.headers]):
+        return "it is nested too deeply"
     # The first version of the protocol has all of it in the body.
     headers = message.headers if "task" in message.headers else body
     if not isinstance(headers, Mapping) or not all(
@@ -35,6 +39,17 @@ def problem_of(message: Message) -> str | None:
     if not _are_limits(headers.get("timelimit")) or not isinstance(headers.get("retries") or 0, int):
         return "its time limits or its retries are no numbers"
     return None if _are_arguments(body) else "its body is not arguments, keyword arguments and options"
+
+
+def _is_deeper_than(levels: int, values: list[Any]) -> bool:
+    for _ in range(levels):
+        inner = [
+            list(each.values()) if isinstance(each, dict) else each for each in values if type(each) in {dict, list}
+        ]
+        if not inner:
+            return False
+        values = [value for each in inner for value in each]
+    return True
 
 
 def _are_arguments(body: object) -> bool:

@@ -1,4 +1,4 @@
-"""The demo's tour of the catalogue: codes, a stamp card with one customer's usage, and a balance, step by step."""
+"""The demo's tour of the catalogue: codes, a stamp card with its usage, a balance, and a hold with what follows."""
 
 import re
 from collections import Counter
@@ -16,6 +16,7 @@ CHAPTERS = {
     "codes": "Codes, step by step",
     STAMP_CARD: "A stamp card, receipt by receipt",
     "balance": "A balance, invoice by invoice",
+    "hold": "A hold, a preview and reversals, step by step",
 }
 PROJECT = "gigs"
 GENERATED_USED = 200

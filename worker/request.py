@@ -7,6 +7,8 @@ from typing import Any
 from celery.exceptions import InvalidTaskError
 from celery.worker.request import Request as CeleryRequest
 
+from worker.results import STORE_ERRORS, logger
+
 # Field to shown name, in the order shown. `code` is not here: who knows a code can redeem it.
 ID_FIELDS = {
     "project": "project",
@@ -19,6 +21,7 @@ ID_FIELDS = {
     "voucher": "voucher",
     "id": "voucher",
     "did": "voucher",
+    "hold": "hold",
     "customer": "customer",
     "subscription": "subscription",
     "ref": "ref",
@@ -26,8 +29,11 @@ ID_FIELDS = {
 BULK_FIELDS = ("requests", "invoices")
 # The contract's limit on a caller's own ids. What is longer is not an id.
 ID_LENGTH_MAX = 255
-# A code that was put where the voucher's id belongs must not show up either: a TypeID or a UUID only.
-VOUCHER_ID = re.compile(r"vou_[0-9a-z]{26}|[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}", re.IGNORECASE)
+# A code that was put where an id of ours belongs must not show up either: a TypeID or a UUID only.
+OUR_IDS = {
+    shown: re.compile(rf"{prefix}_[0-9a-z]{{26}}|[0-9a-f]{{8}}(-?[0-9a-f]{{4}}){{3}}-?[0-9a-f]{{12}}", re.IGNORECASE)
+    for shown, prefix in {"voucher": "vou", "hold": "hol"}.items()
+}
 
 
 def summary(kwargs: object) -> str:
@@ -55,7 +61,8 @@ def _ids(body: object) -> dict[str, str | int]:
 def _is_id(field: str, value: object) -> bool:
     if not isinstance(value, str) or not 1 <= len(value) <= ID_LENGTH_MAX:
         return False
-    return ID_FIELDS[field] != "voucher" or VOUCHER_ID.fullmatch(value) is not None
+    ours = OUR_IDS.get(ID_FIELDS[field])
+    return ours is None or ours.fullmatch(value) is not None
 
 
 def _count(body: Mapping[str, object]) -> dict[str, str | int]:
@@ -76,6 +83,15 @@ class Request(CeleryRequest):
         self._kwargsrepr = summary(self.kwargs)
         # The child process logs from this copy.
         self._request_dict.update(argsrepr=self._argsrepr, kwargsrepr=self._kwargsrepr)
+
+    def _announce_revoked(self, *arguments: Any) -> None:
+        try:
+            super()._announce_revoked(*arguments)
+        except STORE_ERRORS as error:
+            # The worker would take it for the broker's and connect again, for as long as the store is down.
+            logger.warning("an answer to a revoked task could not be stored: %s", type(error).__name__)
+            self.acknowledge()
+            self._already_revoked = True
 
     def info(self, safe: bool = True) -> dict[str, Any]:  # noqa: ARG002, FBT001, FBT002 - Celery's own signature
         """This function will describe the request to `celery inspect` and Flower, never with the arguments' values."""

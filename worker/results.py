@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from celery import states
 from celery.app.task import Context
 from celery.backends.redis import RedisBackend
 from celery.exceptions import BackendError
@@ -81,12 +82,24 @@ def _write(backend: Any, answers: Sequence[Answered]) -> None:
 
 def _write_together(backend: Any, answers: Sequence[Answered]) -> None:
     """This function will store and announce the answers as the backend does each of them, in one round trip."""
+    succeeded = _succeeded(backend, [each.delivery.id for each in answers if each.state != states.SUCCESS])
     with backend.client.pipeline(transaction=False) as commands:
         for each in answers:
+            # A copy that came late does not replace the success of the other.
+            if each.delivery.id in succeeded and each.state != states.SUCCESS:
+                continue
             key, value = backend.get_key_for_task(each.delivery.id), _stored(backend, each)
             commands.set(key, value, ex=backend.expires or None)
             commands.publish(key, value)
         commands.execute()
+
+
+def _succeeded(backend: Any, task_ids: Sequence[str]) -> set[str]:
+    if not task_ids:
+        return set()
+    stored = backend.client.mget([backend.get_key_for_task(each) for each in task_ids])
+    metas = ((task_id, backend.decode(meta)) for task_id, meta in zip(task_ids, stored, strict=True) if meta)
+    return {task_id for task_id, meta in metas if meta["status"] == states.SUCCESS}
 
 
 def _stored(backend: Any, answered: Answered) -> str:

@@ -282,11 +282,17 @@ class Channel(redis.Channel):
 
     def _read(self, taken: Taken) -> Any:
         try:
-            return loads(bytes_to_str(taken.text))
-        except (ValueError, RecursionError):
+            message = loads(bytes_to_str(taken.text))
+            # What kombu would stop at, and the worker with it.
+            self.decode_body(message.get("body"), message["properties"].get("body_encoding"))
+            readable = isinstance(message.get("headers"), dict | None)
+        except (ValueError, TypeError, AttributeError, RecursionError):
             # The server's parser is more lenient than Python's.
-            self.set_aside(taken.tag)
-            return None
+            readable = False
+        if readable:
+            return message
+        self.set_aside(taken.tag)
+        return None
 
     def set_aside(self, tag: Any) -> None:
         """This method will put a text that nobody can read where an operator finds it, and where it stops nobody."""

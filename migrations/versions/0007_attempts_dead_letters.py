@@ -23,6 +23,7 @@ def upgrade() -> None:
         "dead_letters",
         sa.Column("project", sa.Text(), nullable=False),
         sa.Column("task_id", sa.Text(), nullable=False),
+        sa.Column("digest", sa.LargeBinary(), nullable=False),
         sa.Column("task", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
@@ -33,7 +34,7 @@ def upgrade() -> None:
         sa.Column("content_type", sa.Text(), nullable=False),
         sa.Column("content_encoding", sa.Text(), nullable=False),
         sa.CheckConstraint("attempts > 0", name=op.f("ck_dead_letters_attempted")),
-        sa.PrimaryKeyConstraint("project", "task_id", name=op.f("pk_dead_letters")),
+        sa.PrimaryKeyConstraint("project", "task_id", "digest", name=op.f("pk_dead_letters")),
     )
     for table in ("attempts", "dead_letters"):
         op.execute(f"ALTER TABLE {table} ALTER COLUMN project SET STATISTICS 0")

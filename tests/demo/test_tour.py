@@ -42,7 +42,12 @@ def test_a_step_that_is_answered_otherwise_is_found(other):
 
 
 def test_the_tour_shows_reasons_that_the_other_examples_do_not():
-    """Those of codes and of stamp cards, which need more than a voucher."""
+    """Those of codes, of stamp cards and of holds, which need more than a voucher."""
     shown = {step["answer"].get("reason") for steps in TOUR.values() for step in steps} - {None}
-    assert shown == {"code_not_for_customer", "code_max_redemptions_reached", "stamp_card_incomplete"}
+    assert shown == {
+        "code_not_for_customer",
+        "code_max_redemptions_reached",
+        "stamp_card_incomplete",
+        "fully_reserved",
+    }
     assert set(Refusal) - shown - set(REASONS) == {Refusal.CODE_RETIRED, Refusal.CODE_EXPIRED}

@@ -63,6 +63,7 @@ BREAKS: dict[Refusal, dict[str, Any]] = {
     Refusal.CURRENCY_MISMATCH: {"currency": "JPY"},
     Refusal.MINIMUM_SUBTOTAL_NOT_MET: {"subtotal_minor": 4999},
     Refusal.DISCOUNT_LIMIT_REACHED: {"running_discounts": 20},
+    Refusal.FULLY_RESERVED: {"held": 1},
 }
 ORDER = list(BREAKS)
 
@@ -91,6 +92,22 @@ def decide(candidate=OPEN, purchase=PURCHASE, standing=STANDING, effective_at=NO
 def test_an_eligible_request_is_accepted():
     """Every limit is one short of being reached."""
     assert decide() is None
+
+
+@pytest.mark.parametrize(
+    "held", [{"held": 1}, {"held_by_customer": 1}, {"held_by_code": 1}, {"subscription_is_held": True}]
+)
+def test_the_last_place_of_each_kind_can_be_held(held):
+    """In the voucher, for the customer, in the code, and on the subscription. It may become free again."""
+    assert decide(standing=replace(STANDING, **held)) is Refusal.FULLY_RESERVED
+
+
+def test_what_is_held_where_there_is_no_limit_refuses_nobody():
+    """By a code without a limit, and without a code."""
+    restrictions = replace(OPEN.restrictions, maximum_redemptions=None, maximum_redemptions_per_customer=None)
+    standing = replace(STANDING, held=9, held_by_customer=9, held_by_code=9)
+    for code in (None, CodeTerms()):
+        assert decide(candidate=replace(OPEN, restrictions=restrictions, code=code), standing=standing) is None
 
 
 def test_an_unknown_voucher_is_not_found():

@@ -113,6 +113,8 @@ def test_an_ordinary_client_gets_the_contracts_answer_to_every_task(ask: Ask) ->
         "recurrence": {"type": "repeating", "durationInMonths": 3, "durationInCycles": None},
         "carryOver": False,
         "stampCard": None,
+        "maximumDiscount": None,
+        "budget": None,
         "priceDiscountPercentage": None,
         "restrictions": {
             "startsAt": None,

@@ -63,6 +63,9 @@ def assert_survived(worker: Worker, client: Client, *, log_since: int) -> None:
         pytest.param(json.dumps([[], {"request": {"code": SECRET}}, SECRET]), id="a text for the options"),
         pytest.param(json.dumps([[], {"request": {"code": SECRET}}, 7]), id="a number for the options"),
         pytest.param("[" * 100_000, id="nested deeper than a parser goes"),
+        pytest.param(
+            BODY.replace(f'"{SECRET}"', "[" * 600 + "]" * 600), id="nested deeper than its way to a child goes"
+        ),
         pytest.param(BODY.replace(f'"{SECRET}"', "9" * 5_000), id="a number longer than a parser reads"),
     ],
 )

@@ -34,5 +34,7 @@ def test_a_result_store_that_is_down_changes_no_effect(database: dict[str, str],
             client.send("redemptions.redeem", redemption(code="SUMMER"))
         client.send("redemptions.redeem_many", {"requests": [redemption(code="SUMMER") for _ in range(3)]})
         client.send("redemptions.redeem", {"code": "SUMMER"})
+        # Nobody hears that it has expired either.
+        client.send("redemptions.redeem", redemption(code="SUMMER"), expires=-1)
         worker.while_it_lives(lambda: rows(url, "SELECT redemptions FROM vouchers") == [(6,)])
         worker.settle()

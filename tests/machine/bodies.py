@@ -41,6 +41,13 @@ class NthCode:
 
 
 @dataclass(frozen=True)
+class NthInvoice:
+    """The id of one of the invoices that were applied, counted in the same way; an unknown one where there is none."""
+
+    index: int
+
+
+@dataclass(frozen=True)
 class DaysFromNow:
     """The calendar day so many days after the history's start, in UTC."""
 
@@ -81,6 +88,7 @@ class World:
     vouchers: Sequence[str]
     cards: Sequence[str]
     codes: Sequence[str]
+    invoices: Sequence[str] = ()
 
 
 def made(value: Any, *, world: World) -> Any:
@@ -96,6 +104,8 @@ def made(value: Any, *, world: World) -> Any:
             result = nth(world.vouchers, index)
         case NthCard(index):
             result = nth(world.cards or world.vouchers, index)
+        case NthInvoice(index):
+            result = nth(world.invoices or ["unknown"], index)
         case NthCode(index):
             result = nth(world.codes or ["unknown"], index).upper()
         case dict():
@@ -222,6 +232,11 @@ RESTRICTIONS = st.builds(
         minimumSubtotal=one_in(5, st.just({"amount": 5000, "currency": "USD"})),
     ),
 )
+CAPS = either(
+    {"amount": 300, "currency": "USD"},
+    {"amount": 2500, "currency": "USD"},
+    {"amount": 300, "currency": "USD", "currencyOptions": {"EUR": 1, "JPY": 700}},
+)
 CARDS = either({"stamps": 2}, {"stamps": 3, "expireDays": 30})
 
 
@@ -242,6 +257,8 @@ VOUCHERS = st.builds(
         restrictions=RESTRICTIONS,
         metadata=one_in(5, st.just({"campaign": "spring", "tries": 3})),
         stampCard=one_in(4, CARDS),
+        maximumDiscount=one_in(4, CAPS),
+        budget=one_in(3, CAPS),
     ),
     st.sampled_from([True, True, True, False, None, None]),
 )
@@ -276,6 +293,11 @@ CHANGES = st.one_of(
     st.fixed_dictionaries({"recurrence": RECURRENCES}),
     PRICES,
     either({"priceDiscount": None}, {"priceDiscountPercentage": None}),
+    st.one_of(
+        st.fixed_dictionaries({"maximumDiscount": either(None, {"amount": 299, "currency": "USD"})}),
+        st.fixed_dictionaries({"budget": either(None, {"amount": 299, "currency": "USD"})}),
+        st.fixed_dictionaries({"budget": CAPS}),
+    ),
     either({"carryOver": True}, {"carryOver": False}, {"stampCard": None}, {"stampCard": {"stamps": 2}}),
 )
 UPDATES = st.builds(
@@ -305,6 +327,13 @@ REDEMPTIONS = st.builds(
         requestedAt=one_in(2, REQUESTED_AT),
     ),
 )
+
+
+# None of them is over while a history runs: time passes by a step of its own.
+RESERVATIONS = st.builds(
+    lambda redemption, ttl: {**redemption, **ttl}, REDEMPTIONS, body(ttl=one_in(3, either(600, 604_800)))
+)
+HOLDS = body(index=st.integers(0, 9), by_request=mostly(usual=False))
 
 
 COUNTS = either(
@@ -380,6 +409,44 @@ INVOICES = body(
     period=st.one_of(PERIODS, PERIODS, PERIODS, st.none()),
     trial=mostly(usual=False),
     lines=LINES,
+)
+
+
+# Of invoices that were applied, counted round and round, but for the few that are unknown.
+REVERSALS = st.builds(
+    lambda head, reason, lines: {**head, "reason": reason, **({"lines": lines} if reason == "refunded" else {})},
+    body(project=PROJECTS, invoice=st.builds(NthInvoice, st.integers(0, 9))),
+    either("voided", "voided", "payment_failed", "refunded", "refunded", "refunded"),
+    st.lists(
+        st.fixed_dictionaries(
+            {
+                "id": either("line_0", "line_0", "line_0", "line_1", "line_7"),
+                "amount": either(1, 2, 500, 999, 4300, 8000),
+            }
+        ),
+        min_size=1,
+        max_size=2,
+        unique_by=lambda line: line["id"],
+    ),
+)
+
+
+PLANS = st.fixed_dictionaries(
+    {
+        "project": PROJECTS,
+        "subscription": SUBSCRIPTIONS,
+        "periods": st.integers(1, 5),
+        "from": either("2024-01-31", "2024-02-10", "2098-01-31"),
+        "plan": st.fixed_dictionaries(
+            {
+                "interval": st.just("month"),
+                "anchor": either("2024-01-31", "2098-01-31"),
+                "currency": CURRENCIES,
+                "trialPeriods": either(0, 0, 0, 1),
+                "lines": LINES,
+            }
+        ),
+    }
 )
 
 

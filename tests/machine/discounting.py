@@ -2,12 +2,15 @@
 
 import math
 from calendar import monthrange
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tests.machine.kept import Code
 
 Json = dict[str, Any]
 
@@ -37,8 +40,18 @@ class Discount:
     terms: Json
     starts_on: date
     starts_on_in_utc: date
+    # All that its voucher granted, and the voucher's body as it is now: they share its budget.
+    siblings: list["Discount"]
+    current: Callable[[], Json]
     taken: list[Taken] = field(default_factory=list)
     is_completed: bool = False
+    # The code that it was redeemed by, if it was.
+    code: "Code | None" = None
+    ended_at: datetime | None = None
+    # What it got back found its voucher running again, or no room on the subscription.
+    is_parked: bool = False
+    # Whether a place of it is free again.
+    has_returned: bool = False
 
     @property
     def products(self) -> list[str] | None:
@@ -91,6 +104,10 @@ class Discount:
         ends_on = self.ends_on()
         return ends_on is not None and ends_on <= today
 
+    def runs_by(self, today: date) -> bool:
+        """This method will tell whether it counts as running."""
+        return not (self.is_over_by(today) or self.is_parked or self.ended_at is not None)
+
     def is_over_at_once(self) -> bool:
         """This method will tell whether the latest invoice has ended it, whatever day it is."""
         return self.is_used_up() or (self.terms["recurrence"]["type"] == "once" and bool(self.taken))
@@ -106,6 +123,19 @@ class Discount:
         used = sum((Fraction(each.amount, amounts[each.currency]) for each in taken), start=Fraction())
         return math.floor(amounts[currency] * (1 - used))
 
+    def maximum(self) -> dict[str, int]:
+        """This method will return the most that it takes off one invoice, by currency."""
+        return named(self.terms.get("maximumDiscount"))
+
+    def budget_left(self) -> dict[str, int]:
+        """This method will return what all that its voucher granted has left of the budget, by currency."""
+        budget = named(self.current().get("budget"))
+        return {currency: amount - given_by(self.siblings, currency) for currency, amount in budget.items()}
+
+    def caps(self, currency: str) -> list[int | None]:
+        """This method will return what its caps leave in a currency: None where one does not name it."""
+        return [each.get(currency) for each in (self.maximum(), self.budget_left()) if each]
+
     def worth(self, base: int, *, currency: str, start: date) -> int:
         """This method will return what it would take off a base, before the cap."""
         percentage = self.terms.get("priceDiscountPercentage")
@@ -115,10 +145,19 @@ class Discount:
         return self.left_in(currency, start=None if self.terms.get("carryOver") else start)
 
 
+def given_by(discounts: Sequence[Discount], currency: str) -> int:
+    """This function will return what they took together in a currency."""
+    return sum(each.amount for discount in discounts for each in discount.taken if each.currency == currency)
+
+
+def named(amounts: Json | None) -> dict[str, int]:
+    """This function will return amounts by currency; none where nothing is said."""
+    return {} if amounts is None else {amounts["currency"]: amounts["amount"], **amounts.get("currencyOptions", {})}
+
+
 def amounts_of(terms: Json) -> dict[str, int]:
     """This function will return a fixed voucher's amount for each of its currencies; none for a percentage."""
-    price = terms.get("priceDiscount")
-    return {} if price is None else {price["currency"]: price["amount"], **price.get("currencyOptions", {})}
+    return named(terms.get("priceDiscount"))
 
 
 def months_after(day: date, months: int) -> date:
@@ -153,7 +192,11 @@ def discount_invoice(invoice: Json, *, granted: Sequence[Discount], at: datetime
         reason = skip_reason(each, invoice=invoice, end=end, covers_a_line=bool(covered))
         base = {} if reason else {line: left[line] for line in covered if left.get(line, 0) > 0}
         amount = (
-            min(sum(base.values()), each.worth(sum(base.values()), currency=invoice["currency"], start=start))
+            min(
+                sum(base.values()),
+                each.worth(sum(base.values()), currency=invoice["currency"], start=start),
+                *(cap for cap in each.caps(invoice["currency"]) if cap is not None),
+            )
             if base
             else 0
         )
@@ -185,12 +228,13 @@ def discount_invoice(invoice: Json, *, granted: Sequence[Discount], at: datetime
 def skip_reason(discount: Discount, *, invoice: Json, end: date, covers_a_line: bool) -> str | None:
     """This function will return why a discount that is not over takes no part, in the contract's order."""
     starts_on = discount.starts_on if invoice.get("period") else discount.starts_on_in_utc
-    amounts = amounts_of(discount.terms)
+    amounts, caps = amounts_of(discount.terms), discount.caps(invoice["currency"])
     rows = {
         "trial": invoice["trial"],
         "before_start": end <= starts_on,
         "product_not_eligible": not covers_a_line,
-        "currency_mismatch": bool(amounts) and invoice["currency"] not in amounts,
+        "currency_mismatch": (bool(amounts) and invoice["currency"] not in amounts) or None in caps,
+        "budget_spent": 0 in caps,
     }
     return next((reason for reason, is_so in rows.items() if is_so), None)
 

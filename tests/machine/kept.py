@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from tests.machine.discounting import Discount
+
 Json = dict[str, Any]
 # Why something is over, and since when.
 End = tuple[str, datetime]
@@ -25,7 +27,21 @@ class Voucher:
     created_at: datetime
     # The customers of its redemptions, in the order of their numbers.
     redeemed_by: list[str] = field(default_factory=list)
+    # The customers whose own place is free again, and those of redemptions that gave all of it back.
+    freed: list[str] = field(default_factory=list)
+    returned: list[str] = field(default_factory=list)
     retired: End | None = None
+    # What it granted, in that order.
+    granted: list[Discount] = field(default_factory=list)
+
+    def places_taken(self) -> int:
+        """This method will return how many of its places are taken."""
+        return len(self.redeemed_by) - len(self.returned)
+
+    def places_of(self, customer: str) -> int:
+        """This method will return how many of them a customer has."""
+        back = self.freed.count(customer) + self.returned.count(customer)
+        return self.redeemed_by.count(customer) - back
 
     def restriction(self, name: str) -> Any:
         """This method will return one of its restrictions, or None."""
@@ -58,17 +74,19 @@ class Voucher:
             "createdAt": written(self.created_at),
             "name": self.body["name"],
             "code": self.body.get("code"),
-            "priceDiscount": price and {"currencyOptions": {}, **price},
+            "priceDiscount": shown_amounts(price),
             "priceDiscountPercentage": self.body.get("priceDiscountPercentage"),
             "recurrence": {"durationInMonths": None, "durationInCycles": None, **self.body["recurrence"]},
             "carryOver": self.body.get("carryOver", False),
             "stampCard": card and {"expireDays": None, **card},
+            "maximumDiscount": shown_amounts(self.body.get("maximumDiscount")),
+            "budget": shown_amounts(self.body.get("budget")),
             "restrictions": {
                 "startsAt": written(self.instant("startsAt")),
                 "expiresAt": written(self.instant("expiresAt")),
                 **{name: self.restriction(name) for name in names},
             },
-            "redemptions": len(self.redeemed_by),
+            "redemptions": self.places_taken(),
             "metadata": self.body.get("metadata", {}),
             **status_of(self.retired),
         }
@@ -151,6 +169,28 @@ class Record:
         """This method will return what the entry counts of something."""
         count: int = self.body.get(name, 0)
         return 0 if self.is_refused else count
+
+
+@dataclass(eq=False, frozen=True)
+class Reversal:
+    """What was reversed of an invoice: of each line so much, and of each discount on it its part."""
+
+    invoice: str
+    reason: str
+    at: datetime
+    lines: dict[str, int]
+    # By line and discount.
+    parts: dict[str, dict[str, int]]
+    answer: Json
+
+    def of(self, discount: str) -> int:
+        """This method will return what it takes back of a discount."""
+        return sum(parts.get(discount, 0) for parts in self.parts.values())
+
+
+def shown_amounts(amounts: Json | None) -> Json | None:
+    """This function will return amounts as callers see them."""
+    return amounts and {"currencyOptions": {}, **amounts}
 
 
 def status_of(retired: End | None) -> Json:

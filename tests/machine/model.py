@@ -4,13 +4,14 @@ It keeps what happened as it came, and derives every answer from that. What it c
 it takes from the answer that it is compared with.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 
 from tests.machine.codes import Codes
 from tests.machine.discounting import Discount, Taken, amounts_of, discount_invoice
-from tests.machine.kept import Code, Json, Record, Voucher, written
+from tests.machine.holding import Hold, making_way, tidy
+from tests.machine.kept import Code, Json, Record, Reversal, Voucher, written
 
 # The verb, the project, and what else makes up the caller's own id.
 Key = tuple[str, ...]
@@ -32,6 +33,10 @@ class Model:
         self.discounts: list[Discount] = []
         self.ledger: list[tuple[Discount, Taken]] = []
         self.records: list[Record] = []
+        self.holds: list[Hold] = []
+        # By project and invoice, and by discount in the order of the ledger.
+        self.reversals: dict[tuple[str, str], list[Reversal]] = {}
+        self.taken_back: list[tuple[Discount, Reversal]] = []
         # Each body that was answered, with its answer, under the caller's id.
         self.answered: dict[Key, tuple[Json, Json]] = {}
 
@@ -94,25 +99,51 @@ class Model:
             self.move_on(at)
         return voucher.answer()
 
-    def redeem(self, body: Json, *, id: str | None, at: datetime, card_is_full: bool = False) -> Json:  # noqa: A002
-        """This method will answer `redemptions.redeem`, or decide on a full stamp card by the same rules."""
+    def redeem(
+        self,
+        body: Json,
+        *,
+        id: str | None,  # noqa: A002 - the field's name
+        at: datetime,
+        card_is_full: bool = False,
+        named: tuple[Voucher, Code | None] | None = None,
+        waived: Collection[str] = (),
+    ) -> Json:
+        """This method will answer `redemptions.redeem`, or decide on a full stamp card by the same rules.
+
+        So it will on a hold, which names its voucher and code by itself, and waives what was decided with it.
+        """
         names = ("project", "requestId", "customer", "subscription")
         head = {"object": "redemption", "decidedAt": written(at), **{name: body[name] for name in names}}
         nothing = dict.fromkeys(("id", "voucher", "code", "discount", "redemptionNumber"))
+        voucher, code = named or self.named(body)
         self.complete(self.granted_to(body), at=at)
+        tidy(self.holds, voucher=voucher, body=body, at=at)
         key = ("redeem", body["project"], body["requestId"])
         stored = self.replay(key, body=body, conflict={**head, **nothing})
         if stored is not None:
             return stored
-        assert id is not None
-        assert id not in [answer.get("id") for _, answer in self.answered.values()]
-        voucher, code = self.named(body)
         reason = refusal(
-            voucher, code, body=body, running=self.running_on(body, at=at), at=at, card_is_full=card_is_full
+            voucher,
+            code,
+            body=body,
+            running=self.running_on(body, at=at),
+            at=at,
+            card_is_full=card_is_full,
+            waived=waived,
         )
         answer = {**head, **nothing, "id": id, "outcome": "refused", "reason": reason, "code": body.get("code")}
         if voucher is not None:
             answer |= {"voucher": voucher.id, "code": code.text if code else voucher.body.get("code")}
+        if voucher is not None and reason is None:
+            aside = making_way(self.holds, voucher=voucher, code=code, body=body, at=at)
+            if aside is None:
+                self.move_on(at)
+                return {**answer, "id": None, "reason": "fully_reserved", "retryable": True}
+            for hold in aside:
+                hold.status = "replaced"
+        assert id is not None
+        assert id not in [answer.get("id") for _, answer in self.answered.values()]
         if voucher is not None and reason is None:
             discount = self.grant(voucher, code, body=body, id=discount_of(id), at=at)
             answer |= {
@@ -129,12 +160,12 @@ class Model:
 
     def running_on(self, body: Json, *, at: datetime) -> list[Discount]:
         """This method will return what runs on a body's subscription, swept or not."""
-        return [each for each in self.granted_to(body) if not each.is_over_by(at.date())]
+        return [each for each in self.granted_to(body) if each.runs_by(at.date())]
 
     def grant(self, voucher: Voucher, code: Code | None, *, body: Json, id: str, at: datetime) -> Discount:  # noqa: A002 - the field's name
         """This method will count an accepted request, and keep what it is granted with the terms of this moment."""
         voucher.redeemed_by.append(body["customer"])
-        if len(voucher.redeemed_by) == voucher.restriction("maximumRedemptions") and voucher.retired is None:
+        if voucher.places_taken() == voucher.restriction("maximumRedemptions") and voucher.retired is None:
             voucher.retired = "maxRedemptionsReached", at
         if code is not None:
             code.redemptions += 1
@@ -150,9 +181,13 @@ class Model:
             subscription=body["subscription"],
             created_at=at,
             terms=deepcopy(voucher.body),
+            code=code,
             starts_on=given or requested_at.date(),
             starts_on_in_utc=given or requested_at.astimezone(UTC).date(),
+            siblings=voucher.granted,
+            current=lambda: voucher.body,
         )
+        voucher.granted.append(discount)
         self.discounts.append(discount)
         return discount
 
@@ -165,7 +200,7 @@ class Model:
         stored = self.replay(key, body=body, conflict={**head, **nothing, "lines": [], "discounts": [], "skipped": []})
         if stored is not None:
             return stored
-        granted = self.granted_to(body)
+        granted = [each for each in self.granted_to(body) if each.ended_at is None]
         discounts, skipped = discount_invoice(body, granted=granted, at=at)
         # As the ledger has it: in the order in which it was taken.
         by_id = {each.id: each for each in granted}
@@ -204,6 +239,9 @@ class Model:
         codes_expired = [each for each in self.codes.all if each.retired is None and each.own_end(at)]
         for code in codes_expired:
             code.retired = code.own_end(at)
+        lapsed = [each for each in self.holds if each.status == "open" and each.has_lapsed(at)]
+        for hold in lapsed:
+            hold.status = "lapsed"
         return {
             "object": "sweep",
             "expired": len(expired),
@@ -211,6 +249,7 @@ class Model:
             "completed": self.complete(self.discounts, at=at),
             "codesExpired": len(codes_expired),
             "codesMaxRedemptionsReached": 0,
+            "holdsLapsed": len(lapsed),
         }
 
     @staticmethod
@@ -230,6 +269,7 @@ def refusal(
     running: list[Discount],
     at: datetime,
     card_is_full: bool = False,
+    waived: Collection[str] = (),
 ) -> str | None:
     """This function will return the first reason that is true, in the contract's order."""
     if voucher is None:
@@ -253,11 +293,10 @@ def refusal(
         "voucher_not_started": starts_at is not None and t < starts_at,
         "voucher_expired": voucher.has_expired(t),
         "code_expired": code is not None and code.own_end(t) is not None,
-        "max_redemptions_reached": maximum is not None and len(voucher.redeemed_by) >= maximum,
+        "max_redemptions_reached": maximum is not None and voucher.places_taken() >= maximum,
         "code_max_redemptions_reached": code is not None and code.redemptions == own.get("maximumRedemptions"),
         "code_not_for_customer": own.get("customer", body["customer"]) != body["customer"],
-        "customer_limit_reached": per_customer is not None
-        and voucher.redeemed_by.count(body["customer"]) >= per_customer,
+        "customer_limit_reached": per_customer is not None and voucher.places_of(body["customer"]) >= per_customer,
         "already_applied": voucher.id in [each.voucher for each in running],
         "stamp_card_incomplete": voucher.body.get("stampCard") is not None and not card_is_full,
         "product_not_eligible": products is not None and not set(products) & set(body.get("products", [])),
@@ -266,7 +305,7 @@ def refusal(
         and (body.get("currency") != minimum["currency"] or body.get("subtotal", -1) < minimum["amount"]),
         "discount_limit_reached": len(running) >= RUNNING_MAX,
     }
-    return next((reason for reason, is_so in rows.items() if is_so), None)
+    return next((reason for reason, is_so in rows.items() if is_so and reason not in waived), None)
 
 
 def discount_of(redemption: str) -> str:

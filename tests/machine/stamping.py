@@ -126,6 +126,12 @@ def usage_item(
         counts = (each.count("usage"), each.count("stamp"), each.count("amount"))
         ref = ref_of(each.body["ref"], each.body.get("refType", "manual"), each.at, *counts)
         refs.append((each.at, {**ref, "createdBy": each.body.get("createdBy")}))
+    for discount, reversal in model.taken_back:
+        if discount in granted:
+            usage = 0 if reversal.reason == "refunded" else -1
+            refs.append(
+                (reversal.at, ref_of(reversal.invoice, "reversal", reversal.at, usage, 0, -reversal.of(discount.id)))
+            )
     refs.sort(key=lambda ref: ref[0])
     usage = sum(ref["usage"] for _, ref in refs)
     left = [each.left_in(voucher.body["priceDiscount"]["currency"]) for each in granted if each.terms.get("carryOver")]

@@ -16,18 +16,35 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from models.voucher import VOUCHERS
-from tasks import billing, codes, expiry, listing, redemptions, usages, voucher_update, vouchers
+from tasks import (
+    billing,
+    codes,
+    discounts,
+    expiry,
+    holds,
+    listing,
+    preview,
+    redemptions,
+    reversals,
+    usages,
+    voucher_update,
+    vouchers,
+)
 from tasks.audit import audit
 from tasks.wire import InvalidRequest, NotFound
 from tests.conftest import empty_database
 from tests.machine import bodies as drawn
 from tests.machine.bodies import Again, Changed, Fresh, Item, Json, World, in_snake_case, made, meant
 from tests.machine.coding import add_codes, retire_code, shown_codes
+from tests.machine.holding import Hold
 from tests.machine.kept import Code
 from tests.machine.model import RUNNING_MAX, Model
+from tests.machine.previewing import preview as previewed
+from tests.machine.reserving import confirm, release, reserve
+from tests.machine.reversing import end, end_subscription, reverse, shown_discount
 from tests.machine.stamping import record_usage, usage_items
 from tests.machine.updating import update
 from worker.db import transaction
@@ -38,8 +55,10 @@ ID_FIELDS: dict[str, list[str]] = {
     "update": ["requestId"],
     "add_codes": ["requestId"],
     "redeem": ["requestId"],
+    "reserve": ["requestId"],
     "apply": ["invoice"],
     "record": ["project", "voucher", "customer", "ref"],
+    "reverse": ["requestId"],
 }
 
 CROWD = "One of many"
@@ -48,7 +67,12 @@ ONE_PERCENT = {"priceDiscountPercentage": 1, "recurrence": {"type": "forever"}}
 
 INDEX = st.integers(0, 9)
 REDEMPTIONS, INVOICES = drawn.items(drawn.REDEMPTIONS), drawn.items(drawn.INVOICES)
-RECORDS = drawn.items(drawn.RECORDS)
+RECORDS, RESERVATIONS = drawn.items(drawn.RECORDS), drawn.items(drawn.RESERVATIONS)
+# Its end comes right after its beginning: all that a hold's time is compared with is long after that.
+LAPSE = text("""
+    UPDATE holds SET expires_at = created_at + interval '1 microsecond'
+    WHERE project = :project AND request_id = :request_id
+""")
 
 
 class Histories(RuleBasedStateMachine):
@@ -122,6 +146,38 @@ class Histories(RuleBasedStateMachine):
         """This step will redeem a batch, whose requests may repeat or contradict each other."""
         self.redeem_all(self.bodies_of("redeem", items))
 
+    @rule(items=st.lists(RESERVATIONS, min_size=1, max_size=3))
+    def reserve(self, items: list[Item]) -> None:
+        """This step will hold places, or send earlier requests for them once more."""
+        self.send_all("reserve", self.bodies_of("reserve", items))
+
+    @precondition(lambda self: self.model.holds)
+    @rule(picks=st.lists(drawn.HOLDS, min_size=1, max_size=3))
+    def confirm(self, picks: list[Json]) -> None:
+        """This step will confirm holds: open ones, and those that are over or were confirmed before."""
+        for pick in picks:
+            hold = self.picked(pick)
+            answer = holds.confirm(request=named(hold, **pick))
+            at = self.happened_at(answer["decidedAt"])
+            self.compare(answer, confirm(self.model, hold, id=answer["id"], at=at))
+
+    @precondition(lambda self: self.model.holds)
+    @rule(pick=drawn.HOLDS)
+    def release(self, pick: Json) -> None:
+        """This step will release a hold, whatever has become of it."""
+        hold = self.picked(pick)
+        self.compare(holds.release(request=named(hold, **pick)), release(hold))
+
+    @precondition(lambda self: self.model.holds)
+    @rule(pick=drawn.HOLDS)
+    def lapse(self, pick: Json) -> None:
+        """This step will let the time of a hold pass."""
+        hold = self.picked(pick)
+        key = {"project": hold.body["project"], "request_id": hold.body["requestId"]}
+        with transaction() as session:
+            session.execute(LAPSE, key)
+        hold.lapse()
+
     @rule(item=INVOICES)
     def apply(self, item: Item) -> None:
         """This step will discount an invoice, or send an earlier one once more."""
@@ -151,6 +207,46 @@ class Histories(RuleBasedStateMachine):
             verb, body = self.delayed.pop(pick % len(self.delayed))
             self.send_all(verb, [body])
 
+    @precondition(lambda self: self.invoices())
+    @rule(item=drawn.items(drawn.REVERSALS))
+    def reverse(self, item: Item) -> None:
+        """This step will void or refund an invoice, or send an earlier reversal once more."""
+        self.send_all("reverse", self.bodies_of("reverse", [item]))
+
+    @precondition(lambda self: self.invoices())
+    @rule(item=drawn.REVERSALS)
+    def reverse_without_an_id(self, item: Json) -> None:
+        """This step will void an invoice as often as it likes: the first void stays."""
+        body = {name: each for name, each in self.made(item).items() if name != "lines"}
+        body["reason"] = "voided" if body["reason"] == "refunded" else body["reason"]
+        self.send_all("reverse", [body])
+
+    @precondition(lambda self: self.model.discounts)
+    @rule(index=INDEX, project=drawn.PROJECTS)
+    def end_discount(self, index: int, project: str) -> None:
+        """This step will end a discount, in its own project or in another one."""
+        discount = self.model.discounts[index % len(self.model.discounts)]
+        answer = answered(discounts.end, {"project": project, "discount": discount.id})
+        if project != discount.project:
+            self.compare(answer, {"notFound": "discount"})
+        else:
+            self.compare(answer, end(self.model, discount, at=self.happened_at(answer["endedAt"])))
+
+    @precondition(lambda self: self.model.reversals)
+    @rule(place=drawn.body(project=drawn.PROJECTS, subscription=drawn.SUBSCRIPTIONS))
+    def end_subscription(self, place: Json) -> None:
+        """This step will end all that a subscription was granted."""
+        answer = discounts.end_subscription(request=place)
+        self.compare(answer, end_subscription(self.model, place, at=self.happened_at(answer["endedAt"])))
+
+    @rule(drawn_body=drawn.PLANS)
+    def preview(self, drawn_body: Json) -> None:
+        """This step will look at what a plan would be billed. No answer of a later step may depend on it."""
+        body = self.made(drawn_body)
+        answer = preview.preview(request=body)
+        at = max(datetime.now(UTC), self.model.now)
+        self.compare(answer["periods"], previewed(self.model, body, at=at))
+
     @rule()
     def sweep(self) -> None:
         """This step will sweep. No answer of a later step may depend on it."""
@@ -170,6 +266,11 @@ class Histories(RuleBasedStateMachine):
             listed = listing.list_(request={"project": project, "status": BOTH, "limit": 200})["items"]
             kept = [each for each in self.model.vouchers[::-1] if each.body["project"] == project]
             self.compare(listed, [each.answer() for each in kept])
+            for subscription in ("sub_1", "sub_2"):
+                place = {"project": project, "subscription": subscription}
+                granted = sorted(self.model.granted_to(place), key=lambda each: each.id, reverse=True)
+                items = discounts.list_(request={**place, "limit": 200})["items"]
+                self.compare(items, [shown_discount(each) for each in granted])
         for voucher in self.model.vouchers:
             if voucher.body["name"] == CROWD:
                 continue
@@ -178,6 +279,7 @@ class Histories(RuleBasedStateMachine):
             shown = codes.list_(request={**reference, "status": BOTH, "limit": 200})["items"]
             self.compare(shown, shown_codes(self.model, voucher, items=shown))
         self.redeem_all(self.first_bodies("redeem"))
+        self.send_all("reserve", self.first_bodies("reserve"))
         self.apply_all(self.first_bodies("apply"))
         assert audit() == []
 
@@ -210,6 +312,7 @@ class Histories(RuleBasedStateMachine):
             vouchers=[each.id for each in kept],
             cards=[each.id for each in kept if "stampCard" in each.body],
             codes=[each.text for each in self.model.codes.all],
+            invoices=self.invoices(),
         )
         filled: Json = made(body, world=world)
         return filled
@@ -226,9 +329,15 @@ class Histories(RuleBasedStateMachine):
                     self.check_added(body, answer=answered(codes.add, body))
                 case "redeem":
                     self.check_redeemed(body, answer=redemptions.redeem(request=body))
+                case "reserve":
+                    answer = holds.reserve(request=body)
+                    at = self.happened_at(answer["decidedAt"])
+                    self.compare(answer, reserve(self.model, meant(body), id=answer["id"], at=at))
                 case "record":
                     answer = answered(usages.record, body)
                     self.compare(answer, record_usage(self.model, meant(body), answered=answer))
+                case "reverse":
+                    self.check_reversed(body, answer=answered(reversals.reverse, body))
                 case "apply":
                     self.check_applied(body, answer=billing.apply(request=body))
 
@@ -263,6 +372,16 @@ class Histories(RuleBasedStateMachine):
         at = self.happened_at(items[0]["createdAt"] if items else None)
         self.compare(answer, add_codes(self.model, meant(body), ids=[each["id"] for each in items], at=at))
 
+    def picked(self, pick: Json) -> Hold:
+        """This method will return one of the holds, the latest first."""
+        known = self.model.holds
+        return known[-1 - int(pick["index"]) % len(known)]
+
+    def invoices(self) -> list[str]:
+        """This method will return the invoices that were applied, those with a discount before the others."""
+        applied = [(key[2], answer) for key, (_, answer) in self.model.answered.items() if key[0] == "apply"]
+        return [each for each, _ in sorted(applied, key=lambda one: not one[1]["discounts"])]
+
     def known_codes(self) -> list[Code]:
         """This method will return the codes whose ids were shown."""
         return [each for each in self.model.codes.all if each.id is not None]
@@ -275,6 +394,11 @@ class Histories(RuleBasedStateMachine):
     def check_applied(self, body: Json, *, answer: Json) -> None:
         """This method will compare an invoice's answer with the model's."""
         self.compare(answer, self.model.apply(meant(body), at=self.happened_at(answer["appliedAt"])))
+
+    def check_reversed(self, body: Json, *, answer: Json) -> None:
+        """This method will compare what was taken back."""
+        at = self.happened_at(answer.get("reversedAt"))
+        self.compare(answer, reverse(self.model, meant(body), answered=answer, at=at))
 
     def compare(self, answer: object, expected: object) -> None:
         """This method will fail the history where an answer is not the model's, field by field."""
@@ -302,6 +426,12 @@ class Histories(RuleBasedStateMachine):
         at = now if text is None else datetime.fromisoformat(text)
         assert at <= now
         return at
+
+
+def named(hold: Hold, *, by_request: bool, **_: object) -> Json:
+    """This function will return how a hold is named, by its own id or by its request's."""
+    name = {"requestId": hold.body["requestId"]} if by_request else {"hold": hold.answer["id"]}
+    return {"project": hold.body["project"], **name}
 
 
 def answered(task: Callable[..., Json], body: Json) -> Json:

@@ -3,8 +3,9 @@
 from copy import deepcopy
 from datetime import datetime
 
-from tests.machine.discounting import amounts_of
-from tests.machine.kept import End, Json, Voucher
+from tests.machine.discounting import amounts_of, given_by, named
+from tests.machine.holding import counting
+from tests.machine.kept import End, Json, Voucher, shown_amounts
 from tests.machine.model import Model
 
 KINDS_OF_PRICE = ("priceDiscount", "priceDiscountPercentage")
@@ -23,11 +24,13 @@ def update(model: Model, body: Json, *, at: datetime) -> Json:
         return {"notFound": "voucher"}
     sent = {name: value for name, value in body.items() if name not in NOT_CHANGED}
     changed = changed_body(voucher.body, sent=sent)
-    invalid = wrong_fields(voucher, changed=changed, sent=sent)
+    held = len(counting(model.holds, voucher=voucher, at=at))
+    invalid = wrong_fields(voucher, changed=changed, sent=sent, held=held)
     if invalid:
         return {"invalid": invalid}
-    if voucher.redeemed_by and promise_of(changed) != promise_of(voucher.body):
-        return model.keep(key, body=body, answer={**head, **ALREADY_REDEEMED}, at=at)
+    if (voucher.redeemed_by or held) and promise_of(changed) != promise_of(voucher.body):
+        why = ALREADY_REDEEMED if voucher.redeemed_by else HELD
+        return model.keep(key, body=body, answer={**head, **why}, at=at)
     after = Voucher(**{**vars(voucher), "body": changed})
     after.retired = retired_after(after, at=at)
     if not model.codes.follow(after, before=voucher, at=at):
@@ -37,6 +40,7 @@ def update(model: Model, body: Json, *, at: datetime) -> Json:
 
 
 ALREADY_REDEEMED = {"outcome": "refused", "reason": "voucher_already_redeemed"}
+HELD = {"outcome": "refused", "reason": "voucher_held"}
 
 
 def changed_body(before: Json, *, sent: Json) -> Json:
@@ -50,7 +54,7 @@ def changed_body(before: Json, *, sent: Json) -> Json:
     return {name: value for name, value in after.items() if value is not None}
 
 
-def wrong_fields(voucher: Voucher, *, changed: Json, sent: Json) -> list[str]:
+def wrong_fields(voucher: Voucher, *, changed: Json, sent: Json, held: int) -> list[str]:
     """This function will return what makes no sense, of two fields that do not fit the one that was sent."""
     after, restrictions = Voucher(**{**vars(voucher), "body": changed}), sent.get("restrictions", {})
     starts_at, expires_at = after.instant("startsAt"), after.instant("expiresAt")
@@ -58,12 +62,25 @@ def wrong_fields(voucher: Voucher, *, changed: Json, sent: Json) -> list[str]:
     of_price = "priceDiscountPercentage" if "priceDiscountPercentage" in sent else "priceDiscount"
     of_window = "restrictions.expiresAt" if "expiresAt" in restrictions else "restrictions.startsAt"
     rows = [
-        ("restrictions.maximumRedemptions", maximum is not None and maximum < len(voucher.redeemed_by)),
+        ("restrictions.maximumRedemptions", maximum is not None and maximum < voucher.places_taken() + held),
         (of_price, not any(kind in changed for kind in KINDS_OF_PRICE)),
         *balance_without_sense(changed, sent=sent),
+        *budget_below_spent(voucher, sent=sent),
         (of_window, starts_at is not None and expires_at is not None and starts_at >= expires_at),
     ]
     return [field for field, is_wrong in rows if is_wrong]
+
+
+def budget_below_spent(voucher: Voucher, *, sent: Json) -> list[tuple[str, bool]]:
+    """This function will return each amount of a budget that is less than what was given of it."""
+    before, after = named(voucher.body.get("budget")), named(sent.get("budget"))
+    fields = {
+        each: "budget.amount" if each == sent["budget"]["currency"] else f"budget.currencyOptions.{each}"
+        for each in after
+    }
+    return [
+        (fields[each], each in before and amount < given_by(voucher.granted, each)) for each, amount in after.items()
+    ]
 
 
 def balance_without_sense(changed: Json, *, sent: Json) -> list[tuple[str, bool]]:
@@ -84,7 +101,7 @@ def promise_of(body: Json) -> Json:
     recurrence = {name: value for name, value in body["recurrence"].items() if value is not None}
     percentage = body.get("priceDiscountPercentage")
     currency = body["priceDiscount"]["currency"] if "priceDiscount" in body else None
-    card = body.get("stampCard")
+    card, budget = body.get("stampCard"), body.get("budget")
     return {
         "recurrence": recurrence,
         "percentage": percentage,
@@ -92,6 +109,8 @@ def promise_of(body: Json) -> Json:
         "currency": currency,
         "carryOver": body.get("carryOver", False),
         "stampCard": card and {"expireDays": None, **card},
+        "maximumDiscount": shown_amounts(body.get("maximumDiscount")),
+        "budget": (set(named(budget)), budget and budget["currency"]),
     }
 
 
@@ -104,7 +123,7 @@ def retired_after(voucher: Voucher, *, at: datetime) -> End | None:
     causes: dict[str, datetime] = {}
     if expires_at is not None and expires_at <= at:
         causes["expired"] = expires_at
-    if maximum is not None and maximum <= len(voucher.redeemed_by):
+    if maximum is not None and maximum <= voucher.places_taken():
         causes["maxRedemptionsReached"] = before[1] if before and before[0] == "maxRedemptionsReached" else at
     first = before[0] if before and before[0] in causes else next(iter(causes), None)
     return None if first is None else (first, causes[first])

@@ -7,9 +7,17 @@ from sqlalchemy.exc import IntegrityError
 from models.base import Base
 from tasks.wire import INFRASTRUCTURE_FAULTS
 from tests.tasks.requests import apply, create_voucher, record, redeem
+from tests.tasks.test_reversals import refund
 from worker.db import transaction
 
-TABLES = ("usage_entries", "invoice_discounts", "usage_records")
+TABLES = (
+    "usage_entries",
+    "invoice_discounts",
+    "usage_records",
+    "invoice_reversals",
+    "usage_reversals",
+    "returned_places",
+)
 VERBS = {
     "UPDATE": "UPDATE {table} SET project = project",
     "UPSERT": "INSERT INTO {table} SELECT * FROM {table} ON CONFLICT (project, {key}) DO UPDATE SET project = 'other'",
@@ -20,6 +28,9 @@ KEYS = {
     "usage_entries": "discount_id, invoice",
     "invoice_discounts": "invoice",
     "usage_records": "voucher_id, customer, ref",
+    "invoice_reversals": "id",
+    "usage_reversals": "id",
+    "returned_places": "discount_id",
 }
 
 
@@ -28,8 +39,9 @@ def one_of_everything(database: dict[str, str]) -> None:  # noqa: ARG001 - empti
     """An entry in each table."""
     voucher = create_voucher()["id"]
     redeem(voucher=voucher, subscription="sub_1")
-    apply()
+    apply(invoice="inv_1")
     record(voucher=voucher)
+    refund("inv_1", "r1", base=8000)
 
 
 def rows_of(table: str) -> list[tuple]:

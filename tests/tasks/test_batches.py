@@ -129,6 +129,19 @@ def test_what_fails_alone_three_times_is_a_dead_letter(database: dict[str, str],
     assert json.loads(kept.body) == [[], {"request": request}, {}]
 
 
+def test_two_messages_of_one_id_are_two_dead_letters(database: dict[str, str]):
+    """Discarding or sending again takes the older one; the other is kept."""
+    voucher = create_voucher()["id"]
+    requests = [redemption(voucher=voucher, customer=POISON) for _ in range(2)]
+    with poisoned(database["DATABASE_URL"], customer=POISON):
+        for request in requests:
+            for retries in range(ALONE_MAX):
+                run(REDEEM, [delivery(request, number=1, retries=retries)], "")
+    assert len(dead_letters.list_newest()) == 2
+    dead_letters.discard(task_id="task-1")
+    assert json.loads(dead_letters.show(task_id="task-1").body)[1]["request"] == requests[1]
+
+
 @pytest.mark.usefixtures("database")
 def test_suspects_run_in_ever_smaller_groups_until_each_is_alone(monkeypatch: pytest.MonkeyPatch):
     """What is decided is above suspicion."""

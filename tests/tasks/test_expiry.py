@@ -19,6 +19,7 @@ NOTHING = {
     "completed": 0,
     "codesExpired": 0,
     "codesMaxRedemptionsReached": 0,
+    "holdsLapsed": 0,
 }
 LONG_AGO = "2026-01-01T00:00:00Z"
 

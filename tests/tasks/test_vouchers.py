@@ -48,6 +48,8 @@ def test_a_voucher_is_answered_with_every_field_as_it_was_given():
         "recurrence": {"type": "repeating", "durationInMonths": 3, "durationInCycles": None},
         "carryOver": False,
         "stampCard": None,
+        "maximumDiscount": None,
+        "budget": None,
         "priceDiscountPercentage": None,
         "restrictions": restrictions,
         "redemptions": 0,

@@ -126,6 +126,28 @@ def test_a_text_that_only_the_server_can_read_is_put_aside_too(url: str, redis: 
     assert redis.hlen("unacked") == redis.zcard("unacked_index") == 0
 
 
+@pytest.mark.parametrize(
+    ("said", "instead"),
+    [
+        ('=="', '"'),
+        ('"body_encoding": "base64"', '"body_encoding": "rot13"'),
+        ('"headers": {}', '"headers": []'),
+        ('"headers": {}', '"headers": "none"'),
+    ],
+)
+def test_an_envelope_that_kombu_would_stop_at_is_put_aside(url: str, redis: Redis, said: str, instead: str) -> None:
+    """It would be delivered again, and stop every worker in turn."""
+    send(url, "q", "first")
+    text = str(redis.lindex("q", 0))
+    assert said in text
+    redis.lpush("q", text.replace(said, instead).replace('"delivery_tag": "', '"delivery_tag": "another-'))
+    with consuming(url, "q") as ours:
+        assert ours.receive_count(1) == ["first"]
+        ours.drain_until(lambda: redis.llen(SET_ASIDE_KEY))
+        ours.drain_once()
+    assert redis.hlen("unacked") == redis.zcard("unacked_index") == 0
+
+
 def test_a_script_that_fails_has_changed_nothing(url: str, redis: Redis) -> None:
     """Whatever the reason: here something else has the key of the unacknowledged ones."""
     send(url, "q", "kept")

@@ -63,6 +63,14 @@ def test_a_request_shows_the_callers_ids_in_camel_case_and_in_snake_case() -> No
     assert summary({"request": REDEEM}) == summary({"request": snake}) == REDEEM_IDS
 
 
+def test_a_hold_is_shown_by_its_id_alone() -> None:
+    """As a voucher is."""
+    hold = VOUCHER.replace("vou", "hol")
+    assert summary({"request": {"project": "gigs", "hold": hold}}) == f"{{'project': 'gigs', 'hold': '{hold}'}}"
+    for other in ("SECRET-CODE", VOUCHER):
+        assert summary({"request": {"hold": other}}) == "{}"
+
+
 def test_a_code_is_never_shown_even_where_the_vouchers_id_belongs() -> None:
     """Who knows a code can redeem it; an id alone is shown as the voucher."""
     assert summary({"request": {"voucher": "SECRET-CODE", "code": "SECRET-CODE"}}) == "{}"

@@ -61,6 +61,17 @@ def test_answers_are_stored_as_celery_stores_them(client: Celery):
     assert 0 < broker.ttl("celery-task-meta-task-1") <= DAY_SECONDS
 
 
+def test_a_late_copy_does_not_replace_a_success(client: Celery):
+    """Neither one that is tried again nor one that failed; a success replaces everything."""
+    store = Store()
+    late = [Answered(delivery("task-5"), state, ValueError("late")) for state in (states.RETRY, states.FAILURE)]
+    store.store(client.backend, late)
+    assert client.AsyncResult("task-5").state == states.FAILURE
+    store.store(client.backend, [Answered(delivery("task-5"), states.SUCCESS, {"outcome": "accepted"})])
+    store.store(client.backend, late)
+    assert client.AsyncResult("task-5").get(timeout=60) == {"outcome": "accepted"}
+
+
 def test_a_store_that_is_down_is_tried_so_often_and_then_once(client: Celery, caplog: pytest.LogCaptureFixture):
     """It is said once that it is down, and once that it is back."""
     answers = [Answered(delivery("task-4"), states.SUCCESS, {})]

@@ -1,0 +1,278 @@
+"""Reversals: entries of the ledger that take back what others took, and what they leave of each discount."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
+from operator import itemgetter
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Date,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    Text,
+    Uuid,
+    and_,
+    func,
+    insert,
+    literal_column,
+    select,
+    text,
+    true,
+    update,
+)
+from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.types import TypeEngine
+
+from domain.reversal import ReversalReason
+from models.append_only import append_only
+from models.base import (
+    Base,
+    Instant,
+    StoredRow,
+    array_parameters,
+    insert_from_arrays,
+    one_of,
+    rows_from_arrays,
+    table_of,
+)
+from models.discount import DISCOUNTS
+from models.usage import USAGE_ENTRIES
+
+REASON_KNOWN = one_of("reason", ReversalReason)
+
+
+class InvoiceReversal(Base):
+    """One reversal of an invoice as it was answered. Rows are written once and never changed."""
+
+    __tablename__ = "invoice_reversals"
+
+    project: Mapped[str] = mapped_column(Text, primary_key=True)
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    invoice: Mapped[str] = mapped_column(Text)
+    reason: Mapped[str] = mapped_column(Text)
+    # Of a refund: the minor units of each line, and what each discount's part of them is.
+    lines: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
+    answer: Mapped[dict[str, Any]] = mapped_column(JSON)
+    created_at: Mapped[datetime] = mapped_column(Instant)
+
+    __table_args__ = (
+        # What is reversed is not deleted: it explains the reversal.
+        ForeignKeyConstraint(
+            ["project", "invoice"], ["invoice_discounts.project", "invoice_discounts.invoice"], ondelete="RESTRICT"
+        ),
+        CheckConstraint(REASON_KNOWN, name="reason_known"),
+        Index("ix_invoice_reversals_invoice", "project", "invoice"),
+        # An invoice is voided, or its payment fails, once.
+        Index(
+            "uq_invoice_reversals_given_back",
+            "project",
+            "invoice",
+            unique=True,
+            postgresql_where=text("reason <> 'refunded'"),
+        ),
+    )
+
+
+class UsageReversal(Base):
+    """What one reversal takes back of one entry of the ledger: a negative entry that points to it."""
+
+    __tablename__ = "usage_reversals"
+
+    project: Mapped[str] = mapped_column(Text, primary_key=True)
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    # Which entry.
+    discount_id: Mapped[UUID] = mapped_column(Uuid)
+    invoice: Mapped[str] = mapped_column(Text)
+    reversal_id: Mapped[UUID] = mapped_column(Uuid)
+    reason: Mapped[str] = mapped_column(Text)
+    currency: Mapped[str] = mapped_column(Text)
+    # A small refund's share can be nothing at all.
+    amount_minor: Mapped[int] = mapped_column(BigInteger)
+    # Whether with it all is refunded of the lines that the discount took something off.
+    is_in_full: Mapped[bool] = mapped_column(Boolean)
+    created_at: Mapped[datetime] = mapped_column(Instant)
+
+    __table_args__ = (
+        # They are not deleted: they explain the entry.
+        ForeignKeyConstraint(
+            ["project", "discount_id", "invoice"],
+            ["usage_entries.project", "usage_entries.discount_id", "usage_entries.invoice"],
+            ondelete="RESTRICT",
+        ),
+        ForeignKeyConstraint(
+            ["project", "reversal_id"], ["invoice_reversals.project", "invoice_reversals.id"], ondelete="RESTRICT"
+        ),
+        CheckConstraint(REASON_KNOWN, name="reason_known"),
+        CheckConstraint("amount_minor <= 0", name="amount_not_positive"),
+        Index("ix_usage_reversals_entry", "project", "discount_id", "invoice"),
+        # An entry is given back once.
+        Index(
+            "uq_usage_reversals_given_back",
+            "project",
+            "discount_id",
+            "invoice",
+            unique=True,
+            postgresql_where=text("reason <> 'refunded'"),
+        ),
+    )
+
+
+INVOICE_REVERSALS = append_only(table_of(InvoiceReversal))
+USAGE_REVERSALS = append_only(table_of(UsageReversal))
+_COLUMNS = tuple(column.name for column in USAGE_REVERSALS.c)
+_REWOUND: dict[str, TypeEngine[Any]] = {
+    "project": Text(),
+    "id": Uuid(),
+    "first_period_start": Date(),
+    "last_period_start": Date(),
+    "cycles": Integer(),
+    "ends_on": Date(),
+    "last_period_end": Date(),
+    "status": Text(),
+}
+_KEYS = rows_from_arrays("keys", project=Text(), id=Uuid())
+_DISCOUNTS = rows_from_arrays("discounts_of", project=Text(), discount_id=Uuid())
+_ENTRIES = rows_from_arrays("entries", project=Text(), discount_id=Uuid(), invoice=Text())
+_NEW_STATE = rows_from_arrays("rewound", **_REWOUND)
+
+_LOCK = (
+    select(DISCOUNTS)
+    .join(_KEYS, and_(DISCOUNTS.c.project == _KEYS.c.project, DISCOUNTS.c.id == _KEYS.c.id))
+    .order_by(DISCOUNTS.c.id)
+    .with_for_update(of=DISCOUNTS, key_share=True)
+)
+_FIND_ENTRIES = select(USAGE_ENTRIES).join(
+    _ENTRIES,
+    and_(
+        USAGE_ENTRIES.c.project == _ENTRIES.c.project,
+        USAGE_ENTRIES.c.discount_id == _ENTRIES.c.discount_id,
+        USAGE_ENTRIES.c.invoice == _ENTRIES.c.invoice,
+    ),
+)
+_GIVEN_BACK = and_(
+    USAGE_REVERSALS.c.project == USAGE_ENTRIES.c.project,
+    USAGE_REVERSALS.c.discount_id == USAGE_ENTRIES.c.discount_id,
+    USAGE_REVERSALS.c.invoice == USAGE_ENTRIES.c.invoice,
+    USAGE_REVERSALS.c.reason != text("'refunded'"),
+)
+_IS_GIVEN_BACK = select(USAGE_REVERSALS.c.id).where(_GIVEN_BACK).correlate(USAGE_ENTRIES).exists()
+# OFFSET 0 keeps the planner from turning these round: one look into the index for each discount.
+_ENTRIES_OF_EACH = (
+    select(USAGE_ENTRIES)
+    .where(USAGE_ENTRIES.c.project == _DISCOUNTS.c.project, USAGE_ENTRIES.c.discount_id == _DISCOUNTS.c.discount_id)
+    .offset(literal_column("0"))
+    .correlate(_DISCOUNTS)
+)
+_STANDING_OF_EACH = _ENTRIES_OF_EACH.where(~_IS_GIVEN_BACK).lateral("standing")
+_STANDING = (
+    select(_DISCOUNTS.c.position, *_STANDING_OF_EACH.c)
+    .select_from(_DISCOUNTS.join(_STANDING_OF_EACH, true()))
+    .order_by(_DISCOUNTS.c.position, _STANDING_OF_EACH.c.created_at, _STANDING_OF_EACH.c.id)
+)
+_GIVEN_BACK_OF_EACH = (
+    select(USAGE_ENTRIES.c.period_start, USAGE_ENTRIES.c.currency, USAGE_ENTRIES.c.amount_minor)
+    .join_from(USAGE_REVERSALS, USAGE_ENTRIES, _GIVEN_BACK)
+    .where(USAGE_REVERSALS.c.project == _DISCOUNTS.c.project, USAGE_REVERSALS.c.discount_id == _DISCOUNTS.c.discount_id)
+    .offset(literal_column("0"))
+    .correlate(_DISCOUNTS)
+    .lateral("given_back")
+)
+_TAKEN_BACK = (
+    select(
+        _DISCOUNTS.c.position,
+        _GIVEN_BACK_OF_EACH.c.period_start,
+        _GIVEN_BACK_OF_EACH.c.currency,
+        func.sum(_GIVEN_BACK_OF_EACH.c.amount_minor).cast(BigInteger).label("amount_minor"),
+    )
+    .select_from(_DISCOUNTS.join(_GIVEN_BACK_OF_EACH, true()))
+    .group_by(_DISCOUNTS.c.position, _GIVEN_BACK_OF_EACH.c.period_start, _GIVEN_BACK_OF_EACH.c.currency)
+)
+_REVERSALS_OF_EACH = (
+    select(USAGE_REVERSALS)
+    .where(USAGE_REVERSALS.c.project == _DISCOUNTS.c.project, USAGE_REVERSALS.c.discount_id == _DISCOUNTS.c.discount_id)
+    .offset(literal_column("0"))
+    .correlate(_DISCOUNTS)
+    .lateral("reversals")
+)
+_REVERSALS = (
+    select(_REVERSALS_OF_EACH)
+    .select_from(_DISCOUNTS.join(_REVERSALS_OF_EACH, true()))
+    .order_by(_REVERSALS_OF_EACH.c.created_at, _REVERSALS_OF_EACH.c.id)
+)
+_INSERT = insert_from_arrays(UsageReversal, _COLUMNS)
+_REWIND = (
+    update(DISCOUNTS)
+    .where(DISCOUNTS.c.project == _NEW_STATE.c.project, DISCOUNTS.c.id == _NEW_STATE.c.id)
+    .values(
+        **{name: _NEW_STATE.c[name] for name in _REWOUND if name not in {"project", "id"}},
+        entries_given_back=DISCOUNTS.c.entries_given_back + 1,
+    )
+)
+
+DiscountKey = tuple[str, UUID]
+# What was given back: minor units by the period's start and the currency.
+GivenBack = dict[tuple[date, str], int]
+
+
+def lock_discounts_by_id(session: Session, *, keys: Iterable[DiscountKey]) -> list[StoredRow]:
+    """This function will lock those discounts, ascending by id, and return them in that order.
+
+    Take it after the locks of their subscriptions.
+    """
+    return list(session.execute(_LOCK, array_parameters("keys", ("project", "id"), sorted(set(keys)))).all())
+
+
+def find_reversals(session: Session, *, project: str, invoice: str) -> Sequence[StoredRow]:
+    """This function will return what was reversed of an invoice so far.
+
+    Take it in a statement of its own after the subscription's lock.
+    """
+    columns = INVOICE_REVERSALS.c
+    return session.execute(
+        select(INVOICE_REVERSALS).where(columns.project == project, columns.invoice == invoice)
+    ).all()
+
+
+def find_entries(session: Session, *, keys: Iterable[tuple[str, UUID, str]]) -> list[StoredRow]:
+    """This function will return the entries of the ledger for each (project, discount, invoice)."""
+    parameters = array_parameters("entries", ("project", "discount_id", "invoice"), keys)
+    return list(session.execute(_FIND_ENTRIES, parameters).all())
+
+
+def add_reversal(session: Session, *, values: Mapping[str, Any], entries: Iterable[Mapping[str, Any]]) -> None:
+    """This function will append a reversal and its entries. A unique violation means that it was given back before."""
+    session.execute(insert(INVOICE_REVERSALS).values(**values))
+    session.execute(_INSERT, array_parameters("new", _COLUMNS, map(itemgetter(*_COLUMNS), entries)))
+
+
+def standing_entries(session: Session, *, keys: Sequence[DiscountKey]) -> list[list[StoredRow]]:
+    """This function will return the entries of each discount that were not given back, in the order applied."""
+    found: list[list[StoredRow]] = [[] for _ in keys]
+    for row in session.execute(_STANDING, array_parameters("discounts_of", ("project", "discount_id"), keys)).all():
+        found[row.position - 1].append(row)
+    return found
+
+
+def given_back(session: Session, *, keys: Sequence[DiscountKey]) -> list[GivenBack]:
+    """This function will sum what was given back to each discount. Take it after the discounts' locks."""
+    found: list[GivenBack] = [{} for _ in keys]
+    for row in session.execute(_TAKEN_BACK, array_parameters("discounts_of", ("project", "discount_id"), keys)).all():
+        found[row.position - 1][row.period_start, row.currency] = row.amount_minor
+    return found
+
+
+def reversals_of(session: Session, *, project: str, discounts: Iterable[UUID]) -> list[StoredRow]:
+    """This function will return the entries that take back what those discounts took, oldest first."""
+    keys = [(project, each) for each in discounts]
+    return list(session.execute(_REVERSALS, array_parameters("discounts_of", ("project", "discount_id"), keys)).all())
+
+
+def rewind(session: Session, *, states: Iterable[Mapping[str, Any]]) -> None:
+    """This function will store where locked discounts are, each after one more of its entries was given back."""
+    session.execute(_REWIND, array_parameters("rewound", tuple(_REWOUND), map(itemgetter(*_REWOUND), states)))

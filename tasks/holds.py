@@ -1,0 +1,193 @@
+"""Holding a place for a customer, confirming it as a redemption, and giving it back."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from types import SimpleNamespace
+
+from sqlalchemy.orm import Session
+
+from domain.eligibility import Refusal
+from domain.hold import HoldStatus, honoured
+from models.base import StoredRow, new_id, read_clock
+from models.code_listing import find_code
+from models.hold import change_held, close_holds, find_hold, find_holds
+from models.voucher import lock_vouchers
+from tasks.answered import Answered
+from tasks.fields import uuid_of
+from tasks.hold_answers import first_hold_answer, hold_answer, hold_conflict_answer, released_answer
+from tasks.hold_messages import HoldReference, Reserve
+from tasks.locked_vouchers import LockedVoucher, take_vouchers
+from tasks.messages import Redeem
+from tasks.named_codes import NamedCode, named_code
+from tasks.redemption_batch import Batch
+from tasks.wire import Answer, NotFound, contract_task
+from worker.db import run_in_transaction
+
+# What confirming and releasing leave as it is.
+SETTLED = {HoldStatus.CONFIRMED, HoldStatus.RELEASED}
+
+
+@contract_task("redemptions.reserve", message=Reserve)
+def reserve(request: Reserve) -> Answer:
+    """This task will hold a place for a while, by the rules of a redemption."""
+    return run_in_transaction(lambda session: reserve_all(session, [request]))[0]
+
+
+@contract_task("redemptions.confirm", message=HoldReference)
+def confirm(request: HoldReference) -> Answer:
+    """This task will redeem what is held."""
+    return run_in_transaction(lambda session: confirm_hold(session, request))
+
+
+@contract_task("redemptions.release", message=HoldReference)
+def release(request: HoldReference) -> Answer:
+    """This task will give a place back."""
+    return run_in_transaction(lambda session: release_hold(session, request))
+
+
+def reserve_all(session: Session, requests: Sequence[Reserve]) -> list[Answer]:
+    """This function will decide the requests in their order and answer each of them, as `redeem_all` does.
+
+    What it accepts holds a place in the voucher and its code until the hold is over, and is no redemption.
+    """
+    vouchers, codes = take_vouchers(session, requests)
+    batch = Batch.locked(session, requests, vouchers=vouchers, codes=codes)
+    stored = find_holds(session, keys=[(each.project, each.request_id) for each in requests])
+    held = Answered({key: (row.fingerprint, first_hold_answer(row)) for key, row in stored.items()})
+    reservations = Reservations(batch, held=held)
+    answers = [reservations.decide(*each) for each in zip(requests, vouchers, codes, strict=True)]
+    batch.write(session)
+    return answers
+
+
+def confirm_hold(session: Session, reference: HoldReference) -> Answer:
+    """This function will redeem under the hold's request id, once, and answer as redeeming does.
+
+    An open hold is honoured whatever became of the voucher since; one that has lapsed or was replaced is decided
+    as a new request. A refusal for good gives the place back. Raises NotFound where there is no such hold.
+    """
+    hold, voucher = _lock(session, reference)
+    request = Redeem.model_validate(hold.request)
+    code = _code_of(session, hold, voucher=voucher)
+    batch = Batch.locked(session, [request], vouchers=[voucher], codes=[code])
+    counts = hold.status == HoldStatus.OPEN and hold.expires_at > batch.decided_at
+    if counts:
+        batch.promised_at = hold.effective_at
+        named = code or voucher
+        named.candidate = honoured(named.candidate)
+    if hold.status == HoldStatus.RELEASED:
+        stored = batch.replay(request, fingerprint=request.fingerprint())
+        return stored or released_answer(hold, at=batch.decided_at)
+    answer = batch.decide(request, voucher, code)
+    _settle(batch, hold, answer=answer, counts=counts)
+    batch.write(session)
+    return answer
+
+
+def release_hold(session: Session, reference: HoldReference) -> Answer:
+    """This function will give the place back once, and answer what the hold is then: confirmed if it was before.
+
+    What has lapsed or was replaced is released too, so that no later confirmation redeems it.
+    Raises NotFound where there is no such hold.
+    """
+    hold, _ = _lock(session, reference)
+    status = HoldStatus(hold.status)
+    if status in SETTLED:
+        return hold_answer(hold, status=status)
+    closed = [(hold.project, hold.id, HoldStatus.RELEASED, None)]
+    close_holds(session, closed=closed, closed_at=read_clock(session))
+    if status is HoldStatus.OPEN:
+        change_held(session, changed=[(hold.project, hold.voucher_id, -1)])
+    return hold_answer(hold, status=HoldStatus.RELEASED)
+
+
+class Reservations:
+    """A batch of requests for holds: judged as redemptions are, and answered from the holds under their ids."""
+
+    def __init__(self, batch: Batch, *, held: Answered) -> None:
+        self.batch = batch
+        self.held = held
+
+    def decide(self, request: Reserve, voucher: LockedVoucher | None, code: NamedCode | None) -> Answer:
+        """This method will answer one request, from what was stored for its id or by the rules of redeeming."""
+        key, fingerprint = (request.project, request.request_id), request.fingerprint()
+
+        def conflict() -> Answer:
+            return hold_conflict_answer(request, at=self.batch.decided_at)
+
+        stored = self.held.replay(key, fingerprint=fingerprint, conflict=conflict)
+        if stored is not None:
+            return stored
+        # What was redeemed under the id would be the answer to any confirmation.
+        if self.batch.answered.knows(key):
+            return conflict()
+        answer = self.judge(request, voucher, code, fingerprint=fingerprint)
+        if not answer["retryable"]:
+            self.held.add(key, fingerprint=fingerprint, answer=answer)
+        return answer
+
+    def judge(
+        self, request: Reserve, voucher: LockedVoucher | None, code: NamedCode | None, *, fingerprint: bytes
+    ) -> Answer:
+        """This method will decide a new request and note what has to be written."""
+        batch, named = self.batch, code or voucher
+        effective_at = batch.effective_at(request)
+        verdict = batch.verdict(request, voucher, code, effective_at=effective_at)
+        refusal = verdict.refusal
+        row = SimpleNamespace(
+            project=request.project,
+            request_id=request.request_id,
+            id=new_id(),
+            fingerprint=fingerprint,
+            voucher_id=voucher.row.id if voucher else None,
+            code_id=code.row.id if code else None,
+            code=named.row.code if named else request.code,
+            customer=request.customer,
+            subscription=request.subscription,
+            request=request.model_dump_json(exclude={"ttl"}, exclude_defaults=True),
+            reason=refusal and refusal.value,
+            effective_at=effective_at,
+            created_at=batch.decided_at,
+            expires_at=None if refusal else batch.decided_at + timedelta(seconds=request.ttl),
+            status=(HoldStatus.REFUSED if refusal else HoldStatus.OPEN).value,
+            closed_at=None,
+        )
+        if refusal is None:
+            batch.make_way(verdict)
+        if refusal is not Refusal.FULLY_RESERVED:
+            batch.places.add(row)
+        return first_hold_answer(row)
+
+
+def _settle(batch: Batch, hold: StoredRow, *, answer: Answer, counts: bool) -> None:
+    if hold.status in SETTLED or answer.get("retryable"):
+        return
+    if answer["outcome"] == "accepted":
+        batch.places.close(hold, HoldStatus.CONFIRMED, redemption_id=uuid_of(answer["id"]))
+    elif counts:
+        batch.places.close(hold, HoldStatus.RELEASED)
+
+
+def _lock(session: Session, reference: HoldReference) -> tuple[StoredRow, LockedVoucher]:
+    found = _find(session, reference)
+    key = (found.project, found.voucher_id)
+    voucher = lock_vouchers(session, keys=[key])[key]
+    # Whoever writes a hold holds its voucher's lock: only now it stands still.
+    return _find(session, reference), LockedVoucher.locked(voucher)
+
+
+def _find(session: Session, reference: HoldReference) -> StoredRow:
+    hold = find_hold(session, project=reference.project, id=reference.hold, request_id=reference.request_id)
+    if hold is None:
+        raise NotFound("hold")
+    return hold
+
+
+def _code_of(session: Session, hold: StoredRow, *, voucher: LockedVoucher) -> NamedCode | None:
+    # The code that was held, whatever its text names by now.
+    if hold.code_id is None:
+        return None
+    row = find_code(session, project=hold.project, id=hold.code_id)
+    if row is None:
+        raise NotFound("code")
+    return named_code((hold.project, row.code), row, voucher=voucher.candidate)

@@ -1,0 +1,79 @@
+"""The vouchers that a batch of requests names, by their ids or by codes: locked, or only looked at."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from domain.eligibility import Candidate
+from models.base import StoredRow
+from models.code import find_by_code
+from models.voucher import candidate_of, lock_vouchers
+from tasks.messages import Redeem
+from tasks.named_codes import CodeText, NamedCode, ids_of, named_code
+from worker.db import ChangedMeanwhileError
+
+VoucherKey = tuple[str, UUID]
+
+
+class Take(Protocol):
+    """How the rows of vouchers are read: with a lock on each, or without."""
+
+    def __call__(self, session: Session, *, keys: Iterable[VoucherKey]) -> dict[VoucherKey, StoredRow]:
+        """This method will return the row of each voucher that there is."""
+
+
+@dataclass(slots=True)
+class LockedVoucher:
+    """A locked voucher: its row, and how it stands with what the batch has granted so far."""
+
+    row: StoredRow
+    candidate: Candidate
+    redemptions: int
+    by_customer: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
+    granted: int = 0
+
+    @classmethod
+    def locked(cls, row: StoredRow) -> "LockedVoucher":
+        """This method will make one of a row as it stood when it was locked."""
+        return cls(row=row, candidate=candidate_of(row), redemptions=row.redemptions)
+
+    def grant(self, *, customer: str) -> None:
+        """This method will count one more redemption, whose number `redemptions` then is."""
+        self.by_customer[customer] += 1
+        self.granted += 1
+        self.redemptions += 1
+
+
+def take_vouchers(
+    session: Session, requests: Sequence[Redeem], *, take: Take = lock_vouchers
+) -> tuple[list[LockedVoucher | None], list[NamedCode | None]]:
+    """This function will lock what the requests name and return it, a voucher and a code for each, or None.
+
+    `take` is how the vouchers are read: without a lock by those who only look.
+    """
+    wanted = [(each.project, each.code.lower()) if each.code else None for each in requests]
+    texts = [each for each in wanted if each is not None]
+    named = find_by_code(session, codes=texts)
+    keys = [_voucher_key(request, text, named) for request, text in zip(requests, wanted, strict=True)]
+    rows = take(session, keys=[key for key in keys if key is not None])
+    found = find_by_code(session, codes=texts)
+    # While this waited for a lock, the code may have gone over to another voucher. Locking that one now would be
+    # out of order.
+    if ids_of(found) != ids_of(named):
+        raise ChangedMeanwhileError
+    vouchers = {key: LockedVoucher.locked(row) for key, row in rows.items()}
+    codes = {
+        text: named_code(text, row, voucher=vouchers[text[0], row.voucher_id].candidate) for text, row in found.items()
+    }
+    return [key and vouchers.get(key) for key in keys], [text and codes.get(text) for text in wanted]
+
+
+def _voucher_key(request: Redeem, text: CodeText | None, named: Mapping[CodeText, StoredRow]) -> VoucherKey | None:
+    if text is None:
+        return None if request.voucher is None else (request.project, request.voucher)
+    code = named.get(text)
+    return None if code is None else (request.project, code.voucher_id)

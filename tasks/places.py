@@ -1,0 +1,177 @@
+"""The places that are held of a batch's vouchers: what counts against whom, and what the batch changes about it."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+from types import SimpleNamespace
+from typing import Protocol
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from domain.eligibility import Refusal, Standing
+from domain.hold import HoldStatus
+from domain.value import value
+from models.base import StoredRow
+from models.held import count_held_by_code, count_lapsed, find_open_near
+from models.hold import add_holds, change_held, close_holds
+from tasks.messages import Redeem
+from tasks.named_codes import NamedCode
+
+VoucherKey = tuple[str, UUID]
+# A row of the table, or the values that are about to become one.
+Hold = StoredRow | SimpleNamespace
+
+
+class HoldableVoucher(Protocol):
+    """A voucher of a batch, as far as holds concern it."""
+
+    row: StoredRow
+    redemptions: int
+
+
+@value
+class Verdict:
+    """Why a request is refused, or None; and the customer's own holds that make way for it."""
+
+    refusal: Refusal | None
+    make_way: list[Hold]
+
+
+class Places:
+    """What is held of the batch's vouchers. Where nothing is, it costs nothing."""
+
+    def __init__(self, *, at: datetime) -> None:
+        self.at = at
+        self._held: defaultdict[VoucherKey, int] = defaultdict(int)
+        self._held_by_code: defaultdict[VoucherKey, int] = defaultdict(int)
+        self._by_customer: defaultdict[tuple[VoucherKey, str], list[Hold]] = defaultdict(list)
+        self._by_subscription: dict[tuple[VoucherKey, str], Hold] = {}
+        self._new: list[SimpleNamespace] = []
+        self._closed: dict[UUID, tuple[Hold, HoldStatus, UUID | None]] = {}
+
+    @classmethod
+    def read(
+        cls,
+        session: Session,
+        requests: Sequence[Redeem],
+        *,
+        vouchers: Sequence[HoldableVoucher | None],
+        codes: Sequence[NamedCode | None],
+        at: datetime,
+    ) -> "Places":
+        """This method will read what is held of those vouchers of which the locked rows say that something is."""
+        places = cls(at=at)
+        keys = {(each.row.project, each.row.id): each.row.held for each in vouchers if each and each.row.held}
+        if keys:
+            places._count(session, keys, codes=[each for each in codes if each is not None])
+            near = [
+                (*key, request.customer, request.subscription)
+                for request, voucher in zip(requests, vouchers, strict=True)
+                if voucher is not None and (key := (voucher.row.project, voucher.row.id)) in keys
+            ]
+            places._note(find_open_near(session, keys=near))
+        return places
+
+    def _count(self, session: Session, held: dict[VoucherKey, int], *, codes: Sequence[NamedCode]) -> None:
+        vouchers = list(held)
+        for key, lapsed in zip(vouchers, count_lapsed(session, keys=vouchers, now=self.at), strict=True):
+            self._held[key] = held[key] - lapsed
+        limited = list(
+            {
+                (each.project, each.row.id)
+                for each in codes
+                if each.row.maximum_redemptions is not None and self._held[each.project, each.row.voucher_id]
+            }
+        )
+        if limited:
+            by_code = count_held_by_code(session, keys=limited, now=self.at)
+            self._held_by_code.update(zip(limited, by_code, strict=True))
+
+    def _note(self, holds: Sequence[StoredRow]) -> None:
+        for hold in holds:
+            if hold.expires_at <= self.at:
+                # Out of the way of the next one for its subscription.
+                self._closed[hold.id] = (hold, HoldStatus.LAPSED, None)
+            else:
+                self._index(hold)
+
+    def _index(self, hold: Hold) -> None:
+        key = (hold.project, hold.voucher_id)
+        self._by_customer[key, hold.customer].append(hold)
+        self._by_subscription[key, hold.subscription] = hold
+
+    def standings(
+        self, standing: Standing, *, request: Redeem, voucher: HoldableVoucher | None, code: NamedCode | None
+    ) -> Iterator[tuple[Standing, list[Hold]]]:
+        """This method will yield the standing with what others hold, and then with less and less of the customer's own.
+
+        Each comes with the own holds that were set aside for it: the one for this subscription always, then those
+        that are left, one by one. A customer's own hold never stands in its way.
+        """
+        key = (request.project, voucher.row.id) if voucher else None
+        if key is None or not self._held[key]:
+            yield standing, []
+            return
+        here = self._by_subscription.get((key, request.subscription))
+        own = self._by_customer[key, request.customer]
+        code_id = code.row.id if code else None
+        elsewhere = sorted((each for each in own if each is not here), key=lambda each: each.code_id != code_id)
+        aside = [here] if here is not None and here.customer == request.customer else []
+        for further in range(len(elsewhere) + 1):
+            make_way = [*aside, *elsewhere[:further]]
+            yield (
+                replace(
+                    standing,
+                    held=self._held[key] - len(make_way),
+                    held_by_customer=len(own) - len(make_way),
+                    held_by_code=self._held_of(request.project, code_id)
+                    - sum(each.code_id == code_id for each in make_way),
+                    subscription_is_held=here is not None and not aside,
+                ),
+                make_way,
+            )
+
+    def _held_of(self, project: str, code_id: UUID | None) -> int:
+        return 0 if code_id is None else self._held_by_code[project, code_id]
+
+    def add(self, hold: SimpleNamespace) -> None:
+        """This method will note a request that was decided; where it holds a place, the place counts from now on."""
+        self._new.append(hold)
+        if hold.status == HoldStatus.OPEN:
+            self._held[hold.project, hold.voucher_id] += 1
+            if hold.code_id is not None:
+                self._held_by_code[hold.project, hold.code_id] += 1
+            self._index(hold)
+
+    def close(self, hold: Hold, status: HoldStatus, *, redemption_id: UUID | None = None) -> None:
+        """This method will note what has become of a hold. One that counted until now counts no longer."""
+        key = (hold.project, hold.voucher_id)
+        own = self._by_customer[key, hold.customer]
+        if any(each.id == hold.id for each in own):
+            self._by_customer[key, hold.customer] = [each for each in own if each.id != hold.id]
+            del self._by_subscription[key, hold.subscription]
+            self._held[key] -= 1
+            if hold.code_id is not None:
+                self._held_by_code[hold.project, hold.code_id] -= 1
+        self._closed[hold.id] = (hold, status, redemption_id)
+
+    def write(self, session: Session) -> None:
+        """This method will write what was noted: at most one statement for each kind of change."""
+        new = {each.id for each in self._new}
+        for hold, status, _ in self._closed.values():
+            if isinstance(hold, SimpleNamespace):
+                hold.status, hold.closed_at = status.value, self.at
+        closed = [each for each in self._closed.values() if each[0].id not in new]
+        changed: defaultdict[VoucherKey, int] = defaultdict(int)
+        for hold in [*self._new, *(hold for hold, _, _ in closed)]:
+            if hold.status == HoldStatus.OPEN:
+                changed[hold.project, hold.voucher_id] += 1 if hold.id in new else -1
+        if closed:
+            rows = [(hold.project, hold.id, status, redemption_id) for hold, status, redemption_id in closed]
+            close_holds(session, closed=rows, closed_at=self.at)
+        if self._new:
+            add_holds(session, rows=self._new)
+        if changed:
+            change_held(session, changed=[(*key, count) for key, count in changed.items()])

@@ -1,0 +1,257 @@
+"""A batch of requests to redeem: what the locked rows said, what is decided on top of it, and what it writes."""
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any, Self
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from domain.eligibility import Purchase, Refusal, Standing, decisive_instant, judge
+from domain.hold import HoldStatus
+from models.base import StoredRow, new_id, read_clock
+from models.code import count_code_redemptions
+from models.discount import add_discounts, complete, find_running
+from models.redemption import add_redemptions, count_by_customer, find_redemptions
+from models.subscription import lock_subscriptions
+from models.voucher import count_redemptions
+from tasks.answered import Answered, CallerKey
+from tasks.answers import redemption_answer, redemption_conflict_answer
+from tasks.locked_vouchers import LockedVoucher, VoucherKey
+from tasks.messages import Redeem
+from tasks.named_codes import NamedCode
+from tasks.places import Places, Verdict
+from tasks.wire import Answer
+from worker.settings import settings
+
+SubscriptionKey = tuple[str, str]
+
+
+class Batch:
+    """What the locked rows said, and what this batch has decided on top of it."""
+
+    def __init__(self, *, decided_at: datetime, answered: Answered) -> None:
+        self.decided_at = decided_at
+        self.grace = timedelta(seconds=settings().requested_at_grace_seconds)
+        self.answered = answered
+        self.places = Places(at=decided_at)
+        # The instant of the hold that is confirmed, where one is.
+        self.promised_at: datetime | None = None
+        self.completed_cards: Collection[CallerKey] = ()
+        # By equality, not in sets: a few on each subscription, and a UUID is slow to hash.
+        self.running: defaultdict[SubscriptionKey, list[UUID]] = defaultdict(list)
+        self.over: list[VoucherKey] = []
+        self.granted: list[LockedVoucher] = []
+        self.granted_codes: list[NamedCode] = []
+        self.redemptions: list[SimpleNamespace] = []
+        self.discounts: list[dict[str, Any]] = []
+
+    @classmethod
+    def locked(
+        cls,
+        session: Session,
+        requests: Sequence[Redeem],
+        *,
+        vouchers: Sequence[LockedVoucher | None],
+        codes: Sequence[NamedCode | None],
+    ) -> Self:
+        """This method will lock the requests' subscriptions and read all that their decisions need.
+
+        The vouchers were locked before, one for each request.
+        """
+        lock_subscriptions(session, keys={(each.project, each.subscription) for each in requests})
+        return cls.seen(session, requests, vouchers=vouchers, codes=codes)
+
+    @classmethod
+    def seen(
+        cls,
+        session: Session,
+        requests: Sequence[Redeem],
+        *,
+        vouchers: Sequence[LockedVoucher | None],
+        codes: Sequence[NamedCode | None],
+    ) -> Self:
+        """This method will read all that the requests' decisions need, without a lock."""
+        subscriptions = {(each.project, each.subscription) for each in requests}
+        stored = find_redemptions(session, keys=[(each.project, each.request_id) for each in requests])
+        answered = Answered({key: (row.fingerprint, redemption_answer(row)) for key, row in stored.items()})
+        batch = cls(decided_at=read_clock(session), answered=answered)
+        _count_earlier(session, requests, vouchers)
+        batch.note_running(find_running(session, subscriptions=subscriptions))
+        batch.places = Places.read(session, requests, vouchers=vouchers, codes=codes, at=batch.decided_at)
+        return batch
+
+    def note_running(self, discounts: Sequence[StoredRow]) -> None:
+        """This method will tell the discounts that run from those that are over but were not swept yet."""
+        for row in discounts:
+            if row.ends_on is not None and row.ends_on <= self.decided_at.date():
+                self.over.append((row.project, row.id))
+            else:
+                self.running[row.project, row.subscription].append(row.voucher_id)
+
+    def decide(self, request: Redeem, voucher: LockedVoucher | None, code: NamedCode | None) -> Answer:
+        """This method will answer one request, from what was stored for its id or by the rules."""
+        fingerprint = request.fingerprint()
+        answer = self.replay(request, fingerprint=fingerprint)
+        if answer is None:
+            answer = self.judge(request, voucher, code, fingerprint=fingerprint)
+            # What may be tried again is not the answer for ever.
+            if not answer.get("retryable"):
+                self.answered.add((request.project, request.request_id), fingerprint=fingerprint, answer=answer)
+        return answer
+
+    def replay(self, request: Redeem, *, fingerprint: bytes) -> Answer | None:
+        """This method will return what was answered before under the request's id, or None."""
+        return self.answered.replay(
+            (request.project, request.request_id),
+            fingerprint=fingerprint,
+            conflict=lambda: redemption_conflict_answer(request, at=self.decided_at),
+        )
+
+    def judge(
+        self, request: Redeem, voucher: LockedVoucher | None, code: NamedCode | None, *, fingerprint: bytes
+    ) -> Answer:
+        """This method will decide a new request and note what has to be written."""
+        effective_at = self.effective_at(request)
+        verdict = self.verdict(request, voucher, code, effective_at=effective_at)
+        refusal, named = verdict.refusal, code or voucher
+        row = SimpleNamespace(
+            project=request.project,
+            request_id=request.request_id,
+            id=None if refusal is Refusal.FULLY_RESERVED else new_id(),
+            fingerprint=fingerprint,
+            voucher_id=voucher.row.id if voucher else None,
+            code=named.row.code if named else request.code,
+            customer=request.customer,
+            subscription=request.subscription,
+            reason=refusal and refusal.value,
+            redemption_number=None,
+            effective_at=effective_at,
+            decided_at=self.decided_at,
+            code_id=code.row.id if code else None,
+        )
+        if refusal is not Refusal.FULLY_RESERVED:
+            self.redemptions.append(row)
+        if voucher is not None and refusal is None:
+            self.make_way(verdict)
+            if not voucher.granted:
+                self.granted.append(voucher)
+            voucher.grant(customer=request.customer)
+            if code is not None:
+                self.grant_code(code)
+            row.redemption_number = voucher.redemptions
+            self.running[request.project, request.subscription].append(voucher.row.id)
+            self.add_discount(request, redemption=row)
+        return redemption_answer(row)
+
+    def effective_at(self, request: Redeem) -> datetime:
+        """This method will return the instant at which the voucher must be open."""
+        return self.promised_at or decisive_instant(
+            decided_at=self.decided_at, requested_at=request.requested_at, grace=self.grace
+        )
+
+    def verdict(
+        self, request: Redeem, voucher: LockedVoucher | None, code: NamedCode | None, *, effective_at: datetime
+    ) -> Verdict:
+        """This method will judge a request, with as few of its customer's own holds set aside as let it through."""
+        named = code or voucher
+        standing = _standing(
+            request,
+            voucher,
+            code,
+            running=self.running[request.project, request.subscription],
+            completed_cards=self.completed_cards,
+        )
+        verdict = Verdict(refusal=Refusal.FULLY_RESERVED, make_way=[])
+        for each, make_way in self.places.standings(standing, request=request, voucher=voucher, code=code):
+            refusal = judge(
+                named.candidate if named else None,
+                purchase=_purchase_of(request),
+                standing=each,
+                effective_at=effective_at,
+            )
+            verdict = Verdict(refusal=refusal, make_way=make_way)
+            if refusal is not Refusal.FULLY_RESERVED:
+                break
+        return verdict
+
+    def make_way(self, verdict: Verdict) -> None:
+        """This method will have the customer's own holds make way for what was accepted."""
+        for hold in verdict.make_way:
+            self.places.close(hold, HoldStatus.REPLACED)
+
+    def grant_code(self, code: NamedCode) -> None:
+        """This method will count one more redemption of a code."""
+        if not code.granted:
+            self.granted_codes.append(code)
+        code.granted += 1
+
+    def add_discount(self, request: Redeem, *, redemption: SimpleNamespace) -> None:
+        """This method will note the discount that an accepted request gets: it has the redemption's identity."""
+        requested_at = request.requested_at or self.decided_at.astimezone(UTC)
+        self.discounts.append(
+            {
+                "project": request.project,
+                "id": redemption.id,
+                "voucher_id": redemption.voucher_id,
+                "customer": request.customer,
+                "subscription": request.subscription,
+                "created_at": self.decided_at,
+                "starts_on": request.starts_on or requested_at.date(),
+                "starts_on_in_utc": request.starts_on or requested_at.astimezone(UTC).date(),
+            }
+        )
+
+    def write(self, session: Session) -> None:
+        """This method will write what was decided: one statement for each table, one update for each voucher."""
+        granted = [(each.row.project, each.row.id, each.granted) for each in self.granted]
+        complete(session, keys=self.over)
+        self.places.write(session)
+        add_redemptions(session, rows=self.redemptions)
+        add_discounts(session, rows=self.discounts)
+        count_redemptions(session, granted=granted, decided_at=self.decided_at)
+        if self.granted_codes:
+            by_code = [(each.project, each.row.id, each.granted) for each in self.granted_codes]
+            count_code_redemptions(session, granted=by_code, decided_at=self.decided_at)
+
+
+def _count_earlier(session: Session, requests: Sequence[Redeem], vouchers: Sequence[LockedVoucher | None]) -> None:
+    limited: list[tuple[LockedVoucher, str]] = []
+    for request, voucher in zip(requests, vouchers, strict=True):
+        if voucher is None or voucher.row.maximum_redemptions_per_customer is None:
+            continue
+        if request.customer not in voucher.by_customer:
+            voucher.by_customer[request.customer] = 0
+            limited.append((voucher, request.customer))
+    keys = [(voucher.row.project, voucher.row.id, customer) for voucher, customer in limited]
+    for (voucher, customer), count in zip(limited, count_by_customer(session, keys=keys), strict=True):
+        voucher.by_customer[customer] = count
+
+
+def _standing(
+    request: Redeem,
+    voucher: LockedVoucher | None,
+    code: NamedCode | None,
+    *,
+    running: list[UUID],
+    completed_cards: Collection[CallerKey],
+) -> Standing:
+    return Standing(
+        redemptions=voucher.redemptions - voucher.row.places_returned if voucher else 0,
+        redemptions_by_customer=voucher.by_customer.get(request.customer, 0) if voucher else 0,
+        voucher_is_running=voucher is not None and voucher.row.id in running,
+        running_discounts=len(running),
+        redemptions_by_code=code.redemptions if code else 0,
+        stamp_card_is_complete=(request.project, request.request_id) in completed_cards,
+    )
+
+
+def _purchase_of(request: Redeem) -> Purchase:
+    return Purchase(
+        products=frozenset(request.products or ()),
+        currency=request.currency,
+        subtotal_minor=request.subtotal,
+        customer=request.customer,
+    )

@@ -1,0 +1,117 @@
+"""What discounts that go on as they did will cost."""
+
+from datetime import date
+from fractions import Fraction
+from uuid import UUID
+
+import pytest
+
+from domain.forecast import Series, forecast, months_from, plan_of
+
+VOUCHER, OTHER = UUID(int=1), UUID(int=2)
+MONTHS = months_from(date(2027, 1, 17), months=4)
+
+
+def series(**fields) -> Series:
+    """This function will return 10.00 USD a month, billed for January, or as said otherwise."""
+    base = {
+        "voucher_id": VOUCHER,
+        "currency": "USD",
+        "per_cycle_minor": Fraction(1_000),
+        "anchor": date(2027, 1, 1),
+        "next_on": date(2027, 2, 1),
+        "cycle_days": 31,
+    }
+    return Series(**{**base, **fields})
+
+
+def costs(*each: Series, budgets: dict | None = None) -> list[int]:
+    """This function will return what they cost in each month, in USD."""
+    found = forecast(each, months=MONTHS, budgets_left_minor=budgets or {})
+    return [month.get("USD", 0) for month in found]
+
+
+def test_months_are_those_of_the_calendar():
+    """From that of the day, across the year's end."""
+    assert months_from(date(2027, 1, 31), months=3) == [date(2027, month, 1) for month in (1, 2, 3)]
+    assert months_from(date(2027, 12, 31), months=2) == [date(2027, 12, 1), date(2028, 1, 1)]
+
+
+@pytest.mark.parametrize(
+    ("days", "interval", "count"),
+    [
+        (1, "day", 1),
+        (7, "day", 7),
+        (27, "day", 27),
+        (28, "month", 1),
+        (30, "month", 1),
+        (31, "month", 1),
+        (33, "month", 1),
+        (34, "day", 34),
+        (56, "day", 56),
+        (59, "month", 2),
+        (90, "month", 3),
+        (92, "month", 3),
+        (365, "month", 12),
+        (366, "month", 12),
+        (0, "day", 1),
+    ],
+)
+def test_cycles_that_look_like_months_are_months(days, interval, count):
+    """Give or take three days of the average month."""
+    plan = plan_of(series(cycle_days=days))
+    assert (plan.interval.value, plan.interval_count) == (interval, count)
+
+
+def test_a_discount_goes_on_where_it_was():
+    """January is billed."""
+    assert costs(series()) == [0, 1_000, 1_000, 1_000]
+
+
+def test_a_cycle_costs_in_the_month_in_which_it_begins():
+    """From the 31st: the last of each month. Weeks: four or five. Quarters: one in three."""
+    on_the_31st = {"anchor": date(2026, 12, 31), "next_on": date(2027, 1, 31)}
+    assert costs(series(**on_the_31st)) == [1_000] * 4
+    assert costs(series(cycle_days=7)) == [0, 4_000, 4_000, 5_000]
+    assert costs(series(cycle_days=91, anchor=date(2026, 12, 1), next_on=date(2027, 3, 1))) == [0, 0, 1_000, 0]
+
+
+def test_cycles_that_should_have_been_billed_count_from_the_first_month_on():
+    """What was missed before is over."""
+    assert costs(series(anchor=date(2026, 6, 15), next_on=date(2026, 8, 15))) == [1_000] * 4
+
+
+@pytest.mark.parametrize(
+    ("ends_on", "expected"),
+    [(date(2027, 2, 1), 0), (date(2027, 2, 2), 1_000), (date(2027, 3, 1), 1_000), (date(2027, 3, 2), 2_000)],
+)
+def test_a_window_ends_it(ends_on, expected):
+    """A cycle that begins on its end is outside."""
+    assert sum(costs(series(ends_on=ends_on))) == expected
+
+
+def test_cycles_end_with_the_last_one_and_a_balance_with_its_rest():
+    """Two whole ones, then what is left."""
+    assert costs(series(cycles_left=2)) == [0, 1_000, 1_000, 0]
+    assert costs(series(cycles_left=1, rest_minor=Fraction(250))) == [0, 1_000, 250, 0]
+    assert costs(series(cycles_left=0)) == [0, 0, 0, 0]
+
+
+def test_a_budget_ends_all_of_its_voucher():
+    """15.00 for two that take 10.00 each: the first month takes them; another voucher goes on."""
+    other = series(voucher_id=OTHER, per_cycle_minor=Fraction(1))
+    assert costs(series(), series(), other, budgets={(VOUCHER, "USD"): 2_500}) == [0, 2_001, 501, 1]
+    assert costs(series(), budgets={(VOUCHER, "EUR"): 0}) == [0, 1_000, 1_000, 1_000]
+
+
+def test_each_currency_is_for_itself():
+    """And one without a cost is not named."""
+    found = forecast([series(), series(currency="EUR")], months=MONTHS, budgets_left_minor={})
+    assert found == [{}, *[{"EUR": 1_000, "USD": 1_000}] * 3]
+
+
+def test_halves_are_rounded_up_once_for_a_month():
+    """Three times a half is two, not three."""
+    half = series(per_cycle_minor=Fraction(1, 2))
+    assert costs(half) == [0, 1, 1, 1]
+    assert costs(half, half, half) == [0, 2, 2, 2]

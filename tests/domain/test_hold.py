@@ -1,0 +1,40 @@
+"""What a hold promises: that nothing which changes after it refuses its confirmation, but for the limits."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from domain.code import CodeRetiredReason
+from domain.eligibility import Refusal, judge
+from domain.hold import honoured
+from domain.terms import RetiredReason
+from tests.domain.test_eligibility import BREAKS, NOW, OPEN, PURCHASE, STANDING, broken
+
+# What was decided when the place was held, and can change by the clock or by an operator's hand.
+HONOURED = {
+    Refusal.VOUCHER_RETIRED,
+    Refusal.CODE_RETIRED,
+    Refusal.VOUCHER_NOT_STARTED,
+    Refusal.VOUCHER_EXPIRED,
+    Refusal.CODE_EXPIRED,
+    Refusal.PRODUCT_NOT_ELIGIBLE,
+    Refusal.MINIMUM_SUBTOTAL_NOT_MET,
+}
+
+
+@pytest.mark.parametrize("reason", BREAKS)
+def test_a_hold_is_honoured_whatever_has_changed_but_for_the_limits(reason):
+    """Each rule broken by itself."""
+    arguments = broken(reason)
+    arguments["candidate"] = honoured(arguments["candidate"])
+    assert judge(**arguments) is (None if reason in HONOURED else reason)
+
+
+def test_a_hold_is_honoured_to_the_letter():
+    """All of it at once, long after."""
+    code = OPEN.code and replace(OPEN.code, retired_reason=CodeRetiredReason.VOUCHER_MANUALLY_RETIRED)
+    gone = replace(OPEN, retired_reason=RetiredReason.UNKNOWN, code=code)
+    late = NOW + timedelta(days=1_000)
+    assert judge(honoured(gone), purchase=PURCHASE, standing=STANDING, effective_at=late) is None
+    assert judge(gone, purchase=PURCHASE, standing=STANDING, effective_at=late) is Refusal.VOUCHER_RETIRED

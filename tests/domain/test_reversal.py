@@ -1,0 +1,122 @@
+"""Reversals: reasons in order of precedence, shares that add up, and what is left of a discount."""
+
+from datetime import date, timedelta
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.recurrence import Period, Progress, advance
+from domain.reversal import (
+    BilledLine,
+    ReversalReason,
+    ReversalRefusal,
+    counts_as_over,
+    judge_reversal,
+    progress_through,
+    shares_of_refund,
+)
+from domain.terms import Recurrence, RecurrenceType
+
+VOIDED, FAILED, REFUNDED = ReversalReason
+ONE, TWO, THREE = (UUID(int=number) for number in (1, 2, 3))
+
+
+def line(amount: int, *, refunded: int = 0, returned: dict[UUID, int] | None = None, **taken: int) -> BilledLine:
+    """This function will return a line that discounts, named by their numbers, have taken something off."""
+    by_discount = {UUID(int=int(name[1:])): amount for name, amount in taken.items()}
+    return BilledLine(amount_minor=amount, by_discount=by_discount, refunded_minor=refunded, returned=returned or {})
+
+
+LINES = {"base": line(100, _1=10, refunded=60), "credit": line(-5)}
+
+
+@pytest.mark.parametrize(
+    ("reason", "earlier", "refunds", "expected"),
+    [
+        (FAILED, {VOIDED}, {}, ReversalRefusal.ALREADY_REVERSED),
+        (REFUNDED, {FAILED}, {"other": 1}, ReversalRefusal.ALREADY_REVERSED),
+        (VOIDED, {REFUNDED}, {}, ReversalRefusal.ALREADY_REFUNDED),
+        (REFUNDED, {REFUNDED}, {"other": 1, "base": 41}, ReversalRefusal.LINE_NOT_FOUND),
+        (REFUNDED, {REFUNDED}, {"base": 41}, ReversalRefusal.AMOUNT_EXCEEDS_LINE),
+        (REFUNDED, set(), {"credit": 1}, ReversalRefusal.AMOUNT_EXCEEDS_LINE),
+        (REFUNDED, {REFUNDED}, {"base": 40}, None),
+        (VOIDED, set(), {}, None),
+    ],
+)
+def test_the_first_reason_that_is_true_is_the_answer(reason, earlier, refunds, expected):
+    """Each row breaks its rule; the first ones break later rules too."""
+    assert judge_reversal(reason, earlier=earlier, lines=LINES, refunds=refunds) is expected
+
+
+@st.composite
+def refunded_lines(draw: st.DrawFn) -> tuple[int, dict[UUID, int], list[int]]:
+    """This function will draw a line, what up to three discounts took off it, and how it is refunded bit by bit."""
+    amount = draw(st.integers(1, 10**12))
+    taken: dict[UUID, int] = {}
+    for discount in (ONE, TWO, THREE)[: draw(st.integers(0, 3))]:
+        taken[discount] = draw(st.integers(1, max(1, amount - sum(taken.values()))))
+        if sum(taken.values()) > amount:
+            del taken[discount]
+    cuts = sorted({*draw(st.lists(st.integers(1, amount), max_size=8)), amount})
+    return amount, taken, [high - low for low, high in zip([0, *cuts[:-1]], cuts, strict=True)]
+
+
+@given(refunded_lines())
+def test_refunds_in_any_number_add_up_to_exactly_each_discount(drawn):
+    """No share is negative, none is more than is left, and each total is the rounded share of what was refunded."""
+    amount, taken, parts = drawn
+    returned, refunded = dict.fromkeys(taken, 0), 0
+    for part in parts:
+        billed = BilledLine(amount_minor=amount, by_discount=taken, refunded_minor=refunded, returned=returned)
+        shares = shares_of_refund(billed, amount_minor=part)
+        refunded += part
+        returned = {each: returned[each] + shares[each] for each in taken}
+        assert all(share >= 0 for share in shares.values())
+        assert all(returned[each] <= taken[each] for each in taken)
+        # Half up, on all of it.
+        exact = 2 * refunded * sum(taken.values())
+        assert -amount < 2 * amount * sum(returned.values()) - exact <= amount
+    assert returned == taken
+
+
+MONTHLY = Recurrence(type=RecurrenceType.REPEATING, duration_in_months=2)
+CYCLES = Recurrence(type=RecurrenceType.REPEATING, duration_in_cycles=2)
+ONCE = Recurrence(type=RecurrenceType.ONCE)
+FOREVER = Recurrence(type=RecurrenceType.FOREVER)
+STARTS = st.integers(0, 40).map(lambda days: date(2026, 1, 1) + timedelta(days=days))
+PERIODS = st.builds(
+    lambda start, days: Period(start=start, end=start + timedelta(days=days)), STARTS, st.integers(1, 9)
+)
+
+
+@given(st.sampled_from([MONTHLY, FOREVER]), st.lists(PERIODS, max_size=6))
+def test_progress_is_that_of_applying_the_invoices_that_stand(recurrence, periods):
+    """One after the other; nothing is where it was before the first."""
+    progress, starts = Progress(), []
+    for period in periods:
+        progress = advance(recurrence, progress=progress, period=period, is_new_period=period.start not in starts)
+        starts.append(period.start)
+    assert progress_through(recurrence, periods=periods) == progress
+    assert progress.cycles == len({period.start for period in periods})
+
+
+@pytest.mark.parametrize(
+    ("recurrence", "periods", "is_used_up", "expected"),
+    [
+        (ONCE, 0, False, False),
+        (ONCE, 1, False, True),
+        (FOREVER, 3, False, False),
+        (FOREVER, 1, True, True),
+        (MONTHLY, 0, False, False),
+        (MONTHLY, 1, False, True),
+        (CYCLES, 1, False, False),
+        (CYCLES, 2, False, True),
+    ],
+)
+def test_what_has_nothing_to_give_to_a_period_that_is_to_come_is_over(recurrence, periods, is_used_up, expected):
+    """Long after the last period."""
+    every = [Period(start=date(2026, month, 1), end=date(2026, month + 1, 1)) for month in range(1, periods + 1)]
+    progress = progress_through(recurrence, periods=every)
+    assert counts_as_over(recurrence, progress=progress, is_used_up=is_used_up, today=date(2027, 1, 1)) is expected

@@ -1,0 +1,148 @@
+"""What holds cost: nothing where there are none, and as many statements and rows for many as for one."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from sqlalchemy import event, text
+
+from tasks import expiry, redemptions
+from tasks.hold_messages import Reserve
+from tasks.holds import reserve_all
+from tests.conftest import FORGET_EMPTINESS
+from tests.tasks.holding import confirm, lapse, release, reserve, validate
+from tests.tasks.requests import add_codes, create_voucher, redeem, redemption
+from tests.tasks.test_statements import SCANS, _analyze, counted, explained
+from worker.db import engine, transaction
+
+pytestmark = pytest.mark.usefixtures("database")
+
+
+def reserve_many(requests: list[dict]) -> list[dict]:
+    """This function will reserve in one batch."""
+    with transaction() as session:
+        return reserve_all(session, [Reserve.model_validate(each) for each in requests])
+
+
+def test_where_nothing_is_held_no_statement_is_about_holds():
+    """By id and by code, while another voucher is held."""
+    reserve(voucher=create_voucher(restrictions={"maximumRedemptions": 1})["id"])
+    voucher = create_voucher(code="SUMMER", restrictions={"maximumRedemptions": 5})
+    with counted() as statements:
+        redeem(voucher=voucher["id"])
+        redeem(code="SUMMER")
+    assert [each for each in statements if "holds" in each] == []
+
+
+@pytest.mark.parametrize("decide", ["redeem", "reserve"])
+def test_deciding_300_requests_takes_as_many_statements_as_one(decide):
+    """Of vouchers and codes that are held: accepted and refused, beside holds that make way and those that lapsed."""
+    for index in range(6):
+        voucher = create_voucher(code=f"CODE-{index}", restrictions={"maximumRedemptions": 40})
+        add_codes(voucher, {"code": f"ONE-{index}", "maximumRedemptions": 20})
+        for customer in ("cus_1", "cus_2"):
+            reserve(code=f"ONE-{index}", customer=customer, subscription=f"sub_{customer}_{index}")
+            lapse()
+            reserve(code=f"ONE-{index}", customer=customer, subscription=f"sub_{customer}_{index}")
+
+    def run(requests: list[dict]) -> list[dict]:
+        if decide == "reserve":
+            return reserve_many(requests)
+        items: list[dict] = redemptions.redeem_many(request={"requests": requests})["items"]
+        return items
+
+    with counted() as one:
+        run([redemption(code="ONE-5", customer="cus_1", subscription="sub_cus_1_5")])
+    again = [
+        redemption(code=f"ONE-{index}", customer=customer, subscription=f"sub_{customer}_{index}")
+        for index in range(1, 6)
+        for customer in ("cus_1", "cus_2")
+    ]
+    with counted() as many:
+        items = run(again + [redemption(code=f"ONE-{index % 7}") for index in range(300)])
+    assert {item["reason"] for item in items} >= {None, "voucher_not_found"}
+    assert many == one
+    assert len(one) < 22
+
+
+@pytest.mark.parametrize("known", ["nothing", "everything", "what was there before"])
+def test_no_statement_about_holds_reads_a_table_whatever_the_statistics_say(known):
+    """Reserving, confirming, releasing, validating, redeeming beside holds, and sweeping."""
+    voucher = create_voucher(restrictions={"maximumRedemptions": 5_000})
+    add_codes(voucher, {"code": "ONE", "maximumRedemptions": 4_000})
+    reserve_many([redemption(code="ONE") for _ in range(20)])
+    if known == "what was there before":
+        _analyze()
+    reserve_many([redemption(code="ONE") for _ in range(700)])
+    lapse()
+    reserve_many([redemption(code="ONE") for _ in range(700)])
+    if known == "everything":
+        _analyze()
+    with explained() as plans:
+        held = [reserve(code="ONE") for _ in range(3)]
+        confirm(held[0])
+        release(held[1])
+        validate(code="ONE")
+        redeem(code="ONE")
+        assert expiry.sweep(request={})["holdsLapsed"] == 720
+    assert len(plans) > 60
+    assert [plan for plan in plans if any(scan in plan for scan in SCANS)] == []
+
+
+@pytest.mark.parametrize("known", ["nothing", "everything", "what was there before"])
+def test_a_decision_reads_only_the_holds_that_concern_it(known):
+    """Beside 1,000 that do not: those of the customer and of the subscription, and what has lapsed."""
+    _forget_other_tests()
+    voucher = create_voucher(restrictions={"maximumRedemptions": 5_000, "maximumRedemptionsPerCustomer": 3})["id"]
+    reserve_many([redemption(voucher=voucher) for _ in range(30)])
+    if known == "what was there before":
+        _analyze()
+    reserve_many([redemption(voucher=voucher) for _ in range(1_000)])
+    if known == "everything":
+        _analyze()
+    with held_rows_read() as read:
+        own = [reserve(voucher=voucher, customer="cus_1") for _ in range(4)]
+        redeem(voucher=voucher, customer="cus_1")
+        confirm(own[3])
+        release(own[2])
+        validate(voucher=voucher)
+    assert len(read) > 10
+    assert max(read) <= 6
+
+
+@contextmanager
+def held_rows_read() -> Iterator[list[int]]:
+    """This context will note for each look at holds how many of their rows it has passed over, kept or not."""
+    read: list[int] = []
+
+    def note(_connection, cursor, statement, parameters, *_) -> None:
+        if "holds" in statement and statement.startswith("SELECT"):
+            cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", parameters)
+            read.append(_scanned(cursor.fetchone()[0][0]["Plan"]))
+
+    event.listen(engine(), "before_cursor_execute", note)
+    try:
+        yield read
+    finally:
+        event.remove(engine(), "before_cursor_execute", note)
+
+
+def _forget_other_tests() -> None:
+    # Pages that they have left empty would pass for a table of few rows.
+    with engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("VACUUM holds"))
+        connection.execute(FORGET_EMPTINESS)
+
+
+def _scanned(plan: dict) -> int:
+    below = sum(_scanned(each) for each in plan.get("Plans", []))
+    if plan.get("Relation Name") != "holds":
+        return below
+    return below + int((plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)) * plan["Actual Loops"])
+
+
+def test_counting_what_is_held_is_a_heap_only_update():
+    """No index mentions the counter: it is written anew on its own page."""
+    with transaction() as session:
+        definitions = session.scalars(text("SELECT indexdef FROM pg_indexes WHERE tablename = 'vouchers'")).all()
+    assert [each for each in definitions if "held" in each] == []
