@@ -24,8 +24,14 @@ QUEUE_BY_TASK = {
     "redemptions.redeem": "redemptions",
     "redemptions.redeem_many": "redemptions",
     "redemptions.retrieve": "redemptions",
+    "redemptions.validate": "redemptions",
+    "redemptions.reserve": "redemptions",
+    "redemptions.confirm": "redemptions",
+    "redemptions.release": "redemptions",
     "billing.apply": "billing",
     "billing.apply_many": "billing",
+    "billing.reverse": "billing",
+    "billing.preview": "billing",
     "expiry.sweep": "sweeps",
 }
 QUEUE_BY_TASK |= dict.fromkeys(
@@ -41,6 +47,10 @@ QUEUE_BY_TASK |= dict.fromkeys(
         "codes.retire",
         "usages.record",
         "usages.list",
+        "vouchers.forecast",
+        "discounts.list",
+        "discounts.end",
+        "subscriptions.end",
         "gigs.vouchers.create",
         "gigs.vouchers.retrieve",
         "gigs.vouchers.list",
@@ -220,7 +230,9 @@ def test_an_ordinary_client_gets_the_contracts_answer_to_every_task(ask: Ask) ->
         "retiredAt": accepted["decidedAt"],
     }
     swept = ask("expiry.sweep", {})
-    nothing = dict.fromkeys(("expired", "maxRedemptionsReached", "codesExpired", "codesMaxRedemptionsReached"), 0)
+    nothing = dict.fromkeys(
+        ("expired", "maxRedemptionsReached", "codesExpired", "codesMaxRedemptionsReached", "holdsLapsed"), 0
+    )
     assert swept == {"object": "sweep", **nothing, "completed": 1}
     invalid = ask("vouchers.retrieve", {"project": "gigs"})
     assert invalid == {"error": "InvalidRequest", "details": [[{"field": "voucher", "message": "must be given"}]]}
