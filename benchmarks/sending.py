@@ -17,7 +17,7 @@ RATE = 1_000
 
 
 def many_at_once(stage: Stage, plan: Plan) -> Iterator[Line]:
-    """This function will compare the helper for bulk senders with send_task."""
+    """This function will compare our sender of many messages with send_task."""
     with stage.database(), Celery("sender", broker=stage.environment["REDIS_URL"], set_as_current=False) as app:
         options = {"queue": QUEUE, "ignore_result": True}
         count = int(RATE * plan.seconds)
