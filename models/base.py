@@ -23,6 +23,7 @@ from sqlalchemy import (
     func,
     insert,
     select,
+    text,
 )
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.orm import DeclarativeBase, Session
@@ -79,6 +80,14 @@ def read_clock(session: Session) -> datetime:
     """This function will return the database's clock at this moment, not at the transaction's start."""
     clock: datetime = session.execute(select(func.clock_timestamp(type_=Instant))).scalar_one()
     return clock
+
+
+def read_one_snapshot(session: Session) -> None:
+    """This function will have all of the transaction's statements see one state of the database, and change nothing.
+
+    Take it first.
+    """
+    session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
 
 
 def rows_affected(result: Result[Any]) -> int:

@@ -240,6 +240,11 @@ def find_covering(session: Session, *, project: str, subscription: str) -> list[
     return list(session.execute(_COVERING, parameters).all())
 
 
+def is_within_window(row: StoredRow, *, today: date) -> bool:
+    """This function will tell whether a discount that runs has a window that is not over, swept or not."""
+    return row.ends_on is None or bool(row.ends_on > today)
+
+
 def complete(session: Session, *, keys: Iterable[tuple[str, UUID]]) -> None:
     """This function will mark those discounts as completed, locking them ascending by id."""
     session.execute(_COMPLETE, array_parameters("keys", ("project", "id"), set(keys)))

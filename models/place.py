@@ -3,13 +3,14 @@
 from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
+from types import SimpleNamespace
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, Text, Uuid, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.append_only import append_only
-from models.base import Base, Instant, array_parameters, one_of, table_of
+from models.base import Base, Instant, StoredRow, array_parameters, one_of, table_of
 
 
 class PlaceKind(StrEnum):
@@ -71,6 +72,12 @@ _FREE_CUSTOMERS = text(f"""
     WHERE purchases.bought > 0 AND purchases.bought = purchases.refunded
     ON CONFLICT DO NOTHING
 """)  # noqa: S608 - put together from the constant above
+
+
+def places_taken(row: StoredRow | SimpleNamespace) -> int:
+    """This function will return how many places of a voucher, or of a code, are taken: those given back are not."""
+    taken: int = row.redemptions - row.places_returned
+    return taken
 
 
 def free_customers_places(session: Session, *, keys: Iterable[tuple[str, UUID]], at: datetime) -> None:

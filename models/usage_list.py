@@ -87,11 +87,6 @@ _RECORDS = text("""
 """)
 
 
-def read_one_snapshot(session: Session) -> None:
-    """This function will have all of the transaction's statements see one state of the database; take it first."""
-    session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
-
-
 def page_of_customers(session: Session, *, project: str, voucher_id: UUID, after: str, limit: int) -> list[str]:
     """This function will return at most so many customers of a voucher, in the order of the index, after that one."""
     parameters = {"project": project, "voucher_id": voucher_id, "after": after, "limit": limit}

@@ -64,7 +64,7 @@ def answer_once(
     gets the conflict, which is not stored. Call it behind the locks of what the work changes. A unique violation
     means that somebody else stored the key at the same moment: run it again in a new transaction.
     """
-    key = _key_of(request, delivery=delivery)
+    key = write_key(request, delivery=delivery)
     if key is None:
         return work()
     fingerprint = request.fingerprint()
@@ -77,7 +77,8 @@ def answer_once(
     return answer
 
 
-def _key_of(request: Write, *, delivery: str | None) -> str | None:
+def write_key(request: Write, *, delivery: str | None) -> str | None:
+    """This function will return by what a write is told from all others, or None where nothing tells it."""
     # Marked by its kind: no caller's id can be taken for that of a delivery.
     if request.request_id is not None:
         return f"request:{request.request_id}"

@@ -9,6 +9,7 @@ from uuid import UUID
 from domain.eligibility import Refusal
 from domain.invoice import Applied, Skipped
 from models.base import StoredRow
+from models.place import places_taken
 from tasks.fields import type_id
 from tasks.messages import Apply, Redeem
 from tasks.wire import Answer
@@ -47,11 +48,7 @@ def voucher_answer(row: AsStored) -> Answer:
         "code": row.code,
         "priceDiscount": price_discount(row),
         "priceDiscountPercentage": percentage(row.percentage_basis_points),
-        "recurrence": {
-            "type": row.recurrence,
-            "durationInMonths": row.duration_in_months,
-            "durationInCycles": row.duration_in_cycles,
-        },
+        "recurrence": recurrence(row),
         "carryOver": row.carry_over,
         "stampCard": _stamp_card(row),
         "maximumDiscount": _amounts(row.maximum_discount_minor, currency=row.maximum_discount_currency),
@@ -64,11 +61,20 @@ def voucher_answer(row: AsStored) -> Answer:
             "products": row.products,
             "minimumSubtotal": _minimum_subtotal(row),
         },
-        "redemptions": row.redemptions - row.places_returned,
+        "redemptions": places_taken(row),
         "status": "available" if row.retired_reason is None else "retired",
         "retiredReason": row.retired_reason,
         "retiredAt": instant(row.retired_at),
         "metadata": row.metadata,
+    }
+
+
+def recurrence(row: AsStored) -> Answer:
+    """This function will return for how long a voucher, or its discount, runs."""
+    return {
+        "type": row.recurrence,
+        "durationInMonths": row.duration_in_months,
+        "durationInCycles": row.duration_in_cycles,
     }
 
 
@@ -125,6 +131,17 @@ def redemption_answer(row: AsStored) -> Answer:
         "discount": identity("dis", row.id if row.reason is None else None),
         "redemptionNumber": row.redemption_number,
         "decidedAt": instant(row.decided_at),
+    }
+
+
+def conflict_answer(name: str, *, project: str, request_id: str | None) -> Answer:
+    """This function will refuse a request whose id, or whose task's, was used with another body. It changes nothing."""
+    return {
+        "object": name,
+        "project": project,
+        "requestId": request_id,
+        "outcome": "refused",
+        "reason": Refusal.IDEMPOTENCY_CONFLICT.value,
     }
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from models.base import read_one_snapshot
 from tasks.audit_caps import CAP_CHECKS
 from tasks.audit_holds import HOLD_CHECKS
 from tasks.audit_reversals import REVERSAL_CHECKS, STANDING_ENTRIES
@@ -268,7 +269,7 @@ def audit() -> list[Violation]:
     """This function will return every violation in the database; an empty list is what it is for."""
     with transaction() as session:
         # It reads everything, however long that takes, in one snapshot: redemptions go on meanwhile.
-        session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
+        read_one_snapshot(session)
         for setting in WHOLE_DATABASE_SETTINGS:
             session.execute(text(f"SET LOCAL {setting}"))
         return [violation for check in CHECKS for violation in run_check(session, check=check)]

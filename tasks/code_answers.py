@@ -3,6 +3,7 @@
 from domain.code import CodeRetiredReason, Retirement, retirement_by_voucher, smaller_limit
 from domain.terms import RetiredReason
 from models.base import StoredRow
+from models.place import places_taken
 from tasks.answers import AsStored, instant
 from tasks.fields import type_id
 from tasks.wire import Answer
@@ -21,7 +22,7 @@ def code_answer(row: AsStored, *, voucher: StoredRow) -> Answer:
         "customer": row.customer,
         "maximumRedemptions": smaller_limit(row.maximum_redemptions, vouchers=voucher.maximum_redemptions),
         "expiresAt": instant(smaller_limit(row.expires_at, vouchers=voucher.expires_at)),
-        "redemptions": row.redemptions - row.places_returned,
+        "redemptions": places_taken(row),
         "status": "available" if retirement is None else "retired",
         "retiredReason": retirement and retirement.reason.value,
         "retiredAt": retirement and instant(retirement.at),

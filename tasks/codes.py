@@ -9,13 +9,13 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from domain.code import CodeRetiredReason, Retirement, retirement_by_clock
-from domain.eligibility import Refusal
 from models.base import StoredRow, new_id, read_clock
 from models.code import add_codes
 from models.code_holding import retire_codes, retire_taken_over
 from models.code_listing import CodeListing, CodeStatus, find_code, newer_codes, older_codes
 from models.voucher import find_voucher, lock_vouchers
 from tasks.answered import answer_once
+from tasks.answers import conflict_answer
 from tasks.code_answers import code_answer
 from tasks.code_limits import limit_problems
 from tasks.code_messages import AddCodes, CodeReference, ListCodes, NewCode
@@ -64,7 +64,7 @@ def add_codes_to_voucher(session: Session, request: AddCodes, *, task_id: str | 
         request,
         task="vouchers.add_codes",
         delivery=task_id,
-        conflict=lambda: _conflict(request),
+        conflict=lambda: conflict_answer("list", project=request.project, request_id=request.request_id),
         work=lambda: _add(session, request, holders=holders),
     )
 
@@ -161,13 +161,3 @@ def _found_code(row: StoredRow | None) -> StoredRow:
     if row is None:
         raise NotFound("code")
     return row
-
-
-def _conflict(request: AddCodes) -> Answer:
-    return {
-        "object": "list",
-        "project": request.project,
-        "requestId": request.request_id,
-        "outcome": "refused",
-        "reason": Refusal.IDEMPOTENCY_CONFLICT.value,
-    }

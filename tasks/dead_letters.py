@@ -11,6 +11,7 @@ from pathlib import Path
 
 from kombu import Producer
 from sqlalchemy import func
+from sqlalchemy.orm import Session
 
 from models.attempt import MessageKey, clear_attempts
 from models.base import StoredRow
@@ -56,11 +57,7 @@ def retry(*, task_id: str) -> None:
     It is removed once the broker has it: whatever happens in between, it is sent twice rather than never.
     """
     with transaction() as session:
-        letter = hold_dead_letter(session, task_id=task_id)
-        if letter is None:
-            raise DeadLetterNotFound(task_id)
-        clear_attempts(session, keys=[(letter.project, task_id)])
-        remove_dead_letter(session, project=letter.project, task_id=task_id, digest=letter.digest)
+        letter = _take_out(session, task_id=task_id)
         with app.producer_or_acquire() as producer:
             _publish(producer, letter)
 
@@ -68,11 +65,7 @@ def retry(*, task_id: str) -> None:
 def discard(*, task_id: str) -> None:
     """This function will remove a message for ever, or raise DeadLetterNotFound."""
     with transaction() as session:
-        letter = hold_dead_letter(session, task_id=task_id)
-        if letter is None:
-            raise DeadLetterNotFound(task_id)
-        clear_attempts(session, keys=[(letter.project, task_id)])
-        remove_dead_letter(session, project=letter.project, task_id=task_id, digest=letter.digest)
+        _take_out(session, task_id=task_id)
 
 
 def give_up(*, key: MessageKey, task: str, original: Original, reason: str, attempts: int) -> None:
@@ -100,6 +93,15 @@ def reason_of(error: BaseException) -> str:
     constraint = getattr(getattr(database_error, "diag", None), "constraint_name", None)
     said = [type(error).__name__, state and f"SQLSTATE {state}", constraint, _place_of(error)]
     return ", ".join(each for each in said if each)
+
+
+def _take_out(session: Session, *, task_id: str) -> StoredRow:
+    letter = hold_dead_letter(session, task_id=task_id)
+    if letter is None:
+        raise DeadLetterNotFound(task_id)
+    clear_attempts(session, keys=[(letter.project, task_id)])
+    remove_dead_letter(session, project=letter.project, task_id=task_id, digest=letter.digest)
+    return letter
 
 
 def _place_of(error: BaseException) -> str | None:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from models.usage_list import read_one_snapshot
+from models.base import read_one_snapshot
 from tasks.fields import UsageId, VoucherId
 from tasks.foreign import SnakeCaseMessage, fields_named, plain_uuid
 from tasks.usage_messages import ListUsages

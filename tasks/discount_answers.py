@@ -1,8 +1,7 @@
 """What callers see of discounts."""
 
-from domain.eligibility import Refusal
 from models.base import StoredRow
-from tasks.answers import day, instant, percentage, price_discount
+from tasks.answers import day, instant, percentage, price_discount, recurrence
 from tasks.fields import type_id
 from tasks.wire import Answer
 
@@ -19,11 +18,7 @@ def discount_answer(row: StoredRow) -> Answer:
         "subscription": row.subscription,
         "priceDiscount": price_discount(row),
         "priceDiscountPercentage": percentage(row.percentage_basis_points),
-        "recurrence": {
-            "type": row.recurrence,
-            "durationInMonths": row.duration_in_months,
-            "durationInCycles": row.duration_in_cycles,
-        },
+        "recurrence": recurrence(row),
         "carryOver": row.carry_over,
         "products": row.products,
         "startsOn": day(row.starts_on),
@@ -32,15 +27,4 @@ def discount_answer(row: StoredRow) -> Answer:
         "cycles": row.cycles,
         "status": row.status,
         "endedAt": instant(row.ended_at),
-    }
-
-
-def ending_conflict(name: str, *, project: str, request_id: str | None) -> Answer:
-    """This function will refuse an ending whose request id was used with another body. It ends nothing."""
-    return {
-        "object": name,
-        "project": project,
-        "requestId": request_id,
-        "outcome": "refused",
-        "reason": Refusal.IDEMPOTENCY_CONFLICT.value,
     }

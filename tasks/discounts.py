@@ -20,12 +20,13 @@ from models.ending import (
     find_returned,
     return_places,
 )
+from models.place import places_taken
 from models.reversal import lock_discounts_by_id
 from models.subscription import lock_subscriptions
 from models.voucher import lock_vouchers
 from tasks.answered import answer_once
-from tasks.answers import instant
-from tasks.discount_answers import discount_answer, ending_conflict
+from tasks.answers import conflict_answer, instant
+from tasks.discount_answers import discount_answer
 from tasks.ending_messages import EndDiscount, EndSubscription, ListDiscounts
 from tasks.paging import page_answer
 from tasks.wire import Answer, NotFound, contract_task, delivery_id
@@ -88,7 +89,7 @@ def end_discount(session: Session, request: EndDiscount, *, delivery: str | None
         request,
         task=END,
         delivery=delivery,
-        conflict=lambda: ending_conflict("discount", project=request.project, request_id=request.request_id),
+        conflict=lambda: conflict_answer("discount", project=request.project, request_id=request.request_id),
         work=lambda: _end_one(session, request),
     )
 
@@ -117,7 +118,7 @@ def end_all(session: Session, request: EndSubscription, *, delivery: str | None 
         request,
         task=END_SUBSCRIPTION,
         delivery=delivery,
-        conflict=lambda: ending_conflict("subscription", project=request.project, request_id=request.request_id),
+        conflict=lambda: conflict_answer("subscription", project=request.project, request_id=request.request_id),
         work=lambda: _end_all(session, request, vouchers=vouchers),
     )
 
@@ -173,7 +174,7 @@ def _counted(row: StoredRow, *, count: int, now: datetime) -> dict[str, Any]:
         None if row.retired_reason is None else RetiredReason(row.retired_reason),
         expires_at=row.expires_at,
         maximum_redemptions=row.maximum_redemptions,
-        redemptions=row.redemptions - row.places_returned - count,
+        redemptions=places_taken(row) - count,
         now=now,
     )
     at = row.expires_at if after is RetiredReason.EXPIRED else after and now

@@ -9,10 +9,9 @@ from sqlalchemy.orm import Session
 from domain.forecast import Series, forecast, months_from
 from domain.recurrence import add_months
 from domain.terms import RecurrenceType
-from models.base import StoredRow, read_clock
+from models.base import StoredRow, read_clock, read_one_snapshot
 from models.budget import find_budgets
 from models.forecast import count_running, started, waiting
-from models.usage_list import read_one_snapshot
 from models.voucher import find_voucher
 from tasks.answers import day, identity
 from tasks.preview_messages import Forecast

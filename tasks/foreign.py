@@ -13,7 +13,6 @@ from uuid import UUID
 from pydantic import BeforeValidator, ConfigDict
 from typeid import TypeID
 
-from domain.eligibility import Refusal
 from tasks.fields import CurrencyCode, invalid
 from tasks.messages import Message
 from tasks.wire import Answer, InvalidRequest
@@ -73,17 +72,6 @@ def _reworded(message: str, *, names: Mapping[str, str]) -> str:
 def unless_refused(answer: Answer, translate: Callable[[Answer], Answer]) -> Answer:
     """This function will put an answer in the other system's words, and leave a refusal in ours."""
     return answer if answer.get("outcome") == "refused" else translate(answer)
-
-
-def idempotency_conflict(project: str) -> Answer:
-    """This function will refuse a task id that was used with another body."""
-    return {
-        "object": "voucher",
-        "project": project,
-        "requestId": None,
-        "outcome": "refused",
-        "reason": Refusal.IDEMPOTENCY_CONFLICT.value,
-    }
 
 
 def plain_uuid(type_id: str) -> str:

@@ -11,7 +11,6 @@ from redis.exceptions import RedisError
 from sqlalchemy.orm import Session
 
 from domain.code_pattern import CodePattern
-from domain.eligibility import Refusal
 from models.base import StoredRow, new_id, read_clock
 from models.generation import (
     add_drawn_codes,
@@ -22,6 +21,8 @@ from models.generation import (
     lock_generation,
 )
 from models.voucher import find_voucher, lock_vouchers
+from tasks.answered import write_key
+from tasks.answers import conflict_answer
 from tasks.code_drawing import draw_codes
 from tasks.code_limits import limit_problems
 from tasks.code_messages import TOO_FEW_CODES, GenerateCodes
@@ -55,7 +56,7 @@ def generate_codes(
     """
     generation = run_in_transaction(lambda session: begin_generation(session, request, task_id=task_id))
     if generation.fingerprint != request.fingerprint():
-        return _conflict(request)
+        return conflict_answer("codeGeneration", project=request.project, request_id=request.request_id)
     chunk = partial(add_chunk, request=request, generation_id=generation.id, size=chunk_size)
     while generation.generated < generation.count:
         generation = run_in_transaction(chunk)
@@ -66,7 +67,7 @@ def generate_codes(
 def begin_generation(session: Session, request: GenerateCodes, *, task_id: str | None) -> StoredRow:
     """This function will return what there is of the generation already, or begin it."""
     lock_vouchers(session, keys=[(request.project, request.voucher)])
-    key = _key_of(request, task_id=task_id)
+    key = write_key(request, delivery=task_id)
     stored = key and find_generation(session, project=request.project, key=key)
     if stored:
         return stored
@@ -142,13 +143,6 @@ def _pattern_of(request: GenerateCodes) -> CodePattern:
     return CodePattern(prefix=request.prefix, alphabet=request.alphabet, length=request.length)
 
 
-def _key_of(request: GenerateCodes, *, task_id: str | None) -> str | None:
-    # Marked by its kind: no caller's id can be taken for that of a delivery.
-    if request.request_id is not None:
-        return f"request:{request.request_id}"
-    return None if task_id is None else f"delivery:{task_id}"
-
-
 def _answer(generation: StoredRow) -> dict[str, Any]:
     return {
         "object": "codeGeneration",
@@ -158,14 +152,4 @@ def _answer(generation: StoredRow) -> dict[str, Any]:
         "count": generation.count,
         "generated": generation.generated,
         "status": "completed",
-    }
-
-
-def _conflict(request: GenerateCodes) -> Answer:
-    return {
-        "object": "codeGeneration",
-        "project": request.project,
-        "requestId": request.request_id,
-        "outcome": "refused",
-        "reason": Refusal.IDEMPOTENCY_CONFLICT.value,
     }

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from domain.eligibility import Candidate
 from models.base import StoredRow
 from models.code import find_by_code
+from models.place import places_taken
 from models.voucher import candidate_of, lock_vouchers
 from tasks.messages import Redeem
 from tasks.named_codes import CodeText, NamedCode, ids_of, named_code
@@ -40,6 +41,11 @@ class LockedVoucher:
     def locked(cls, row: StoredRow) -> "LockedVoucher":
         """This method will make one of a row as it stood when it was locked."""
         return cls(row=row, candidate=candidate_of(row), redemptions=row.redemptions)
+
+    @property
+    def places_taken(self) -> int:
+        """This property will be how many of its places are taken, with what the batch has granted."""
+        return places_taken(self.row) + self.granted
 
     def grant(self, *, customer: str) -> None:
         """This method will count one more redemption, whose number `redemptions` then is."""

@@ -7,6 +7,7 @@ from uuid import UUID
 from domain.eligibility import Candidate
 from models.base import StoredRow
 from models.code import code_terms_of
+from models.place import places_taken
 
 # The project and the text in lower case.
 CodeText = tuple[str, str]
@@ -24,8 +25,7 @@ class NamedCode:
     @property
     def redemptions(self) -> int:
         """This method will return how many of the code's places are taken, with what the batch has granted."""
-        count: int = self.row.redemptions - self.row.places_returned + self.granted
-        return count
+        return places_taken(self.row) + self.granted
 
 
 def named_code(text: CodeText, row: StoredRow, *, voucher: Candidate) -> NamedCode:

@@ -14,8 +14,8 @@ from models.base import StoredRow
 from models.page import find_page
 from models.voucher import find_voucher
 from tasks.answered import answer_once
-from tasks.answers import BASIS_POINTS_PER_PERCENT, instant, percentage, voucher_answer
-from tasks.foreign import fields_named, idempotency_conflict, plain_uuid, unless_refused
+from tasks.answers import BASIS_POINTS_PER_PERCENT, conflict_answer, instant, percentage, voucher_answer
+from tasks.foreign import fields_named, plain_uuid, unless_refused
 from tasks.messages import CreateVoucher, VoucherReference
 from tasks.polar_messages import CreateDiscount, DiscountReference, DiscountTerms, ListDiscounts, UpdateDiscount
 from tasks.voucher_messages import UpdateVoucher
@@ -108,7 +108,7 @@ def update_discount(session: Session, request: UpdateDiscount, *, delivery: str 
         request,
         task="polar.discounts.update",
         delivery=delivery,
-        conflict=lambda: idempotency_conflict(request.project),
+        conflict=lambda: conflict_answer("voucher", project=request.project, request_id=None),
         work=lambda: _update(session, request, row=_not_deleted(row)),
     )
 

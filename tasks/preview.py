@@ -10,10 +10,9 @@ from domain.invoice import Skip
 from domain.plan import Plan, first_number, period_of
 from domain.recurrence import Period
 from domain.terms import RecurrenceType
-from models.base import read_clock
+from models.base import read_clock, read_one_snapshot
 from models.discount import find_covering
 from models.preview import taken_since
-from models.usage_list import read_one_snapshot
 from tasks.answered import Answered
 from tasks.answers import day
 from tasks.billing import InvoiceBatch

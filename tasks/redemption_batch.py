@@ -13,7 +13,7 @@ from domain.eligibility import Purchase, Refusal, Standing, decisive_instant, ju
 from domain.hold import HoldStatus
 from models.base import StoredRow, new_id, read_clock
 from models.code import count_code_redemptions
-from models.discount import add_discounts, complete, find_running
+from models.discount import add_discounts, complete, find_running, is_within_window
 from models.redemption import add_redemptions, count_by_customer, find_redemptions
 from models.subscription import lock_subscriptions
 from models.voucher import count_redemptions
@@ -86,10 +86,10 @@ class Batch:
     def note_running(self, discounts: Sequence[StoredRow]) -> None:
         """This method will tell the discounts that run from those that are over but were not swept yet."""
         for row in discounts:
-            if row.ends_on is not None and row.ends_on <= self.decided_at.date():
-                self.over.append((row.project, row.id))
-            else:
+            if is_within_window(row, today=self.decided_at.date()):
                 self.running[row.project, row.subscription].append(row.voucher_id)
+            else:
+                self.over.append((row.project, row.id))
 
     def decide(self, request: Redeem, voucher: LockedVoucher | None, code: NamedCode | None) -> Answer:
         """This method will answer one request, from what was stored for its id or by the rules."""
@@ -239,7 +239,7 @@ def _standing(
     completed_cards: Collection[CallerKey],
 ) -> Standing:
     return Standing(
-        redemptions=voucher.redemptions - voucher.row.places_returned if voucher else 0,
+        redemptions=voucher.places_taken if voucher else 0,
         redemptions_by_customer=voucher.by_customer.get(request.customer, 0) if voucher else 0,
         voucher_is_running=voucher is not None and voucher.row.id in running,
         running_discounts=len(running),

@@ -13,7 +13,7 @@ from domain.recurrence import Period
 from domain.reversal import counts_as_over, progress_through
 from domain.terms import FixedDiscount
 from models.base import StoredRow
-from models.discount import DiscountStatus, complete, find_running, recurrence_of
+from models.discount import DiscountStatus, complete, find_running, is_within_window, recurrence_of
 from models.reversal import rewind, standing_entries
 from models.voucher import price_discount_of
 
@@ -46,17 +46,13 @@ def _running_beside(session: Session, *, invoice: StoredRow, keys: set[UUID], to
     """This function will return the vouchers of the other discounts that run, and complete those that are over."""
     running = find_running(session, subscriptions=[(invoice.project, invoice.subscription)])
     others = [each for each in running if each.id not in keys]
-    complete(session, keys=[(each.project, each.id) for each in others if not _is_within(each, today=today)])
-    return [each.voucher_id for each in others if _is_within(each, today=today)]
+    complete(session, keys=[(each.project, each.id) for each in others if not is_within_window(each, today=today)])
+    return [each.voucher_id for each in others if is_within_window(each, today=today)]
 
 
 def _runs(row: StoredRow, *, today: date) -> bool:
     # Swept or not.
-    return row.status == DiscountStatus.RUNNING and _is_within(row, today=today)
-
-
-def _is_within(row: StoredRow, *, today: date) -> bool:
-    return row.ends_on is None or bool(row.ends_on > today)
+    return row.status == DiscountStatus.RUNNING and is_within_window(row, today=today)
 
 
 def _state_without(row: StoredRow, *, entries: Sequence[StoredRow]) -> SimpleNamespace:

@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session
 
 from domain.eligibility import Refusal
 from domain.stamps import Collected, StampCard, collecting_refusal, stamps_on_card
-from models.base import StoredRow, new_id, read_clock
+from models.base import StoredRow, new_id, read_clock, read_one_snapshot
+from models.place import places_taken
 from models.redemption import find_redemptions
 from models.reversal import reversals_of
 from models.usage_list import (
@@ -20,7 +21,6 @@ from models.usage_list import (
     grants_of,
     page_of_customers,
     page_of_one,
-    read_one_snapshot,
     records_of,
 )
 from models.usage_record import add_record, collected_stamps, find_record, stamp_card_of
@@ -150,7 +150,7 @@ def _record_on_card(
 def _refusal(request: RecordUsage, *, voucher: StoredRow, at: datetime) -> Refusal | None:
     if not request.stamp:
         return None
-    return collecting_refusal(candidate_of(voucher), redemptions=voucher.redemptions - voucher.places_returned, at=at)
+    return collecting_refusal(candidate_of(voucher), redemptions=places_taken(voucher), at=at)
 
 
 def _redeem_card(session: Session, request: RecordUsage, *, row: SimpleNamespace) -> Answer:

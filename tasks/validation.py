@@ -1,9 +1,8 @@
 """Asking what redeeming would be answered."""
 
-from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from models.base import new_id
+from models.base import new_id, read_one_snapshot
 from models.voucher import see_vouchers
 from tasks.hold_answers import validation_answer
 from tasks.hold_messages import Validate
@@ -12,9 +11,6 @@ from tasks.messages import Redeem
 from tasks.redemption_batch import Batch
 from tasks.wire import Answer, contract_task
 from worker.db import run_in_transaction
-
-# One state of the database for all statements, and none that could change it.
-ONE_SNAPSHOT = text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 
 
 @contract_task("redemptions.validate", message=Validate)
@@ -28,7 +24,7 @@ def validate_redemption(session: Session, request: Validate) -> Answer:
 
     It promises nothing about the next moment: whoever needs the place then reserves it.
     """
-    session.execute(ONE_SNAPSHOT)
+    read_one_snapshot(session)
     redeem = _as_redeem(request)
     vouchers, codes = take_vouchers(session, [redeem], take=see_vouchers)
     batch = Batch.seen(session, [redeem], vouchers=vouchers, codes=codes)

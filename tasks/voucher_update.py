@@ -11,6 +11,7 @@ from domain.updating import UpdateRefusal, retired_reason_after
 from domain.value import value
 from models.base import StoredRow, read_clock
 from models.held import count_places
+from models.place import places_taken
 from models.voucher import find_voucher
 from models.voucher_update import change_voucher
 from tasks.answered import answer_once
@@ -143,7 +144,7 @@ def _is_promise_changed(row: StoredRow, *, values: Mapping[str, Any]) -> bool:
 
 def _values(request: UpdateVoucher, *, row: StoredRow, held: int, errors: list[dict[str, str]]) -> dict[str, Any]:
     """This function will return every column that can be changed, as the voucher would have been created."""
-    merged, errors = None, _count_errors(request, taken=row.redemptions - row.places_returned + held) + errors
+    merged, errors = None, _count_errors(request, taken=places_taken(row) + held) + errors
     try:
         merged = _merged(request, row=row)
     except InvalidRequest as error:
@@ -213,7 +214,7 @@ def _retirement(row: StoredRow, *, values: dict[str, Any], now: datetime) -> dic
         before,
         expires_at=values["expires_at"],
         maximum_redemptions=values["maximum_redemptions"],
-        redemptions=row.redemptions - row.places_returned,
+        redemptions=places_taken(row),
         now=now,
     )
     if after is RetiredReason.EXPIRED:

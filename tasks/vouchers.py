@@ -6,13 +6,12 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from domain.eligibility import Refusal
 from domain.history import History, retirement_of
 from domain.terms import RetiredReason
 from models.base import StoredRow, new_id, read_clock
 from models.budget import set_budgets
 from models.voucher import add_voucher, find_creation, find_voucher, lock_vouchers, mark_retired
-from tasks.answers import voucher_answer
+from tasks.answers import conflict_answer, voucher_answer
 from tasks.code_texts import lock_holders, primary_code
 from tasks.messages import CreateVoucher, PriceDiscount, VoucherReference
 from tasks.primary_codes import add_primary_code
@@ -64,7 +63,10 @@ def create_voucher(
         # Looked up after the code: whoever holds it may be this very request, delivered twice.
         stored = find_creation(session, project=request.project, key=key)
         if stored is not None:
-            return stored.creation_answer if stored.fingerprint == fingerprint else _conflict(request)
+            if stored.fingerprint == fingerprint:
+                answer: Answer = stored.creation_answer
+                return answer
+            return conflict_answer("voucher", project=request.project, request_id=request.request_id)
     values = values_of(request, created_at=now)
     values |= _standing(request, history=history, now=now)
     answer = voucher_answer(SimpleNamespace(**values))
@@ -107,16 +109,6 @@ def _found(row: StoredRow | None) -> StoredRow:
     if row is None:
         raise NotFound("voucher")
     return row
-
-
-def _conflict(request: CreateVoucher) -> Answer:
-    return {
-        "object": "voucher",
-        "project": request.project,
-        "requestId": request.request_id,
-        "outcome": "refused",
-        "reason": Refusal.IDEMPOTENCY_CONFLICT.value,
-    }
 
 
 def _creation_key(request: CreateVoucher, *, task_id: str | None) -> dict[str, str]:
