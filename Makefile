@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-scale up bench bench-scale bench-where bench-catalogue check lint types imports lock clean
+.PHONY: help demo test test-scale test-histories up bench bench-scale bench-where bench-catalogue check lint types imports lock clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "make %-16s%s\n", $$1, $$2 }' Makefile
@@ -19,8 +19,11 @@ demo: $(INSTALLED) ## run the whole system on real servers with example data, an
 test: $(INSTALLED) ## run the test suite
 	@$(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile
 
-test-scale: $(INSTALLED) ## run the tests that take minutes
+test-scale: $(INSTALLED) ## run the tests that take minutes, or hours: 10,000 random histories are among them
 	@$(BIN)/pytest -m scale
+
+test-histories: $(INSTALLED) ## run 10,000 random histories, a thousand for each of ten seeds (SEED=7 for one of them)
+	@$(BIN)/pytest -m scale -n logical --maxprocesses 4 -k "ten_thousand_histories$(if $(SEED), and [$(SEED)])" tests/machine
 
 up: $(INSTALLED) ## start Postgres, Valkey, the workers, beat and Flower for development
 	@$(BIN)/scrip up
