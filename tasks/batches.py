@@ -17,11 +17,11 @@ from celery.utils.log import get_logger
 from celery.utils.serialization import get_pickleable_exception
 from sqlalchemy.orm import Session
 
-from models.attempt import MessageKey, clear_attempts, find_attempts, forget_alone, note_alone, note_together
-from tasks.dead_letters import give_up, reason_of
+from models.attempt import clear_attempts, find_attempts, forget_alone, note_alone, note_together
+from tasks.dead_letters import give_up, message_key, reason_of
 from tasks.messages import Message
-from tasks.wire import INFRASTRUCTURE_FAULTS, Answer, InvalidRequest, parse, request_of
-from worker.celery import RETRIES_MAX, app
+from tasks.wire import INFRASTRUCTURE_FAULTS, Answer, InvalidRequest, Undecided, parse, request_of
+from worker.celery import app
 from worker.db import run_in_transaction, transaction
 from worker.deliveries import Delivery, Fate, GivenUp, Original, Outcome
 from worker.results import Answered, Store
@@ -34,13 +34,8 @@ trace_logger = get_logger("celery.app.trace")
 ALONE_MAX = 3
 # Of 500 under suspicion an eighth runs together, then an eighth of that, and then each alone.
 SHRINKING_BITS = 3
-PROJECT_LENGTH_MAX = 255
 
 _store = Store()
-
-
-class Undecided(Exception):
-    """A message could not be decided this time. What is said of it has nothing in it of what was sent."""
 
 
 def run(name: str, deliveries: Sequence[Delivery], suspected_of: str) -> list[Outcome]:
@@ -69,7 +64,7 @@ class Job:
         self.suspects: dict[int, tuple[int, int]] = {}
         # Attempts alone, this one included, of those whose attempt was noted before it began.
         self.counted: dict[int, int] = {}
-        self.keys = [key_of(each) for each in deliveries]
+        self.keys = [message_key(each.kwargs, task_id=each.id) for each in deliveries]
 
     def decide_all(self) -> None:
         """This method will decide what is above suspicion first: nothing that comes later can take it back."""
@@ -160,24 +155,28 @@ class Job:
     def parse(self, positions: Sequence[int]) -> dict[int, Message]:
         """This method will read the messages, and fail those that are no valid request."""
         requests: dict[int, Message] = {}
-        invalid: list[Answered] = []
+        invalid: dict[int, Answered] = {}
+        unreadable: dict[int, Exception] = {}
         for position in positions:
             delivery = self.deliveries[position]
             try:
                 requests[position] = parse(self.task.batched.message, request_of(delivery.args, delivery.kwargs))
             except InvalidRequest as error:
-                invalid.append(self.fail(position, error))
+                invalid[position] = self.fail(position, error)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the others must not share its fate
+                unreadable[position] = error
         if invalid:
-            self.clear(set(positions) - set(requests))
-            _store.store(self.task.backend, invalid)
+            self.clear(set(invalid) & set(self.suspects))
+            _store.store(self.task.backend, list(invalid.values()))
+        for position, fault in unreadable.items():
+            self.fail_alone(position, fault)
         return requests
 
     def clear(self, positions: set[int]) -> None:
         """This method will forget the attempts of messages that need no more."""
-        keys = [self.keys[position] for position in positions & set(self.suspects)]
-        if keys:
+        if positions:
             with transaction() as session:
-                clear_attempts(session, keys=keys)
+                clear_attempts(session, keys=[self.keys[position] for position in positions])
 
     def decide_in(self, session: Session, requests: Mapping[int, Message]) -> list[Answer]:
         """This method will decide the requests, which are above suspicion if this is committed."""
@@ -233,14 +232,17 @@ class Job:
 
     def give_up(self, position: int, original: Original, *, reason: str, attempts: int) -> None:
         """This method will make a message a dead letter, and tell its caller."""
-        delivery = self.deliveries[position]
-        give_up(
-            key=self.keys[position],
-            task=self.task.name,
-            original=original,
-            reason=reason,
-            attempts=attempts,
-        )
+        delivery, key = self.deliveries[position], self.keys[position]
+        try:
+            give_up(key=key, task=self.task.name, original=original, reason=reason, attempts=attempts)
+        except INFRASTRUCTURE_FAULTS:
+            raise
+        except Exception as error:  # noqa: BLE001 - what cannot be kept must not be gone, and it is not the others' fault
+            unkept = f"it could not be kept: {reason_of(error)}"
+            logger.error("Task %s[%s] is given up, but %s", self.task.name, delivery.id, unkept)  # noqa: TRY400 - it may show what was sent
+            self.clear({position})
+            self.try_again([position], Undecided(unkept))
+            return
         said = f"given up after {attempts} attempts ({reason}): it is kept, see `scrip dead-letters show {delivery.id}`"
         _store.store(self.task.backend, [self.fail(position, raised(GivenUp(said)))])
 
@@ -254,16 +256,10 @@ class Job:
         return Answered(delivery, states.FAILURE, error, record.traceback)
 
     def try_again(self, positions: Sequence[int], error: Exception) -> None:
-        """This method will leave messages to be sent again, unless that was done too often."""
-        answers: list[Answered] = []
+        """This method will leave messages to be sent again, however often that was done: the servers come back."""
         outcome = Outcome(Fate.TRY_AGAIN, error=get_pickleable_exception(error))
-        for position in positions:
-            delivery = self.deliveries[position]
-            if delivery.retries >= RETRIES_MAX:
-                answers.append(self.fail(position, error))
-            else:
-                self.outcomes[position] = outcome
-                answers.append(Answered(delivery, states.RETRY, outcome.error))
+        self.outcomes.update(dict.fromkeys(positions, outcome))
+        answers = [Answered(self.deliveries[position], states.RETRY, outcome.error) for position in positions]
         _store.store(self.task.backend, answers)
 
     def try_again_what_is_left(self, error: Exception) -> None:
@@ -276,11 +272,3 @@ def raised(error: GivenUp) -> GivenUp:
     with suppress(GivenUp):
         raise error from None
     return error
-
-
-def key_of(delivery: Delivery) -> MessageKey:
-    """This function will return the project that a message names, which may be none, and its id."""
-    request = delivery.kwargs.get("request")
-    project = request.get("project") if isinstance(request, Mapping) else None
-    is_one = isinstance(project, str) and len(project) <= PROJECT_LENGTH_MAX and project.isprintable()
-    return (str(project) if is_one else "", delivery.id)

@@ -5,11 +5,14 @@ what was in a message: the type of an exception, the state and the constraint th
 """
 
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
+from celery.app.task import Context
 from kombu import Producer
+from kombu.serialization import dumps
 from sqlalchemy import func
 from sqlalchemy.orm import Session
 
@@ -25,11 +28,16 @@ from models.dead_letter import (
 from worker.celery import app
 from worker.db import transaction
 from worker.deliveries import Original
+from worker.request import summary
 
 CHECKOUT = Path(__file__).parent.parent
 LISTED_MAX = 1_000
 # A message that is sent again begins anew, and at once: it waited long enough.
 FRESH_HEADERS = {"retries": 0, "eta": None, "expires": None}
+# What Celery puts into a message beside the arguments: what comes after it.
+EMBEDDED = ("callbacks", "errbacks", "chain", "chord")
+CARRIED_HEADERS = ("id", "task", "root_id", "parent_id", "group", "ignore_result")
+PROJECT_LENGTH_MAX = 255
 
 
 class DeadLetterNotFound(LookupError):
@@ -84,6 +92,33 @@ def give_up(*, key: MessageKey, task: str, original: Original, reason: str, atte
     with transaction() as session:
         add_dead_letter(session, values=kept)
         clear_attempts(session, keys=[key])
+
+
+def keep_failed(context: Context, *, reason: str, kwargs: Mapping[str, Any]) -> None:
+    """This function will keep the message that a task has failed with, so that it can be sent again when it is mended.
+
+    It is put together anew from what the task was told of it: Celery keeps no message of a task that runs by itself.
+    """
+    embedded = {name: context.get(name) for name in EMBEDDED}
+    content_type, encoding, body = dumps([[], kwargs, embedded], serializer="json")
+    headers = {name: context.get(name) for name in CARRIED_HEADERS}
+    original = Original(
+        queue=context.delivery_info["routing_key"],
+        headers={**headers, "lang": "py", "argsrepr": "()", "kwargsrepr": summary(kwargs)},
+        body=body.encode() if isinstance(body, str) else body,
+        content_type=content_type,
+        content_encoding=encoding,
+    )
+    key = message_key(kwargs, task_id=context.id)
+    give_up(key=key, task=context.task, original=original, reason=reason, attempts=1)
+
+
+def message_key(kwargs: object, *, task_id: str) -> MessageKey:
+    """This function will return the project that a message names, which may be none, and its id."""
+    request = kwargs.get("request") if isinstance(kwargs, Mapping) else None
+    project = request.get("project") if isinstance(request, Mapping) else None
+    is_one = isinstance(project, str) and len(project) <= PROJECT_LENGTH_MAX and project.isprintable()
+    return (str(project) if is_one else "", task_id)
 
 
 def reason_of(error: BaseException) -> str:

@@ -4,7 +4,7 @@ Every task takes exactly one keyword argument, `request`. What is wrong with a r
 InvalidRequest; what is wrong with the servers is retried until they are back.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from celery import Task
@@ -14,10 +14,12 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
 from domain.value import value
+from tasks.dead_letters import keep_failed, reason_of
 from tasks.fields import INVALID
 from tasks.messages import Message
 from worker.celery import RETRIES_MAX, RETRY_BACKOFF_MAX_SECONDS, app
 from worker.db import ChangedMeanwhileError
+from worker.deliveries import GivenUp
 
 Answer = dict[str, Any]
 Request = TypeVar("Request", bound=Message)
@@ -44,6 +46,10 @@ class NotFound(LookupError):
     """What the request names does not exist in its project."""
 
 
+class Undecided(Exception):
+    """A request could not be decided this time. What is said of it has nothing in it of what was sent."""
+
+
 @value
 class Batched(Generic[Request]):
     """How messages of a task are decided together: one transaction, one answer for each, in their order."""
@@ -68,7 +74,13 @@ def contract_task(
 
     def register(use_case: Callable[[Request], Any]) -> Task:
         def run(*args: Any, **kwargs: Any) -> Any:
-            return use_case(parse(message, request_of(args, kwargs)))
+            try:
+                return use_case(parse(message, request_of(args, kwargs)))
+            except (InvalidRequest, NotFound, *INFRASTRUCTURE_FAULTS):
+                raise
+            except Exception as error:  # noqa: BLE001 - a driver's error says what was sent, and would be logged
+                fault = reason_of(error)
+            raise Undecided(fault)
 
         run.__doc__ = use_case.__doc__
         run.__module__ = use_case.__module__
@@ -84,11 +96,23 @@ def contract_task(
             Request="worker.request:Request",
             # An answer carries the voucher's code: it is for the caller, not for logs and events.
             resultrepr_maxsize=1,
+            on_failure=_keep_failed,
             **batching,
         )(run)
         return task
 
     return register
+
+
+def _keep_failed(task: Task, error: Exception, _id: str, _args: object, kwargs: Mapping[str, Any], _: object) -> None:
+    """This method will keep what has failed through no fault of its caller's; a batch has done so already.
+
+    What asks for nothing in particular, as a sweep does, is asked for again by itself.
+    """
+    if kwargs.get(WHOLE_REQUEST) and not isinstance(error, (InvalidRequest, NotFound, GivenUp)):
+        keep_failed(
+            task.request, reason=str(error) if isinstance(error, Undecided) else reason_of(error), kwargs=kwargs
+        )
 
 
 def delivery_id() -> str | None:

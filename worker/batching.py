@@ -24,7 +24,6 @@ from celery.utils.time import get_exponential_backoff_interval
 from celery.worker.consumer import Consumer as CeleryConsumer
 from celery.worker.request import Request
 from celery.worker.strategy import default
-from kombu.exceptions import KombuError
 
 from worker.deliveries import Delivery, Fate, Original, Outcome
 from worker.settings import settings
@@ -256,7 +255,7 @@ class Batch:
                     retries = retries_of(request)
                     options = {"countdown": delays[retries], "retries": retries + 1}
                     self.task.signature_from_request(context, **options).apply_async(producer=producer)
-        except (KombuError, *self.gatherer.consumer.connection_errors) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the messages must not stay with a worker that lives
             logger.error("messages to be tried again go back to their queue: %s", type(error).__name__)  # noqa: TRY400
             for request, _ in again:
                 request.reject(requeue=True)

@@ -22,8 +22,9 @@ class Delivery(NamedTuple):
     """One message of a batch, as a child needs to know it."""
 
     id: str
-    args: list[Any]
-    kwargs: dict[str, Any]
+    # As they came: whether they make sense is not known yet.
+    args: Any
+    kwargs: Any
     retries: int
     # The broker has delivered it before: whoever had it then did not live to acknowledge it.
     redelivered: bool

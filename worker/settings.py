@@ -1,9 +1,10 @@
 """What the environment says: where the servers are, and the numbers an operator may tune."""
 
 from functools import cache
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import AliasChoices, Field, ValidationError
+from pydantic import AliasChoices, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -34,12 +35,19 @@ class Settings(BaseSettings):
     # A queue of batches on one voucher waits its turn; only a lock that nobody will release runs into this.
     lock_timeout_seconds: int = Field(default=20, ge=1, le=3_600)
     # After this long without an acknowledgement the broker delivers a message again. The same in every process.
+    # Longer than a batch may wait for a lock: what waits must not look as if its worker had died over it.
     visibility_timeout_seconds: int = Field(default=300, ge=1, le=86_400)
     # How workers read from a Redis: "stock" is kombu's own way, which loses what a worker had just popped when it died.
     # It is there to be compared with.
     broker_transport: Literal["scrip", "stock"] = "scrip"
     # Where beat keeps the times of its last runs.
     beat_schedule_file: str = "celerybeat-schedule"
+
+    @model_validator(mode="after")
+    def _delivers_again_after_locks(self) -> Self:
+        if self.visibility_timeout_seconds <= self.lock_timeout_seconds:
+            raise ValueError("SCRIP_VISIBILITY_TIMEOUT_SECONDS must be longer than SCRIP_LOCK_TIMEOUT_SECONDS")
+        return self
 
 
 @cache
@@ -48,8 +56,13 @@ def settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        problems = "; ".join(f"{_variable(each['loc'])}: {each['msg']}" for each in error.errors())
-        raise SystemExit(f"scrip: the environment is not complete: {problems}") from None
+        problems = "; ".join(_problem(each) for each in error.errors())
+        raise SystemExit(f"scrip: the environment is not as it must be: {problems}") from None
+
+
+def _problem(error: ErrorDetails) -> str:
+    # What is wrong with several together names them itself.
+    return f"{_variable(error['loc'])}: {error['msg']}" if error["loc"] else str(error["ctx"]["error"])
 
 
 def _variable(location: tuple[int | str, ...]) -> str:

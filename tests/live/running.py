@@ -60,6 +60,10 @@ def eventually(look: Callable[[], Found | None]) -> Found:
     return found
 
 
+# What a worker has not acknowledged for so long is delivered again.
+SOON_AGAIN = {"SCRIP_VISIBILITY_TIMEOUT_SECONDS": "7", "SCRIP_LOCK_TIMEOUT_SECONDS": "6"}
+
+
 def with_redis(environment: Mapping[str, str], *, number: int) -> dict[str, str]:
     """This function will return the variables with that one of Valkey's databases, where no other worker reads."""
     return {**environment, "REDIS_URL": re.sub(r"/0$", f"/{number}", environment["REDIS_URL"])}
@@ -277,6 +281,13 @@ def row_counts(url: str) -> dict[str, int]:
     """This function will count the rows of every table that has any."""
     counts = {table: rows(url, COUNT[table])[0][0] for table in COUNT}
     return {table: count for table, count in counts.items() if count}
+
+
+def scrip(worker: Worker, *words: str) -> subprocess.CompletedProcess[str]:
+    """This function will run `scrip` against the worker's servers."""
+    program = Path(sys.executable).with_name("scrip")
+    environment = {**os.environ, **worker.environment}
+    return subprocess.run([program, *words], env=environment, check=True, capture_output=True, text=True)
 
 
 @contextmanager

@@ -1,9 +1,6 @@
 """Messages that a worker decides together: each is answered, acknowledged after its COMMIT, and seen by itself."""
 
 import json
-import os
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -16,6 +13,7 @@ import pytest
 from tests.live.requests import created
 from tests.live.running import (
     DEADLINE_SECONDS,
+    SOON_AGAIN,
     Client,
     Json,
     Program,
@@ -24,6 +22,7 @@ from tests.live.running import (
     holding,
     poisoned,
     rows,
+    scrip,
     waiting_for_locks,
     with_redis,
 )
@@ -234,13 +233,6 @@ def test_the_poison_of_a_batch_becomes_a_dead_letter(
     assert rows(url, "SELECT * FROM dead_letters") == []
 
 
-def scrip(worker: Worker, *words: str) -> subprocess.CompletedProcess[str]:
-    """This function will run `scrip` against the worker's servers."""
-    program = Path(sys.executable).with_name("scrip")
-    environment = {**os.environ, **worker.environment}
-    return subprocess.run([program, *words], env=environment, check=True, capture_output=True, text=True)
-
-
 def kill_what_waits(worker: Worker, client: Client, poison: str) -> None:
     """This function will kill each child that waits for a lock, until the message is given up."""
 
@@ -379,7 +371,7 @@ def test_a_worker_that_is_asked_to_stop_ends_its_batch_and_hands_back_the_rest(
 
 def test_what_was_gathered_when_the_connection_broke_comes_again(database: dict[str, str], tmp_path: Path) -> None:
     """The batch at hand is decided once, and so is what nobody had begun."""
-    variables = with_redis(database, number=HANGING) | {"SCRIP_VISIBILITY_TIMEOUT_SECONDS": "1"}
+    variables = with_redis(database, number=HANGING) | SOON_AGAIN
     url = database["DATABASE_URL"]
     with (
         Worker(folder=tmp_path / "cut", environment=variables, children=1, credit=CREDIT) as worker,

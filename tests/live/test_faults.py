@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from tests.live.requests import created, granted
-from tests.live.running import Client, Worker, eventually, holding, rows, waiting_for_locks, with_redis
+from tests.live.running import SOON_AGAIN, Client, Worker, eventually, holding, rows, waiting_for_locks, with_redis
 from tests.tasks.requests import invoice, redemption
 
 # Two workers of their own, and nobody else, read here.
@@ -67,8 +67,8 @@ def test_batches_whose_children_are_killed_run_again(client: Client, worker: Wor
 
 @pytest.fixture
 def pair(database: dict[str, str], tmp_path: Path) -> Iterator[list[Worker]]:
-    """Two workers of one child each; what a worker has not acknowledged after a second is delivered again."""
-    variables = with_redis(database, number=PAIR) | {"SCRIP_VISIBILITY_TIMEOUT_SECONDS": "1"}
+    """Two workers of one child each; what a worker has not acknowledged for seconds is delivered again."""
+    variables = with_redis(database, number=PAIR) | SOON_AGAIN
     with ExitStack() as started:
         workers = [
             started.enter_context(Worker(folder=tmp_path / name, environment=variables, children=1))

@@ -24,6 +24,7 @@ VOUCHERS = 8
 STRIKE_SECONDS_MAX = 0.4
 # After that long, what a dead worker held is delivered again.
 VISIBILITY_TIMEOUT_SECONDS = 2
+LOCK_TIMEOUT_SECONDS = 1
 
 
 class Blow(StrEnum):
@@ -182,6 +183,7 @@ def siege(
             "REDIS_URL": server.part.url,
             "SCRIP_BROKER_TRANSPORT": transport,
             "SCRIP_VISIBILITY_TIMEOUT_SECONDS": str(VISIBILITY_TIMEOUT_SECONDS),
+            "SCRIP_LOCK_TIMEOUT_SECONDS": str(LOCK_TIMEOUT_SECONDS),
         }
         client = opened.enter_context(Client(variables))
         started = [Worker(folder=folder / f"worker-{number}", environment=variables) for number in range(workers)]

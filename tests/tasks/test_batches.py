@@ -243,3 +243,42 @@ def test_invoices_are_decided_in_batches_too():
     delivered = [delivery(invoice(), number=number) for number in range(4)]
     assert fates(run("billing.apply", delivered, "")) == [Fate.SUCCEEDED] * 4
     assert query("SELECT count(*), count(DISTINCT applied_at) FROM invoice_discounts") == [(4, 1)]
+
+
+@pytest.mark.usefixtures("database")
+def test_a_message_that_cannot_even_be_read_fails_alone():
+    """What is wrong with it is nobody else's fault, and it is kept in the end."""
+    delivered = batch(4, again=True)
+    delivered[1] = delivered[1]._replace(kwargs=None)
+    succeeded, again, failed = Fate.SUCCEEDED, Fate.TRY_AGAIN, Fate.FAILED
+    assert fates(run(REDEEM, delivered, "")) == [succeeded, again, succeeded, succeeded]
+    assert fates(run(REDEEM, delivered, "")) == [succeeded, again, succeeded, succeeded]
+    assert fates(run(REDEEM, delivered, "")) == [succeeded, failed, succeeded, succeeded]
+    assert [letter.task_id for letter in dead_letters.list_newest()] == ["task-1"]
+
+
+def test_a_message_that_cannot_be_kept_is_tried_again(database: dict[str, str], caplog: pytest.LogCaptureFixture):
+    """Rather than be gone, or have the others share its fate."""
+    delivered = batch(3, poison=1, again=True)
+    original = delivered[1].original
+    assert original is not None
+    # No text in Postgres may have that in it.
+    delivered[1] = delivered[1]._replace(original=original._replace(queue="\0"))
+    begin_alone(delivered[1:2], times=ALONE_MAX - 1)
+    with poisoned(database["DATABASE_URL"], customer=POISON):
+        for _ in range(2):
+            assert fates(run(REDEEM, delivered, "")) == [Fate.SUCCEEDED, Fate.TRY_AGAIN, Fate.SUCCEEDED]
+    assert "it could not be kept: DataError" in caplog.text
+    assert POISON not in caplog.text
+    assert dead_letters.list_newest() == []
+    # It is mended, and so is the message.
+    assert fates(run(REDEEM, delivered, "")) == [Fate.SUCCEEDED] * 3
+
+
+@pytest.mark.usefixtures("impatience")
+def test_while_the_servers_are_away_a_message_is_tried_for_ever(database: dict[str, str]):
+    """However often: a request is never lost for that."""
+    delivered = batch(2, retries=1_000_000)
+    with holding(database["DATABASE_URL"], "SELECT 1 FROM vouchers FOR UPDATE"):
+        assert fates(run(REDEEM, delivered, "")) == [Fate.TRY_AGAIN] * 2
+    assert fates(run(REDEEM, delivered, "")) == [Fate.SUCCEEDED] * 2
