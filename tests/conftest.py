@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -16,11 +17,14 @@ from worker.embedded import servers
 from worker.settings import settings
 
 CHECKOUT = Path(__file__).parent.parent
-# Where autovacuum has come by between two tests, Postgres takes a table for empty for as long as a test runs.
+# Emptied so often, the tables are vacuumed. Autovacuum would come at any moment, and when it has seen a table empty,
+# Postgres takes it for empty for as long as a test runs, however much the test puts into it.
+EMPTIED_BETWEEN_VACUUMS = 50
 FORGET_EMPTINESS = text("""
     SELECT pg_clear_relation_stats('public', relname) FROM pg_class
     WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'i') AND reltuples = 0
 """)
+_emptied = count(1)
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +36,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
         settings.cache_clear()
         alembic = Path(sys.executable).with_name("alembic")
         subprocess.run([alembic, "upgrade", "head"], cwd=CHECKOUT, check=True, capture_output=True, env=os.environ)
+        run_by_itself("ALTER SYSTEM SET autovacuum = off", "SELECT pg_reload_conf()")
         yield variables
         engine().dispose()
         engine.cache_clear()
@@ -53,8 +58,17 @@ def tampered_database(environment: dict[str, str]) -> Iterator[dict[str, str]]:
     empty_database()
 
 
+def run_by_itself(*statements: str) -> None:
+    """This function will run statements that no transaction may have in it."""
+    with engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        for each in statements:
+            connection.execute(text(each))
+
+
 def empty_database() -> None:
     """This function will delete every row of every table. TRUNCATE would make new files for each test."""
+    if next(_emptied) % EMPTIED_BETWEEN_VACUUMS == 0:
+        run_by_itself("VACUUM")
     with transaction() as session:
         # The ledger's triggers stay off: no use case can do this.
         session.execute(text("SET LOCAL session_replication_role = replica"))

@@ -22,8 +22,9 @@ QUEUE = "redemptions"
 VOUCHERS = 8
 # A strike falls within this time after the workers are seen to work.
 STRIKE_SECONDS_MAX = 0.4
-# After that long, what a dead worker held is delivered again.
-VISIBILITY_TIMEOUT_SECONDS = 2
+# Messages that a worker holds for each child, and after how long what a dead one held is delivered again.
+FEW, MANY = 10, 250
+VISIBILITY_TIMEOUT_SECONDS = {FEW: 2, MANY: 6}
 LOCK_TIMEOUT_SECONDS = 1
 
 
@@ -65,13 +66,13 @@ class Server:
 class Worker(Program):
     """A worker of the one queue."""
 
-    def __init__(self, *, folder: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, *, folder: Path, environment: Mapping[str, str], credit: int) -> None:
         """This method will describe the worker.
 
-        It holds a few messages for each child, and on no machine for as long as the visibility timeout: they would be
+        It holds so many messages for each child, and on no machine for as long as the visibility timeout: they would be
         delivered again while they wait, and again.
         """
-        options = ("--queues", QUEUE, "--hostname", f"{folder.name}@%h", "--prefetch-multiplier", "10")
+        options = ("--queues", QUEUE, "--hostname", f"{folder.name}@%h", "--prefetch-multiplier", str(credit))
         # Asking for neighbours takes a second of every start.
         quick = ("--without-mingle", "--without-gossip", "--loglevel", "INFO")
         super().__init__("worker", *options, *quick, folder=folder, environment=environment)
@@ -170,7 +171,13 @@ class Siege:
 
 @contextmanager
 def siege(
-    environment: Mapping[str, str], folder: Path, *, seed: int, workers: int = 1, transport: str = "scrip"
+    environment: Mapping[str, str],
+    folder: Path,
+    *,
+    seed: int,
+    workers: int = 1,
+    transport: str = "scrip",
+    credit: int = FEW,
 ) -> Iterator[Siege]:
     """This context will begin a siege on a database that is there, and a broker of its own."""
     home = folder / "home"
@@ -182,11 +189,14 @@ def siege(
             **environment,
             "REDIS_URL": server.part.url,
             "SCRIP_BROKER_TRANSPORT": transport,
-            "SCRIP_VISIBILITY_TIMEOUT_SECONDS": str(VISIBILITY_TIMEOUT_SECONDS),
+            "SCRIP_VISIBILITY_TIMEOUT_SECONDS": str(VISIBILITY_TIMEOUT_SECONDS[credit]),
             "SCRIP_LOCK_TIMEOUT_SECONDS": str(LOCK_TIMEOUT_SECONDS),
         }
         client = opened.enter_context(Client(variables))
-        started = [Worker(folder=folder / f"worker-{number}", environment=variables) for number in range(workers)]
+        started = [
+            Worker(folder=folder / f"worker-{number}", environment=variables, credit=credit)
+            for number in range(workers)
+        ]
         for worker in started:
             opened.callback(worker.end)
         yield Siege(server=server, workers=started, client=client, seed=seed, url=environment["DATABASE_URL"])

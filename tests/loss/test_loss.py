@@ -7,20 +7,22 @@ from pathlib import Path
 
 import pytest
 
-from tests.loss.siege import Blow, siege
+from tests.loss.siege import FEW, MANY, Blow, siege
 
 SEED = 20_261_122
 KILLS = 200
 # kombu's own transport loses some in every few.
 CONTROL_KILLS = 40
 # A worker redeems for less than half a second between two strikes.
-BACKLOG = 500
+BACKLOG = {FEW: 500, MANY: 3_000}
 
 
-def assert_answered_once(database: dict[str, str], folder: Path, *, blows: list[Blow], workers: int = 1) -> None:
+def assert_answered_once(
+    database: dict[str, str], folder: Path, *, blows: list[Blow], workers: int = 1, credit: int = FEW
+) -> None:
     """This function will strike workers, and check that each request has one answer."""
-    with siege(database, folder, seed=SEED, workers=workers) as besieged:
-        besieged.endure(blows, backlog=BACKLOG)
+    with siege(database, folder, seed=SEED, workers=workers, credit=credit) as besieged:
+        besieged.endure(blows, backlog=BACKLOG[credit])
         assert besieged.lost() == []
         assert sorted(besieged.answered()) == sorted(besieged.sent)
         assert besieged.redeemed() == len(besieged.sent)
@@ -42,6 +44,13 @@ def test_two_hundred_killed_workers_lose_nothing(database: dict[str, str], tmp_p
 def test_two_hundred_killed_children_lose_nothing(database: dict[str, str], tmp_path: Path) -> None:
     """A child alone; the worker starts another one."""
     assert_answered_once(database, tmp_path, blows=[Blow.CHILD] * KILLS)
+
+
+@pytest.mark.scale
+def test_workers_that_are_killed_over_full_batches_lose_nothing(database: dict[str, str], tmp_path: Path) -> None:
+    """Hundreds of messages go down with each of them."""
+    blows = [Blow.WORKER, Blow.CHILD] * 25
+    assert_answered_once(database, tmp_path, blows=blows, credit=MANY)
 
 
 @pytest.mark.scale
@@ -67,5 +76,5 @@ def test_two_workers_that_are_killed_in_turn_lose_nothing(database: dict[str, st
 def test_the_stock_transport_loses_messages(database: dict[str, str], tmp_path: Path) -> None:
     """The control: the same strikes, and kombu's own way of taking. A siege that sees no loss here sees none at all."""
     with siege(database, tmp_path, seed=SEED, transport="stock") as besieged:
-        besieged.endure([Blow.WORKER] * CONTROL_KILLS, backlog=BACKLOG)
+        besieged.endure([Blow.WORKER] * CONTROL_KILLS, backlog=BACKLOG[FEW])
         assert besieged.lost() != []

@@ -34,7 +34,8 @@ def reverse(model: Model, body: Json, *, answered: Json, at: datetime) -> Json:
     wanted = {line["id"]: line["amount"] for line in body.get("lines", [])}
     reason = refusal(body["reason"], wanted=wanted, billed=billed, earlier=earlier)
     if first is not None:
-        answer = first.answer
+        # It names the moment at which that was done.
+        answer, at = first.answer, model.now
     elif reason is not None:
         answer = {**head, **nothing, "outcome": "refused", "reason": reason}
     else:
