@@ -247,7 +247,9 @@ def is_within_window(row: StoredRow, *, today: date) -> bool:
 
 def complete(session: Session, *, keys: Iterable[tuple[str, UUID]]) -> None:
     """This function will mark those discounts as completed, locking them ascending by id."""
-    session.execute(_COMPLETE, array_parameters("keys", ("project", "id"), set(keys)))
+    over = set(keys)
+    if over:
+        session.execute(_COMPLETE, array_parameters("keys", ("project", "id"), over))
 
 
 def add_discounts(session: Session, *, rows: Iterable[Mapping[str, Any]]) -> None:

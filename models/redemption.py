@@ -152,6 +152,8 @@ def count_by_customer(session: Session, *, keys: Sequence[tuple[str, UUID, str]]
     Take it in a statement of its own after the vouchers' locks: a statement that waits for a lock inside
     itself still counts what stood there before the wait.
     """
+    if not keys:
+        return []
     parameters = array_parameters("customers", ("project", "voucher_id", "customer"), keys)
     return session.execute(_BY_CUSTOMER, parameters).scalars().all()
 

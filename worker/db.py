@@ -1,15 +1,18 @@
 """The database: one small pool for each process, and the one place that begins and ends a transaction."""
 
+import math
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any, TypeVar
 
 from celery.signals import worker_process_init
+from psycopg import Error as PsycopgError
 from pydantic_core import from_json
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DisconnectionError, IntegrityError
 from sqlalchemy.orm import Session
 
 from worker.arrays import ArrayDumper
@@ -19,6 +22,8 @@ Result = TypeVar("Result")
 
 CONNECT_TIMEOUT_SECONDS = 10
 SILENCE_SECONDS_MAX = 30
+# A connection that was used so lately is not asked whether it lives. If it does not, the task is tried again.
+FRESH_SECONDS = 1
 
 # SQLSTATE of a unique violation.
 UNIQUE_VIOLATION = "23505"
@@ -49,7 +54,6 @@ def engine() -> Engine:
         make_url(values.database_url).set(drivername="postgresql+psycopg"),
         pool_size=1,
         max_overflow=4,
-        pool_pre_ping=True,
         hide_parameters=True,
         json_deserializer=from_json,
         connect_args={
@@ -62,11 +66,30 @@ def engine() -> Engine:
         },
     )
     event.listen(made, "connect", _send_arrays_as_text)
+    event.listen(made, "checkin", _note_use)
+    event.listen(made, "checkout", _check_if_idle)
     return made
 
 
 def _send_arrays_as_text(connection: Any, _record: object) -> None:
     connection.adapters.register_dumper(list, ArrayDumper)
+
+
+def _note_use(_connection: object, record: Any) -> None:
+    record.info["used_at"] = time.monotonic()
+
+
+def _check_if_idle(connection: Any, record: Any, _proxy: object) -> None:
+    """This listener will have the pool connect again where a connection has been lost while nobody used it.
+
+    One that was used just now is taken as it is: asking before each transaction is one more turn for each.
+    """
+    if time.monotonic() - record.info.get("used_at", -math.inf) > FRESH_SECONDS:
+        try:
+            connection.execute("")
+            connection.rollback()
+        except PsycopgError as error:
+            raise DisconnectionError from error
 
 
 @worker_process_init.connect

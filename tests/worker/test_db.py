@@ -1,0 +1,41 @@
+"""The pool: a connection that was lost is noticed before it is used, unless it was used just now."""
+
+import psycopg
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
+
+from worker import db
+from worker.db import transaction
+
+LOSE = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE application_name = 'scrip'"
+
+
+def lose_connections(url: str) -> None:
+    """This function will have Postgres close the connections of this process, in use or not."""
+    with transaction() as session:
+        session.execute(text("SELECT 1"))
+    with psycopg.connect(url) as other:
+        assert other.execute(LOSE).fetchall() == [(True,)]
+
+
+def test_a_connection_that_was_lost_while_nobody_used_it_is_made_again(
+    database: dict[str, str], monkeypatch: pytest.MonkeyPatch
+):
+    """Nobody notices."""
+    monkeypatch.setattr(db, "FRESH_SECONDS", 0)
+    lose_connections(database["DATABASE_URL"])
+    with transaction() as session:
+        assert session.execute(text("SELECT 2")).scalar_one() == 2
+
+
+def test_one_that_was_used_just_now_is_not_asked_whether_it_lives(
+    database: dict[str, str], monkeypatch: pytest.MonkeyPatch
+):
+    """Whoever meets the loss is told, as a task that is tried again for it; the next one has a new connection."""
+    monkeypatch.setattr(db, "FRESH_SECONDS", 60)
+    lose_connections(database["DATABASE_URL"])
+    with pytest.raises(OperationalError), transaction() as session:
+        session.execute(text("SELECT 1"))
+    with transaction() as session:
+        assert session.execute(text("SELECT 2")).scalar_one() == 2
