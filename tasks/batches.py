@@ -6,9 +6,8 @@ has failed alone in all of its attempts is given up: it becomes a dead letter, a
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from itertools import groupby
 
 from celery import Task, states
 from celery.app.task import Context
@@ -17,23 +16,20 @@ from celery.utils.log import get_logger
 from celery.utils.serialization import get_pickleable_exception
 from sqlalchemy.orm import Session
 
-from models.attempt import clear_attempts, find_attempts, forget_alone, note_alone, note_together
 from tasks.dead_letters import give_up, message_key, reason_of
 from tasks.messages import Message
+from tasks.suspicion import Suspicion
 from tasks.wire import INFRASTRUCTURE_FAULTS, Answer, InvalidRequest, Undecided, parse, request_of
 from worker.celery import app
-from worker.db import run_in_transaction, transaction
+from worker.db import run_in_transaction
 from worker.deliveries import Delivery, Fate, GivenUp, Original, Outcome
 from worker.results import Answered, Store
-from worker.settings import settings
 
 logger = get_logger(__name__)
 # Where Celery's children say what became of a task.
 trace_logger = get_logger("celery.app.trace")
 
 ALONE_MAX = 3
-# Of 500 under suspicion an eighth runs together, then an eighth of that, and then each alone.
-SHRINKING_BITS = 3
 
 _store = Store()
 
@@ -60,62 +56,26 @@ class Job:
         self.deliveries = deliveries
         self.suspected_of = suspected_of
         self.outcomes: dict[int, Outcome] = {}
-        # What is noted of the messages under suspicion, by position: (together, alone).
-        self.suspects: dict[int, tuple[int, int]] = {}
         # Attempts alone, this one included, of those whose attempt was noted before it began.
         self.counted: dict[int, int] = {}
         self.keys = [message_key(each.kwargs, task_id=each.id) for each in deliveries]
+        self.suspicion = Suspicion(self.keys)
 
     def decide_all(self) -> None:
         """This method will decide what is above suspicion first: nothing that comes later can take it back."""
-        self.find_suspects()
+        self.suspicion.look_up(self.deliveries, lost=bool(self.suspected_of))
         everything = range(len(self.deliveries))
-        self.decide([position for position in everything if position not in self.suspects])
-        for group in self.groups_of_suspects():
+        self.decide([position for position in everything if position not in self.suspicion.noted])
+        for group in self.suspicion.groups():
             if len(group) == 1:
                 self.decide_alone(group[0])
             else:
-                with transaction() as session:
-                    note_together(session, keys=[self.keys[position] for position in group])
+                self.suspicion.note_together(group)
                 self.decide(group)
-
-    def find_suspects(self) -> None:
-        """This method will look up what is noted of those that were delivered before; the others cost nothing."""
-        again = [
-            position
-            for position, each in enumerate(self.deliveries)
-            if self.suspected_of or each.redelivered or each.retries
-        ]
-        if not again:
-            return
-        with transaction() as session:
-            noted = find_attempts(session, keys=[self.keys[position] for position in again])
-        # What its child did not live to note.
-        first = 1 if self.suspected_of else 0
-        for position in again:
-            row = noted.get(self.keys[position])
-            if row:
-                self.suspects[position] = (row.together, row.alone)
-            elif self.suspected_of or self.deliveries[position].redelivered:
-                self.suspects[position] = (first, 0)
-
-    def groups_of_suspects(self) -> Iterator[list[int]]:
-        """This method will yield groups that are the smaller the more suspicious their messages are."""
-        in_order = sorted(self.suspects, key=self.group_size, reverse=True)
-        for size, members in groupby(in_order, key=self.group_size):
-            left = list(members)
-            while left:
-                yield left[:size]
-                left = left[size:]
-
-    def group_size(self, position: int) -> int:
-        """This method will return how many may run together with a message."""
-        together, alone = self.suspects[position]
-        return 1 if alone else max(1, settings().batch_size_max >> SHRINKING_BITS * together)
 
     def decide_alone(self, position: int) -> None:
         """This method will decide a message that may end this process, unless it has had all of its attempts."""
-        attempts = self.note_alone(position)
+        attempts = self.suspicion.note_alone(position)
         original = self.deliveries[position].original
         if attempts > ALONE_MAX and original:
             self.give_up(position, original, reason=self.suspected_of or "its worker was lost", attempts=ALONE_MAX)
@@ -125,14 +85,9 @@ class Job:
             self.decide([position])
         except INFRASTRUCTURE_FAULTS:
             # That was not the message's doing.
-            with suppress(*INFRASTRUCTURE_FAULTS), transaction() as session:
-                forget_alone(session, key=self.keys[position])
+            with suppress(*INFRASTRUCTURE_FAULTS):
+                self.suspicion.forget_alone(position)
             raise
-
-    def note_alone(self, position: int) -> int:
-        """This method will count one more attempt alone, and return how many there were with it."""
-        with transaction() as session:
-            return note_alone(session, key=self.keys[position])
 
     def decide(self, positions: Sequence[int]) -> None:
         """This method will decide the messages together, or in halves where they fail together."""
@@ -166,24 +121,16 @@ class Job:
             except Exception as error:  # noqa: BLE001 - whatever it is, the others must not share its fate
                 unreadable[position] = error
         if invalid:
-            self.clear(set(invalid) & set(self.suspects))
+            self.suspicion.clear(invalid.keys() & self.suspicion.noted.keys())
             _store.store(self.task.backend, list(invalid.values()))
         for position, fault in unreadable.items():
             self.fail_alone(position, fault)
         return requests
 
-    def clear(self, positions: set[int]) -> None:
-        """This method will forget the attempts of messages that need no more."""
-        if positions:
-            with transaction() as session:
-                clear_attempts(session, keys=[self.keys[position] for position in positions])
-
     def decide_in(self, session: Session, requests: Mapping[int, Message]) -> list[Answer]:
         """This method will decide the requests, which are above suspicion if this is committed."""
         answers: list[Answer] = self.task.batched.decide(session, list(requests.values()))
-        keys = [self.keys[position] for position in requests if position in self.suspects]
-        if keys:
-            clear_attempts(session, keys=keys)
+        self.suspicion.clear_noted(session, positions=requests)
         return answers
 
     def succeed(self, answers: Mapping[int, Answer], *, seconds: float) -> None:
@@ -219,7 +166,7 @@ class Job:
 
     def fail_alone(self, position: int, error: Exception) -> None:
         """This method will have a message tried again, or give it up after its last attempt."""
-        attempts = self.counted.get(position) or self.note_alone(position)
+        attempts = self.counted.get(position) or self.suspicion.note_alone(position)
         reason, delivery = reason_of(error), self.deliveries[position]
         logger.error(
             "Task %s[%s] failed alone, attempt %d of %d: %s", self.task.name, delivery.id, attempts, ALONE_MAX, reason
@@ -240,7 +187,7 @@ class Job:
         except Exception as error:  # noqa: BLE001 - what cannot be kept must not be gone, and it is not the others' fault
             unkept = f"it could not be kept: {reason_of(error)}"
             logger.error("Task %s[%s] is given up, but %s", self.task.name, delivery.id, unkept)  # noqa: TRY400 - it may show what was sent
-            self.clear({position})
+            self.suspicion.clear({position})
             self.try_again([position], Undecided(unkept))
             return
         said = f"given up after {attempts} attempts ({reason}): it is kept, see `scrip dead-letters show {delivery.id}`"
