@@ -314,7 +314,7 @@ def test_a_lapsed_hold_can_be_released():
 
 @pytest.mark.parametrize("end", ["retired", "expired", "moved", "code", "taken", "narrowed"])
 def test_a_voucher_that_ends_while_a_hold_is_open_honours_it(end):
-    """Retired by hand, expired, its window or its products changed, its code retired or given to another voucher."""
+    """Retired by hand, expired, its window or its minimum changed, its code retired or given to another voucher."""
     voucher = create_voucher(code="SUMMER")
     hold = reserve(code="SUMMER", products=["prod_a"])
     match end:
@@ -332,7 +332,7 @@ def test_a_voucher_that_ends_while_a_hold_is_open_honours_it(end):
             retire(voucher)
             create_voucher(code="SUMMER")
         case "narrowed":
-            update(voucher, restrictions={"products": ["prod_b"], "minimumSubtotal": {"amount": 1, "currency": "USD"}})
+            update(voucher, restrictions={"minimumSubtotal": {"amount": 1, "currency": "USD"}})
     expiry.sweep(request={})
     other = redeem(code="SUMMER")
     assert (outcome(other) == ACCEPTED) == (end == "taken")
@@ -355,6 +355,30 @@ def test_money_terms_are_fixed_while_a_place_is_held():
     assert update(voucher, priceDiscountPercentage=5)["reason"] == "voucher_held"
     lapse()
     assert update(voucher, priceDiscountPercentage=5)["priceDiscountPercentage"] == 5
+
+
+@pytest.mark.parametrize("redeemed", [False, True])
+def test_products_are_fixed_while_a_place_is_held(redeemed):
+    """Its discount is for what the customer buys. They can be changed after it, as they could before."""
+    voucher = create_voucher(restrictions={"products": ["prod_a", "prod_c"]})
+    if redeemed:
+        redeem(voucher=voucher["id"], products=["prod_a"])
+    hold = reserve(voucher=voucher["id"], products=["prod_a"], subscription="sub_1")
+    for products in (["prod_b"], ["prod_a"], None):
+        assert update(voucher, restrictions={"products": products})["reason"] == "voucher_held"
+    assert update(voucher, restrictions={"products": ["prod_c", "prod_a"]})["status"] == "available"
+    confirm(hold)
+    assert update(voucher, restrictions={"products": ["prod_b"]})["restrictions"]["products"] == ["prod_b"]
+    lines = [{"id": "base", "amount": 8000, "product": "prod_a"}]
+    assert apply(subscription="sub_1", lines=lines)["discountTotal"] == 800
+
+
+def test_what_was_redeemed_is_the_reason_where_both_are():
+    """A place is held too: waiting for it would change nothing."""
+    voucher = create_voucher()
+    redeem(voucher=voucher["id"])
+    reserve(voucher=voucher["id"])
+    assert update(voucher, priceDiscountPercentage=5)["reason"] == "voucher_already_redeemed"
 
 
 def test_a_budget_comes_goes_and_changes_currency_only_while_nothing_is_held():
