@@ -15,7 +15,9 @@ from domain.hold import HoldStatus
 from domain.value import value
 from models.base import StoredRow
 from models.held import count_held_by_code, count_lapsed, find_open_near
-from models.hold import add_holds, change_held, close_holds
+from models.hold import add_holds, change_held, close_holds, find_holds
+from tasks.answered import CallerKey
+from tasks.held_requests import is_request_of
 from tasks.messages import Redeem
 from tasks.named_codes import NamedCode
 
@@ -48,6 +50,8 @@ class Places:
         self._held_by_code: defaultdict[VoucherKey, int] = defaultdict(int)
         self._by_customer: defaultdict[tuple[VoucherKey, str], list[Hold]] = defaultdict(list)
         self._by_subscription: dict[tuple[VoucherKey, str], Hold] = {}
+        # Those whose own request is in the batch, by its id.
+        self._reserved: dict[CallerKey, StoredRow] = {}
         self._new: list[SimpleNamespace] = []
         self._closed: dict[UUID, tuple[Hold, HoldStatus, UUID | None]] = {}
 
@@ -71,7 +75,9 @@ class Places:
                 for request, voucher in zip(requests, vouchers, strict=True)
                 if voucher is not None and (key := (voucher.row.project, voucher.row.id)) in keys
             ]
-            places._note(find_open_near(session, keys=near))
+            open_near = find_open_near(session, keys=near)
+            places._note(open_near)
+            places._reserved = _with_their_requests(session, open_near, requests=requests, at=at)
         return places
 
     def _count(self, session: Session, held: dict[VoucherKey, int], *, codes: Sequence[NamedCode]) -> None:
@@ -101,6 +107,20 @@ class Places:
         key = (hold.project, hold.voucher_id)
         self._by_customer[key, hold.customer].append(hold)
         self._by_subscription[key, hold.subscription] = hold
+
+    def reserved_by(
+        self, request: Redeem, *, voucher: HoldableVoucher | None, code: NamedCode | None, fingerprint: bytes
+    ) -> StoredRow | None:
+        """This method will return the hold that a redemption confirms, or None.
+
+        It was made under the request's id and with its body, and still counts.
+        """
+        hold = self._reserved.get((request.project, request.request_id))
+        if hold is None or voucher is None or hold.id in self._closed:
+            return None
+        code_id = code.row.id if code else None
+        is_its_own = is_request_of(hold, voucher_id=voucher.row.id, code_id=code_id, fingerprint=fingerprint)
+        return hold if is_its_own else None
 
     def standings(
         self, standing: Standing, *, request: Redeem, voucher: HoldableVoucher | None, code: NamedCode | None
@@ -175,3 +195,13 @@ class Places:
             add_holds(session, rows=self._new)
         if changed:
             change_held(session, changed=[(*key, count) for key, count in changed.items()])
+
+
+def _with_their_requests(
+    session: Session, holds: Sequence[StoredRow], *, requests: Sequence[Redeem], at: datetime
+) -> dict[CallerKey, StoredRow]:
+    """This function will read those again that a request of the batch confirms, with all that they say."""
+    ids = {(each.project, each.request_id) for each in requests}
+    open_ids = ((each.project, each.request_id) for each in holds if each.expires_at > at)
+    keys = [key for key in open_ids if key in ids]
+    return find_holds(session, keys=keys) if keys else {}

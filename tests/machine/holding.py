@@ -47,6 +47,23 @@ class Hold:
         self.answer["expiresAt"] = written(began + timedelta(microseconds=1))
 
 
+def reserved_by(
+    body: Json, holds: Sequence[Hold], *, voucher: Voucher | None, code: Code | None, at: datetime
+) -> Hold | None:
+    """This function will return the hold that a redemption confirms: of its id, its body, its place, and not over."""
+    return next(
+        (
+            each
+            for each in holds
+            if each.body == body
+            and (each.voucher, each.code) == (voucher, code)
+            and each.status == "open"
+            and not each.has_lapsed(at)
+        ),
+        None,
+    )
+
+
 def counting(holds: Sequence[Hold], *, voucher: Voucher, at: datetime) -> list[Hold]:
     """This function will return what is held of a voucher, swept or not."""
     return [each for each in holds if each.voucher is voucher and each.status == "open" and not each.has_lapsed(at)]

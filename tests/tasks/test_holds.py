@@ -535,7 +535,7 @@ def test_redeeming_under_the_id_of_a_hold_is_confirming_it():
     assert confirm(made[0]) == answer
     assert redemptions.redeem(request={**second, "currency": "EUR"})["outcome"] == "accepted"
     assert confirm(made[1])["reason"] == "idempotency_conflict"
-    assert stored() == ["confirmed", "replaced"]
+    assert stored() == ["confirmed", "released"]
 
 
 def test_a_released_hold_is_redeemed_only_by_redeeming():
