@@ -29,16 +29,13 @@ class HoldRefusal(StrEnum):
 def honoured(candidate: Candidate) -> Candidate:
     """This function will return a voucher as a hold promised it: what has changed since refuses nobody.
 
-    Neither its window and retirement nor its code's count, nor what may be bought: that was decided when the place
-    was held. The limits stay, and the price, which cannot change while a place is held.
+    Neither its window and retirement nor its code's count, nor what may be bought, nor how often by one customer: that
+    was decided when the place was held. What stays is what cannot change against it: the voucher's maximum, its price,
+    and its code's own limit, end and customer.
     """
-    limits = candidate.restrictions
     return replace(
         candidate,
         retired_reason=None,
-        code=candidate.code and replace(candidate.code, retired_reason=None, expires_at=None),
-        restrictions=Restrictions(
-            maximum_redemptions=limits.maximum_redemptions,
-            maximum_redemptions_per_customer=limits.maximum_redemptions_per_customer,
-        ),
+        code=candidate.code and replace(candidate.code, retired_reason=None),
+        restrictions=Restrictions(maximum_redemptions=candidate.restrictions.maximum_redemptions),
     )

@@ -137,7 +137,7 @@ class Model:
         if voucher is not None:
             answer |= {"voucher": voucher.id, "code": code.text if code else voucher.body.get("code")}
         if voucher is not None and reason is None:
-            aside = making_way(self.holds, voucher=voucher, code=code, body=body, at=at)
+            aside = making_way(self.holds, voucher=voucher, code=code, body=body, at=at, own=own)
             if aside is None:
                 self.move_on(at)
                 return {**answer, "id": None, "reason": "fully_reserved", "retryable": True}

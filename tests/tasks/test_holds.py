@@ -481,15 +481,29 @@ def test_a_customer_holds_no_more_than_it_may_redeem():
 
 
 def test_a_refusal_for_good_gives_the_place_back():
-    """The customer's limit was lowered since: the hold can never be confirmed, so nobody waits for it."""
-    voucher = create_voucher(restrictions={"maximumRedemptions": 3})
-    redeem(voucher=voucher["id"], customer="cus_1")
-    hold = reserve(voucher=voucher["id"], customer="cus_1")
-    update(voucher, restrictions={"maximumRedemptionsPerCustomer": 1})
+    """Twenty discounts run on the subscription by now: nobody waits for a place that is confirmed no more."""
+    voucher = create_voucher(restrictions={"maximumRedemptions": 1})
+    hold = reserve(voucher=voucher["id"], subscription="sub_1")
+    for _ in range(20):
+        redeem(voucher=create_voucher()["id"], subscription="sub_1")
     answer = confirm(hold)
-    assert answer["reason"] == "customer_limit_reached"
+    assert answer["reason"] == "discount_limit_reached"
     assert confirm(hold) == answer
     assert (stored(), voucher_held()) == (["released"], 0)
+    assert outcome(redeem(voucher=voucher["id"])) == ACCEPTED
+
+
+def test_a_customers_limit_that_is_lowered_while_a_place_is_held_honours_it():
+    """What the customer asks for from now on, and what has lapsed, is judged by the new limit."""
+    voucher = create_voucher()
+    redeem(voucher=voucher["id"], customer="cus_1")
+    held = [reserve(voucher=voucher["id"], customer="cus_1") for _ in range(3)]
+    update(voucher, restrictions={"maximumRedemptionsPerCustomer": 1})
+    assert outcome(confirm(held[0])) == ACCEPTED
+    assert redeem(voucher=voucher["id"], customer="cus_1")["reason"] == "customer_limit_reached"
+    assert outcome(confirm(held[1])) == ACCEPTED
+    lapse()
+    assert confirm(held[2])["reason"] == "customer_limit_reached"
 
 
 def test_the_same_request_holds_one_place():
@@ -549,14 +563,6 @@ def test_a_released_hold_is_redeemed_only_by_redeeming():
     assert outcome(answer) == ACCEPTED
     assert confirm(hold) == answer
     assert stored() == ["released"]
-
-
-def test_a_confirmation_that_fits_no_more_is_refused():
-    """Twenty discounts run by now: that limit is not held."""
-    hold = reserve(voucher=create_voucher()["id"], subscription="sub_1")
-    for _ in range(20):
-        redeem(voucher=create_voucher()["id"], subscription="sub_1")
-    assert confirm(hold)["reason"] == "discount_limit_reached"
 
 
 def test_the_request_is_confirmed_word_for_word():
