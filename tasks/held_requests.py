@@ -7,15 +7,15 @@ from models.base import StoredRow
 from tasks.messages import Redeem
 
 # A row of the table, or the values that are about to become one.
-Row = StoredRow | SimpleNamespace
+Hold = StoredRow | SimpleNamespace
 
 
-def request_of(hold: Row) -> Redeem:
+def request_of(hold: Hold) -> Redeem:
     """This function will return the redemption that was asked for, as it was sent."""
     return Redeem.model_validate(hold.request)
 
 
-def is_request_of(hold: Row, *, voucher_id: UUID | None, code_id: UUID | None, fingerprint: bytes) -> bool:
+def is_request_of(hold: Hold, *, voucher_id: UUID | None, code_id: UUID | None, fingerprint: bytes) -> bool:
     """This function will tell whether a request under the hold's id is the hold's own, with its body.
 
     A code may name another voucher by now, and a text another code: their places are not what was held.
@@ -24,7 +24,7 @@ def is_request_of(hold: Row, *, voucher_id: UUID | None, code_id: UUID | None, f
     return is_of_same and request_of(hold).fingerprint() == fingerprint
 
 
-def is_redeemed_by(hold: Row, redemption: Row) -> bool:
+def is_redeemed_by(hold: Hold, redemption: StoredRow | SimpleNamespace) -> bool:
     """This function will tell whether what was decided under the hold's id is its redemption."""
     return redemption.reason is None and is_request_of(
         hold, voucher_id=redemption.voucher_id, code_id=redemption.code_id, fingerprint=redemption.fingerprint

@@ -10,20 +10,19 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from domain.eligibility import Refusal, Standing
+from domain.eligibility import Candidate, Refusal, Standing
 from domain.hold import HoldStatus
 from domain.value import value
 from models.base import StoredRow
 from models.held import count_held_by_code, count_lapsed, find_open_near
 from models.hold import add_holds, change_held, close_holds, find_holds
 from tasks.answered import CallerKey
-from tasks.held_requests import is_request_of
+from tasks.held_requests import Hold, is_request_of
+from tasks.making_way import as_few_as_will_do, without
 from tasks.messages import Redeem
 from tasks.named_codes import NamedCode
 
 VoucherKey = tuple[str, UUID]
-# A row of the table, or the values that are about to become one.
-Hold = StoredRow | SimpleNamespace
 
 
 class HoldableVoucher(Protocol):
@@ -48,7 +47,8 @@ class Places:
         self.at = at
         self._held: defaultdict[VoucherKey, int] = defaultdict(int)
         self._held_by_code: defaultdict[VoucherKey, int] = defaultdict(int)
-        self._by_customer: defaultdict[tuple[VoucherKey, str], list[Hold]] = defaultdict(list)
+        # By id, oldest first: a customer can have thousands.
+        self._by_customer: defaultdict[tuple[VoucherKey, str], dict[UUID, Hold]] = defaultdict(dict)
         self._by_subscription: dict[tuple[VoucherKey, str], Hold] = {}
         # Those whose own request is in the batch, by its id.
         self._reserved: dict[CallerKey, StoredRow] = {}
@@ -105,7 +105,7 @@ class Places:
 
     def _index(self, hold: Hold) -> None:
         key = (hold.project, hold.voucher_id)
-        self._by_customer[key, hold.customer].append(hold)
+        self._by_customer[key, hold.customer][hold.id] = hold
         self._by_subscription[key, hold.subscription] = hold
 
     def reserved_by(
@@ -123,35 +123,40 @@ class Places:
         return hold if is_its_own else None
 
     def standings(
-        self, standing: Standing, *, request: Redeem, voucher: HoldableVoucher | None, code: NamedCode | None
+        self,
+        standing: Standing,
+        *,
+        request: Redeem,
+        voucher: HoldableVoucher | None,
+        code: NamedCode | None,
+        candidate: Candidate | None,
     ) -> Iterator[tuple[Standing, list[Hold]]]:
-        """This method will yield the standing with what others hold, and then with less and less of the customer's own.
+        """This method will yield the standing with what is held, and then the one with room, if there is any.
 
-        Each comes with the own holds that were set aside for it: the one for this subscription always, then those
-        that are left, one by one. A customer's own hold never stands in its way.
+        Each comes with the customer's own holds that were set aside for it: the one for this subscription always,
+        then as few of the others as the limits ask for. A customer's own hold never stands in its way.
         """
         key = (request.project, voucher.row.id) if voucher else None
-        if key is None or not self._held[key]:
+        if key is None or candidate is None or not self._held[key]:
             yield standing, []
             return
         here = self._by_subscription.get((key, request.subscription))
         own = self._by_customer[key, request.customer]
         code_id = code.row.id if code else None
-        elsewhere = sorted((each for each in own if each is not here), key=lambda each: each.code_id != code_id)
         aside = [here] if here is not None and here.customer == request.customer else []
-        for further in range(len(elsewhere) + 1):
-            make_way = [*aside, *elsewhere[:further]]
-            yield (
-                replace(
-                    standing,
-                    held=self._held[key] - len(make_way),
-                    held_by_customer=len(own) - len(make_way),
-                    held_by_code=self._held_of(request.project, code_id)
-                    - sum(each.code_id == code_id for each in make_way),
-                    subscription_is_held=here is not None and not aside,
-                ),
-                make_way,
-            )
+        with_held = replace(
+            standing,
+            held=self._held[key],
+            held_by_customer=len(own),
+            held_by_code=self._held_of(request.project, code_id),
+            subscription_is_held=here is not None and not aside,
+        )
+        beside = without(with_held, aside, code_id=code_id)
+        yield beside, aside
+        if not beside.subscription_is_held:
+            elsewhere = as_few_as_will_do(own, code_id=code_id, aside=aside, candidate=candidate, standing=beside)
+            if elsewhere:
+                yield without(beside, elsewhere, code_id=code_id), [*aside, *elsewhere]
 
     def _held_of(self, project: str, code_id: UUID | None) -> int:
         return 0 if code_id is None else self._held_by_code[project, code_id]
@@ -168,9 +173,7 @@ class Places:
     def close(self, hold: Hold, status: HoldStatus, *, redemption_id: UUID | None = None) -> None:
         """This method will note what has become of a hold. One that counted until now counts no longer."""
         key = (hold.project, hold.voucher_id)
-        own = self._by_customer[key, hold.customer]
-        if any(each.id == hold.id for each in own):
-            self._by_customer[key, hold.customer] = [each for each in own if each.id != hold.id]
+        if self._by_customer[key, hold.customer].pop(hold.id, None) is not None:
             del self._by_subscription[key, hold.subscription]
             self._held[key] -= 1
             if hold.code_id is not None:

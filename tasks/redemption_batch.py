@@ -19,11 +19,11 @@ from models.subscription import lock_subscriptions
 from models.voucher import count_redemptions
 from tasks.answered import Answered, CallerKey
 from tasks.answers import redemption_answer, redemption_conflict_answer
-from tasks.held_requests import is_redeemed_by
+from tasks.held_requests import Hold, is_redeemed_by
 from tasks.locked_vouchers import LockedVoucher, VoucherKey
 from tasks.messages import Redeem
 from tasks.named_codes import NamedCode
-from tasks.places import Hold, Places, Verdict
+from tasks.places import Places, Verdict
 from tasks.wire import Answer
 from worker.settings import settings
 
@@ -180,14 +180,16 @@ class Batch:
             completed_cards=self.completed_cards,
         )
         verdict = Verdict(refusal=Refusal.FULLY_RESERVED, make_way=[])
-        for each, make_way in self.places.standings(standing, request=request, voucher=voucher, code=code):
+        for each, make_way in self.places.standings(
+            standing, request=request, voucher=voucher, code=code, candidate=candidate
+        ):
             refusal = judge(candidate, purchase=_purchase_of(request), standing=each, effective_at=effective_at)
             verdict = Verdict(refusal=refusal, make_way=make_way)
             if refusal is not Refusal.FULLY_RESERVED:
                 break
         return verdict
 
-    def settle(self, hold: Hold, *, redemption: Hold) -> None:
+    def settle(self, hold: Hold, *, redemption: StoredRow | SimpleNamespace) -> None:
         """This method will end a hold with what was decided for good under its id: a refusal gives the place back."""
         if is_redeemed_by(hold, redemption):
             self.places.close(hold, HoldStatus.CONFIRMED, redemption_id=redemption.id)

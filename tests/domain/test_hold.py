@@ -7,8 +7,8 @@ import pytest
 
 from domain.code import CodeRetiredReason
 from domain.eligibility import Refusal, judge
-from domain.hold import honoured
-from domain.terms import RetiredReason
+from domain.hold import Shortage, honoured, shortage
+from domain.terms import Restrictions, RetiredReason
 from tests.domain.test_eligibility import BREAKS, NOW, OPEN, PURCHASE, STANDING, broken
 
 # What was decided when the place was held, and can change by the clock or by an operator's hand.
@@ -39,3 +39,27 @@ def test_a_hold_is_honoured_to_the_letter():
     late = NOW + timedelta(days=1_000)
     assert judge(honoured(gone), purchase=PURCHASE, standing=STANDING, effective_at=late) is None
     assert judge(gone, purchase=PURCHASE, standing=STANDING, effective_at=late) is Refusal.VOUCHER_RETIRED
+
+
+@pytest.mark.parametrize(
+    ("standing", "expected"),
+    [
+        ({}, (0, 0)),
+        # 9 of 10 are taken, 1 of 2 by the customer, 4 of 5 by the code.
+        ({"held": 1}, (1, 0)),
+        ({"held": 3, "held_by_customer": 1}, (3, 0)),
+        ({"held": 3, "held_by_customer": 3}, (3, 0)),
+        ({"held_by_customer": 2}, (2, 0)),
+        ({"held": 1, "held_by_code": 3}, (3, 3)),
+    ],
+)
+def test_as_many_places_are_missing_as_the_tightest_limit_says(standing, expected):
+    """One fewer is still too few, and so many make room."""
+    missing = shortage(OPEN, standing=replace(STANDING, **standing))
+    assert missing == Shortage(places=expected[0], by_code=expected[1])
+
+
+def test_nothing_is_missing_without_a_limit():
+    """Whatever is held."""
+    unlimited = replace(OPEN, restrictions=Restrictions(), code=None)
+    assert shortage(unlimited, standing=replace(STANDING, held=99)) == Shortage(places=0, by_code=0)
