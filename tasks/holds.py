@@ -27,7 +27,11 @@ from worker.db import run_in_transaction
 SETTLED = {HoldStatus.CONFIRMED, HoldStatus.RELEASED}
 
 
-@contract_task("redemptions.reserve", message=Reserve)
+@contract_task(
+    "redemptions.reserve",
+    message=Reserve,
+    decide_together=lambda session, requests: reserve_all(session, requests),  # noqa: PLW0108 - it stands below
+)
 def reserve(request: Reserve) -> Answer:
     """This task will hold a place for a while, by the rules of a redemption."""
     return run_in_transaction(lambda session: reserve_all(session, [request]))[0]
