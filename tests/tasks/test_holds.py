@@ -266,6 +266,28 @@ def test_a_lapsed_hold_blocks_nobody(swept):
 
 
 @pytest.mark.parametrize("swept", [False, True])
+def test_nor_does_it_by_its_codes_limit_while_something_else_of_the_voucher_is_held(swept):
+    """What is held by the code is counted by itself then."""
+    voucher = create_voucher()
+    add_codes(voucher, {"code": "ONE", "maximumRedemptions": 1})
+    reserve(code="ONE")
+    lapse()
+    reserve(voucher=voucher["id"])
+    if swept:
+        expiry.sweep(request={})
+    assert outcome(reserve(code="ONE")) == ACCEPTED
+    assert outcome(redeem(code="ONE")) == FULLY_RESERVED
+
+
+def test_a_swept_hold_was_over_at_its_end():
+    """However late the sweep."""
+    reserve(voucher=create_voucher()["id"])
+    lapse()
+    expiry.sweep(request={})
+    assert stored("closed_at") == stored("expires_at")
+
+
+@pytest.mark.parametrize("swept", [False, True])
 def test_a_lapsed_hold_is_confirmed_while_there_is_room(swept):
     """Else with the true reason; a place that may become free can be tried again."""
     voucher = create_voucher(restrictions={"maximumRedemptions": 2})
@@ -339,6 +361,17 @@ def test_a_voucher_that_ends_while_a_hold_is_open_honours_it(end):
     answer = confirm(hold)
     assert (outcome(answer), answer["voucher"]) == (ACCEPTED, voucher["id"])
     assert confirm(hold) == answer
+
+
+def test_what_is_honoured_is_discounted_as_it_was_promised():
+    """The voucher was retired and its window moved: its products and its price are those of the hold."""
+    voucher = create_voucher(restrictions={"products": ["prod_a"], "maximumRedemptions": 1})
+    hold = reserve(voucher=voucher["id"], products=["prod_a"], subscription="sub_1")
+    update(voucher, restrictions={"expiresAt": "2026-01-01T00:00:00Z"})
+    retire(voucher)
+    assert outcome(confirm(hold)) == ACCEPTED
+    lines = [{"id": name, "amount": 8000, "product": name} for name in ("prod_a", "prod_b")]
+    assert [each["discount"] for each in apply(subscription="sub_1", lines=lines)["lines"]] == [800, 0]
 
 
 def test_what_ended_before_is_not_held():
