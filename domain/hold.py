@@ -3,8 +3,9 @@
 from dataclasses import replace
 from enum import StrEnum
 
-from domain.eligibility import Candidate
+from domain.eligibility import Candidate, Standing
 from domain.terms import Restrictions
+from domain.value import value
 
 
 class HoldStatus(StrEnum):
@@ -29,16 +30,36 @@ class HoldRefusal(StrEnum):
 def honoured(candidate: Candidate) -> Candidate:
     """This function will return a voucher as a hold promised it: what has changed since refuses nobody.
 
-    Neither its window and retirement nor its code's count, nor what may be bought: that was decided when the place
-    was held. The limits stay, and the price, which cannot change while a place is held.
+    Neither its window and retirement nor its code's count, nor what may be bought, nor how often by one customer: that
+    was decided when the place was held. What stays is what cannot change against it: the voucher's maximum, its price,
+    and its code's own limit, end and customer.
     """
-    limits = candidate.restrictions
     return replace(
         candidate,
         retired_reason=None,
-        code=candidate.code and replace(candidate.code, retired_reason=None, expires_at=None),
-        restrictions=Restrictions(
-            maximum_redemptions=limits.maximum_redemptions,
-            maximum_redemptions_per_customer=limits.maximum_redemptions_per_customer,
-        ),
+        code=candidate.code and replace(candidate.code, retired_reason=None),
+        restrictions=Restrictions(maximum_redemptions=candidate.restrictions.maximum_redemptions),
     )
+
+
+@value
+class Shortage:
+    """How many held places must come back before there is room: of the customer's own, and by the code among them."""
+
+    places: int
+    by_code: int
+
+
+def shortage(candidate: Candidate, *, standing: Standing) -> Shortage:
+    """This function will return how many of a customer's own holds have to make way for a request of the customer."""
+    restrictions, code = candidate.restrictions, candidate.code
+    by_code = _missing(code.maximum_redemptions if code else None, standing.redemptions_by_code + standing.held_by_code)
+    in_all = _missing(restrictions.maximum_redemptions, standing.redemptions + standing.held)
+    of_customer = _missing(
+        restrictions.maximum_redemptions_per_customer, standing.redemptions_by_customer + standing.held_by_customer
+    )
+    return Shortage(places=max(in_all, of_customer, by_code), by_code=by_code)
+
+
+def _missing(maximum: int | None, taken: int) -> int:
+    return 0 if maximum is None else max(0, taken + 1 - maximum)

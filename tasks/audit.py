@@ -46,11 +46,12 @@ CHECKS = {
         SELECT r.project, r.voucher_id::text AS subject, format('%s by one customer', count(*)) AS detail
         FROM redemptions r JOIN vouchers v ON v.project = r.project AND v.id = r.voucher_id
         LEFT JOIN returned_places p ON p.project = r.project AND p.discount_id = r.id
+        LEFT JOIN holds h ON h.project = r.project AND h.redemption_id = r.id AND r.decided_at < h.expires_at
         WHERE r.reason IS NULL AND v.maximum_redemptions_per_customer IS NOT NULL
         GROUP BY r.project, r.voucher_id, r.customer, v.maximum_redemptions_per_customer, v.updated_at
         HAVING count(*) - count(p.discount_id) > v.maximum_redemptions_per_customer
-               -- The limit may have been lowered since: it counts for whoever redeemed after that.
-               AND max(r.decided_at) >= coalesce(v.updated_at, '-infinity')
+               -- The limit may have been lowered since: it counts for whoever redeemed, or held a place, after that.
+               AND max(coalesce(h.created_at, r.decided_at)) >= coalesce(v.updated_at, '-infinity')
     """,
     "accepted redemptions and no others have a discount": """
         SELECT coalesce(r.project, d.project) AS project, coalesce(r.id, d.id)::text AS subject,
@@ -65,7 +66,9 @@ CHECKS = {
         WHERE r.reason IS NULL AND (r.effective_at < v.starts_at OR r.effective_at >= v.expires_at)
               -- The window may have been moved since, or since the place was held.
               AND coalesce((
-                  SELECT h.created_at FROM holds h WHERE h.project = r.project AND h.redemption_id = r.id
+                  SELECT h.created_at FROM holds h
+                  -- One that had lapsed was judged anew.
+                  WHERE h.project = r.project AND h.redemption_id = r.id AND r.decided_at < h.expires_at
               ), r.decided_at) >= coalesce(v.updated_at, '-infinity')
     """,
     "no subscription runs too many discounts": """

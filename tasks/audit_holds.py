@@ -1,6 +1,7 @@
 """What must hold over the whole database about holds, each promise one query that returns its violations."""
 
 # Each query returns project, subject and detail, a row for each violation.
+# now() is the audit's beginning: what lapsed between that and its snapshot may have been swept and taken already.
 HOLD_CHECKS = {
     "a voucher's open holds are counted": """
         SELECT v.project, v.id::text AS subject, format('counter %s, open %s', v.held, h.open) AS detail
@@ -17,7 +18,7 @@ HOLD_CHECKS = {
         FROM vouchers v
         JOIN (
             SELECT project, voucher_id, count(*) AS held
-            FROM holds WHERE status = 'open' AND expires_at > now() GROUP BY project, voucher_id
+            FROM holds WHERE status = 'open' AND expires_at > clock_timestamp() GROUP BY project, voucher_id
         ) h ON h.project = v.project AND h.voucher_id = v.id
         WHERE v.redemptions - v.places_returned + h.held > v.maximum_redemptions
     """,
@@ -28,7 +29,8 @@ HOLD_CHECKS = {
         FROM codes c
         JOIN (
             SELECT project, code_id, count(*) AS held
-            FROM holds WHERE status = 'open' AND expires_at > now() AND code_id IS NOT NULL GROUP BY project, code_id
+            FROM holds WHERE status = 'open' AND expires_at > clock_timestamp() AND code_id IS NOT NULL
+            GROUP BY project, code_id
         ) h ON h.project = c.project AND h.code_id = c.id
         WHERE c.redemptions - c.places_returned + h.held > c.maximum_redemptions
     """,
@@ -37,11 +39,40 @@ HOLD_CHECKS = {
         FROM holds h
         LEFT JOIN redemptions r ON r.project = h.project AND r.request_id = h.request_id AND r.reason IS NULL
         WHERE h.status = 'confirmed'
-              AND (r.id, r.voucher_id, r.customer, r.subscription)
-                  IS DISTINCT FROM (h.redemption_id, h.voucher_id, h.customer, h.subscription)
+              AND (r.id, r.voucher_id, r.code_id, r.customer, r.subscription)
+                  IS DISTINCT FROM (h.redemption_id, h.voucher_id, h.code_id, h.customer, h.subscription)
+    """,
+    "no customer holds more places than it may have": """
+        SELECT v.project, v.id::text AS subject,
+               format('%s taken or held by one customer, of %s', places.taken, v.maximum_redemptions_per_customer
+               ) AS detail
+        FROM vouchers v
+        JOIN (
+            SELECT project, voucher_id, customer, sum(places) AS taken, max(since) AS since
+            FROM (
+                SELECT project, voucher_id, customer, 1 AS places, created_at AS since, true AS is_held
+                FROM holds WHERE status = 'open' AND expires_at > clock_timestamp()
+                UNION ALL
+                SELECT r.project, r.voucher_id, r.customer, CASE WHEN p.discount_id IS NULL THEN 1 ELSE 0 END,
+                       coalesce(h.created_at, r.decided_at), false
+                FROM redemptions r
+                LEFT JOIN returned_places p ON p.project = r.project AND p.discount_id = r.id
+                LEFT JOIN holds h ON h.project = r.project AND h.redemption_id = r.id AND r.decided_at < h.expires_at
+                WHERE r.reason IS NULL
+            ) each
+            GROUP BY project, voucher_id, customer HAVING bool_or(is_held)
+        ) places ON places.project = v.project AND places.voucher_id = v.id
+        WHERE places.taken > v.maximum_redemptions_per_customer
+              -- The limit may have been lowered since: it counts for whoever redeemed, or held a place, after that.
+              AND places.since >= coalesce(v.updated_at, '-infinity')
+    """,
+    "a hold names a code of its voucher": """
+        SELECT h.project, h.id::text AS subject, format('code %s of voucher %s', h.code_id, c.voucher_id) AS detail
+        FROM holds h LEFT JOIN codes c ON c.project = h.project AND c.id = h.code_id
+        WHERE h.code_id IS NOT NULL AND c.voucher_id IS DISTINCT FROM h.voucher_id
     """,
     "what has lapsed had its time": """
         SELECT project, id::text AS subject, format('until %s, closed %s', expires_at, closed_at) AS detail
-        FROM holds WHERE status = 'lapsed' AND expires_at > closed_at
+        FROM holds WHERE status = 'lapsed' AND (expires_at > closed_at OR expires_at > clock_timestamp())
     """,
 }

@@ -6,9 +6,9 @@ from domain.eligibility import Refusal
 from domain.hold import HoldRefusal, HoldStatus
 from models.base import StoredRow
 from tasks.answers import identity, instant
+from tasks.held_requests import Hold
 from tasks.hold_messages import Reserve
 from tasks.messages import Redeem
-from tasks.places import Hold
 from tasks.wire import Answer
 
 

@@ -7,19 +7,19 @@ from types import SimpleNamespace
 from sqlalchemy.orm import Session
 
 from domain.eligibility import Refusal
-from domain.hold import HoldStatus, honoured
+from domain.hold import HoldStatus
 from models.base import StoredRow, new_id, read_clock
 from models.code_listing import find_code
 from models.hold import change_held, close_holds, find_hold, find_holds
+from models.redemption import find_redemptions
 from models.voucher import lock_vouchers
 from tasks.answered import Answered
-from tasks.fields import uuid_of
+from tasks.held_requests import is_redeemed_by, request_of
 from tasks.hold_answers import first_hold_answer, hold_answer, hold_conflict_answer, released_answer
 from tasks.hold_messages import HoldReference, Reserve
 from tasks.locked_vouchers import LockedVoucher, take_vouchers
-from tasks.messages import Redeem
 from tasks.named_codes import NamedCode, named_code
-from tasks.redemption_batch import Batch
+from tasks.redemption_batch import Batch, candidate_of
 from tasks.wire import Answer, NotFound, contract_task
 from worker.db import run_in_transaction
 
@@ -27,7 +27,11 @@ from worker.db import run_in_transaction
 SETTLED = {HoldStatus.CONFIRMED, HoldStatus.RELEASED}
 
 
-@contract_task("redemptions.reserve", message=Reserve)
+@contract_task(
+    "redemptions.reserve",
+    message=Reserve,
+    decide_together=lambda session, requests: reserve_all(session, requests),  # noqa: PLW0108 - it stands below
+)
 def reserve(request: Reserve) -> Answer:
     """This task will hold a place for a while, by the rules of a redemption."""
     return run_in_transaction(lambda session: reserve_all(session, [request]))[0]
@@ -67,25 +71,24 @@ def confirm_hold(session: Session, reference: HoldReference) -> Answer:
     as a new request. A refusal for good gives the place back. Raises NotFound where there is no such hold.
     """
     hold, voucher = _lock(session, reference)
-    request = Redeem.model_validate(hold.request)
+    request = request_of(hold)
     code = _code_of(session, hold, voucher=voucher)
     batch = Batch.locked(session, [request], vouchers=[voucher], codes=[code])
-    counts = hold.status == HoldStatus.OPEN and hold.expires_at > batch.decided_at
-    if counts:
-        batch.promised_at = hold.effective_at
-        named = code or voucher
-        named.candidate = honoured(named.candidate)
     if hold.status == HoldStatus.RELEASED:
         stored = batch.replay(request, fingerprint=request.fingerprint())
         return stored or released_answer(hold, at=batch.decided_at)
     answer = batch.decide(request, voucher, code)
-    _settle(batch, hold, answer=answer, counts=counts)
+    redemption = next(iter(batch.redemptions), None) or _redeemed_under(session, hold)
+    is_over = hold.status != HoldStatus.OPEN or hold.expires_at <= batch.decided_at
+    # Where something else was redeemed under its id, it is never confirmed. Else what is over stays as it is.
+    if hold.status not in SETTLED and redemption is not None and not (is_over and redemption.reason):
+        batch.settle(hold, redemption=redemption)
     batch.write(session)
     return answer
 
 
 def release_hold(session: Session, reference: HoldReference) -> Answer:
-    """This function will give the place back once, and answer what the hold is then: confirmed if it was before.
+    """This function will give the place back once, and answer what the hold is then: confirmed if it was redeemed.
 
     What has lapsed or was replaced is released too, so that no later confirmation redeems it.
     Raises NotFound where there is no such hold.
@@ -94,11 +97,14 @@ def release_hold(session: Session, reference: HoldReference) -> Answer:
     status = HoldStatus(hold.status)
     if status in SETTLED:
         return hold_answer(hold, status=status)
-    closed = [(hold.project, hold.id, HoldStatus.RELEASED, None)]
-    close_holds(session, closed=closed, closed_at=read_clock(session))
+    redemption = _redeemed_under(session, hold)
+    # It had lapsed or was replaced when its request was redeemed after all: the place is spent.
+    spent_by = redemption.id if redemption is not None and is_redeemed_by(hold, redemption) else None
+    after = HoldStatus.CONFIRMED if spent_by else HoldStatus.RELEASED
+    close_holds(session, closed=[(hold.project, hold.id, after, spent_by)], closed_at=read_clock(session))
     if status is HoldStatus.OPEN:
         change_held(session, changed=[(hold.project, hold.voucher_id, -1)])
-    return hold_answer(hold, status=HoldStatus.RELEASED)
+    return hold_answer(hold, status=after)
 
 
 class Reservations:
@@ -132,7 +138,8 @@ class Reservations:
         """This method will decide a new request and note what has to be written."""
         batch, named = self.batch, code or voucher
         effective_at = batch.effective_at(request)
-        verdict = batch.verdict(request, voucher, code, effective_at=effective_at)
+        candidate = candidate_of(voucher, code)
+        verdict = batch.verdict(request, voucher, code, candidate=candidate, effective_at=effective_at)
         refusal = verdict.refusal
         row = SimpleNamespace(
             project=request.project,
@@ -159,13 +166,9 @@ class Reservations:
         return first_hold_answer(row)
 
 
-def _settle(batch: Batch, hold: StoredRow, *, answer: Answer, counts: bool) -> None:
-    if hold.status in SETTLED or answer.get("retryable"):
-        return
-    if answer["outcome"] == "accepted":
-        batch.places.close(hold, HoldStatus.CONFIRMED, redemption_id=uuid_of(answer["id"]))
-    elif counts:
-        batch.places.close(hold, HoldStatus.RELEASED)
+def _redeemed_under(session: Session, hold: StoredRow) -> StoredRow | None:
+    key = (hold.project, hold.request_id)
+    return find_redemptions(session, keys=[key]).get(key)
 
 
 def _lock(session: Session, reference: HoldReference) -> tuple[StoredRow, LockedVoucher]:

@@ -10,18 +10,19 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from domain.eligibility import Refusal, Standing
+from domain.eligibility import Candidate, Refusal, Standing
 from domain.hold import HoldStatus
 from domain.value import value
 from models.base import StoredRow
 from models.held import count_held_by_code, count_lapsed, find_open_near
-from models.hold import add_holds, change_held, close_holds
+from models.hold import add_holds, change_held, close_holds, find_holds
+from tasks.answered import CallerKey
+from tasks.held_requests import Hold, is_request_of
+from tasks.making_way import as_few_as_will_do, without
 from tasks.messages import Redeem
 from tasks.named_codes import NamedCode
 
 VoucherKey = tuple[str, UUID]
-# A row of the table, or the values that are about to become one.
-Hold = StoredRow | SimpleNamespace
 
 
 class HoldableVoucher(Protocol):
@@ -46,8 +47,11 @@ class Places:
         self.at = at
         self._held: defaultdict[VoucherKey, int] = defaultdict(int)
         self._held_by_code: defaultdict[VoucherKey, int] = defaultdict(int)
-        self._by_customer: defaultdict[tuple[VoucherKey, str], list[Hold]] = defaultdict(list)
+        # By id, oldest first: a customer can have thousands.
+        self._by_customer: defaultdict[tuple[VoucherKey, str], dict[UUID, Hold]] = defaultdict(dict)
         self._by_subscription: dict[tuple[VoucherKey, str], Hold] = {}
+        # Those whose own request is in the batch, by its id.
+        self._reserved: dict[CallerKey, StoredRow] = {}
         self._new: list[SimpleNamespace] = []
         self._closed: dict[UUID, tuple[Hold, HoldStatus, UUID | None]] = {}
 
@@ -71,7 +75,9 @@ class Places:
                 for request, voucher in zip(requests, vouchers, strict=True)
                 if voucher is not None and (key := (voucher.row.project, voucher.row.id)) in keys
             ]
-            places._note(find_open_near(session, keys=near))
+            open_near = find_open_near(session, keys=near)
+            places._note(open_near)
+            places._reserved = _with_their_requests(session, open_near, requests=requests, at=at)
         return places
 
     def _count(self, session: Session, held: dict[VoucherKey, int], *, codes: Sequence[NamedCode]) -> None:
@@ -99,39 +105,58 @@ class Places:
 
     def _index(self, hold: Hold) -> None:
         key = (hold.project, hold.voucher_id)
-        self._by_customer[key, hold.customer].append(hold)
+        self._by_customer[key, hold.customer][hold.id] = hold
         self._by_subscription[key, hold.subscription] = hold
 
-    def standings(
-        self, standing: Standing, *, request: Redeem, voucher: HoldableVoucher | None, code: NamedCode | None
-    ) -> Iterator[tuple[Standing, list[Hold]]]:
-        """This method will yield the standing with what others hold, and then with less and less of the customer's own.
+    def reserved_by(
+        self, request: Redeem, *, voucher: HoldableVoucher | None, code: NamedCode | None, fingerprint: bytes
+    ) -> StoredRow | None:
+        """This method will return the hold that a redemption confirms, or None.
 
-        Each comes with the own holds that were set aside for it: the one for this subscription always, then those
-        that are left, one by one. A customer's own hold never stands in its way.
+        It was made under the request's id and with its body, and still counts.
+        """
+        hold = self._reserved.get((request.project, request.request_id))
+        if hold is None or voucher is None or hold.id in self._closed:
+            return None
+        code_id = code.row.id if code else None
+        is_its_own = is_request_of(hold, voucher_id=voucher.row.id, code_id=code_id, fingerprint=fingerprint)
+        return hold if is_its_own else None
+
+    def standings(
+        self,
+        standing: Standing,
+        *,
+        request: Redeem,
+        voucher: HoldableVoucher | None,
+        code: NamedCode | None,
+        candidate: Candidate | None,
+    ) -> Iterator[tuple[Standing, list[Hold]]]:
+        """This method will yield the standing with what is held, and then the one with room, if there is any.
+
+        Each comes with the customer's own holds that were set aside for it: the one for this subscription always,
+        then as few of the others as the limits ask for. A customer's own hold never stands in its way.
         """
         key = (request.project, voucher.row.id) if voucher else None
-        if key is None or not self._held[key]:
+        if key is None or candidate is None or not self._held[key]:
             yield standing, []
             return
         here = self._by_subscription.get((key, request.subscription))
         own = self._by_customer[key, request.customer]
         code_id = code.row.id if code else None
-        elsewhere = sorted((each for each in own if each is not here), key=lambda each: each.code_id != code_id)
         aside = [here] if here is not None and here.customer == request.customer else []
-        for further in range(len(elsewhere) + 1):
-            make_way = [*aside, *elsewhere[:further]]
-            yield (
-                replace(
-                    standing,
-                    held=self._held[key] - len(make_way),
-                    held_by_customer=len(own) - len(make_way),
-                    held_by_code=self._held_of(request.project, code_id)
-                    - sum(each.code_id == code_id for each in make_way),
-                    subscription_is_held=here is not None and not aside,
-                ),
-                make_way,
-            )
+        with_held = replace(
+            standing,
+            held=self._held[key],
+            held_by_customer=len(own),
+            held_by_code=self._held_of(request.project, code_id),
+            subscription_is_held=here is not None and not aside,
+        )
+        beside = without(with_held, aside, code_id=code_id)
+        yield beside, aside
+        if not beside.subscription_is_held:
+            elsewhere = as_few_as_will_do(own, code_id=code_id, aside=aside, candidate=candidate, standing=beside)
+            if elsewhere:
+                yield without(beside, elsewhere, code_id=code_id), [*aside, *elsewhere]
 
     def _held_of(self, project: str, code_id: UUID | None) -> int:
         return 0 if code_id is None else self._held_by_code[project, code_id]
@@ -148,9 +173,7 @@ class Places:
     def close(self, hold: Hold, status: HoldStatus, *, redemption_id: UUID | None = None) -> None:
         """This method will note what has become of a hold. One that counted until now counts no longer."""
         key = (hold.project, hold.voucher_id)
-        own = self._by_customer[key, hold.customer]
-        if any(each.id == hold.id for each in own):
-            self._by_customer[key, hold.customer] = [each for each in own if each.id != hold.id]
+        if self._by_customer[key, hold.customer].pop(hold.id, None) is not None:
             del self._by_subscription[key, hold.subscription]
             self._held[key] -= 1
             if hold.code_id is not None:
@@ -175,3 +198,13 @@ class Places:
             add_holds(session, rows=self._new)
         if changed:
             change_held(session, changed=[(*key, count) for key, count in changed.items()])
+
+
+def _with_their_requests(
+    session: Session, holds: Sequence[StoredRow], *, requests: Sequence[Redeem], at: datetime
+) -> dict[CallerKey, StoredRow]:
+    """This function will read those again that a request of the batch confirms, with all that they say."""
+    ids = {(each.project, each.request_id) for each in requests}
+    open_ids = ((each.project, each.request_id) for each in holds if each.expires_at > at)
+    keys = [key for key in open_ids if key in ids]
+    return find_holds(session, keys=keys) if keys else {}

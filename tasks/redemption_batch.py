@@ -9,8 +9,8 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from domain.eligibility import Purchase, Refusal, Standing, decisive_instant, judge
-from domain.hold import HoldStatus
+from domain.eligibility import Candidate, Purchase, Refusal, Standing, decisive_instant, judge
+from domain.hold import HoldStatus, honoured
 from models.base import StoredRow, new_id, read_clock
 from models.code import count_code_redemptions
 from models.discount import add_discounts, complete, find_running, is_within_window
@@ -19,6 +19,7 @@ from models.subscription import lock_subscriptions
 from models.voucher import count_redemptions
 from tasks.answered import Answered, CallerKey
 from tasks.answers import redemption_answer, redemption_conflict_answer
+from tasks.held_requests import Hold, is_redeemed_by
 from tasks.locked_vouchers import LockedVoucher, VoucherKey
 from tasks.messages import Redeem
 from tasks.named_codes import NamedCode
@@ -37,8 +38,6 @@ class Batch:
         self.grace = timedelta(seconds=settings().requested_at_grace_seconds)
         self.answered = answered
         self.places = Places(at=decided_at)
-        # The instant of the hold that is confirmed, where one is.
-        self.promised_at: datetime | None = None
         self.completed_cards: Collection[CallerKey] = ()
         # By equality, not in sets: a few on each subscription, and a UUID is slow to hash.
         self.running: defaultdict[SubscriptionKey, list[UUID]] = defaultdict(list)
@@ -113,10 +112,21 @@ class Batch:
     def judge(
         self, request: Redeem, voucher: LockedVoucher | None, code: NamedCode | None, *, fingerprint: bytes
     ) -> Answer:
-        """This method will decide a new request and note what has to be written."""
-        effective_at = self.effective_at(request)
-        verdict = self.verdict(request, voucher, code, effective_at=effective_at)
-        refusal, named = verdict.refusal, code or voucher
+        """This method will decide a new request and note what has to be written.
+
+        What was held under its id is honoured, whatever became of the voucher since, and is of the hold's instant.
+        """
+        hold = self.places.reserved_by(request, voucher=voucher, code=code, fingerprint=fingerprint)
+        named, candidate = code or voucher, candidate_of(voucher, code)
+        effective_at = hold.effective_at if hold else self.effective_at(request)
+        verdict = self.verdict(
+            request,
+            voucher,
+            code,
+            candidate=honoured(candidate) if hold and candidate else candidate,
+            effective_at=effective_at,
+        )
+        refusal = verdict.refusal
         row = SimpleNamespace(
             project=request.project,
             request_id=request.request_id,
@@ -134,8 +144,10 @@ class Batch:
         )
         if refusal is not Refusal.FULLY_RESERVED:
             self.redemptions.append(row)
+            if hold is not None:
+                self.settle(hold, redemption=row)
         if voucher is not None and refusal is None:
-            self.make_way(verdict)
+            self.make_way(verdict, confirmed=hold)
             if not voucher.granted:
                 self.granted.append(voucher)
             voucher.grant(customer=request.customer)
@@ -148,15 +160,18 @@ class Batch:
 
     def effective_at(self, request: Redeem) -> datetime:
         """This method will return the instant at which the voucher must be open."""
-        return self.promised_at or decisive_instant(
-            decided_at=self.decided_at, requested_at=request.requested_at, grace=self.grace
-        )
+        return decisive_instant(decided_at=self.decided_at, requested_at=request.requested_at, grace=self.grace)
 
     def verdict(
-        self, request: Redeem, voucher: LockedVoucher | None, code: NamedCode | None, *, effective_at: datetime
+        self,
+        request: Redeem,
+        voucher: LockedVoucher | None,
+        code: NamedCode | None,
+        *,
+        candidate: Candidate | None,
+        effective_at: datetime,
     ) -> Verdict:
         """This method will judge a request, with as few of its customer's own holds set aside as let it through."""
-        named = code or voucher
         standing = _standing(
             request,
             voucher,
@@ -165,22 +180,27 @@ class Batch:
             completed_cards=self.completed_cards,
         )
         verdict = Verdict(refusal=Refusal.FULLY_RESERVED, make_way=[])
-        for each, make_way in self.places.standings(standing, request=request, voucher=voucher, code=code):
-            refusal = judge(
-                named.candidate if named else None,
-                purchase=_purchase_of(request),
-                standing=each,
-                effective_at=effective_at,
-            )
+        for each, make_way in self.places.standings(
+            standing, request=request, voucher=voucher, code=code, candidate=candidate
+        ):
+            refusal = judge(candidate, purchase=_purchase_of(request), standing=each, effective_at=effective_at)
             verdict = Verdict(refusal=refusal, make_way=make_way)
             if refusal is not Refusal.FULLY_RESERVED:
                 break
         return verdict
 
-    def make_way(self, verdict: Verdict) -> None:
-        """This method will have the customer's own holds make way for what was accepted."""
+    def settle(self, hold: Hold, *, redemption: StoredRow | SimpleNamespace) -> None:
+        """This method will end a hold with what was decided for good under its id: a refusal gives the place back."""
+        if is_redeemed_by(hold, redemption):
+            self.places.close(hold, HoldStatus.CONFIRMED, redemption_id=redemption.id)
+        else:
+            self.places.close(hold, HoldStatus.RELEASED)
+
+    def make_way(self, verdict: Verdict, *, confirmed: Hold | None = None) -> None:
+        """This method will have the customer's own holds make way for what was accepted, but for one it confirms."""
         for hold in verdict.make_way:
-            self.places.close(hold, HoldStatus.REPLACED)
+            if confirmed is None or hold.id != confirmed.id:
+                self.places.close(hold, HoldStatus.REPLACED)
 
     def grant_code(self, code: NamedCode) -> None:
         """This method will count one more redemption of a code."""
@@ -215,6 +235,12 @@ class Batch:
         if self.granted_codes:
             by_code = [(each.project, each.row.id, each.granted) for each in self.granted_codes]
             count_code_redemptions(session, granted=by_code, decided_at=self.decided_at)
+
+
+def candidate_of(voucher: LockedVoucher | None, code: NamedCode | None) -> Candidate | None:
+    """This function will return what a request is judged by: a voucher, with the code that names it if one does."""
+    named = code or voucher
+    return named.candidate if named else None
 
 
 def _count_earlier(session: Session, requests: Sequence[Redeem], vouchers: Sequence[LockedVoucher | None]) -> None:

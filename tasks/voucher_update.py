@@ -125,16 +125,28 @@ def _update(session: Session, request: UpdateVoucher, *, row: StoredRow | None, 
     now = read_clock(session)
     held = count_places(session, voucher=row, now=now)
     values = _values(request, row=row, held=held, errors=budget_errors)
-    if (row.redemptions or held) and _is_promise_changed(row, values=values):
-        # What a place is held for must not change before it is redeemed.
-        return _refused(
-            request, UpdateRefusal.VOUCHER_ALREADY_REDEEMED if row.redemptions else UpdateRefusal.VOUCHER_HELD
-        )
+    refusal = _refusal(row, values=values, held=held)
+    if refusal is not None:
+        return _refused(request, refusal)
     values |= _retirement(row, values=values, now=now)
     change_primary_code(session, voucher=row, changed=values, holders=holders, now=now)
     change_budget(session, row=row, amounts_minor=values["budget_minor"])
     changed = change_voucher(session, project=row.project, id=row.id, values={**values, "updated_at": now})
     return voucher_answer(changed)
+
+
+def _refusal(row: StoredRow, *, values: Mapping[str, Any], held: int) -> UpdateRefusal | None:
+    is_promise_changed = _is_promise_changed(row, values=values)
+    if row.redemptions and is_promise_changed:
+        return UpdateRefusal.VOUCHER_ALREADY_REDEEMED
+    # What a place is held for must not change before it is redeemed: its discount is for products too.
+    if held and (is_promise_changed or _are_products_changed(row, values=values)):
+        return UpdateRefusal.VOUCHER_HELD
+    return None
+
+
+def _are_products_changed(row: StoredRow, *, values: Mapping[str, Any]) -> bool:
+    return set(row.products or ()) != set(values["products"] or ())
 
 
 def _is_promise_changed(row: StoredRow, *, values: Mapping[str, Any]) -> bool:

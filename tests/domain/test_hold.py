@@ -1,4 +1,4 @@
-"""What a hold promises: that nothing which changes after it refuses its confirmation, but for the limits."""
+"""What a hold promises: that nothing which changes after it refuses its confirmation."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -7,8 +7,8 @@ import pytest
 
 from domain.code import CodeRetiredReason
 from domain.eligibility import Refusal, judge
-from domain.hold import honoured
-from domain.terms import RetiredReason
+from domain.hold import Shortage, honoured, shortage
+from domain.terms import Restrictions, RetiredReason
 from tests.domain.test_eligibility import BREAKS, NOW, OPEN, PURCHASE, STANDING, broken
 
 # What was decided when the place was held, and can change by the clock or by an operator's hand.
@@ -17,15 +17,15 @@ HONOURED = {
     Refusal.CODE_RETIRED,
     Refusal.VOUCHER_NOT_STARTED,
     Refusal.VOUCHER_EXPIRED,
-    Refusal.CODE_EXPIRED,
+    Refusal.CUSTOMER_LIMIT_REACHED,
     Refusal.PRODUCT_NOT_ELIGIBLE,
     Refusal.MINIMUM_SUBTOTAL_NOT_MET,
 }
 
 
 @pytest.mark.parametrize("reason", BREAKS)
-def test_a_hold_is_honoured_whatever_has_changed_but_for_the_limits(reason):
-    """Each rule broken by itself."""
+def test_a_hold_is_honoured_whatever_has_changed(reason):
+    """Each rule broken by itself: those that are left cannot be broken by a change of the voucher or its code."""
     arguments = broken(reason)
     arguments["candidate"] = honoured(arguments["candidate"])
     assert judge(**arguments) is (None if reason in HONOURED else reason)
@@ -33,8 +33,33 @@ def test_a_hold_is_honoured_whatever_has_changed_but_for_the_limits(reason):
 
 def test_a_hold_is_honoured_to_the_letter():
     """All of it at once, long after."""
-    code = OPEN.code and replace(OPEN.code, retired_reason=CodeRetiredReason.VOUCHER_MANUALLY_RETIRED)
+    # Its own end is behind none of its holds: a code's never moves, and the redemption is of the hold's instant.
+    code = OPEN.code and replace(OPEN.code, expires_at=None, retired_reason=CodeRetiredReason.VOUCHER_MANUALLY_RETIRED)
     gone = replace(OPEN, retired_reason=RetiredReason.UNKNOWN, code=code)
     late = NOW + timedelta(days=1_000)
     assert judge(honoured(gone), purchase=PURCHASE, standing=STANDING, effective_at=late) is None
     assert judge(gone, purchase=PURCHASE, standing=STANDING, effective_at=late) is Refusal.VOUCHER_RETIRED
+
+
+@pytest.mark.parametrize(
+    ("standing", "expected"),
+    [
+        ({}, (0, 0)),
+        # 9 of 10 are taken, 1 of 2 by the customer, 4 of 5 by the code.
+        ({"held": 1}, (1, 0)),
+        ({"held": 3, "held_by_customer": 1}, (3, 0)),
+        ({"held": 3, "held_by_customer": 3}, (3, 0)),
+        ({"held_by_customer": 2}, (2, 0)),
+        ({"held": 1, "held_by_code": 3}, (3, 3)),
+    ],
+)
+def test_as_many_places_are_missing_as_the_tightest_limit_says(standing, expected):
+    """One fewer is still too few, and so many make room."""
+    missing = shortage(OPEN, standing=replace(STANDING, **standing))
+    assert missing == Shortage(places=expected[0], by_code=expected[1])
+
+
+def test_nothing_is_missing_without_a_limit():
+    """Whatever is held."""
+    unlimited = replace(OPEN, restrictions=Restrictions(), code=None)
+    assert shortage(unlimited, standing=replace(STANDING, held=99)) == Shortage(places=0, by_code=0)

@@ -94,6 +94,26 @@ def test_messages_that_wait_for_a_child_are_one_transaction(batching: tuple[Work
     assert rows(url, "SELECT redemptions FROM vouchers WHERE name <> 'Held'") == [(300,)]
 
 
+def test_reservations_that_wait_for_a_child_are_one_transaction(batching: tuple[Worker, Client]) -> None:
+    """Each with its own time, and each has its answer."""
+    worker, client = batching
+    url = worker.environment["DATABASE_URL"]
+    created(client, name="Held", code="HELD")
+    identity = created(client, restrictions={"maximumRedemptions": 250})
+    with holding(url, HELD, "Held"):
+        busy = keep_busy(worker, client)
+        bodies = [{**redemption(voucher=identity), "ttl": 600 + number} for number in range(300)]
+        sent = [client.send("redemptions.reserve", body) for body in bodies]
+        worker.while_it_lives(lambda: gathered(client, 301))
+        assert rows(url, "SELECT count(*) FROM holds") == [(0,)]
+    assert client.answer(busy)["outcome"] == "accepted"
+    assert Counter(client.answer(each)["reason"] for each in sent) == {None: 250, "fully_reserved": 50}
+    # The last ones may have come to the broker's door when the child was free again.
+    (instants,) = rows(url, "SELECT count(DISTINCT created_at) FROM holds")[0]
+    assert instants <= 4
+    assert rows(url, "SELECT held FROM vouchers WHERE name <> 'Held'") == [(250,)]
+
+
 def test_a_message_that_comes_alone_does_not_wait_for_others(batching: tuple[Worker, Client]) -> None:
     """And is decided by itself."""
     worker, client = batching

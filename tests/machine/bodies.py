@@ -334,6 +334,7 @@ RESERVATIONS = st.builds(
     lambda redemption, ttl: {**redemption, **ttl}, REDEMPTIONS, body(ttl=one_in(3, either(600, 604_800)))
 )
 HOLDS = body(index=st.integers(0, 9), by_request=mostly(usual=False))
+ANOTHER_BODY = either({}, {}, {}, {}, {"customer": "cus_3"}, {"startsOn": "2024-03-03"})
 
 
 COUNTS = either(

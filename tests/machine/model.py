@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from tests.machine.codes import Codes
 from tests.machine.discounting import Discount, Taken, amounts_of, discount_invoice
-from tests.machine.holding import Hold, making_way, tidy
+from tests.machine.holding import DECIDED_WITH_THE_HOLD, Hold, making_way, reserved_by, tidy
 from tests.machine.kept import Code, Json, Record, Reversal, Voucher, written
 
 # The verb, the project, and what else makes up the caller's own id.
@@ -107,11 +107,11 @@ class Model:
         at: datetime,
         card_is_full: bool = False,
         named: tuple[Voucher, Code | None] | None = None,
-        waived: Collection[str] = (),
     ) -> Json:
         """This method will answer `redemptions.redeem`, or decide on a full stamp card by the same rules.
 
-        So it will on a hold, which names its voucher and code by itself, and waives what was decided with it.
+        So it will on a hold, which names its voucher and code by itself. What was decided with an open hold under the
+        id is not decided again.
         """
         names = ("project", "requestId", "customer", "subscription")
         head = {"object": "redemption", "decidedAt": written(at), **{name: body[name] for name in names}}
@@ -123,6 +123,7 @@ class Model:
         stored = self.replay(key, body=body, conflict={**head, **nothing})
         if stored is not None:
             return stored
+        own = reserved_by(body, self.holds, voucher=voucher, code=code, at=at)
         reason = refusal(
             voucher,
             code,
@@ -130,18 +131,20 @@ class Model:
             running=self.running_on(body, at=at),
             at=at,
             card_is_full=card_is_full,
-            waived=waived,
+            waived=DECIDED_WITH_THE_HOLD if own else (),
         )
         answer = {**head, **nothing, "id": id, "outcome": "refused", "reason": reason, "code": body.get("code")}
         if voucher is not None:
             answer |= {"voucher": voucher.id, "code": code.text if code else voucher.body.get("code")}
         if voucher is not None and reason is None:
-            aside = making_way(self.holds, voucher=voucher, code=code, body=body, at=at)
+            aside = making_way(self.holds, voucher=voucher, code=code, body=body, at=at, own=own)
             if aside is None:
                 self.move_on(at)
                 return {**answer, "id": None, "reason": "fully_reserved", "retryable": True}
             for hold in aside:
                 hold.status = "replaced"
+        if own is not None:
+            own.status = "released" if reason else "confirmed"
         assert id is not None
         assert id not in [answer.get("id") for _, answer in self.answered.values()]
         if voucher is not None and reason is None:

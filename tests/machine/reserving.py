@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from tests.machine.holding import DECIDED_WITH_THE_HOLD, SETTLED, TTL_SECONDS, Hold, making_way, tidy
+from tests.machine.holding import SETTLED, TTL_SECONDS, Hold, making_way, tidy
 from tests.machine.kept import Json, written
 from tests.machine.model import Model, refusal
 
@@ -45,22 +45,34 @@ def confirm(model: Model, hold: Hold, *, id: str | None, at: datetime) -> Json: 
     if hold.status == "released" and ("redeem", hold.body["project"], hold.body["requestId"]) not in model.answered:
         return released(hold, at=at)
     counts = hold.status == "open" and not hold.has_lapsed(at)
-    waived = DECIDED_WITH_THE_HOLD if counts else ()
-    answer = model.redeem(hold.body, id=id, at=at, named=(hold.voucher, hold.code), waived=waived)
-    if hold.status in SETTLED or answer.get("retryable"):
+    answer = model.redeem(hold.body, id=id, at=at, named=(hold.voucher, hold.code))
+    under_its_id = answered_under_its_id(model, hold)
+    if hold.status in SETTLED or under_its_id is None:
         return answer
-    if answer["outcome"] == "accepted":
+    if is_redeemed(model, hold):
         hold.status = "confirmed"
-    elif counts:
+    elif counts or under_its_id[1]["outcome"] == "accepted":
         hold.status = "released"
     return answer
 
 
-def release(hold: Hold) -> Json:
-    """This function will answer `redemptions.release`: once, unless it was confirmed."""
+def release(model: Model, hold: Hold) -> Json:
+    """This function will answer `redemptions.release`: once, unless it was redeemed."""
     if hold.status not in SETTLED:
-        hold.status = "released"
+        hold.status = "confirmed" if is_redeemed(model, hold) else "released"
     return {**hold.answer, "status": hold.status}
+
+
+def answered_under_its_id(model: Model, hold: Hold) -> tuple[Json, Json] | None:
+    """This function will return what was asked for under a hold's id as a redemption, and its answer."""
+    return model.answered.get(("redeem", hold.body["project"], hold.body["requestId"]))
+
+
+def is_redeemed(model: Model, hold: Hold) -> bool:
+    """This function will tell whether what was held was redeemed: its body, of its voucher, by its code."""
+    body, answer = answered_under_its_id(model, hold) or ({}, {})
+    granted = [each for each in model.discounts if each.id == answer.get("discount")]
+    return body == hold.body and [(each.voucher, each.code) for each in granted] == [(hold.voucher.id, hold.code)]
 
 
 def released(hold: Hold, *, at: datetime) -> Json:

@@ -72,7 +72,7 @@ RECORDS, RESERVATIONS = drawn.items(drawn.RECORDS), drawn.items(drawn.RESERVATIO
 # Its end comes right after its beginning: all that a hold's time is compared with is long after that.
 LAPSE = text("""
     UPDATE holds SET expires_at = created_at + interval '1 microsecond'
-    WHERE project = :project AND request_id = :request_id
+    WHERE project = :project AND request_id = :request_id AND status = 'open'
 """)
 
 
@@ -163,17 +163,25 @@ class Histories(RuleBasedStateMachine):
             self.compare(answer, confirm(self.model, hold, id=answer["id"], at=at))
 
     @precondition(lambda self: self.model.holds)
+    @rule(picks=st.lists(drawn.HOLDS, min_size=1, max_size=3), changed=drawn.ANOTHER_BODY)
+    def redeem_held(self, picks: list[Json], changed: Json) -> None:
+        """This step will redeem under the ids of holds, with their bodies or with another one."""
+        self.redeem_all([{**self.picked(pick).body, **changed} for pick in picks])
+
+    @precondition(lambda self: self.model.holds)
     @rule(pick=drawn.HOLDS)
     def release(self, pick: Json) -> None:
         """This step will release a hold, whatever has become of it."""
         hold = self.picked(pick)
-        self.compare(holds.release(request=named(hold, **pick)), release(hold))
+        self.compare(holds.release(request=named(hold, **pick)), release(self.model, hold))
 
     @precondition(lambda self: self.model.holds)
     @rule(pick=drawn.HOLDS)
     def lapse(self, pick: Json) -> None:
-        """This step will let the time of a hold pass."""
+        """This step will let the time of a hold pass. What has become of one that is over was before its end."""
         hold = self.picked(pick)
+        if hold.status != "open":
+            return
         key = {"project": hold.body["project"], "request_id": hold.body["requestId"]}
         with transaction() as session:
             session.execute(LAPSE, key)

@@ -28,8 +28,8 @@ def update(model: Model, body: Json, *, at: datetime) -> Json:
     invalid = wrong_fields(voucher, changed=changed, sent=sent, held=held)
     if invalid:
         return {"invalid": invalid}
-    if (voucher.redeemed_by or held) and promise_of(changed) != promise_of(voucher.body):
-        why = ALREADY_REDEEMED if voucher.redeemed_by else HELD
+    why = why_refused(voucher, changed=changed, held=held)
+    if why is not None:
         return model.keep(key, body=body, answer={**head, **why}, at=at)
     after = Voucher(**{**vars(voucher), "body": changed})
     after.retired = retired_after(after, at=at)
@@ -41,6 +41,19 @@ def update(model: Model, body: Json, *, at: datetime) -> Json:
 
 ALREADY_REDEEMED = {"outcome": "refused", "reason": "voucher_already_redeemed"}
 HELD = {"outcome": "refused", "reason": "voucher_held"}
+
+
+def why_refused(voucher: Voucher, *, changed: Json, held: int) -> Json | None:
+    """This function will return the refusal of a change that may not be made now, or None."""
+    is_promise_changed = promise_of(changed) != promise_of(voucher.body)
+    if voucher.redeemed_by and is_promise_changed:
+        return ALREADY_REDEEMED
+    return HELD if held and (is_promise_changed or products_of(changed) != products_of(voucher.body)) else None
+
+
+def products_of(body: Json) -> set[str]:
+    """This function will return the products that a voucher is for; without any it is for all."""
+    return set(body.get("restrictions", {}).get("products") or ())
 
 
 def changed_body(before: Json, *, sent: Json) -> Json:

@@ -42,12 +42,13 @@ def validate(**fields: Any) -> dict[str, Any]:
 
 
 def lapse() -> None:
-    """This function will let a week and a day pass for every hold that there is, which has lapsed then."""
+    """This function will let a week and a day pass for every hold that is open, which has lapsed then."""
     with transaction() as session:
         session.execute(
             text("""
                 UPDATE holds SET effective_at = effective_at - interval '8 days',
                        created_at = created_at - interval '8 days', expires_at = expires_at - interval '8 days'
+                WHERE closed_at IS NULL
             """)
         )
 

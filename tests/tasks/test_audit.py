@@ -96,7 +96,7 @@ TAMPERING = {
     "a code's redemptions are counted": "UPDATE codes SET redemptions = 2",
     "a full code is retired": "UPDATE codes SET maximum_redemptions = redemptions WHERE redemptions > 0",
     "a redemption names a code of its voucher": """
-        UPDATE codes SET redemptions = 0; UPDATE redemptions SET code_id = gen_random_uuid()
+        UPDATE codes SET redemptions = 0; UPDATE redemptions SET code_id = gen_random_uuid(); DELETE FROM holds
     """,
     "nothing was redeemed by a code that had expired": "UPDATE codes SET expires_at = '2026-01-01'",
     "nothing was redeemed by a code of another customer": "UPDATE codes SET customer = 'cus_other'",
@@ -112,6 +112,12 @@ TAMPERING = {
     """,
     "a confirmed hold is the redemption that was asked for": """
         UPDATE holds SET redemption_id = gen_random_uuid() WHERE status = 'confirmed'
+    """,
+    "no customer holds more places than it may have": """
+        UPDATE vouchers SET maximum_redemptions_per_customer = 1; UPDATE holds SET customer = 'cus_1'
+    """,
+    "a hold names a code of its voucher": """
+        UPDATE holds SET code_id = gen_random_uuid() WHERE status = 'open'
     """,
     "what has lapsed had its time": """
         UPDATE holds SET status = 'lapsed', closed_at = now() WHERE status = 'open'; UPDATE vouchers SET held = 0
@@ -179,6 +185,76 @@ def test_a_broken_promise_is_found_with_its_row(check):
     found = audit()
     assert {violation.check for violation in found} == {check}
     assert all(violation.project == "gigs" and violation.subject and violation.detail for violation in found)
+
+
+LAPSED_BEFORE_ITS_CONFIRMATION = """
+    UPDATE holds SET created_at = created_at - interval '1 day', expires_at = created_at,
+           effective_at = effective_at - interval '1 day' WHERE status = 'confirmed'
+"""
+UPDATED_BEFORE_THE_REDEMPTION = """
+    UPDATE vouchers SET updated_at = (SELECT max(decided_at) FROM redemptions) - interval '1 second'
+"""
+# Each of them breaks a check in another way than above.
+FURTHER = {
+    "what has lapsed had its time": [
+        # As a sweep would write it that came too early.
+        "UPDATE holds SET status = 'lapsed', closed_at = expires_at WHERE status = 'open'; UPDATE vouchers SET held = 0"
+    ],
+    "a confirmed hold is the redemption that was asked for": [
+        """
+            UPDATE redemptions SET code_id = (SELECT id FROM codes WHERE redemptions = 0 ORDER BY id LIMIT 1);
+            UPDATE codes SET redemptions = 1 - redemptions
+        """,
+        "UPDATE redemptions SET code_id = NULL; UPDATE codes SET redemptions = 0",
+    ],
+    "nothing was redeemed outside its voucher's window": [
+        # Confirmed after it had lapsed, and after the window was moved: it was judged anew.
+        "; ".join(
+            [
+                LAPSED_BEFORE_ITS_CONFIRMATION,
+                TAMPERING["nothing was redeemed outside its voucher's window"],
+                UPDATED_BEFORE_THE_REDEMPTION,
+            ]
+        )
+    ],
+    "no customer exceeds a voucher's limit": [
+        # A hold that was made before the limit was lowered does not excuse what was confirmed after it had lapsed.
+        "; ".join(
+            [
+                TAMPERING["no customer exceeds a voucher's limit"],
+                """
+                    UPDATE redemptions SET decided_at = decided_at - interval '2 days',
+                           effective_at = effective_at - interval '2 days' WHERE request_id = 'copy'
+                """,
+                LAPSED_BEFORE_ITS_CONFIRMATION,
+                "DELETE FROM holds WHERE status = 'open'; UPDATE vouchers SET held = 0",
+                UPDATED_BEFORE_THE_REDEMPTION,
+            ]
+        )
+    ],
+}
+
+
+@pytest.mark.parametrize(("check", "change"), [(check, each) for check, changes in FURTHER.items() for each in changes])
+def test_so_is_a_promise_that_is_broken_in_another_way(check, change):
+    """By that check and by no other."""
+    reserve(code="SUMMER", currency="USD")
+    tamper(change)
+    assert {violation.check for violation in audit()} == {check}
+
+
+@pytest.mark.parametrize(
+    "check", ["no customer exceeds a voucher's limit", "no customer holds more places than it may have"]
+)
+def test_what_was_taken_before_a_limit_was_lowered_is_no_violation(check):
+    """As soon as something is taken after that, it is."""
+    reserve(code="SUMMER", currency="USD")
+    tamper(TAMPERING[check])
+    tamper("UPDATE vouchers SET updated_at = clock_timestamp()")
+    assert audit() == []
+    tamper("UPDATE holds SET created_at = clock_timestamp() + interval '1 second' WHERE status = 'open'")
+    tamper("UPDATE redemptions SET decided_at = clock_timestamp() + interval '1 second' WHERE request_id = 'copy'")
+    assert check in {violation.check for violation in audit()}
 
 
 @pytest.mark.parametrize(("check", "table"), CONSTRAINED.items())

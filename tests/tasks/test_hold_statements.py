@@ -6,11 +6,11 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import event, text
 
-from tasks import expiry, redemptions
+from tasks import expiry, holds, redemptions
 from tasks.hold_messages import Reserve
 from tasks.holds import reserve_all
 from tests.conftest import FORGET_EMPTINESS
-from tests.tasks.holding import confirm, lapse, release, reserve, validate
+from tests.tasks.holding import confirm, lapse, release, reserve, stored, validate
 from tests.tasks.requests import add_codes, create_voucher, redeem, redemption
 from tests.tasks.test_statements import SCANS, _analyze, counted, explained
 from worker.db import engine, transaction
@@ -65,6 +65,25 @@ def test_deciding_300_requests_takes_as_many_statements_as_one(decide):
     assert len(one) < 22
 
 
+def test_redeeming_300_holds_takes_as_many_statements_as_one():
+    """Under their ids, of several vouchers and codes: each is confirmed."""
+    bodies: list[dict] = []
+    for index in range(6):
+        voucher = create_voucher(code=f"CODE-{index}")
+        add_codes(voucher, {"code": f"ONE-{index}", "maximumRedemptions": 60})
+        bodies += [redemption(code=f"ONE-{index}") for _ in range(50)]
+    bodies.append(redemption(code="ONE-0"))
+    reserve_many(bodies)
+    with counted() as one:
+        redemptions.redeem_many(request={"requests": bodies[-1:]})
+    with counted() as many:
+        items = redemptions.redeem_many(request={"requests": bodies[:-1]})["items"]
+    assert {item["reason"] for item in items} == {None}
+    assert set(stored()) == {"confirmed"}
+    assert many == one
+    assert len(one) < 22
+
+
 @pytest.mark.parametrize("known", ["nothing", "everything", "what was there before"])
 def test_no_statement_about_holds_reads_a_table_whatever_the_statistics_say(known):
     """Reserving, confirming, releasing, validating, redeeming beside holds, and sweeping."""
@@ -80,6 +99,9 @@ def test_no_statement_about_holds_reads_a_table_whatever_the_statistics_say(know
         _analyze()
     with explained() as plans:
         held = [reserve(code="ONE") for _ in range(3)]
+        body = redemption(code="ONE")
+        holds.reserve(request=body)
+        redemptions.redeem(request=body)
         confirm(held[0])
         release(held[1])
         validate(code="ONE")

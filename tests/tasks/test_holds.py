@@ -266,6 +266,28 @@ def test_a_lapsed_hold_blocks_nobody(swept):
 
 
 @pytest.mark.parametrize("swept", [False, True])
+def test_nor_does_it_by_its_codes_limit_while_something_else_of_the_voucher_is_held(swept):
+    """What is held by the code is counted by itself then."""
+    voucher = create_voucher()
+    add_codes(voucher, {"code": "ONE", "maximumRedemptions": 1})
+    reserve(code="ONE")
+    lapse()
+    reserve(voucher=voucher["id"])
+    if swept:
+        expiry.sweep(request={})
+    assert outcome(reserve(code="ONE")) == ACCEPTED
+    assert outcome(redeem(code="ONE")) == FULLY_RESERVED
+
+
+def test_a_swept_hold_was_over_at_its_end():
+    """However late the sweep."""
+    reserve(voucher=create_voucher()["id"])
+    lapse()
+    expiry.sweep(request={})
+    assert stored("closed_at") == stored("expires_at")
+
+
+@pytest.mark.parametrize("swept", [False, True])
 def test_a_lapsed_hold_is_confirmed_while_there_is_room(swept):
     """Else with the true reason; a place that may become free can be tried again."""
     voucher = create_voucher(restrictions={"maximumRedemptions": 2})
@@ -314,7 +336,7 @@ def test_a_lapsed_hold_can_be_released():
 
 @pytest.mark.parametrize("end", ["retired", "expired", "moved", "code", "taken", "narrowed"])
 def test_a_voucher_that_ends_while_a_hold_is_open_honours_it(end):
-    """Retired by hand, expired, its window or its products changed, its code retired or given to another voucher."""
+    """Retired by hand, expired, its window or its minimum changed, its code retired or given to another voucher."""
     voucher = create_voucher(code="SUMMER")
     hold = reserve(code="SUMMER", products=["prod_a"])
     match end:
@@ -332,13 +354,24 @@ def test_a_voucher_that_ends_while_a_hold_is_open_honours_it(end):
             retire(voucher)
             create_voucher(code="SUMMER")
         case "narrowed":
-            update(voucher, restrictions={"products": ["prod_b"], "minimumSubtotal": {"amount": 1, "currency": "USD"}})
+            update(voucher, restrictions={"minimumSubtotal": {"amount": 1, "currency": "USD"}})
     expiry.sweep(request={})
     other = redeem(code="SUMMER")
     assert (outcome(other) == ACCEPTED) == (end == "taken")
     answer = confirm(hold)
     assert (outcome(answer), answer["voucher"]) == (ACCEPTED, voucher["id"])
     assert confirm(hold) == answer
+
+
+def test_what_is_honoured_is_discounted_as_it_was_promised():
+    """The voucher was retired and its window moved: its products and its price are those of the hold."""
+    voucher = create_voucher(restrictions={"products": ["prod_a"], "maximumRedemptions": 1})
+    hold = reserve(voucher=voucher["id"], products=["prod_a"], subscription="sub_1")
+    update(voucher, restrictions={"expiresAt": "2026-01-01T00:00:00Z"})
+    retire(voucher)
+    assert outcome(confirm(hold)) == ACCEPTED
+    lines = [{"id": name, "amount": 8000, "product": name} for name in ("prod_a", "prod_b")]
+    assert [each["discount"] for each in apply(subscription="sub_1", lines=lines)["lines"]] == [800, 0]
 
 
 def test_what_ended_before_is_not_held():
@@ -355,6 +388,30 @@ def test_money_terms_are_fixed_while_a_place_is_held():
     assert update(voucher, priceDiscountPercentage=5)["reason"] == "voucher_held"
     lapse()
     assert update(voucher, priceDiscountPercentage=5)["priceDiscountPercentage"] == 5
+
+
+@pytest.mark.parametrize("redeemed", [False, True])
+def test_products_are_fixed_while_a_place_is_held(redeemed):
+    """Its discount is for what the customer buys. They can be changed after it, as they could before."""
+    voucher = create_voucher(restrictions={"products": ["prod_a", "prod_c"]})
+    if redeemed:
+        redeem(voucher=voucher["id"], products=["prod_a"])
+    hold = reserve(voucher=voucher["id"], products=["prod_a"], subscription="sub_1")
+    for products in (["prod_b"], ["prod_a"], None):
+        assert update(voucher, restrictions={"products": products})["reason"] == "voucher_held"
+    assert update(voucher, restrictions={"products": ["prod_c", "prod_a"]})["status"] == "available"
+    confirm(hold)
+    assert update(voucher, restrictions={"products": ["prod_b"]})["restrictions"]["products"] == ["prod_b"]
+    lines = [{"id": "base", "amount": 8000, "product": "prod_a"}]
+    assert apply(subscription="sub_1", lines=lines)["discountTotal"] == 800
+
+
+def test_what_was_redeemed_is_the_reason_where_both_are():
+    """A place is held too: waiting for it would change nothing."""
+    voucher = create_voucher()
+    redeem(voucher=voucher["id"])
+    reserve(voucher=voucher["id"])
+    assert update(voucher, priceDiscountPercentage=5)["reason"] == "voucher_already_redeemed"
 
 
 def test_a_budget_comes_goes_and_changes_currency_only_while_nothing_is_held():
@@ -457,15 +514,29 @@ def test_a_customer_holds_no_more_than_it_may_redeem():
 
 
 def test_a_refusal_for_good_gives_the_place_back():
-    """The customer's limit was lowered since: the hold can never be confirmed, so nobody waits for it."""
-    voucher = create_voucher(restrictions={"maximumRedemptions": 3})
-    redeem(voucher=voucher["id"], customer="cus_1")
-    hold = reserve(voucher=voucher["id"], customer="cus_1")
-    update(voucher, restrictions={"maximumRedemptionsPerCustomer": 1})
+    """Twenty discounts run on the subscription by now: nobody waits for a place that is confirmed no more."""
+    voucher = create_voucher(restrictions={"maximumRedemptions": 1})
+    hold = reserve(voucher=voucher["id"], subscription="sub_1")
+    for _ in range(20):
+        redeem(voucher=create_voucher()["id"], subscription="sub_1")
     answer = confirm(hold)
-    assert answer["reason"] == "customer_limit_reached"
+    assert answer["reason"] == "discount_limit_reached"
     assert confirm(hold) == answer
     assert (stored(), voucher_held()) == (["released"], 0)
+    assert outcome(redeem(voucher=voucher["id"])) == ACCEPTED
+
+
+def test_a_customers_limit_that_is_lowered_while_a_place_is_held_honours_it():
+    """What the customer asks for from now on, and what has lapsed, is judged by the new limit."""
+    voucher = create_voucher()
+    redeem(voucher=voucher["id"], customer="cus_1")
+    held = [reserve(voucher=voucher["id"], customer="cus_1") for _ in range(3)]
+    update(voucher, restrictions={"maximumRedemptionsPerCustomer": 1})
+    assert outcome(confirm(held[0])) == ACCEPTED
+    assert redeem(voucher=voucher["id"], customer="cus_1")["reason"] == "customer_limit_reached"
+    assert outcome(confirm(held[1])) == ACCEPTED
+    lapse()
+    assert confirm(held[2])["reason"] == "customer_limit_reached"
 
 
 def test_the_same_request_holds_one_place():
@@ -511,7 +582,7 @@ def test_redeeming_under_the_id_of_a_hold_is_confirming_it():
     assert confirm(made[0]) == answer
     assert redemptions.redeem(request={**second, "currency": "EUR"})["outcome"] == "accepted"
     assert confirm(made[1])["reason"] == "idempotency_conflict"
-    assert stored() == ["confirmed", "replaced"]
+    assert stored() == ["confirmed", "released"]
 
 
 def test_a_released_hold_is_redeemed_only_by_redeeming():
@@ -525,14 +596,6 @@ def test_a_released_hold_is_redeemed_only_by_redeeming():
     assert outcome(answer) == ACCEPTED
     assert confirm(hold) == answer
     assert stored() == ["released"]
-
-
-def test_a_confirmation_that_fits_no_more_is_refused():
-    """Twenty discounts run by now: that limit is not held."""
-    hold = reserve(voucher=create_voucher()["id"], subscription="sub_1")
-    for _ in range(20):
-        redeem(voucher=create_voucher()["id"], subscription="sub_1")
-    assert confirm(hold)["reason"] == "discount_limit_reached"
 
 
 def test_the_request_is_confirmed_word_for_word():
