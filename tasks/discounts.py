@@ -104,7 +104,7 @@ def _end_one(session: Session, request: EndDiscount) -> Answer:
 
 
 def end_all(session: Session, request: EndSubscription, *, delivery: str | None = None) -> Answer:
-    """This function will end what still has something to give on a subscription, once for each request id.
+    """This function will end whatever a subscription was granted and was not ended before, once for each request id.
 
     A redemption without an invoice that stands never took effect: its voucher, its code and its customer have its
     place back, once. It locks the vouchers first, then the subscription, then the discounts.
@@ -130,7 +130,8 @@ def _end_all(session: Session, request: EndSubscription, *, vouchers: list[Store
         raise ChangedMeanwhileError
     rows = lock_discounts_by_id(session, keys=[(request.project, each.id) for each in found])
     now = read_clock(session)
-    ended = [(row.project, row.id) for row in rows if _has_something_to_give(row)]
+    # Those that are completed too: a reversal, or a late invoice, could find something that they still have to give.
+    ended = [(row.project, row.id) for row in rows if row.status != DiscountStatus.ENDED]
     end_discounts(session, keys=ended, at=now)
     unused = {(row.project, row.id) for row in rows if not row.cycles}
     returned = find_returned(session, keys=unused)
@@ -150,11 +151,6 @@ def _end_all(session: Session, request: EndSubscription, *, vouchers: list[Store
         "placesReturned": len(places),
         "endedAt": instant(now),
     }
-
-
-def _has_something_to_give(row: StoredRow) -> bool:
-    # One that is completed may have had its cycle given back while its voucher ran again.
-    return row.status == DiscountStatus.RUNNING or (row.status == DiscountStatus.COMPLETED and not row.cycles)
 
 
 def _give_places_back(

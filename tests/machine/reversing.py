@@ -193,7 +193,7 @@ def end_subscription(model: Model, body: Json, *, at: datetime) -> Json:
     """This function will answer `subscriptions.end`: what never took effect gives its place back, once."""
     granted = model.granted_to(body)
     model.move_on(at)
-    ended = [each for each in granted if each.ended_at is None and (not each.is_completed or not each.taken)]
+    ended = [each for each in granted if each.ended_at is None]
     for each in ended:
         stop(model, each, at=at)
     returned = [each for each in granted if not each.taken and not each.has_returned]
