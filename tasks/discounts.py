@@ -107,7 +107,8 @@ def end_all(session: Session, request: EndSubscription, *, delivery: str | None 
     """This function will end whatever a subscription was granted and was not ended before, once for each request id.
 
     A redemption without an invoice that stands never took effect: its voucher, its code and its customer have its
-    place back, once. It locks the vouchers first, then the subscription, then the discounts.
+    place back, once, unless something of it was charged back. It locks the vouchers first, then the subscription, then
+    the discounts.
     """
     granted = find_granted(session, project=request.project, subscription=request.subscription)
     keys = {(request.project, each.voucher_id) for each in granted}
