@@ -43,6 +43,7 @@ from models.base import (
     table_of,
 )
 from models.discount import DISCOUNTS
+from models.discount_locks import DiscountKey
 from models.usage import USAGE_ENTRIES
 
 REASON_KNOWN = one_of("reason", ReversalReason)
@@ -143,17 +144,10 @@ _REWOUND: dict[str, TypeEngine[Any]] = {
     "last_period_end": Date(),
     "status": Text(),
 }
-_KEYS = rows_from_arrays("keys", project=Text(), id=Uuid())
 _DISCOUNTS = rows_from_arrays("discounts_of", project=Text(), discount_id=Uuid())
 _ENTRIES = rows_from_arrays("entries", project=Text(), discount_id=Uuid(), invoice=Text())
 _NEW_STATE = rows_from_arrays("rewound", **_REWOUND)
 
-_LOCK = (
-    select(DISCOUNTS)
-    .join(_KEYS, and_(DISCOUNTS.c.project == _KEYS.c.project, DISCOUNTS.c.id == _KEYS.c.id))
-    .order_by(DISCOUNTS.c.id)
-    .with_for_update(of=DISCOUNTS, key_share=True)
-)
 _FIND_ENTRIES = select(USAGE_ENTRIES).join(
     _ENTRIES,
     and_(
@@ -222,17 +216,8 @@ _REWIND = (
     )
 )
 
-DiscountKey = tuple[str, UUID]
 # What was given back: minor units by the period's start and the currency.
 GivenBack = dict[tuple[date, str], int]
-
-
-def lock_discounts_by_id(session: Session, *, keys: Iterable[DiscountKey]) -> list[StoredRow]:
-    """This function will lock those discounts, ascending by id, and return them in that order.
-
-    Take it after the locks of their subscriptions.
-    """
-    return list(session.execute(_LOCK, array_parameters("keys", ("project", "id"), sorted(set(keys)))).all())
 
 
 def find_reversals(session: Session, *, project: str, invoice: str) -> Sequence[StoredRow]:

@@ -12,6 +12,7 @@ from domain.updating import retired_reason_after
 from models.base import StoredRow, read_clock
 from models.discount import DiscountStatus
 from models.discount_list import DiscountListing, find_discounts, newer_discounts, older_discounts
+from models.discount_locks import lock_discounts_by_id
 from models.ending import (
     count_returned,
     count_returned_to_codes,
@@ -21,7 +22,6 @@ from models.ending import (
     return_places,
 )
 from models.place import places_taken
-from models.reversal import lock_discounts_by_id
 from models.subscription import lock_subscriptions
 from models.voucher import lock_vouchers
 from tasks.answered import answer_once

@@ -14,8 +14,9 @@ from domain.reversal import (
     judge_reversal,
 )
 from models.base import StoredRow, new_id, read_clock
+from models.discount_locks import lock_discounts_by_id, lock_with_running
 from models.place import free_customers_places
-from models.reversal import add_reversal, find_entries, find_reversals, lock_discounts_by_id, reversal_answered
+from models.reversal import add_reversal, find_entries, find_reversals, reversal_answered
 from models.subscription import lock_subscriptions
 from models.usage import find_invoices
 from tasks.answered import answer_once
@@ -43,7 +44,7 @@ def reverse_invoice(session: Session, request: ReverseInvoice, *, delivery: str 
 
     What is voided or not paid gives each discount its cycle back, once, whoever asks how often. A charge-back after
     refunds takes back what is left, and leaves discounts alone that were refunded in full. It locks the
-    subscription first, so that one invoice is reversed by one caller at a time, then the discounts.
+    subscription first, so that one invoice is reversed by one caller at a time, then the discounts, then their budgets.
     Raises NotFound where no such invoice was discounted.
     """
     key = (request.project, request.invoice)
@@ -92,10 +93,17 @@ def _take_back(
     taking = reversed_lines(lines, refunds=refunds)
     touched = {discount for _, _, parts in taking for discount in parts}
     keys = [(request.project, uuid_of(each["discount"])) for each in invoice.answer["discounts"]]
-    discounts = [each for each in lock_discounts_by_id(session, keys=keys) if each.id in touched]
+    gives_back = request.reason in GIVING_BACK
+    locked = (
+        # Also what runs beside them: what is over of it is completed.
+        lock_with_running(session, keys=keys, subscription=(request.project, invoice.subscription))
+        if gives_back
+        else lock_discounts_by_id(session, keys=keys)
+    )
+    discounts = [each for each in locked if each.id in touched]
     found = find_entries(session, keys=[(each.project, each.id, request.invoice) for each in discounts])
     taken = {each.discount_id: each for each in found}
-    if request.reason in GIVING_BACK:
+    if gives_back:
         refill_budgets(session, discounts=discounts, entries=taken.values())
     at, id_ = read_clock(session), new_id()
     head = {
@@ -118,8 +126,9 @@ def _take_back(
         for each in discounts
     ]
     after: Sequence[AsStored] = discounts
-    if request.reason in GIVING_BACK:
-        after = give_back(session, invoice=invoice, discounts=discounts, today=at.date())
+    if gives_back:
+        beside = [each for each in locked if each.id not in touched]
+        after = give_back(session, invoice=invoice, discounts=discounts, beside=beside, today=at.date())
     answered = _answered_discounts(after, entries=entries, taken=taken)
     answer = reversal_answer(request, id=id_, invoice=invoice, lines=taking, discounts=answered, at=at)
     values = {**head, "id": id_, "lines": stored_lines(taking) if refunds else [], "answer": answer}

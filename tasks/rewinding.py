@@ -13,22 +13,22 @@ from domain.recurrence import Period
 from domain.reversal import counts_as_over, progress_through
 from domain.terms import FixedDiscount
 from models.base import StoredRow
-from models.discount import DiscountStatus, complete, find_running, is_within_window, recurrence_of
+from models.discount import DiscountStatus, complete, is_within_window, recurrence_of
 from models.reversal import rewind, standing_entries
 from models.voucher import price_discount_of
 
 
 def give_back(
-    session: Session, *, invoice: StoredRow, discounts: Sequence[StoredRow], today: date
+    session: Session, *, invoice: StoredRow, discounts: Sequence[StoredRow], beside: Sequence[StoredRow], today: date
 ) -> list[SimpleNamespace]:
     """This function will store where the locked discounts are without that invoice, and return that.
 
-    The subscription is locked. One that has something to give again runs again, unless an operator ended it. Where
-    its voucher runs there by another redemption, or as many discounts run as may, it stays completed, which takes
-    no place, and gives what it has to give all the same.
+    The subscription is locked, and so are the others that run `beside` them on it. One that has something to give
+    again runs again, unless an operator ended it. Where its voucher runs there by another redemption, or as many
+    discounts run as may, it stays completed, which takes no place, and gives what it has to give all the same.
     """
     keys = [(each.project, each.id) for each in discounts]
-    others = _running_beside(session, invoice=invoice, keys={each.id for each in discounts}, today=today)
+    others = _running_beside(session, beside=beside, today=today)
     states = []
     standing = zip(discounts, standing_entries(session, keys=keys), strict=True)
     # Those that run keep their places.
@@ -42,12 +42,11 @@ def give_back(
     return states
 
 
-def _running_beside(session: Session, *, invoice: StoredRow, keys: set[UUID], today: date) -> list[UUID]:
+def _running_beside(session: Session, *, beside: Sequence[StoredRow], today: date) -> list[UUID]:
     """This function will return the vouchers of the other discounts that run, and complete those that are over."""
-    running = find_running(session, subscriptions=[(invoice.project, invoice.subscription)])
-    others = [each for each in running if each.id not in keys]
-    complete(session, keys=[(each.project, each.id) for each in others if not is_within_window(each, today=today)])
-    return [each.voucher_id for each in others if is_within_window(each, today=today)]
+    running = [each for each in beside if each.status == DiscountStatus.RUNNING]
+    complete(session, keys=[(each.project, each.id) for each in running if not is_within_window(each, today=today)])
+    return [each.voucher_id for each in running if is_within_window(each, today=today)]
 
 
 def _runs(row: StoredRow, *, today: date) -> bool:
