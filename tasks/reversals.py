@@ -128,7 +128,7 @@ def _take_back(
     after: Sequence[AsStored] = discounts
     if gives_back:
         beside = [each for each in locked if each.id not in touched]
-        after = give_back(session, invoice=invoice, discounts=discounts, beside=beside, today=at.date())
+        after = give_back(session, invoice=invoice, discounts=discounts, beside=beside, at=at)
     answered = _answered_discounts(after, entries=entries, taken=taken)
     answer = reversal_answer(request, id=id_, invoice=invoice, lines=taking, discounts=answered, at=at)
     values = {**head, "id": id_, "lines": stored_lines(taking) if refunds else [], "answer": answer}

@@ -165,11 +165,18 @@ def give_back(model: Model, discounts: Sequence[Discount], *, invoice: str, at: 
         each.taken = [taken for taken in each.taken if taken.invoice != invoice]
         if each.ended_at is not None:
             continue
-        has_no_place = each.voucher in [other.voucher for other in others] or len(others) >= RUNNING_MAX
+        taken = {other.voucher for other in others} | held_for(model, place, at=at)
+        has_no_place = each.voucher in taken or len(others) >= RUNNING_MAX
         each.is_parked = has_no_place and not each.is_over_by(at.date())
         each.is_completed = each.is_parked or each.is_over_by(at.date())
         if not each.is_completed:
             others.append(each)
+
+
+def held_for(model: Model, place: Json, *, at: datetime) -> set[str]:
+    """This function will return the vouchers that are held for a subscription."""
+    open_ = [each for each in model.holds if each.status == "open" and not each.has_lapsed(at)]
+    return {each.voucher.id for each in open_ if all(each.body[name] == value for name, value in place.items())}
 
 
 def free_customers_place(model: Model, discount: Discount) -> None:
