@@ -6,12 +6,12 @@ from typing import Any
 from uuid import UUID
 
 from domain.reversal import BilledLine, shares_of_refund
-from models.base import StoredRow
+from tasks.answers import AsStored
 from tasks.fields import uuid_of
 from tasks.reversal_answers import ReversedLine
 
 
-def billed_lines(invoice: StoredRow, *, earlier: Iterable[StoredRow]) -> dict[str, BilledLine]:
+def billed_lines(invoice: AsStored, *, earlier: Iterable[AsStored]) -> dict[str, BilledLine]:
     """This function will return an invoice's lines with what was refunded of them, each refund looked at once."""
     by_line: dict[str, dict[UUID, int]] = {}
     for discount in invoice.answer["discounts"]:
