@@ -19,6 +19,9 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    charged_back = sa.text("SELECT EXISTS (SELECT FROM invoice_reversals WHERE is_charged_back)")
+    if op.get_bind().execute(charged_back).scalar_one():
+        message = "invoice_reversals has charge-backs: going below 0011 would give their customers' places back"
+        raise RuntimeError(message)
     for table in TABLES:
-        # What was charged back is from then on a payment that failed.
         op.drop_column(table, "is_charged_back")
