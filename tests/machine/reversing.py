@@ -6,7 +6,7 @@ from datetime import datetime
 from fractions import Fraction
 
 from tests.machine.discounting import Discount, Taken, split
-from tests.machine.kept import Json, Reversal, written
+from tests.machine.kept import Json, Reversal, shown_amounts, written
 from tests.machine.model import RUNNING_MAX, Model
 from tests.machine.updating import retired_after
 
@@ -276,6 +276,7 @@ def shown_discount(discount: Discount) -> Json:
         "priceDiscountPercentage": discount.terms.get("priceDiscountPercentage"),
         "recurrence": {"durationInMonths": None, "durationInCycles": None, **discount.terms["recurrence"]},
         "carryOver": discount.terms.get("carryOver", False),
+        "maximumDiscount": shown_amounts(discount.terms.get("maximumDiscount")),
         "products": discount.products,
         "startsOn": discount.starts_on.isoformat(),
         "firstPeriodStart": min(discount.starts).isoformat() if discount.starts else None,
