@@ -27,7 +27,7 @@ class Series:
     currency: str
     # What all of them take together in each cycle, on average.
     per_cycle_minor: Fraction
-    # The first period began on the anchor, those to come begin on `next_on` or later.
+    # The first period began on the anchor, the latest one ended on `next_on`.
     anchor: date
     next_on: date
     cycle_days: int
@@ -43,7 +43,9 @@ def plan_of(series: Series) -> Plan:
     months = round(series.cycle_days * 16 / MONTH_IN_SIXTEENTHS)
     beside = abs(series.cycle_days * 16 - months * MONTH_IN_SIXTEENTHS)
     if months and beside <= DAYS_BESIDE_WHOLE_MONTHS * 16:
-        return Plan(interval=Interval.MONTH, interval_count=months, anchor=series.anchor)
+        # A period that began on a month's last day may have been moved there: the later day of the month is the plan's.
+        anchor = max(series.anchor, series.next_on, key=lambda day: day.day)
+        return Plan(interval=Interval.MONTH, interval_count=months, anchor=anchor)
     return Plan(interval=Interval.DAY, interval_count=max(1, series.cycle_days), anchor=series.anchor)
 
 
@@ -53,38 +55,47 @@ def months_from(day: date, *, months: int) -> list[date]:
 
 
 def forecast(
-    series: Iterable[Series], *, months: Sequence[date], budgets_left_minor: Mapping[BudgetKey, int]
+    series: Iterable[Series], *, since: date, months: Sequence[date], budgets_left_minor: Mapping[BudgetKey, int]
 ) -> list[dict[str, int]]:
     """This function will return what the series cost in each of the months, in minor units by currency.
 
-    A cycle costs in the month in which it begins. Each voucher's costs end with what is left of its budget. Rounded
-    half up once, for each month and currency; what comes to nothing is left out.
+    A cycle costs in the month in which it begins; those that begin `since` then and before the first month cost too,
+    and are not shown. Each voucher's costs end with what is left of its budget. Rounded half up once, for each month
+    and currency; what comes to nothing is left out.
     """
-    costs: defaultdict[BudgetKey, list[Fraction]] = defaultdict(lambda: [Fraction()] * len(months))
+    costs: defaultdict[BudgetKey, list[Fraction]] = defaultdict(lambda: [Fraction()] * (1 + len(months)))
     for each in series:
-        for month, amount_minor in _cycles(each, months=months):
+        for month, amount_minor in _cycles(each, since=since, months=months):
             costs[each.voucher_id, each.currency][month] += amount_minor
-    in_all: list[defaultdict[str, Fraction]] = [defaultdict(Fraction) for _ in months]
+    in_all: list[defaultdict[str, Fraction]] = [defaultdict(Fraction) for _ in range(1 + len(months))]
     for key, by_month in costs.items():
         for month, amount_minor in enumerate(_within(budgets_left_minor.get(key), amounts_minor=by_month)):
             in_all[month][key[1]] += amount_minor
-    return [_rounded(each) for each in in_all]
+    return [_rounded(each) for each in in_all[1:]]
 
 
-def _cycles(series: Series, *, months: Sequence[date]) -> Iterator[tuple[int, Fraction]]:
-    """This function will yield the month and the amount of each cycle that begins in one of the months."""
-    plan, until = plan_of(series), add_months(months[-1], months=1)
-    first = first_number(plan, on_or_after=max(series.next_on, months[0]))
-    for number in count(first):
+def _cycles(series: Series, *, since: date, months: Sequence[date]) -> Iterator[tuple[int, Fraction]]:
+    """This function will yield the month, from 1, and the amount of each cycle; month 0 is all that comes before."""
+    plan = plan_of(series)
+    until = min(add_months(months[-1], months=1), series.ends_on or date.max)
+    first = first_number(plan, on_or_after=max(series.next_on, since))
+    shown = max(first, first_number(plan, on_or_after=min(months[0], until)))
+    yield 0, _taken_in(series, cycles=shown - first)
+    for number in count(shown):
         start = period_of(plan, number=number).start
-        if start >= until or (series.ends_on is not None and start >= series.ends_on):
+        is_had = series.cycles_left is not None and number - first > series.cycles_left
+        if start >= until or is_had:
             return
-        month = (start.year - months[0].year) * 12 + start.month - months[0].month
-        if series.cycles_left is None or number - first < series.cycles_left:
-            yield month, series.per_cycle_minor
-        else:
-            yield month, series.rest_minor
-            return
+        month = 1 + (start.year - months[0].year) * 12 + start.month - months[0].month
+        is_rest = series.cycles_left is not None and number - first == series.cycles_left
+        yield month, series.rest_minor if is_rest else series.per_cycle_minor
+
+
+def _taken_in(series: Series, *, cycles: int) -> Fraction:
+    left = series.cycles_left
+    if left is None or cycles <= left:
+        return cycles * series.per_cycle_minor
+    return left * series.per_cycle_minor + series.rest_minor
 
 
 def _within(left_minor: int | None, *, amounts_minor: Iterable[Fraction]) -> Iterator[Fraction]:

@@ -43,10 +43,23 @@ class BilledLine:
     # Of what each discount took off, the part that went with the refunds.
     returned: Mapping[UUID, int]
 
+    def is_refunded(self) -> bool:
+        """This method will tell whether it was refunded to its last unit."""
+        return 0 < self.refunded_minor == self.amount_minor
+
+    def left_minor(self) -> int:
+        """This method will return what was not refunded of it."""
+        return self.amount_minor - self.refunded_minor
+
+    def left_by_discount(self) -> dict[UUID, int]:
+        """This method will return what each discount took off what was not refunded of it."""
+        return {each: taken - self.returned.get(each, 0) for each, taken in self.by_discount.items()}
+
 
 def judge_reversal(
     reason: ReversalReason,
     *,
+    is_charged_back: bool,
     earlier: Collection[ReversalReason],
     lines: Mapping[str, BilledLine],
     refunds: Mapping[str, int],
@@ -54,7 +67,9 @@ def judge_reversal(
     """This function will return the first reason to refuse, or None. `refunds` are minor units by line."""
     if not GIVING_BACK.isdisjoint(earlier):
         return ReversalRefusal.ALREADY_REVERSED
-    if reason in GIVING_BACK and earlier:
+    # A bank asks nobody: what is left can be charged back whatever was refunded before.
+    is_all_refunded = all(line.left_minor() <= 0 for line in lines.values())
+    if reason in GIVING_BACK and earlier and (is_all_refunded or not is_charged_back):
         return ReversalRefusal.ALREADY_REFUNDED
     if not refunds.keys() <= lines.keys():
         return ReversalRefusal.LINE_NOT_FOUND
@@ -73,7 +88,7 @@ def shares_of_refund(line: BilledLine, *, amount_minor: int) -> dict[UUID, int]:
     whole, refunded = line.amount_minor, line.refunded_minor + amount_minor
     discount_minor = sum(line.by_discount.values())
     due = (2 * refunded * discount_minor + whole) // (2 * whole) - sum(line.returned.values())
-    left = {each: taken - line.returned.get(each, 0) for each, taken in line.by_discount.items()}
+    left = line.left_by_discount()
     return dict(zip(left, allocate(due, weights=list(left.values())), strict=True))
 
 

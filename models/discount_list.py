@@ -13,11 +13,13 @@ from models.discount import DiscountStatus
 
 # Which of its amounts a discount shows first is said by its voucher, whose money terms are frozen.
 _SHOWN = """
-    SELECT discount.*, voucher.currency
+    SELECT discount.*, voucher.currency, voucher.maximum_discount_currency
     FROM ({ids}) AS listed
     CROSS JOIN LATERAL (SELECT * FROM discounts WHERE project = :project AND id = listed.id OFFSET 0) AS discount
     CROSS JOIN LATERAL (
-        SELECT currency FROM vouchers WHERE project = :project AND id = discount.voucher_id OFFSET 0
+        SELECT currency, maximum_discount_currency FROM vouchers
+        WHERE project = :project AND id = discount.voucher_id
+        OFFSET 0
     ) AS voucher
     ORDER BY discount.id DESC
 """

@@ -41,6 +41,11 @@ _RETURN = text("""
               AND reason IS NULL AND id = keys.id
         OFFSET 0
     ) AS redemption
+    CROSS JOIN LATERAL (
+        SELECT bool_or(is_charged_back) AS has_charge_back FROM usage_reversals
+        WHERE project = keys.project AND discount_id = keys.id
+    ) AS reversal
+    WHERE has_charge_back IS NOT TRUE
     RETURNING project, voucher_id, code_id
 """)
 _COUNT_VOUCHERS = (
@@ -108,7 +113,10 @@ def find_returned(session: Session, *, keys: Iterable[tuple[str, UUID]]) -> set[
 
 
 def return_places(session: Session, *, keys: Iterable[tuple[str, UUID]], at: datetime) -> Sequence[StoredRow]:
-    """This function will note that those redemptions have no place any more, and return their vouchers and codes."""
+    """This function will note that those redemptions have no place any more, and return their vouchers and codes.
+
+    One that was charged back keeps its place, and is not returned.
+    """
     return session.execute(_RETURN, {**array_parameters("keys", ("project", "id"), set(keys)), "at": at}).all()
 
 

@@ -17,8 +17,10 @@ from sqlalchemy import (
     Uuid,
     and_,
     bindparam,
+    literal_column,
     select,
     text,
+    true,
     update,
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -150,11 +152,23 @@ NEW_COLUMNS = (
 )
 _REQUESTS = rows_from_arrays("requests", project=Text(), request_id=Text())
 _CLOSED = rows_from_arrays("closed", project=Text(), id=Uuid(), status=Text(), redemption_id=Uuid())
+_VOUCHERS = rows_from_arrays("vouchers", id=Uuid())
 _CHANGED = rows_from_arrays("changed", project=Text(), id=Uuid(), count=BigInteger())
 
 _STORED = select(HOLDS).join(
     _REQUESTS, and_(HOLDS.c.project == _REQUESTS.c.project, HOLDS.c.request_id == _REQUESTS.c.request_id)
 )
+# One look into the index of open holds for each voucher.
+_HELD_FOR = (
+    select(HOLDS.c.id)
+    .where(HOLDS.c.project == bindparam("project"), HOLDS.c.voucher_id == _VOUCHERS.c.id)
+    .where(HOLDS.c.subscription == bindparam("subscription"), HOLDS.c.status == text("'open'"))
+    .where(HOLDS.c.expires_at > bindparam("now", type_=Instant))
+    .offset(literal_column("0"))
+    .correlate(_VOUCHERS)
+    .lateral("held_for")
+)
+_HELD_VOUCHERS = select(_VOUCHERS.c.id).select_from(_VOUCHERS.join(_HELD_FOR, true()))
 _CLOSE = (
     update(HOLDS)
     .where(HOLDS.c.project == _CLOSED.c.project, HOLDS.c.id == _CLOSED.c.id)
@@ -189,6 +203,15 @@ def find_hold(
     named = HOLDS.c.request_id == request_id if id is None else HOLDS.c.id == id
     is_one = HOLDS.c.status != text("'refused'")
     return session.execute(select(HOLDS).where(HOLDS.c.project == project, named, is_one)).one_or_none()
+
+
+def find_held_vouchers(
+    session: Session, *, project: str, subscription: str, vouchers: Iterable[UUID], now: datetime
+) -> set[UUID]:
+    """This function will return which of those vouchers are held for a locked subscription, and have not lapsed."""
+    parameters = array_parameters("vouchers", ("id",), [(each,) for each in set(vouchers)])
+    place = {"project": project, "subscription": subscription, "now": now}
+    return set(session.execute(_HELD_VOUCHERS, {**parameters, **place}).scalars())
 
 
 def add_holds(session: Session, *, rows: Iterable[object]) -> None:

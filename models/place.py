@@ -56,20 +56,22 @@ _FREE_CUSTOMERS = text(f"""
         OFFSET 0
     ) AS discount
     CROSS JOIN LATERAL (
-        -- Where a payment failed, the invoice counts as bought and is never refunded.
-        SELECT count(*) AS bought, count(*) FILTER (WHERE is_refunded) AS refunded
+        -- What was voided or not paid was not bought.
+        SELECT count(*) FILTER (WHERE NOT is_given_back) AS bought, count(*) FILTER (WHERE is_refunded) AS refunded,
+               bool_or(has_charge_back) AS has_charge_back
         FROM usage_entries
         CROSS JOIN LATERAL (
-            SELECT coalesce(bool_or(reason = 'voided'), false) AS is_voided,
-                   coalesce(bool_or(is_in_full), false) AS is_refunded
+            SELECT coalesce(bool_or(reason <> 'refunded'), false) AS is_given_back,
+                   coalesce(bool_or(is_in_full), false) AS is_refunded,
+                   coalesce(bool_or(is_charged_back), false) AS has_charge_back
             FROM usage_reversals
             WHERE usage_reversals.project = usage_entries.project
                   AND usage_reversals.discount_id = usage_entries.discount_id
                   AND usage_reversals.invoice = usage_entries.invoice
         ) AS reversal
-        WHERE usage_entries.project = keys.project AND usage_entries.discount_id = keys.id AND NOT is_voided
+        WHERE usage_entries.project = keys.project AND usage_entries.discount_id = keys.id
     ) AS purchases
-    WHERE purchases.bought > 0 AND purchases.bought = purchases.refunded
+    WHERE purchases.bought > 0 AND purchases.bought = purchases.refunded AND NOT has_charge_back
     ON CONFLICT DO NOTHING
 """)  # noqa: S608 - put together from the constant above
 
@@ -83,6 +85,7 @@ def places_taken(row: StoredRow | SimpleNamespace) -> int:
 def free_customers_places(session: Session, *, keys: Iterable[tuple[str, UUID]], at: datetime) -> None:
     """This function will free each customer's place whose discount bought nothing but what was refunded in full.
 
-    What was voided was not bought; where a payment failed, the place stays taken. The discounts are locked.
+    What was voided or not paid was not bought; where something was charged back, the place stays taken. The discounts
+    are locked.
     """
     session.execute(_FREE_CUSTOMERS, {**array_parameters("keys", ("project", "id"), set(keys)), "at": at})

@@ -18,6 +18,7 @@ from sqlalchemy import (
     Text,
     Uuid,
     and_,
+    false,
     func,
     insert,
     literal_column,
@@ -42,9 +43,11 @@ from models.base import (
     table_of,
 )
 from models.discount import DISCOUNTS
+from models.discount_locks import DiscountKey
 from models.usage import USAGE_ENTRIES
 
 REASON_KNOWN = one_of("reason", ReversalReason)
+CHARGED_BACK_IF_FAILED = "NOT is_charged_back OR reason = 'payment_failed'"
 
 
 class InvoiceReversal(Base):
@@ -56,6 +59,8 @@ class InvoiceReversal(Base):
     id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
     invoice: Mapped[str] = mapped_column(Text)
     reason: Mapped[str] = mapped_column(Text)
+    # Whether the payment that failed was had first. Then no place is given back for it.
+    is_charged_back: Mapped[bool] = mapped_column(Boolean, server_default=false())
     # Of a refund: the minor units of each line, and what each discount's part of them is.
     lines: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
     answer: Mapped[dict[str, Any]] = mapped_column(JSON)
@@ -67,6 +72,7 @@ class InvoiceReversal(Base):
             ["project", "invoice"], ["invoice_discounts.project", "invoice_discounts.invoice"], ondelete="RESTRICT"
         ),
         CheckConstraint(REASON_KNOWN, name="reason_known"),
+        CheckConstraint(CHARGED_BACK_IF_FAILED, name="charged_back_if_failed"),
         Index("ix_invoice_reversals_invoice", "project", "invoice"),
         # An invoice is voided, or its payment fails, once.
         Index(
@@ -91,6 +97,7 @@ class UsageReversal(Base):
     invoice: Mapped[str] = mapped_column(Text)
     reversal_id: Mapped[UUID] = mapped_column(Uuid)
     reason: Mapped[str] = mapped_column(Text)
+    is_charged_back: Mapped[bool] = mapped_column(Boolean, server_default=false())
     currency: Mapped[str] = mapped_column(Text)
     # A small refund's share can be nothing at all.
     amount_minor: Mapped[int] = mapped_column(BigInteger)
@@ -109,6 +116,7 @@ class UsageReversal(Base):
             ["project", "reversal_id"], ["invoice_reversals.project", "invoice_reversals.id"], ondelete="RESTRICT"
         ),
         CheckConstraint(REASON_KNOWN, name="reason_known"),
+        CheckConstraint(CHARGED_BACK_IF_FAILED, name="charged_back_if_failed"),
         CheckConstraint("amount_minor <= 0", name="amount_not_positive"),
         Index("ix_usage_reversals_entry", "project", "discount_id", "invoice"),
         # An entry is given back once.
@@ -136,17 +144,10 @@ _REWOUND: dict[str, TypeEngine[Any]] = {
     "last_period_end": Date(),
     "status": Text(),
 }
-_KEYS = rows_from_arrays("keys", project=Text(), id=Uuid())
 _DISCOUNTS = rows_from_arrays("discounts_of", project=Text(), discount_id=Uuid())
 _ENTRIES = rows_from_arrays("entries", project=Text(), discount_id=Uuid(), invoice=Text())
 _NEW_STATE = rows_from_arrays("rewound", **_REWOUND)
 
-_LOCK = (
-    select(DISCOUNTS)
-    .join(_KEYS, and_(DISCOUNTS.c.project == _KEYS.c.project, DISCOUNTS.c.id == _KEYS.c.id))
-    .order_by(DISCOUNTS.c.id)
-    .with_for_update(of=DISCOUNTS, key_share=True)
-)
 _FIND_ENTRIES = select(USAGE_ENTRIES).join(
     _ENTRIES,
     and_(
@@ -215,28 +216,26 @@ _REWIND = (
     )
 )
 
-DiscountKey = tuple[str, UUID]
 # What was given back: minor units by the period's start and the currency.
 GivenBack = dict[tuple[date, str], int]
 
 
-def lock_discounts_by_id(session: Session, *, keys: Iterable[DiscountKey]) -> list[StoredRow]:
-    """This function will lock those discounts, ascending by id, and return them in that order.
-
-    Take it after the locks of their subscriptions.
-    """
-    return list(session.execute(_LOCK, array_parameters("keys", ("project", "id"), sorted(set(keys)))).all())
-
-
 def find_reversals(session: Session, *, project: str, invoice: str) -> Sequence[StoredRow]:
-    """This function will return what was reversed of an invoice so far.
+    """This function will return what was reversed of an invoice so far, without the answers.
 
     Take it in a statement of its own after the subscription's lock.
     """
     columns = INVOICE_REVERSALS.c
-    return session.execute(
-        select(INVOICE_REVERSALS).where(columns.project == project, columns.invoice == invoice)
-    ).all()
+    shown = (columns.project, columns.id, columns.reason, columns.is_charged_back, columns.lines)
+    return session.execute(select(*shown).where(columns.project == project, columns.invoice == invoice)).all()
+
+
+def reversal_answered(session: Session, *, project: str, id: UUID) -> dict[str, Any]:  # noqa: A002 - the column's name
+    """This function will return what a reversal was answered."""
+    columns = INVOICE_REVERSALS.c
+    answer: dict[str, Any]
+    answer = session.execute(select(columns.answer).where(columns.project == project, columns.id == id)).scalar_one()
+    return answer
 
 
 def find_entries(session: Session, *, keys: Iterable[tuple[str, UUID, str]]) -> list[StoredRow]:

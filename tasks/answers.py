@@ -51,7 +51,7 @@ def voucher_answer(row: AsStored) -> Answer:
         "recurrence": recurrence(row),
         "carryOver": row.carry_over,
         "stampCard": _stamp_card(row),
-        "maximumDiscount": _amounts(row.maximum_discount_minor, currency=row.maximum_discount_currency),
+        "maximumDiscount": maximum_discount(row),
         "budget": _amounts(row.budget_minor, currency=row.budget_currency),
         "restrictions": {
             "startsAt": instant(row.starts_at),
@@ -81,6 +81,11 @@ def recurrence(row: AsStored) -> Answer:
 def price_discount(row: AsStored) -> Answer | None:
     """This function will return the amounts of a fixed voucher, or of its discount, or None for a percentage."""
     return _amounts(row.amounts_minor, currency=row.currency)
+
+
+def maximum_discount(row: AsStored) -> Answer | None:
+    """This function will return the most that a voucher, or its discount, gives on one invoice, or None."""
+    return _amounts(row.maximum_discount_minor, currency=row.maximum_discount_currency)
 
 
 def _amounts(amounts_minor: Mapping[str, int] | None, *, currency: str | None) -> Answer | None:

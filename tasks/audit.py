@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from models.base import read_one_snapshot
 from tasks.audit_caps import CAP_CHECKS
 from tasks.audit_holds import HOLD_CHECKS
+from tasks.audit_places import PLACE_CHECKS
 from tasks.audit_reversals import REVERSAL_CHECKS, STANDING_ENTRIES
 from worker.db import transaction
 
@@ -245,6 +246,7 @@ CHECKS = {
     """,
     **HOLD_CHECKS,
     **REVERSAL_CHECKS,
+    **PLACE_CHECKS,
     **CAP_CHECKS,
 }
 

@@ -16,22 +16,28 @@ REVERSAL_CHECKS = {
         SELECT u.project, u.id::text AS subject, format('%s of %s', r.reversed, u.amount_minor) AS detail
         FROM usage_entries u JOIN (
             SELECT project, discount_id, invoice, -sum(amount_minor) AS reversed,
-                   bool_or(reason <> 'refunded' OR is_in_full) AS is_whole, count(DISTINCT reason) AS reasons
+                   bool_or(reason <> 'refunded' OR is_in_full) AS is_whole,
+                   -- What is left of an invoice can be charged back whatever was refunded of it.
+                   count(DISTINCT reason) FILTER (WHERE NOT is_charged_back) > 1
+                   OR count(*) FILTER (WHERE reason <> 'refunded') > 1
+                   OR bool_or(is_in_full) AND bool_or(is_charged_back) AS is_mixed
             FROM usage_reversals GROUP BY project, discount_id, invoice
         ) r ON r.project = u.project AND r.discount_id = u.discount_id AND r.invoice = u.invoice
-        WHERE r.reversed > u.amount_minor OR r.reasons > 1 OR (r.is_whole AND r.reversed <> u.amount_minor)
+        WHERE r.reversed > u.amount_minor OR r.is_mixed OR (r.is_whole AND r.reversed <> u.amount_minor)
     """,
     "what a reversal was answered is what the ledger says": """
         SELECT i.project, i.id::text AS subject,
                format('answered %s, ledger %s', i.answer ->> 'discountTotal', coalesce(r.total, 0)) AS detail
         FROM invoice_reversals i
         LEFT JOIN (
-            SELECT project, reversal_id, -sum(amount_minor) AS total, min(reason) AS reason, min(invoice) AS invoice
+            SELECT project, reversal_id, -sum(amount_minor) AS total, min(reason) AS reason, min(invoice) AS invoice,
+                   bool_or(is_charged_back) AS is_charged_back
             FROM usage_reversals GROUP BY project, reversal_id
         ) r ON r.project = i.project AND r.reversal_id = i.id
         WHERE (i.answer ->> 'discountTotal')::bigint <> coalesce(r.total, 0)
               OR (i.answer ->> 'reversalReason', i.answer ->> 'invoice') <> (i.reason, i.invoice)
-              OR (r.reason, r.invoice) <> (i.reason, i.invoice)
+              OR (r.reason, r.invoice, r.is_charged_back) <> (i.reason, i.invoice, i.is_charged_back)
+              OR coalesce((i.answer ->> 'chargedBack')::boolean, false) <> i.is_charged_back
               OR (SELECT sum((line ->> 'discountShare')::bigint) FROM json_array_elements(i.answer -> 'lines') line)
                  <> coalesce(r.total, 0)
     """,
@@ -95,5 +101,10 @@ REVERSAL_CHECKS = {
                   SELECT FROM usage_reversals r
                   WHERE r.project = p.project AND r.discount_id = p.discount_id AND r.is_in_full
               ))
+              OR EXISTS (
+                  SELECT FROM usage_reversals r
+                  WHERE r.project = p.project AND r.discount_id = p.discount_id AND r.is_charged_back
+                        AND r.created_at <= p.created_at
+              )
     """,
 }

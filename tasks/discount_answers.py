@@ -1,13 +1,13 @@
 """What callers see of discounts."""
 
 from models.base import StoredRow
-from tasks.answers import day, instant, percentage, price_discount, recurrence
+from tasks.answers import day, instant, maximum_discount, percentage, price_discount, recurrence
 from tasks.fields import type_id
 from tasks.wire import Answer
 
 
 def discount_answer(row: StoredRow) -> Answer:
-    """This function will return a discount, with its voucher's currency, as callers see it."""
+    """This function will return a discount, with its voucher's currencies, as callers see it."""
     return {
         "object": "discount",
         "id": type_id("dis", row.id),
@@ -20,6 +20,7 @@ def discount_answer(row: StoredRow) -> Answer:
         "priceDiscountPercentage": percentage(row.percentage_basis_points),
         "recurrence": recurrence(row),
         "carryOver": row.carry_over,
+        "maximumDiscount": maximum_discount(row),
         "products": row.products,
         "startsOn": day(row.starts_on),
         "firstPeriodStart": day(row.first_period_start),

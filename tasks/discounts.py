@@ -12,6 +12,7 @@ from domain.updating import retired_reason_after
 from models.base import StoredRow, read_clock
 from models.discount import DiscountStatus
 from models.discount_list import DiscountListing, find_discounts, newer_discounts, older_discounts
+from models.discount_locks import lock_discounts_by_id
 from models.ending import (
     count_returned,
     count_returned_to_codes,
@@ -21,7 +22,6 @@ from models.ending import (
     return_places,
 )
 from models.place import places_taken
-from models.reversal import lock_discounts_by_id
 from models.subscription import lock_subscriptions
 from models.voucher import lock_vouchers
 from tasks.answered import answer_once
@@ -104,10 +104,11 @@ def _end_one(session: Session, request: EndDiscount) -> Answer:
 
 
 def end_all(session: Session, request: EndSubscription, *, delivery: str | None = None) -> Answer:
-    """This function will end what still has something to give on a subscription, once for each request id.
+    """This function will end whatever a subscription was granted and was not ended before, once for each request id.
 
     A redemption without an invoice that stands never took effect: its voucher, its code and its customer have its
-    place back, once. It locks the vouchers first, then the subscription, then the discounts.
+    place back, once, unless something of it was charged back. It locks the vouchers first, then the subscription, then
+    the discounts.
     """
     granted = find_granted(session, project=request.project, subscription=request.subscription)
     keys = {(request.project, each.voucher_id) for each in granted}
@@ -130,7 +131,8 @@ def _end_all(session: Session, request: EndSubscription, *, vouchers: list[Store
         raise ChangedMeanwhileError
     rows = lock_discounts_by_id(session, keys=[(request.project, each.id) for each in found])
     now = read_clock(session)
-    ended = [(row.project, row.id) for row in rows if _has_something_to_give(row)]
+    # Those that are completed too: a reversal, or a late invoice, could find something that they still have to give.
+    ended = [(row.project, row.id) for row in rows if row.status != DiscountStatus.ENDED]
     end_discounts(session, keys=ended, at=now)
     unused = {(row.project, row.id) for row in rows if not row.cycles}
     returned = find_returned(session, keys=unused)
@@ -150,11 +152,6 @@ def _end_all(session: Session, request: EndSubscription, *, vouchers: list[Store
         "placesReturned": len(places),
         "endedAt": instant(now),
     }
-
-
-def _has_something_to_give(row: StoredRow) -> bool:
-    # One that is completed may have had its cycle given back while its voucher ran again.
-    return row.status == DiscountStatus.RUNNING or (row.status == DiscountStatus.COMPLETED and not row.cycles)
 
 
 def _give_places_back(

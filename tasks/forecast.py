@@ -42,12 +42,16 @@ def forecast_costs(session: Session, request: Forecast) -> Answer:
     project, voucher = request.project, request.voucher
     if voucher is not None and find_voucher(session, project=project, id=voucher) is None:
         raise NotFound("voucher")
-    months = months_from(request.from_ or read_clock(session).date(), months=request.months)
-    begun = started(session, project=project, voucher_id=voucher, since=months[0])
-    to_begin = waiting(session, project=project, voucher_id=voucher, since=months[0])
+    (this_month,) = months_from(read_clock(session).date(), months=1)
+    months = months_from(request.from_ or this_month, months=request.months)
+    # What lies between now and the first month that is asked for is not had twice.
+    since = min(this_month, months[0])
+    begun = started(session, project=project, voucher_id=voucher, since=since)
+    to_begin = waiting(session, project=project, voucher_id=voucher, since=since)
     series = [_going_on(row) for row in begun] + [_beginning(row) for row in to_begin if row.currency is not None]
     left = find_budgets(session, keys=[(project, each.voucher_id, each.currency) for each in series])
-    costs = forecast(series, months=months, budgets_left_minor={key[1:]: value for key, value in left.items()})
+    budgets = {key[1:]: value for key, value in left.items()}
+    costs = forecast(series, since=since, months=months, budgets_left_minor=budgets)
     counted = count_running(session, project=project, voucher_id=voucher, since=months[0])
     return {
         "object": "forecast",

@@ -44,6 +44,9 @@ def preview_subscription(session: Session, request: Preview) -> Answer:
     batch = _read(session, request)
     since = request.from_ or batch.applied_at.date()
     _read_taken(session, request, batch=batch, since=since)
+    # A discount that skips a period before those that are billed already goes on behind it.
+    granted = batch.granted[request.project, request.subscription]
+    billed_until = max((each.progress.last_start or since for each in granted), default=since)
     shown, full_price_from = [], None
     for count, invoice in enumerate(_invoices(request, since=since), start=1):
         period, answer = batch.period_of(invoice), batch.apply(invoice, fingerprint=b"")
@@ -51,7 +54,8 @@ def preview_subscription(session: Session, request: Preview) -> Answer:
             shown.append(_period_answer(period, trial=invoice.trial, answer=answer))
         is_full_price = not invoice.trial and _is_full_price(answer)
         full_price_from = (full_price_from or period.start) if is_full_price else None
-        if count >= request.periods and (full_price_from or _is_endless(batch)):
+        is_known = period.start >= billed_until and (full_price_from or _is_endless(batch))
+        if count >= request.periods and is_known:
             break
     return {
         "object": "preview",

@@ -80,4 +80,5 @@ def _head(request: ReverseInvoice, *, outcome: str, reason: str | None) -> Answe
         "outcome": outcome,
         "reason": reason,
         "reversalReason": request.reason.value,
+        "chargedBack": request.charged_back,
     }

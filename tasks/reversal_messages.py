@@ -26,6 +26,8 @@ class ReverseInvoice(Message):
     lines: Annotated[list[RefundedLine], Field(min_length=1, max_length=LINES_MAX)] | None = Field(
         default=None, validate_default=True
     )
+    # A payment that failed was never had; one that was charged back was, and taken away again.
+    charged_back: bool = False
 
     @field_validator("request_id")
     @classmethod
@@ -40,6 +42,13 @@ class ReverseInvoice(Message):
         reason = info.data.get("reason")
         if reason is not None and (value is not None) != (reason is ReversalReason.REFUNDED):
             raise invalid("must be given with refunded, and only then")
+        return value
+
+    @field_validator("charged_back")
+    @classmethod
+    def _with_failed_payments_only(cls, value: bool, info: ValidationInfo) -> bool:  # noqa: FBT001 - pydantic's way
+        if value and info.data.get("reason", ReversalReason.PAYMENT_FAILED) is not ReversalReason.PAYMENT_FAILED:
+            raise invalid("must be given with payment_failed only")
         return value
 
     @field_validator("lines")

@@ -1,7 +1,7 @@
 """Giving discounts their cycle back: where each is when one of its invoices counts as if it had never been."""
 
-from collections.abc import Sequence
-from datetime import date
+from collections.abc import Collection, Sequence
+from datetime import date, datetime
 from types import SimpleNamespace
 from uuid import UUID
 
@@ -13,28 +13,38 @@ from domain.recurrence import Period
 from domain.reversal import counts_as_over, progress_through
 from domain.terms import FixedDiscount
 from models.base import StoredRow
-from models.discount import DiscountStatus, complete, find_running, is_within_window, recurrence_of
+from models.discount import DiscountStatus, complete, is_within_window, recurrence_of
+from models.hold import find_held_vouchers
 from models.reversal import rewind, standing_entries
 from models.voucher import price_discount_of
 
 
 def give_back(
-    session: Session, *, invoice: StoredRow, discounts: Sequence[StoredRow], today: date
+    session: Session, *, invoice: StoredRow, discounts: Sequence[StoredRow], beside: Sequence[StoredRow], at: datetime
 ) -> list[SimpleNamespace]:
     """This function will store where the locked discounts are without that invoice, and return that.
 
-    The subscription is locked. One that has something to give again runs again, unless an operator ended it. Where
-    its voucher runs there by another redemption, or as many discounts run as may, it stays completed, which takes
-    no place, and gives what it has to give all the same.
+    The subscription is locked, and so are the others that run `beside` them on it. One that has something to give
+    again runs again, unless an operator ended it. Where its voucher runs there by another redemption or is held for it,
+    or as many discounts run as may, it stays completed, which takes no place, and gives what it has to give all the
+    same.
     """
     keys = [(each.project, each.id) for each in discounts]
-    others = _running_beside(session, invoice=invoice, keys={each.id for each in discounts}, today=today)
+    today = at.date()
+    others = _running_beside(session, beside=beside, today=today)
+    held = find_held_vouchers(
+        session,
+        project=invoice.project,
+        subscription=invoice.subscription,
+        vouchers=[each.voucher_id for each in discounts],
+        now=at,
+    )
     states = []
     standing = zip(discounts, standing_entries(session, keys=keys), strict=True)
     # Those that run keep their places.
     for row, entries in sorted(standing, key=lambda each: not _runs(each[0], today=today)):
         state = _state_without(row, entries=[each for each in entries if each.invoice != invoice.invoice])
-        state.status = _status_after(state, row=row, others=others, today=today)
+        state.status = _status_after(state, row=row, others=others, held=held, today=today)
         if state.status == DiscountStatus.RUNNING:
             others.append(row.voucher_id)
         states.append(state)
@@ -42,12 +52,11 @@ def give_back(
     return states
 
 
-def _running_beside(session: Session, *, invoice: StoredRow, keys: set[UUID], today: date) -> list[UUID]:
+def _running_beside(session: Session, *, beside: Sequence[StoredRow], today: date) -> list[UUID]:
     """This function will return the vouchers of the other discounts that run, and complete those that are over."""
-    running = find_running(session, subscriptions=[(invoice.project, invoice.subscription)])
-    others = [each for each in running if each.id not in keys]
-    complete(session, keys=[(each.project, each.id) for each in others if not is_within_window(each, today=today)])
-    return [each.voucher_id for each in others if is_within_window(each, today=today)]
+    running = [each for each in beside if each.status == DiscountStatus.RUNNING]
+    complete(session, keys=[(each.project, each.id) for each in running if not is_within_window(each, today=today)])
+    return [each.voucher_id for each in running if is_within_window(each, today=today)]
 
 
 def _runs(row: StoredRow, *, today: date) -> bool:
@@ -78,9 +87,12 @@ def _state_without(row: StoredRow, *, entries: Sequence[StoredRow]) -> SimpleNam
     )
 
 
-def _status_after(state: SimpleNamespace, *, row: StoredRow, others: Sequence[UUID], today: date) -> str:
+def _status_after(
+    state: SimpleNamespace, *, row: StoredRow, others: Sequence[UUID], held: Collection[UUID], today: date
+) -> str:
     if row.status == DiscountStatus.ENDED:
         return DiscountStatus.ENDED.value
     is_over = counts_as_over(recurrence_of(row), progress=state.progress, is_used_up=state.is_used_up, today=today)
-    has_no_place = row.voucher_id in others or len(others) >= DISCOUNTS_PER_SUBSCRIPTION_MAX
+    is_taken = row.voucher_id in others or row.voucher_id in held
+    has_no_place = is_taken or len(others) >= DISCOUNTS_PER_SUBSCRIPTION_MAX
     return (DiscountStatus.COMPLETED if is_over or has_no_place else DiscountStatus.RUNNING).value

@@ -27,10 +27,19 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    _refuse_to_lose_the_ledger()
     for table in ("returned_places", "usage_reversals", "invoice_reversals"):
         op.drop_table(table)
     _keep_places()
     _complete_discounts()
+
+
+def _refuse_to_lose_the_ledger() -> None:
+    # Without them the discounts and the counters that stay would say something else than the ledger that stays.
+    for table in ("invoice_reversals", "returned_places"):
+        if op.get_bind().execute(sa.text(f"SELECT EXISTS (SELECT FROM {table})")).scalar_one():  # noqa: S608 - our tables
+            message = f"{table} has rows: going below 0009 would drop a ledger that discounts and places rely on"
+            raise RuntimeError(message)
 
 
 def _end_discounts() -> None:

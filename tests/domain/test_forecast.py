@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 
 from domain.forecast import Series, forecast, months_from, plan_of
+from domain.recurrence import add_months
 
 VOUCHER, OTHER = UUID(int=1), UUID(int=2)
 MONTHS = months_from(date(2027, 1, 17), months=4)
@@ -25,9 +26,9 @@ def series(**fields) -> Series:
     return Series(**{**base, **fields})
 
 
-def costs(*each: Series, budgets: dict | None = None) -> list[int]:
+def costs(*each: Series, budgets: dict | None = None, since: date = MONTHS[0]) -> list[int]:
     """This function will return what they cost in each month, in USD."""
-    found = forecast(each, months=MONTHS, budgets_left_minor=budgets or {})
+    found = forecast(each, since=since, months=MONTHS, budgets_left_minor=budgets or {})
     return [month.get("USD", 0) for month in found]
 
 
@@ -106,7 +107,7 @@ def test_a_budget_ends_all_of_its_voucher():
 
 def test_each_currency_is_for_itself():
     """And one without a cost is not named."""
-    found = forecast([series(), series(currency="EUR")], months=MONTHS, budgets_left_minor={})
+    found = forecast([series(), series(currency="EUR")], since=MONTHS[0], months=MONTHS, budgets_left_minor={})
     assert found == [{}, *[{"EUR": 1_000, "USD": 1_000}] * 3]
 
 
@@ -115,3 +116,44 @@ def test_halves_are_rounded_up_once_for_a_month():
     half = series(per_cycle_minor=Fraction(1, 2))
     assert costs(half) == [0, 1, 1, 1]
     assert costs(half, half, half) == [0, 2, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("first", "next_on", "months", "expected"),
+    [
+        # Moved to the last of February: from the 31st, the window of four months has three left.
+        (date(2027, 2, 28), date(2027, 3, 31), 4, [0, 0, 1_000, 1_000]),
+        (date(2027, 2, 28), date(2027, 3, 29), 2, [0, 0, 1_000, 0]),
+        # The second one was moved: nothing of the 31st of April is left.
+        (date(2027, 1, 31), date(2027, 2, 28), 3, [0, 1_000, 1_000, 0]),
+    ],
+)
+def test_a_period_that_was_moved_to_a_months_last_day_loses_no_cycle(first, next_on, months, expected):
+    """The later day of the month is the plan's."""
+    ends_on = add_months(first, months=months)
+    assert costs(series(anchor=first, next_on=next_on, cycle_days=31, ends_on=ends_on)) == expected
+
+
+@pytest.mark.parametrize(
+    ("fields", "budget", "expected"),
+    [
+        ({"cycles_left": 3}, None, [1_000, 0, 0, 0]),
+        ({"cycles_left": 2}, None, [0, 0, 0, 0]),
+        ({"cycles_left": 2, "rest_minor": Fraction(300)}, None, [300, 0, 0, 0]),
+        ({"cycles_left": 1, "rest_minor": Fraction(300)}, 2_000, [0, 0, 0, 0]),
+        ({}, 3_500, [1_000, 500, 0, 0]),
+        ({"ends_on": date(2026, 12, 15)}, 3_500, [0, 0, 0, 0]),
+    ],
+)
+def test_cycles_before_the_first_month_are_had_though_they_are_not_shown(fields, budget, expected):
+    """November and December of the year before."""
+    november = {"anchor": date(2026, 10, 1), "next_on": date(2026, 11, 1)}
+    budgets = {} if budget is None else {(VOUCHER, "USD"): budget}
+    assert costs(series(**november, **fields), budgets=budgets, since=date(2026, 11, 1)) == expected
+
+
+def test_a_series_that_ends_before_the_first_month_spends_the_budget_of_another():
+    """They share it: 500 are left of 2,500."""
+    over = series(anchor=date(2026, 10, 1), next_on=date(2026, 11, 1), ends_on=date(2027, 1, 1))
+    found = costs(over, series(next_on=date(2027, 1, 1)), budgets={(VOUCHER, "USD"): 2_500}, since=date(2026, 11, 1))
+    assert found == [500, 0, 0, 0]

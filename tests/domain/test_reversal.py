@@ -47,7 +47,22 @@ LINES = {"base": line(100, _1=10, refunded=60), "credit": line(-5)}
 )
 def test_the_first_reason_that_is_true_is_the_answer(reason, earlier, refunds, expected):
     """Each row breaks its rule; the first ones break later rules too."""
-    assert judge_reversal(reason, earlier=earlier, lines=LINES, refunds=refunds) is expected
+    assert judge_reversal(reason, is_charged_back=False, earlier=earlier, lines=LINES, refunds=refunds) is expected
+
+
+@pytest.mark.parametrize(
+    ("earlier", "refunded", "expected"),
+    [
+        ({FAILED, REFUNDED}, 60, ReversalRefusal.ALREADY_REVERSED),
+        ({REFUNDED}, 100, ReversalRefusal.ALREADY_REFUNDED),
+        ({REFUNDED}, 99, None),
+        (set(), 0, None),
+    ],
+)
+def test_what_was_not_refunded_can_be_charged_back(earlier, refunded, expected):
+    """A credit is never refunded, and is nothing that is left."""
+    lines = {"base": line(100, _1=10, refunded=refunded), "credit": line(-5)}
+    assert judge_reversal(FAILED, is_charged_back=True, earlier=earlier, lines=lines, refunds={}) is expected
 
 
 @st.composite

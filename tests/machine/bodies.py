@@ -415,9 +415,16 @@ INVOICES = body(
 
 # Of invoices that were applied, counted round and round, but for the few that are unknown.
 REVERSALS = st.builds(
-    lambda head, reason, lines: {**head, "reason": reason, **({"lines": lines} if reason == "refunded" else {})},
+    lambda head, kind, lines: {**head, **kind, **({"lines": lines} if kind["reason"] == "refunded" else {})},
     body(project=PROJECTS, invoice=st.builds(NthInvoice, st.integers(0, 9))),
-    either("voided", "voided", "payment_failed", "refunded", "refunded", "refunded"),
+    either(
+        {"reason": "voided"},
+        {"reason": "payment_failed"},
+        {"reason": "payment_failed", "chargedBack": True},
+        {"reason": "refunded"},
+        {"reason": "refunded"},
+        {"reason": "refunded"},
+    ),
     st.lists(
         st.fixed_dictionaries(
             {

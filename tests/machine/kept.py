@@ -177,6 +177,7 @@ class Reversal:
 
     invoice: str
     reason: str
+    is_charged_back: bool
     at: datetime
     lines: dict[str, int]
     # By line and discount.

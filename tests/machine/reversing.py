@@ -6,7 +6,7 @@ from datetime import datetime
 from fractions import Fraction
 
 from tests.machine.discounting import Discount, Taken, split
-from tests.machine.kept import Json, Reversal, written
+from tests.machine.kept import Json, Reversal, shown_amounts, written
 from tests.machine.model import RUNNING_MAX, Model
 from tests.machine.updating import retired_after
 
@@ -17,6 +17,7 @@ def reverse(model: Model, body: Json, *, answered: Json, at: datetime) -> Json:
     """This function will answer `billing.reverse`; identities of entries are those of the answer."""
     head = {"object": "reversal", "project": body["project"], "invoice": body["invoice"]}
     head |= {"requestId": body.get("requestId"), "reversalReason": body["reason"]}
+    head["chargedBack"] = body.get("chargedBack", False)
     nothing: Json = dict.fromkeys(
         ("id", "subscription", "customer", "currency", "amount", "discountTotal", "reversedAt")
     )
@@ -28,11 +29,14 @@ def reverse(model: Model, body: Json, *, answered: Json, at: datetime) -> Json:
     if stored is not None:
         return stored
     earlier = model.reversals.get((body["project"], body["invoice"]), [])
-    first = next((each for each in earlier if each.reason == body["reason"] != "refunded"), None)
+    kind = body["reason"], head["chargedBack"]
+    first = next((each for each in earlier if (each.reason, each.is_charged_back) == kind != ("refunded", False)), None)
     _, invoice = model.answered["apply", body["project"], body["invoice"]]
     billed = {line["id"]: line["amount"] for line in invoice["lines"]}
     wanted = {line["id"]: line["amount"] for line in body.get("lines", [])}
-    reason = refusal(body["reason"], wanted=wanted, billed=billed, earlier=earlier)
+    left = {line: amount - refunded_of(line, earlier) for line, amount in billed.items()}
+    left = {line: amount for line, amount in left.items() if amount or not billed[line]}
+    reason = refusal(*kind, wanted=wanted, billed=billed, earlier=earlier)
     if first is not None:
         # It names the moment at which that was done.
         answer, at = first.answer, model.now
@@ -40,21 +44,33 @@ def reverse(model: Model, body: Json, *, answered: Json, at: datetime) -> Json:
         answer = {**head, **nothing, "outcome": "refused", "reason": reason}
     else:
         answer = {**head, "outcome": "reversed", "reason": None, "id": answered["id"]}
-        answer |= take_back(model, body, invoice=invoice, wanted=wanted or billed, answered=answered, at=at)
+        answer |= take_back(model, body, invoice=invoice, wanted=wanted or left, answered=answered, at=at)
         new = model.reversals[body["project"], body["invoice"]][-1]
         new.answer.update(answer)
     return model.keep(key, body=body, answer=answer, at=at) if "requestId" in body else answer
 
 
-def refusal(reason: str, *, wanted: dict[str, int], billed: dict[str, int], earlier: Sequence[Reversal]) -> str | None:
+def refunded_of(line: str, earlier: Sequence[Reversal]) -> int:
+    """This function will return how much of a line was reversed before."""
+    return sum(each.lines.get(line, 0) for each in earlier)
+
+
+def refusal(
+    reason: str,
+    is_charged_back: bool,
+    *,
+    wanted: dict[str, int],
+    billed: dict[str, int],
+    earlier: Sequence[Reversal],
+) -> str | None:
     """This function will return the first reason that is true, in the contract's order."""
+    is_something_left = any(refunded_of(line, earlier) < amount for line, amount in billed.items())
     rows = {
         "already_reversed": any(each.reason in GIVING_BACK for each in earlier),
-        "already_refunded": reason in GIVING_BACK and bool(earlier),
+        "already_refunded": reason in GIVING_BACK and bool(earlier) and not (is_charged_back and is_something_left),
         "line_not_found": not set(wanted) <= set(billed),
         "amount_exceeds_line": any(
-            amount + sum(each.lines.get(line, 0) for each in earlier) > billed.get(line, amount)
-            for line, amount in wanted.items()
+            amount + refunded_of(line, earlier) > billed.get(line, amount) for line, amount in wanted.items()
         ),
     }
     return next((reason for reason, is_so in rows.items() if is_so), None)
@@ -69,14 +85,22 @@ def take_back(model: Model, body: Json, *, invoice: Json, wanted: dict[str, int]
         line: parts_of(line, amount, billed=billed[line], discounts=invoice["discounts"], earlier=earlier)
         for line, amount in wanted.items()
     }
-    new = Reversal(invoice=body["invoice"], reason=body["reason"], at=at, lines=wanted, parts=parts, answer={})
+    new = Reversal(
+        invoice=body["invoice"],
+        reason=body["reason"],
+        is_charged_back=body.get("chargedBack", False),
+        at=at,
+        lines=wanted,
+        parts=parts,
+        answer={},
+    )
     earlier.append(new)
     on_it = [each for each in model.discounts if each.id in {part["discount"] for part in invoice["discounts"]}]
-    if body["reason"] in GIVING_BACK:
-        give_back(model, on_it, invoice=body["invoice"], at=at)
     touched = sorted(
         (each for each in on_it if any(each.id in each_line for each_line in parts.values())), key=lambda each: each.id
     )
+    if body["reason"] in GIVING_BACK:
+        give_back(model, touched, invoice=body["invoice"], at=at)
     model.taken_back += [(each, new) for each in touched]
     for each in on_it:
         free_customers_place(model, each)
@@ -117,7 +141,7 @@ def parts_of(
     taken = {each["discount"]: each["lines"][line] for each in discounts if line in each["lines"]}
     if not taken:
         return {}
-    refunded = amount + sum(each.lines.get(line, 0) for each in earlier)
+    refunded = amount + refunded_of(line, earlier)
     due = math.floor(Fraction(refunded * sum(taken.values()), billed) + Fraction(1, 2))
     left = {
         each: part - sum(one.parts[line][each] for one in earlier if line in one.parts) for each, part in taken.items()
@@ -142,11 +166,18 @@ def give_back(model: Model, discounts: Sequence[Discount], *, invoice: str, at: 
         each.taken = [taken for taken in each.taken if taken.invoice != invoice]
         if each.ended_at is not None:
             continue
-        has_no_place = each.voucher in [other.voucher for other in others] or len(others) >= RUNNING_MAX
+        taken = {other.voucher for other in others} | held_for(model, place, at=at)
+        has_no_place = each.voucher in taken or len(others) >= RUNNING_MAX
         each.is_parked = has_no_place and not each.is_over_by(at.date())
         each.is_completed = each.is_parked or each.is_over_by(at.date())
         if not each.is_completed:
             others.append(each)
+
+
+def held_for(model: Model, place: Json, *, at: datetime) -> set[str]:
+    """This function will return the vouchers that are held for a subscription."""
+    open_ = [each for each in model.holds if each.status == "open" and not each.has_lapsed(at)]
+    return {each.voucher.id for each in open_ if all(each.body[name] == value for name, value in place.items())}
 
 
 def free_customers_place(model: Model, discount: Discount) -> None:
@@ -161,8 +192,8 @@ def free_customers_place(model: Model, discount: Discount) -> None:
 
 
 def is_charged_back(model: Model, discount: Discount) -> bool:
-    """This function will tell whether the payment of one of a discount's invoices has failed."""
-    return any(each is discount and reversal.reason == "payment_failed" for each, reversal in model.taken_back)
+    """This function will tell whether something that a discount was used for was charged back."""
+    return any(each is discount and reversal.is_charged_back for each, reversal in model.taken_back)
 
 
 def is_refunded_in_full(model: Model, discount: Discount, taken: Taken) -> bool:
@@ -194,10 +225,11 @@ def end_subscription(model: Model, body: Json, *, at: datetime) -> Json:
     """This function will answer `subscriptions.end`: what never took effect gives its place back, once."""
     granted = model.granted_to(body)
     model.move_on(at)
-    ended = [each for each in granted if each.ended_at is None and (not each.is_completed or not each.taken)]
+    ended = [each for each in granted if each.ended_at is None]
     for each in ended:
         stop(model, each, at=at)
-    returned = [each for each in granted if not each.taken and not each.has_returned]
+    unused = [each for each in granted if not each.taken and not is_charged_back(model, each)]
+    returned = [each for each in unused if not each.has_returned]
     for each in returned:
         return_place(model, each)
     for voucher in [each for each in model.vouchers if each.id in {one.voucher for one in returned}]:
@@ -245,6 +277,7 @@ def shown_discount(discount: Discount) -> Json:
         "priceDiscountPercentage": discount.terms.get("priceDiscountPercentage"),
         "recurrence": {"durationInMonths": None, "durationInCycles": None, **discount.terms["recurrence"]},
         "carryOver": discount.terms.get("carryOver", False),
+        "maximumDiscount": shown_amounts(discount.terms.get("maximumDiscount")),
         "products": discount.products,
         "startsOn": discount.starts_on.isoformat(),
         "firstPeriodStart": min(discount.starts).isoformat() if discount.starts else None,

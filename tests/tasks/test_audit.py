@@ -6,6 +6,7 @@ from sqlalchemy import text
 from tasks import generation
 from tasks.audit import CHECKS, audit
 from tasks.audit_holds import HOLD_CHECKS
+from tasks.audit_places import PLACE_CHECKS
 from tasks.audit_reversals import REVERSAL_CHECKS
 from tests.tasks.holding import confirm, reserve
 from tests.tasks.requests import apply, create_voucher, record
@@ -78,13 +79,15 @@ TAMPERING = {
                '{"discountTotal": 1}', applied_at FROM invoice_discounts;
         INSERT INTO usage_entries SELECT project, discount_id, 'copy', gen_random_uuid(), period_start, period_end,
                currency, 1, created_at FROM usage_entries;
-        UPDATE discounts SET recurrence = 'once', amounts_minor = '{"USD": 999}'
+        UPDATE discounts SET recurrence = 'once', amounts_minor = '{"USD": 999}', status = 'completed',
+               ends_on = last_period_end
     """,
     "a discount in cycles ends with its last one": """
         UPDATE discounts SET recurrence = 'repeating', duration_in_cycles = 2, ends_on = '2027-03-01'
     """,
     "a repeating discount stayed in its window": """
-        UPDATE discounts SET recurrence = 'repeating', duration_in_months = 1;
+        UPDATE discounts SET recurrence = 'repeating', duration_in_months = 1,
+               ends_on = (first_period_start + interval '1 month')::date;
         INSERT INTO invoice_discounts SELECT project, 'later', fingerprint, subscription, customer,
                '{"discountTotal": 1}', applied_at FROM invoice_discounts;
         INSERT INTO usage_entries SELECT project, discount_id, 'later', gen_random_uuid(),
@@ -172,7 +175,7 @@ def tamper(statements: str) -> None:
 
 def test_every_check_is_made_to_fail():
     """None is forgotten here."""
-    assert {*TAMPERING, *CONSTRAINED} == set(CHECKS) - set(REVERSAL_CHECKS)
+    assert {*TAMPERING, *CONSTRAINED} == set(CHECKS) - set(REVERSAL_CHECKS) - set(PLACE_CHECKS)
 
 
 @pytest.mark.parametrize("check", TAMPERING)

@@ -25,7 +25,8 @@ TAMPERING = {
         UPDATE usage_reversals SET amount_minor = -300 WHERE reason = 'refunded'
     """,
     "no more is refunded of a line than it was billed": """
-        UPDATE invoice_reversals SET lines = '[{"id": "base", "amount": 8001}]' WHERE reason = 'refunded'
+        UPDATE invoice_reversals SET lines = '[{"id": "base", "amount": 8001, "discounts": {"x": 800}}]'
+        WHERE reason = 'refunded'
     """,
     "a discount knows how many of its entries were given back": """
         UPDATE discounts SET entries_given_back = entries_given_back + 1 WHERE status = 'running'
@@ -36,7 +37,7 @@ TAMPERING = {
     "a place is free again for a redemption that had one": "UPDATE returned_places SET customer = 'cus_other'",
     "the places that are free again are counted": "UPDATE vouchers SET places_returned = 0, redemptions = redemptions",
     "only what never took effect or was refunded in full gives a place back": """
-        UPDATE discounts SET status = 'completed', ended_at = NULL WHERE status = 'ended'
+        UPDATE discounts SET status = 'running', ended_at = NULL WHERE status = 'ended'
     """,
 }
 

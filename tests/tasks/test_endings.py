@@ -66,6 +66,7 @@ def test_a_discount_is_shown_as_it_was_granted():
     voucher = create_voucher(
         priceDiscount={"amount": 999, "currency": "USD", "currencyOptions": {"EUR": 899}},
         recurrence={"type": "repeating", "durationInMonths": 3},
+        maximumDiscount={"amount": 2500, "currency": "USD", "currencyOptions": {"EUR": 2200}},
         restrictions={"products": ["prod_a"]},
     )
     redeemed = grant(voucher["id"], products=["prod_a"])
@@ -83,6 +84,7 @@ def test_a_discount_is_shown_as_it_was_granted():
         "priceDiscountPercentage": None,
         "recurrence": voucher["recurrence"],
         "carryOver": False,
+        "maximumDiscount": voucher["maximumDiscount"],
         "products": ["prod_a"],
         "startsOn": "2027-01-01",
         "firstPeriodStart": "2027-02-01",

@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import text
 
-from tasks import expiry, forecast
+from tasks import expiry, forecast, preview
 from tasks.wire import InvalidRequest, NotFound
 from tests.tasks.requests import apply, create_voucher, redeem
 from tests.tasks.test_preview import contents
@@ -141,7 +141,8 @@ def test_the_average_of_a_voucher_is_of_what_is_over_too():
     voucher = grant(recurrence={"type": "once"})
     bill(6_000)
     for number, amount in ((2, 4_000), (3, None)):
-        redeem(voucher=voucher["id"], subscription=f"sub_{number}", startsOn="2031-01-01")
+        starts_on = "2031-01-01" if amount else "2031-03-01"
+        redeem(voucher=voucher["id"], subscription=f"sub_{number}", startsOn=starts_on)
         if amount:
             bill(amount, subscription=f"sub_{number}")
     answer = look()
@@ -153,7 +154,7 @@ def test_a_balance_that_has_not_begun_is_used_up_in_its_vouchers_cycles():
     """12.00 at 5.00 a month, beside the 2.00 that are left of the one that has begun."""
     voucher = grant(priceDiscount={"amount": 1_200, "currency": "USD"}, carryOver=True)
     bill(500, 500)
-    redeem(voucher=voucher["id"], subscription="sub_2", currency="USD", startsOn="2031-01-01")
+    redeem(voucher=voucher["id"], subscription="sub_2", currency="USD", startsOn="2031-03-01")
     assert costs(look()) == [700, 500, 200, 0]
 
 
@@ -245,3 +246,25 @@ def test_any_number_of_discounts_takes_the_same_statements_and_none_reads_a_tabl
         look(voucher=voucher["id"])
     assert len(plans) > 6
     assert [each for each in plans if any(scan in each for scan in SCANS)] == []
+
+
+def test_a_period_that_was_moved_to_a_months_last_day_costs_what_its_preview_says():
+    """Billed from the last of February; the plan's day is the 31st."""
+    grant(recurrence={"type": "repeating", "durationInMonths": 4})
+    apply(subscription="sub_1", period={"start": "2031-02-28", "end": "2031-03-31"})
+    plan = {"interval": "month", "anchor": "2031-01-31", "currency": "USD", "lines": [{"id": "base", "amount": 8_000}]}
+    body = {"project": "gigs", "subscription": "sub_1", "periods": 6, "from": "2031-03-01", "plan": plan}
+    shown = [each["discountTotal"] for each in preview.preview(request=body)["periods"]]
+    assert costs(look(months=6)) == shown == [800, 800, 800, 0, 0, 0]
+
+
+def test_cycles_before_the_first_month_are_not_had_again():
+    """Three cycles and a budget; and one that begins before."""
+    voucher = grant(
+        recurrence={"type": "repeating", "durationInCycles": 3}, budget={"amount": 3_000, "currency": "USD"}
+    )
+    bill(8_000)
+    redeem(voucher=voucher["id"], subscription="sub_2", currency="USD", startsOn="2031-02-01")
+    near, far = look(since="2031-02-01", months=6), look(since="2031-04-01", months=4)
+    assert costs(near) == [1_600, 600, 0, 0, 0, 0]
+    assert far["months"] == near["months"][2:]

@@ -3,11 +3,11 @@
 import pytest
 
 from tasks import voucher_update
-from tests.tasks.holding import confirm, lapse, reserve, stored
+from tests.tasks.holding import confirm, lapse, release, reserve, stored
 from tests.tasks.requests import add_codes, apply, create_voucher, redeem, redemption
 from tests.tasks.test_concurrency import at_once, send, wide_pool  # noqa: F401 - a fixture
 from tests.tasks.test_endings import end, end_subscription, shown
-from tests.tasks.test_reversals import refund
+from tests.tasks.test_reversals import GIVING_BACK, ONCE, refund, reverse
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -95,3 +95,30 @@ def test_places_that_come_back_while_others_want_them_are_held_once():
     assert [each["placesReturned"] for each in answers[:8]] == [1] * 8
     held = [each["outcome"] for each in answers[8:]].count("accepted")
     assert [reserve(voucher=voucher)["outcome"] for _ in range(9 - held)] == ["accepted"] * (8 - held) + ["refused"]
+
+
+@pytest.mark.parametrize("reason", GIVING_BACK)
+def test_a_discount_that_comes_back_takes_no_place_that_is_held(reason):
+    """It stays completed and gives what it got back; the hold is confirmed, and gives too."""
+    voucher = create_voucher(**ONCE)["id"]
+    redeem(voucher=voucher, **IN_2027)
+    apply(invoice="inv_1", subscription="sub_0")
+    hold = reserve(voucher=voucher, **IN_2027)
+    assert [each["status"] for each in reverse("inv_1", reason)["discounts"]] == ["completed"]
+    assert confirm(hold)["outcome"] == "accepted"
+    assert [apply(subscription="sub_0")["discountTotal"] for _ in range(3)] == [800, 800, 0]
+
+
+@pytest.mark.parametrize("how", ["lapsed", "released", "elsewhere", "another voucher"])
+def test_a_discount_that_comes_back_runs_where_nothing_is_held(how):
+    """A hold that is over, or of another subscription or voucher, is in nobody's way."""
+    voucher = create_voucher(**ONCE)["id"]
+    redeem(voucher=voucher, **IN_2027)
+    apply(invoice="inv_1", subscription="sub_0")
+    held = create_voucher()["id"] if how == "another voucher" else voucher
+    hold = reserve(**{"voucher": held, **IN_2027, **({"subscription": "sub_1"} if how == "elsewhere" else {})})
+    if how == "lapsed":
+        lapse()
+    if how == "released":
+        release(hold)
+    assert [each["status"] for each in reverse("inv_1")["discounts"]] == ["running"]

@@ -287,3 +287,14 @@ def test_what_is_previewed_is_what_is_billed_then(new, billed, terms, periods, s
 
 
 WORLD = World(start=datetime(2026, 11, 1, tzinfo=UTC), vouchers=[], cards=[], codes=[])
+
+
+@pytest.mark.parametrize("periods", [1, 2, 4])
+def test_the_date_of_full_price_lies_behind_what_is_billed_in_advance(periods):
+    """June and July are; the preview begins in May, which the window of two months cannot reach."""
+    grant(recurrence={"type": "repeating", "durationInMonths": 2})
+    for month in (6, 7):
+        apply(period={"start": f"2027-0{month}-01", "end": f"2027-0{month + 1}-01"})
+    answer = look(periods=periods, since="2027-05-01")
+    assert totals(answer) == [0, 800, 800, 0][:periods]
+    assert answer["fullPriceFrom"] == "2027-08-01"
