@@ -9,7 +9,7 @@ from sqlalchemy import event, text
 from tasks import expiry, holds, redemptions
 from tasks.hold_messages import Reserve
 from tasks.holds import reserve_all
-from tests.conftest import FORGET_EMPTINESS
+from tests.conftest import forget_other_tests
 from tests.tasks.holding import confirm, lapse, release, reserve, stored, validate
 from tests.tasks.requests import add_codes, create_voucher, redeem, redemption
 from tests.tasks.test_statements import SCANS, _analyze, counted, explained
@@ -114,7 +114,7 @@ def test_no_statement_about_holds_reads_a_table_whatever_the_statistics_say(know
 @pytest.mark.parametrize("known", ["nothing", "everything", "what was there before"])
 def test_a_decision_reads_only_the_holds_that_concern_it(known):
     """Beside 1,000 that do not: those of the customer and of the subscription, and what has lapsed."""
-    _forget_other_tests()
+    forget_other_tests()
     voucher = create_voucher(restrictions={"maximumRedemptions": 5_000, "maximumRedemptionsPerCustomer": 3})["id"]
     reserve_many([redemption(voucher=voucher) for _ in range(30)])
     if known == "what was there before":
@@ -147,13 +147,6 @@ def held_rows_read() -> Iterator[list[int]]:
         yield read
     finally:
         event.remove(engine(), "before_cursor_execute", note)
-
-
-def _forget_other_tests() -> None:
-    # Pages that they have left empty would pass for a table of few rows.
-    with engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text("VACUUM holds"))
-        connection.execute(FORGET_EMPTINESS)
 
 
 def _scanned(plan: dict) -> int:

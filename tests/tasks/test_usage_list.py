@@ -11,7 +11,7 @@ from sqlalchemy import event, text
 
 from tasks import billing, expiry, redemptions, usages, vouchers
 from tasks.wire import InvalidRequest, NotFound
-from tests.conftest import FORGET_EMPTINESS, empty_database
+from tests.conftest import empty_database, forget_other_tests
 from tests.tasks.requests import apply, create_voucher, invoice, record, redeem, redemption, usage
 from tests.tasks.test_statements import SCANS, counted, explained
 from worker.db import engine, transaction
@@ -296,6 +296,7 @@ def test_a_page_takes_as_many_statements_as_any_other():
 @pytest.mark.parametrize("is_known", [False, True])
 def test_a_page_is_index_work_only_and_flat(is_known):
     """Whatever the statistics say; the last page reads as many blocks as the first, and long histories do not count."""
+    forget_other_tests()
     voucher = create_voucher()["id"]
     for part in range(3):
         requests = [redemption(voucher=voucher, customer=f"cus_{part}-{number // 4:04}") for number in range(1000)]
@@ -303,9 +304,6 @@ def test_a_page_is_index_work_only_and_flat(is_known):
     if is_known:
         with engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(text("ANALYZE"))
-    else:
-        with transaction() as session:
-            session.execute(FORGET_EMPTINESS)
     everybody = listed(voucher, limit=1000)
     assert len(everybody) == 750
     with explained() as plans:
