@@ -102,9 +102,9 @@ def insert(numbers: range) -> float:
         return len(numbers) / (time.perf_counter() - started)
 
 
-_OF_DISCOUNTS = """
+_OF_DISCOUNTS = f"""
     FROM generate_series(CAST(:first AS bigint), :last) AS number
-    JOIN discounts d ON d.project = :project AND d.id = md5('redemption-' || number)::uuid
+    JOIN discounts d ON d.project = :project AND d.id = {rows.REDEMPTION_ID}
 """
 _INVOICES = f"""
     INSERT INTO invoice_discounts (project, invoice, fingerprint, subscription, customer, answer, applied_at)
@@ -130,10 +130,10 @@ _ENTRIES = f"""
     SELECT :project, d.id, 'inv_' || number, gen_random_uuid(), '2027-01-31', '2027-02-28', 'USD', 999, now()
     {_OF_DISCOUNTS}
 """
-_ADVANCE = """
+_ADVANCE = f"""
     UPDATE discounts
     SET first_period_start = '2027-01-31', last_period_start = '2027-01-31', last_period_end = '2027-02-28',
         cycles = 1, ends_on = '2027-04-30'
     FROM generate_series(CAST(:first AS bigint), :last) AS number
-    WHERE discounts.project = :project AND discounts.id = md5('redemption-' || number)::uuid
-"""
+    WHERE discounts.project = :project AND discounts.id = {rows.REDEMPTION_ID}
+"""  # noqa: S608 - put together from a constant

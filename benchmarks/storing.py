@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from functools import partial
 
 from benchmarks import rows
@@ -22,7 +23,10 @@ def stored(stage: Stage, plan: Plan) -> Iterator[Line]:
         stage.copy(EMPTY, to=name)
         stage.use(name)
         rows.add_vouchers(plan.vouchers)
-        rows.add_redemptions(first=0, how_many=count, vouchers=plan.vouchers)
+        with ExitStack() as afterwards:
+            for table in ("redemptions", "discounts", "subscriptions"):
+                afterwards.enter_context(rows.without_indexes(table))
+            rows.add_redemptions(first=0, how_many=count, vouchers=plan.vouchers)
         rows.analyze()
     vouchers = [str(rows.voucher_id(number)) for number in range(plan.vouchers)]
 

@@ -1,7 +1,7 @@
 """The sweep of a large table, beside one UPDATE of the same rows, and what redeeming feels of it meanwhile."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from statistics import quantiles
@@ -70,44 +70,24 @@ def fill(stage: Stage, plan: Plan) -> None:
     stage.copy(EMPTY, to=FILLED)
     stage.use(FILLED)
     rows.add_vouchers(VOUCHERS)
-    indexes = _without_indexes()
-    for start in range(0, 2 * plan.swept, rows.INSERTED_AT_ONCE):
-        with transaction() as session:
-            session.execute(text("SET LOCAL statement_timeout = 0"))
-            session.execute(
-                text("""
-                    INSERT INTO vouchers (project, id, created_at, name, percentage_basis_points, recurrence,
-                                          expires_at, metadata)
-                    SELECT :project, uuidv7(), now(), 'Due', 1000, 'once',
-                           now() + (number / 2 - 10 * CAST(:swept AS bigint)) * interval '1 second'
-                                 * CASE number % 2 WHEN 0 THEN 1 ELSE -1 END, '{}'
-                    FROM generate_series(CAST(:first AS bigint), :last) AS number
-                """),
-                {
-                    "project": rows.PROJECT,
-                    "swept": plan.swept,
-                    "first": start,
-                    "last": min(start + rows.INSERTED_AT_ONCE, 2 * plan.swept) - 1,
-                },
-            )
-    with transaction() as session:
-        session.execute(text("SET LOCAL statement_timeout = 0"))
-        for definition in indexes:
-            session.execute(text(definition))
+    with rows.without_indexes("vouchers"):
+        for start in range(0, 2 * plan.swept, rows.INSERTED_AT_ONCE):
+            last = min(start + rows.INSERTED_AT_ONCE, 2 * plan.swept) - 1
+            with transaction() as session:
+                session.execute(text("SET LOCAL statement_timeout = 0"))
+                values = {"project": rows.PROJECT, "swept": plan.swept, "first": start, "last": last}
+                session.execute(text(_ADD_DUE), values)
     rows.analyze()
     stage.use(EMPTY)
 
 
-def _without_indexes() -> Sequence[str]:
-    """This function will drop the indexes but for the key, and return how they are made again.
-
-    Making them when the rows are there takes a fraction of the time.
-    """
-    with transaction() as session:
-        found = text("SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'vouchers' AND indexname <> :key")
-        indexes = {name: str(made) for name, made in session.execute(found, {"key": "pk_vouchers"})}
-        session.execute(text(f"DROP INDEX {', '.join(indexes)}"))
-    return list(indexes.values())
+_ADD_DUE = """
+    INSERT INTO vouchers (project, id, created_at, name, percentage_basis_points, recurrence, expires_at, metadata)
+    SELECT :project, uuidv7(), now(), 'Due', 1000, 'once',
+           now() + (number / 2 - 10 * CAST(:swept AS bigint)) * interval '1 second'
+                 * CASE number % 2 WHEN 0 THEN 1 ELSE -1 END, '{}'
+    FROM generate_series(CAST(:first AS bigint), :last) AS number
+"""
 
 
 def _sweep() -> None:
