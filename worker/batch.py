@@ -32,6 +32,9 @@ class Runner(Protocol):
     def add_again(self, batch: "Batch") -> None:
         """This method will have a batch run again as soon as there is a child for it."""
 
+    def ended(self) -> None:
+        """This method will be told that a batch is no longer at its child."""
+
 
 def decide_in_child(name: str, deliveries: Sequence[Delivery], suspected_of: str) -> list[Outcome]:
     """This function will decide a batch, in the child that it is called in."""
@@ -86,6 +89,7 @@ class Batch:
     def on_outcomes(self, outcomes: Sequence[Outcome]) -> None:
         """This method will end each message as its outcome says, whatever happens to the others."""
         with ExitStack() as each_of_them:
+            each_of_them.callback(self.gatherer.ended)
             again: list[tuple[Request, Outcome]] = []
             for copies, outcome in zip(self.copies, outcomes, strict=True):
                 for request in copies:
@@ -98,6 +102,12 @@ class Batch:
 
     def on_fault(self, fault: ExceptionInfo) -> None:
         """This method will have the messages run again whose child has died, or was killed over one of them."""
+        with ExitStack() as afterwards:
+            afterwards.callback(self.gatherer.ended)
+            self.end_with(fault)
+
+    def end_with(self, fault: ExceptionInfo) -> None:
+        """This method will end or run again each message by how the batch has failed."""
         error = fault.exception
         if isinstance(error, ExceptionWithTraceback):
             error = error.exc

@@ -24,6 +24,9 @@ from worker.settings import settings
 # What a child is sent at once; a few large invoices fill a batch as many small requests do.
 BATCH_BYTES_MAX = 4 * 2**20
 MILLISECONDS = 1_000
+# How long the first message of a batch waits for the end of another batch before it takes a second child: a message
+# alone costs as much as ten. Longer than a small batch takes, so that only one that hangs on a lock is not waited for.
+BESIDE_ANOTHER_SECONDS = 0.02
 # Ids that are ours or Celery's are far shorter. They are written into tables.
 ID_LENGTH_MAX = 255
 
@@ -74,6 +77,8 @@ class Gatherer:
         self.again: deque[Batch] = deque()
         self.timer: Any = None
         self.waits_for_slot = False
+        # Batches that are at a child.
+        self.at_children = 0
         self.is_forgotten = False
 
     def add(self, request: Request) -> None:
@@ -85,13 +90,20 @@ class Gatherer:
         if len(self.gathered) >= self.size_max:
             self.ask_for_slot()
         elif self.timer is None and not self.waits_for_slot:
-            self.timer = self.consumer.hub.call_later(self.wait_seconds, self.ask_for_slot)
+            wait_seconds = BESIDE_ANOTHER_SECONDS if self.at_children else self.wait_seconds
+            self.timer = self.consumer.hub.call_later(wait_seconds, self.ask_for_slot)
             self.consumer.hub.call_soon(self.look)
 
     def look(self) -> None:
-        """This method will not wait for more messages where the broker is known to have none."""
+        """This method will not wait for more messages where no batch runs and the broker is known to have none."""
         channel = getattr(self.consumer.task_consumer, "channel", None)
-        if getattr(channel, "is_drained", False):
+        if not self.at_children and getattr(channel, "is_drained", False):
+            self.ask_for_slot()
+
+    def ended(self) -> None:
+        """This method will have what came while a batch ran follow it."""
+        self.at_children -= 1
+        if not self.at_children:
             self.ask_for_slot()
 
     def add_again(self, batch: "Batch") -> None:
@@ -112,7 +124,9 @@ class Gatherer:
         """This method will send one batch to a child, or let another have it."""
         self.waits_for_slot = False
         batch = self.next_batch() if self.is_open() else None
-        if batch is None or not batch.send():
+        if batch is not None and batch.send():
+            self.at_children += 1
+        else:
             self.slots.release()
         self.ask_for_slot()
 

@@ -123,6 +123,20 @@ def test_a_message_that_comes_alone_does_not_wait_for_others(batching: tuple[Wor
     assert worker.lives()
 
 
+def test_a_batch_that_hangs_holds_nobody_up(client: Client, worker: Worker, log_since: int) -> None:
+    """What comes while a batch runs waits for its end, to be decided in fewer; but not for long."""
+    url = worker.environment["DATABASE_URL"]
+    created(client, name="Held", code="HELD")
+    identity = created(client)
+    with holding(url, HELD, "Held"):
+        stuck = client.send(REDEEM, redemption(code="HELD"))
+        worker.while_it_lives(lambda: waiting_for_locks(url))
+        assert client.ask(REDEEM, redemption(voucher=identity))["outcome"] == "accepted"
+        # The other one is still in its first wait for the lock.
+        assert "retry" not in worker.log[log_since:]
+    assert client.answer(stuck)["outcome"] == "accepted"
+
+
 def test_bad_input_among_others_fails_alone(batching: tuple[Worker, Client]) -> None:
     """It says which fields, as it does by itself."""
     worker, client = batching
