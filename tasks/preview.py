@@ -15,9 +15,9 @@ from models.discount import find_covering
 from models.preview import taken_since
 from tasks.answered import Answered
 from tasks.answers import day
-from tasks.billing import InvoiceBatch
 from tasks.budgets import Budgets
 from tasks.fields import YEAR_MAX
+from tasks.invoice_batch import InvoiceBatch
 from tasks.messages import Apply
 from tasks.messages import Period as PeriodMessage
 from tasks.preview_messages import Preview
