@@ -10,7 +10,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from celery.app.task import Context
 from kombu import Producer
 from kombu.serialization import dumps
 from sqlalchemy import func
@@ -94,11 +93,17 @@ def give_up(*, key: MessageKey, task: str, original: Original, reason: str, atte
         clear_attempts(session, keys=[key])
 
 
-def keep_failed(context: Context, *, reason: str, kwargs: Mapping[str, Any]) -> None:
-    """This function will keep the message that a task has failed with, so that it can be sent again when it is mended.
+def keep_running(*, reason: str, kwargs: Mapping[str, Any]) -> None:
+    """This function will keep the message of the task that runs, so that it can be sent again when it is mended.
 
     It is put together anew from what the task was told of it: Celery keeps no message of a task that runs by itself.
+    What asks for nothing in particular, as a sweep does, is asked for again by itself; nor is kept what a program of
+    ours has called.
     """
+    task = app.current_worker_task
+    if task is None or not kwargs.get("request"):
+        return
+    context = task.request
     embedded = {name: context.get(name) for name in EMBEDDED}
     content_type, encoding, body = dumps([[], kwargs, embedded], serializer="json")
     headers = {name: context.get(name) for name in CARRIED_HEADERS}
@@ -110,7 +115,7 @@ def keep_failed(context: Context, *, reason: str, kwargs: Mapping[str, Any]) -> 
         content_encoding=encoding,
     )
     key = message_key(kwargs, task_id=context.id)
-    give_up(key=key, task=context.task, original=original, reason=reason, attempts=1)
+    give_up(key=key, task=task.name, original=original, reason=reason, attempts=1)
 
 
 def message_key(kwargs: object, *, task_id: str) -> MessageKey:

@@ -4,7 +4,7 @@ Every task takes exactly one keyword argument, `request`. What is wrong with a r
 InvalidRequest; what is wrong with the servers is retried until they are back.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 from celery import Task
@@ -14,12 +14,11 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
 from domain.value import value
-from tasks.dead_letters import keep_failed, reason_of
+from tasks.dead_letters import keep_running, reason_of
 from tasks.fields import INVALID
 from tasks.messages import Message
 from worker.celery import RETRIES_MAX, RETRY_BACKOFF_MAX_SECONDS, app
 from worker.db import ChangedMeanwhileError
-from worker.deliveries import GivenUp
 
 Answer = dict[str, Any]
 Request = TypeVar("Request", bound=Message)
@@ -76,10 +75,16 @@ def contract_task(
         def run(*args: Any, **kwargs: Any) -> Any:
             try:
                 return use_case(parse(message, request_of(args, kwargs)))
-            except (InvalidRequest, NotFound, *INFRASTRUCTURE_FAULTS):
+            except (InvalidRequest, NotFound):
                 raise
+            except INFRASTRUCTURE_FAULTS as error:
+                if not is_last_attempt():
+                    raise
+                fault = reason_of(error)
             except Exception as error:  # noqa: BLE001 - a driver's error says what was sent, and would be logged
                 fault = reason_of(error)
+            # Where the database is away, the task runs again for that.
+            keep_running(reason=fault, kwargs=kwargs)
             raise Undecided(fault)
 
         run.__doc__ = use_case.__doc__
@@ -96,7 +101,6 @@ def contract_task(
             Request="worker.request:Request",
             # An answer carries the voucher's code: it is for the caller, not for logs and events.
             resultrepr_maxsize=1,
-            on_failure=_keep_failed,
             **batching,
         )(run)
         return task
@@ -104,15 +108,10 @@ def contract_task(
     return register
 
 
-def _keep_failed(task: Task, error: Exception, _id: str, _args: object, kwargs: Mapping[str, Any], _: object) -> None:
-    """This method will keep what has failed through no fault of its caller's; a batch has done so already.
-
-    What asks for nothing in particular, as a sweep does, is asked for again by itself.
-    """
-    if kwargs.get(WHOLE_REQUEST) and not isinstance(error, (InvalidRequest, NotFound, GivenUp)):
-        keep_failed(
-            task.request, reason=str(error) if isinstance(error, Undecided) else reason_of(error), kwargs=kwargs
-        )
+def is_last_attempt() -> bool:
+    """This function will tell whether the task that runs will not be tried again for a fault of the servers."""
+    task = app.current_worker_task
+    return task is not None and task.request.retries >= RETRIES_MAX
 
 
 def delivery_id() -> str | None:

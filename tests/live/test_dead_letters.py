@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.live.requests import created
-from tests.live.running import Client, Worker, poisoned, rows, scrip
+from tests.live.running import Client, Worker, holding, poisoned, rows, scrip
 from tests.tasks.requests import redemption
 
 POISON = "cus_poison"
@@ -46,6 +46,19 @@ def test_so_is_any_other_task(client: Client, worker: Worker) -> None:
     assert POISON not in kept[2]
     scrip(worker, "dead-letters", "discard", sent)
     assert rows(url, "SELECT * FROM dead_letters") == []
+
+
+def test_what_cannot_be_kept_yet_is_tried_again(impatient: tuple[Worker, Client]) -> None:
+    """Until it is kept, the message is not acknowledged and its sender is not told that it has failed."""
+    worker, client = impatient
+    url, since = worker.environment["DATABASE_URL"], len(worker.log)
+    requests = [redemption(voucher=created(client), customer=POISON)]
+    with poisoned(url, customer=POISON):
+        with holding(url, "LOCK TABLE dead_letters"):
+            sent = client.send("redemptions.redeem_many", {"requests": requests})
+            worker.while_it_lives(lambda: "retry: Retry in" in worker.log[since:])
+        assert client.outcome(sent)["result"]["exc_type"] == "Undecided"
+    assert rows(url, "SELECT task_id FROM dead_letters") == [(sent,)]
 
 
 @pytest.mark.parametrize(

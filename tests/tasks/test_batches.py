@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from tasks import dead_letters
+from tasks import dead_letters, redemptions
 from tasks.batches import ALONE_MAX, run
 from tests.live.running import holding, poisoned
 from tests.tasks.requests import create_voucher, invoice, redemption
+from worker.celery import RETRIES_MAX
 from worker.db import engine, transaction
 from worker.deliveries import Delivery, Fate, Original, Outcome
 from worker.settings import settings
@@ -282,3 +283,15 @@ def test_while_the_servers_are_away_a_message_is_tried_for_ever(database: dict[s
     with holding(database["DATABASE_URL"], "SELECT 1 FROM vouchers FOR UPDATE"):
         assert fates(run(REDEEM, delivered, "")) == [Fate.TRY_AGAIN] * 2
     assert fates(run(REDEEM, delivered, "")) == [Fate.SUCCEEDED] * 2
+
+
+@pytest.mark.usefixtures("impatience")
+def test_what_runs_by_itself_is_kept_after_its_last_attempt(database: dict[str, str]):
+    """The servers were away for days; what was asked is there when they are back."""
+    request = {"requests": [redemption(voucher=create_voucher()["id"])]}
+    with holding(database["DATABASE_URL"], "SELECT 1 FROM vouchers FOR UPDATE"):
+        result = redemptions.redeem_many.apply(
+            kwargs={"request": request}, retries=RETRIES_MAX, routing_key="redemptions"
+        )
+    assert type(result.result).__name__ == "Undecided"
+    assert [letter.task_id for letter in dead_letters.list_newest()] == [result.id]
