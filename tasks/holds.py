@@ -54,12 +54,12 @@ def reserve_all(session: Session, requests: Sequence[Reserve]) -> list[Answer]:
 
     What it accepts holds a place in the voucher and its code until the hold is over, and is no redemption.
     """
-    vouchers, codes = take_vouchers(session, requests)
-    batch = Batch.locked(session, requests, vouchers=vouchers, codes=codes)
+    taken = take_vouchers(session, requests)
+    batch = Batch.locked(session, requests, taken=taken)
     stored = find_holds(session, keys=[(each.project, each.request_id) for each in requests])
     held = Answered({key: (row.fingerprint, first_hold_answer(row)) for key, row in stored.items()})
     reservations = Reservations(batch, held=held)
-    answers = [reservations.decide(*each) for each in zip(requests, vouchers, codes, strict=True)]
+    answers = [reservations.decide(*each) for each in zip(requests, *taken, strict=True)]
     batch.write(session)
     return answers
 
@@ -73,7 +73,7 @@ def confirm_hold(session: Session, reference: HoldReference) -> Answer:
     hold, voucher = _lock(session, reference)
     request = request_of(hold)
     code = _code_of(session, hold, voucher=voucher)
-    batch = Batch.locked(session, [request], vouchers=[voucher], codes=[code])
+    batch = Batch.locked(session, [request], taken=([voucher], [code]))
     if hold.status == HoldStatus.RELEASED:
         stored = batch.replay(request, fingerprint=request.fingerprint())
         return stored or released_answer(hold, at=batch.decided_at)

@@ -54,9 +54,11 @@ class LockedVoucher:
         self.redemptions += 1
 
 
-def take_vouchers(
-    session: Session, requests: Sequence[Redeem], *, take: Take = lock_vouchers
-) -> tuple[list[LockedVoucher | None], list[NamedCode | None]]:
+# A voucher and a code for each request, or None.
+Taken = tuple[list[LockedVoucher | None], list[NamedCode | None]]
+
+
+def take_vouchers(session: Session, requests: Sequence[Redeem], *, take: Take = lock_vouchers) -> Taken:
     """This function will lock what the requests name and return it, a voucher and a code for each, or None.
 
     `take` is how the vouchers are read: without a lock by those who only look.

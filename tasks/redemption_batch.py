@@ -20,7 +20,7 @@ from models.voucher import count_redemptions
 from tasks.answered import Answered, CallerKey
 from tasks.answers import redemption_answer, redemption_conflict_answer
 from tasks.held_requests import Hold, is_redeemed_by
-from tasks.locked_vouchers import LockedVoucher, VoucherKey
+from tasks.locked_vouchers import LockedVoucher, Taken, VoucherKey
 from tasks.messages import Redeem
 from tasks.named_codes import NamedCode
 from tasks.places import Places, Verdict
@@ -48,31 +48,18 @@ class Batch:
         self.discounts: list[dict[str, Any]] = []
 
     @classmethod
-    def locked(
-        cls,
-        session: Session,
-        requests: Sequence[Redeem],
-        *,
-        vouchers: Sequence[LockedVoucher | None],
-        codes: Sequence[NamedCode | None],
-    ) -> Self:
+    def locked(cls, session: Session, requests: Sequence[Redeem], *, taken: Taken) -> Self:
         """This method will lock the requests' subscriptions and read all that their decisions need.
 
         The vouchers were locked before, one for each request.
         """
         lock_subscriptions(session, keys={(each.project, each.subscription) for each in requests})
-        return cls.seen(session, requests, vouchers=vouchers, codes=codes)
+        return cls.seen(session, requests, taken=taken)
 
     @classmethod
-    def seen(
-        cls,
-        session: Session,
-        requests: Sequence[Redeem],
-        *,
-        vouchers: Sequence[LockedVoucher | None],
-        codes: Sequence[NamedCode | None],
-    ) -> Self:
+    def seen(cls, session: Session, requests: Sequence[Redeem], *, taken: Taken) -> Self:
         """This method will read all that the requests' decisions need, without a lock."""
+        vouchers, codes = taken
         subscriptions = {(each.project, each.subscription) for each in requests}
         stored = find_redemptions(session, keys=[(each.project, each.request_id) for each in requests])
         answered = Answered({key: (row.fingerprint, redemption_answer(row)) for key, row in stored.items()})

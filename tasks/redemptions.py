@@ -55,9 +55,9 @@ def redeem_all(
     decided one of the ids at the same moment: run the batch again in a new transaction.
     `completed_cards` are those requests (by project and id) that come from a completed stamp card.
     """
-    vouchers, codes = take_vouchers(session, requests)
-    batch = Batch.locked(session, requests, vouchers=vouchers, codes=codes)
+    taken = take_vouchers(session, requests)
+    batch = Batch.locked(session, requests, taken=taken)
     batch.completed_cards = completed_cards
-    answers = [batch.decide(*each) for each in zip(requests, vouchers, codes, strict=True)]
+    answers = [batch.decide(*each) for each in zip(requests, *taken, strict=True)]
     batch.write(session)
     return answers

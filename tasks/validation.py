@@ -26,9 +26,10 @@ def validate_redemption(session: Session, request: Validate) -> Answer:
     """
     read_one_snapshot(session)
     redeem = _as_redeem(request)
-    vouchers, codes = take_vouchers(session, [redeem], take=see_vouchers)
-    batch = Batch.seen(session, [redeem], vouchers=vouchers, codes=codes)
-    answer = batch.decide(redeem, vouchers[0], codes[0])
+    taken = take_vouchers(session, [redeem], take=see_vouchers)
+    batch = Batch.seen(session, [redeem], taken=taken)
+    (voucher,), (code,) = taken
+    answer = batch.decide(redeem, voucher, code)
     return validation_answer(redeem, answer=answer, request_id=request.request_id)
 
 
