@@ -1,16 +1,15 @@
 """The database: one small pool for each process, and the one place that begins and ends a transaction."""
 
-import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from typing import Any, TypeVar
 
 from celery.signals import worker_process_init
 from psycopg import Error as PsycopgError
 from pydantic_core import from_json
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Dialect, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DisconnectionError, IntegrityError
 from sqlalchemy.orm import Session
@@ -66,8 +65,9 @@ def engine() -> Engine:
         },
     )
     event.listen(made, "connect", _send_arrays_as_text)
+    event.listen(made, "connect", _note_use)
     event.listen(made, "checkin", _note_use)
-    event.listen(made, "checkout", _check_if_idle)
+    event.listen(made, "checkout", partial(_check_if_idle, made.dialect))
     return made
 
 
@@ -79,15 +79,14 @@ def _note_use(_connection: object, record: Any) -> None:
     record.info["used_at"] = time.monotonic()
 
 
-def _check_if_idle(connection: Any, record: Any, _proxy: object) -> None:
+def _check_if_idle(dialect: Dialect, connection: Any, record: Any, _proxy: object) -> None:
     """This listener will have the pool connect again where a connection has been lost while nobody used it.
 
     One that was used just now is taken as it is: asking before each transaction is one more turn for each.
     """
-    if time.monotonic() - record.info.get("used_at", -math.inf) > FRESH_SECONDS:
+    if time.monotonic() - record.info["used_at"] > FRESH_SECONDS:
         try:
-            connection.execute("")
-            connection.rollback()
+            dialect.do_ping(connection)
         except PsycopgError as error:
             raise DisconnectionError from error
 
