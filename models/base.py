@@ -45,7 +45,7 @@ NAMING_CONVENTION = {
 
 
 class Base(DeclarativeBase):
-    """The base of every table. Each key starts with the project, so that the tables can be distributed by it."""
+    """The base of every table. Each key holds the project, so that the tables can be distributed by it."""
 
     metadata = MetaData(naming_convention=NAMING_CONVENTION)
 
@@ -91,7 +91,7 @@ def read_one_snapshot(session: Session) -> None:
 
 
 def rows_affected(result: Result[Any]) -> int:
-    """This function will return how many rows an UPDATE has changed."""
+    """This function will return how many rows a statement has changed or added."""
     return cast("CursorResult[Any]", result).rowcount
 
 

@@ -48,6 +48,10 @@ class DiscountStatus(StrEnum):
     ENDED = "ended"
 
 
+# Tells what is over from what runs, which has none, and from each other.
+OVER = f"CASE WHEN status <> '{DiscountStatus.RUNNING}' THEN id END"
+
+
 class Discount(Base):
     """One granted discount. Its window runs from the first discounted period's start to `ends_on`."""
 
@@ -103,22 +107,23 @@ class Discount(Base):
         CheckConstraint("cycles >= 0 AND (recurrence <> 'once' OR cycles <= 1)", name="cycles_in_range"),
         CheckConstraint("entries_given_back >= 0", name="given_back_not_negative"),
         CheckConstraint("(status = 'ended') = (ended_at IS NOT NULL)", name="ended_whole"),
-        # A voucher runs at most once on a subscription at a time.
-        Index(
-            "uq_discounts_running",
-            "project",
-            "subscription",
-            "voucher_id",
-            unique=True,
-            postgresql_where=text("status = 'running'"),
-        ),
+        # A voucher runs at most once on a subscription at a time: what runs has no `over` and nulls are alike. Finding
+        # a subscription's discounts goes by the same index, and so does finding those that run.
         # Not the project first: on a new table, whose statistics are not known yet, the key by (project, id)
         # would look as good for finding a subscription, and its whole project would be read.
-        Index("ix_discounts_subscription", "subscription", "project"),
+        Index(
+            "uq_discounts_running",
+            "subscription",
+            "project",
+            text(f"({OVER})"),
+            "voucher_id",
+            unique=True,
+            postgresql_nulls_not_distinct=True,
+        ),
         # Listing, each status by itself. Their collation keeps a listing off the primary key, which would look as good.
         Index("ix_discounts_customer", "customer", text('project COLLATE "C"'), "status", "id"),
         Index("ix_discounts_voucher", "voucher_id", text('project COLLATE "C"'), "status", "id"),
-        Index("ix_discounts_over", "ends_on", postgresql_where=text("status = 'running'")),
+        Index("ix_discounts_over", "ends_on", postgresql_where=text("status = 'running' AND ends_on IS NOT NULL")),
         # Room on each page for the next cycle.
         {"postgresql_with": {"fillfactor": 85}},
     )
@@ -163,7 +168,7 @@ _ADVANCED = rows_from_arrays("advanced", **_PROGRESS)
 _ON_SUBSCRIPTION = and_(
     DISCOUNTS.c.project == _SUBSCRIPTIONS.c.project, DISCOUNTS.c.subscription == _SUBSCRIPTIONS.c.subscription
 )
-_IS_RUNNING = DISCOUNTS.c.status == text("'running'")
+_IS_RUNNING = text(f"({OVER}) IS NULL")
 # OFFSET 0 keeps the planner from turning it round: whatever the statistics say, it is one look into the index
 # for each subscription.
 _RUNNING_ON_EACH = (

@@ -8,7 +8,6 @@ from uuid import UUID
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
-    ForeignKeyConstraint,
     Index,
     LargeBinary,
     Text,
@@ -32,6 +31,8 @@ from models.base import (
     table_of,
 )
 from models.place import RETURNED_PLACES
+from models.reference import refer
+from models.voucher import VOUCHERS
 
 
 class Redemption(Base):
@@ -60,8 +61,6 @@ class Redemption(Base):
     code_id: Mapped[UUID | None] = mapped_column(Uuid)
 
     __table_args__ = (
-        # A voucher that was redeemed is not deleted: its redemptions would lose what they were granted for.
-        ForeignKeyConstraint(["project", "voucher_id"], ["vouchers.project", "vouchers.id"], ondelete="RESTRICT"),
         CheckConstraint(one_of("reason", Refusal), name="reason_known"),
         # Neither is for ever: the id is another body's, or a place may become free.
         CheckConstraint("reason NOT IN ('idempotency_conflict', 'fully_reserved')", name="reason_stored"),
@@ -91,6 +90,8 @@ class Redemption(Base):
 
 
 REDEMPTIONS = table_of(Redemption)
+# A voucher that was redeemed is not deleted: its redemptions would lose what they were granted for.
+refer(REDEMPTIONS, "voucher_id", to=VOUCHERS, key="id")
 COLUMNS = (
     "project",
     "request_id",

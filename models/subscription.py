@@ -6,7 +6,7 @@ from sqlalchemy import Text, and_, collate, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from models.base import Base, array_parameters, rows_from_arrays, table_of
+from models.base import Base, array_parameters, rows_affected, rows_from_arrays, table_of
 
 
 class Subscription(Base):
@@ -43,5 +43,7 @@ def lock_subscriptions(session: Session, *, keys: Iterable[tuple[str, str]]) -> 
     Take it after the vouchers' locks. It serializes redemptions of different vouchers on one subscription.
     """
     parameters = array_parameters("keys", _COLUMNS, sorted(set(keys)))
-    session.execute(_ADD, parameters)
-    session.execute(_LOCK, parameters)
+    added = session.execute(_ADD, parameters)
+    # Whoever adds a row holds it: with new ones alone, as nearly always, nothing is left to lock.
+    if rows_affected(added) < len(parameters["keys_project"]):
+        session.execute(_LOCK, parameters)

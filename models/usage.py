@@ -11,7 +11,6 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Date,
-    ForeignKeyConstraint,
     LargeBinary,
     Text,
     Uuid,
@@ -23,6 +22,8 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.append_only import append_only
 from models.base import Base, Instant, StoredRow, array_parameters, insert_from_arrays, rows_from_arrays, table_of
+from models.discount import DISCOUNTS
+from models.reference import refer
 
 
 class InvoiceDiscount(Base):
@@ -57,11 +58,6 @@ class UsageEntry(Base):
     created_at: Mapped[datetime] = mapped_column(Instant)
 
     __table_args__ = (
-        # What was answered and what granted it are not deleted: they explain the entry.
-        ForeignKeyConstraint(
-            ["project", "invoice"], ["invoice_discounts.project", "invoice_discounts.invoice"], ondelete="RESTRICT"
-        ),
-        ForeignKeyConstraint(["project", "discount_id"], ["discounts.project", "discounts.id"], ondelete="RESTRICT"),
         CheckConstraint("amount_minor > 0", name="amount_positive"),
         CheckConstraint("period_start < period_end", name="period_not_empty"),
     )
@@ -69,6 +65,9 @@ class UsageEntry(Base):
 
 INVOICE_DISCOUNTS = append_only(table_of(InvoiceDiscount))
 USAGE_ENTRIES = append_only(table_of(UsageEntry))
+# What was answered and what granted it are not deleted: they explain the entry.
+refer(USAGE_ENTRIES, "invoice", to=INVOICE_DISCOUNTS, key="invoice")
+refer(USAGE_ENTRIES, "discount_id", to=DISCOUNTS, key="id")
 INVOICE_COLUMNS = ("project", "invoice", "fingerprint", "subscription", "customer", "answer", "applied_at")
 ENTRY_COLUMNS = (
     "project",

@@ -85,11 +85,11 @@ def test_migrations_go_up_down_and_up_again_and_agree_with_the_metadata(two_data
     }
 
 
-def test_every_key_starts_with_the_project():
+def test_every_key_holds_the_project():
     """So that the tables can be distributed by it."""
     for table in Base.metadata.sorted_tables:
         assert next(iter(table.primary_key.columns)).name == "project"
         for index in table.indexes:
             if index.unique:
-                assert next(iter(index.columns)).name == "project"
+                assert "project" in index.columns
         assert not [each for each in table.constraints if isinstance(each, UniqueConstraint)]
