@@ -149,6 +149,8 @@ def add_drawn_codes(session: Session, *, codes: Sequence[str], wanted: int, shar
 
     `shared` is what all of them have in common. Fewer than wanted go in where somebody took one meanwhile.
     """
+    # A plan that was kept from when there were few codes may walk along all that there are, for each one drawn.
+    session.execute(text("SET LOCAL plan_cache_mode = force_custom_plan"))
     parameters = array_parameters("drawn", ("id", "code"), ((new_id(), code) for code in codes))
     return rows_affected(session.execute(_INSERT, {"wanted": wanted, **shared, **parameters}))
 
