@@ -24,7 +24,11 @@ _KEYS = rows_from_arrays("keys", project=Text(), subscription=Text())
 
 # Rows are inserted and locked in one order everywhere: that of the bytes, which is Python's order of strings too.
 _ADD = (
-    insert(SUBSCRIPTIONS).from_select(_COLUMNS, select(*(_KEYS.c[name] for name in _COLUMNS))).on_conflict_do_nothing()
+    insert(SUBSCRIPTIONS)
+    .from_select(_COLUMNS, select(*(_KEYS.c[name] for name in _COLUMNS)))
+    .on_conflict_do_nothing()
+    # Of an INSERT it is not kept otherwise.
+    .execution_options(preserve_rowcount=True)
 )
 _LOCK = (
     select(SUBSCRIPTIONS)

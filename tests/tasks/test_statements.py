@@ -61,6 +61,18 @@ def test_applying_500_invoices_takes_as_many_statements_as_one():
     assert len(one) < 10
 
 
+def test_only_a_subscription_that_was_there_is_locked_by_a_statement_more():
+    """One that was just added is held by whoever added it."""
+    vouchers = [create_voucher()["id"] for _ in range(2)]
+    with counted() as new:
+        redemptions.redeem(request=redemption(voucher=vouchers[0], subscription="sub_1"))
+    with counted() as known:
+        redemptions.redeem(request=redemption(voucher=vouchers[1], subscription="sub_1"))
+    lock = [each for each in known if "subscriptions" in each and "FOR NO KEY UPDATE" in each]
+    assert len(lock) == 1
+    assert [each for each in known if each not in lock] == new
+
+
 SCANS = ("Seq Scan", "Bitmap", "Merge Join", "Hash Join")
 
 
@@ -93,7 +105,9 @@ def test_no_statement_of_a_batch_reads_a_table_whatever_the_statistics_say(known
     if known == "everything":
         _analyze()
     with explained() as plans:
-        redemptions.redeem_many(request={"requests": [redemption(code=code) for code in codes]})
+        # Of subscriptions that are new, and of one that is locked because it was there.
+        requests = [redemption(code=code) for code in codes] + [redemption(code=codes[0], subscription="sub_0")]
+        redemptions.redeem_many(request={"requests": requests})
         billing.apply_many(request={"invoices": [invoice(subscription=f"sub_{index}") for index in range(30)]})
     assert len(plans) > 15
     assert [plan for plan in plans if any(scan in plan for scan in SCANS)] == []
