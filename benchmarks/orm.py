@@ -17,10 +17,11 @@ from domain.invoice import Applied, Invoice, Line, apply_discounts
 from domain.recurrence import Period
 from domain.terms import RetiredReason
 from models.base import StoredRow, new_id, read_clock
-from models.discount import Discount, granted_discount_of, progress_of
+from models.discount import Discount
 from models.redemption import Redemption
 from models.subscription import Subscription
 from models.usage import InvoiceDiscount, UsageEntry
+from models.values import granted_discount_of, progress_of
 from models.voucher import Voucher
 
 Body = dict[str, Any]

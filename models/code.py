@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from domain.code import CodeRetiredReason, CodeTerms
+from domain.code import CodeRetiredReason
 from models.base import (
     Base,
     Instant,
@@ -214,13 +214,3 @@ def add_codes(session: Session, *, rows: Iterable[Mapping[str, Any]]) -> None:
     """
     in_order = sorted(rows, key=lambda row: row["code"].lower())
     session.execute(_INSERT, array_parameters("new", NEW_COLUMNS, map(itemgetter(*NEW_COLUMNS), in_order)))
-
-
-def code_terms_of(row: StoredRow) -> CodeTerms:
-    """This function will return what the rules need to know of a code's row."""
-    return CodeTerms(
-        expires_at=row.expires_at,
-        maximum_redemptions=row.maximum_redemptions,
-        customer=row.customer,
-        retired_reason=None if row.retired_reason is None else CodeRetiredReason(row.retired_reason),
-    )

@@ -32,12 +32,10 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, Session, mapped_column
 from sqlalchemy.types import TypeEngine
 
-from domain.caps import caps_of
-from domain.invoice import Discount as GrantedDiscount
 from domain.recurrence import Progress
-from domain.terms import Recurrence, RecurrenceType
+from domain.terms import RecurrenceType
 from models.base import Base, Instant, StoredRow, array_parameters, one_of, rows_from_arrays, table_of
-from models.voucher import BALANCE_IF_CARRY_OVER, ONE_DURATION_IF_REPEATING, VOUCHERS, price_discount_of
+from models.voucher import BALANCE_IF_CARRY_OVER, ONE_DURATION_IF_REPEATING, VOUCHERS
 
 
 class DiscountStatus(StrEnum):
@@ -269,50 +267,3 @@ def save_progress(session: Session, *, progress: Iterable[tuple[str, UUID, Progr
         for project, id_, each, used_up in progress
     )
     session.execute(_ADVANCE, array_parameters("advanced", tuple(_PROGRESS), rows))
-
-
-def granted_discount_of(
-    row: StoredRow,
-    *,
-    progress: Progress,
-    taken_minor: Mapping[str, int],
-    taken_in_all_minor: Mapping[str, int] | None,
-    starts_on: date,
-    budget_left_minor: Mapping[str, int] | None = None,
-) -> GrantedDiscount:
-    """This function will return what the rules need to know of a discount, with what it took in the period.
-
-    Where it is a balance, with what it took in all too; where its voucher has a budget, with what is left of that.
-    """
-    return GrantedDiscount(
-        id=row.id,
-        voucher_id=row.voucher_id,
-        price_discount=price_discount_of(row),
-        recurrence=recurrence_of(row),
-        products=None if row.products is None else frozenset(row.products),
-        starts_on=starts_on,
-        progress=progress,
-        taken_minor=taken_minor,
-        taken_in_all_minor=taken_in_all_minor,
-        caps=caps_of(maximum_minor=row.maximum_discount_minor, budget_left_minor=budget_left_minor),
-    )
-
-
-def recurrence_of(row: StoredRow) -> Recurrence:
-    """This function will return for how long a discount's row says that it runs."""
-    return Recurrence(
-        type=RecurrenceType(row.recurrence),
-        duration_in_months=row.duration_in_months,
-        duration_in_cycles=row.duration_in_cycles,
-    )
-
-
-def progress_of(row: StoredRow) -> Progress:
-    """This function will return how far a discount's row says that it has come."""
-    return Progress(
-        first_start=row.first_period_start,
-        last_start=row.last_period_start,
-        cycles=row.cycles,
-        ends_on=row.ends_on,
-        last_end=row.last_period_end,
-    )

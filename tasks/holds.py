@@ -19,7 +19,7 @@ from tasks.hold_answers import first_hold_answer, hold_answer, hold_conflict_ans
 from tasks.hold_messages import HoldReference, Reserve
 from tasks.locked_vouchers import LockedVoucher, take_vouchers
 from tasks.named_codes import NamedCode, named_code
-from tasks.redemption_batch import Batch, candidate_of
+from tasks.redemption_batch import Batch, judged_by
 from tasks.wire import Answer, NotFound, contract_task
 from worker.db import run_in_transaction
 
@@ -138,7 +138,7 @@ class Reservations:
         """This method will decide a new request and note what has to be written."""
         batch, named = self.batch, code or voucher
         effective_at = batch.effective_at(request)
-        candidate = candidate_of(voucher, code)
+        candidate = judged_by(voucher, code)
         verdict = batch.verdict(request, voucher, code, candidate=candidate, effective_at=effective_at)
         refusal = verdict.refusal
         row = SimpleNamespace(

@@ -15,9 +15,10 @@ from domain.invoice import Applied, Discount, Invoice, Line, apply_discounts
 from domain.recurrence import Period, Progress
 from models.balance import taken_in_all
 from models.base import StoredRow, new_id, read_clock
-from models.discount import granted_discount_of, lock_discounts, progress_of, save_progress
+from models.discount import lock_discounts, save_progress
 from models.reversal import GivenBack, given_back
 from models.usage import add_entries, add_invoices, find_invoices, taken_in_periods
+from models.values import granted_discount_of, progress_of
 from tasks.answered import Answered, CallerKey
 from tasks.answers import invoice_answer, invoice_conflict_answer
 from tasks.budgets import Budgets

@@ -12,7 +12,8 @@ from domain.eligibility import Candidate
 from models.base import StoredRow
 from models.code import find_by_code
 from models.place import places_taken
-from models.voucher import candidate_of, lock_vouchers
+from models.values import candidate_of
+from models.voucher import lock_vouchers
 from tasks.messages import Redeem
 from tasks.named_codes import CodeText, NamedCode, ids_of, named_code
 from worker.db import ChangedMeanwhileError

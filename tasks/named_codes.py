@@ -6,8 +6,8 @@ from uuid import UUID
 
 from domain.eligibility import Candidate
 from models.base import StoredRow
-from models.code import code_terms_of
 from models.place import places_taken
+from models.values import code_terms_of
 
 # The project and the text in lower case.
 CodeText = tuple[str, str]

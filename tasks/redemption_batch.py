@@ -104,7 +104,7 @@ class Batch:
         What was held under its id is honoured, whatever became of the voucher since, and is of the hold's instant.
         """
         hold = self.places.reserved_by(request, voucher=voucher, code=code, fingerprint=fingerprint)
-        named, candidate = code or voucher, candidate_of(voucher, code)
+        named, candidate = code or voucher, judged_by(voucher, code)
         effective_at = hold.effective_at if hold else self.effective_at(request)
         verdict = self.verdict(
             request,
@@ -224,7 +224,7 @@ class Batch:
             count_code_redemptions(session, granted=by_code, decided_at=self.decided_at)
 
 
-def candidate_of(voucher: LockedVoucher | None, code: NamedCode | None) -> Candidate | None:
+def judged_by(voucher: LockedVoucher | None, code: NamedCode | None) -> Candidate | None:
     """This function will return what a request is judged by: a voucher, with the code that names it if one does."""
     named = code or voucher
     return named.candidate if named else None

@@ -24,7 +24,8 @@ from models.usage_list import (
     records_of,
 )
 from models.usage_record import add_record, collected_stamps, find_record, stamp_card_of
-from models.voucher import candidate_of, find_voucher, lock_vouchers
+from models.values import candidate_of
+from models.voucher import find_voucher, lock_vouchers
 from tasks.messages import Redeem
 from tasks.redemptions import redeem_all
 from tasks.usage_answers import usage_answer, usage_conflict_answer

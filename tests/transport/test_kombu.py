@@ -13,7 +13,7 @@ from kombu.transport.redis import PRIORITY_STEPS
 from kombu.utils.scheduling import priority_cycle, round_robin_cycle, sorted_cycle
 
 from tests.live.running import CHECKOUT
-from worker import transport
+from worker import channel
 from worker.celery import configuration
 from worker.settings import settings
 from worker.transport import consuming_url
@@ -87,13 +87,13 @@ def find(name: str) -> Any:
 
 def test_the_version_is_the_one_that_was_read() -> None:
     """With another one, read again what is listed here, then change this line and pyproject.toml."""
-    assert kombu.__version__.startswith("5.7."), "kombu's Redis transport has to be read again, see worker/transport.py"
+    assert kombu.__version__.startswith("5.7."), "kombu's Redis transport has to be read again, see worker/channel.py"
     assert re.search(r'"kombu>=5\.7,<5\.8"', Path(CHECKOUT, "pyproject.toml").read_text())
 
 
 @pytest.mark.parametrize("name", SIGNATURES)
 def test_kombus_methods_take_what_they_took(name: str) -> None:
-    """Each is overridden or called by worker/transport.py, acknowledging.py or doorbell.py."""
+    """Each is overridden or called by worker/channel.py, polling.py, acknowledging.py or doorbell.py."""
     assert str(inspect.signature(find(name))) == SIGNATURES[name]
 
 
@@ -152,8 +152,8 @@ def test_celery_knows_it_as_redis(url: str) -> None:
     with kombu.Connection(consuming_url(url)) as connection:
         assert connection.transport.driver_type == "redis"
         assert connection.transport.implements.asynchronous
-        assert type(connection.default_channel) is transport.Channel
-        assert set(redis.Channel.from_transport_options) < set(transport.Channel.from_transport_options)
+        assert type(connection.default_channel) is channel.Channel
+        assert set(redis.Channel.from_transport_options) < set(channel.Channel.from_transport_options)
 
 
 def test_tls_and_sentinel_come_as_kombu_has_them() -> None:
@@ -163,7 +163,7 @@ def test_tls_and_sentinel_come_as_kombu_has_them() -> None:
     assert "required" in str(kombu.Connection(consuming_url("rediss://host/0?ssl_cert_reqs=required")).ssl).lower()
     watched = kombu.Connection(consuming_url("sentinel://a:1;sentinel://b:2"), transport_options={"master_name": "m"})
     assert watched.transport.client.alt == ["sentinel://a:1", "sentinel://b:2"]
-    assert issubclass(watched.transport.Channel, transport.Channel)
+    assert issubclass(watched.transport.Channel, channel.Channel)
     assert watched.transport.Channel.connection_class is redis.SentinelChannel.connection_class
     watched.maybe_switch_next()
     assert watched.transport_cls == "scrip-sentinel"

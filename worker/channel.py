@@ -1,0 +1,283 @@
+"""A channel of kombu's Redis transport whose messages are taken by a script on the server, and never popped.
+
+A message is at every instant in its queue or among the unacknowledged ones. Keys and formats are kombu's.
+"""
+
+import threading
+from contextlib import suppress
+from enum import StrEnum
+from queue import Empty
+from time import monotonic, time
+from typing import Any
+
+from celery.utils.log import get_logger
+from kombu.transport import redis
+from kombu.utils.encoding import bytes_to_str
+from kombu.utils.json import loads
+from kombu.utils.scheduling import priority_cycle
+from redis.exceptions import NoScriptError, ResponseError
+
+from worker.acknowledging import QoS
+from worker.doorbell import Doorbell
+from worker.polling import DOORBELL, IDLE_SECONDS_MAX
+from worker.taking import SET_ASIDE_KEY, TAKE_BYTES_MAX, TAKE_COUNT_MAX, Arrival, Take, Taken
+
+logger = get_logger(__name__)
+
+# What a worker holds of large messages, so that a number for small ones does not let it hoard.
+PREFETCH_BYTES = 16 * 2**20
+# Where the server cannot tell of changes, it waits for a message in one list, and then the others are looked at.
+WAIT_SECONDS = 0.1
+
+
+class Step(StrEnum):
+    """What a channel asks of the server next.
+
+    An empty take leads to LOOK, which has the server tell of the next message, or, where it cannot, to WAIT. IDLE asks
+    nothing. Each of these leads back to TAKE.
+    """
+
+    TAKE = "take"
+    LOOK = "look"
+    IDLE = "idle"
+    WAIT = "wait"
+
+
+class Channel(redis.Channel):
+    """A channel whose messages are taken by a script on the server."""
+
+    QoS = QoS
+    prefetch_bytes = PREFETCH_BYTES
+    from_transport_options = (*redis.Channel.from_transport_options, "prefetch_bytes")
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        """This method will begin with a look into the queues."""
+        self.step = Step.TAKE
+        # Whether the last take left nothing in the queues: who gathers messages need not wait for more.
+        self.is_drained = False
+        self._taking: Take | None = None
+        self._doorbell: Doorbell | None = None
+        self._has_rung = False
+        self._idle_since = 0.0
+        self._script_is_known = False
+        self._unacknowledged_queues: set[str] = set()
+        super().__init__(*arguments, **options)
+        if self.ack_emulation:
+            self._doorbell = Doorbell(self.async_pool)
+
+    def is_attached(self) -> bool:
+        """This method will tell whether the channel belongs to a connection that was not given up."""
+        return self.connection is not None and self.connection.client is not None
+
+    def is_polled_by_this_thread(self) -> bool:
+        """This method will tell whether this thread is the one that runs the loop, and so will soon settle."""
+        return self.connection is not None and self.connection.cycle.thread == threading.get_ident()
+
+    def settle(self) -> None:
+        """This method will send the acknowledgements that are due."""
+        if self.ack_emulation and self._qos is not None:
+            self._qos.settle()
+
+    def basic_consume(self, queue: str, no_ack: bool, *arguments: Any, **options: Any) -> Any:  # noqa: FBT001 - kombu's own
+        """This method will begin to consume. Whoever wants no acknowledgement gives none: it is given here."""
+        (self._unacknowledged_queues.add if no_ack else self._unacknowledged_queues.discard)(queue)
+        return super().basic_consume(queue, no_ack, *arguments, **options)
+
+    def basic_get(self, queue: str, no_ack: bool = False, **options: Any) -> Any:  # noqa: FBT001, FBT002 - kombu's own
+        """This method will take one message at once, or return None."""
+        message = super().basic_get(queue, no_ack=no_ack, **options)
+        if message is not None and no_ack and self.ack_emulation:
+            self.qos.ack(message.delivery_tag)
+        return message
+
+    def _get(self, queue: str, timeout: float | None = None) -> Any:  # noqa: ARG002 - kombu's own
+        if not self.ack_emulation:
+            return super()._get(queue)
+        take = self._take_from([queue], count_max=1)
+        with self.conn_or_acquire() as client:
+            command = take.command(name=self._prefixed, noted_in=self._noted_in, now=time(), known=False)
+            arrival = take.read(client.execute_command(*command))
+            self._maybe_update_queues_expire(client, queue)
+        self._note(arrival)
+        for taken in arrival.messages:
+            if (message := self._read(taken)) is not None:
+                return message
+        raise Empty
+
+    def _brpop_start(self, timeout: float | None = None) -> None:
+        if not self.ack_emulation:
+            super()._brpop_start(timeout)
+        elif queues := self._queue_cycle.consume(len(self.active_queues)):
+            if self.step == Step.IDLE and (self._has_rung or monotonic() - self._idle_since >= IDLE_SECONDS_MAX):
+                self.step = Step.TAKE
+            if self.step == Step.LOOK and not self._hang_doorbell():
+                self.step = Step.WAIT
+            if self.step != Step.IDLE:
+                self._ask(queues)
+
+    def _ask(self, queues: list[str]) -> None:
+        command = {Step.TAKE: self._take, Step.LOOK: self._look, Step.WAIT: self._wait}[self.step](queues)
+        self._in_poll = self.client.connection
+        self._brpop_sent_at = monotonic()
+        self.client.connection.send_command(*command)
+
+    def _hang_doorbell(self) -> bool:
+        if self._doorbell is None:
+            return False
+        try:
+            self.connection.cycle.register_doorbell(self, self._doorbell)
+            self._doorbell.hang(self.client.connection)
+        except ResponseError:
+            logger.warning("the broker cannot tell of new messages; it is asked every %s seconds", WAIT_SECONDS)
+            self._doorbell.connection.disconnect()
+            self._doorbell = None
+        return self._doorbell is not None
+
+    def hear(self) -> None:
+        """This method will note that one of the queues has changed."""
+        if self._doorbell is not None:
+            self._doorbell.read()
+        self._has_rung = True
+        # Nothing was delivered by that.
+        raise Empty
+
+    def _take(self, queues: list[str]) -> list[Any]:
+        room = self.qos.can_consume_max_estimate()
+        # Celery can forbid prefetching by replacing this very function: it then has to be asked for each message.
+        count = 1 if "can_consume" in vars(self.qos) else min(TAKE_COUNT_MAX, room or TAKE_COUNT_MAX)
+        self._taking = self._take_from(queues, count_max=count)
+        known = self._script_is_known
+        return self._taking.command(name=self._prefixed, noted_in=self._noted_in, now=time(), known=known)
+
+    def _take_from(self, queues: list[str], *, count_max: int) -> Take:
+        # In the other orders a queue gives all that it has before the next one is looked at.
+        width = 1 if isinstance(self._queue_cycle, priority_cycle) else len(queues)
+        return Take(
+            queues=queues,
+            lists=self._lists(queues),
+            width=width,
+            count_max=count_max,
+            bytes_max=max(1, min(TAKE_BYTES_MAX, self.prefetch_bytes - self.qos.bytes_held)),
+        )
+
+    def _look(self, queues: list[str]) -> list[Any]:
+        """This method will return a command that counts the lists which have something, and is told of changes."""
+        self._has_rung = False
+        return ["EXISTS", *map(self._prefixed, self._lists(queues))]
+
+    def _wait(self, queues: list[str]) -> list[Any]:
+        """This method will return a command that takes nothing, and is answered when the first list has something."""
+        key = self._prefixed(self._lists(queues)[0])
+        return ["BLMOVE", key, key, "RIGHT", "RIGHT", WAIT_SECONDS]
+
+    def _brpop_read(self, **options: Any) -> bool:
+        if not self.ack_emulation:
+            return bool(super()._brpop_read(**options))
+        try:
+            reply = self._reply()
+        finally:
+            self._in_poll = None
+            self._flush_brpop_reauth()
+        asked, self.step = self.step, self._step_after(reply)
+        if asked != Step.TAKE or self.step != Step.TAKE or self._taking is None:
+            raise Empty
+        arrival = self._taking.read(reply)
+        self.is_drained = arrival.was_all
+        return self._deliver(arrival)
+
+    def _step_after(self, reply: Any) -> Step:
+        match self.step:
+            case Step.TAKE:
+                return Step.TAKE if reply[0] or reply[1] else Step.LOOK
+            case Step.LOOK if not reply:
+                self._idle_since = monotonic()
+                return Step.IDLE
+            case _:
+                return Step.TAKE
+
+    def _reply(self) -> Any:
+        connection = self.client.connection
+        try:
+            reply = self.client.parse_response(connection, "EVALSHA")
+        except NoScriptError:
+            # Somebody has emptied the server's scripts.
+            self._script_is_known = False
+            raise Empty from None
+        except self.connection_errors:
+            # The next turn of the loop connects again.
+            connection.disconnect()
+            self.step = Step.TAKE
+            raise
+        self._script_is_known = self._script_is_known or self.step == Step.TAKE
+        return reply
+
+    def _poll_error(self, type: str, **options: Any) -> None:  # noqa: A002 - kombu's own
+        if type == DOORBELL:
+            self.hear()
+        super()._poll_error(type, **options)
+
+    def _deliver(self, arrival: Arrival) -> bool:
+        self._note(arrival)
+        # A channel that is being closed puts them back.
+        if self._closing:
+            return False
+        for taken in arrival.messages:
+            message = self._read(taken)
+            if message is not None:
+                self.connection._deliver(message, taken.queue)  # noqa: SLF001 - kombu's own way
+                if taken.queue in self._unacknowledged_queues:
+                    self.qos.ack(taken.tag)
+            self._queue_cycle.rotate(taken.queue)
+        return True
+
+    def _note(self, arrival: Arrival) -> None:
+        if arrival.unreadable:
+            logger.error("put %d texts that are no message aside into %s", arrival.unreadable, SET_ASIDE_KEY)
+        for taken in arrival.messages:
+            self.qos.note(taken.tag, size=len(taken.text))
+
+    def _read(self, taken: Taken) -> Any:
+        try:
+            message = loads(bytes_to_str(taken.text))
+            # What kombu would stop at, and the worker with it.
+            self.decode_body(message.get("body"), message["properties"].get("body_encoding"))
+            readable = isinstance(message.get("headers"), dict | None)
+        except (ValueError, TypeError, AttributeError, RecursionError):
+            # The server's parser is more lenient than Python's.
+            readable = False
+        if readable:
+            return message
+        self.set_aside(taken.tag)
+        return None
+
+    def set_aside(self, tag: Any) -> None:
+        """This method will put a text that nobody can read where an operator finds it, and where it stops nobody."""
+        tag = bytes_to_str(tag)
+        with self.conn_or_acquire() as client, client.pipeline() as pipeline:
+            text = client.hget(self.unacked_key, tag)
+            if text is not None:
+                pipeline.lpush(SET_ASIDE_KEY, text)
+            pipeline.hdel(self.unacked_key, tag).zrem(self.unacked_index_key, tag).execute()
+        logger.error("put a text that is no message aside into %s", SET_ASIDE_KEY)
+        self.qos.ack(tag)
+
+    @property
+    def _noted_in(self) -> tuple[str, str]:
+        return self.unacked_key, self.unacked_index_key
+
+    def _lists(self, queues: list[str]) -> list[str]:
+        return [self._q_for_pri(queue, priority) for priority in self.priority_steps for queue in queues]
+
+    def _prefixed(self, key: str) -> str:
+        return f"{self.global_keyprefix}{key}"
+
+    def close(self) -> None:
+        """This method will close the channel: what is due is acknowledged, and what was not run goes back."""
+        self._closing = True
+        with suppress(*self.connection_errors):
+            self.settle()
+        # An error here would leave the channel half open.
+        with suppress(Empty, *self.connection_errors):
+            if self._in_poll:
+                self._brpop_read()
+        super().close()
