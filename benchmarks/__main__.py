@@ -80,7 +80,7 @@ def run(
     console = Console(width=WIDTH)
     into.mkdir(parents=True, exist_ok=True)
     path = into / ("bench-scale.json" if size is Size.SCALE else "bench.json")
-    with stage() as made:
+    with stage(postgres=PLANS[size].postgres) as made:
         durability = made.durability()
         parts: list[Measured] = []
         for name in names:

@@ -11,10 +11,11 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from itertools import count
 from pathlib import Path
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 import psycopg
-from psycopg.sql import SQL, Identifier
+from psycopg.sql import SQL, Identifier, Literal
 from redis import Redis
 
 from tasks.audit import Violation, audit
@@ -45,9 +46,10 @@ BASELINE_LINE = (
 class Stage:
     """The servers of one run, and the database that this process and the workers use at the moment."""
 
-    def __init__(self, *, home: Path, environment: Mapping[str, str]) -> None:
-        """This method will describe the stage; `environment` leads to the servers."""
+    def __init__(self, *, home: Path, environment: Mapping[str, str], postgres: Mapping[str, str]) -> None:
+        """This method will describe the stage: `environment` leads to the servers, `postgres` are its settings."""
         self.home = home
+        self.postgres = postgres
         self.environment = dict(environment)
         self.admin_url = environment["DATABASE_URL"]
         self.violations: list[Violation] = []
@@ -109,6 +111,11 @@ class Stage:
         with psycopg.connect(self.admin_url, autocommit=True) as connection:
             connection.execute(statement.format(*map(Identifier, names)))
 
+    def checkpoint(self) -> None:
+        """This method will have the server write all that is changed in its memory."""
+        with psycopg.connect(self.admin_url, autocommit=True) as connection:
+            connection.execute("CHECKPOINT")
+
     def migrate(self) -> None:
         """This method will make the database that the others are copied from."""
         self._administer(SQL("CREATE DATABASE {}"), EMPTY)
@@ -116,11 +123,12 @@ class Stage:
         subprocess.run([PROGRAMS / "alembic", "upgrade", "head"], cwd=CHECKOUT, check=True, capture_output=True)
 
     def durability(self) -> dict[str, str]:
-        """This method will return the settings that keep what was committed, or end the program where one is off."""
+        """This method will return the servers' settings, or end the program where what was committed is not kept."""
+        wanted = {**DURABLE, **self.postgres}
         with psycopg.connect(self.admin_url) as connection:
-            found = {name: str(connection.execute(f"SHOW {name}").fetchall()[0][0]) for name in DURABLE}
-        if found != DURABLE:
-            raise SystemExit(f"Postgres is not durable, so nothing is measured: {found}")
+            found = {name: str(connection.execute(f"SHOW {name}").fetchall()[0][0]) for name in wanted}
+        if found != wanted:
+            raise SystemExit(f"Postgres is not durable, or not as it should be, so nothing is measured: {found}")
         with Redis.from_url(self.environment["REDIS_URL"], decode_responses=True) as redis:
             return {**found, **redis.config_get("append[of]*")}
 
@@ -143,13 +151,20 @@ class Stage:
 
 
 @contextmanager
-def stage() -> Iterator[Stage]:
-    """This context will run the servers, on data of their own that are gone afterwards, also on SIGTERM."""
+def stage(*, postgres: Mapping[str, str] = MappingProxyType({})) -> Iterator[Stage]:
+    """This context will run the servers, on data of their own that are gone afterwards, also on SIGTERM.
+
+    `postgres` are settings that differ from its own.
+    """
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(EXIT_BY_SIGNAL + number))
     with tempfile.TemporaryDirectory(prefix="scrip-bench-") as folder:
         home = Path(folder) / "home"
+        if postgres:
+            # Some are read at the start only.
+            with servers(home) as environment:
+                _set(environment["DATABASE_URL"], postgres)
         with servers(home) as environment:
-            made = Stage(home=home, environment=environment)
+            made = Stage(home=home, environment=environment, postgres=postgres)
             made.durability()
             made.migrate()
             # As a worker's child does.
@@ -158,3 +173,9 @@ def stage() -> Iterator[Stage]:
                 yield made
             finally:
                 engine().dispose()
+
+
+def _set(url: str, postgres: Mapping[str, str]) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        for name, value in postgres.items():
+            connection.execute(SQL("ALTER SYSTEM SET {} = {}").format(Identifier(name), Literal(value)))
