@@ -20,7 +20,8 @@ class Plan:
     # Expired vouchers for the sweep, and as many that are not.
     swept: int
     sweeps: int
-    # How long redeeming is watched before a sweep, and during it.
+    # How often and how long redeeming is watched without a sweep, and during it: not so long that all is swept.
+    sweeps_watched: int
     watched_seconds: float
     # At half load.
     load_seconds: float
@@ -43,7 +44,8 @@ FULL = Plan(
     vouchers=10_000,
     swept=1_000_000,
     sweeps=1,
-    watched_seconds=15,
+    sweeps_watched=3,
+    watched_seconds=7,
     load_seconds=6,
     remembered_first=10_000,
     remembered=30_000,
@@ -58,7 +60,8 @@ SCALE = Plan(
     vouchers=10_000,
     swept=1_000_000,
     sweeps=3,
-    watched_seconds=30,
+    sweeps_watched=3,
+    watched_seconds=7,
     load_seconds=20,
     remembered_first=10_000,
     remembered=1_000_000,
@@ -73,9 +76,10 @@ QUICK = Plan(
     repetitions=2,
     seconds=0.2,
     vouchers=1_000,
-    swept=5_000,
+    swept=20_000,
     sweeps=1,
-    watched_seconds=1,
+    sweeps_watched=2,
+    watched_seconds=0.1,
     load_seconds=1,
     remembered_first=50,
     remembered=150,

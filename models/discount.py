@@ -46,6 +46,8 @@ class DiscountStatus(StrEnum):
     ENDED = "ended"
 
 
+# By what discounts of a subscription are looked for. It compares bytes, as "C" does, and as any database of ours does.
+BY_SUBSCRIPTION = "POSIX"
 # Tells what is over from what runs, which has none, and from each other.
 OVER = f"CASE WHEN status <> '{DiscountStatus.RUNNING}' THEN id END"
 
@@ -107,12 +109,12 @@ class Discount(Base):
         CheckConstraint("(status = 'ended') = (ended_at IS NOT NULL)", name="ended_whole"),
         # A voucher runs at most once on a subscription at a time: what runs has no `over` and nulls are alike. Finding
         # a subscription's discounts goes by the same index, and so does finding those that run.
-        # Not the project first: on a new table, whose statistics are not known yet, the key by (project, id)
-        # would look as good for finding a subscription, and its whole project would be read.
+        # Of all indexes that have the project, this one alone has it by that collation, and is looked into by it: on a
+        # table whose statistics are not known yet, another would look as good, and the whole project would be read.
         Index(
             "uq_discounts_running",
             "subscription",
-            "project",
+            text(f'project COLLATE "{BY_SUBSCRIPTION}"'),
             text(f"({OVER})"),
             "voucher_id",
             unique=True,
@@ -164,7 +166,8 @@ _GRANTED = rows_from_arrays("granted", **_NEW)
 _ADVANCED = rows_from_arrays("advanced", **_PROGRESS)
 
 _ON_SUBSCRIPTION = and_(
-    DISCOUNTS.c.project == _SUBSCRIPTIONS.c.project, DISCOUNTS.c.subscription == _SUBSCRIPTIONS.c.subscription
+    DISCOUNTS.c.project.collate(BY_SUBSCRIPTION) == _SUBSCRIPTIONS.c.project,
+    DISCOUNTS.c.subscription == _SUBSCRIPTIONS.c.subscription,
 )
 _IS_RUNNING = text(f"({OVER}) IS NULL")
 # OFFSET 0 keeps the planner from turning it round: whatever the statistics say, it is one look into the index

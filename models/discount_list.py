@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from domain.value import value
 from models.base import StoredRow
-from models.discount import DiscountStatus
+from models.discount import BY_SUBSCRIPTION, DiscountStatus
 
 # Which of its amounts a discount shows first is said by its voucher, whose money terms are frozen.
 _SHOWN = """
@@ -28,7 +28,7 @@ _NAMED = text(_SHOWN.format(ids="SELECT id FROM unnest(CAST(:ids AS uuid[])) AS 
 _OF_SUBSCRIPTION = """
     SELECT id FROM (
         SELECT id, status, customer, voucher_id FROM discounts
-        WHERE subscription = :subscription AND project = :project
+        WHERE subscription = :subscription AND project COLLATE "{collation}" = :project
         OFFSET 0
     ) AS of_subscription
     WHERE status = ANY(CAST(:statuses AS text[])) AND {conditions} ORDER BY id {order} LIMIT :limit
@@ -81,7 +81,7 @@ def _page(
     conditions = " AND ".join([*(f"{name} = :{name}" for name in given), *([position] if position else [])]) or "true"
     parameters = {"project": listing.project, "limit": limit, **given, **({"than": than} if than else {})}
     if listing.subscription is not None:
-        ids = _OF_SUBSCRIPTION.format(conditions=conditions, order=order)
+        ids = _OF_SUBSCRIPTION.format(conditions=conditions, order=order, collation=BY_SUBSCRIPTION)
         statuses = [each.value for each in listing.statuses]
         parameters |= {"subscription": listing.subscription, "statuses": statuses}
     else:

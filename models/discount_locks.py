@@ -7,7 +7,7 @@ from sqlalchemy import Text, Uuid, and_, bindparam, literal_column, select, text
 from sqlalchemy.orm import Session
 
 from models.base import StoredRow, array_parameters, rows_from_arrays
-from models.discount import DISCOUNTS
+from models.discount import BY_SUBSCRIPTION, DISCOUNTS
 
 DiscountKey = tuple[str, UUID]
 
@@ -20,7 +20,10 @@ _LOCK = (
 )
 _RUNNING = (
     select(DISCOUNTS.c.project, DISCOUNTS.c.id, DISCOUNTS.c.status)
-    .where(DISCOUNTS.c.project == bindparam("project"), DISCOUNTS.c.subscription == bindparam("subscription"))
+    .where(
+        DISCOUNTS.c.project.collate(BY_SUBSCRIPTION) == bindparam("project"),
+        DISCOUNTS.c.subscription == bindparam("subscription"),
+    )
     # Read by the subscription's index, whatever the statistics say.
     .offset(literal_column("0"))
     .subquery("of_subscription")

@@ -10,7 +10,7 @@ from sqlalchemy import BigInteger, Text, Uuid, and_, bindparam, case, select, te
 from sqlalchemy.orm import Session
 
 from models.base import Instant, StoredRow, array_parameters, rows_from_arrays
-from models.discount import DISCOUNTS, DiscountStatus
+from models.discount import BY_SUBSCRIPTION, DISCOUNTS, DiscountStatus
 from models.place import RETURNED_PLACES
 from models.voucher import VOUCHERS
 
@@ -97,7 +97,7 @@ def find_granted(session: Session, *, project: str, subscription: str) -> Sequen
     columns = DISCOUNTS.c
     return session.execute(
         select(columns.id, columns.voucher_id, columns.status, columns.cycles).where(
-            columns.project == project, columns.subscription == subscription
+            columns.project.collate(BY_SUBSCRIPTION) == project, columns.subscription == subscription
         )
     ).all()
 

@@ -59,7 +59,8 @@ _HISTORY = f"""
            round(sum(sum(days)) OVER () / sum(sum(entries)) OVER ())::integer AS cycle_days
     FROM (
         SELECT redemptions.id FROM redemptions
-        WHERE redemptions.project = :project AND redemptions.voucher_id = waiting.voucher_id AND reason IS NULL
+        WHERE redemptions.project COLLATE "C" = :project AND redemptions.voucher_id = waiting.voucher_id
+              AND reason IS NULL
         OFFSET 0
     ) AS granted
     CROSS JOIN LATERAL (

@@ -81,8 +81,9 @@ class Redemption(Base):
         ),
         Index(
             "ix_redemptions_customer",
-            "project",
             "voucher_id",
+            # The primary key would look as good on a new table: it has another collation than what is looked for.
+            text('project COLLATE "C"'),
             "customer",
             postgresql_where=text("reason IS NULL"),
         ),
@@ -117,7 +118,7 @@ _STORED = select(REDEMPTIONS).join(
 # A subquery for each key, not a join: whatever the statistics say, it is one look into the index for each.
 _COUNT_OF_CUSTOMER = (
     select(func.count())
-    .where(REDEMPTIONS.c.project == _CUSTOMERS.c.project)
+    .where(REDEMPTIONS.c.project.collate("C") == _CUSTOMERS.c.project)
     .where(REDEMPTIONS.c.voucher_id == _CUSTOMERS.c.voucher_id)
     .where(REDEMPTIONS.c.customer == _CUSTOMERS.c.customer)
     .where(REDEMPTIONS.c.reason.is_(None))

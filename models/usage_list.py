@@ -15,7 +15,7 @@ START = ""
 # for each of its customers, wherever it starts and however long their histories are.
 _GRANTED = """(
     SELECT customer FROM redemptions
-    WHERE project = :project AND voucher_id = :voucher_id AND reason IS NULL AND customer {which}
+    WHERE project COLLATE "C" = :project AND voucher_id = :voucher_id AND reason IS NULL AND customer {which}
     ORDER BY customer LIMIT 1
 )"""
 _RECORDED = """(
@@ -54,7 +54,8 @@ _GRANTS = text("""
     FROM unnest(CAST(:customers AS text[])) AS customers (customer)
     CROSS JOIN LATERAL (
         SELECT id FROM redemptions
-        WHERE project = :project AND voucher_id = :voucher_id AND reason IS NULL AND customer = customers.customer
+        WHERE project COLLATE "C" = :project AND voucher_id = :voucher_id AND customer = customers.customer
+              AND reason IS NULL
         OFFSET 0
     ) AS granted
     CROSS JOIN LATERAL (

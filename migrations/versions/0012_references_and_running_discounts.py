@@ -51,6 +51,7 @@ CHECKED_BY_STATEMENT = (
     FOR EACH ROW EXECUTE FUNCTION keep_{name}()
 """,
 )
+PROJECT = sa.text('project COLLATE "C"')
 RUNNING = "status = 'running'"
 
 
@@ -66,16 +67,35 @@ def upgrade() -> None:
     op.create_index(
         "uq_discounts_running",
         "discounts",
-        ["subscription", "project", sa.text("(CASE WHEN status <> 'running' THEN id END)"), "voucher_id"],
+        [
+            "subscription",
+            sa.text('project COLLATE "POSIX"'),
+            sa.text("(CASE WHEN status <> 'running' THEN id END)"),
+            "voucher_id",
+        ],
         unique=True,
         postgresql_nulls_not_distinct=True,
     )
     op.create_index(
         "ix_discounts_over", "discounts", ["ends_on"], postgresql_where=sa.text(f"{RUNNING} AND ends_on IS NOT NULL")
     )
+    op.drop_index("ix_redemptions_customer", "redemptions")
+    op.create_index(
+        "ix_redemptions_customer",
+        "redemptions",
+        ["voucher_id", PROJECT, "customer"],
+        postgresql_where=sa.text("reason IS NULL"),
+    )
 
 
 def downgrade() -> None:
+    op.drop_index("ix_redemptions_customer", "redemptions")
+    op.create_index(
+        "ix_redemptions_customer",
+        "redemptions",
+        ["project", "voucher_id", "customer"],
+        postgresql_where=sa.text("reason IS NULL"),
+    )
     op.drop_index("ix_discounts_over", "discounts")
     op.drop_index("uq_discounts_running", "discounts")
     op.create_index("ix_discounts_over", "discounts", ["ends_on"], postgresql_where=sa.text(RUNNING))

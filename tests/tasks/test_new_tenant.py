@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import event, text
 
 from tasks import billing, codes, generation, redemptions
+from tests.conftest import forget_other_tests
 from tests.tasks.requests import add_codes, create_voucher, invoice, redemption
 from worker.db import engine
 
@@ -85,3 +86,19 @@ def test_no_statement_walks_along_all_that_a_new_tenant_has():
     assert {item["outcome"] for item in items} == {"accepted"}
     assert len(passed) > 60
     assert [each for each in passed if each[1] > 20] == []
+
+
+def test_no_statement_walks_along_a_table_while_a_new_database_grows():
+    """Of which Postgres knows nothing yet, and whose first plans it may keep."""
+    forget_other_tests()
+    voucher = create_voucher(restrictions={"maximumRedemptionsPerCustomer": 1})["id"]
+    walked = []
+    for count in (1, 1, 10, 100, 200, 400, 800):
+        requests = [redemption(voucher=voucher) for _ in range(count)]
+        subscriptions = [each["subscription"] for each in requests]
+        with rows_passed_over() as passed:
+            redemptions.redeem_many(request={"requests": requests})
+            invoices = [invoice(subscription=each) for each in subscriptions]
+            billing.apply_many(request={"invoices": invoices})
+        walked += [(count, *each) for each in passed if each[1] > 20]
+    assert walked == []
