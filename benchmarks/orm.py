@@ -16,7 +16,7 @@ from domain.eligibility import Refusal
 from domain.invoice import Applied, Invoice, Line, apply_discounts
 from domain.recurrence import Period
 from domain.terms import RetiredReason
-from models.base import StoredRow, new_id, read_clock
+from models.base import LOOK_UP_COLLATION, StoredRow, new_id, read_clock
 from models.discount import Discount
 from models.redemption import Redemption
 from models.subscription import Subscription
@@ -76,12 +76,13 @@ def _refusal(session: Session, request: Body, *, voucher: Voucher | None, now: d
 def _customers_refusal(session: Session, request: Body, *, voucher: Voucher) -> Refusal | None:
     if voucher.maximum_redemptions_per_customer is not None:
         count = select(func.count()).select_from(Redemption)
-        count = count.where(Redemption.project == voucher.project, Redemption.voucher_id == voucher.id)
+        # By the collations of the indexes.
+        count = count.where(Redemption.project.collate("C") == voucher.project, Redemption.voucher_id == voucher.id)
         count = count.where(Redemption.customer == request["customer"], Redemption.reason.is_(None))
         if (session.scalar(count) or 0) >= voucher.maximum_redemptions_per_customer:
             return Refusal.CUSTOMER_LIMIT_REACHED
     running = select(Discount).where(
-        Discount.project == voucher.project,
+        Discount.project.collate(LOOK_UP_COLLATION) == voucher.project,
         Discount.subscription == request["subscription"],
         Discount.status == "running",
     )
@@ -134,7 +135,8 @@ def apply(session: Session, request: Body) -> Body:
         return stored.answer
     granted = (
         select(Discount)
-        .where(Discount.project == request["project"], Discount.subscription == request["subscription"])
+        .where(Discount.project.collate(LOOK_UP_COLLATION) == request["project"])
+        .where(Discount.subscription == request["subscription"])
         .order_by(Discount.created_at, Discount.id)
         .with_for_update()
     )

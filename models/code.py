@@ -27,6 +27,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from domain.code import CodeRetiredReason
 from models.base import (
+    LOOK_UP_COLLATION,
     Base,
     Instant,
     StoredRow,
@@ -81,7 +82,7 @@ class Code(Base):
         # A code belongs to one voucher. One that can no longer be redeemed is retired by whoever wants its text.
         Index(
             "uq_codes_available",
-            "project",
+            text(f'project COLLATE "{LOOK_UP_COLLATION}"'),
             text("lower(code)"),
             unique=True,
             postgresql_where=text("retired_reason IS NULL"),
@@ -96,7 +97,7 @@ class Code(Base):
         # Where nobody holds a text, it names the newest that carried it.
         Index(
             "ix_codes_retired",
-            "project",
+            text(f'project COLLATE "{LOOK_UP_COLLATION}"'),
             text("lower(code)"),
             text("created_at DESC"),
             text("id DESC"),
@@ -145,7 +146,9 @@ NEW_COLUMNS = (
 _WANTED = rows_from_arrays("wanted", project=Text(), code=Text())
 _GRANTED = rows_from_arrays("granted", project=Text(), id=Uuid(), count=BigInteger())
 
-_CARRIES_TEXT = and_(CODES.c.project == _WANTED.c.project, func.lower(CODES.c.code) == _WANTED.c.code)
+_CARRIES_TEXT = and_(
+    CODES.c.project.collate(LOOK_UP_COLLATION) == _WANTED.c.project, func.lower(CODES.c.code) == _WANTED.c.code
+)
 _HOLDER = select(CODES.c.id).where(_CARRIES_TEXT, CODES.c.retired_reason.is_(None)).correlate(_WANTED).scalar_subquery()
 _RETIRED = (
     select(CODES.c.id)

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from domain.code import TAKEN_OVER, CodeRetiredReason, Retirement
 from domain.terms import RetiredReason
-from models.base import Instant, StoredRow, array_parameters, rows_from_arrays
+from models.base import LOOK_UP_COLLATION, Instant, StoredRow, array_parameters, rows_from_arrays
 from models.code import CODES
 from models.voucher import VOUCHERS
 
@@ -23,7 +23,7 @@ _held = CODES.alias("held")
 # A subquery for each text, not a join: whatever the statistics say, it is one look into the index for each.
 _HOLDER = (
     select(_held.c.id)
-    .where(_held.c.project == _TEXTS.c.project, func.lower(_held.c.code) == _TEXTS.c.code)
+    .where(_held.c.project.collate(LOOK_UP_COLLATION) == _TEXTS.c.project, func.lower(_held.c.code) == _TEXTS.c.code)
     .where(_held.c.retired_reason.is_(None))
     .correlate(_TEXTS)
     .scalar_subquery()

@@ -34,7 +34,16 @@ from sqlalchemy.types import TypeEngine
 
 from domain.recurrence import Progress
 from domain.terms import RecurrenceType
-from models.base import Base, Instant, StoredRow, array_parameters, one_of, rows_from_arrays, table_of
+from models.base import (
+    LOOK_UP_COLLATION,
+    Base,
+    Instant,
+    StoredRow,
+    array_parameters,
+    one_of,
+    rows_from_arrays,
+    table_of,
+)
 from models.voucher import BALANCE_IF_CARRY_OVER, ONE_DURATION_IF_REPEATING, VOUCHERS
 
 
@@ -46,8 +55,6 @@ class DiscountStatus(StrEnum):
     ENDED = "ended"
 
 
-# By what discounts of a subscription are looked for. It compares bytes, as "C" does, and as any database of ours does.
-BY_SUBSCRIPTION = "POSIX"
 # Tells what is over from what runs, which has none, and from each other.
 OVER = f"CASE WHEN status <> '{DiscountStatus.RUNNING}' THEN id END"
 
@@ -109,12 +116,10 @@ class Discount(Base):
         CheckConstraint("(status = 'ended') = (ended_at IS NOT NULL)", name="ended_whole"),
         # A voucher runs at most once on a subscription at a time: what runs has no `over` and nulls are alike. Finding
         # a subscription's discounts goes by the same index, and so does finding those that run.
-        # Of all indexes that have the project, this one alone has it by that collation, and is looked into by it: on a
-        # table whose statistics are not known yet, another would look as good, and the whole project would be read.
         Index(
             "uq_discounts_running",
             "subscription",
-            text(f'project COLLATE "{BY_SUBSCRIPTION}"'),
+            text(f'project COLLATE "{LOOK_UP_COLLATION}"'),
             text(f"({OVER})"),
             "voucher_id",
             unique=True,
@@ -166,7 +171,7 @@ _GRANTED = rows_from_arrays("granted", **_NEW)
 _ADVANCED = rows_from_arrays("advanced", **_PROGRESS)
 
 _ON_SUBSCRIPTION = and_(
-    DISCOUNTS.c.project.collate(BY_SUBSCRIPTION) == _SUBSCRIPTIONS.c.project,
+    DISCOUNTS.c.project.collate(LOOK_UP_COLLATION) == _SUBSCRIPTIONS.c.project,
     DISCOUNTS.c.subscription == _SUBSCRIPTIONS.c.subscription,
 )
 _IS_RUNNING = text(f"({OVER}) IS NULL")

@@ -8,8 +8,8 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from domain.value import value
-from models.base import StoredRow
-from models.discount import BY_SUBSCRIPTION, DiscountStatus
+from models.base import LOOK_UP_COLLATION, StoredRow
+from models.discount import DiscountStatus
 
 # Which of its amounts a discount shows first is said by its voucher, whose money terms are frozen.
 _SHOWN = """
@@ -81,7 +81,7 @@ def _page(
     conditions = " AND ".join([*(f"{name} = :{name}" for name in given), *([position] if position else [])]) or "true"
     parameters = {"project": listing.project, "limit": limit, **given, **({"than": than} if than else {})}
     if listing.subscription is not None:
-        ids = _OF_SUBSCRIPTION.format(conditions=conditions, order=order, collation=BY_SUBSCRIPTION)
+        ids = _OF_SUBSCRIPTION.format(conditions=conditions, order=order, collation=LOOK_UP_COLLATION)
         statuses = [each.value for each in listing.statuses]
         parameters |= {"subscription": listing.subscription, "statuses": statuses}
     else:

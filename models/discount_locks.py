@@ -6,8 +6,8 @@ from uuid import UUID
 from sqlalchemy import Text, Uuid, and_, bindparam, literal_column, select, text
 from sqlalchemy.orm import Session
 
-from models.base import StoredRow, array_parameters, rows_from_arrays
-from models.discount import BY_SUBSCRIPTION, DISCOUNTS
+from models.base import LOOK_UP_COLLATION, StoredRow, array_parameters, rows_from_arrays
+from models.discount import DISCOUNTS
 
 DiscountKey = tuple[str, UUID]
 
@@ -21,7 +21,7 @@ _LOCK = (
 _RUNNING = (
     select(DISCOUNTS.c.project, DISCOUNTS.c.id, DISCOUNTS.c.status)
     .where(
-        DISCOUNTS.c.project.collate(BY_SUBSCRIPTION) == bindparam("project"),
+        DISCOUNTS.c.project.collate(LOOK_UP_COLLATION) == bindparam("project"),
         DISCOUNTS.c.subscription == bindparam("subscription"),
     )
     # Read by the subscription's index, whatever the statistics say.

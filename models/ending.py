@@ -9,8 +9,8 @@ from uuid import UUID
 from sqlalchemy import BigInteger, Text, Uuid, and_, bindparam, case, select, text, update
 from sqlalchemy.orm import Session
 
-from models.base import Instant, StoredRow, array_parameters, rows_from_arrays
-from models.discount import BY_SUBSCRIPTION, DISCOUNTS, DiscountStatus
+from models.base import LOOK_UP_COLLATION, Instant, StoredRow, array_parameters, rows_from_arrays
+from models.discount import DISCOUNTS, DiscountStatus
 from models.place import RETURNED_PLACES
 from models.voucher import VOUCHERS
 
@@ -76,7 +76,7 @@ _COUNT_CODES = text("""
                )
                AND NOT EXISTS (
                    SELECT FROM codes holder
-                   WHERE holder.project = code.project AND lower(holder.code) = lower(code.code)
+                   WHERE holder.project COLLATE "POSIX" = code.project AND lower(holder.code) = lower(code.code)
                          AND holder.retired_reason IS NULL
                ) AS comes_back
         FROM unnest(
@@ -97,7 +97,7 @@ def find_granted(session: Session, *, project: str, subscription: str) -> Sequen
     columns = DISCOUNTS.c
     return session.execute(
         select(columns.id, columns.voucher_id, columns.status, columns.cycles).where(
-            columns.project.collate(BY_SUBSCRIPTION) == project, columns.subscription == subscription
+            columns.project.collate(LOOK_UP_COLLATION) == project, columns.subscription == subscription
         )
     ).all()
 

@@ -31,7 +31,17 @@ from sqlalchemy.dialects.postgresql import insert as insert_or_leave
 from sqlalchemy.orm import Mapped, Session, mapped_column
 from sqlalchemy.types import TypeEngine
 
-from models.base import Base, Instant, StoredRow, array_parameters, new_id, rows_affected, rows_from_arrays, table_of
+from models.base import (
+    LOOK_UP_COLLATION,
+    Base,
+    Instant,
+    StoredRow,
+    array_parameters,
+    new_id,
+    rows_affected,
+    rows_from_arrays,
+    table_of,
+)
 from models.code import CODES
 
 
@@ -77,7 +87,7 @@ def _holder_of(code: ColumnElement[str]) -> ScalarSelect[UUID]:
     # A subquery for each code, not EXISTS: whatever the statistics say, it is one look into the index for each.
     return (
         select(CODES.c.id)
-        .where(CODES.c.project == bindparam("project", type_=Text()))
+        .where(CODES.c.project.collate(LOOK_UP_COLLATION) == bindparam("project", type_=Text()))
         .where(func.lower(CODES.c.code) == func.lower(code), CODES.c.retired_reason.is_(None))
         .scalar_subquery()
     )
@@ -113,7 +123,8 @@ _INSERT = (
         ).order_by(func.lower(_FREE.c.code).collate("C")),
     )
     .on_conflict_do_nothing(
-        index_elements=[CODES.c.project, func.lower(CODES.c.code)], index_where=CODES.c.retired_reason.is_(None)
+        index_elements=[CODES.c.project.collate(LOOK_UP_COLLATION), func.lower(CODES.c.code)],
+        index_where=CODES.c.retired_reason.is_(None),
     )
     # Of an INSERT it is not kept otherwise.
     .execution_options(preserve_rowcount=True)
@@ -149,8 +160,6 @@ def add_drawn_codes(session: Session, *, codes: Sequence[str], wanted: int, shar
 
     `shared` is what all of them have in common. Fewer than wanted go in where somebody took one meanwhile.
     """
-    # A plan that was kept from when there were few codes may walk along all that there are, for each one drawn.
-    session.execute(text("SET LOCAL plan_cache_mode = force_custom_plan"))
     parameters = array_parameters("drawn", ("id", "code"), ((new_id(), code) for code in codes))
     return rows_affected(session.execute(_INSERT, {"wanted": wanted, **shared, **parameters}))
 

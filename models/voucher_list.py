@@ -8,7 +8,7 @@ from sqlalchemy import ARRAY, Select, Uuid, bindparam, func, select, union
 from sqlalchemy.orm import Session
 
 from domain.value import value
-from models.base import StoredRow
+from models.base import LOOK_UP_COLLATION, StoredRow
 from models.code import CODES
 from models.voucher import VOUCHERS
 
@@ -42,7 +42,9 @@ def find_carriers(session: Session, *, project: str, code: str) -> Sequence[UUID
 
     It is a statement of its own: joined to the list it was planned as a walk along all vouchers.
     """
-    carried = select(CODES.c.voucher_id).where(CODES.c.project == project, func.lower(CODES.c.code) == code.lower())
+    carried = select(CODES.c.voucher_id).where(
+        CODES.c.project.collate(LOOK_UP_COLLATION) == project, func.lower(CODES.c.code) == code.lower()
+    )
     # Held or retired: each has its index.
     carriers = union(
         carried.where(CODES.c.retired_reason.is_(None)), carried.where(CODES.c.retired_reason.is_not(None))

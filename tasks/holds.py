@@ -72,12 +72,13 @@ def confirm_hold(session: Session, reference: HoldReference) -> Answer:
     """
     hold, voucher = _lock(session, reference)
     request = request_of(hold)
+    fingerprint = request.fingerprint()
     code = _code_of(session, hold, voucher=voucher)
     batch = Batch.locked(session, [request], taken=([voucher], [code]))
     if hold.status == HoldStatus.RELEASED:
-        stored = batch.replay(request, fingerprint=request.fingerprint())
+        stored = batch.replay(request, fingerprint=fingerprint)
         return stored or released_answer(hold, at=batch.decided_at)
-    answer = batch.decide(request, voucher, code)
+    answer = batch.decide(request, voucher, code, fingerprint=fingerprint)
     redemption = next(iter(batch.redemptions), None) or _redeemed_under(session, hold)
     is_over = hold.status != HoldStatus.OPEN or hold.expires_at <= batch.decided_at
     # Where something else was redeemed under its id, it is never confirmed. Else what is over stays as it is.

@@ -77,9 +77,10 @@ class Batch:
             else:
                 self.over.append((row.project, row.id))
 
-    def decide(self, request: Redeem, voucher: LockedVoucher | None, code: NamedCode | None) -> Answer:
+    def decide(
+        self, request: Redeem, voucher: LockedVoucher | None, code: NamedCode | None, *, fingerprint: bytes
+    ) -> Answer:
         """This method will answer one request, from what was stored for its id or by the rules."""
-        fingerprint = request.fingerprint()
         answer = self.replay(request, fingerprint=fingerprint)
         if answer is None:
             answer = self.judge(request, voucher, code, fingerprint=fingerprint)

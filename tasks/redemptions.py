@@ -55,9 +55,14 @@ def redeem_all(
     decided one of the ids at the same moment: run the batch again in a new transaction.
     `completed_cards` are those requests (by project and id) that come from a completed stamp card.
     """
+    # All that can be done before others have to wait for the vouchers.
+    fingerprints = [each.fingerprint() for each in requests]
     taken = take_vouchers(session, requests)
     batch = Batch.locked(session, requests, taken=taken)
     batch.completed_cards = completed_cards
-    answers = [batch.decide(*each) for each in zip(requests, *taken, strict=True)]
+    answers = [
+        batch.decide(request, voucher, code, fingerprint=fingerprint)
+        for request, voucher, code, fingerprint in zip(requests, *taken, fingerprints, strict=True)
+    ]
     batch.write(session)
     return answers

@@ -29,7 +29,7 @@ def validate_redemption(session: Session, request: Validate) -> Answer:
     taken = take_vouchers(session, [redeem], take=see_vouchers)
     batch = Batch.seen(session, [redeem], taken=taken)
     (voucher,), (code,) = taken
-    answer = batch.decide(redeem, voucher, code)
+    answer = batch.decide(redeem, voucher, code, fingerprint=redeem.fingerprint())
     return validation_answer(redeem, answer=answer, request_id=request.request_id)
 
 

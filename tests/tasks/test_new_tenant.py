@@ -91,12 +91,14 @@ def test_no_statement_walks_along_all_that_a_new_tenant_has():
 def test_no_statement_walks_along_a_table_while_a_new_database_grows():
     """Of which Postgres knows nothing yet, and whose first plans it may keep."""
     forget_other_tests()
-    voucher = create_voucher(restrictions={"maximumRedemptionsPerCustomer": 1})["id"]
+    voucher = create_voucher(restrictions={"maximumRedemptionsPerCustomer": 1})
     walked = []
-    for count in (1, 1, 10, 100, 200, 400, 800):
-        requests = [redemption(voucher=voucher) for _ in range(count)]
+    for count in (1, 2, 10, 100, 200, 400, 800):
+        names = [f"GROWS-{count}-{number}" for number in range(count)]
+        requests = [redemption(code=name) for name in names]
         subscriptions = [each["subscription"] for each in requests]
         with rows_passed_over() as passed:
+            add_codes(voucher, *({"code": name} for name in names))
             redemptions.redeem_many(request={"requests": requests})
             invoices = [invoice(subscription=each) for each in subscriptions]
             billing.apply_many(request={"invoices": invoices})
