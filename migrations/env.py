@@ -21,4 +21,6 @@ with engine().connect() as connection:
     context.configure(connection=connection, target_metadata=Base.metadata)
     with context.begin_transaction():
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
+        # An index of a large table takes as long as it takes.
+        connection.execute(text("SET LOCAL statement_timeout = 0"))
         context.run_migrations()

@@ -50,9 +50,9 @@ class Base(DeclarativeBase):
     metadata = MetaData(naming_convention=NAMING_CONVENTION)
 
 
-# It compares bytes, as "C" does, and as any database of ours does; to the planner it is another one. An index that has
-# the project by it answers what is asked by it, and no other index can: while little is known of a table, others would
-# look as good, and all that the project has would be read.
+# It compares bytes, as "C" does; to the planner it is another one. An index that has the project by it answers what is
+# asked by it, and no other index can: while little is known of a table, others would look as good, and all that the
+# project has would be read.
 LOOK_UP_COLLATION = "POSIX"
 # As if nothing were known about tenants: a share of each table. Statistics take one that they do not hold for empty,
 # and a look-up may then be planned as a walk along all that it has.

@@ -103,20 +103,21 @@ class Code(Base):
             text("id DESC"),
             postgresql_where=text("retired_reason IS NOT NULL"),
         ),
-        # Each status is listed by itself: a page never passes over what it does not show.
+        # Each status is listed by itself: a page never passes over what it does not show. Their conditions are in other
+        # words than a text's look-up, for which these would look as good while there are few codes.
         Index(
             "ix_codes_voucher_available",
             "project",
             "voucher_id",
             "id",
-            postgresql_where=text("retired_reason IS NULL"),
+            postgresql_where=text("retired_at IS NULL"),
         ),
         Index(
             "ix_codes_voucher_retired",
             "project",
             "voucher_id",
             "id",
-            postgresql_where=text("retired_reason IS NOT NULL"),
+            postgresql_where=text("retired_at IS NOT NULL"),
         ),
         Index(
             "ix_codes_due",

@@ -31,8 +31,8 @@ class CodeListing:
 _LOWEST, _HIGHEST = UUID(int=0), UUID(int=2**128 - 1)
 # In the words of the index that holds just these.
 _CONDITIONS = {
-    CodeStatus.AVAILABLE: CODES.c.retired_reason.is_(None),
-    CodeStatus.RETIRED: CODES.c.retired_reason.is_not(None),
+    CodeStatus.AVAILABLE: CODES.c.retired_at.is_(None),
+    CodeStatus.RETIRED: CODES.c.retired_at.is_not(None),
 }
 
 

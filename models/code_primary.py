@@ -8,17 +8,18 @@ from sqlalchemy import and_, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from domain.code import Retirement
-from models.base import StoredRow
+from models.base import LOOK_UP_COLLATION, StoredRow
 from models.code import CODES
 
 
 def find_primary_code(session: Session, *, project: str, voucher_id: UUID, code: str) -> StoredRow | None:
     """This function will return the voucher's own code that was not retired, or else the last that had this text."""
-    own = select(CODES).where(CODES.c.project == project, CODES.c.voucher_id == voucher_id, CODES.c.is_primary)
-    held = session.execute(own.where(CODES.c.retired_reason.is_(None))).one_or_none()
+    own = select(CODES).where(CODES.c.voucher_id == voucher_id, CODES.c.is_primary)
+    held = session.execute(own.where(CODES.c.project == project, CODES.c.retired_reason.is_(None))).one_or_none()
     if held is not None:
         return held
-    retired = own.where(and_(func.lower(CODES.c.code) == code.lower(), CODES.c.retired_reason.is_not(None)))
+    carried = and_(CODES.c.project.collate(LOOK_UP_COLLATION) == project, func.lower(CODES.c.code) == code.lower())
+    retired = own.where(carried, CODES.c.retired_reason.is_not(None))
     return session.execute(retired.order_by(CODES.c.created_at.desc(), CODES.c.id.desc()).limit(1)).one_or_none()
 
 

@@ -37,7 +37,8 @@ _RETURN = text("""
     ) AS discount
     CROSS JOIN LATERAL (
         SELECT project, id, voucher_id, code_id, customer FROM redemptions
-        WHERE project = discount.project AND voucher_id = discount.voucher_id AND customer = discount.customer
+        WHERE project COLLATE "C" = discount.project AND voucher_id = discount.voucher_id
+              AND customer = discount.customer
               AND reason IS NULL AND id = keys.id
         OFFSET 0
     ) AS redemption
@@ -62,7 +63,7 @@ _COUNT_VOUCHERS = (
     )
 )
 # What was full has room again, and its text unless somebody else has taken it; of two with one text it is the newer.
-_COUNT_CODES = text("""
+_COUNT_CODES = text(f"""
     UPDATE codes
     SET places_returned = codes.places_returned + returned.count,
         retired_reason = CASE WHEN returned.comes_back THEN NULL ELSE codes.retired_reason END,
@@ -76,8 +77,8 @@ _COUNT_CODES = text("""
                )
                AND NOT EXISTS (
                    SELECT FROM codes holder
-                   WHERE holder.project COLLATE "POSIX" = code.project AND lower(holder.code) = lower(code.code)
-                         AND holder.retired_reason IS NULL
+                   WHERE holder.project COLLATE "{LOOK_UP_COLLATION}" = code.project
+                         AND lower(holder.code) = lower(code.code) AND holder.retired_reason IS NULL
                ) AS comes_back
         FROM unnest(
             CAST(:places_project AS text[]), CAST(:places_id AS uuid[]), CAST(:places_count AS bigint[])
@@ -89,7 +90,7 @@ _COUNT_CODES = text("""
         ) AS code
     ) AS returned
     WHERE codes.project = returned.project AND codes.id = returned.id
-""")
+""")  # noqa: S608 - put together from the constant above
 
 
 def find_granted(session: Session, *, project: str, subscription: str) -> Sequence[StoredRow]:

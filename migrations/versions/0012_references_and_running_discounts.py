@@ -14,12 +14,13 @@ REFERENCES = (
 )
 CHECKED_BY_STATEMENT = (
     """
-    CREATE OR REPLACE FUNCTION check_{name}() RETURNS trigger LANGUAGE plpgsql AS $$
+    CREATE OR REPLACE FUNCTION check_{name}() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
     BEGIN
         IF EXISTS (
-            SELECT FROM added WHERE added.{column} IS NOT NULL AND NOT EXISTS (
-                SELECT FROM {target} WHERE {target}.project = added.project AND {target}.{key} = added.{column}
-            )
+            SELECT FROM added WHERE added.{column} IS NOT NULL AND (
+                SELECT {target}.{key} FROM {target}
+                WHERE {target}.project = added.project AND {target}.{key} = added.{column}
+            ) IS NULL
         ) THEN
             RAISE EXCEPTION '{table} must refer to a row of {target} that is there'
             USING ERRCODE = 'foreign_key_violation', CONSTRAINT = '{name}', TABLE = '{table}';
@@ -28,11 +29,12 @@ CHECKED_BY_STATEMENT = (
     END $$
 """,
     """
-    CREATE OR REPLACE FUNCTION keep_{name}() RETURNS trigger LANGUAGE plpgsql AS $$
+    CREATE OR REPLACE FUNCTION keep_{name}() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
     BEGIN
         IF (NEW.project, NEW.{key}) IS DISTINCT FROM (OLD.project, OLD.{key})
-           AND EXISTS (SELECT FROM {table} WHERE project = OLD.project AND {column} = OLD.{key}) THEN
-            RAISE EXCEPTION '{target} must keep a row that {table} refers to'
+           AND (current_setting('transaction_isolation') <> 'read committed'
+                OR EXISTS (SELECT FROM {table} WHERE project = OLD.project AND {column} = OLD.{key})) THEN
+            RAISE EXCEPTION '{target} must keep a row that {table} may refer to'
             USING ERRCODE = 'restrict_violation', CONSTRAINT = '{name}', TABLE = '{table}';
         END IF;
         RETURN NULL;

@@ -5,8 +5,9 @@ from psycopg import Error as PsycopgError
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from models.base import rows_affected
+from models.base import new_id, rows_affected
 from tasks.wire import INFRASTRUCTURE_FAULTS
+from tests.conftest import forget_other_tests
 from tests.tasks.requests import apply, create_voucher, redeem
 from worker.db import transaction
 
@@ -25,6 +26,18 @@ ENTRY = """
     SELECT project, {discount}, {invoice}, gen_random_uuid(), period_start, period_end, currency, 1, created_at
     FROM usage_entries
 """
+NEW_OF_MANY = """
+    INSERT INTO redemptions (project, request_id, id, fingerprint, voucher_id, customer, subscription, reason,
+                             effective_at, decided_at)
+    SELECT project, ids.id, gen_random_uuid(), fingerprint, CAST(ids.id AS uuid), customer, subscription,
+           'voucher_retired', effective_at, decided_at
+    FROM redemptions, unnest(CAST(:ids AS text[])) AS ids (id) WHERE request_id = 'other'
+"""
+MANY_VOUCHERS = """
+    INSERT INTO vouchers (project, id, created_at, name, percentage_basis_points, recurrence, metadata)
+    SELECT 'gigs', CAST(id AS uuid), now(), 'n', 100, 'once', '{}' FROM unnest(CAST(:ids AS text[])) AS ids (id)
+"""
+VOUCHERS_READ = text("SELECT idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'vouchers'")
 FOREIGN_KEY, RESTRICT = "23503", "23001"
 REFUSED = {
     "a redemption of no voucher": (NEW.format(voucher=MISSING), "redemptions_voucher_id", FOREIGN_KEY),
@@ -73,6 +86,37 @@ def test_nothing_refers_to_what_is_not_there(case):
     assert isinstance(refused.value.orig, PsycopgError)
     found = refused.value.orig.diag
     assert (found.sqlstate, found.constraint_name) == (sqlstate, f"fk_{reference}")
+
+
+def test_a_transaction_that_cannot_see_what_was_added_since_deletes_nothing():
+    """A foreign key would look beyond its snapshot."""
+    create_voucher()
+    with transaction() as session:
+        session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+        with pytest.raises(IntegrityError, match="must keep a row"):
+            session.execute(text("DELETE FROM vouchers WHERE redemptions = 0"))
+
+
+def test_a_reference_is_checked_whatever_the_session_calls_the_tables():
+    """As a restore does, which names every table with its schema."""
+    statement = NEW.format(voucher="voucher_id").replace("INTO redemptions", "INTO public.redemptions")
+    with transaction() as session:
+        session.execute(text("SET LOCAL search_path = ''"))
+        session.execute(text(statement.replace("FROM redemptions", "FROM public.redemptions")))
+
+
+def test_a_reference_is_one_look_for_each_row_also_by_a_plan_that_was_kept():
+    """From when there was one voucher."""
+    forget_other_tests()
+    many = 500
+    ids = [str(new_id()) for _ in range(many)]
+    with transaction() as session:
+        # The plan is made and kept.
+        session.execute(text(NEW.format(voucher="voucher_id")))
+        session.execute(text(MANY_VOUCHERS), {"ids": ids})
+        before = session.execute(VOUCHERS_READ).scalar_one()
+        session.execute(text(NEW_OF_MANY), {"ids": ids})
+        assert session.execute(VOUCHERS_READ).scalar_one() - before <= 2 * many
 
 
 def test_what_nothing_refers_to_may_go_and_a_key_may_be_written_as_it_is():

@@ -10,7 +10,7 @@ from redis import Redis
 
 from tests.live.running import DEADLINE_SECONDS
 from tests.transport.queues import calls, consuming, send
-from worker import channel
+from worker import channel, polling
 from worker.channel import Step
 
 LISTS = [(queue, priority) for queue in ("a", "b") for priority in (0, 3, 6, 9)]
@@ -19,7 +19,8 @@ LISTS = [(queue, priority) for queue in ("a", "b") for priority in (0, 3, 6, 9)]
 @pytest.fixture
 def never_looks_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     """An idle channel has to be told."""
-    monkeypatch.setattr(channel, "IDLE_SECONDS_MAX", 10 * DEADLINE_SECONDS)
+    for module in (channel, polling):
+        monkeypatch.setattr(module, "IDLE_SECONDS_MAX", 10 * DEADLINE_SECONDS)
 
 
 @pytest.mark.usefixtures("never_looks_by_itself")
