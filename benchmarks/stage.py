@@ -113,8 +113,7 @@ class Stage:
 
     def checkpoint(self) -> None:
         """This method will have the server write all that is changed in its memory."""
-        with psycopg.connect(self.admin_url, autocommit=True) as connection:
-            connection.execute("CHECKPOINT")
+        self._administer(SQL("CHECKPOINT"))
 
     def migrate(self) -> None:
         """This method will make the database that the others are copied from."""

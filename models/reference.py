@@ -10,7 +10,7 @@ from sqlalchemy import DDL, Table, event
 
 # A subquery for each row that was added, not NOT EXISTS: the plan is kept from the session's first batch, and with few
 # rows to refer to it would be one that walks along all of them. The path is that of the migration, whoever adds rows.
-_FUNCTIONS = (
+_CHECKS = (
     """
     CREATE OR REPLACE FUNCTION check_{name}() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
     BEGIN
@@ -38,8 +38,6 @@ _FUNCTIONS = (
         RETURN NULL;
     END $$
 """,
-)
-_TRIGGERS = (
     """
     CREATE TRIGGER {name}_inserted AFTER INSERT ON {table} REFERENCING NEW TABLE AS added
     FOR EACH STATEMENT EXECUTE FUNCTION check_{name}()
@@ -56,14 +54,13 @@ _TRIGGERS = (
 )
 
 
-def refer(table: Table, column: str, *, to: Table, key: str) -> Table:
+def refer(table: Table, column: str, *, to: Table, key: str) -> None:
     """This function will have (project, column) of a table refer to (project, key) of another, wherever it is created.
 
     A row without a value refers to nothing. The other table is created first.
     """
     name = f"fk_{table.name}_{column}"
-    for each in (*_FUNCTIONS, *_TRIGGERS):
+    for each in _CHECKS:
         statement = each.format(name=name, table=table.name, column=column, target=to.name, key=key)
         event.listen(table, "after_create", DDL(statement))  # type: ignore[no-untyped-call]
     table.add_is_dependent_on(to)
-    return table
