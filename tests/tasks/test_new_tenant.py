@@ -6,15 +6,18 @@ from typing import Any
 
 import pytest
 from sqlalchemy import event, text
+from sqlalchemy.orm import Session
 
 from tasks import billing, codes, generation, redemptions
-from tests.conftest import forget_other_tests
-from tests.tasks.requests import add_codes, create_voucher, invoice, redemption
+from tests.conftest import forget_other_tests, run_by_itself
+from tests.tasks.requests import add_codes, create_voucher, invoice, redeem, redemption
+from worker import db
 from worker.db import engine
 
 MANY = 1_000
 # As long as an id may be: the index of the ids is then the deeper one, and reading another one looks cheaper.
 FILLER = "x" * 200
+VOUCHERS_READ = text("SELECT idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'vouchers'")
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -73,8 +76,7 @@ def nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def test_no_statement_walks_along_all_that_a_new_tenant_has():
     """Whose rows came after the last ANALYZE, which knows one tenant and takes every other one for empty."""
     fill("first")
-    with engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text("ANALYZE"))
+    run_by_itself("ANALYZE")
     voucher = fill("second")
     with rows_passed_over() as passed:
         items = redeem_each("second", range(5), again="again") + redeem_each("second", range(5))
@@ -104,3 +106,26 @@ def test_no_statement_walks_along_a_table_while_a_new_database_grows():
             billing.apply_many(request={"invoices": invoices})
         walked += [(count, *each) for each in passed if each[1] > 20]
     assert walked == []
+
+
+def test_no_statement_goes_through_vouchers_that_came_after_its_plan(monkeypatch):
+    """While all redeemed one voucher, a plan that began with the vouchers was as good as one with the requests."""
+    forget_other_tests()
+    monkeypatch.setattr(db, "PLANNED_SECONDS_MAX", 0)
+    only = create_voucher()
+    run_by_itself("ANALYZE")
+    for _ in range(10):
+        assert redeem(voucher=only["id"])["outcome"] == "accepted"
+    vouchers = [create_voucher() for _ in range(300)][:10]
+    read = []
+
+    def note(session):
+        read.append(session.execute(VOUCHERS_READ).scalar_one())
+
+    event.listen(Session, "before_commit", note)
+    try:
+        redemptions.redeem_many(request={"requests": [redemption(voucher=each["id"]) for each in vouchers]})
+    finally:
+        event.remove(Session, "before_commit", note)
+    assert len(read) == 1
+    assert 10 <= read[0] <= 100

@@ -20,11 +20,12 @@ def lose_connection(url: str) -> None:
         assert other.execute(LOSE, [pooled]).fetchall() == [(True,)]
 
 
+@pytest.mark.parametrize("asked_after", ["FRESH_SECONDS", "PLANNED_SECONDS_MAX"])
 def test_a_connection_that_was_lost_while_nobody_used_it_is_made_again(
-    database: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    database: dict[str, str], monkeypatch: pytest.MonkeyPatch, asked_after: str
 ):
     """Nobody notices."""
-    monkeypatch.setattr(db, "FRESH_SECONDS", 0)
+    monkeypatch.setattr(db, asked_after, 0)
     lose_connection(database["DATABASE_URL"])
     with transaction() as session:
         assert session.execute(text("SELECT 2")).scalar_one() == 2
