@@ -20,7 +20,7 @@ from rich.table import Table
 
 from benchmarks import chart, invoicing, redeeming, remembering, sending, storing, sweeping, waiting
 from benchmarks.line import Line, MeasureFailed
-from benchmarks.machine import calibration_seconds, machine
+from benchmarks.machine import calibration_seconds, machine, stolen_seconds
 from benchmarks.plan import FULL, QUICK, SCALE, Plan
 from benchmarks.stage import CHECKOUT, Stage, stage
 from worker.part import PartFailed
@@ -40,6 +40,8 @@ MEASURES: dict[str, Callable[[Stage, Plan], Iterator[Line]]] = {
 SCALE_MEASURES = ("stored", "memory")
 COLUMNS = ("measure", "median", "lowest – highest", "baseline", "median", "lowest – highest", "ratio", "goal", "")
 WIDTH = 190
+# While other machines have more of the processors' time than this, a figure says nothing about its goal.
+STOLEN_SHARE_MAX = 0.1
 
 
 class Size(StrEnum):
@@ -65,6 +67,8 @@ class Measured:
     seconds: float
     loop_seconds_before: float
     loop_seconds_after: float
+    # Of the processors' time, by other machines on the same host.
+    stolen_share: float
     load_average: float
 
 
@@ -96,21 +100,24 @@ def run(
 
 def measured(name: str, made: Stage, plan: Plan, *, console: Console) -> Measured:
     """This function will take one measure, between two looks at how fast the machine is."""
-    before, started = calibration_seconds(), time.monotonic()
+    before, started, stolen = calibration_seconds(), time.monotonic(), stolen_seconds()
     made.violations.clear()
     lines, failure = [], ""
     try:
         lines = list(MEASURES[name](made, plan))
     except (MeasureFailed, PartFailed) as error:
         failure = str(error)
+    seconds = time.monotonic() - started
+    stolen_share = (stolen_seconds() - stolen) / seconds / (os.cpu_count() or 1)
     part = Measured(
         name=name,
         lines=lines,
         failure=failure,
         violations=[str(each) for each in made.violations],
-        seconds=time.monotonic() - started,
+        seconds=seconds,
         loop_seconds_before=before,
         loop_seconds_after=calibration_seconds(),
+        stolen_share=stolen_share,
         load_average=os.getloadavg()[0],
     )
     console.print(f"{name}: {part.seconds:.0f} s, {loops(part)}", highlight=False)
@@ -119,7 +126,8 @@ def measured(name: str, made: Stage, plan: Plan, *, console: Console) -> Measure
 
 def loops(part: Measured) -> str:
     """This function will say how fast the machine was then."""
-    return f"10^7 additions took {part.loop_seconds_before:.2f} s before, {part.loop_seconds_after:.2f} s after"
+    additions = f"10^7 additions took {part.loop_seconds_before:.2f} s before, {part.loop_seconds_after:.2f} s after"
+    return f"{additions}, and others had {part.stolen_share:.0%} of the processors' time"
 
 
 def counted(parts: Sequence[Measured]) -> list[Line]:
@@ -137,7 +145,8 @@ def table_of(parts: Sequence[Measured], *, title: str) -> Table:
             if part.violations:
                 table.add_row(line.measure, "does not count")
             else:
-                table.add_row(*line.cells())
+                *figures, verdict = line.cells()
+                table.add_row(*figures, "disturbed" if part.stolen_share > STOLEN_SHARE_MAX else verdict)
     notes = [f"{line.measure}: {line.note}" for line in counted(parts) if line.note]
     failed = [f"{part.name}: {part.failure}" for part in parts if part.failure]
     unsound = [

@@ -34,16 +34,21 @@ class Broker:
         self._staging = Redis.from_url(staging)
         self._sender = Celery("benchmark", broker=staging, set_as_current=False)
 
-    def stage(self, task: str, requests: Iterable[object], *, queue: str) -> None:
-        """This method will write messages that want no answer where no worker sees them."""
-        options = {"queue": queue, "ignore_result": True}
-        send_all(self._sender, (Outgoing(task, request, options) for request in requests))
+    def stage(self, task: str, requests: Iterable[object], *, queue: str, wants_answers: bool = False) -> list[str]:
+        """This method will write messages where no worker sees them, and return their ids."""
+        options = {"queue": queue, "ignore_result": not wants_answers}
+        return [each.id for each in send_all(self._sender, (Outgoing(task, request, options) for request in requests))]
 
     def drain(self, queue: str) -> float:
         """This method will give the workers what was staged, and return the seconds until all is acknowledged."""
         started = time.perf_counter()
         if not self._staging.move(queue, 0):
             raise MeasureFailed(f"the queue {queue} was not empty, or nothing was staged for it")
+        return self.wait_until_done(queue) - started
+
+    def wait_until_done(self, queue: str) -> float:
+        """This method will return when, by the performance counter, nothing was left unacknowledged."""
+        started = time.perf_counter()
         empty_since: float | None = None
         while True:
             now = time.perf_counter()
@@ -52,10 +57,21 @@ class Broker:
             elif empty_since is None:
                 empty_since = now
             elif now - empty_since > EMPTY_SECONDS:
-                return empty_since - started
+                return empty_since
             if now - started > DEADLINE_SECONDS:
                 raise MeasureFailed(f"the queue {queue} was not empty after {DEADLINE_SECONDS} seconds")
             time.sleep(POLL_SECONDS)
+
+    def take_staged(self, queue: str) -> list[bytes | str]:
+        """This method will return what was staged, in the order sent, for whoever sends it message by message."""
+        messages: list[bytes | str] = self._staging.lrange(queue, 0, -1)
+        self._staging.delete(queue)
+        # What was sent first is the last of the list.
+        return messages[::-1]
+
+    def send(self, message: bytes | str, *, queue: str) -> None:
+        """This method will send one message, as it was staged."""
+        self.redis.lpush(queue, message)
 
     def rate(self, task: str, requests: Sequence[object], *, queue: str) -> float:
         """This method will return how many of these messages a second the workers got done."""

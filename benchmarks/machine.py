@@ -4,6 +4,8 @@ import os
 import platform
 import time
 
+import psutil
+
 CALIBRATION = 10_000_000
 
 
@@ -19,6 +21,12 @@ def calibration_seconds() -> float:
     for number in range(CALIBRATION):
         total += number
     return time.perf_counter() - started
+
+
+def stolen_seconds() -> float:
+    """This function will return for how long, since the start, the processors wanted to work and were others'."""
+    seconds: float = getattr(psutil.cpu_times(), "steal", 0.0)
+    return seconds
 
 
 def calibrated() -> str:

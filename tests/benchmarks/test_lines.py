@@ -21,7 +21,7 @@ def line(goal: Goal = ANY, *, values: tuple[float, ...] = (30, 10, 20)) -> Line:
     return Line(measure="redeeming", baseline="nothing", values=values, baselines=(10, 10, 10), goal=goal)
 
 
-def part(*lines: Line, violations: tuple[str, ...] = (), failure: str = "") -> Measured:
+def part(*lines: Line, violations: tuple[str, ...] = (), failure: str = "", stolen_share: float = 0) -> Measured:
     """This function will return what a measure gave."""
     return Measured(
         name="measure",
@@ -31,6 +31,7 @@ def part(*lines: Line, violations: tuple[str, ...] = (), failure: str = "") -> M
         seconds=1,
         loop_seconds_before=1,
         loop_seconds_after=1,
+        stolen_share=stolen_share,
         load_average=0,
     )
 
@@ -72,6 +73,16 @@ def test_figures_do_not_count_when_the_audit_found_something() -> None:
     assert "a voucher was over-redeemed" in printed(unsound)
     assert "20.0/s" in printed(sound)
     assert counted([sound, unsound]) == list(sound.lines)
+
+
+def test_a_goal_is_neither_met_nor_missed_while_others_had_the_processors() -> None:
+    """The figures are shown, and how much was taken."""
+    calm, disturbed = (printed(part(line(), stolen_share=share)) for share in (0.1, 0.25))
+    assert " met " in calm
+    assert "disturbed" not in calm
+    assert " met " not in disturbed
+    assert "disturbed" in disturbed
+    assert "25% of the processors' time" in disturbed
 
 
 def test_a_measure_that_failed_says_why() -> None:
