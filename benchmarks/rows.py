@@ -9,7 +9,8 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import text
 
-from tasks.messages import Apply, Redeem
+from tasks.invoice_messages import Apply
+from tasks.messages import Redeem
 from worker.db import engine, transaction
 
 PROJECT = "bench"

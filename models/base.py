@@ -80,9 +80,12 @@ def one_of(name: str, values: type[StrEnum]) -> str:
     return f"{name} IN ({members})"
 
 
+_CLOCK = select(func.clock_timestamp(type_=Instant))
+
+
 def read_clock(session: Session) -> datetime:
     """This function will return the database's clock at this moment, not at the transaction's start."""
-    clock: datetime = session.execute(select(func.clock_timestamp(type_=Instant))).scalar_one()
+    clock: datetime = session.execute(_CLOCK).scalar_one()
     return clock
 
 

@@ -17,22 +17,18 @@ from sqlalchemy import (
     Text,
     Uuid,
     and_,
-    case,
     false,
     insert,
     literal_column,
     not_,
-    or_,
     select,
     text,
     true,
-    update,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, Session, mapped_column
 from sqlalchemy.types import TypeEngine
 
-from domain.recurrence import Progress
 from domain.terms import RecurrenceType
 from models.base import (
     LOOK_UP_COLLATION,
@@ -155,20 +151,8 @@ _NEW: dict[str, TypeEngine[Any]] = {
     "starts_on": Date(),
     "starts_on_in_utc": Date(),
 }
-_PROGRESS: dict[str, TypeEngine[Any]] = {
-    "project": Text(),
-    "id": Uuid(),
-    "first_period_start": Date(),
-    "last_period_start": Date(),
-    "cycles": Integer(),
-    "ends_on": Date(),
-    "last_period_end": Date(),
-    "is_used_up": Boolean(),
-}
-_KEYS = rows_from_arrays("keys", project=Text(), id=Uuid())
 _SUBSCRIPTIONS = rows_from_arrays("subscriptions", project=Text(), subscription=Text())
 _GRANTED = rows_from_arrays("granted", **_NEW)
-_ADVANCED = rows_from_arrays("advanced", **_PROGRESS)
 
 _ON_SUBSCRIPTION = and_(
     DISCOUNTS.c.project.collate(LOOK_UP_COLLATION) == _SUBSCRIPTIONS.c.project,
@@ -196,18 +180,6 @@ _COVERING = (
     .order_by(DISCOUNTS.c.id)
 )
 _LOCK = _COVERING.with_for_update(of=DISCOUNTS, key_share=True)
-_LOCKED = (
-    select(DISCOUNTS.c.project, DISCOUNTS.c.id)
-    .join(_KEYS, and_(DISCOUNTS.c.project == _KEYS.c.project, DISCOUNTS.c.id == _KEYS.c.id))
-    .order_by(DISCOUNTS.c.id)
-    .with_for_update(of=DISCOUNTS, key_share=True)
-    .cte("locked")
-)
-_COMPLETE = (
-    update(DISCOUNTS)
-    .where(DISCOUNTS.c.project == _LOCKED.c.project, DISCOUNTS.c.id == _LOCKED.c.id)
-    .values(status=DiscountStatus.COMPLETED.value)
-)
 _ADD = insert(DISCOUNTS).from_select(
     [*_NEW, *_TERMS, "has_budget"],
     select(
@@ -215,18 +187,6 @@ _ADD = insert(DISCOUNTS).from_select(
         *(VOUCHERS.c[name] for name in _TERMS),
         VOUCHERS.c.budget_minor.is_not(None),
     ).join(VOUCHERS, and_(VOUCHERS.c.project == _GRANTED.c.project, VOUCHERS.c.id == _GRANTED.c.voucher_id)),
-)
-_ADVANCE = (
-    update(DISCOUNTS)
-    .where(DISCOUNTS.c.project == _ADVANCED.c.project, DISCOUNTS.c.id == _ADVANCED.c.id)
-    .values(
-        **{name: _ADVANCED.c[name] for name in _PROGRESS if name in DISCOUNTS.c and name not in {"project", "id"}},
-        # One that was for a single invoice is over with it, and so is a balance with its last unit.
-        status=case(
-            (or_(DISCOUNTS.c.recurrence == text("'once'"), _ADVANCED.c.is_used_up), text("'completed'")),
-            else_=DISCOUNTS.c.status,
-        ),
-    )
 )
 
 
@@ -256,22 +216,6 @@ def is_within_window(row: StoredRow, *, today: date) -> bool:
     return row.ends_on is None or bool(row.ends_on > today)
 
 
-def complete(session: Session, *, keys: Iterable[tuple[str, UUID]]) -> None:
-    """This function will mark those discounts as completed, locking them ascending by id."""
-    over = set(keys)
-    if over:
-        session.execute(_COMPLETE, array_parameters("keys", ("project", "id"), over))
-
-
 def add_discounts(session: Session, *, rows: Iterable[Mapping[str, Any]]) -> None:
     """This function will grant discounts, each with a copy of its voucher's terms as they stand."""
     session.execute(_ADD, array_parameters("granted", tuple(_NEW), map(itemgetter(*_NEW), rows)))
-
-
-def save_progress(session: Session, *, progress: Iterable[tuple[str, UUID, Progress, bool]]) -> None:
-    """This function will store how far each discount, given with its project, has come, and whether it is used up."""
-    rows = (
-        (project, id_, each.first_start, each.last_start, each.cycles, each.ends_on, each.last_end, used_up)
-        for project, id_, each, used_up in progress
-    )
-    session.execute(_ADVANCE, array_parameters("advanced", tuple(_PROGRESS), rows))

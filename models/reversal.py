@@ -1,7 +1,7 @@
-"""Reversals: entries of the ledger that take back what others took, and what they leave of each discount."""
+"""Reversals: entries of the ledger that take back what others took."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime
+from datetime import datetime
 from operator import itemgetter
 from typing import Any
 from uuid import UUID
@@ -11,24 +11,19 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     CheckConstraint,
-    Date,
     ForeignKeyConstraint,
     Index,
-    Integer,
     Text,
     Uuid,
     and_,
     false,
-    func,
     insert,
     literal_column,
     select,
     text,
     true,
-    update,
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
-from sqlalchemy.types import TypeEngine
 
 from domain.reversal import ReversalReason
 from models.append_only import append_only
@@ -42,8 +37,6 @@ from models.base import (
     rows_from_arrays,
     table_of,
 )
-from models.discount import DISCOUNTS
-from models.discount_locks import DiscountKey
 from models.usage import USAGE_ENTRIES
 
 REASON_KNOWN = one_of("reason", ReversalReason)
@@ -134,19 +127,8 @@ class UsageReversal(Base):
 INVOICE_REVERSALS = append_only(table_of(InvoiceReversal))
 USAGE_REVERSALS = append_only(table_of(UsageReversal))
 _COLUMNS = tuple(column.name for column in USAGE_REVERSALS.c)
-_REWOUND: dict[str, TypeEngine[Any]] = {
-    "project": Text(),
-    "id": Uuid(),
-    "first_period_start": Date(),
-    "last_period_start": Date(),
-    "cycles": Integer(),
-    "ends_on": Date(),
-    "last_period_end": Date(),
-    "status": Text(),
-}
 _DISCOUNTS = rows_from_arrays("discounts_of", project=Text(), discount_id=Uuid())
 _ENTRIES = rows_from_arrays("entries", project=Text(), discount_id=Uuid(), invoice=Text())
-_NEW_STATE = rows_from_arrays("rewound", **_REWOUND)
 
 _FIND_ENTRIES = select(USAGE_ENTRIES).join(
     _ENTRIES,
@@ -156,44 +138,7 @@ _FIND_ENTRIES = select(USAGE_ENTRIES).join(
         USAGE_ENTRIES.c.invoice == _ENTRIES.c.invoice,
     ),
 )
-_GIVEN_BACK = and_(
-    USAGE_REVERSALS.c.project == USAGE_ENTRIES.c.project,
-    USAGE_REVERSALS.c.discount_id == USAGE_ENTRIES.c.discount_id,
-    USAGE_REVERSALS.c.invoice == USAGE_ENTRIES.c.invoice,
-    USAGE_REVERSALS.c.reason != text("'refunded'"),
-)
-_IS_GIVEN_BACK = select(USAGE_REVERSALS.c.id).where(_GIVEN_BACK).correlate(USAGE_ENTRIES).exists()
-# OFFSET 0 keeps the planner from turning these round: one look into the index for each discount.
-_ENTRIES_OF_EACH = (
-    select(USAGE_ENTRIES)
-    .where(USAGE_ENTRIES.c.project == _DISCOUNTS.c.project, USAGE_ENTRIES.c.discount_id == _DISCOUNTS.c.discount_id)
-    .offset(literal_column("0"))
-    .correlate(_DISCOUNTS)
-)
-_STANDING_OF_EACH = _ENTRIES_OF_EACH.where(~_IS_GIVEN_BACK).lateral("standing")
-_STANDING = (
-    select(_DISCOUNTS.c.position, *_STANDING_OF_EACH.c)
-    .select_from(_DISCOUNTS.join(_STANDING_OF_EACH, true()))
-    .order_by(_DISCOUNTS.c.position, _STANDING_OF_EACH.c.created_at, _STANDING_OF_EACH.c.id)
-)
-_GIVEN_BACK_OF_EACH = (
-    select(USAGE_ENTRIES.c.period_start, USAGE_ENTRIES.c.currency, USAGE_ENTRIES.c.amount_minor)
-    .join_from(USAGE_REVERSALS, USAGE_ENTRIES, _GIVEN_BACK)
-    .where(USAGE_REVERSALS.c.project == _DISCOUNTS.c.project, USAGE_REVERSALS.c.discount_id == _DISCOUNTS.c.discount_id)
-    .offset(literal_column("0"))
-    .correlate(_DISCOUNTS)
-    .lateral("given_back")
-)
-_TAKEN_BACK = (
-    select(
-        _DISCOUNTS.c.position,
-        _GIVEN_BACK_OF_EACH.c.period_start,
-        _GIVEN_BACK_OF_EACH.c.currency,
-        func.sum(_GIVEN_BACK_OF_EACH.c.amount_minor).cast(BigInteger).label("amount_minor"),
-    )
-    .select_from(_DISCOUNTS.join(_GIVEN_BACK_OF_EACH, true()))
-    .group_by(_DISCOUNTS.c.position, _GIVEN_BACK_OF_EACH.c.period_start, _GIVEN_BACK_OF_EACH.c.currency)
-)
+# OFFSET 0 keeps the planner from turning it round: one look into the index for each discount.
 _REVERSALS_OF_EACH = (
     select(USAGE_REVERSALS)
     .where(USAGE_REVERSALS.c.project == _DISCOUNTS.c.project, USAGE_REVERSALS.c.discount_id == _DISCOUNTS.c.discount_id)
@@ -207,17 +152,6 @@ _REVERSALS = (
     .order_by(_REVERSALS_OF_EACH.c.created_at, _REVERSALS_OF_EACH.c.id)
 )
 _INSERT = insert_from_arrays(UsageReversal, _COLUMNS)
-_REWIND = (
-    update(DISCOUNTS)
-    .where(DISCOUNTS.c.project == _NEW_STATE.c.project, DISCOUNTS.c.id == _NEW_STATE.c.id)
-    .values(
-        **{name: _NEW_STATE.c[name] for name in _REWOUND if name not in {"project", "id"}},
-        entries_given_back=DISCOUNTS.c.entries_given_back + 1,
-    )
-)
-
-# What was given back: minor units by the period's start and the currency.
-GivenBack = dict[tuple[date, str], int]
 
 
 def find_reversals(session: Session, *, project: str, invoice: str) -> Sequence[StoredRow]:
@@ -250,28 +184,7 @@ def add_reversal(session: Session, *, values: Mapping[str, Any], entries: Iterab
     session.execute(_INSERT, array_parameters("new", _COLUMNS, map(itemgetter(*_COLUMNS), entries)))
 
 
-def standing_entries(session: Session, *, keys: Sequence[DiscountKey]) -> list[list[StoredRow]]:
-    """This function will return the entries of each discount that were not given back, in the order applied."""
-    found: list[list[StoredRow]] = [[] for _ in keys]
-    for row in session.execute(_STANDING, array_parameters("discounts_of", ("project", "discount_id"), keys)).all():
-        found[row.position - 1].append(row)
-    return found
-
-
-def given_back(session: Session, *, keys: Sequence[DiscountKey]) -> list[GivenBack]:
-    """This function will sum what was given back to each discount. Take it after the discounts' locks."""
-    found: list[GivenBack] = [{} for _ in keys]
-    for row in session.execute(_TAKEN_BACK, array_parameters("discounts_of", ("project", "discount_id"), keys)).all():
-        found[row.position - 1][row.period_start, row.currency] = row.amount_minor
-    return found
-
-
 def reversals_of(session: Session, *, project: str, discounts: Iterable[UUID]) -> list[StoredRow]:
     """This function will return the entries that take back what those discounts took, oldest first."""
     keys = [(project, each) for each in discounts]
     return list(session.execute(_REVERSALS, array_parameters("discounts_of", ("project", "discount_id"), keys)).all())
-
-
-def rewind(session: Session, *, states: Iterable[Mapping[str, Any]]) -> None:
-    """This function will store where locked discounts are, each after one more of its entries was given back."""
-    session.execute(_REWIND, array_parameters("rewound", tuple(_REWOUND), map(itemgetter(*_REWOUND), states)))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy.orm import Session
 
 from tasks.invoice_batch import InvoiceBatch
-from tasks.messages import Apply, ApplyMany
+from tasks.invoice_messages import Apply, ApplyMany
 from tasks.wire import Answer, answer_each, contract_task
 from worker.db import run_in_transaction
 

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from models.base import StoredRow
 from models.budget import BudgetKey, find_budgets, lock_budgets, lock_budgets_of, set_budgets, spend_budgets
-from tasks.messages import Apply
+from tasks.invoice_messages import Apply
 from tasks.voucher_messages import UpdateVoucher
 
 VoucherKey = tuple[str, UUID]

@@ -15,14 +15,15 @@ from domain.invoice import Applied, Discount, Invoice, Line, apply_discounts
 from domain.recurrence import Period, Progress
 from models.balance import taken_in_all
 from models.base import StoredRow, new_id, read_clock
-from models.discount import lock_discounts, save_progress
-from models.reversal import GivenBack, given_back
+from models.discount import lock_discounts
+from models.progress import save_progress
+from models.standing import GivenBack, given_back
 from models.usage import add_entries, add_invoices, find_invoices, taken_in_periods
 from models.values import granted_discount_of, progress_of
 from tasks.answered import Answered, CallerKey
-from tasks.answers import invoice_answer, invoice_conflict_answer
 from tasks.budgets import Budgets
-from tasks.messages import Apply
+from tasks.invoice_answers import invoice_answer, invoice_conflict_answer
+from tasks.invoice_messages import Apply
 from tasks.wire import Answer
 
 SubscriptionKey = tuple[str, str]

@@ -18,8 +18,8 @@ from tasks.answers import day
 from tasks.budgets import Budgets
 from tasks.fields import YEAR_MAX
 from tasks.invoice_batch import InvoiceBatch
-from tasks.messages import Apply
-from tasks.messages import Period as PeriodMessage
+from tasks.invoice_messages import Apply
+from tasks.invoice_messages import Period as PeriodMessage
 from tasks.preview_messages import Preview
 from tasks.wire import Answer, contract_task
 from worker.db import transaction

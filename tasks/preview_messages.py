@@ -6,7 +6,8 @@ from pydantic import Field, field_validator
 
 from domain.plan import Interval
 from tasks.fields import CurrencyCode, Day, ExternalId, VoucherId
-from tasks.messages import InvoiceLine, Message, check_line_ids
+from tasks.invoice_messages import InvoiceLine, check_line_ids
+from tasks.messages import Message
 
 PERIODS_MAX = 36
 MONTHS_MAX = 24

@@ -13,7 +13,8 @@ from domain.eligibility import Candidate, Purchase, Refusal, Standing, decisive_
 from domain.hold import HoldStatus, honoured
 from models.base import StoredRow, new_id, read_clock
 from models.code import count_code_redemptions
-from models.discount import add_discounts, complete, find_running, is_within_window
+from models.discount import add_discounts, find_running, is_within_window
+from models.progress import complete
 from models.redemption import add_redemptions, count_by_customer, find_redemptions
 from models.subscription import lock_subscriptions
 from models.voucher import count_redemptions

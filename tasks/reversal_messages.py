@@ -6,7 +6,8 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from domain.reversal import ReversalReason
 from tasks.fields import ExternalId, PositiveAmount, invalid
-from tasks.messages import LINES_MAX, Message
+from tasks.invoice_messages import LINES_MAX
+from tasks.messages import Message
 
 
 class RefundedLine(Message):

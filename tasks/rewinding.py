@@ -13,9 +13,10 @@ from domain.recurrence import Period
 from domain.reversal import counts_as_over, progress_through
 from domain.terms import FixedDiscount
 from models.base import StoredRow
-from models.discount import DiscountStatus, complete, is_within_window
+from models.discount import DiscountStatus, is_within_window
 from models.hold import find_held_vouchers
-from models.reversal import rewind, standing_entries
+from models.progress import complete, rewind
+from models.standing import standing_entries
 from models.values import price_discount_of, recurrence_of
 
 

@@ -8,22 +8,21 @@ from sqlalchemy.orm import Session
 
 from domain.terms import RetiredReason
 from domain.updating import UpdateRefusal, retired_reason_after
-from domain.value import value
 from models.base import StoredRow, read_clock
 from models.held import count_places
 from models.place import places_taken
 from models.voucher import find_voucher
 from models.voucher_update import change_voucher
 from tasks.answered import answer_once
-from tasks.answers import percentage, voucher_answer
+from tasks.answers import voucher_answer
 from tasks.budgets import change_budget, has_other_currencies, lock_budget
 from tasks.code_texts import Holders, lock_holders
 from tasks.fields import type_id
-from tasks.messages import CreateVoucher
 from tasks.primary_codes import change_primary_code
+from tasks.voucher_merging import merged_voucher
 from tasks.voucher_messages import UpdateVoucher
 from tasks.vouchers import values_of
-from tasks.wire import Answer, InvalidRequest, NotFound, contract_task, delivery_id, parse
+from tasks.wire import Answer, InvalidRequest, NotFound, contract_task, delivery_id
 from worker.db import ChangedMeanwhileError, run_in_transaction
 
 # What a discount copies when it is granted: those that were granted must not differ from those to come.
@@ -41,36 +40,6 @@ MONEY_TERMS = (
     "maximum_discount_currency",
     "budget_currency",
 )
-
-
-@value
-class Half:
-    """A field that makes another one wrong, by what is sent for it or by being taken away."""
-
-    field: str
-    is_taken_away: bool
-    message: str
-
-
-# Of fields that must fit each other, the last is found wrong. Where it was not sent, the one that was sent is.
-HALVES = {
-    "restrictions.expiresAt": [
-        Half(field="restrictions.startsAt", is_taken_away=False, message="must be earlier than expiresAt")
-    ],
-    "priceDiscountPercentage": [
-        Half(
-            field="priceDiscount",
-            is_taken_away=True,
-            message="exactly one of priceDiscount and priceDiscountPercentage must be left",
-        )
-    ],
-    "carryOver": [
-        Half(field="priceDiscountPercentage", is_taken_away=False, message="must not be given while carryOver is true"),
-        Half(field="priceDiscount", is_taken_away=True, message="must be left while carryOver is true"),
-        Half(field="recurrence", is_taken_away=False, message="must not be once while carryOver is true"),
-    ],
-}
-KINDS_OF_PRICE = ("priceDiscount", "priceDiscountPercentage")
 
 
 @contract_task("vouchers.update", message=UpdateVoucher)
@@ -158,7 +127,7 @@ def _values(request: UpdateVoucher, *, row: StoredRow, held: int, errors: list[d
     """This function will return every column that can be changed, as the voucher would have been created."""
     merged, errors = None, _count_errors(request, taken=places_taken(row) + held) + errors
     try:
-        merged = _merged(request, row=row)
+        merged = merged_voucher(request, row=row)
     except InvalidRequest as error:
         errors += error.errors
     if merged is None or errors:
@@ -172,52 +141,6 @@ def _count_errors(request: UpdateVoucher, *, taken: int) -> list[dict[str, str]]
     if maximum is None or maximum >= taken:
         return []
     return [{"field": "restrictions.maximumRedemptions", "message": "must not be below what is redeemed or held"}]
-
-
-def _merged(request: UpdateVoucher, *, row: StoredRow) -> CreateVoucher:
-    """This function will return the voucher as it would be created now, or raise InvalidRequest for what was sent."""
-    shown = voucher_answer(row)
-    sent = _sent(request)
-    body = {field: shown[field] for field in _writable()} | sent
-    body["restrictions"] = shown["restrictions"] | sent.get("restrictions", {})
-    for kind, other in (KINDS_OF_PRICE, KINDS_OF_PRICE[::-1]):
-        if sent.get(kind) is not None:
-            body[other] = None
-    try:
-        return parse(CreateVoucher, body)
-    except InvalidRequest as error:
-        raise InvalidRequest([_as_sent(each, sent=sent) for each in error.errors]) from None
-
-
-def _writable() -> list[str]:
-    return [field.alias or name for name, field in CreateVoucher.model_fields.items() if name != "request_id"]
-
-
-def _sent(request: UpdateVoucher) -> dict[str, Any]:
-    sent = request.model_dump(
-        mode="json", by_alias=True, exclude_unset=True, exclude={"project", "voucher", "request_id"}
-    )
-    if request.price_discount_percentage is not None:
-        sent["priceDiscountPercentage"] = percentage(request.price_discount_percentage)
-    return sent
-
-
-def _as_sent(error: dict[str, str], *, sent: dict[str, Any]) -> dict[str, str]:
-    if _sent_at(error["field"], sent=sent) is not ...:
-        return error
-    for half in HALVES.get(error["field"], []):
-        found = _sent_at(half.field, sent=sent)
-        if found is not ... and (found is None) is half.is_taken_away:
-            return {"field": half.field, "message": half.message}
-    return error
-
-
-def _sent_at(field: str, *, sent: dict[str, Any]) -> Any:
-    """This function will return what was sent for a field, and an ellipsis for nothing."""
-    place: Any = sent
-    for part in field.split("."):
-        place = place.get(part, ...) if isinstance(place, dict) else ...
-    return place
 
 
 def _retirement(row: StoredRow, *, values: dict[str, Any], now: datetime) -> dict[str, Any]:

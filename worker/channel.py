@@ -4,7 +4,8 @@ A message is at every instant in its queue or among the unacknowledged ones. Key
 """
 
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from queue import Empty
 from time import monotonic, time
@@ -61,9 +62,18 @@ class Channel(redis.Channel):
         self._idle_since = 0.0
         self._script_is_known = False
         self._unacknowledged_queues: set[str] = set()
+        self._pooled: Any = None
         super().__init__(*arguments, **options)
         if self.ack_emulation:
             self._doorbell = Doorbell(self.async_pool)
+
+    @contextmanager
+    def conn_or_acquire(self, client: Any = None) -> Iterator[Any]:
+        """This method will lend a client. Making one for each use, as kombu does, takes longer than most uses."""
+        # Each command takes a connection of the pool, which is another one after a loss.
+        if client is None and (self._pooled is None or self._pooled.connection_pool is not self.pool):
+            self._pooled = self._create_client()
+        yield client or self._pooled
 
     def is_attached(self) -> bool:
         """This method will tell whether the channel belongs to a connection that was not given up."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from celery.bootsteps import RUN
 from celery.utils.log import get_logger
 from celery.worker.consumer import Consumer as CeleryConsumer
 from kombu import Message
@@ -15,6 +16,11 @@ logger = get_logger(__name__)
 HIDDEN = "(hidden)"
 # Ours have six levels. Pickling, on the way to a child, fails at about five hundred, and the worker with it.
 LEVELS_MAX = 100
+# Events of that time travel as one message: one for each turn of the loop was more than a quarter of the worker's time
+# where it is not busy. Whoever watches looks less often.
+EVENTS_SECONDS = 0.1
+# Of 400 bytes each.
+EVENTS_AT_ONCE_MAX = 240
 
 
 def problem_of(message: Message) -> str | None:
@@ -74,10 +80,32 @@ class Consumer(CeleryConsumer):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         # Of the connection that there is.
         self.gatherers = list[Gatherer]()
+        self.are_events_due = False
         super().__init__(*arguments, **options)
+
+    def on_send_event_buffered(self) -> None:
+        """This function will have events travel together a moment later, or at once where there is no later."""
+        if self.hub is None or self.blueprint.state != RUN:
+            self._flush_events()
+        elif not self.are_events_due:
+            self.are_events_due = True
+            self.event_dispatcher.buffer_limit = EVENTS_AT_ONCE_MAX
+            self.hub.call_later(EVENTS_SECONDS, self.send_events)
+
+    def send_events(self) -> None:
+        """This function will send the events that have come together."""
+        self.are_events_due = False
+        self._flush_events()
+
+    def stop(self) -> None:
+        """This function will send the last events before nobody waits for them any more."""
+        self.send_events()
+        super().stop()
 
     def on_close(self) -> None:
         """This function will forget what was received on a connection that is lost."""
+        # Celery forgets what was to be done later.
+        self.are_events_due = False
         for gatherer in self.gatherers:
             gatherer.forget()
         self.gatherers.clear()

@@ -7,7 +7,8 @@ import pytest
 from sqlalchemy import text
 
 from benchmarks import invoicing, orm, pgbench, rows
-from tasks.messages import Apply, Redeem
+from tasks.invoice_messages import Apply
+from tasks.messages import Redeem
 from tasks.redemptions import redeem_all
 from tests.tasks.requests import create_voucher
 from worker.db import run_in_transaction, transaction

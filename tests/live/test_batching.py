@@ -27,7 +27,7 @@ from tests.live.running import (
     with_redis,
 )
 from tests.live.test_faults import child_with_port
-from tests.live.test_secrecy import listening
+from tests.live.test_secrecy import events_of, listening
 from tests.tasks.requests import redemption
 
 BATCHING, LEAVING, HANGING = 9, 10, 11
@@ -207,11 +207,10 @@ def test_flower_sees_each_message(batching: tuple[Worker, Client]) -> None:
             good = [client.send(REDEEM, redemption(voucher=identity)) for _ in range(5)]
             bad = client.send(REDEEM, {"code": "HELD"})
             worker.while_it_lives(lambda: gathered(client, 7))
-        ended = {"task-succeeded", "task-failed"}
-        events = hear(lambda heard: sum(each["type"] in ended for each in heard) == 7)
+        events = events_of(hear, busy, *good, bad)
     seen: dict[str, list[str]] = {}
     for each in events:
-        seen.setdefault(each.get("uuid", ""), []).append(each["type"])
+        seen.setdefault(each["uuid"], []).append(each["type"])
     for task_id in (busy, *good):
         assert seen[task_id] == ["task-received", "task-started", "task-succeeded"]
     assert seen[bad] == ["task-received", "task-started", "task-failed"]

@@ -69,6 +69,15 @@ def listening(app: Celery, connection: Connection) -> Iterator[Hear]:
         yield hear
 
 
+def events_of(hear: Hear, *task_ids: str) -> list[Json]:
+    """This function will wait until those tasks have ended, and return their events: others' may come late."""
+
+    def are_over(heard: list[Json]) -> bool:
+        return set(task_ids) <= {each["uuid"] for each in heard if each["type"] in ENDED}
+
+    return [each for each in hear(are_over) if each.get("uuid") in task_ids]
+
+
 def all_tasks() -> list[tuple[str, Any]]:
     """This function will return a request for every task, with secrets wherever one can stand."""
     restrictions = {"products": [PRODUCT], "minimumSubtotal": {"amount": SUBTOTAL, "currency": "USD"}}
@@ -121,9 +130,11 @@ def test_log_and_events_show_ids_only(client: Client, worker: Worker, log_since:
     """Each task in turn, whether it succeeds, refuses or fails."""
     sent = all_tasks()
     with client.app.connection_for_read() as connection, listening(client.app, connection) as hear:
+        ids = []
         for task, request in sent:
-            client.outcome(client.send(task, request))
-        events = hear(lambda heard: sum(each["type"] in ENDED for each in heard) == len(sent))
+            ids.append(client.send(task, request))
+            client.outcome(ids[-1])
+        events = events_of(hear, *ids)
     received = [each for each in events if each["type"] == "task-received"]
     assert [each["name"] for each in received] == [task for task, _ in sent]
     assert all("'project': 'gigs'" in each["kwargs"] for each in received if each["name"] != "redemptions.redeem_many")
@@ -160,7 +171,7 @@ def test_a_task_that_is_tried_again_shows_ids_only(impatient: tuple[Worker, Clie
             eventually(lambda: client.broker.state(sent)["status"] == "RETRY")
             state = client.broker.state(sent)
         client.answer(sent)
-        events = hear(lambda heard: any(each["type"] in ENDED for each in heard))
+        events = events_of(hear, sent)
     assert "task-retried" in {each["type"] for each in events}
     assert "task-sent" not in {each["type"] for each in events}
     assert secrets_in(json.dumps(state)) == []

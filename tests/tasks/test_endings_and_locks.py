@@ -9,7 +9,7 @@ from sqlalchemy import text
 from models.discount_locks import lock_discounts_by_id, lock_with_running
 from tasks import billing, discounts, forecast, preview, reversals
 from tasks.fields import uuid_of
-from tasks.messages import Apply
+from tasks.invoice_messages import Apply
 from tests.tasks.requests import apply, create_voucher, invoice, redeem
 from tests.tasks.test_concurrency import wide_pool  # noqa: F401 - a fixture
 from tests.tasks.test_ending_concurrency import grant, reversal

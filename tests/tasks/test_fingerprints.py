@@ -1,6 +1,7 @@
 """The fingerprints of stored requests: whoever changes them makes every old request a conflict."""
 
-from tasks.messages import Apply, Redeem
+from tasks.invoice_messages import Apply
+from tasks.messages import Redeem
 from tasks.reversal_messages import ReverseInvoice
 from tests.tasks.requests import invoice, redemption
 

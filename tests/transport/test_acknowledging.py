@@ -193,3 +193,16 @@ def test_copies_of_one_message_are_acknowledged_together(url: str, redis: Redis,
         send(url, "q", "next")
         assert ours.receive_count(count + 1)[-1] == "next"
     assert redis.hlen("unacked") == 0
+
+
+def test_one_client_is_lent_until_its_connections_are_given_up(url: str) -> None:
+    """Making one for each use would take longer than the use."""
+    with consuming(url, "q") as ours:
+        with ours.channel.conn_or_acquire() as client, ours.channel.conn_or_acquire() as again:
+            assert client is again
+            assert client.ping()
+        ours.channel._disconnect_pools()  # noqa: SLF001 - as after a loss
+        with ours.channel.conn_or_acquire() as another, ours.channel.conn_or_acquire(client) as given:
+            assert another is not client
+            assert another.ping()
+            assert given is client

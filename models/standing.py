@@ -1,0 +1,71 @@
+"""What reversals leave of each discount: the entries that stand, and what was given back."""
+
+from collections.abc import Sequence
+from datetime import date
+
+from sqlalchemy import BigInteger, Text, Uuid, and_, func, literal_column, select, text, true
+from sqlalchemy.orm import Session
+
+from models.base import StoredRow, array_parameters, rows_from_arrays
+from models.discount_locks import DiscountKey
+from models.reversal import USAGE_REVERSALS
+from models.usage import USAGE_ENTRIES
+
+_DISCOUNTS = rows_from_arrays("discounts_of", project=Text(), discount_id=Uuid())
+
+_GIVEN_BACK = and_(
+    USAGE_REVERSALS.c.project == USAGE_ENTRIES.c.project,
+    USAGE_REVERSALS.c.discount_id == USAGE_ENTRIES.c.discount_id,
+    USAGE_REVERSALS.c.invoice == USAGE_ENTRIES.c.invoice,
+    USAGE_REVERSALS.c.reason != text("'refunded'"),
+)
+_IS_GIVEN_BACK = select(USAGE_REVERSALS.c.id).where(_GIVEN_BACK).correlate(USAGE_ENTRIES).exists()
+# OFFSET 0 keeps the planner from turning these round: one look into the index for each discount.
+_ENTRIES_OF_EACH = (
+    select(USAGE_ENTRIES)
+    .where(USAGE_ENTRIES.c.project == _DISCOUNTS.c.project, USAGE_ENTRIES.c.discount_id == _DISCOUNTS.c.discount_id)
+    .offset(literal_column("0"))
+    .correlate(_DISCOUNTS)
+)
+_STANDING_OF_EACH = _ENTRIES_OF_EACH.where(~_IS_GIVEN_BACK).lateral("standing")
+_STANDING = (
+    select(_DISCOUNTS.c.position, *_STANDING_OF_EACH.c)
+    .select_from(_DISCOUNTS.join(_STANDING_OF_EACH, true()))
+    .order_by(_DISCOUNTS.c.position, _STANDING_OF_EACH.c.created_at, _STANDING_OF_EACH.c.id)
+)
+_GIVEN_BACK_OF_EACH = (
+    select(USAGE_ENTRIES.c.period_start, USAGE_ENTRIES.c.currency, USAGE_ENTRIES.c.amount_minor)
+    .join_from(USAGE_REVERSALS, USAGE_ENTRIES, _GIVEN_BACK)
+    .where(USAGE_REVERSALS.c.project == _DISCOUNTS.c.project, USAGE_REVERSALS.c.discount_id == _DISCOUNTS.c.discount_id)
+    .offset(literal_column("0"))
+    .correlate(_DISCOUNTS)
+    .lateral("given_back")
+)
+_TAKEN_BACK = (
+    select(
+        _DISCOUNTS.c.position,
+        _GIVEN_BACK_OF_EACH.c.period_start,
+        _GIVEN_BACK_OF_EACH.c.currency,
+        func.sum(_GIVEN_BACK_OF_EACH.c.amount_minor).cast(BigInteger).label("amount_minor"),
+    )
+    .select_from(_DISCOUNTS.join(_GIVEN_BACK_OF_EACH, true()))
+    .group_by(_DISCOUNTS.c.position, _GIVEN_BACK_OF_EACH.c.period_start, _GIVEN_BACK_OF_EACH.c.currency)
+)
+# What was given back: minor units by the period's start and the currency.
+GivenBack = dict[tuple[date, str], int]
+
+
+def standing_entries(session: Session, *, keys: Sequence[DiscountKey]) -> list[list[StoredRow]]:
+    """This function will return the entries of each discount that were not given back, in the order applied."""
+    found: list[list[StoredRow]] = [[] for _ in keys]
+    for row in session.execute(_STANDING, array_parameters("discounts_of", ("project", "discount_id"), keys)).all():
+        found[row.position - 1].append(row)
+    return found
+
+
+def given_back(session: Session, *, keys: Sequence[DiscountKey]) -> list[GivenBack]:
+    """This function will sum what was given back to each discount. Take it after the discounts' locks."""
+    found: list[GivenBack] = [{} for _ in keys]
+    for row in session.execute(_TAKEN_BACK, array_parameters("discounts_of", ("project", "discount_id"), keys)).all():
+        found[row.position - 1][row.period_start, row.currency] = row.amount_minor
+    return found
