@@ -8,6 +8,8 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as properties
 from sqlalchemy import delete, text
 
 from models.base import Base
@@ -25,6 +27,10 @@ FORGET_EMPTINESS = text("""
     WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'i') AND reltuples = 0
 """)
 _emptied = count(1)
+
+# How long an example takes, or to think of one, says how busy the machine is.
+properties.register_profile("scrip", properties.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+properties.load_profile("scrip")
 
 
 @pytest.fixture(scope="session")

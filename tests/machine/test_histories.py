@@ -455,7 +455,7 @@ def answered(task: Callable[..., Json], body: Json) -> Json:
 
 def run(number: int | None = None, **options: Any) -> None:
     """This function will run histories, of that seed if any. Slowness says nothing, on a machine with other work."""
-    quiet = settings(deadline=None, suppress_health_check=list(HealthCheck), print_blob=True, **options)
+    quiet = settings(suppress_health_check=list(HealthCheck), print_blob=True, **options)
     # A class of its own: the seed would stay with the one that it is given to.
     machine = Histories if number is None else seed(number)(type("SeededHistories", (Histories,), {}))
     run_state_machine_as_test(machine, settings=quiet)

@@ -251,7 +251,6 @@ PLANS = st.fixed_dictionaries(
 
 @settings(
     max_examples=40,
-    deadline=None,
     derandomize=True,
     database=None,
     phases=[Phase.generate],

@@ -233,7 +233,7 @@ SUMS = """
 """
 
 
-@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(ACTIONS, st.booleans())
 def test_statistics_are_the_sums_of_the_entries_whatever_happened(actions, has_card):
     """Compared with the rows and with the references of each item."""

@@ -34,7 +34,7 @@ def arrived(type_, values):
 
 @pytest.mark.usefixtures("database")
 @pytest.mark.parametrize("name", COLUMNS)
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(data=st.data())
 def test_every_element_arrives_as_it_was_sent(name, data):
     """Quotes, backslashes, braces, commas, line breaks, empty texts and NULL included."""
