@@ -31,8 +31,6 @@ CHECKOUT = Path(__file__).parent.parent
 PROGRAMS = Path(sys.executable).parent
 # Only a database that keeps what it has committed is measured.
 DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
-# So that Postgres can say when it has committed something.
-ON_RECORD = {"track_commit_timestamp": "on"}
 # The migrated schema, from which the databases are copied.
 EMPTY = "scrip_empty"
 POLL_SECONDS = 0.05
@@ -160,9 +158,10 @@ def stage(*, postgres: Mapping[str, str] = MappingProxyType({})) -> Iterator[Sta
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(EXIT_BY_SIGNAL + number))
     with tempfile.TemporaryDirectory(prefix="scrip-bench-") as folder:
         home = Path(folder) / "home"
-        with servers(home) as environment:
+        if postgres:
             # Some are read at the start only.
-            _set(environment["DATABASE_URL"], {**ON_RECORD, **postgres})
+            with servers(home) as environment:
+                _set(environment["DATABASE_URL"], postgres)
         with servers(home) as environment:
             made = Stage(home=home, environment=environment, postgres=postgres)
             made.durability()

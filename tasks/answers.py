@@ -1,4 +1,4 @@
-"""The answers of the wire contract, built from rows and from what the rules decided."""
+"""The answers about vouchers and redemptions, and how an answer says an instant, a day, an amount and an id."""
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime

@@ -1,4 +1,7 @@
-"""The requests of the wire contract. Field names are camelCase on the wire; snake_case is accepted too."""
+"""The requests to create and redeem vouchers, and what all requests have in common.
+
+Field names are camelCase on the wire; snake_case is accepted too.
+"""
 
 import hashlib
 from collections.abc import Callable

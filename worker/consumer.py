@@ -90,7 +90,8 @@ class Consumer(CeleryConsumer):
         elif not self.are_events_due:
             self.are_events_due = True
             self.event_dispatcher.buffer_limit = EVENTS_AT_ONCE_MAX
-            self.hub.call_later(EVENTS_SECONDS, self.send_events)
+            # A thread of the pool that set the timer itself would not wake the loop.
+            self.hub.call_soon(self.hub.call_later, EVENTS_SECONDS, self.send_events)
 
     def send_events(self) -> None:
         """This function will send the events that have come together."""
@@ -104,8 +105,8 @@ class Consumer(CeleryConsumer):
 
     def on_close(self) -> None:
         """This function will forget what was received on a connection that is lost."""
-        # Celery forgets what was to be done later.
-        self.are_events_due = False
+        # What cannot be published any more is kept for the next connection; what is not yet published would be gone.
+        self.send_events()
         for gatherer in self.gatherers:
             gatherer.forget()
         self.gatherers.clear()

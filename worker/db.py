@@ -106,11 +106,8 @@ def _make_ready(dialect: Dialect, connection: Any, record: Any, _proxy: object) 
 def _forget_plans(connection: Any) -> None:
     # Outside any transaction: that of the task is still to come.
     connection.autocommit = True
-    try:
-        connection.execute("DISCARD PLANS")
-    finally:
-        if not connection.closed:
-            connection.autocommit = False
+    connection.execute("DISCARD PLANS")
+    connection.autocommit = False
 
 
 @worker_process_init.connect

@@ -124,14 +124,20 @@ class Worker(Program):
     """A worker for all four queues that says everything it can in its log."""
 
     def __init__(
-        self, *, folder: Path, environment: Mapping[str, str], children: int = 2, credit: int | None = None
+        self,
+        *,
+        folder: Path,
+        environment: Mapping[str, str],
+        children: int = 2,
+        credit: int | None = None,
+        pool: str = "prefork",
     ) -> None:
         """This method will describe the worker; `credit` is how many messages it may have for each child."""
         self.broker = Broker(environment)
         options = ("--queues", ",".join(QUEUES), "--hostname", f"{folder.name}@%h", "--concurrency", str(children))
         # Asking for neighbours takes a second of every start.
         quick = ("--without-mingle", "--loglevel", "INFO")
-        prefetch = ("--prefetch-multiplier", str(credit)) if credit else ()
+        prefetch = ("--pool", pool, *(("--prefetch-multiplier", str(credit)) if credit else ()))
         super().__init__("worker", *options, *quick, *prefetch, folder=folder, environment=environment)
 
     def wait_ready(self) -> Self:

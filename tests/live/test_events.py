@@ -1,4 +1,4 @@
-"""Events travel together, and none is lost by that."""
+"""Events travel together, and none is lost by that while the worker lives."""
 
 import time
 from collections.abc import Iterator
@@ -68,11 +68,39 @@ def test_a_worker_that_stops_tells_of_the_batch_it_has_finished(watched: tuple[W
         assert "task-succeeded" in {each["type"] for each in events_of(hear, sent)}
 
 
-def test_a_worker_that_stops_tells_of_what_it_has_just_done(watched: tuple[Worker, Client]) -> None:
-    """Nothing is left for it to wait for."""
+def break_connection(worker: Worker, client: Client) -> None:
+    """This function will cut the worker's connections to the broker, and wait until it has others."""
+    connected = worker.log.count("Connected to")
+    client.broker.redis.client_kill_filter(_type="normal", skipme=True)
+    worker.while_it_lives(lambda: worker.log.count("Connected to") > connected)
+
+
+def test_a_connection_that_breaks_takes_no_event_with_it(watched: tuple[Worker, Client]) -> None:
+    """They come by the next one."""
     worker, client = watched
     identity = created(client)
     with client.app.connection_for_read() as connection, listening(client.app, connection) as hear:
+        sent = []
+        for _ in range(6):
+            sent.append(client.send(REDEEM, redemption(voucher=identity)))
+            client.answer(sent[-1])
+            break_connection(worker, client)
+        # What was not acknowledged in time runs again, and there is more to tell.
+        told = {(each["uuid"], each["type"]) for each in events_of(hear, *sent)}
+    assert told == {(each, f"task-{what}") for each in sent for what in ("received", "started", "succeeded")}
+
+
+def test_a_worker_that_stops_tells_of_what_it_has_just_done(database: dict[str, str], tmp_path: Path) -> None:
+    """With threads in the place of children, nothing is left for it to wait for."""
+    variables = with_redis(database, number=EVENTS)
+    with (
+        Worker(folder=tmp_path / "threads", environment=variables, pool="threads") as worker,
+        Client(variables) as client,
+        client.app.connection_for_read() as connection,
+        listening(client.app, connection) as hear,
+    ):
+        worker.wait_ready()
+        identity = created(client)
         sent = client.send(REDEEM, redemption(voucher=identity))
         assert client.answer(sent)["outcome"] == "accepted"
         assert worker.stop() == 0
