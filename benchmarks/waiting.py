@@ -73,8 +73,8 @@ class Caller:
 
     def p99_ms(self, task: str, *, queue: str) -> float:
         """This method will send for a while and return the time that 99 of 100 messages did not take longer than."""
-        bodies = rows.redemptions(self._vouchers, how_many=self._count)
-        ids = self._broker.stage(task, bodies, queue=queue, wants_answers=True)
+        requests = rows.redemptions(self._vouchers, how_many=self._count)
+        ids = self._broker.stage(task, requests, queue=queue, wants_answers=True)
         messages = self._broker.take_staged(queue)
         sent = []
         due = time.time()

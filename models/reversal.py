@@ -18,10 +18,8 @@ from sqlalchemy import (
     and_,
     false,
     insert,
-    literal_column,
     select,
     text,
-    true,
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -127,7 +125,6 @@ class UsageReversal(Base):
 INVOICE_REVERSALS = append_only(table_of(InvoiceReversal))
 USAGE_REVERSALS = append_only(table_of(UsageReversal))
 _COLUMNS = tuple(column.name for column in USAGE_REVERSALS.c)
-_DISCOUNTS = rows_from_arrays("discounts_of", project=Text(), discount_id=Uuid())
 _ENTRIES = rows_from_arrays("entries", project=Text(), discount_id=Uuid(), invoice=Text())
 
 _FIND_ENTRIES = select(USAGE_ENTRIES).join(
@@ -137,19 +134,6 @@ _FIND_ENTRIES = select(USAGE_ENTRIES).join(
         USAGE_ENTRIES.c.discount_id == _ENTRIES.c.discount_id,
         USAGE_ENTRIES.c.invoice == _ENTRIES.c.invoice,
     ),
-)
-# OFFSET 0 keeps the planner from turning it round: one look into the index for each discount.
-_REVERSALS_OF_EACH = (
-    select(USAGE_REVERSALS)
-    .where(USAGE_REVERSALS.c.project == _DISCOUNTS.c.project, USAGE_REVERSALS.c.discount_id == _DISCOUNTS.c.discount_id)
-    .offset(literal_column("0"))
-    .correlate(_DISCOUNTS)
-    .lateral("reversals")
-)
-_REVERSALS = (
-    select(_REVERSALS_OF_EACH)
-    .select_from(_DISCOUNTS.join(_REVERSALS_OF_EACH, true()))
-    .order_by(_REVERSALS_OF_EACH.c.created_at, _REVERSALS_OF_EACH.c.id)
 )
 _INSERT = insert_from_arrays(UsageReversal, _COLUMNS)
 
@@ -182,9 +166,3 @@ def add_reversal(session: Session, *, values: Mapping[str, Any], entries: Iterab
     """This function will append a reversal and its entries. A unique violation means that it was given back before."""
     session.execute(insert(INVOICE_REVERSALS).values(**values))
     session.execute(_INSERT, array_parameters("new", _COLUMNS, map(itemgetter(*_COLUMNS), entries)))
-
-
-def reversals_of(session: Session, *, project: str, discounts: Iterable[UUID]) -> list[StoredRow]:
-    """This function will return the entries that take back what those discounts took, oldest first."""
-    keys = [(project, each) for each in discounts]
-    return list(session.execute(_REVERSALS, array_parameters("discounts_of", ("project", "discount_id"), keys)).all())

@@ -1,7 +1,9 @@
-"""What reversals leave of each discount: the entries that stand, and what was given back."""
+"""What reversals leave of each discount: what was taken back of it, and the entries that stand."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
+from typing import Any
+from uuid import UUID
 
 from sqlalchemy import BigInteger, Text, Uuid, and_, func, literal_column, select, text, true
 from sqlalchemy.orm import Session
@@ -51,6 +53,19 @@ _TAKEN_BACK = (
     .select_from(_DISCOUNTS.join(_GIVEN_BACK_OF_EACH, true()))
     .group_by(_DISCOUNTS.c.position, _GIVEN_BACK_OF_EACH.c.period_start, _GIVEN_BACK_OF_EACH.c.currency)
 )
+_REVERSALS_OF_EACH = (
+    select(USAGE_REVERSALS)
+    .where(USAGE_REVERSALS.c.project == _DISCOUNTS.c.project, USAGE_REVERSALS.c.discount_id == _DISCOUNTS.c.discount_id)
+    .offset(literal_column("0"))
+    .correlate(_DISCOUNTS)
+    .lateral("reversals")
+)
+_REVERSALS = (
+    select(_REVERSALS_OF_EACH)
+    .select_from(_DISCOUNTS.join(_REVERSALS_OF_EACH, true()))
+    .order_by(_REVERSALS_OF_EACH.c.created_at, _REVERSALS_OF_EACH.c.id)
+)
+
 # What was given back: minor units by the period's start and the currency.
 GivenBack = dict[tuple[date, str], int]
 
@@ -58,7 +73,7 @@ GivenBack = dict[tuple[date, str], int]
 def standing_entries(session: Session, *, keys: Sequence[DiscountKey]) -> list[list[StoredRow]]:
     """This function will return the entries of each discount that were not given back, in the order applied."""
     found: list[list[StoredRow]] = [[] for _ in keys]
-    for row in session.execute(_STANDING, array_parameters("discounts_of", ("project", "discount_id"), keys)).all():
+    for row in session.execute(_STANDING, _of(keys)).all():
         found[row.position - 1].append(row)
     return found
 
@@ -66,6 +81,16 @@ def standing_entries(session: Session, *, keys: Sequence[DiscountKey]) -> list[l
 def given_back(session: Session, *, keys: Sequence[DiscountKey]) -> list[GivenBack]:
     """This function will sum what was given back to each discount. Take it after the discounts' locks."""
     found: list[GivenBack] = [{} for _ in keys]
-    for row in session.execute(_TAKEN_BACK, array_parameters("discounts_of", ("project", "discount_id"), keys)).all():
+    for row in session.execute(_TAKEN_BACK, _of(keys)).all():
         found[row.position - 1][row.period_start, row.currency] = row.amount_minor
     return found
+
+
+def reversals_of(session: Session, *, project: str, discounts: Iterable[UUID]) -> list[StoredRow]:
+    """This function will return the entries that take back what those discounts took, oldest first."""
+    keys = [(project, each) for each in discounts]
+    return list(session.execute(_REVERSALS, _of(keys)).all())
+
+
+def _of(keys: Sequence[DiscountKey]) -> dict[str, list[Any]]:
+    return array_parameters("discounts_of", ("project", "discount_id"), keys)

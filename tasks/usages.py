@@ -13,7 +13,7 @@ from domain.stamps import Collected, StampCard, collecting_refusal, stamps_on_ca
 from models.base import StoredRow, new_id, read_clock, read_one_snapshot
 from models.place import places_taken
 from models.redemption import find_redemptions
-from models.reversal import reversals_of
+from models.standing import reversals_of
 from models.usage_list import (
     START,
     customer_of,

@@ -5,11 +5,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from tasks import billing, codes, generation, redemptions
 from tests.conftest import forget_other_tests, run_by_itself
+from tests.models.test_references import VOUCHERS_READ
 from tests.tasks.requests import add_codes, create_voucher, invoice, redeem, redemption
 from worker import db
 from worker.db import engine
@@ -17,7 +18,6 @@ from worker.db import engine
 MANY = 1_000
 # As long as an id may be: the index of the ids is then the deeper one, and reading another one looks cheaper.
 FILLER = "x" * 200
-VOUCHERS_READ = text("SELECT idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'vouchers'")
 
 pytestmark = pytest.mark.usefixtures("database")
 
