@@ -5,8 +5,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -49,6 +49,16 @@ def idle(folder: Path) -> str:
     return program(folder, "idle", *(HOUSE / "idle.py").read_text().splitlines())
 
 
+@contextmanager
+def heard_hangups() -> Iterator[None]:
+    """In this context a program that is started hears hangups, also where the tests themselves run under `nohup`."""
+    previous = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, previous)
+
+
 def lives(process: psutil.Process) -> bool:
     """This function will tell whether the process still runs; a zombie does not."""
     with suppress(psutil.NoSuchProcess):
@@ -69,7 +79,7 @@ class Up:
         """This method will start it and not wait for anything."""
         self.output_file = self.home.with_name(f"{self.home.name}.{next(NUMBERS)}.output")
         arguments = ["--home", str(self.home), *(["--procfile", str(self.procfile)] if self.procfile else [])]
-        with self.output_file.open("wb") as output:
+        with self.output_file.open("wb") as output, heard_hangups():
             self.process = subprocess.Popen(
                 [*self.prefix, str(SCRIP), "up", *arguments],
                 env={**os.environ, **self.variables},

@@ -66,6 +66,16 @@ def test_a_stop_signal_leaves_nothing_behind(seasoned: Path, quiet: Path, number
         assert not (seasoned / "env").exists()
 
 
+def test_under_nohup_a_terminal_that_closes_stops_nothing(seasoned: Path, quiet: Path) -> None:
+    """Whoever starts it so wants it to go on."""
+    with Up(seasoned, quiet, prefix=["nohup"]) as up:
+        up.wait_ready().process.send_signal(signal.SIGHUP)
+        # It looks for stop signals and for the dead in the same turn.
+        up.part("idle.py").kill()
+        up.wait_for("idle died (exit code -9), restarted")
+        assert up.end(signal.SIGTERM) == 0
+
+
 def test_killed_it_takes_everything_with_it_and_can_be_started_again(tmp_path: Path) -> None:
     """SIGKILL cannot be handled: the kernel ends the parts, the children of a Celery worker among them."""
     home = tmp_path / "home"
