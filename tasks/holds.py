@@ -17,9 +17,10 @@ from tasks.answered import Answered
 from tasks.held_requests import is_redeemed_by, request_of
 from tasks.hold_answers import first_hold_answer, hold_answer, hold_conflict_answer, released_answer
 from tasks.hold_messages import HoldReference, Reserve
+from tasks.judging import judged_by
 from tasks.locked_vouchers import LockedVoucher, take_vouchers
 from tasks.named_codes import NamedCode, named_code
-from tasks.redemption_batch import Batch, judged_by
+from tasks.redemption_batch import Batch
 from tasks.wire import Answer, NotFound, contract_task
 from worker.db import run_in_transaction
 

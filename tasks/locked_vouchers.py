@@ -12,6 +12,7 @@ from domain.eligibility import Candidate
 from models.base import StoredRow
 from models.code import find_by_code
 from models.place import places_taken
+from models.redemption import count_by_customer
 from models.values import candidate_of
 from models.voucher import lock_vouchers
 from tasks.messages import Redeem
@@ -79,6 +80,23 @@ def take_vouchers(session: Session, requests: Sequence[Redeem], *, take: Take = 
         text: named_code(text, row, voucher=vouchers[text[0], row.voucher_id].candidate) for text, row in found.items()
     }
     return [key and vouchers.get(key) for key in keys], [text and codes.get(text) for text in wanted]
+
+
+def count_earlier(session: Session, requests: Sequence[Redeem], vouchers: Sequence[LockedVoucher | None]) -> None:
+    """This function will note how often each request's customer has redeemed its voucher, where that is limited.
+
+    Take it after the vouchers' locks.
+    """
+    limited: list[tuple[LockedVoucher, str]] = []
+    for request, voucher in zip(requests, vouchers, strict=True):
+        if voucher is None or voucher.row.maximum_redemptions_per_customer is None:
+            continue
+        if request.customer not in voucher.by_customer:
+            voucher.by_customer[request.customer] = 0
+            limited.append((voucher, request.customer))
+    keys = [(voucher.row.project, voucher.row.id, customer) for voucher, customer in limited]
+    for (voucher, customer), count in zip(limited, count_by_customer(session, keys=keys), strict=True):
+        voucher.by_customer[customer] = count
 
 
 def _voucher_key(request: Redeem, text: CodeText | None, named: Mapping[CodeText, StoredRow]) -> VoucherKey | None:

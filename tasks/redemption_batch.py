@@ -9,26 +9,29 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from domain.eligibility import Candidate, Purchase, Refusal, Standing, decisive_instant, judge
+from domain.eligibility import Candidate, Refusal, decisive_instant, judge
 from domain.hold import HoldStatus, honoured
 from models.base import StoredRow, new_id, read_clock
 from models.code import count_code_redemptions
 from models.discount import add_discounts, find_running, is_within_window
 from models.progress import complete
-from models.redemption import add_redemptions, count_by_customer, find_redemptions
+from models.redemption import add_redemptions, find_redemptions
 from models.subscription import lock_subscriptions
 from models.voucher import count_redemptions
 from tasks.answered import Answered, CallerKey
 from tasks.answers import redemption_answer, redemption_conflict_answer
 from tasks.held_requests import Hold, is_redeemed_by
-from tasks.locked_vouchers import LockedVoucher, Taken, VoucherKey
+from tasks.judging import judged_by, purchase_of, standing_of
+from tasks.locked_vouchers import LockedVoucher, Taken, VoucherKey, count_earlier
 from tasks.messages import Redeem
 from tasks.named_codes import NamedCode
 from tasks.places import Places, Verdict
 from tasks.wire import Answer
 from worker.settings import settings
 
-SubscriptionKey = tuple[str, str]
+# The vouchers that run on each (project, subscription). By equality, not in sets: a few on each, and a UUID is slow to
+# hash.
+Running = defaultdict[tuple[str, str], list[UUID]]
 
 
 class Batch:
@@ -40,8 +43,7 @@ class Batch:
         self.answered = answered
         self.places = Places(at=decided_at)
         self.completed_cards: Collection[CallerKey] = ()
-        # By equality, not in sets: a few on each subscription, and a UUID is slow to hash.
-        self.running: defaultdict[SubscriptionKey, list[UUID]] = defaultdict(list)
+        self.running: Running = defaultdict(list)
         self.over: list[VoucherKey] = []
         self.granted: list[LockedVoucher] = []
         self.granted_codes: list[NamedCode] = []
@@ -65,7 +67,7 @@ class Batch:
         stored = find_redemptions(session, keys=[(each.project, each.request_id) for each in requests])
         answered = Answered({key: (row.fingerprint, redemption_answer(row)) for key, row in stored.items()})
         batch = cls(decided_at=read_clock(session), answered=answered)
-        _count_earlier(session, requests, vouchers)
+        count_earlier(session, requests, vouchers)
         batch.note_running(find_running(session, subscriptions=subscriptions))
         batch.places = Places.read(session, requests, vouchers=vouchers, codes=codes, at=batch.decided_at)
         return batch
@@ -161,7 +163,7 @@ class Batch:
         effective_at: datetime,
     ) -> Verdict:
         """This method will judge a request, with as few of its customer's own holds set aside as let it through."""
-        standing = _standing(
+        standing = standing_of(
             request,
             voucher,
             code,
@@ -172,7 +174,7 @@ class Batch:
         for each, make_way in self.places.standings(
             standing, request=request, voucher=voucher, code=code, candidate=candidate
         ):
-            refusal = judge(candidate, purchase=_purchase_of(request), standing=each, effective_at=effective_at)
+            refusal = judge(candidate, purchase=purchase_of(request), standing=each, effective_at=effective_at)
             verdict = Verdict(refusal=refusal, make_way=make_way)
             if refusal is not Refusal.FULLY_RESERVED:
                 break
@@ -224,49 +226,3 @@ class Batch:
         if self.granted_codes:
             by_code = [(each.project, each.row.id, each.granted) for each in self.granted_codes]
             count_code_redemptions(session, granted=by_code, decided_at=self.decided_at)
-
-
-def judged_by(voucher: LockedVoucher | None, code: NamedCode | None) -> Candidate | None:
-    """This function will return what a request is judged by: a voucher, with the code that names it if one does."""
-    named = code or voucher
-    return named.candidate if named else None
-
-
-def _count_earlier(session: Session, requests: Sequence[Redeem], vouchers: Sequence[LockedVoucher | None]) -> None:
-    limited: list[tuple[LockedVoucher, str]] = []
-    for request, voucher in zip(requests, vouchers, strict=True):
-        if voucher is None or voucher.row.maximum_redemptions_per_customer is None:
-            continue
-        if request.customer not in voucher.by_customer:
-            voucher.by_customer[request.customer] = 0
-            limited.append((voucher, request.customer))
-    keys = [(voucher.row.project, voucher.row.id, customer) for voucher, customer in limited]
-    for (voucher, customer), count in zip(limited, count_by_customer(session, keys=keys), strict=True):
-        voucher.by_customer[customer] = count
-
-
-def _standing(
-    request: Redeem,
-    voucher: LockedVoucher | None,
-    code: NamedCode | None,
-    *,
-    running: list[UUID],
-    completed_cards: Collection[CallerKey],
-) -> Standing:
-    return Standing(
-        redemptions=voucher.places_taken if voucher else 0,
-        redemptions_by_customer=voucher.by_customer.get(request.customer, 0) if voucher else 0,
-        voucher_is_running=voucher is not None and voucher.row.id in running,
-        running_discounts=len(running),
-        redemptions_by_code=code.redemptions if code else 0,
-        stamp_card_is_complete=(request.project, request.request_id) in completed_cards,
-    )
-
-
-def _purchase_of(request: Redeem) -> Purchase:
-    return Purchase(
-        products=frozenset(request.products or ()),
-        currency=request.currency,
-        subtotal_minor=request.subtotal,
-        customer=request.customer,
-    )
