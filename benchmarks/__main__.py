@@ -18,7 +18,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import chart, invoicing, redeeming, remembering, sending, storing, sweeping, waiting
+from benchmarks import chart, deciding, invoicing, redeeming, remembering, sending, storing, sweeping, waiting
 from benchmarks.line import Line, MeasureFailed
 from benchmarks.machine import calibration_seconds, machine, stolen_seconds
 from benchmarks.plan import FULL, QUICK, SCALE, Plan
@@ -28,6 +28,7 @@ from worker.part import PartFailed
 MEASURES: dict[str, Callable[[Stage, Plan], Iterator[Line]]] = {
     "single": redeeming.single,
     "bulk": redeeming.bulk,
+    "redeem-all": deciding.alone,
     "apply-many": invoicing.end_to_end,
     "apply-all": invoicing.alone,
     "sweep": sweeping.sweep,

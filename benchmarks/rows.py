@@ -65,7 +65,7 @@ def add_redemptions(*, first: int, how_many: int, vouchers: int) -> None:
         with transaction() as session:
             session.execute(text("SET LOCAL statement_timeout = 0"))
             session.execute(text(UNCHECKED))
-            for statement in (_ADD_SUBSCRIPTIONS, _ADD_REDEMPTIONS, _ADD_DISCOUNTS):
+            for statement in ADD_ACCEPTED:
                 session.execute(text(statement), {**values, "vouchers": vouchers})
     with transaction() as session:
         counted = text("""
@@ -106,11 +106,12 @@ _INDEXES = """
     WHERE i.indrelid = CAST(:table AS regclass)
           AND NOT EXISTS (SELECT FROM pg_constraint f WHERE f.conindid = i.indexrelid AND f.contype = 'f')
 """
-_ADD_SUBSCRIPTIONS = """
+# The rows of accepted redemptions, from `:first` to `:last`, over so many `:vouchers` in turn.
+ADD_SUBSCRIPTIONS = """
     INSERT INTO subscriptions (project, subscription)
     SELECT :project, 'sub_' || number FROM generate_series(CAST(:first AS bigint), :last) AS number
 """
-_ADD_REDEMPTIONS = f"""
+ADD_REDEMPTIONS = f"""
     INSERT INTO redemptions (project, request_id, id, fingerprint, voucher_id, customer, subscription,
                              redemption_number, effective_at, decided_at)
     SELECT :project, md5('request-' || number), {REDEMPTION_ID}, decode(md5('body'), 'hex'),
@@ -118,13 +119,14 @@ _ADD_REDEMPTIONS = f"""
            number / :vouchers + 1, now(), now()
     FROM generate_series(CAST(:first AS bigint), :last) AS number
 """  # noqa: S608 - put together from the constant above
-_ADD_DISCOUNTS = f"""
+ADD_DISCOUNTS = f"""
     INSERT INTO discounts (project, id, voucher_id, customer, subscription, created_at, amounts_minor, recurrence,
                            duration_in_months, starts_on, starts_on_in_utc)
     SELECT :project, {REDEMPTION_ID}, md5('voucher-' || number % :vouchers)::uuid, 'cus_' || number,
            'sub_' || number, now(), '{{"USD": 999}}', 'repeating', 3, '2027-01-01', '2027-01-01'
     FROM generate_series(CAST(:first AS bigint), :last) AS number
 """  # noqa: S608 - put together from the constant above
+ADD_ACCEPTED = (ADD_SUBSCRIPTIONS, ADD_REDEMPTIONS, ADD_DISCOUNTS)
 
 
 def analyze() -> None:

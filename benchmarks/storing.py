@@ -1,19 +1,16 @@
 """Redeeming where much has been redeemed already, beside a database where little has."""
 
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
 
 from benchmarks import rows
+from benchmarks.deciding import BATCH, redeem
 from benchmarks.line import Line, at_least, how_many, in_turn
 from benchmarks.plan import Plan
 from benchmarks.stage import EMPTY, Stage
 from tasks.audit import audit
-from tasks.redemptions import redeem_all
-from worker.db import run_in_transaction
 
-BATCH = 500
 FEW, MANY = "scrip_few", "scrip_many"
 
 
@@ -56,12 +53,3 @@ def stored(stage: Stage, plan: Plan) -> Iterator[Line]:
         baselines=samples[FEW],
         goal=at_least(0.9),
     )
-
-
-def redeem(vouchers: list[str], how_many: int) -> float:
-    """This function will time batches on one connection."""
-    requests = rows.parsed_redemptions(rows.redemptions(vouchers, how_many=how_many))
-    started = time.perf_counter()
-    for start in range(0, how_many, BATCH):
-        run_in_transaction(partial(redeem_all, requests=requests[start : start + BATCH]))
-    return how_many / (time.perf_counter() - started)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from benchmarks import invoicing, orm, pgbench, rows
+from benchmarks import deciding, invoicing, orm, pgbench, rows
 from tasks.invoice_messages import Apply
 from tasks.messages import Redeem
 from tasks.redemptions import redeem_all
@@ -20,6 +20,12 @@ ROWS = {
     "entries": "SELECT project, period_start, period_end, currency, amount_minor FROM usage_entries",
     "discounts": "SELECT first_period_start, last_period_start, last_period_end, cycles, ends_on FROM discounts",
 }
+REDEEMED = (
+    "SELECT project, redemption_number, reason FROM redemptions",
+    "SELECT project, amounts_minor, recurrence, duration_in_months, starts_on, status FROM discounts",
+    "SELECT project FROM subscriptions",
+    "SELECT redemptions, retired_reason FROM vouchers WHERE redemptions > 0",
+)
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -108,6 +114,16 @@ def test_rows_that_were_added_by_sql_can_be_redeemed_further() -> None:
     batch = rows.parsed_redemptions([rows.redemption(voucher=each) for each in vouchers])
     answers = run_in_transaction(lambda session: redeem_all(session, batch))
     assert {each["redemptionNumber"] for each in answers} == {4}
+
+
+def test_bare_sql_writes_the_same_rows_as_the_use_case() -> None:
+    """A thousand of each, on other vouchers, in all four tables."""
+    vouchers = rows.add_vouchers(2 * VOUCHERS)
+    assert deciding.Bare(vouchers=VOUCHERS).write(2 * deciding.BATCH) > 0
+    bare = [found(query) for query in REDEEMED]
+    assert deciding.redeem(vouchers[VOUCHERS:], 2 * deciding.BATCH) > 0
+    assert [found(query) for query in REDEEMED] == [sorted(2 * each, key=repr) for each in bare]
+    assert list(map(len, bare)) == [1000, 1000, 1000, VOUCHERS]
 
 
 @pytest.mark.parametrize("vouchers", [1, VOUCHERS])

@@ -1,0 +1,81 @@
+"""Redeeming by the use case alone, on one connection, beside SQL that writes the same rows and decides nothing."""
+
+import time
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+from sqlalchemy import text
+
+from benchmarks import rows
+from benchmarks.line import Line, at_least, how_many, in_turn
+from benchmarks.plan import Plan
+from benchmarks.stage import Stage
+from tasks.redemptions import redeem_all
+from worker.db import run_in_transaction, transaction
+
+BATCH = 500
+# 6,000 a second are asked for on a machine on which a bare prototype did 16,000.
+SHARE_OF_BARE = 6_000 / 16_000
+
+
+def alone(stage: Stage, plan: Plan) -> Iterator[Line]:
+    """This function will compare the use case with bare SQL, over many vouchers and on one."""
+    for vouchers in (plan.vouchers, 1):
+        with stage.database():
+            ids = rows.add_vouchers(2 * vouchers)
+            bare = Bare(vouchers=vouchers)
+            decided = partial(redeem, ids[vouchers:])
+            counts = [
+                how_many(each, first=2 * BATCH, seconds=plan.seconds, most=50_000) // BATCH * BATCH
+                for each in (decided, bare.write)
+            ]
+            rows.analyze()
+            measures = {"decided": partial(decided, counts[0]), "bare": partial(bare.write, counts[1])}
+            samples = in_turn(measures, repetitions=plan.repetitions)
+        on = "one voucher" if vouchers == 1 else f"{vouchers:,} vouchers"
+        yield Line(
+            measure=f"redemptions decided, redeem_all alone, on {on}",
+            baseline="the same rows by bare SQL",
+            values=samples["decided"],
+            baselines=samples["bare"],
+            goal=at_least(SHARE_OF_BARE),
+        )
+
+
+def redeem(vouchers: Sequence[str], how_many: int) -> float:
+    """This function will time the use case, batch by batch on one connection."""
+    requests = rows.parsed_redemptions(rows.redemptions(vouchers, how_many=how_many))
+    started = time.perf_counter()
+    for start in range(0, how_many, BATCH):
+        run_in_transaction(partial(redeem_all, requests=requests[start : start + BATCH]))
+    return how_many / (time.perf_counter() - started)
+
+
+class Bare:
+    """The rows that redeeming writes, made on the server, over the first vouchers in turn."""
+
+    def __init__(self, *, vouchers: int) -> None:
+        """This method will begin with vouchers that nobody has redeemed."""
+        self._vouchers = vouchers
+        self._next = 0
+
+    def write(self, how_many: int) -> float:
+        """This method will time the rows of so many redemptions, as many in a transaction as the use case takes."""
+        started = time.perf_counter()
+        for first in range(self._next, self._next + how_many, BATCH):
+            values = {"project": rows.PROJECT, "first": first, "last": first + BATCH - 1, "vouchers": self._vouchers}
+            with transaction() as session:
+                for statement in (*rows.ADD_ACCEPTED, _COUNT):
+                    session.execute(text(statement), values)
+        self._next += how_many
+        return how_many / (time.perf_counter() - started)
+
+
+_COUNT = """
+    UPDATE vouchers SET redemptions = vouchers.redemptions + counted.redemptions
+    FROM (
+        SELECT md5('voucher-' || number % :vouchers)::uuid AS id, count(*) AS redemptions
+        FROM generate_series(CAST(:first AS bigint), :last) AS number GROUP BY 1
+    ) AS counted
+    WHERE vouchers.project = :project AND vouchers.id = counted.id
+"""
