@@ -16,6 +16,7 @@ import pytest
 from compose_spec import PyOptions
 
 from worker.celery import QUEUES
+from worker.postgres import BY_BYTES
 from worker.procfile import PROCFILE, RELEASE, read_procfile
 from worker.programs import parts
 
@@ -58,6 +59,11 @@ def test_compose_runs_the_procfiles_lines_and_nothing_else(
     """Beside the two servers there is a service for each line, with the same command."""
     commands = {name: shlex.split(service["command"]) for name, service in services.items() if name not in SERVERS}
     assert commands == programs
+
+
+def test_compose_makes_the_database_as_scrip_up_does(services: Mapping[str, Service]) -> None:
+    """With the same order of texts."""
+    assert services["postgres"]["environment"]["POSTGRES_INITDB_ARGS"].split() == list(BY_BYTES)
 
 
 def test_scrip_up_runs_the_procfiles_lines(programs: Mapping[str, list[str]], tmp_path: Path) -> None:
