@@ -246,6 +246,19 @@ def test_a_code_that_changes_hands_during_a_wait_names_the_new_voucher():
             assert (waiting.result()["outcome"], waiting.result()["voucher"]) == ("accepted", new["id"])
 
 
+def test_a_voucher_that_ends_during_a_wait_is_over_for_whoever_waited():
+    """The decision's instant is that after the lock, not the one at which its transaction began."""
+    voucher = create_voucher()
+    with db.transaction() as holder:
+        holder.execute(text("SELECT 1 FROM vouchers FOR NO KEY UPDATE"))
+        with ThreadPoolExecutor(1) as threads:
+            waiting = threads.submit(redeem, voucher=voucher["id"])
+            until_somebody_waits(holder)
+            holder.execute(text("UPDATE vouchers SET expires_at = clock_timestamp()"))
+            holder.commit()
+            assert waiting.result()["reason"] == "voucher_expired"
+
+
 def until_somebody_waits(session: Session) -> None:
     """This function will return as soon as a transaction waits for a lock."""
     # Not pg_stat_activity: a transaction sees it as it was at the first look.
