@@ -296,6 +296,16 @@ def test_a_voucher_can_run_again_once_its_discount_is_over_swept_or_not():
         assert redeem(voucher=voucher["id"], subscription="sub_1")["reason"] == "already_applied"
 
 
+def test_a_discount_is_over_on_the_very_day_that_its_window_ends():
+    """Its last day is the one before."""
+    voucher = create_voucher(recurrence={"type": "repeating", "durationInCycles": 1})
+    today = datetime.now(UTC).date()
+    start = today - timedelta(days=30)
+    redeem(voucher=voucher["id"], subscription="sub_1", startsOn=start.isoformat())
+    apply(period={"start": start.isoformat(), "end": today.isoformat()})
+    assert redeem(voucher=voucher["id"], subscription="sub_1")["outcome"] == "accepted"
+
+
 def test_a_retired_voucher_leaves_its_discounts_running():
     """Ending a discount is a verb of its own."""
     voucher = create_voucher()
