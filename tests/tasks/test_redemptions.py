@@ -55,6 +55,17 @@ def test_an_accepted_request_is_answered_with_every_field():
     assert redemptions.retrieve(request={"project": "gigs", "requestId": "order-1"}) == answer
 
 
+@pytest.mark.parametrize("subtotal", [0, 999_999_999_999])
+def test_a_request_may_go_to_the_bounds(subtotal):
+    """One further is refused, which the tests of messages say."""
+    voucher = create_voucher()
+    ids = {name: name[0] * 255 for name in ("requestId", "customer", "subscription")}
+    products = [str(index) for index in range(1000)]
+    fields = {"currency": "usd", "subtotal": subtotal, "products": products, "startsOn": "2999-12-31"}
+    answer = redeem(voucher=voucher["id"], **ids, **fields)
+    assert {**answer, **ids, "outcome": "accepted"} == answer
+
+
 def test_numbers_count_the_accepted_redemptions_without_a_gap():
     """A refused request in between takes none."""
     voucher = create_voucher(restrictions={"products": ["prod_a"]})
