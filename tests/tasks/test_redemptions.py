@@ -232,6 +232,17 @@ def test_limits_of_a_customer_and_of_a_subscription_hold_inside_one_batch():
     assert reasons[5:] == [None] * 19 + ["discount_limit_reached"]
 
 
+def test_each_customer_of_a_batch_has_a_count_of_its_own():
+    """What the others have had is not counted against it."""
+    voucher = create_voucher(restrictions={"maximumRedemptionsPerCustomer": 2})
+    for customer in ("cus_two", "cus_one", "cus_two"):
+        redeem(voucher=voucher["id"], customer=customer)
+    customers = ["cus_none", "cus_one", "cus_two", "cus_one"]
+    requests = [redemption(voucher=voucher["id"], customer=customer) for customer in customers]
+    items = redemptions.redeem_many(request={"requests": requests})["items"]
+    assert [item["reason"] for item in items] == [None, None, "customer_limit_reached", "customer_limit_reached"]
+
+
 @pytest.mark.parametrize("swept", [True, False])
 def test_a_delay_of_the_queue_costs_the_customer_nothing_swept_or_not(swept):
     """Requested before the end and within 15 minutes: accepted. Otherwise the decision's instant counts."""
