@@ -318,6 +318,15 @@ def test_a_voucher_can_run_again_once_its_discount_is_over_swept_or_not():
         assert redeem(voucher=voucher["id"], subscription="sub_1")["reason"] == "already_applied"
 
 
+def test_once_is_over_with_its_invoice_though_the_period_goes_on():
+    """There is nothing left that could run."""
+    voucher = create_voucher(recurrence={"type": "once"})
+    redeem(voucher=voucher["id"], subscription="sub_1")
+    # Of today, which ends tomorrow.
+    assert apply(period=None)["discountTotal"] == 800
+    assert redeem(voucher=voucher["id"], subscription="sub_1")["outcome"] == "accepted"
+
+
 def test_a_discount_is_over_on_the_very_day_that_its_window_ends():
     """Its last day is the one before."""
     voucher = create_voucher(recurrence={"type": "repeating", "durationInCycles": 1})
