@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, OperationalError
 
 from worker import db
 from worker.db import transaction
@@ -50,6 +50,15 @@ def test_postgres_ends_what_hangs_after_the_operators_seconds(
     with made.connect() as connection:
         assert {name: connection.execute(text(f"SHOW {name}")).scalar_one() for name in limits} == limits
     made.dispose()
+
+
+def test_a_drivers_error_says_nothing_of_what_was_sent(database: dict[str, str]):
+    """It would end up in logs."""
+    assert database
+    with pytest.raises(DataError) as failed, transaction() as session:
+        session.execute(text("SELECT 1 / 0, :sent"), {"sent": "s3cr3t-value"})
+    assert "division by zero" in str(failed.value)
+    assert "s3cr3t-value" not in str(failed.value)
 
 
 def test_one_that_was_used_just_now_is_not_asked_whether_it_lives(
