@@ -7,6 +7,7 @@ from freezegun import freeze_time
 
 from domain.eligibility import Refusal
 from tasks import expiry, redemptions, vouchers
+from tasks.wire import NotFound
 from tests.tasks.requests import apply, create_voucher, redeem, redemption
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -230,6 +231,25 @@ def test_limits_of_a_customer_and_of_a_subscription_hold_inside_one_batch():
     assert reasons[:3] == [None, None, "customer_limit_reached"]
     assert reasons[3:5] == [None, "already_applied"]
     assert reasons[5:] == [None] * 19 + ["discount_limit_reached"]
+
+
+def test_a_callers_ids_are_compared_as_they_are():
+    """Neither case nor blanks nor the form of an accent are taken for the same."""
+    voucher = create_voucher(restrictions={"maximumRedemptionsPerCustomer": 1})
+    names = ["café", "CAFÉ", " café", "café ", "cafe\u0301"]
+    answers = [redeem(voucher=voucher["id"], requestId=name, customer=name, subscription=name) for name in names]
+    assert [answer["redemptionNumber"] for answer in answers] == [1, 2, 3, 4, 5]
+    for field in ("requestId", "customer", "subscription"):
+        assert [answer[field] for answer in answers] == names
+
+
+def test_a_redemption_is_not_visible_from_another_project():
+    """Its id is free there."""
+    voucher = create_voucher()
+    redeem(voucher=voucher["id"], requestId="order-1")
+    with pytest.raises(NotFound):
+        redemptions.retrieve(request={"project": "other", "requestId": "order-1"})
+    assert redeem(voucher=voucher["id"], requestId="order-1", project="other")["reason"] == "voucher_not_found"
 
 
 def test_each_customer_of_a_batch_has_a_count_of_its_own():
