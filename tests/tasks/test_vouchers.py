@@ -196,6 +196,8 @@ def test_a_code_is_trimmed_shown_as_given_and_unique_without_regard_to_case():
         create_voucher(code="SUMMER")
     assert [error["field"] for error in refused.value.errors] == ["code"]
     assert create_voucher(code="SUMMER", project="other")["code"] == "SUMMER"
+    with pytest.raises(InvalidRequest):
+        create_voucher(code="summer", project="other")
 
 
 def test_a_voucher_that_has_not_started_holds_its_code():
