@@ -82,13 +82,17 @@ def test_what_is_due_at_this_very_instant_is_due():
 
 
 def test_it_retires_what_is_full():
-    """What an import left, say: redeeming retires a full voucher by itself."""
+    """What an import left, say, and once: redeeming retires a full voucher by itself, and at the instant of that."""
     voucher = create_voucher(restrictions={"maximumRedemptions": 1})
-    redeem(voucher=voucher["id"])
+    filled_at = redeem(voucher=voucher["id"])["decidedAt"]
+    assert expiry.sweep(request={}) == NOTHING
     with transaction() as session:
         session.execute(text("UPDATE vouchers SET retired_reason = NULL, retired_at = NULL"))
     assert expiry.sweep(request={}) == {**NOTHING, "maxRedemptionsReached": 1}
-    assert status_of(voucher) == ("retired", "maxRedemptionsReached")
+    assert expiry.sweep(request={}) == NOTHING
+    after = vouchers.retrieve(request={"project": "gigs", "voucher": voucher["id"]})
+    assert (after["status"], after["retiredReason"]) == ("retired", "maxRedemptionsReached")
+    assert datetime.fromisoformat(after["retiredAt"]) > datetime.fromisoformat(filled_at)
 
 
 def test_the_first_reason_stays():
