@@ -16,7 +16,7 @@ import pytest
 from compose_spec import PyOptions
 
 from worker.celery import QUEUES
-from worker.procfile import PROCFILE, RELEASE, read_procfile
+from worker.procfile import PROCFILE, RELEASE, ProcfileInvalid, read_procfile
 from worker.programs import parts
 
 ROOT = PROCFILE.parent
@@ -58,6 +58,14 @@ def test_compose_runs_the_procfiles_lines_and_nothing_else(
     """Beside the two servers there is a service for each line, with the same command."""
     commands = {name: shlex.split(service["command"]) for name, service in services.items() if name not in SERVERS}
     assert commands == programs
+
+
+def test_a_name_that_stands_twice_in_a_procfile_is_refused(tmp_path: Path) -> None:
+    """One of the two programs would not run."""
+    procfile = tmp_path / "Procfile"
+    procfile.write_text("beat: celery -A worker beat\nbeat: celery -A worker beat\n")
+    with pytest.raises(ProcfileInvalid, match="line 2"):
+        read_procfile(procfile)
 
 
 def test_scrip_up_runs_the_procfiles_lines(programs: Mapping[str, list[str]], tmp_path: Path) -> None:
