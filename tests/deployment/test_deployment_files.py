@@ -17,7 +17,7 @@ from compose_spec import PyOptions
 
 from worker.celery import QUEUES
 from worker.postgres import BY_BYTES
-from worker.procfile import PROCFILE, RELEASE, read_procfile
+from worker.procfile import PROCFILE, RELEASE, ProcfileInvalid, read_procfile
 from worker.programs import parts
 
 ROOT = PROCFILE.parent
@@ -64,6 +64,14 @@ def test_compose_runs_the_procfiles_lines_and_nothing_else(
 def test_compose_makes_the_database_as_scrip_up_does(services: Mapping[str, Service]) -> None:
     """With the same order of texts."""
     assert services["postgres"]["environment"]["POSTGRES_INITDB_ARGS"].split() == list(BY_BYTES)
+
+
+def test_a_name_that_stands_twice_in_a_procfile_is_refused(tmp_path: Path) -> None:
+    """One of the two programs would not run."""
+    procfile = tmp_path / "Procfile"
+    procfile.write_text("beat: celery -A worker beat\nbeat: celery -A worker beat\n")
+    with pytest.raises(ProcfileInvalid, match="line 2"):
+        read_procfile(procfile)
 
 
 def test_scrip_up_runs_the_procfiles_lines(programs: Mapping[str, list[str]], tmp_path: Path) -> None:

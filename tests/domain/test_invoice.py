@@ -170,6 +170,16 @@ def test_an_invoice_that_is_not_discounted_starts_nothing(invoice):
     assert once.progress == Progress()
 
 
+def test_a_voucher_takes_part_once_and_what_was_skipped_took_no_part():
+    """Several of its discounts may cover the period: the first of them that takes something off."""
+    voucher_id = uuid4()
+    spent = fixed(500, voucher_id=voucher_id, taken_minor={"USD": 500})
+    second, third = (fixed(500, voucher_id=voucher_id) for _ in range(2))
+    results = apply_discounts(INVOICE, discounts=[spent, second, third])
+    assert [each.discount for each in results] == [spent, second]
+    assert (reasons_of(results), amounts_of(results)) == (["nothing_left"], [500])
+
+
 def test_an_allowance_is_shared_by_the_currencies_of_a_period():
     """Half of it was used in USD: half of what the voucher names in EUR is left, rounded down."""
     amounts = {"USD": 1000, "EUR": 901}

@@ -297,16 +297,21 @@ def scrip(worker: Worker, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 @contextmanager
-def poisoned(url: str, *, customer: str) -> Iterator[None]:
-    """This context will make a customer whose redemptions the database refuses, as it would refuse a defect of ours."""
+def poisoned(url: str, *, customer: str, error: str = "check_violation") -> Iterator[None]:
+    """This context will make a customer whose redemptions the database refuses, as it would refuse a defect of ours.
+
+    `error` is Postgres's name for why.
+    """
     condition = sql.SQL(
         "CREATE TRIGGER poison BEFORE INSERT ON redemptions FOR EACH ROW WHEN (NEW.customer = {})"
         " EXECUTE FUNCTION refuse_poison()"
     ).format(customer)
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(
-            "CREATE FUNCTION refuse_poison() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
-            " RAISE EXCEPTION 'poison of %', NEW.customer USING ERRCODE = 'check_violation'; END $$"
+            sql.SQL(
+                "CREATE FUNCTION refuse_poison() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+                " RAISE EXCEPTION 'poison of %', NEW.customer USING ERRCODE = {}; END $$"
+            ).format(error)
         )
         connection.execute(condition)
         try:

@@ -9,6 +9,7 @@ from worker.listener import free_port
 
 # A worker of its own, and nobody else, reads here.
 ANSWERLESS = 5
+DAY_SECONDS = 86_400
 
 
 def test_a_caller_that_ignores_the_answer_gets_the_effect(client: Client, url: str) -> None:
@@ -19,6 +20,19 @@ def test_a_caller_that_ignores_the_answer_gets_the_effect(client: Client, url: s
     reference = {"project": "gigs", "requestId": request["requestId"]}
     assert client.ask("redemptions.retrieve", reference)["redemptionNumber"] == 1
     assert client.broker.state(sent)["status"] == "PENDING"
+
+
+def test_an_answer_is_kept_for_a_day(client: Client) -> None:
+    """That of a message which was decided among others, and that of one which was not."""
+    identity = created(client)
+    requests = {
+        "redemptions.redeem": redemption(voucher=identity),
+        "vouchers.retrieve": {"project": "gigs", "voucher": identity},
+    }
+    for task, request in requests.items():
+        sent = client.send(task, request)
+        client.answer(sent)
+        assert 0 < client.broker.redis.ttl(f"celery-task-meta-{sent}") <= DAY_SECONDS, task
 
 
 def test_a_result_store_that_is_down_changes_no_effect(database: dict[str, str], tmp_path: Path) -> None:

@@ -28,13 +28,13 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
         assert not (home / "env").exists()
 
 
-def status_of(url: str, *, credentials: str) -> int:
+def status_of(url: str, *, credentials: str, asked: tuple[str, str] = ("GET", "/")) -> int:
     """This function will return the status with which a web server answers to those credentials."""
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port)
     headers = {"Authorization": f"Basic {b64encode(credentials.encode()).decode()}"} if credentials else {}
     try:
-        connection.request("GET", "/", headers=headers)
+        connection.request(*asked, headers=headers)
         return connection.getresponse().status
     finally:
         connection.close()
@@ -79,6 +79,15 @@ def test_flower_lets_nobody_in_without_its_password(whole: Up) -> None:
     assert f"Flower: http://127.0.0.1:{parts.port} (user and password: FLOWER_URL in {whole.home / 'env'})" in (
         whole.output.splitlines()
     )
+
+
+@pytest.mark.parametrize("path", ["/api/task/send-task/redemptions.redeem", "/api/worker/shutdown/admin@anywhere"])
+def test_flower_looks_and_does_not_touch(whole: Up, path: str) -> None:
+    """Not even for those who have its password."""
+    parts = urlsplit(whole.environment["FLOWER_URL"])
+    credentials = f"{parts.username}:{parts.password}"
+    status = status_of(whole.environment["FLOWER_URL"], credentials=credentials, asked=("POST", path))
+    assert status == http.HTTPStatus.FORBIDDEN
 
 
 def test_no_part_listens_to_other_machines(whole: Up) -> None:

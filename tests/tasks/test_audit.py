@@ -197,8 +197,53 @@ LAPSED_BEFORE_ITS_CONFIRMATION = """
 UPDATED_BEFORE_THE_REDEMPTION = """
     UPDATE vouchers SET updated_at = (SELECT max(decided_at) FROM redemptions) - interval '1 second'
 """
+REDEEMED_AGAIN_AS_NUMBER_3 = """
+    INSERT INTO redemptions SELECT project, 'copy', gen_random_uuid(), fingerprint, voucher_id, code, customer,
+           'sub_2', reason, 3, effective_at, decided_at FROM redemptions;
+    INSERT INTO discounts SELECT d.project, r.id, d.voucher_id, d.customer, r.subscription,
+           d.created_at, d.percentage_basis_points, d.amounts_minor, d.recurrence, d.duration_in_months,
+           d.products, d.starts_on, d.starts_on_in_utc
+    FROM discounts d, redemptions r WHERE r.request_id = 'copy'
+"""
+NOBODY_REDEEMED = """
+    DELETE FROM holds; UPDATE vouchers SET redemptions = 0, held = 0; UPDATE codes SET redemptions = 0
+"""
 # Each of them breaks a check in another way than above.
 FURTHER = {
+    "redemptions are counted and numbered without a gap": [
+        f"UPDATE vouchers SET redemptions = 2; {REDEEMED_AGAIN_AS_NUMBER_3}",  # noqa: S608 - constants
+        f"UPDATE vouchers SET redemptions = 3; {REDEEMED_AGAIN_AS_NUMBER_3}",  # noqa: S608 - constants
+    ],
+    "what was retired as expired or full is so": [
+        "UPDATE vouchers SET retired_reason = 'maxRedemptionsReached', retired_at = now()",
+        """
+            UPDATE vouchers SET retired_reason = 'maxRedemptionsReached', retired_at = now(), maximum_redemptions = 5
+        """,
+    ],
+    "accepted redemptions and no others have a discount": [
+        "UPDATE discounts SET customer = 'cus_other'",
+        f"DELETE FROM redemptions; {NOBODY_REDEEMED}",  # noqa: S608 - constants
+        f"UPDATE redemptions SET reason = 'voucher_expired', redemption_number = NULL; {NOBODY_REDEEMED}",  # noqa: S608 - constants
+    ],
+    "a fixed discount gave no more than its amount in a period": [
+        """UPDATE discounts SET amounts_minor = '{"EUR": 999}'"""
+    ],
+    "what an invoice was answered is what the ledger says": [
+        """
+            DELETE FROM usage_entries;
+            UPDATE discounts SET cycles = 0, first_period_start = NULL, last_period_start = NULL, last_period_end = NULL
+        """
+    ],
+    "a discount's progress is what the ledger says": [
+        "UPDATE discounts SET first_period_start = first_period_start - 1",
+        "UPDATE discounts SET last_period_start = last_period_start + 1",
+        "UPDATE discounts SET last_period_end = last_period_end + 1",
+    ],
+    "a discount in cycles ends with its last one": [
+        """
+            UPDATE discounts SET recurrence = 'repeating', duration_in_cycles = 1, ends_on = last_period_end + 1
+        """
+    ],
     "what has lapsed had its time": [
         # As a sweep would write it that came too early.
         "UPDATE holds SET status = 'lapsed', closed_at = expires_at WHERE status = 'open'; UPDATE vouchers SET held = 0"
@@ -211,6 +256,7 @@ FURTHER = {
         "UPDATE redemptions SET code_id = NULL; UPDATE codes SET redemptions = 0",
     ],
     "nothing was redeemed outside its voucher's window": [
+        "UPDATE vouchers SET expires_at = '2026-01-01'",
         # Confirmed after it had lapsed, and after the window was moved: it was judged anew.
         "; ".join(
             [
@@ -218,7 +264,7 @@ FURTHER = {
                 TAMPERING["nothing was redeemed outside its voucher's window"],
                 UPDATED_BEFORE_THE_REDEMPTION,
             ]
-        )
+        ),
     ],
     "no customer exceeds a voucher's limit": [
         # A hold that was made before the limit was lowered does not excuse what was confirmed after it had lapsed.

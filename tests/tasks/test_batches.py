@@ -223,6 +223,30 @@ def test_a_fault_of_the_servers_is_nobodys_doing(database: dict[str, str]):
     assert fates(run(REDEEM, delivered, "")) == [Fate.SUCCEEDED] * 6
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        "deadlock_detected",
+        "serialization_failure",
+        "lock_not_available",
+        "query_canceled",
+        "idle_in_transaction_session_timeout",
+        "admin_shutdown",
+        "too_many_connections",
+        "disk_full",
+        "internal_error",
+    ],
+)
+def test_whatever_the_servers_cannot_do_now_is_tried_again(database: dict[str, str], error: str):
+    """However often: nothing is given up for it, and all are decided when it is over."""
+    delivered = batch(3, poison=1, retries=RETRIES_MAX)
+    with poisoned(database["DATABASE_URL"], customer=POISON, error=error):
+        for _ in range(ALONE_MAX + 1):
+            assert fates(run(REDEEM, delivered, "")) == [Fate.TRY_AGAIN] * 3
+    assert dead_letters.list_newest() == []
+    assert fates(run(REDEEM, delivered, "")) == [Fate.SUCCEEDED] * 3
+
+
 @pytest.mark.usefixtures("database")
 def test_a_request_that_nobody_can_read_and_a_message_of_no_project_are_kept_too():
     """What a message says of its project is not to be relied on."""

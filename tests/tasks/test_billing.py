@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from itertools import pairwise, permutations
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from models.discount import DISCOUNTS
 from models.usage import INVOICE_DISCOUNTS, USAGE_ENTRIES
@@ -219,6 +219,19 @@ def test_discounts_of_one_bulk_redemption_keep_its_order():
     ]
     items = redemptions.redeem_many(request={"requests": requests})["items"]
     assert [each["discount"] for each in apply()["discounts"]] == [item["discount"] for item in items]
+
+
+def test_the_order_redeemed_is_that_of_the_databases_clock():
+    """Not that of the ids, which workers make by their own."""
+    first, second = grant(), grant()
+    with transaction() as session:
+        session.execute(
+            text("""
+                UPDATE discounts SET created_at = created_at + interval '1 hour'
+                WHERE id = (SELECT id FROM discounts ORDER BY id LIMIT 1)
+            """)
+        )
+    assert [each["discount"] for each in apply()["discounts"]] == [second["discount"], first["discount"]]
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.orm import Session
 
 from tasks import billing, expiry, redemptions, vouchers
-from tasks.messages import CreateVoucher, VoucherReference
+from tasks.messages import CreateVoucher, Redeem, VoucherReference
+from tasks.redemptions import redeem_all
 from tasks.vouchers import create_voucher as create_voucher_in
 from tasks.vouchers import retire_voucher
 from tasks.wire import InvalidRequest
@@ -244,6 +245,45 @@ def test_a_code_that_changes_hands_during_a_wait_names_the_new_voucher():
             new = create_voucher_in(holder, CreateVoucher.model_validate(voucher_body(code="SUMMER")))
             holder.commit()
             assert (waiting.result()["outcome"], waiting.result()["voucher"]) == ("accepted", new["id"])
+
+
+def test_a_voucher_that_ends_during_a_wait_is_over_for_whoever_waited():
+    """The decision's instant is that after the lock, not the one at which its transaction began."""
+    voucher = create_voucher()
+    with db.transaction() as holder:
+        holder.execute(text("SELECT 1 FROM vouchers FOR NO KEY UPDATE"))
+        with ThreadPoolExecutor(1) as threads:
+            waiting = threads.submit(redeem, voucher=voucher["id"])
+            until_somebody_waits(holder)
+            holder.execute(text("UPDATE vouchers SET expires_at = clock_timestamp()"))
+            holder.commit()
+            assert waiting.result()["reason"] == "voucher_expired"
+
+
+def test_a_voucher_that_fills_up_while_somebody_retires_it_keeps_that_reason():
+    """The first reason stays: whoever retires it waits, and looks afterwards."""
+    voucher = create_voucher(restrictions={"maximumRedemptions": 1})
+    with db.transaction() as holder:
+        redeem_all(holder, [Redeem.model_validate(redemption(voucher=voucher["id"]))])
+        with ThreadPoolExecutor(1) as threads:
+            waiting = threads.submit(vouchers.retire, request={"project": "gigs", "voucher": voucher["id"]})
+            until_somebody_waits(holder)
+            holder.commit()
+            assert waiting.result()["retiredReason"] == "maxRedemptionsReached"
+
+
+def test_a_batch_waits_for_a_known_subscription_though_it_brings_a_new_one():
+    """Whoever adds a row holds it; the other one has to be locked."""
+    known = redeem(voucher=create_voucher()["id"])["subscription"]
+    names = (known, "sub_new")
+    requests = [redemption(voucher=create_voucher()["id"], subscription=name) for name in names]
+    with db.transaction() as holder:
+        holder.execute(text("SELECT 1 FROM subscriptions FOR NO KEY UPDATE"))
+        with ThreadPoolExecutor(1) as threads:
+            waiting = threads.submit(redemptions.redeem_many, request={"requests": requests})
+            until_somebody_waits(holder)
+            holder.commit()
+            assert [item["outcome"] for item in waiting.result()["items"]] == ["accepted"] * 2
 
 
 def until_somebody_waits(session: Session) -> None:

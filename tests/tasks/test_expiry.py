@@ -1,14 +1,16 @@
 """The sweep: what is due goes, what is not yet due stays, and what somebody holds waits."""
 
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
+from models.expiry import complete_over, retire_expired
 from tasks import expiry, vouchers
 from tasks.expiry import sweep_all
 from tests.tasks.requests import apply, create_voucher, redeem
-from worker.db import transaction
+from worker.db import engine, transaction
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -65,14 +67,32 @@ def test_it_retires_what_has_expired_with_the_instant_of_its_end():
     assert expiry.sweep(request={}) == NOTHING
 
 
+def test_what_is_due_at_this_very_instant_is_due():
+    """Windows are half-open: one microsecond before, and a day before, nothing is."""
+    create_voucher(restrictions={"expiresAt": LONG_AGO})
+    ends_at = datetime.fromisoformat(LONG_AGO)
+    window = create_voucher(recurrence={"type": "repeating", "durationInMonths": 1})
+    redeem(voucher=window["id"], subscription="sub_1", startsOn="2026-01-01")
+    apply(period={"start": "2026-01-01", "end": "2026-02-01"})
+    with transaction() as session:
+        instants = (ends_at - timedelta(microseconds=1), ends_at)
+        assert [retire_expired(session, now=each, batch_size=5) for each in instants] == [0, 1]
+        days = (date(2026, 1, 31), date(2026, 2, 1))
+        assert [complete_over(session, today=each, batch_size=5) for each in days] == [0, 1]
+
+
 def test_it_retires_what_is_full():
-    """What an import left, say: redeeming retires a full voucher by itself."""
+    """What an import left, say, and once: redeeming retires a full voucher by itself, and at the instant of that."""
     voucher = create_voucher(restrictions={"maximumRedemptions": 1})
-    redeem(voucher=voucher["id"])
+    filled_at = redeem(voucher=voucher["id"])["decidedAt"]
+    assert expiry.sweep(request={}) == NOTHING
     with transaction() as session:
         session.execute(text("UPDATE vouchers SET retired_reason = NULL, retired_at = NULL"))
     assert expiry.sweep(request={}) == {**NOTHING, "maxRedemptionsReached": 1}
-    assert status_of(voucher) == ("retired", "maxRedemptionsReached")
+    assert expiry.sweep(request={}) == NOTHING
+    after = vouchers.retrieve(request={"project": "gigs", "voucher": voucher["id"]})
+    assert (after["status"], after["retiredReason"]) == ("retired", "maxRedemptionsReached")
+    assert datetime.fromisoformat(after["retiredAt"]) > datetime.fromisoformat(filled_at)
 
 
 def test_the_first_reason_stays():
@@ -112,6 +132,26 @@ def test_it_works_through_everything_in_bounded_batches(batch_size):
     for _ in range(6):
         create_voucher(restrictions={"expiresAt": LONG_AGO})
     assert sweep_all(batch_size=batch_size)["expired"] == 6
+
+
+def transactions_of(call: Callable[[], object]) -> int:
+    """This function will count the transactions that were committed meanwhile."""
+    committed: list[object] = []
+    note = committed.append
+    event.listen(engine(), "commit", note)
+    try:
+        call()
+    finally:
+        event.remove(engine(), "commit", note)
+    return len(committed)
+
+
+def test_each_batch_is_a_transaction_of_its_own():
+    """Whatever interrupts a run, what it has done stays done, and no lock is held for long."""
+    for _ in range(6):
+        create_voucher(restrictions={"expiresAt": LONG_AGO})
+    with_six, with_none = (transactions_of(lambda: sweep_all(batch_size=2)) for _ in range(2))
+    assert with_six - with_none == 3
 
 
 def test_what_a_run_had_to_leave_is_done_by_the_next_one():

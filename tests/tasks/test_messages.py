@@ -55,6 +55,7 @@ def restricted(**restrictions) -> dict:
         ({**VOUCHER, "code": "ab"}, ["code"]),
         ({**VOUCHER, "code": "a b c"}, ["code"]),
         ({**VOUCHER, "code": f"{SECRET}\x00"}, ["code"]),
+        ({**VOUCHER, "code": "a" * 257}, ["code"]),
         ({**VOUCHER, "code": "a" * 10_000}, ["code"]),
         ({**VOUCHER, "code": "é" * 5}, ["code"]),
         ({**VOUCHER, "priceDiscountPercentage": None}, ["priceDiscountPercentage"]),
@@ -132,17 +133,20 @@ def restricted(**restrictions) -> dict:
             ["restrictions.expiresAt"],
         ),
         (restricted(maximumRedemptions=0), ["restrictions.maximumRedemptions"]),
+        (restricted(maximumRedemptions=10**12), ["restrictions.maximumRedemptions"]),
         (restricted(maximumRedemptionsPerCustomer=-1), ["restrictions.maximumRedemptionsPerCustomer"]),
         (restricted(maximumRedemption=5), ["restrictions.maximumRedemption"]),
         (restricted(products=[]), ["restrictions.products"]),
+        (restricted(products=["a"] * 1001), ["restrictions.products"]),
         (restricted(products=["a", ""]), ["restrictions.products.1"]),
         (restricted(minimumSubtotal={"amount": 0, "currency": "USD"}), ["restrictions.minimumSubtotal.amount"]),
         ({**VOUCHER, "metadata": {str(index): 1 for index in range(51)}}, ["metadata"]),
         ({**VOUCHER, "metadata": {"k" * 41: 1}}, ["metadata"]),
         ({**VOUCHER, "metadata": {"": 1}}, ["metadata"]),
+        ({**VOUCHER, "metadata": {"a\x00b": 1}}, ["metadata"]),
         *(
             ({**VOUCHER, "metadata": {"key": value}}, ["metadata"])
-            for value in (None, ["a"], {"a": 1}, "v" * 501, math.nan, 2**63, "a\x00b", "\udfff")
+            for value in (None, ["a"], {"a": 1}, "v" * 501, math.nan, 2**63, -(2**63), "a\x00b", "\udfff")
         ),
         (
             {"project": "", "bogus": 1, "recurrence": {"type": "once", "durationInMonths": 3}, "code": "!"},
@@ -168,8 +172,10 @@ def test_a_voucher_with_bad_fields_is_not_created(request_, fields):
         ({"customer": None}, ["customer"]),
         ({"subscription": "s" * 256}, ["subscription"]),
         ({"products": "prod_a"}, ["products"]),
+        ({"products": ["prod_a"] * 1001}, ["products"]),
         ({"currency": "ZZZ"}, ["currency"]),
         ({"subtotal": -1}, ["subtotal"]),
+        ({"subtotal": 10**12}, ["subtotal"]),
         ({"subtotal": 10**18}, ["subtotal"]),
         ({"startsOn": "2026-02-30"}, ["startsOn"]),
         ({"startsOn": "20260201"}, ["startsOn"]),
@@ -203,7 +209,7 @@ def test_a_redemption_with_bad_fields_is_not_decided(changes, fields):
         ({"lines": []}, ["lines"]),
         ({"lines": [{"id": "a", "amount": 1}] * 2}, ["lines"]),
         ({"lines": [{"id": str(index), "amount": 1} for index in range(1001)]}, ["lines"]),
-        ({"lines": [{"id": "a", "amount": 10**18}]}, ["lines.0.amount"]),
+        *(({"lines": [{"id": "a", "amount": each}]}, ["lines.0.amount"]) for each in (10**12, -(10**12), 10**18)),
         ({"lines": [{"id": "a", "amount": 1.5}]}, ["lines.0.amount"]),
         ({"lines": [{"id": "a", "amount": 1, "discountable": "yes"}]}, ["lines.0.discountable"]),
         ({"trial": 1}, ["trial"]),
@@ -223,6 +229,15 @@ def test_an_invoice_with_bad_fields_is_not_discounted(changes, fields):
 def test_a_bulk_request_has_1_to_1000_items(task, name, items):
     """Neither none nor more."""
     assert fields_of(app.tasks[task], {name: items}) == [name]
+
+
+@pytest.mark.parametrize(
+    ("task", "name"), [("redemptions.redeem_many", "requests"), ("billing.apply_many", "invoices")]
+)
+def test_a_bulk_request_of_1000_items_is_not_too_long(task, name):
+    """Each is judged by itself."""
+    items = app.tasks[task](request={name: [{}] * 1000})["items"]
+    assert [item["outcome"] for item in items] == ["invalid"] * 1000
 
 
 @pytest.mark.parametrize("request_", [None, [], "text", 5, True])

@@ -7,6 +7,7 @@ from freezegun import freeze_time
 
 from domain.eligibility import Refusal
 from tasks import expiry, redemptions, vouchers
+from tasks.wire import NotFound
 from tests.tasks.requests import apply, create_voucher, redeem, redemption
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -53,6 +54,17 @@ def test_an_accepted_request_is_answered_with_every_field():
     assert answer["discount"].startswith("dis_")
     assert answer["decidedAt"].endswith("Z")
     assert redemptions.retrieve(request={"project": "gigs", "requestId": "order-1"}) == answer
+
+
+@pytest.mark.parametrize("subtotal", [0, 999_999_999_999])
+def test_a_request_may_go_to_the_bounds(subtotal):
+    """One further is refused, which the tests of messages say."""
+    voucher = create_voucher()
+    ids = {name: name[0] * 255 for name in ("requestId", "customer", "subscription")}
+    products = [str(index) for index in range(1000)]
+    fields = {"currency": "usd", "subtotal": subtotal, "products": products, "startsOn": "2999-12-31"}
+    answer = redeem(voucher=voucher["id"], **ids, **fields)
+    assert {**answer, **ids, "outcome": "accepted"} == answer
 
 
 def test_numbers_count_the_accepted_redemptions_without_a_gap():
@@ -221,6 +233,36 @@ def test_limits_of_a_customer_and_of_a_subscription_hold_inside_one_batch():
     assert reasons[5:] == [None] * 19 + ["discount_limit_reached"]
 
 
+def test_a_callers_ids_are_compared_as_they_are():
+    """Neither case nor blanks nor the form of an accent are taken for the same."""
+    voucher = create_voucher(restrictions={"maximumRedemptionsPerCustomer": 1})
+    names = ["café", "CAFÉ", " café", "café ", "cafe\u0301"]
+    answers = [redeem(voucher=voucher["id"], requestId=name, customer=name, subscription=name) for name in names]
+    assert [answer["redemptionNumber"] for answer in answers] == [1, 2, 3, 4, 5]
+    for field in ("requestId", "customer", "subscription"):
+        assert [answer[field] for answer in answers] == names
+
+
+def test_a_redemption_is_not_visible_from_another_project():
+    """Its id is free there."""
+    voucher = create_voucher()
+    redeem(voucher=voucher["id"], requestId="order-1")
+    with pytest.raises(NotFound):
+        redemptions.retrieve(request={"project": "other", "requestId": "order-1"})
+    assert redeem(voucher=voucher["id"], requestId="order-1", project="other")["reason"] == "voucher_not_found"
+
+
+def test_each_customer_of_a_batch_has_a_count_of_its_own():
+    """What the others have had is not counted against it."""
+    voucher = create_voucher(restrictions={"maximumRedemptionsPerCustomer": 2})
+    for customer in ("cus_two", "cus_one", "cus_two"):
+        redeem(voucher=voucher["id"], customer=customer)
+    customers = ["cus_none", "cus_one", "cus_two", "cus_one"]
+    requests = [redemption(voucher=voucher["id"], customer=customer) for customer in customers]
+    items = redemptions.redeem_many(request={"requests": requests})["items"]
+    assert [item["reason"] for item in items] == [None, None, "customer_limit_reached", "customer_limit_reached"]
+
+
 @pytest.mark.parametrize("swept", [True, False])
 def test_a_delay_of_the_queue_costs_the_customer_nothing_swept_or_not(swept):
     """Requested before the end and within 15 minutes: accepted. Otherwise the decision's instant counts."""
@@ -294,6 +336,25 @@ def test_a_voucher_can_run_again_once_its_discount_is_over_swept_or_not():
     for voucher in (once, window):
         assert redeem(voucher=voucher["id"], subscription="sub_1")["outcome"] == "accepted"
         assert redeem(voucher=voucher["id"], subscription="sub_1")["reason"] == "already_applied"
+
+
+def test_once_is_over_with_its_invoice_though_the_period_goes_on():
+    """There is nothing left that could run."""
+    voucher = create_voucher(recurrence={"type": "once"})
+    redeem(voucher=voucher["id"], subscription="sub_1")
+    # Of today, which ends tomorrow.
+    assert apply(period=None)["discountTotal"] == 800
+    assert redeem(voucher=voucher["id"], subscription="sub_1")["outcome"] == "accepted"
+
+
+def test_a_discount_is_over_on_the_very_day_that_its_window_ends():
+    """Its last day is the one before."""
+    voucher = create_voucher(recurrence={"type": "repeating", "durationInCycles": 1})
+    today = datetime.now(UTC).date()
+    start = today - timedelta(days=30)
+    redeem(voucher=voucher["id"], subscription="sub_1", startsOn=start.isoformat())
+    apply(period={"start": start.isoformat(), "end": today.isoformat()})
+    assert redeem(voucher=voucher["id"], subscription="sub_1")["outcome"] == "accepted"
 
 
 def test_a_retired_voucher_leaves_its_discounts_running():

@@ -29,6 +29,43 @@ EVERYTHING: dict[str, Any] = {
     "metadata": {"campaign": "spring", "score": 1.5, "huge": 1e300, "rank": 2**63 - 1, "internal": True},
 }
 
+LARGEST = 999_999_999_999
+# Each field at one end of what the contract allows, and at the other.
+AT_THE_BOUNDS: list[dict[str, Any]] = [
+    {
+        "project": "p" * 255,
+        "name": "n" * 255,
+        "code": "C" * 256,
+        "priceDiscount": {"amount": LARGEST, "currency": "USD", "currencyOptions": {"EUR": LARGEST}},
+        "recurrence": {"type": "repeating", "durationInMonths": 999, "durationInCycles": None},
+        "restrictions": {
+            "startsAt": "1970-01-01T00:00:00Z",
+            "expiresAt": "2999-12-31T23:59:59Z",
+            "maximumRedemptions": LARGEST,
+            "maximumRedemptionsPerCustomer": LARGEST,
+            "products": [f"{index:0255}" for index in range(1000)],
+            "minimumSubtotal": {"amount": LARGEST, "currency": "USD"},
+        },
+        "metadata": {f"{index:040}": "v" * 500 for index in range(50)},
+    },
+    {
+        "project": "p",
+        "name": "n",
+        "code": "c_-",
+        "priceDiscount": {"amount": 1, "currency": "USD", "currencyOptions": {"EUR": 1}},
+        "recurrence": {"type": "repeating", "durationInMonths": 1, "durationInCycles": None},
+        "restrictions": {
+            "startsAt": "2026-01-01T00:00:00.000001Z",
+            "expiresAt": "2026-01-01T00:00:00.000002Z",
+            "maximumRedemptions": 1,
+            "maximumRedemptionsPerCustomer": 1,
+            "products": ["p"],
+            "minimumSubtotal": {"amount": 1, "currency": "USD"},
+        },
+        "metadata": {"k": "", "lowest": -(2**63) + 1},
+    },
+]
+
 
 def in_minutes(minutes: float) -> str:
     """This function will return the instant so many minutes ahead."""
@@ -58,6 +95,13 @@ def test_a_voucher_is_answered_with_every_field_as_it_was_given():
         "retiredAt": None,
     }
     assert vouchers.retrieve(request={"project": "gigs", "voucher": created["id"]}) == {**created, **answer}
+
+
+@pytest.mark.parametrize("body", AT_THE_BOUNDS)
+def test_a_voucher_may_go_to_the_bounds(body):
+    """One further is refused, which the tests of messages say."""
+    answer = vouchers.create(request=body)
+    assert {name: answer[name] for name in body} == body
 
 
 def test_what_is_left_out_is_shown_as_open():
@@ -152,6 +196,8 @@ def test_a_code_is_trimmed_shown_as_given_and_unique_without_regard_to_case():
         create_voucher(code="SUMMER")
     assert [error["field"] for error in refused.value.errors] == ["code"]
     assert create_voucher(code="SUMMER", project="other")["code"] == "SUMMER"
+    with pytest.raises(InvalidRequest):
+        create_voucher(code="summer", project="other")
 
 
 def test_a_voucher_that_has_not_started_holds_its_code():

@@ -3,10 +3,11 @@
 import psycopg
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, OperationalError
 
 from worker import db
 from worker.db import transaction
+from worker.settings import settings
 
 # Postgres waits so many milliseconds for its end.
 LOSE = "SELECT pg_terminate_backend(%s, 10000)"
@@ -29,6 +30,35 @@ def test_a_connection_that_was_lost_while_nobody_used_it_is_made_again(
     lose_connection(database["DATABASE_URL"])
     with transaction() as session:
         assert session.execute(text("SELECT 2")).scalar_one() == 2
+
+
+def test_postgres_ends_what_hangs_after_the_operators_seconds(
+    database: dict[str, str], monkeypatch: pytest.MonkeyPatch
+):
+    """A statement, a wait for a lock, a transaction that nobody goes on with, and whatever a lost client began."""
+    assert database
+    monkeypatch.setenv("SCRIP_STATEMENT_TIMEOUT_SECONDS", "7")
+    monkeypatch.setenv("SCRIP_LOCK_TIMEOUT_SECONDS", "3")
+    monkeypatch.setattr(db, "settings", settings.__wrapped__)
+    limits = {
+        "statement_timeout": "7s",
+        "lock_timeout": "3s",
+        "idle_in_transaction_session_timeout": "7s",
+        "client_connection_check_interval": "1s",
+    }
+    made = db.engine.__wrapped__()
+    with made.connect() as connection:
+        assert {name: connection.execute(text(f"SHOW {name}")).scalar_one() for name in limits} == limits
+    made.dispose()
+
+
+def test_a_drivers_error_says_nothing_of_what_was_sent(database: dict[str, str]):
+    """It would end up in logs."""
+    assert database
+    with pytest.raises(DataError) as failed, transaction() as session:
+        session.execute(text("SELECT 1 / 0, :sent"), {"sent": "s3cr3t-value"})
+    assert "division by zero" in str(failed.value)
+    assert "s3cr3t-value" not in str(failed.value)
 
 
 def test_one_that_was_used_just_now_is_not_asked_whether_it_lives(
