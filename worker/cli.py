@@ -60,6 +60,10 @@ def audit() -> None:
     use_case = import_module("tasks.audit")
     try:
         violations = use_case.audit()
+    except SystemExit as unusable:
+        # The environment's. As it stands, its exit code would be that of a violation.
+        typer.echo(unusable, err=True)
+        raise typer.Exit(2) from None
     except SQLAlchemyError as error:
         reason = str(getattr(error, "orig", error)).strip().splitlines()[0]
         typer.echo(f"scrip: the audit could not run: {reason}", err=True)

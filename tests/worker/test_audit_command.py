@@ -51,3 +51,12 @@ def test_a_database_that_cannot_be_reached_is_not_a_sound_one():
     assert done.stderr.startswith("scrip: the audit could not run: ")
     assert "s3cr3t" not in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_without_an_address_nothing_was_looked_at():
+    """That is no violation, and must not look like one to a program."""
+    done = run_audit(DATABASE_URL="")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "scrip: the environment is not as it must be: DATABASE_URL: String should have at least 1 character\n"
+    )
