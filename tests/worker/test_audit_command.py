@@ -17,7 +17,9 @@ def run_audit(**variables: str) -> subprocess.CompletedProcess[str]:
     """This function will run `scrip audit` with those variables on top."""
     program = Path(sys.executable).with_name("scrip")
     environment = {**os.environ, **variables}
-    return subprocess.run([program, "audit"], env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [program, "audit"], env=environment, capture_output=True, text=True, errors="replace", check=False
+    )
 
 
 @pytest.mark.usefixtures("database")
@@ -42,6 +44,18 @@ def test_each_violation_is_a_row():
         ("redemptions are counted and numbered without a gap", project) for project in ("gigs", "other")
     ]
     assert done.stderr == f"{len(CHECKS)} checks, 2 violations\n"
+
+
+@pytest.mark.usefixtures("tampered_database")
+def test_an_output_that_lacks_a_character_gets_another_one():
+    """A terminal or a cron job without UTF-8 is told of a violation, not of its encoding."""
+    create_voucher(project="Straße ✓")
+    with transaction() as session:
+        session.execute(text("UPDATE vouchers SET redemptions = 7"))
+    done = run_audit(PYTHONIOENCODING="latin-1")
+    assert done.returncode == 1
+    assert "\tStra" in done.stdout
+    assert done.stderr == f"{len(CHECKS)} checks, 1 violations\n"
 
 
 def test_a_database_that_cannot_be_reached_is_not_a_sound_one():
