@@ -1,10 +1,12 @@
 """The command line: `scrip …`. Each command imports what it needs when it runs."""
 
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
 
@@ -23,6 +25,9 @@ EXIT_BY_SIGNAL = 128
 @main.callback()
 def scrip() -> None:
     """Scrip redeems vouchers and applies recurring discounts to invoices, as Celery tasks."""
+    # A terminal that lacks a tick, or a letter of a name, is no reason to fail. Where it is closed, there is no stream.
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
 
 
 @main.command()
@@ -60,6 +65,10 @@ def audit() -> None:
     use_case = import_module("tasks.audit")
     try:
         violations = use_case.audit()
+    except SystemExit as unusable:
+        # The environment's. As it stands, its exit code would be that of a violation.
+        typer.echo(unusable, err=True)
+        raise typer.Exit(2) from None
     except SQLAlchemyError as error:
         reason = str(getattr(error, "orig", error)).strip().splitlines()[0]
         typer.echo(f"scrip: the audit could not run: {reason}", err=True)

@@ -26,6 +26,10 @@ def _ended_clearly() -> Iterator[None]:
 
     try:
         yield
+    except SystemExit as unusable:
+        # The environment's. As it stands, its exit code would be that of a letter that is not there.
+        typer.echo(unusable, err=True)
+        raise typer.Exit(2) from None
     except (SQLAlchemyError, KombuError) as error:
         reason = (str(getattr(error, "orig", error)).strip().splitlines() or [type(error).__name__])[0]
         typer.echo(f"scrip: dead letters could not be reached: {reason}", err=True)

@@ -14,6 +14,7 @@ from worker.batching import Gatherer
 logger = get_logger(__name__)
 
 HIDDEN = "(hidden)"
+UNDECODABLE = "its body cannot be decoded"
 # Ours have six levels. Pickling, on the way to a child, fails at about five hundred, and the worker with it.
 LEVELS_MAX = 100
 # Events of that time travel as one message: one for each turn of the loop was more than a quarter of the worker's time
@@ -32,19 +33,30 @@ def problem_of(message: Message) -> str | None:
         body = message.payload
     except (DecodeError, ContentDisallowed):
         return "its body is not JSON"
-    except (LookupError, ValueError, RecursionError):
-        return "its body cannot be decoded"
+    except (LookupError, ValueError, TypeError, AttributeError, RecursionError):
+        return UNDECODABLE
     if _is_deeper_than(LEVELS_MAX, [body, message.headers]):
         return "it is nested too deeply"
     # The first version of the protocol has all of it in the body.
     headers = message.headers if "task" in message.headers else body
+    problem = _problem_of_headers(headers)
+    if problem is None and not _are_arguments(body):
+        problem = "its body is not arguments, keyword arguments and options"
+    return problem
+
+
+def _problem_of_headers(headers: object) -> str | None:
     if not isinstance(headers, Mapping) or not all(
         isinstance(headers.get(name), str) and headers[name] for name in ("id", "task")
     ):
         return "it has no id or names no task"
     if not _are_limits(headers.get("timelimit")) or not isinstance(headers.get("retries") or 0, int):
         return "its time limits or its retries are no numbers"
-    return None if _are_arguments(body) else "its body is not arguments, keyword arguments and options"
+    if not _are_times(headers.get("eta"), headers.get("expires")):
+        return "its eta or its expiry is no timestamp"
+    if not _are_stamps(headers.get("stamped_headers"), headers.get("stamps")):
+        return "its stamps are not names with their values"
+    return None
 
 
 def _is_deeper_than(levels: int, values: list[Any]) -> bool:
@@ -70,6 +82,19 @@ def _are_limits(limits: object) -> bool:
     match limits:
         case None | [None | int() | float(), None | int() | float()]:
             return True
+        case _:
+            return False
+
+
+def _are_times(*times: object) -> bool:
+    # Celery reads the text, and fails it where it cannot. An empty one it takes for none, and then looks into it.
+    return all(each is None or (isinstance(each, str) and each) for each in times)
+
+
+def _are_stamps(names: object, stamps: object) -> bool:
+    match names, stamps:
+        case None | list(), None | dict():
+            return all(isinstance(each, str) for each in names or ())
         case _:
             return False
 
@@ -129,6 +154,10 @@ class Consumer(CeleryConsumer):
         """This function will take a message from its queue, and say so."""
         logger.error("dropped a message: %s", problem)
         message.reject_log_error(logger, self.connection_errors)
+
+    def on_decode_error(self, message: Message, exc: Exception) -> None:  # noqa: ARG002 - Celery's own
+        """This function will drop a message that is not compressed as it says; Celery would show its body."""
+        self.drop(message, UNDECODABLE)
 
     def on_invalid_task(self, body: object, message: Message, exc: Exception) -> None:  # noqa: ARG002 - Celery's own
         """This function will drop a task whose headers Celery does not understand."""

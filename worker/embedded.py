@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from worker.home import HomeUnusable, locked, write_environment
+from worker.home import HomeUnusable, locked, temporary_folder, write_environment
 from worker.part import Part, PartFailed
 from worker.postgres import Postgres
 from worker.procfile import PROCFILE, RELEASE, ProcfileInvalid, read_procfile
@@ -148,7 +148,7 @@ class Stack:
         self._say_ready(started)
 
     def _parts(self, programs: Mapping[str, Sequence[str]]) -> list[Part]:
-        environment = {**_inherited(), **self.environment}
+        environment = {**_inherited(), "TMPDIR": str(temporary_folder(self.home)), **self.environment}
         return parts(programs, home=self.home, environment=environment, folder=self._procfile.parent)
 
     def _say_ready(self, started: Sequence[Part]) -> None:

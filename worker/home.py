@@ -4,8 +4,9 @@ import fcntl
 import os
 import secrets
 import shlex
+import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 PRIVATE_FOLDER = 0o700
@@ -32,7 +33,27 @@ def locked(home: Path) -> Iterator[None]:
             raise HomeUnusable(f"another stack is running in {home}") from None
         # A stack that was killed had no time to remove it.
         (home / "env").unlink(missing_ok=True)
+        with _emptied(temporary_folder(home)):
+            yield
+
+
+def temporary_folder(home: Path) -> Path:
+    """This function will return where programs put what is temporary.
+
+    What was killed does not remove it, as a Celery worker its shared memory. Its name is nobody else's: it is emptied.
+    """
+    return home / "scrip-tmp"
+
+
+@contextmanager
+def _emptied(folder: Path) -> Iterator[None]:
+    with suppress(FileNotFoundError):
+        shutil.rmtree(folder)
+    folder.mkdir(mode=PRIVATE_FOLDER)
+    try:
         yield
+    finally:
+        shutil.rmtree(folder)
 
 
 def password(home: Path, name: str) -> str:

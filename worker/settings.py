@@ -3,9 +3,16 @@
 from functools import cache
 from typing import Literal, Self
 
-from pydantic import AliasChoices, Field, ValidationError, model_validator
-from pydantic_core import ErrorDetails
+from kombu.utils.url import url_to_parts
+from pydantic import AliasChoices, Field, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+# The schemes that libpq knows, too.
+DATABASES = {"postgresql", "postgres"}
+ENCODED = "with special characters of a password percent-encoded"
 
 
 class Settings(BaseSettings):
@@ -42,6 +49,29 @@ class Settings(BaseSettings):
     broker_transport: Literal["scrip", "stock"] = "scrip"
     # Where beat keeps the times of its last runs.
     beat_schedule_file: str = "celerybeat-schedule"
+
+    @field_validator("database_url")
+    @classmethod
+    def _leads_to_postgres(cls, url: str) -> str:
+        try:
+            backend = make_url(url).get_backend_name()
+        except (ArgumentError, ValueError):
+            # A slash in a password, say: what cannot be read may be part of it.
+            backend = None
+        if backend not in DATABASES:
+            raise PydanticCustomError("url", f"must be postgresql://…, {ENCODED}")
+        return url
+
+    @field_validator("broker_url", "result_backend_url")
+    @classmethod
+    def _can_be_read(cls, urls: str) -> str:
+        try:
+            readable = all("://" in url and url_to_parts(url) for url in urls.split(";"))
+        except ValueError:
+            readable = False
+        if not readable:
+            raise PydanticCustomError("url", f"must be redis://… or another URL that Celery knows, {ENCODED}")
+        return urls
 
     @model_validator(mode="after")
     def _delivers_again_after_locks(self) -> Self:

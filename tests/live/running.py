@@ -86,7 +86,8 @@ class Program:
             self.process = subprocess.Popen(
                 [*leash, str(CELERY), "-A", "worker", *self.words],
                 cwd=CHECKOUT,
-                env={**os.environ, **self.environment},
+                # What it leaves when it is killed goes with the folder.
+                env={**os.environ, "TMPDIR": str(self.log_file.parent), **self.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -1,6 +1,7 @@
 """Messages that are no request at all: a worker drops each of them, says nothing of what was in it, and goes on."""
 
 import json
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -14,7 +15,14 @@ REDEMPTION = {"project": "gigs", "requestId": "order-0", "code": SECRET, "subscr
 BODY = json.dumps([[], {"request": REDEMPTION}, {}])
 
 
-def publish(client: Client, *, body: str | bytes = BODY, headers: Json | None = None, content_type: str = "") -> str:
+def publish(
+    client: Client,
+    *,
+    body: str | bytes = BODY,
+    headers: Json | None = None,
+    content_type: Any = "application/json",
+    content_encoding: Any = "",
+) -> str:
     """This function will put a message with such a body into the broker, and return the id of its task."""
     task_id = str(uuid4())
     with client.app.producer_or_acquire() as producer:
@@ -22,8 +30,8 @@ def publish(client: Client, *, body: str | bytes = BODY, headers: Json | None = 
             body,
             routing_key="redemptions",
             exchange="",
-            content_type=content_type or "application/json",
-            content_encoding="utf-8" if isinstance(body, str) else "binary",
+            content_type=content_type,
+            content_encoding=content_encoding or ("utf-8" if isinstance(body, str) else "binary"),
             headers={"id": task_id, "task": "redemptions.redeem"} if headers is None else headers,
             correlation_id=task_id,
         )
@@ -104,8 +112,18 @@ def test_a_worker_outlives_headers_that_name_no_task(
         {"timelimit": "short"},
         {"retries": "many"},
         {"argsrepr": SECRET, "kwargsrepr": SECRET},
+        {"eta": ""},
+        {"eta": 0},
+        {"expires": []},
+        {"expires": {}},
+        {"stamped_headers": 7},
+        {"stamped_headers": [[SECRET]], "stamps": {}},
+        {"stamped_headers": [], "stamps": SECRET},
+        {"compression": "gzip"},
+        {"compression": SECRET},
+        {"compression": 7},
     ],
-    ids=",".join,
+    ids=str,
 )
 def test_a_worker_outlives_a_header_that_makes_no_sense(
     header: Json, client: Client, worker: Worker, log_since: int
@@ -119,6 +137,25 @@ def test_a_worker_outlives_a_header_that_makes_no_sense(
 def test_only_json_is_read(content_type: str, client: Client, worker: Worker, log_since: int) -> None:
     """A pickle could run code; nobody unpacks it."""
     publish(client, content_type=content_type)
+    assert_survived(worker, client, log_since=log_since)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "content_encoding"),
+    [
+        pytest.param("application/json", 7, id="a number for the encoding"),
+        pytest.param("application/json", [SECRET], id="a list for the encoding"),
+        pytest.param("application/json", SECRET, id="an unknown encoding"),
+        pytest.param([SECRET], "utf-8", id="a list for the type"),
+        pytest.param({SECRET: 1}, "utf-8", id="an object for the type"),
+        pytest.param(7, "utf-8", id="a number for the type"),
+    ],
+)
+def test_a_worker_outlives_what_is_said_of_a_body(
+    content_type: Any, content_encoding: Any, client: Client, worker: Worker, log_since: int
+) -> None:
+    """It stands beside the headers, and any program can write it."""
+    publish(client, body=BODY.encode(), content_type=content_type, content_encoding=content_encoding)
     assert_survived(worker, client, log_since=log_since)
 
 

@@ -92,6 +92,25 @@ def test_killed_it_takes_everything_with_it_and_can_be_started_again(tmp_path: P
         assert (up.wait_ready().home / "env").read_text() != stale
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_what_programs_put_into_the_temporary_folder_does_not_pile_up(
+    seasoned: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    """A Celery worker has a folder there, which it cannot remove when it is killed."""
+    mess = program(tmp_path, "mess", "import signal, tempfile", "print(tempfile.mkdtemp())", "signal.pause()")
+    log = seasoned / "logs" / "mess.log"
+    log.unlink(missing_ok=True)
+    with Up(seasoned, write_procfile(tmp_path, f"mess: {mess}")) as up:
+        up.wait_ready().processes()
+        eventually(lambda: log.read_text().endswith("\n"))
+        assert Path(log.read_text().strip()).is_dir()
+        up.end(number)
+        eventually(lambda: not up.left())
+    with Up(seasoned, write_procfile(tmp_path, f"idle: {idle(tmp_path)}")) as up:
+        up.wait_ready()
+        assert not Path(log.read_text().strip()).exists()
+
+
 MOMENTS: dict[str, Callable[[Up], bool]] = {
     "at once": lambda up: (up.home / "lock").exists(),
     "while the data folder is made": lambda up: (up.home / "postgres.new" / "base").exists(),

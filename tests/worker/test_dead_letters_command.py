@@ -100,3 +100,11 @@ def test_what_cannot_be_sent_is_kept(dead_letter: str, monkeypatch: pytest.Monke
     assert said.startswith("scrip: dead letters could not be reached: ")
     assert said.count("\n") == 1
     assert scrip("list")[1].startswith(dead_letter)
+
+
+def test_without_an_address_nothing_was_looked_for(monkeypatch: pytest.MonkeyPatch):
+    """That is another exit code than that of an id that nobody knows."""
+    monkeypatch.setenv("DATABASE_URL", "")
+    said = "scrip: the environment is not as it must be: DATABASE_URL: String should have at least 1 character\n"
+    for words in (("list",), ("show", "task-1"), ("retry", "task-1"), ("discard", "task-1")):
+        assert scrip(*words) == (2, "", said)

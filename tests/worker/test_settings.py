@@ -46,6 +46,48 @@ def test_an_empty_address_is_a_missing_one(monkeypatch):
         read(monkeypatch, **{**ADDRESSES, "DATABASE_URL": ""})
 
 
+@pytest.mark.parametrize(
+    ("variable", "url"),
+    [
+        ("DATABASE_URL", "HUSH"),
+        ("DATABASE_URL", " "),
+        ("DATABASE_URL", "postgresql://scrip@somewhere:HUSH/scrip"),
+        ("DATABASE_URL", "postgresql://scrip:HUSH@a@somewhere:b/scrip"),
+        ("DATABASE_URL", "mysql://scrip:HUSH@somewhere/scrip"),
+        ("DATABASE_URL", "sqlite:///HUSH"),
+        ("REDIS_URL", "HUSH"),
+        ("REDIS_URL", "redis://:HUSH/a@somewhere:6379/0"),
+        ("BROKER_URL", "amqp://scrip@somewhere:HUSH"),
+        ("BROKER_URL", "sentinel://somewhere:1;sentinel://[HUSH"),
+        ("RESULT_BACKEND_URL", "redis://somewhere:HUSH/0"),
+    ],
+)
+def test_an_address_that_cannot_be_read_ends_the_start_with_one_clear_line(monkeypatch, variable, url):
+    """What stands where a port should may be half of a password: it is not shown."""
+    with pytest.raises(SystemExit, match=variable) as ended:
+        read(monkeypatch, **{**ADDRESSES, variable: url})
+    assert "\n" not in str(ended.value)
+    assert "HUSH" not in str(ended.value)
+
+
+@pytest.mark.parametrize(
+    ("variable", "url"),
+    [
+        ("DATABASE_URL", "postgres://scrip:a%2Fb@somewhere:5432/scrip?sslmode=require"),
+        ("DATABASE_URL", "postgresql+psycopg:///scrip?host=/run/postgresql"),
+        ("REDIS_URL", "rediss://:a%2Fb@somewhere:6380/1?ssl_cert_reqs=required"),
+        ("REDIS_URL", "redis+socket:///run/redis.sock?virtual_host=1"),
+        ("BROKER_URL", "sentinel://:a@one:26379/0;sentinel://two:26379/0"),
+        ("BROKER_URL", "amqps://scrip:a@[::1]:5671//"),
+        ("RESULT_BACKEND_URL", "rpc://"),
+    ],
+)
+def test_every_way_to_write_an_address_is_taken(monkeypatch, variable, url):
+    """As libpq, SQLAlchemy and Celery take them."""
+    values = read(monkeypatch, **{**ADDRESSES, variable: url})
+    assert url in {values.database_url, values.broker_url, values.result_backend_url}
+
+
 def test_a_number_out_of_range_is_told_by_the_name_of_its_variable(monkeypatch):
     """Not by what it is called inside."""
     with pytest.raises(SystemExit, match="SCRIP_WORKER_CONCURRENCY"):
