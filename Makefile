@@ -17,7 +17,7 @@ demo: $(INSTALLED) ## run the whole system on real servers with example data, an
 	@$(BIN)/scrip demo
 
 test: $(INSTALLED) ## run the test suite
-	@$(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile
+	@$(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test-scale: $(INSTALLED) ## run the tests that take minutes, or hours: 10,000 random histories are among them
 	@$(BIN)/pytest -m scale

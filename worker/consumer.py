@@ -1,102 +1,28 @@
 """What a worker takes from its queues: tasks. Anything else is dropped, and nothing of what was in it is logged."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
+from celery import states
 from celery.bootsteps import RUN
+from celery.exceptions import InvalidTaskError
 from celery.utils.log import get_logger
 from celery.worker.consumer import Consumer as CeleryConsumer
 from kombu import Message
-from kombu.exceptions import ContentDisallowed, DecodeError
 
 from worker.batching import Gatherer
+from worker.deliveries import Delivery
+from worker.protocol import UNDECODABLE, problem_of
+from worker.results import Answered, Store
 
 logger = get_logger(__name__)
 
 HIDDEN = "(hidden)"
-UNDECODABLE = "its body cannot be decoded"
-# Ours have six levels. Pickling, on the way to a child, fails at about five hundred, and the worker with it.
-LEVELS_MAX = 100
 # Events of that time travel as one message: one for each turn of the loop was more than a quarter of the worker's time
 # where it is not busy. Whoever watches looks less often.
 EVENTS_SECONDS = 0.1
 # Of 400 bytes each.
 EVENTS_AT_ONCE_MAX = 240
-
-
-def problem_of(message: Message) -> str | None:
-    """This function will say why a message is no task of either version of Celery's protocol, or None where it is one.
-
-    What Celery does not expect in a message ends its worker. The message is then delivered to the next one.
-    """
-    try:
-        body = message.payload
-    except (DecodeError, ContentDisallowed):
-        return "its body is not JSON"
-    except (LookupError, ValueError, TypeError, AttributeError, RecursionError):
-        return UNDECODABLE
-    if _is_deeper_than(LEVELS_MAX, [body, message.headers]):
-        return "it is nested too deeply"
-    # The first version of the protocol has all of it in the body.
-    headers = message.headers if "task" in message.headers else body
-    problem = _problem_of_headers(headers)
-    if problem is None and not _are_arguments(body):
-        problem = "its body is not arguments, keyword arguments and options"
-    return problem
-
-
-def _problem_of_headers(headers: object) -> str | None:
-    if not isinstance(headers, Mapping) or not all(
-        isinstance(headers.get(name), str) and headers[name] for name in ("id", "task")
-    ):
-        return "it has no id or names no task"
-    if not _are_limits(headers.get("timelimit")) or not isinstance(headers.get("retries") or 0, int):
-        return "its time limits or its retries are no numbers"
-    if not _are_times(headers.get("eta"), headers.get("expires")):
-        return "its eta or its expiry is no timestamp"
-    if not _are_stamps(headers.get("stamped_headers"), headers.get("stamps")):
-        return "its stamps are not names with their values"
-    return None
-
-
-def _is_deeper_than(levels: int, values: list[Any]) -> bool:
-    for _ in range(levels):
-        inner = [
-            list(each.values()) if isinstance(each, dict) else each for each in values if type(each) in {dict, list}
-        ]
-        if not inner:
-            return False
-        values = [value for each in inner for value in each]
-    return True
-
-
-def _are_arguments(body: object) -> bool:
-    match body:
-        case [list(), dict(), dict() | None] | {"args": list(), "kwargs": dict()}:
-            return True
-        case _:
-            return False
-
-
-def _are_limits(limits: object) -> bool:
-    match limits:
-        case None | [None | int() | float(), None | int() | float()]:
-            return True
-        case _:
-            return False
-
-
-def _are_times(*times: object) -> bool:
-    # Celery reads the text, and fails it where it cannot. An empty one it takes for none, and then looks into it.
-    return all(each is None or (isinstance(each, str) and each) for each in times)
-
-
-def _are_stamps(names: object, stamps: object) -> bool:
-    match names, stamps:
-        case None | list(), None | dict():
-            return all(isinstance(each, str) for each in names or ())
-        case _:
-            return False
 
 
 class Consumer(CeleryConsumer):
@@ -106,6 +32,7 @@ class Consumer(CeleryConsumer):
         # Of the connection that there is.
         self.gatherers = list[Gatherer]()
         self.are_events_due = False
+        self.store = Store()
         super().__init__(*arguments, **options)
 
     def on_send_event_buffered(self) -> None:
@@ -151,8 +78,22 @@ class Consumer(CeleryConsumer):
         return receive_task
 
     def drop(self, message: Message, problem: str) -> None:
-        """This function will take a message from its queue, and say so."""
+        """This function will take a message from its queue, and say so, also to whoever waits for its answer."""
         logger.error("dropped a message: %s", problem)
+        task_id = message.headers.get("id")
+        if isinstance(task_id, str) and task_id:
+            dropped = Delivery(
+                id=task_id,
+                args=None,
+                kwargs=None,
+                retries=0,
+                redelivered=False,
+                wants_answer=not message.headers.get("ignore_result"),
+                group=None,
+                parent=None,
+                original=None,
+            )
+            self.store.store(self.app.backend, [Answered(dropped, states.FAILURE, InvalidTaskError(problem))])
         message.reject_log_error(logger, self.connection_errors)
 
     def on_decode_error(self, message: Message, exc: Exception) -> None:  # noqa: ARG002 - Celery's own

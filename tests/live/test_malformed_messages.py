@@ -166,3 +166,33 @@ def test_an_unknown_task_fails_by_its_name(client: Client, worker: Worker, log_s
     assert outcome["result"]["exc_type"] == "NotRegistered"
     assert SECRET not in json.dumps(outcome)
     assert_survived(worker, client, log_since=log_since)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        pytest.param({"body": BODY[:-8]}, id="a body that is cut off"),
+        pytest.param({"body": json.dumps([[SECRET], [SECRET], {}])}, id="arguments that are none"),
+        pytest.param({"body": BODY.replace(f'"{SECRET}"', '{"__type__": "date", "__value__": 7}')}, id="no date"),
+        pytest.param({"content_type": "text/plain"}, id="another content type"),
+        pytest.param({"headers": {"expires": 7}}, id="a number for the expiry"),
+        pytest.param({"headers": {"compression": "gzip"}}, id="not compressed as it says"),
+    ],
+)
+def test_whoever_waits_for_what_is_no_task_is_told(message: dict[str, Any], client: Client, worker: Worker) -> None:
+    """By Celery's own error for it, with what is wrong and nothing of what was sent."""
+    task_id = str(uuid4())
+    headers = {"id": task_id, "task": "redemptions.redeem", **message.get("headers", {})}
+    publish(client, **{**message, "headers": headers})
+    outcome = worker.while_it_lives(lambda: client.broker.outcome(task_id))
+    assert (outcome["status"], outcome["result"]["exc_type"]) == ("FAILURE", "InvalidTaskError")
+    assert SECRET not in json.dumps(outcome)
+
+
+def test_nobody_is_told_who_does_not_want_to_hear(client: Client, worker: Worker) -> None:
+    """As with any other answer."""
+    ignored = str(uuid4())
+    publish(client, body="7", headers={"id": ignored, "task": "redemptions.redeem", "ignore_result": True})
+    following = publish(client, body="7")
+    worker.while_it_lives(lambda: client.broker.outcome(following))
+    assert client.broker.state(ignored)["status"] == "PENDING"

@@ -1,0 +1,86 @@
+"""What Celery's protocol asks of a message, in either of its versions, before Celery looks into it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from kombu import Message
+from kombu.exceptions import ContentDisallowed, DecodeError
+
+UNDECODABLE = "its body cannot be decoded"
+# Ours have six levels. Pickling, on the way to a child, fails at about five hundred, and the worker with it.
+LEVELS_MAX = 100
+
+
+def problem_of(message: Message) -> str | None:
+    """This function will say why a message is no task of either version of Celery's protocol, or None where it is one.
+
+    What Celery does not expect in a message ends its worker. The message is then delivered to the next one.
+    """
+    try:
+        body = message.payload
+    except (DecodeError, ContentDisallowed):
+        return "its body is not JSON"
+    except (LookupError, ValueError, TypeError, AttributeError, RecursionError):
+        return UNDECODABLE
+    if _is_deeper_than(LEVELS_MAX, [body, message.headers]):
+        return "it is nested too deeply"
+    # The first version of the protocol has all of it in the body.
+    headers = message.headers if "task" in message.headers else body
+    problem = _problem_of_headers(headers)
+    if problem is None and not _are_arguments(body):
+        problem = "its body is not arguments, keyword arguments and options"
+    return problem
+
+
+def _problem_of_headers(headers: object) -> str | None:
+    if not isinstance(headers, Mapping) or not all(
+        isinstance(headers.get(name), str) and headers[name] for name in ("id", "task")
+    ):
+        return "it has no id or names no task"
+    if not _are_limits(headers.get("timelimit")) or not isinstance(headers.get("retries") or 0, int):
+        return "its time limits or its retries are no numbers"
+    if not _are_times(headers.get("eta"), headers.get("expires")):
+        return "its eta or its expiry is no timestamp"
+    if not _are_stamps(headers.get("stamped_headers"), headers.get("stamps")):
+        return "its stamps are not names with their values"
+    return None
+
+
+def _is_deeper_than(levels: int, values: list[Any]) -> bool:
+    for _ in range(levels):
+        inner = [
+            list(each.values()) if isinstance(each, dict) else each for each in values if type(each) in {dict, list}
+        ]
+        if not inner:
+            return False
+        values = [value for each in inner for value in each]
+    return True
+
+
+def _are_arguments(body: object) -> bool:
+    match body:
+        case [list(), dict(), dict() | None] | {"args": list(), "kwargs": dict()}:
+            return True
+        case _:
+            return False
+
+
+def _are_limits(limits: object) -> bool:
+    match limits:
+        case None | [None | int() | float(), None | int() | float()]:
+            return True
+        case _:
+            return False
+
+
+def _are_times(*times: object) -> bool:
+    # Celery reads the text, and fails it where it cannot. An empty one it takes for none, and then looks into it.
+    return all(each is None or (isinstance(each, str) and each) for each in times)
+
+
+def _are_stamps(names: object, stamps: object) -> bool:
+    match names, stamps:
+        case None | list(), None | dict():
+            return all(isinstance(each, str) for each in names or ())
+        case _:
+            return False
