@@ -3,7 +3,8 @@
 from logging.config import fileConfig
 
 from alembic import context
-from sqlalchemy import text
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import OperationalError
 
 from models.base import Base
 from worker.db import engine
@@ -11,13 +12,23 @@ from worker.db import engine
 # Two releases at once wait for each other; the number is arbitrary but has to stay.
 MIGRATION_LOCK = 7_201_115
 
+
+def connected() -> Connection:
+    """This function will connect, or end the program with one line on why it cannot."""
+    try:
+        return engine().connect()
+    except OperationalError as error:
+        reason = str(error.orig).strip().splitlines()[0]
+        raise SystemExit(f"scrip: the database cannot be migrated: {reason}") from None
+
+
 if context.config.config_file_name is not None:
     fileConfig(context.config.config_file_name, disable_existing_loggers=False)
 
 if context.is_offline_mode():
     raise SystemExit("scrip: migrations run against a database; there is no offline mode")
 
-with engine().connect() as connection:
+with connected() as connection:
     context.configure(connection=connection, target_metadata=Base.metadata)
     with context.begin_transaction():
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})

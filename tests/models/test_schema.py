@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import UniqueConstraint, create_engine, make_url, text
 
 from models.base import Base
+from worker.listener import free_port
 
 CHECKOUT = Path(__file__).parent.parent.parent
 CATALOGUE = {
@@ -49,11 +50,13 @@ def two_databases(environment: dict[str, str]) -> Iterator[tuple[str, str]]:
     server.dispose()
 
 
-def alembic(database_url: str, *command: str) -> None:
+def alembic(database_url: str, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
     """This function will run Alembic on a database."""
     program = Path(sys.executable).with_name("alembic")
     environment = {**os.environ, "DATABASE_URL": database_url}
-    subprocess.run([program, *command], cwd=CHECKOUT, env=environment, check=True, capture_output=True)
+    return subprocess.run(
+        [program, *command], cwd=CHECKOUT, env=environment, check=check, capture_output=True, text=True
+    )
 
 
 def catalogue_of(database_url: str) -> dict[str, set[tuple]]:
@@ -83,6 +86,17 @@ def test_migrations_go_up_down_and_up_again_and_agree_with_the_metadata(two_data
     assert {row[:2] for row in catalogue_of(of_metadata)["statistics"]} == {
         (table.name, "project") for table in Base.metadata.sorted_tables
     }
+
+
+def test_a_release_without_its_database_ends_with_one_line(environment):
+    """Which says why, and nothing of the password."""
+    url = make_url(environment["DATABASE_URL"]).set(port=free_port())
+    ended = alembic(url.render_as_string(hide_password=False), "upgrade", "head", check=False)
+    assert ended.returncode == 1
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("scrip: the database cannot be migrated: ")
+    assert "refused" in line
+    assert str(url.password) not in line
 
 
 def test_every_key_holds_the_project():
