@@ -20,7 +20,7 @@ from worker.unprivileged import as_unprivileged, hand_over
 from worker.wheels import program
 
 ROLE = "scrip"
-# Ids and codes are compared by their bytes: quicker than by a language's rules, and no upgrade changes the order.
+# Ids and codes are compared by their bytes, and not by a language's rules, which an upgrade can change.
 BY_BYTES = ("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
 # The database that initdb makes for users and applications.
 DATABASE = "postgres"
