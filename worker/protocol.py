@@ -59,10 +59,25 @@ def _is_deeper_than(levels: int, values: list[Any]) -> bool:
 
 def _are_arguments(body: object) -> bool:
     match body:
-        case [list(), dict(), dict() | None] | {"args": list(), "kwargs": dict()}:
+        case [list(), dict(), None] | {"args": list(), "kwargs": dict()}:
             return True
+        case [list(), dict(), dict() as options]:
+            return _is_followed_by_tasks(options)
         case _:
             return False
+
+
+def _is_followed_by_tasks(options: Mapping[str, Any]) -> bool:
+    # Celery looks at them when the task has had its effect, and would say that it failed.
+    followers = [options.get(name) or [] for name in ("callbacks", "errbacks", "chain")]
+    chord = options.get("chord")
+    return all(isinstance(each, list) and all(map(_is_signature, each)) for each in followers) and (
+        chord is None or _is_signature(chord)
+    )
+
+
+def _is_signature(follower: object) -> bool:
+    return isinstance(follower, dict) and isinstance(follower.get("task"), str)
 
 
 def _are_limits(limits: object) -> bool:

@@ -174,6 +174,17 @@ def test_an_unknown_task_fails_by_its_name(client: Client, worker: Worker, log_s
         pytest.param({"body": BODY[:-8]}, id="a body that is cut off"),
         pytest.param({"body": json.dumps([[SECRET], [SECRET], {}])}, id="arguments that are none"),
         pytest.param({"body": BODY.replace(f'"{SECRET}"', '{"__type__": "date", "__value__": 7}')}, id="no date"),
+        *(
+            pytest.param(
+                {"body": json.dumps([[], {"request": redemption(code="OTHER")}, {name: value}])}, id=f"{name} {value}"
+            )
+            for name, value in {
+                "callbacks": [None],
+                "errbacks": {"task": "redemptions.redeem"},
+                "chain": [{"args": [SECRET]}],
+                "chord": SECRET,
+            }.items()
+        ),
         pytest.param({"content_type": "text/plain"}, id="another content type"),
         pytest.param({"headers": {"expires": 7}}, id="a number for the expiry"),
         pytest.param({"headers": {"compression": "gzip"}}, id="not compressed as it says"),
@@ -187,6 +198,7 @@ def test_whoever_waits_for_what_is_no_task_is_told(message: dict[str, Any], clie
     outcome = worker.while_it_lives(lambda: client.broker.outcome(task_id))
     assert (outcome["status"], outcome["result"]["exc_type"]) == ("FAILURE", "InvalidTaskError")
     assert SECRET not in json.dumps(outcome)
+    assert row_counts(worker.environment["DATABASE_URL"]) == {}
 
 
 def test_nobody_is_told_who_does_not_want_to_hear(client: Client, worker: Worker) -> None:
