@@ -9,6 +9,8 @@ from typing import Any
 from celery.utils.log import get_logger
 from kombu.transport import redis, virtual
 
+from worker.taking import UNREADABLE
+
 logger = get_logger(__name__)
 
 # Redis answers nobody else meanwhile; so many take it a millisecond.
@@ -148,7 +150,7 @@ class QoS(redis.QoS):
         """This method will put a message back. What cannot be read must not keep others from being put back."""
         try:
             super().restore_by_tag(tag, client, leftmost)
-        except (ValueError, RecursionError):
+        except UNREADABLE:
             self.channel.set_aside(tag)
 
     def _let_go(self, tag: str) -> None:

@@ -19,6 +19,7 @@ from celery.worker.request import Request
 from celery.worker.strategy import default
 
 from worker.batch import Batch
+from worker.protocol import is_plain
 from worker.settings import settings
 
 # What a child is sent at once; a few large invoices fill a batch as many small requests do.
@@ -27,8 +28,6 @@ MILLISECONDS = 1_000
 # How long the first message of a batch waits for the end of another batch before it takes a second child: a message
 # alone costs as much as ten. Longer than a small batch takes, so that only one that hangs on a lock is not waited for.
 BESIDE_ANOTHER_SECONDS = 0.02
-# Ids that are ours or Celery's are far shorter. They are written into tables.
-ID_LENGTH_MAX = 255
 
 
 def strategy(task: Task, app: Celery, consumer: Any) -> Callable[..., Any]:
@@ -169,7 +168,5 @@ def can_be_gathered(request: Request) -> bool:
         "task" in request.message.headers
         and not any((embedded or {}).values())
         and not any(limits)
-        and len(request.id) <= ID_LENGTH_MAX
-        and request.id.isascii()
-        and request.id.isprintable()
+        and is_plain(request.id)
     )

@@ -21,7 +21,7 @@ from redis.exceptions import NoScriptError, ResponseError
 from worker.acknowledging import QoS
 from worker.doorbell import Doorbell
 from worker.polling import DOORBELL, IDLE_SECONDS_MAX
-from worker.taking import SET_ASIDE_KEY, TAKE_BYTES_MAX, TAKE_COUNT_MAX, Arrival, Take, Taken
+from worker.taking import SET_ASIDE_KEY, TAKE_BYTES_MAX, TAKE_COUNT_MAX, UNREADABLE, Arrival, Take, Taken
 
 logger = get_logger(__name__)
 
@@ -252,7 +252,7 @@ class Channel(redis.Channel):
             # What kombu would stop at, and the worker with it.
             self.decode_body(message.get("body"), message["properties"].get("body_encoding"))
             readable = isinstance(message.get("headers"), dict | None)
-        except (ValueError, TypeError, AttributeError, RecursionError):
+        except UNREADABLE:
             # The server's parser is more lenient than Python's.
             readable = False
         if readable:

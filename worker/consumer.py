@@ -3,21 +3,18 @@
 from collections.abc import Callable
 from typing import Any
 
-from celery import states
 from celery.bootsteps import RUN
-from celery.exceptions import InvalidTaskError
+from celery.exceptions import InvalidTaskError, NotRegistered
 from celery.utils.log import get_logger
 from celery.worker.consumer import Consumer as CeleryConsumer
 from kombu import Message
 
 from worker.batching import Gatherer
-from worker.deliveries import Delivery
-from worker.protocol import UNDECODABLE, problem_of
-from worker.results import Answered, Store
+from worker.protocol import UNDECODABLE, is_plain, problem_of
+from worker.refusals import Refusals
 
 logger = get_logger(__name__)
 
-HIDDEN = "(hidden)"
 # Events of that time travel as one message: one for each turn of the loop was more than a quarter of the worker's time
 # where it is not busy. Whoever watches looks less often.
 EVENTS_SECONDS = 0.1
@@ -32,8 +29,8 @@ class Consumer(CeleryConsumer):
         # Of the connection that there is.
         self.gatherers = list[Gatherer]()
         self.are_events_due = False
-        self.store = Store()
         super().__init__(*arguments, **options)
+        self.refusals = Refusals(self.app)
 
     def on_send_event_buffered(self) -> None:
         """This function will have events travel together a moment later, or at once where there is no later."""
@@ -80,20 +77,7 @@ class Consumer(CeleryConsumer):
     def drop(self, message: Message, problem: str) -> None:
         """This function will take a message from its queue, and say so, also to whoever waits for its answer."""
         logger.error("dropped a message: %s", problem)
-        task_id = message.headers.get("id")
-        if isinstance(task_id, str) and task_id:
-            dropped = Delivery(
-                id=task_id,
-                args=None,
-                kwargs=None,
-                retries=0,
-                redelivered=False,
-                wants_answer=not message.headers.get("ignore_result"),
-                group=None,
-                parent=None,
-                original=None,
-            )
-            self.store.store(self.app.backend, [Answered(dropped, states.FAILURE, InvalidTaskError(problem))])
+        self.refusals.answer(message, InvalidTaskError(problem))
         message.reject_log_error(logger, self.connection_errors)
 
     def on_decode_error(self, message: Message, exc: Exception) -> None:  # noqa: ARG002 - Celery's own
@@ -104,7 +88,12 @@ class Consumer(CeleryConsumer):
         """This function will drop a task whose headers Celery does not understand."""
         self.drop(message, "its headers make no sense")
 
-    def on_unknown_task(self, body: object, message: Message, exc: Exception) -> None:
-        """This function will fail a task that nobody knows, as Celery does, without the arguments in the log."""
-        message.headers.update(argsrepr=HIDDEN, kwargsrepr=HIDDEN)
-        super().on_unknown_task(HIDDEN if body is None else body, message, exc)
+    def on_unknown_task(self, body: object, message: Message, exc: Exception) -> None:  # noqa: ARG002 - Celery's own
+        """This function will fail a task that nobody knows. Celery would show its arguments, and wait for the store."""
+        headers = message.headers if "task" in message.headers else message.payload
+        name = headers["task"]
+        logger.error("dropped a message: there is no task %r", name)
+        self.refusals.answer(message, NotRegistered(name))
+        message.reject_log_error(logger, self.connection_errors)
+        if self.event_dispatcher and is_plain(headers["id"]):
+            self.event_dispatcher.send("task-failed", uuid=headers["id"], exception=repr(NotRegistered(name)))

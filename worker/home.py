@@ -6,7 +6,7 @@ import secrets
 import shlex
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 PRIVATE_FOLDER = 0o700
@@ -47,13 +47,17 @@ def temporary_folder(home: Path) -> Path:
 
 @contextmanager
 def _emptied(folder: Path) -> Iterator[None]:
-    with suppress(FileNotFoundError):
-        shutil.rmtree(folder)
-    folder.mkdir(mode=PRIVATE_FOLDER)
+    try:
+        if folder.exists():
+            shutil.rmtree(folder)
+        folder.mkdir(mode=PRIVATE_FOLDER)
+    except OSError as error:
+        raise HomeUnusable(f"{folder} cannot be emptied: {error.strerror or error}") from None
     try:
         yield
     finally:
-        shutil.rmtree(folder)
+        # What is left of it, the next start removes. An error here would hide why the stack has ended.
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def password(home: Path, name: str) -> str:

@@ -1,14 +1,28 @@
 """What Celery's protocol asks of a message, in either of its versions, before Celery looks into it."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from kombu import Message
 from kombu.exceptions import ContentDisallowed, DecodeError
 
+from worker.celery import RETRIES_MAX
+from worker.taking import UNREADABLE
+
 UNDECODABLE = "its body cannot be decoded"
 # Ours have six levels. Pickling, on the way to a child, fails at about five hundred, and the worker with it.
 LEVELS_MAX = 100
+# Celery's own have 36 characters.
+ID_LENGTH_MAX = 255
+# More than a timer can take, and more than any task of ours needs.
+LIMIT_SECONDS_MAX = 86_400
+
+
+def is_plain(task_id: object) -> TypeGuard[str]:
+    """This function will tell whether a task's id, which any program can write, can be a key and be shown."""
+    return (
+        isinstance(task_id, str) and 1 <= len(task_id) <= ID_LENGTH_MAX and task_id.isascii() and task_id.isprintable()
+    )
 
 
 def problem_of(message: Message) -> str | None:
@@ -16,11 +30,14 @@ def problem_of(message: Message) -> str | None:
 
     What Celery does not expect in a message ends its worker. The message is then delivered to the next one.
     """
+    # Any value can stand in an envelope where the body's text belongs.
+    if not isinstance(message.body, str | bytes | bytearray | memoryview):
+        return UNDECODABLE
     try:
         body = message.payload
     except (DecodeError, ContentDisallowed):
         return "its body is not JSON"
-    except (LookupError, ValueError, TypeError, AttributeError, RecursionError):
+    except (LookupError, *UNREADABLE):
         return UNDECODABLE
     if _is_deeper_than(LEVELS_MAX, [body, message.headers]):
         return "it is nested too deeply"
@@ -37,7 +54,7 @@ def _problem_of_headers(headers: object) -> str | None:
         isinstance(headers.get(name), str) and headers[name] for name in ("id", "task")
     ):
         return "it has no id or names no task"
-    if not _are_limits(headers.get("timelimit")) or not isinstance(headers.get("retries") or 0, int):
+    if not _are_limits(headers.get("timelimit")) or not _is_count(headers.get("retries")):
         return "its time limits or its retries are no numbers"
     if not _are_times(headers.get("eta"), headers.get("expires")):
         return "its eta or its expiry is no timestamp"
@@ -82,10 +99,16 @@ def _is_signature(follower: object) -> bool:
 
 def _are_limits(limits: object) -> bool:
     match limits:
-        case None | [None | int() | float(), None | int() | float()]:
+        case None:
             return True
+        case [None | int() | float(), None | int() | float()]:
+            return all(each is None or 0 <= each <= LIMIT_SECONDS_MAX for each in limits)
         case _:
             return False
+
+
+def _is_count(retries: object) -> bool:
+    return retries is None or (isinstance(retries, int) and 0 <= retries <= RETRIES_MAX)
 
 
 def _are_times(*times: object) -> bool:

@@ -76,7 +76,7 @@ class Request(CeleryRequest):
     def __init__(self, message: Any, **options: Any) -> None:
         try:
             super().__init__(message, **options)
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             # Celery takes any other error here for its own and stops; the message would stop every worker in turn.
             raise InvalidTaskError("the message has no id, or its body is not args, kwargs and options") from None
         self._argsrepr = "(…)" if self.args else "()"

@@ -72,7 +72,7 @@ class Store:
 
 def _write(backend: Any, answers: Sequence[Answered]) -> None:
     if isinstance(backend, RedisBackend):
-        _write_together(backend, answers)
+        write_together(backend, answers)
         return
     for each in answers:
         backend.store_result(
@@ -80,7 +80,7 @@ def _write(backend: Any, answers: Sequence[Answered]) -> None:
         )
 
 
-def _write_together(backend: Any, answers: Sequence[Answered]) -> None:
+def write_together(backend: Any, answers: Sequence[Answered]) -> None:
     """This function will store and announce the answers as the backend does each of them, in one round trip."""
     succeeded = _succeeded(backend, [each.delivery.id for each in answers if each.state != states.SUCCESS])
     with backend.client.pipeline(transaction=False) as commands:

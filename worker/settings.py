@@ -54,22 +54,20 @@ class Settings(BaseSettings):
     @classmethod
     def _leads_to_postgres(cls, url: str) -> str:
         try:
-            backend = make_url(url).get_backend_name()
+            parts = make_url(url)
+            # An at sign in a password makes half of it a part of the host, which errors show.
+            readable = parts.get_backend_name().lower() in DATABASES and "@" not in (parts.host or "")
         except (ArgumentError, ValueError):
             # A slash in a password, say: what cannot be read may be part of it.
-            backend = None
-        if backend not in DATABASES:
+            readable = False
+        if not readable:
             raise PydanticCustomError("url", f"must be postgresql://…, {ENCODED}")
         return url
 
     @field_validator("broker_url", "result_backend_url")
     @classmethod
     def _can_be_read(cls, urls: str) -> str:
-        try:
-            readable = all("://" in url and url_to_parts(url) for url in urls.split(";"))
-        except ValueError:
-            readable = False
-        if not readable:
+        if not all(map(_is_readable, urls.split(";"))):
             raise PydanticCustomError("url", f"must be redis://… or another URL that Celery knows, {ENCODED}")
         return urls
 
@@ -78,6 +76,18 @@ class Settings(BaseSettings):
         if self.visibility_timeout_seconds <= self.lock_timeout_seconds:
             raise ValueError("SCRIP_VISIBILITY_TIMEOUT_SECONDS must be longer than SCRIP_LOCK_TIMEOUT_SECONDS")
         return self
+
+
+def _is_readable(url: str) -> bool:
+    # Other transports have addresses of forms of their own.
+    if not url.startswith(("redis", "sentinel", "amqp")):
+        return "://" in url
+    try:
+        parts = url_to_parts(url)
+    except ValueError:
+        return False
+    # A slash in a password makes the rest of it, and the host, a path.
+    return "://" in url and "@" not in (parts.path or "")
 
 
 @cache

@@ -15,6 +15,8 @@ TAKE_COUNT_MAX = 1_000
 TAKE_BYTES_MAX = 2**20
 # Where texts are put that are no message at all. Nobody can run them; an operator may look.
 SET_ASIDE_KEY = "unreadable"
+# What reading such a text raises, kombu's own objects in it among others.
+UNREADABLE = (ValueError, TypeError, AttributeError, ArithmeticError, RecursionError)
 
 # The lists are looked at in groups of `width`, one for each priority, and take turns in their group.
 # A text stays as it is: encoding it again would change numbers and empty lists. It leaves its list last, so that a

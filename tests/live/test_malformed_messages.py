@@ -1,6 +1,7 @@
 """Messages that are no request at all: a worker drops each of them, says nothing of what was in it, and goes on."""
 
 import json
+from base64 import b64encode
 from typing import Any
 from uuid import uuid4
 
@@ -12,6 +13,8 @@ from tests.tasks.requests import redemption
 SECRET = "HUSH-71bd"
 # It lacks a customer: were it read after all, nothing would be written.
 REDEMPTION = {"project": "gigs", "requestId": "order-0", "code": SECRET, "subscription": "sub_0"}
+# Of a pair of characters: no text that is stored anywhere can have it.
+HALF = "\ud800x"
 BODY = json.dumps([[], {"request": REDEMPTION}, {}])
 
 
@@ -36,6 +39,28 @@ def publish(
             correlation_id=task_id,
         )
     return task_id
+
+
+def put(client: Client, envelope: Json) -> None:
+    """This function will put an envelope into the queue as it stands, but for what it leaves out."""
+    body = envelope.get("body", BODY)
+    is_text = isinstance(body, str)
+    tag = str(uuid4())
+    text = {
+        "body": b64encode(body.encode()).decode() if is_text else body,
+        "content-encoding": "utf-8" if is_text else "binary",
+        "content-type": envelope.get("content-type", "application/json" if is_text else "application/data"),
+        "headers": {"id": tag, "task": "redemptions.redeem", **envelope.get("headers", {})},
+        "properties": {
+            "correlation_id": tag,
+            "delivery_info": {"exchange": "", "routing_key": "redemptions"},
+            "delivery_mode": 2,
+            "delivery_tag": tag,
+            "priority": 0,
+            "body_encoding": "base64" if is_text else None,
+        },
+    }
+    client.broker.redis.lpush("redemptions", json.dumps(text))
 
 
 def assert_survived(worker: Worker, client: Client, *, log_since: int) -> None:
@@ -208,3 +233,29 @@ def test_nobody_is_told_who_does_not_want_to_hear(client: Client, worker: Worker
     following = publish(client, body="7")
     worker.while_it_lives(lambda: client.broker.outcome(following))
     assert client.broker.state(ignored)["status"] == "PENDING"
+
+
+@pytest.mark.parametrize(
+    "envelope",
+    [
+        pytest.param({"headers": {"id": HALF}, "content-type": "text/plain"}, id="half a pair in the id, another type"),
+        pytest.param({"headers": {"id": HALF}, "body": "[["}, id="half a pair in the id, a body that is cut off"),
+        pytest.param({"headers": {"id": HALF, "compression": "gzip"}}, id="half a pair in the id, not compressed"),
+        pytest.param({"headers": {"id": HALF, "task": "nobody.knows"}}, id="half a pair in the id of an unknown task"),
+        pytest.param({"body": [[], {"request": REDEMPTION}, {}]}, id="a list for the body"),
+        pytest.param({"body": {"args": [], "kwargs": {"request": REDEMPTION}}}, id="an object for the body"),
+        pytest.param({"headers": {"x": {"__type__": "decimal", "__value__": SECRET}}}, id="no decimal"),
+        pytest.param({"headers": {"eta": "9999-12-31T24:00"}}, id="the year 10,000 for the eta"),
+        pytest.param({"headers": {"expires": "9999-12-31T24:00"}}, id="the year 10,000 for the expiry"),
+        pytest.param({"headers": {"timelimit": [10**400, None]}}, id="a time limit that no clock can tell"),
+        pytest.param({"headers": {"timelimit": [-1, -1]}}, id="time limits before the start"),
+        pytest.param({"headers": {"retries": 10**400}}, id="retries that nobody can count"),
+    ],
+)
+def test_a_worker_outlives_an_envelope_that_no_client_writes(
+    envelope: dict[str, Any], client: Client, worker: Worker, log_since: int
+) -> None:
+    """Whoever can write to the queue can write anything."""
+    put(client, envelope)
+    assert_survived(worker, client, log_since=log_since)
+    assert "Traceback" not in worker.log[log_since:]

@@ -1,5 +1,6 @@
 """Callers that do not wait for the answer, and answers that cannot be stored: the effect is the same."""
 
+import socket
 from pathlib import Path
 
 from tests.live.requests import created, voucher
@@ -52,3 +53,19 @@ def test_a_result_store_that_is_down_changes_no_effect(database: dict[str, str],
         client.send("redemptions.redeem", redemption(code="SUMMER"), expires=-1)
         worker.while_it_lives(lambda: rows(url, "SELECT redemptions FROM vouchers") == [(6,)])
         worker.settle()
+
+
+def test_a_result_store_that_says_nothing_holds_nobody_up(database: dict[str, str], tmp_path: Path) -> None:
+    """Whoever sent what is no task is not told, and the next message is decided."""
+    variables = with_redis(database, number=ANSWERLESS)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        store = {"RESULT_BACKEND_URL": f"redis://127.0.0.1:{silent.getsockname()[1]}/0"}
+        with Worker(folder=tmp_path / "silent", environment=variables | store) as worker, Client(variables) as client:
+            worker.wait_ready()
+            for _ in range(3):
+                client.send("redemptions.redem", {}, queue="redemptions")
+            client.send("redemptions.redeem", redemption(code="SUMMER"), ignore_result=True)
+            worker.while_it_lives(lambda: rows(database["DATABASE_URL"], "SELECT 1 FROM redemptions"))
+            worker.settle()
+            assert worker.log.count("nobody is told of dropped messages") == 1
+            assert "Traceback" not in worker.log

@@ -106,9 +106,30 @@ def test_what_programs_put_into_the_temporary_folder_does_not_pile_up(
         assert Path(log.read_text().strip()).is_dir()
         up.end(number)
         eventually(lambda: not up.left())
+    # Killed, it has no time for that.
+    assert (seasoned / "scrip-tmp").exists() == (number is signal.SIGKILL)
     with Up(seasoned, write_procfile(tmp_path, f"idle: {idle(tmp_path)}")) as up:
         up.wait_ready()
         assert not Path(log.read_text().strip()).exists()
+
+
+def test_a_temporary_folder_that_is_gone_hides_nothing(seasoned: Path, tmp_path: Path) -> None:
+    """The stack ends as if it were there: well."""
+    with Up(seasoned, write_procfile(tmp_path, f"idle: {idle(tmp_path)}")) as up:
+        up.wait_ready()
+        (seasoned / "scrip-tmp").rmdir()
+        assert up.end(signal.SIGTERM) == 0
+
+
+def test_a_temporary_folder_that_leads_elsewhere_is_not_followed(seasoned: Path, quiet: Path, tmp_path: Path) -> None:
+    """What it leads to belongs to somebody else."""
+    (tmp_path / "theirs").mkdir()
+    link = seasoned / "scrip-tmp"
+    link.symlink_to(tmp_path / "theirs")
+    with Up(seasoned, quiet) as up:
+        assert fails(up).startswith(f"scrip: {link} cannot be emptied: ")
+    link.unlink()
+    assert (tmp_path / "theirs").is_dir()
 
 
 MOMENTS: dict[str, Callable[[Up], bool]] = {

@@ -53,10 +53,12 @@ def test_an_empty_address_is_a_missing_one(monkeypatch):
         ("DATABASE_URL", " "),
         ("DATABASE_URL", "postgresql://scrip@somewhere:HUSH/scrip"),
         ("DATABASE_URL", "postgresql://scrip:HUSH@a@somewhere:b/scrip"),
+        ("DATABASE_URL", "postgresql://scrip:a@HUSH@somewhere:5432/scrip"),
         ("DATABASE_URL", "mysql://scrip:HUSH@somewhere/scrip"),
         ("DATABASE_URL", "sqlite:///HUSH"),
         ("REDIS_URL", "HUSH"),
         ("REDIS_URL", "redis://:HUSH/a@somewhere:6379/0"),
+        ("REDIS_URL", "redis://:1/HUSH@somewhere:6379/0"),
         ("BROKER_URL", "amqp://scrip@somewhere:HUSH"),
         ("BROKER_URL", "sentinel://somewhere:1;sentinel://[HUSH"),
         ("RESULT_BACKEND_URL", "redis://somewhere:HUSH/0"),
@@ -74,12 +76,14 @@ def test_an_address_that_cannot_be_read_ends_the_start_with_one_clear_line(monke
     ("variable", "url"),
     [
         ("DATABASE_URL", "postgres://scrip:a%2Fb@somewhere:5432/scrip?sslmode=require"),
+        ("DATABASE_URL", "POSTGRESQL://somewhere/scrip"),
         ("DATABASE_URL", "postgresql+psycopg:///scrip?host=/run/postgresql"),
         ("REDIS_URL", "rediss://:a%2Fb@somewhere:6380/1?ssl_cert_reqs=required"),
         ("REDIS_URL", "redis+socket:///run/redis.sock?virtual_host=1"),
         ("BROKER_URL", "sentinel://:a@one:26379/0;sentinel://two:26379/0"),
         ("BROKER_URL", "amqps://scrip:a@[::1]:5671//"),
-        ("RESULT_BACKEND_URL", "rpc://"),
+        ("RESULT_BACKEND_URL", "mongodb://one:27017,two:27017/scrip"),
+        ("RESULT_BACKEND_URL", "cache+memcached://one:11211;cache+memcached://two:11211/"),
     ],
 )
 def test_every_way_to_write_an_address_is_taken(monkeypatch, variable, url):
