@@ -8,6 +8,7 @@ from sqlalchemy.exc import OperationalError
 
 from models.base import Base
 from worker.db import engine
+from worker.reason import reason_of
 
 # Two releases at once wait for each other; the number is arbitrary but has to stay.
 MIGRATION_LOCK = 7_201_115
@@ -18,8 +19,7 @@ def connected() -> Connection:
     try:
         return engine().connect()
     except OperationalError as error:
-        reason = str(error.orig).strip().splitlines()[0]
-        raise SystemExit(f"scrip: the database cannot be migrated: {reason}") from None
+        raise SystemExit(f"scrip: the database cannot be migrated: {reason_of(error)}") from None
 
 
 if context.config.config_file_name is not None:

@@ -14,6 +14,7 @@ import typer
 
 from worker.cli_dead_letters import commands as dead_letters
 from worker.procfile import PROCFILE
+from worker.reason import reason_of
 
 main = typer.Typer(name="scrip", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 main.add_typer(dead_letters, name="dead-letters")
@@ -70,8 +71,7 @@ def audit() -> None:
         typer.echo(unusable, err=True)
         raise typer.Exit(2) from None
     except SQLAlchemyError as error:
-        reason = str(getattr(error, "orig", error)).strip().splitlines()[0]
-        typer.echo(f"scrip: the audit could not run: {reason}", err=True)
+        typer.echo(f"scrip: the audit could not run: {reason_of(error)}", err=True)
         raise typer.Exit(2) from None
     for each in violations:
         typer.echo(f"{each.check}\t{each.project}\t{each.subject}\t{each.detail}")

@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from worker.reason import reason_of
+
 commands = typer.Typer(no_args_is_help=True, help="Messages that could not be decided, kept until you say.")
 
 TaskIds = Annotated[list[str], typer.Argument(metavar="TASK_ID...", help="As `list` shows them.")]
@@ -31,8 +33,7 @@ def _ended_clearly() -> Iterator[None]:
         typer.echo(unusable, err=True)
         raise typer.Exit(2) from None
     except (SQLAlchemyError, KombuError) as error:
-        reason = (str(getattr(error, "orig", error)).strip().splitlines() or [type(error).__name__])[0]
-        typer.echo(f"scrip: dead letters could not be reached: {reason}", err=True)
+        typer.echo(f"scrip: dead letters could not be reached: {reason_of(error)}", err=True)
         raise typer.Exit(2) from None
 
 

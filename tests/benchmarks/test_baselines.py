@@ -116,8 +116,8 @@ def test_rows_that_were_added_by_sql_can_be_redeemed_further() -> None:
     assert {each["redemptionNumber"] for each in answers} == {4}
 
 
-def test_bare_sql_writes_the_same_rows_as_the_use_case() -> None:
-    """As many of each, on other vouchers, in all four tables; the last batch is a smaller one."""
+def test_bare_sql_writes_as_many_rows_as_the_use_case() -> None:
+    """With the same numbers and terms, on other vouchers, in all four tables; the last batch is a smaller one."""
     vouchers = rows.add_vouchers(2 * VOUCHERS)
     bare_sql = deciding.Bare(vouchers=VOUCHERS)
     assert min(bare_sql.write(deciding.BATCH + 100), bare_sql.write(400)) > 0
