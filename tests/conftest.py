@@ -13,7 +13,7 @@ from hypothesis import settings as properties
 from sqlalchemy import delete, text
 
 from models.base import Base
-from tasks.audit import audit
+from tests.auditing import violations
 from worker.db import engine, transaction
 from worker.embedded import servers
 from worker.settings import settings
@@ -53,7 +53,7 @@ def database(environment: dict[str, str]) -> Iterator[dict[str, str]]:
     """An empty database before the test, and an audit without a violation after it."""
     empty_database()
     yield environment
-    assert audit() == []
+    assert violations() == []
 
 
 @pytest.fixture

@@ -35,9 +35,9 @@ from tasks import (
 )
 from tasks.audit import audit
 from tasks.wire import InvalidRequest, NotFound
+from tests.auditing import violations
 from tests.conftest import empty_database
 from tests.machine import bodies as drawn
-from tests.machine.auditing import violations
 from tests.machine.bodies import Again, Changed, Fresh, Item, Json, World, in_snake_case, made, meant
 from tests.machine.coding import add_codes, retire_code, shown_codes
 from tests.machine.holding import Hold
