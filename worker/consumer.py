@@ -5,12 +5,13 @@ from typing import Any
 
 from celery.bootsteps import RUN
 from celery.exceptions import InvalidTaskError, NotRegistered
+from celery.signals import task_unknown
 from celery.utils.log import get_logger
 from celery.worker.consumer import Consumer as CeleryConsumer
 from kombu import Message
 
 from worker.batching import Gatherer
-from worker.protocol import UNDECODABLE, is_plain, problem_of
+from worker.protocol import UNDECODABLE, headers_of, is_plain, problem_of
 from worker.refusals import Refusals
 
 logger = get_logger(__name__)
@@ -77,7 +78,7 @@ class Consumer(CeleryConsumer):
     def drop(self, message: Message, problem: str) -> None:
         """This function will take a message from its queue, and say so, also to whoever waits for its answer."""
         logger.error("dropped a message: %s", problem)
-        self.refusals.answer(message, InvalidTaskError(problem))
+        self.refusals.answer(message.headers, InvalidTaskError(problem))
         message.reject_log_error(logger, self.connection_errors)
 
     def on_decode_error(self, message: Message, exc: Exception) -> None:  # noqa: ARG002 - Celery's own
@@ -90,10 +91,11 @@ class Consumer(CeleryConsumer):
 
     def on_unknown_task(self, body: object, message: Message, exc: Exception) -> None:  # noqa: ARG002 - Celery's own
         """This function will fail a task that nobody knows. Celery would show its arguments, and wait for the store."""
-        headers = message.headers if "task" in message.headers else message.payload
-        name = headers["task"]
+        headers = headers_of(message)
+        task_id, name = headers["id"], headers["task"]
         logger.error("dropped a message: there is no task %r", name)
-        self.refusals.answer(message, NotRegistered(name))
+        self.refusals.answer(headers, NotRegistered(name))
         message.reject_log_error(logger, self.connection_errors)
-        if self.event_dispatcher and is_plain(headers["id"]):
-            self.event_dispatcher.send("task-failed", uuid=headers["id"], exception=repr(NotRegistered(name)))
+        if self.event_dispatcher and is_plain(task_id):
+            self.event_dispatcher.send("task-failed", uuid=task_id, exception=repr(NotRegistered(name)))
+        task_unknown.send(sender=self, message=message, exc=exc, name=name, id=task_id)

@@ -12,7 +12,7 @@ from worker.taking import UNREADABLE
 UNDECODABLE = "its body cannot be decoded"
 # Ours have six levels. Pickling, on the way to a child, fails at about five hundred, and the worker with it.
 LEVELS_MAX = 100
-# Celery's own have 36 characters.
+# Ids that are ours or Celery's are far shorter. They are written into tables.
 ID_LENGTH_MAX = 255
 # More than a timer can take, and more than any task of ours needs.
 LIMIT_SECONDS_MAX = 86_400
@@ -41,12 +41,15 @@ def problem_of(message: Message) -> str | None:
         return UNDECODABLE
     if _is_deeper_than(LEVELS_MAX, [body, message.headers]):
         return "it is nested too deeply"
-    # The first version of the protocol has all of it in the body.
-    headers = message.headers if "task" in message.headers else body
-    problem = _problem_of_headers(headers)
+    problem = _problem_of_headers(headers_of(message))
     if problem is None and not _are_arguments(body):
         problem = "its body is not arguments, keyword arguments and options"
     return problem
+
+
+def headers_of(message: Message) -> Any:
+    """This function will return what a message says of its task: the protocol's first version has it in the body."""
+    return message.headers if "task" in message.headers else message.payload
 
 
 def _problem_of_headers(headers: object) -> str | None:

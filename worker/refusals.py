@@ -1,12 +1,12 @@
 """Telling whoever waits that its message is no task. The worker's loop does it, and must not wait for the store."""
 
+from collections.abc import Mapping
 from time import monotonic
 from typing import Any
 
 from celery import states
 from celery.backends.redis import RedisBackend
 from celery.utils.log import get_logger
-from kombu import Message
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -31,10 +31,10 @@ class Refusals:
         self._backend: RedisBackend | None = None
         self._quiet_until = 0.0
 
-    def answer(self, message: Message, error: Exception) -> None:
-        """This method will have the message's task fail with the error, or give that up at once."""
-        task_id = message.headers.get("id")
-        if not is_plain(task_id) or message.headers.get("ignore_result") or monotonic() < self._quiet_until:
+    def answer(self, headers: Mapping[str, Any], error: Exception) -> None:
+        """This method will have the task of a message with those headers fail with the error, or give up at once."""
+        task_id = headers.get("id")
+        if not is_plain(task_id) or headers.get("ignore_result") or monotonic() < self._quiet_until:
             return
         if not isinstance(self._app.backend, RedisBackend):
             return

@@ -193,6 +193,14 @@ def test_an_unknown_task_fails_by_its_name(client: Client, worker: Worker, log_s
     assert_survived(worker, client, log_since=log_since)
 
 
+def test_an_unknown_task_of_the_first_protocol_fails_by_its_name_too(client: Client) -> None:
+    """That one has its id and its name in the body."""
+    task_id = str(uuid4())
+    body = {"id": task_id, "task": "redemptions.redem", "args": [], "kwargs": {"request": REDEMPTION}}
+    publish(client, body=json.dumps(body), headers={})
+    assert client.outcome(task_id)["result"]["exc_type"] == "NotRegistered"
+
+
 @pytest.mark.parametrize(
     "message",
     [
