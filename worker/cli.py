@@ -14,7 +14,7 @@ import typer
 
 from worker.cli_dead_letters import commands as dead_letters
 from worker.procfile import PROCFILE
-from worker.reason import reason_of
+from worker.reason import told_why_not
 
 main = typer.Typer(name="scrip", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 main.add_typer(dead_letters, name="dead-letters")
@@ -60,19 +60,10 @@ def demo(
 @main.command()
 def audit() -> None:
     """Check every promise against the whole database of DATABASE_URL. Exit 1 with a row for each violation."""
-    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
-
     # By its name, as everything of tasks/ is reached from here.
     use_case = import_module("tasks.audit")
-    try:
+    with told_why_not("the audit could not run"):
         violations = use_case.audit()
-    except SystemExit as unusable:
-        # The environment's. As it stands, its exit code would be that of a violation.
-        typer.echo(unusable, err=True)
-        raise typer.Exit(2) from None
-    except SQLAlchemyError as error:
-        typer.echo(f"scrip: the audit could not run: {reason_of(error)}", err=True)
-        raise typer.Exit(2) from None
     for each in violations:
         typer.echo(f"{each.check}\t{each.project}\t{each.subject}\t{each.detail}")
     typer.echo(f"{len(use_case.CHECKS)} checks, {len(violations)} violations", err=bool(violations))

@@ -1,14 +1,14 @@
 """`scrip dead-letters …`: the messages that were given up. Whoever has DATABASE_URL can read what is in them."""
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from importlib import import_module
 from typing import Annotated, Any
 
 import typer
 
-from worker.reason import reason_of
+from worker.reason import told_why_not
 
 commands = typer.Typer(no_args_is_help=True, help="Messages that could not be decided, kept until you say.")
 
@@ -20,21 +20,8 @@ def _use_cases() -> Any:
     return import_module("tasks.dead_letters")
 
 
-@contextmanager
-def _ended_clearly() -> Iterator[None]:
-    """This context will end the program with one clear line where a server cannot be reached."""
-    from kombu.exceptions import KombuError  # noqa: PLC0415
-    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
-
-    try:
-        yield
-    except SystemExit as unusable:
-        # The environment's. As it stands, its exit code would be that of a letter that is not there.
-        typer.echo(unusable, err=True)
-        raise typer.Exit(2) from None
-    except (SQLAlchemyError, KombuError) as error:
-        typer.echo(f"scrip: dead letters could not be reached: {reason_of(error)}", err=True)
-        raise typer.Exit(2) from None
+def _ended_clearly() -> AbstractContextManager[None]:
+    return told_why_not("dead letters could not be reached")
 
 
 @commands.command("list")
