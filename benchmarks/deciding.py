@@ -1,13 +1,13 @@
 """Redeeming by the use case alone, on one connection, beside SQL that writes as many rows and decides nothing."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from sqlalchemy import text
 
 from benchmarks import rows
-from benchmarks.line import Line, how_many, in_turn
+from benchmarks.line import Line, in_turn, sized
 from benchmarks.plan import Plan
 from benchmarks.stage import Stage
 from tasks.redemptions import redeem_all
@@ -21,14 +21,12 @@ def alone(stage: Stage, plan: Plan) -> Iterator[Line]:
     for vouchers in (plan.vouchers, 1):
         with stage.database():
             ids = rows.add_vouchers(2 * vouchers)
-            bare = Bare(vouchers=vouchers)
-            decided = partial(redeem, ids[vouchers:])
-            counts = [
-                how_many(each, first=2 * BATCH, seconds=plan.seconds, most=50_000) // BATCH * BATCH
-                for each in (decided, bare.write)
-            ]
+            each_alone: dict[str, Callable[[int], float]] = {
+                "decided": partial(redeem, ids[vouchers:]),
+                "bare": Bare(vouchers=vouchers).write,
+            }
+            measures = sized(each_alone, seconds=plan.seconds, first=2 * BATCH, most=50_000)
             rows.analyze()
-            measures = {"decided": partial(decided, counts[0]), "bare": partial(bare.write, counts[1])}
             samples = in_turn(measures, repetitions=plan.repetitions)
         on = "one voucher" if vouchers == 1 else f"{vouchers:,} vouchers"
         yield Line(
@@ -49,7 +47,7 @@ def redeem(vouchers: Sequence[str], how_many: int) -> float:
 
 
 class Bare:
-    """The rows that redeeming writes, made on the server, over the first vouchers in turn."""
+    """As many rows as redeeming writes, made on the server, over the first vouchers in turn."""
 
     def __init__(self, *, vouchers: int) -> None:
         """This method will begin with vouchers that nobody has redeemed."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
+from functools import partial
 from statistics import median
 from typing import Any, Self
 
@@ -135,3 +136,14 @@ def how_many(measure: Callable[[int], float], *, first: int, seconds: float, mos
     """
     few = max(first, min(most, int(measure(first) * seconds)))
     return max(first, min(most, int(measure(few) * seconds)))
+
+
+def sized(
+    measures: Mapping[str, Callable[[int], float]], *, first: int, seconds: float, most: int
+) -> dict[str, Measure]:
+    """This function will warm each measure up, and fix how many it takes each time: so many times `first`."""
+    counts = {
+        name: how_many(measure, first=first, seconds=seconds, most=most) // first * first
+        for name, measure in measures.items()
+    }
+    return {name: partial(measure, counts[name]) for name, measure in measures.items()}

@@ -1,11 +1,10 @@
 """Redeeming, end to end: from a full queue until every effect is committed and every message is acknowledged."""
 
 from collections.abc import Callable, Iterator
-from functools import partial
 
 from benchmarks import pgbench, rows
 from benchmarks.broker import Broker
-from benchmarks.line import Line, at_least, how_many, in_turn
+from benchmarks.line import Line, at_least, in_turn, sized
 from benchmarks.plan import Plan
 from benchmarks.stage import BASELINE, Stage
 
@@ -24,7 +23,7 @@ def single(stage: Stage, plan: Plan) -> Iterator[Line]:
             return lambda count: broker.rate(task, rows.redemptions(vouchers, how_many=count), queue=queue)
 
         measures = {"redeem": sent_to("redemptions.redeem", QUEUE), "noop": sent_to("baseline.noop", BASELINE)}
-        samples = in_turn(_sized(measures, plan, first=200, most=20_000), repetitions=plan.repetitions)
+        samples = in_turn(sized(measures, seconds=plan.seconds, first=200, most=20_000), repetitions=plan.repetitions)
     yield Line(
         measure="single messages redeemed, end to end",
         baseline="Celery no-op",
@@ -47,13 +46,13 @@ def bulk(stage: Stage, plan: Plan) -> Iterator[Line]:
         def by_orm(count: int) -> float:
             return broker.rate("baseline.redeem", rows.redemptions(many, how_many=count), queue=BASELINE)
 
-        sized = _sized({"many": lambda count: redeem(many, count)}, plan, first=2 * BULK, most=50_000)
-        sized |= _sized({"one": lambda count: redeem(many[:1], count)}, plan, first=2 * BULK, most=50_000)
-        sized |= _sized({"orm": by_orm}, plan, first=50, most=5_000)
+        ours = {"many": lambda count: redeem(many, count), "one": lambda count: redeem(many[:1], count)}
+        measures = sized(ours, seconds=plan.seconds, first=2 * BULK, most=50_000)
+        measures |= sized({"orm": by_orm}, seconds=plan.seconds, first=50, most=5_000)
         seconds = max(PGBENCH_SECONDS_MIN, round(plan.seconds))
-        sized["pgbench one"] = lambda: pgbench.redeem_rate(stage.home, vouchers=1, seconds=seconds)
-        sized["pgbench many"] = lambda: pgbench.redeem_rate(stage.home, vouchers=plan.vouchers, seconds=seconds)
-        samples = in_turn(sized, repetitions=plan.repetitions)
+        measures["pgbench one"] = lambda: pgbench.redeem_rate(stage.home, vouchers=1, seconds=seconds)
+        measures["pgbench many"] = lambda: pgbench.redeem_rate(stage.home, vouchers=plan.vouchers, seconds=seconds)
+        samples = in_turn(measures, repetitions=plan.repetitions)
     on_many = f"on {plan.vouchers:,} vouchers"
     yield Line(
         measure=f"bulk messages ({BULK}) redeemed, end to end",
@@ -82,14 +81,3 @@ def bulk(stage: Stage, plan: Plan) -> Iterator[Line]:
         values=samples["many"],
         baselines=samples["pgbench many"],
     )
-
-
-def _sized(
-    measures: dict[str, Callable[[int], float]], plan: Plan, *, first: int, most: int
-) -> dict[str, Callable[[], float]]:
-    """This function will warm each measure up, and fix how many it takes each time."""
-    counts = {
-        name: how_many(measure, first=first, seconds=plan.seconds, most=most) // first * first
-        for name, measure in measures.items()
-    }
-    return {name: partial(measure, counts[name]) for name, measure in measures.items()}

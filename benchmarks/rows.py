@@ -106,12 +106,11 @@ _INDEXES = """
     WHERE i.indrelid = CAST(:table AS regclass)
           AND NOT EXISTS (SELECT FROM pg_constraint f WHERE f.conindid = i.indexrelid AND f.contype = 'f')
 """
-# The rows of accepted redemptions, from `:first` to `:last`, over so many `:vouchers` in turn.
-ADD_SUBSCRIPTIONS = """
+_ADD_SUBSCRIPTIONS = """
     INSERT INTO subscriptions (project, subscription)
     SELECT :project, 'sub_' || number FROM generate_series(CAST(:first AS bigint), :last) AS number
 """
-ADD_REDEMPTIONS = f"""
+_ADD_REDEMPTIONS = f"""
     INSERT INTO redemptions (project, request_id, id, fingerprint, voucher_id, customer, subscription,
                              redemption_number, effective_at, decided_at)
     SELECT :project, md5('request-' || number), {REDEMPTION_ID}, decode(md5('body'), 'hex'),
@@ -119,14 +118,15 @@ ADD_REDEMPTIONS = f"""
            number / :vouchers + 1, now(), now()
     FROM generate_series(CAST(:first AS bigint), :last) AS number
 """  # noqa: S608 - put together from the constant above
-ADD_DISCOUNTS = f"""
+_ADD_DISCOUNTS = f"""
     INSERT INTO discounts (project, id, voucher_id, customer, subscription, created_at, amounts_minor, recurrence,
                            duration_in_months, starts_on, starts_on_in_utc)
     SELECT :project, {REDEMPTION_ID}, md5('voucher-' || number % :vouchers)::uuid, 'cus_' || number,
            'sub_' || number, now(), '{{"USD": 999}}', 'repeating', 3, '2027-01-01', '2027-01-01'
     FROM generate_series(CAST(:first AS bigint), :last) AS number
 """  # noqa: S608 - put together from the constant above
-ADD_ACCEPTED = (ADD_SUBSCRIPTIONS, ADD_REDEMPTIONS, ADD_DISCOUNTS)
+# The rows of accepted redemptions, from `:first` to `:last`, over so many `:vouchers` in turn.
+ADD_ACCEPTED = (_ADD_SUBSCRIPTIONS, _ADD_REDEMPTIONS, _ADD_DISCOUNTS)
 
 
 def analyze() -> None:
