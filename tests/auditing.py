@@ -2,7 +2,7 @@
 
 from sqlalchemy import text
 
-from tasks.audit import CHECKS, WHOLE_DATABASE_SETTINGS
+from tasks.audit import CHECKS, expect_all_rows
 from tasks.audit_reversals import STANDING_ENTRIES
 from worker.db import transaction
 
@@ -18,6 +18,5 @@ _VIOLATIONS = text(
 def violations() -> list[tuple[str, ...]]:
     """This function will return what the audit finds, each with the name of its check."""
     with transaction() as session:
-        for setting in WHOLE_DATABASE_SETTINGS:
-            session.execute(text(f"SET LOCAL {setting}"))
+        expect_all_rows(session)
         return [tuple(row) for row in session.execute(_VIOLATIONS)]
