@@ -79,15 +79,17 @@ class Settings(BaseSettings):
 
 
 def _is_readable(url: str) -> bool:
+    if "://" not in url:
+        return False
     # Other transports have addresses of forms of their own.
     if not url.startswith(("redis", "sentinel", "amqp")):
-        return "://" in url
+        return True
     try:
-        parts = url_to_parts(url)
+        path = url_to_parts(url).path
     except ValueError:
         return False
     # A slash in a password makes the rest of it, and the host, a path.
-    return "://" in url and "@" not in (parts.path or "")
+    return "@" not in (path or "")
 
 
 @cache
