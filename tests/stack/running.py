@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 import psutil
 from dotenv import dotenv_values
@@ -22,13 +22,16 @@ DEADLINE_SECONDS = 120
 # One file of output for each start.
 NUMBERS = count(1)
 
+Found = TypeVar("Found")
 
-def eventually(condition: Callable[[], object]) -> None:
-    """This function will wait until the condition holds, or fail."""
+
+def eventually(look: Callable[[], Found]) -> Found:
+    """This function will look until it sees something and return that, or fail at the deadline."""
     deadline = time.monotonic() + DEADLINE_SECONDS
-    while not condition():
+    while not (found := look()):
         assert time.monotonic() < deadline, "it did not come about in time"
         time.sleep(0.02)
+    return found
 
 
 def write_procfile(folder: Path, *lines: str) -> Path:
@@ -126,10 +129,17 @@ class Up:
         return found
 
     def part(self, word: str) -> psutil.Process:
-        """This method will find the one part with that word in its command line."""
-        children = psutil.Process(self.process.pid).children()
-        (found,) = (each for each in children if any(word in argument for argument in each.cmdline()))
-        return found
+        """This method will find the one part with that word in its command line.
+
+        While a process turns from its leash into its program, it has no command line.
+        """
+
+        def found() -> list[psutil.Process]:
+            children = psutil.Process(self.process.pid).children()
+            return [each for each in children if any(word in argument for argument in each.cmdline())]
+
+        (part,) = eventually(found)
+        return part
 
     def end(self, number: signal.Signals) -> int:
         """This method will send the signal and return the exit code."""
