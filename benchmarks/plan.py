@@ -20,7 +20,7 @@ class Plan:
     # Expired vouchers for the sweep, and as many that are not.
     swept: int
     sweeps: int
-    # How often and how long redeeming is watched without a sweep, and during it: not so long that all is swept.
+    # How often and how long redeeming is watched without a sweep, and during it.
     sweeps_watched: int
     watched_seconds: float
     # At half load.

@@ -10,7 +10,7 @@ from threading import Event
 from sqlalchemy import text
 
 from benchmarks import rows
-from benchmarks.line import Line, MeasureFailed, at_least, at_most, in_turn
+from benchmarks.line import Line, MeasureFailed, at_least, at_most
 from benchmarks.plan import Plan
 from benchmarks.stage import EMPTY, Stage
 from models.base import read_clock
@@ -45,23 +45,23 @@ def sweep(stage: Stage, plan: Plan) -> Iterator[Line]:
         baselines=updated,
         goal=at_least(0.7),
     )
-    with stage.database(template=FILLED):
-        # What the copy left to write is not what is measured.
-        stage.checkpoint()
-        vouchers = [str(rows.voucher_id(number)) for number in range(VOUCHERS)]
-        measures = {
-            "quiet": lambda: p99_ms(watched(vouchers, partial(time.sleep, plan.watched_seconds))),
-            "disturbed": lambda: p99_ms(watched(vouchers, partial(_sweep_for, plan.watched_seconds))),
-        }
-        # The first pages come into memory, and statements are prepared.
-        measures["quiet"]()
-        samples = in_turn(measures, repetitions=plan.sweeps_watched)
+    vouchers = [str(rows.voucher_id(number)) for number in range(VOUCHERS)]
+    pause = partial(time.sleep, plan.watched_seconds)
+    quiet, disturbed = [], []
+    for _ in range(plan.sweeps_watched):
+        with stage.database(template=FILLED):
+            # What the copy left to write is not what is measured.
+            stage.checkpoint()
+            # The first pages come into memory, and statements are prepared.
+            watched(vouchers, pause)
+            quiet.append(p99_ms(watched(vouchers, pause)))
+            disturbed.append(p99_ms(watched(vouchers, partial(_sweep_for, plan.watched_seconds))))
     stage.drop(FILLED)
     yield Line(
         measure=f"redeeming {BATCH} at a time during that sweep, p99",
         baseline="without a sweep",
-        values=samples["disturbed"],
-        baselines=samples["quiet"],
+        values=disturbed,
+        baselines=quiet,
         goal=at_most(2),
         unit="ms",
     )
