@@ -35,8 +35,7 @@ from tasks import (
 )
 from tasks.audit import audit
 from tasks.wire import InvalidRequest, NotFound
-from tests.auditing import violations
-from tests.conftest import empty_database
+from tests.aside import empty_database, violations
 from tests.machine import bodies as drawn
 from tests.machine.bodies import Again, Changed, Fresh, Item, Json, World, in_snake_case, made, meant
 from tests.machine.coding import add_codes, retire_code, shown_codes

@@ -5,7 +5,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import create_engine, text
 
-from tests.models.test_schema import alembic, two_databases  # noqa: F401 - a fixture
+from tests.models.migrating import downgrade, upgrade
 
 BEFORE = "0001"
 INSERT = """
@@ -27,17 +27,17 @@ VOUCHERS = [
 
 
 @pytest.fixture
-def migrated(two_databases: tuple[str, str]):  # noqa: F811 - the fixture
+def migrated(two_databases: tuple[str, str]):
     """An engine on a database with those vouchers, that was then migrated."""
     _, url = two_databases
-    alembic(url, "upgrade", BEFORE)
+    upgrade(url, BEFORE)
     engine = create_engine(url)
     with engine.begin() as connection:
         for project, number, code, day, reason, _ in VOUCHERS:
             instant = f"2026-01-{day:02}T00:00:00Z"
             values = {"project": project, "id": UUID(int=number), "code": code, "created_at": instant}
             connection.execute(text(INSERT), {**values, "reason": reason, "retired_at": reason and instant})
-    alembic(url, "upgrade", "0003")
+    upgrade(url, "0003")
     yield engine, url
     engine.dispose()
 
@@ -74,7 +74,7 @@ def test_it_goes_down_again_where_a_text_was_taken_over_from_a_code_that_was_ret
             """),
             {"id": new["id"]},
         )
-    alembic(url, "downgrade", BEFORE)
+    downgrade(url, BEFORE)
     with engine.connect() as connection:
         left = connection.execute(text("SELECT id, code FROM vouchers WHERE retired_reason IS NULL ORDER BY id")).all()
     assert [tuple(row) for row in left] == [(UUID(int=2), None), (UUID(int=6), None), (UUID(int=9), "SUMMER")]

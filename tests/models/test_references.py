@@ -7,7 +7,7 @@ from sqlalchemy.exc import IntegrityError
 
 from models.base import new_id, rows_affected
 from tasks.wire import INFRASTRUCTURE_FAULTS
-from tests.conftest import forget_other_tests
+from tests.aside import forget_other_tests
 from tests.tasks.requests import apply, create_voucher, redeem
 from worker.db import transaction
 

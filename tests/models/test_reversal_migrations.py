@@ -1,12 +1,11 @@
 """Migrations 0009 and 0011 on filled tables: they go up with rows, and down only where nothing is lost."""
 
-import subprocess
 from uuid import UUID
 
 import pytest
 from sqlalchemy import Connection, create_engine, text
 
-from tests.models.test_schema import alembic, two_databases  # noqa: F401 - a fixture
+from tests.models.migrating import downgrade, upgrade
 
 FULL, OPEN, DISCOUNT = UUID(int=1), UUID(int=2), UUID(int=9)
 BEFORE = (
@@ -50,22 +49,22 @@ def run(connection: Connection, *statements: str) -> None:
         connection.execute(text(each), {name: id_ for name, id_ in known.items() if f":{name}" in each})
 
 
-def alembic_refuses(url: str, *command: str) -> str:
-    """This function will return why Alembic refuses a command."""
-    with pytest.raises(subprocess.CalledProcessError) as refused:
-        alembic(url, *command)
-    return str(refused.value.stderr)
+def why_not_down(url: str, revision: str) -> str:
+    """This function will return why a migration refuses to go down."""
+    with pytest.raises(RuntimeError) as refused:
+        downgrade(url, revision)
+    return str(refused.value)
 
 
 @pytest.fixture
-def filled(two_databases):  # noqa: F811 - the fixture
+def filled(two_databases):
     """A database with a full voucher and a discount that was had, migrated up."""
     _, url = two_databases
-    alembic(url, "upgrade", "0008")
+    upgrade(url, "0008")
     engine = create_engine(url)
     with engine.begin() as connection:
         run(connection, *BEFORE)
-    alembic(url, "upgrade", "0010")
+    upgrade(url, "0010")
     yield engine, url
     engine.dispose()
 
@@ -76,8 +75,8 @@ def test_what_was_there_before_goes_up_and_down_unchanged(filled):
     with engine.begin() as connection:
         full = connection.execute(text("SELECT is_full, places_returned FROM vouchers ORDER BY id")).all()
         assert [tuple(row) for row in full] == [(True, 0), (False, 0)]
-    alembic(url, "upgrade", "head")
-    alembic(url, "downgrade", "0008")
+    upgrade(url, "head")
+    downgrade(url, "0008")
     with engine.begin() as connection:
         assert connection.execute(text("SELECT status, cycles, ends_on::text FROM discounts")).one() == (
             "completed",
@@ -92,7 +91,7 @@ def test_the_ledger_of_reversals_is_not_dropped(filled, rows, named):
     engine, url = filled
     with engine.begin() as connection:
         run(connection, rows)
-    assert f"{named} has rows" in alembic_refuses(url, "downgrade", "0008")
+    assert f"{named} has rows" in why_not_down(url, "0008")
     with engine.begin() as connection:
         assert connection.execute(text(f"SELECT count(*) FROM {named}")).scalar_one() == 1  # noqa: S608 - our tables
 
@@ -102,12 +101,12 @@ def test_what_is_stored_as_failed_was_not_charged_back_and_charge_backs_are_not_
     engine, url = filled
     with engine.begin() as connection:
         run(connection, REVERSAL)
-    alembic(url, "upgrade", "0011")
+    upgrade(url, "0011")
     with engine.begin() as connection:
         assert connection.execute(text("SELECT is_charged_back FROM invoice_reversals")).scalar_one() is False
-    alembic(url, "downgrade", "0010")
-    alembic(url, "upgrade", "0011")
+    downgrade(url, "0010")
+    upgrade(url, "0011")
     with engine.begin() as connection:
         run(connection, "ALTER TABLE invoice_reversals DISABLE TRIGGER append_only")
         run(connection, "UPDATE invoice_reversals SET is_charged_back = true")
-    assert "has charge-backs" in alembic_refuses(url, "downgrade", "0010")
+    assert "has charge-backs" in why_not_down(url, "0010")

@@ -3,10 +3,8 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from sqlalchemy import UniqueConstraint, create_engine, make_url, text
 
 from models.base import Base
@@ -31,23 +29,6 @@ CATALOGUE = {
     """,
     "indexes": "SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'",
 }
-
-
-@pytest.fixture
-def two_databases(environment: dict[str, str]) -> Iterator[tuple[str, str]]:
-    """Two empty databases beside the one of the other tests."""
-    server = create_engine(
-        make_url(environment["DATABASE_URL"]).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT"
-    )
-    names = ("schema_of_metadata", "schema_of_migrations")
-    with server.connect() as connection:
-        for name in names:
-            connection.execute(text(f"CREATE DATABASE {name}"))
-        of_metadata, of_migrations = (server.url.set(database=name) for name in names)
-        yield of_metadata.render_as_string(hide_password=False), of_migrations.render_as_string(hide_password=False)
-        for name in names:
-            connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
-    server.dispose()
 
 
 def alembic(database_url: str, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:

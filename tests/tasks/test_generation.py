@@ -15,7 +15,7 @@ from tasks.code_drawing import draw_codes
 from tasks.code_messages import GenerateCodes
 from tasks.generation import generate_codes
 from tasks.wire import InvalidRequest, NotFound
-from tests.conftest import forget_other_tests
+from tests.aside import forget_other_tests
 from tests.tasks.requests import add_codes, create_voucher, redeem
 from tests.tasks.test_codes import listed, retire
 from worker.celery import app

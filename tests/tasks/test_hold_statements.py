@@ -9,7 +9,7 @@ from sqlalchemy import event, text
 from tasks import expiry, holds, redemptions
 from tasks.hold_messages import Reserve
 from tasks.holds import reserve_all
-from tests.conftest import forget_other_tests
+from tests.aside import forget_other_tests
 from tests.tasks.holding import confirm, lapse, release, reserve, stored, validate
 from tests.tasks.requests import add_codes, create_voucher, redeem, redemption
 from tests.tasks.test_statements import SCANS, _analyze, counted, explained

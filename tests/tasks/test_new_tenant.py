@@ -9,7 +9,7 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from tasks import billing, codes, generation, redemptions
-from tests.conftest import forget_other_tests, run_by_itself
+from tests.aside import forget_other_tests, run_by_itself
 from tests.models.test_references import VOUCHERS_READ
 from tests.tasks.requests import add_codes, create_voucher, invoice, redeem, redemption
 from worker import db

@@ -10,7 +10,7 @@ from sqlalchemy import select, text
 from models.base import Base
 from tasks import billing, preview
 from tasks.wire import InvalidRequest
-from tests.conftest import empty_database
+from tests.aside import empty_database
 from tests.machine import bodies as drawn
 from tests.machine.bodies import Json, World, made
 from tests.tasks.requests import apply, create_voucher, invoice, redeem, voucher_body

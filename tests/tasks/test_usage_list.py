@@ -11,7 +11,7 @@ from sqlalchemy import event, text
 
 from tasks import billing, expiry, redemptions, usages, vouchers
 from tasks.wire import InvalidRequest, NotFound
-from tests.conftest import empty_database, forget_other_tests
+from tests.aside import empty_database, forget_other_tests
 from tests.tasks.requests import apply, create_voucher, invoice, record, redeem, redemption, usage
 from tests.tasks.test_statements import SCANS, counted, explained
 from worker.db import engine, transaction

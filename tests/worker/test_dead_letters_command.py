@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 from redis import Redis
+from typer.testing import CliRunner
 
 from tasks.dead_letters import give_up
+from worker.cli import main
 from worker.deliveries import Original
 
 SECRET = "HUSH-CODE-7d20"
@@ -18,7 +20,13 @@ BODY = json.dumps([[], {"request": {"project": "gigs", "code": SECRET}}, {}])
 
 
 def scrip(*words: str) -> tuple[int, str, str]:
-    """This function will run `scrip dead-letters` and return its exit code and what it has printed."""
+    """This function will run `scrip dead-letters` in this process, and return its exit code and what it has printed."""
+    done = CliRunner().invoke(main, ["dead-letters", *words])
+    return done.exit_code, done.stdout, done.stderr
+
+
+def scrip_alone(*words: str) -> tuple[int, str, str]:
+    """This function will run it as a program, which reads the environment anew."""
     program = Path(sys.executable).with_name("scrip")
     done = subprocess.run(
         [program, "dead-letters", *words], env=os.environ, capture_output=True, text=True, check=False
@@ -95,11 +103,11 @@ def test_what_cannot_be_sent_is_kept(dead_letter: str, monkeypatch: pytest.Monke
     """A broker that is down costs nothing."""
     with monkeypatch.context() as patch:
         patch.setenv("BROKER_URL", "redis://127.0.0.1:1/0")
-        code, shown, said = scrip("retry", dead_letter)
+        code, shown, said = scrip_alone("retry", dead_letter)
     assert (code, shown) == (2, "")
     assert said.startswith("scrip: dead letters could not be reached: ")
     assert said.count("\n") == 1
-    assert scrip("list")[1].startswith(dead_letter)
+    assert scrip_alone("list")[1].startswith(dead_letter)
 
 
 def test_without_an_address_nothing_was_looked_for(monkeypatch: pytest.MonkeyPatch):
@@ -107,4 +115,4 @@ def test_without_an_address_nothing_was_looked_for(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("DATABASE_URL", "")
     said = "scrip: the environment is not as it must be: DATABASE_URL: String should have at least 1 character\n"
     for words in (("list",), ("show", "task-1"), ("retry", "task-1"), ("discard", "task-1")):
-        assert scrip(*words) == (2, "", said)
+        assert scrip_alone(*words) == (2, "", said)
