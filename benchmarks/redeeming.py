@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterator
 
 from benchmarks import pgbench, rows
+from benchmarks.batches import BATCH
 from benchmarks.broker import Broker
 from benchmarks.line import Line, at_least, in_turn, sized
 from benchmarks.plan import Plan
 from benchmarks.stage import BASELINE, Stage
 
 QUEUE = "redemptions"
-BULK = 500
 PGBENCH_SECONDS_MIN = 1
 
 
@@ -40,14 +40,14 @@ def bulk(stage: Stage, plan: Plan) -> Iterator[Line]:
         many = rows.add_vouchers(plan.vouchers)
 
         def redeem(vouchers: list[str], count: int) -> float:
-            bodies = rows.bulks(rows.redemptions(vouchers, how_many=count), key="requests", size=BULK)
+            bodies = rows.bulks(rows.redemptions(vouchers, how_many=count), key="requests", size=BATCH)
             return broker.rate("redemptions.redeem_many", bodies, queue=QUEUE) * count / len(bodies)
 
         def by_orm(count: int) -> float:
             return broker.rate("baseline.redeem", rows.redemptions(many, how_many=count), queue=BASELINE)
 
         ours = {"many": lambda count: redeem(many, count), "one": lambda count: redeem(many[:1], count)}
-        measures = sized(ours, seconds=plan.seconds, first=2 * BULK, most=50_000)
+        measures = sized(ours, seconds=plan.seconds, first=2 * BATCH, most=50_000)
         measures |= sized({"orm": by_orm}, seconds=plan.seconds, first=50, most=5_000)
         seconds = max(PGBENCH_SECONDS_MIN, round(plan.seconds))
         measures["pgbench one"] = lambda: pgbench.redeem_rate(stage.home, vouchers=1, seconds=seconds)
@@ -55,7 +55,7 @@ def bulk(stage: Stage, plan: Plan) -> Iterator[Line]:
         samples = in_turn(measures, repetitions=plan.repetitions)
     on_many = f"on {plan.vouchers:,} vouchers"
     yield Line(
-        measure=f"bulk messages ({BULK}) redeemed, end to end",
+        measure=f"bulk messages ({BATCH}) redeemed, end to end",
         baseline="one ORM transaction per task",
         values=samples["many"],
         baselines=samples["orm"],

@@ -5,7 +5,8 @@ from contextlib import ExitStack
 from functools import partial
 
 from benchmarks import rows
-from benchmarks.deciding import BATCH, redeem
+from benchmarks.batches import BATCH
+from benchmarks.deciding import redeem
 from benchmarks.line import Line, at_least, how_many, in_turn
 from benchmarks.plan import Plan
 from benchmarks.stage import EMPTY, Stage

@@ -12,12 +12,12 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import rows
+from benchmarks.batches import BATCH
 from benchmarks.broker import Broker
 from benchmarks.line import how_many
 from benchmarks.machine import calibrated
 from benchmarks.stage import BASELINE, Stage, stage
 
-BULK = 500
 VOUCHERS = 1_000
 # Of single messages, to begin with.
 FEW = 200
@@ -59,7 +59,7 @@ def works() -> Iterator[Work]:
         return rows.redemptions(vouchers, how_many=count)
 
     def bulk(count: int) -> Sequence[object]:
-        return rows.bulks(rows.redemptions(vouchers, how_many=count), key="requests", size=BULK)
+        return rows.bulks(rows.redemptions(vouchers, how_many=count), key="requests", size=BATCH)
 
     invoiced = 0
 
@@ -68,12 +68,12 @@ def works() -> Iterator[Work]:
         rows.add_redemptions(first=invoiced, how_many=count, vouchers=VOUCHERS)
         bodies = [rows.invoice(number) for number in range(invoiced, invoiced + count)]
         invoiced += count
-        return rows.bulks(bodies, key="invoices", size=BULK)
+        return rows.bulks(bodies, key="invoices", size=BATCH)
 
     yield Work(task="baseline.noop", worker=BASELINE, bodies=single, first=FEW)
     yield Work(task="redemptions.redeem", worker="redemptions", bodies=single, first=FEW)
-    yield Work(task="redemptions.redeem_many", worker="redemptions", bodies=bulk, first=2 * BULK)
-    yield Work(task="billing.apply_many", worker="billing", bodies=invoices, first=2 * BULK)
+    yield Work(task="redemptions.redeem_many", worker="redemptions", bodies=bulk, first=2 * BATCH)
+    yield Work(task="billing.apply_many", worker="billing", bodies=invoices, first=2 * BATCH)
 
 
 def profiled(made: Stage, work: Work) -> tuple[float, Mapping[str, float]]:

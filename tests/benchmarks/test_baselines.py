@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from benchmarks import deciding, invoicing, orm, pgbench, rows
+from benchmarks import batches, deciding, invoicing, orm, pgbench, rows
 from tasks.invoice_messages import Apply
 from tasks.messages import Redeem
 from tasks.redemptions import redeem_all
@@ -120,9 +120,9 @@ def test_bare_sql_writes_as_many_rows_as_the_use_case() -> None:
     """With the same numbers and terms, on other vouchers, in all four tables; the last batch is a smaller one."""
     vouchers = rows.add_vouchers(2 * VOUCHERS)
     bare_sql = deciding.Bare(vouchers=VOUCHERS)
-    assert min(bare_sql.write(deciding.BATCH + 100), bare_sql.write(400)) > 0
+    assert min(bare_sql.write(batches.BATCH + 100), bare_sql.write(400)) > 0
     bare = [found(query) for query in REDEEMED]
-    assert deciding.redeem(vouchers[VOUCHERS:], 2 * deciding.BATCH) > 0
+    assert deciding.redeem(vouchers[VOUCHERS:], 2 * batches.BATCH) > 0
     assert [found(query) for query in REDEEMED] == [sorted(2 * each, key=repr) for each in bare]
     assert list(map(len, bare)) == [1000, 1000, 1000, VOUCHERS]
 
