@@ -59,6 +59,7 @@ def test_an_empty_address_is_a_missing_one(monkeypatch):
         ("REDIS_URL", "HUSH"),
         ("REDIS_URL", "redis://:HUSH/a@somewhere:6379/0"),
         ("REDIS_URL", "redis://:1/HUSH@somewhere:6379/0"),
+        ("REDIS_URL", "rediss://somewhere/HUSH"),
         ("BROKER_URL", "amqp://scrip@somewhere:HUSH"),
         ("BROKER_URL", "sentinel://somewhere:1;sentinel://[HUSH"),
         ("RESULT_BACKEND_URL", "redis://somewhere:HUSH/0"),
