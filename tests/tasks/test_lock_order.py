@@ -8,11 +8,13 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from tasks.billing import apply_all
+from tasks.fields import uuid_of
 from tasks.invoice_messages import Apply
 from tasks.messages import Redeem
 from tasks.redemptions import redeem_all
-from tests.tasks.requests import create_voucher, invoice, redeem, redemption
+from tests.tasks.requests import apply, create_voucher, invoice, redeem, redemption
 from tests.tasks.test_concurrency import until_somebody_waits
+from tests.tasks.test_reversals import reverse
 from worker.db import run_in_transaction, transaction
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -20,6 +22,7 @@ pytestmark = pytest.mark.usefixtures("database")
 COUNT = 20
 # Whoever does not find a row free waits for ever here: the one that holds it waits too.
 FREE = text("SET LOCAL lock_timeout = '1s'")
+BUDGET = text("SELECT 1 FROM budgets WHERE voucher_id = :voucher FOR UPDATE")
 
 # What three callers do who want the same rows: the first one of them alone, all of them, all but the first.
 Wanted = Callable[[], list[list[dict]]]
@@ -97,3 +100,22 @@ def test_whoever_waits_for_the_first_row_holds_none_of_the_others(wanted: Wanted
             other.rollback()
         holder.rollback()
         waiting.result()
+
+
+def test_a_reversal_that_waits_for_the_first_budget_holds_no_other():
+    """The first is the older voucher's, whichever was redeemed first."""
+    budget = {"amount": 100_000, "currency": "USD"}
+    vouchers = [create_voucher(budget=budget)["id"] for _ in range(2)]
+    for each in reversed(vouchers):
+        redeem(voucher=each, subscription="sub_1")
+    assert len(apply(invoice="inv_1", subscription="sub_1")["discounts"]) == 2
+    first, last = ({"voucher": uuid_of(each)} for each in vouchers)
+    with transaction() as holder, ThreadPoolExecutor(1) as threads:
+        holder.execute(BUDGET, first)
+        waiting = threads.submit(reverse, "inv_1")
+        until_somebody_waits(holder)
+        with transaction() as other:
+            other.execute(FREE)
+            assert other.execute(BUDGET, last).all()
+        holder.rollback()
+        assert waiting.result()["outcome"] == "reversed"
