@@ -47,9 +47,11 @@ def test_postgres_ends_what_hangs_after_the_operators_seconds(
         "client_connection_check_interval": "1s",
     }
     made = db.engine.__wrapped__()
-    with made.connect() as connection:
-        assert {name: connection.execute(text(f"SHOW {name}")).scalar_one() for name in limits} == limits
-    made.dispose()
+    try:
+        with made.connect() as connection:
+            assert {name: connection.execute(text(f"SHOW {name}")).scalar_one() for name in limits} == limits
+    finally:
+        made.dispose()
 
 
 def test_a_drivers_error_says_nothing_of_what_was_sent(database: dict[str, str]):
