@@ -13,7 +13,7 @@ from sqlalchemy.exc import ArgumentError
 # The schemes that libpq knows, too.
 DATABASES = {"postgresql", "postgres"}
 # Their databases have numbers.
-NUMBERED = {"redis", "rediss"}
+NUMBERED = ("redis://", "rediss://")
 ENCODED = "with special characters of a password percent-encoded"
 
 
@@ -70,7 +70,9 @@ class Settings(BaseSettings):
     @classmethod
     def _can_be_read(cls, urls: str) -> str:
         if not all(map(_is_readable, urls.split(";"))):
-            raise PydanticCustomError("url", f"must be redis://HOST:PORT/NUMBER or another URL that Celery knows, {ENCODED}")
+            raise PydanticCustomError(
+                "url", f"must be redis://HOST:PORT/NUMBER or another URL that Celery knows, {ENCODED}"
+            )
         return urls
 
     @model_validator(mode="after")
@@ -90,8 +92,8 @@ def _is_readable(url: str) -> bool:
         parts = url_to_parts(url)
     except ValueError:
         return False
-    path = parts.path or ""
-    if parts.scheme in NUMBERED:
+    path = (parts.path or "").strip("/")
+    if url.startswith(NUMBERED):
         return not path or path.isdecimal()
     # A slash in a password makes the rest of it, and the host, a path.
     return "@" not in path
