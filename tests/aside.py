@@ -14,8 +14,8 @@ from tasks.audit import CHECKS
 from tasks.audit_reversals import STANDING_ENTRIES
 from worker.db import engine
 
-# The ledger's triggers stay off: no use case can delete from it.
-_OPTIONS = "-c session_replication_role=replica -c TimeZone=UTC"
+# The ledger's triggers stay off: no use case can delete from it. A lock that a test has left is an error.
+_OPTIONS = "-c session_replication_role=replica -c lock_timeout=20s -c TimeZone=UTC"
 _VIOLATIONS = text(
     STANDING_ENTRIES
     + " UNION ALL ".join(
