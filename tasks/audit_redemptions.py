@@ -59,6 +59,18 @@ REDEMPTION_CHECKS = {
                   WHERE h.project = r.project AND h.redemption_id = r.id AND r.decided_at < h.expires_at
               ), r.decided_at) >= coalesce(v.updated_at, '-infinity')
     """,
+    "nothing was redeemed for an instant that was too long ago": """
+        SELECT r.project, r.id::text AS subject, format('decided at %s for %s', r.decided_at, r.effective_at) AS detail
+        FROM redemptions r
+        -- The most that SCRIP_REQUESTED_AT_GRACE_SECONDS can be, which may have been changed since.
+        WHERE r.reason IS NULL AND r.effective_at < r.decided_at - interval '1 day'
+              -- What was held counts for the instant at which it was held.
+              AND NOT EXISTS (
+                  SELECT FROM holds h
+                  WHERE h.project = r.project AND h.redemption_id = r.id AND r.decided_at < h.expires_at
+                        AND r.effective_at >= h.created_at - interval '1 day'
+              )
+    """,
     "no subscription runs too many discounts": """
         SELECT project, subscription AS subject, format('%s running', count(*)) AS detail
         FROM discounts WHERE status = 'running' GROUP BY project, subscription

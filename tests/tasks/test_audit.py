@@ -31,6 +31,9 @@ TAMPERING = {
         DELETE FROM usage_entries; DELETE FROM invoice_discounts; DELETE FROM discounts
     """,
     "nothing was redeemed outside its voucher's window": "UPDATE vouchers SET starts_at = now()",
+    "nothing was redeemed for an instant that was too long ago": """
+        UPDATE redemptions SET effective_at = decided_at - interval '1 day 1 second' WHERE reason IS NULL
+    """,
     "no subscription runs too many discounts": """
         UPDATE vouchers SET redemptions = 21;
         INSERT INTO vouchers (project, id, created_at, name, percentage_basis_points, amounts_minor, currency,
@@ -194,6 +197,10 @@ LAPSED_BEFORE_ITS_CONFIRMATION = """
     UPDATE holds SET created_at = created_at - interval '1 day', expires_at = created_at,
            effective_at = effective_at - interval '1 day' WHERE status = 'confirmed'
 """
+CONFIRMED_FOR_LONG_AGO = """;
+    UPDATE redemptions SET effective_at = effective_at - interval '1 day 1 second'
+    WHERE id IN (SELECT redemption_id FROM holds)
+"""
 UPDATED_BEFORE_THE_REDEMPTION = """
     UPDATE vouchers SET updated_at = (SELECT max(decided_at) FROM redemptions) - interval '1 second'
 """
@@ -266,6 +273,10 @@ FURTHER = {
             ]
         ),
     ],
+    "nothing was redeemed for an instant that was too long ago": [
+        # Confirmed after it had lapsed: it was judged anew.
+        LAPSED_BEFORE_ITS_CONFIRMATION + CONFIRMED_FOR_LONG_AGO,
+    ],
     "no customer exceeds a voucher's limit": [
         # A hold that was made before the limit was lowered does not excuse what was confirmed after it had lapsed.
         "; ".join(
@@ -290,6 +301,17 @@ def test_so_is_a_promise_that_is_broken_in_another_way(check, change):
     reserve(code="SUMMER", currency="USD")
     tamper(change)
     assert {violation.check for violation in audit()} == {check}
+
+
+def test_what_was_held_for_days_was_redeemed_for_the_instant_at_which_it_was_held():
+    """It is confirmed after two of seven."""
+    hold = reserve(code="SUMMER", currency="USD", ttl=7 * 86_400)
+    tamper("""
+        UPDATE holds SET created_at = created_at - interval '2 days', effective_at = effective_at - interval '2 days'
+        WHERE status = 'open'
+    """)
+    assert confirm(hold)["outcome"] == "accepted"
+    assert audit() == []
 
 
 @pytest.mark.parametrize(
