@@ -1,10 +1,14 @@
 """What the environment says: where the servers are, and the numbers an operator may tune."""
 
+from collections.abc import Callable
 from functools import cache
 from typing import Literal, Self
 
+from celery.app.backends import BACKEND_ALIASES
+from celery.utils.imports import load_extension_class_names
+from kombu.transport import TRANSPORT_ALIASES
 from kombu.utils.url import url_to_parts
-from pydantic import AliasChoices, Field, ValidationError, field_validator, model_validator
+from pydantic import AliasChoices, Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import make_url
@@ -68,8 +72,9 @@ class Settings(BaseSettings):
 
     @field_validator("broker_url", "result_backend_url")
     @classmethod
-    def _can_be_read(cls, urls: str) -> str:
-        if not all(map(_is_readable, urls.split(";"))):
+    def _can_be_read(cls, urls: str, info: ValidationInfo) -> str:
+        is_known = _is_transport if info.field_name == "broker_url" else _is_result_backend
+        if not all(_is_readable(each, is_known=is_known) for each in urls.split(";")):
             raise PydanticCustomError(
                 "url", f"must be redis://HOST:PORT/NUMBER or another URL that Celery knows, {ENCODED}"
             )
@@ -82,8 +87,18 @@ class Settings(BaseSettings):
         return self
 
 
-def _is_readable(url: str) -> bool:
-    if "://" not in url:
+def _is_transport(name: str) -> bool:
+    return name in TRANSPORT_ALIASES
+
+
+def _is_result_backend(name: str) -> bool:
+    # One with a dot is the path of a class, which Celery imports.
+    return "." in name or name in {*BACKEND_ALIASES, *dict(load_extension_class_names("celery.result_backends"))}
+
+
+def _is_readable(url: str, *, is_known: Callable[[str], bool]) -> bool:
+    scheme, separator, _ = url.partition("://")
+    if not separator or not is_known(scheme.partition("+")[0]):
         return False
     # Other transports have addresses of forms of their own.
     if not url.startswith(("redis", "sentinel", "amqp")):
