@@ -93,7 +93,9 @@ def _is_transport(name: str) -> bool:
 
 def _is_result_backend(name: str) -> bool:
     # One with a dot is the path of a class, which Celery imports.
-    return "." in name or name in {*BACKEND_ALIASES, *dict(load_extension_class_names("celery.result_backends"))}
+    if "." in name or name in BACKEND_ALIASES:
+        return True
+    return any(name == extension for extension, _ in load_extension_class_names("celery.result_backends"))
 
 
 def _is_readable(url: str, *, is_known: Callable[[str], bool]) -> bool:
