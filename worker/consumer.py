@@ -1,6 +1,6 @@
 """What a worker takes from its queues: tasks. Anything else is dropped, and nothing of what was in it is logged."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from celery.bootsteps import RUN
@@ -77,9 +77,7 @@ class Consumer(CeleryConsumer):
 
     def drop(self, message: Message, problem: str) -> None:
         """This function will take a message from its queue, and say so, also to whoever waits for its answer."""
-        logger.error("dropped a message: %s", problem)
-        self.refusals.answer(message.headers, InvalidTaskError(problem))
-        message.reject_log_error(logger, self.connection_errors)
+        self._refuse(message, problem, headers=message.headers, error=InvalidTaskError(problem))
 
     def on_decode_error(self, message: Message, exc: Exception) -> None:  # noqa: ARG002 - Celery's own
         """This function will drop a message that is not compressed as it says; Celery would show its body."""
@@ -93,9 +91,13 @@ class Consumer(CeleryConsumer):
         """This function will fail a task that nobody knows. Celery would show its arguments, and wait for the store."""
         headers = headers_of(message)
         task_id, name = headers["id"], headers["task"]
-        logger.error("dropped a message: there is no task %r", name)
-        self.refusals.answer(headers, NotRegistered(name))
-        message.reject_log_error(logger, self.connection_errors)
+        error = NotRegistered(name)
+        self._refuse(message, f"there is no task {name!r}", headers=headers, error=error)
         if self.event_dispatcher and is_plain(task_id):
-            self.event_dispatcher.send("task-failed", uuid=task_id, exception=repr(NotRegistered(name)))
+            self.event_dispatcher.send("task-failed", uuid=task_id, exception=repr(error))
         task_unknown.send(sender=self, message=message, exc=exc, name=name, id=task_id)
+
+    def _refuse(self, message: Message, problem: str, *, headers: Mapping[str, Any], error: Exception) -> None:
+        logger.error("dropped a message: %s", problem)
+        self.refusals.answer(headers, error)
+        message.reject_log_error(logger, self.connection_errors)
