@@ -48,18 +48,13 @@ class Violation:
     detail: str
 
 
-def expect_all_rows(session: Session) -> None:
-    """This function will have the transaction read whole tables, however long that takes."""
-    for setting in WHOLE_DATABASE_SETTINGS:
-        session.execute(text(f"SET LOCAL {setting}"))
-
-
 def audit() -> list[Violation]:
     """This function will return every violation in the database; an empty list is what it is for."""
     with transaction() as session:
-        # In one snapshot: redemptions go on meanwhile.
+        # It reads everything, however long that takes, in one snapshot: redemptions go on meanwhile.
         read_one_snapshot(session)
-        expect_all_rows(session)
+        for setting in WHOLE_DATABASE_SETTINGS:
+            session.execute(text(f"SET LOCAL {setting}"))
         return [violation for check in CHECKS for violation in run_check(session, check=check)]
 
 
