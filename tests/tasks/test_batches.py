@@ -9,10 +9,11 @@ from sqlalchemy import text
 
 from tasks import dead_letters, redemptions
 from tasks.batches import ALONE_MAX, run
+from tests.environment import changed_environment
 from tests.live.running import holding, poisoned
 from tests.tasks.requests import create_voucher, invoice, redemption
 from worker.celery import RETRIES_MAX
-from worker.db import engine, transaction
+from worker.db import transaction
 from worker.deliveries import Delivery, Fate, Original, Outcome
 from worker.settings import settings
 
@@ -192,19 +193,10 @@ def test_being_delivered_again_however_often_kills_no_innocent():
 
 
 @pytest.fixture
-def impatience(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def impatience() -> Iterator[None]:
     """Connections that wait a second for a lock."""
-
-    def begin_anew() -> None:
-        engine().dispose()
-        engine.cache_clear()
-        settings.cache_clear()
-
-    monkeypatch.setenv("SCRIP_LOCK_TIMEOUT_SECONDS", "1")
-    begin_anew()
-    yield
-    monkeypatch.undo()
-    begin_anew()
+    with changed_environment(SCRIP_LOCK_TIMEOUT_SECONDS="1"):
+        yield
 
 
 @pytest.mark.usefixtures("impatience")
