@@ -107,7 +107,7 @@ def test_what_cannot_be_sent_is_kept(dead_letter: str, monkeypatch: pytest.Monke
     assert (code, shown) == (2, "")
     assert said.startswith("scrip: dead letters could not be reached: ")
     assert said.count("\n") == 1
-    assert scrip_alone("list")[1].startswith(dead_letter)
+    assert scrip("list")[1].startswith(dead_letter)
 
 
 def test_without_an_address_nothing_was_looked_for(monkeypatch: pytest.MonkeyPatch):
