@@ -8,7 +8,7 @@ from sqlalchemy import text
 from benchmarks import rows
 from benchmarks.batches import BATCH, per_second
 from benchmarks.broker import Broker
-from benchmarks.line import Line, at_least, how_many, in_turn
+from benchmarks.line import Line, at_least, how_many, in_turn, sized
 from benchmarks.plan import Plan
 from benchmarks.stage import BASELINE, Stage
 from tasks.billing import apply_all
@@ -47,10 +47,10 @@ def end_to_end(stage: Stage, plan: Plan) -> Iterator[Line]:
             bodies = [rows.invoice(each) for each in granted.take(count)]
             return broker.rate("baseline.apply", bodies, queue=BASELINE)
 
-        count = how_many(in_bulk, first=2 * BATCH, seconds=plan.seconds, most=50_000) // BATCH * BATCH
-        few = how_many(by_orm, first=50, seconds=plan.seconds, most=5_000)
+        measures = sized({"bulk": in_bulk}, seconds=plan.seconds, first=2 * BATCH, most=50_000)
+        measures |= sized({"orm": by_orm}, seconds=plan.seconds, first=50, most=5_000)
         rows.analyze()
-        samples = in_turn({"bulk": lambda: in_bulk(count), "orm": lambda: by_orm(few)}, repetitions=plan.repetitions)
+        samples = in_turn(measures, repetitions=plan.repetitions)
     yield Line(
         measure="billing.apply_many, end to end",
         baseline="one ORM transaction per task",
