@@ -23,7 +23,7 @@ from benchmarks.line import Line, MeasureFailed
 from benchmarks.machine import calibration_seconds, machine, stolen_seconds
 from benchmarks.plan import FULL, QUICK, SCALE, Plan
 from benchmarks.stage import CHECKOUT, Stage, stage
-from worker.part import PartFailed
+from scrip.stack.process import StackProcessFailed
 
 MEASURES: dict[str, Callable[[Stage, Plan], Iterator[Line]]] = {
     "single": redeeming.single,
@@ -106,7 +106,7 @@ def measured(name: str, made: Stage, plan: Plan, *, console: Console) -> Measure
     lines, failure = [], ""
     try:
         lines = list(MEASURES[name](made, plan))
-    except (MeasureFailed, PartFailed) as error:
+    except (MeasureFailed, StackProcessFailed) as error:
         failure = str(error)
     seconds = time.monotonic() - started
     stolen_share = (stolen_seconds() - stolen) / seconds / (os.cpu_count() or 1)

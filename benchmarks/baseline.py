@@ -10,7 +10,7 @@ from celery import Celery
 from celery.signals import worker_process_init
 
 from benchmarks import orm
-from worker.db import transaction
+from worker.database import transaction
 from worker.settings import settings
 
 QUEUE = "baseline"

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from sqlalchemy.orm import Session
 
-from worker.db import run_in_transaction
+from worker.database import run_in_transaction
 
 Request = TypeVar("Request")
 

@@ -12,7 +12,7 @@ from celery import Celery
 from redis import Redis
 
 from benchmarks.line import MeasureFailed
-from worker.publishing import Outgoing, send_all
+from worker.broker.publishing import Outgoing, send_all
 
 # A database of the server's that nobody else uses.
 STAGING = 15

@@ -11,8 +11,8 @@ from benchmarks.batches import BATCH, per_second
 from benchmarks.line import Line, in_turn, sized
 from benchmarks.plan import Plan
 from benchmarks.stage import Stage
-from tasks.redemptions import redeem_all
-from worker.db import transaction
+from tasks.redemptions.redeem import redeem_all
+from worker.database import transaction
 
 
 def alone(stage: Stage, plan: Plan) -> Iterator[Line]:

@@ -11,8 +11,8 @@ from rich.console import Console
 from benchmarks.machine import calibrated
 from benchmarks.rows import PROJECT, add_vouchers
 from benchmarks.stage import stage
-from tasks.code_messages import GenerateCodes
-from tasks.generation import generate_codes
+from tasks.codes.generate import generate_codes
+from tasks.codes.messages import GenerateCodes
 
 COUNT = 100_000
 REPETITIONS = 5

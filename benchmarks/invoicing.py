@@ -11,8 +11,8 @@ from benchmarks.broker import Broker
 from benchmarks.line import Line, at_least, how_many, in_turn, sized
 from benchmarks.plan import Plan
 from benchmarks.stage import BASELINE, Stage
-from tasks.billing import apply_all
-from worker.db import transaction
+from tasks.invoices.apply import apply_all
+from worker.database import transaction
 
 QUEUE = "billing"
 

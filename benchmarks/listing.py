@@ -14,9 +14,9 @@ from sqlalchemy import text
 from benchmarks.machine import calibrated
 from benchmarks.rows import INSERTED_AT_ONCE, analyze
 from benchmarks.stage import stage
-from tasks.listing import list_vouchers
-from tasks.voucher_messages import ListVouchers
-from worker.db import transaction
+from tasks.vouchers.list import list_vouchers
+from tasks.vouchers.messages import ListVouchers
+from worker.database import transaction
 
 VOUCHERS = 1_000_000
 LIMIT = 200

@@ -17,12 +17,12 @@ from domain.invoice import Applied, Invoice, Line, apply_discounts
 from domain.recurrence import Period
 from domain.terms import RetiredReason
 from models.base import LOOK_UP_COLLATION, StoredRow, new_id, read_clock
-from models.discount import Discount
-from models.redemption import Redemption
-from models.subscription import Subscription
-from models.usage import InvoiceDiscount, UsageEntry
-from models.values import granted_discount_of, progress_of
-from models.voucher import Voucher
+from models.discounts.discount import Discount
+from models.discounts.subscription import Subscription
+from models.discounts.values import granted_discount_of, progress_of
+from models.invoices.ledger import InvoiceDiscount, UsageEntry
+from models.redemptions.redemption import Redemption
+from models.vouchers.voucher import Voucher
 
 Body = dict[str, Any]
 

@@ -19,11 +19,11 @@ from sqlalchemy import event, text
 
 from benchmarks.line import MeasureFailed
 from benchmarks.rows import parsed_redemptions, redemption, voucher_id
-from tasks.redemptions import redeem_all
-from worker.arrays import ArrayDumper
-from worker.db import engine, run_in_transaction
+from scrip.stack.wheel_programs import program
+from tasks.redemptions.redeem import redeem_all
+from worker.database import engine, run_in_transaction
+from worker.postgres_arrays import ArrayDumper
 from worker.settings import settings
-from worker.wheels import program
 
 CLIENTS = 8
 THREADS = 2

@@ -10,7 +10,7 @@ from benchmarks.broker import Broker
 from benchmarks.line import Line, at_most
 from benchmarks.plan import Plan
 from benchmarks.stage import Stage
-from worker.part import Part
+from scrip.stack.process import StackProcess
 
 QUEUE = "redemptions"
 # So many wait at a time: the broker's memory is not what is measured.
@@ -47,7 +47,7 @@ def _redeem(broker: Broker, vouchers: list[str], how_many: int) -> int:
     return how_many
 
 
-def mebibytes(worker: Part) -> float:
+def mebibytes(worker: StackProcess) -> float:
     """This function will return what the worker's processes take; pages that several share count once in all."""
     main = psutil.Process(worker.pid)
     return sum(each.memory_full_info().pss for each in [main, *main.children(recursive=True)]) / MEBIBYTE

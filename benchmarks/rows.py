@@ -9,9 +9,9 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import text
 
-from tasks.invoice_messages import Apply
-from tasks.messages import Redeem
-from worker.db import engine, transaction
+from tasks.invoices.messages import Apply
+from tasks.redemptions.messages import Redeem
+from worker.database import engine, transaction
 
 PROJECT = "bench"
 AMOUNT_MINOR = 999

@@ -9,7 +9,7 @@ from benchmarks import rows
 from benchmarks.line import Line, in_turn
 from benchmarks.plan import Plan
 from benchmarks.stage import Stage
-from worker.publishing import Outgoing, send_all
+from worker.broker.publishing import Outgoing, send_all
 
 TASK, QUEUE = "redemptions.redeem", "nobody-reads-it"
 # What send_task does in about a second.

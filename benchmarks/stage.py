@@ -18,14 +18,14 @@ import psycopg
 from psycopg.sql import SQL, Identifier, Literal
 from redis import Redis
 
-from tasks.audit import Violation, audit
-from worker.child import settle
-from worker.db import engine
-from worker.embedded import servers
-from worker.part import Part
-from worker.procfile import PROCFILE, read_procfile
-from worker.programs import parts
-from worker.settings import settings
+from scrip.stack.process import StackProcess
+from scrip.stack.procfile import PROCFILE, read_procfile
+from scrip.stack.procfile_programs import parts
+from scrip.stack.stack import servers
+from tasks.audit.audit import Violation, audit
+from worker.database import engine
+from worker.garbage_collection import configure
+from worker.settings import forget_settings
 
 CHECKOUT = Path(__file__).parent.parent
 PROGRAMS = Path(sys.executable).parent
@@ -85,7 +85,7 @@ class Stage:
             engine().dispose()
         self.environment["DATABASE_URL"] = self.url_of(name)
         os.environ.update(self.environment)
-        settings.cache_clear()
+        forget_settings()
         engine.cache_clear()
 
     def url_of(self, name: str) -> str:
@@ -132,7 +132,7 @@ class Stage:
             return {**found, **redis.config_get("append[of]*")}
 
     @contextmanager
-    def workers(self, *names: str) -> Iterator[list[Part]]:
+    def workers(self, *names: str) -> Iterator[list[StackProcess]]:
         """This context will run those lines of the Procfile, or the baseline, on the current database."""
         lines = dict(read_procfile(PROCFILE)) | {BASELINE: BASELINE_LINE.split()}
         path = os.pathsep.join([str(PROGRAMS), os.environ.get("PATH", os.defpath)])
@@ -167,7 +167,7 @@ def stage(*, postgres: Mapping[str, str] = MappingProxyType({})) -> Iterator[Sta
             made.durability()
             made.migrate()
             # As a worker's child does.
-            settle()
+            configure()
             try:
                 yield made
             finally:

@@ -10,7 +10,7 @@ from benchmarks.deciding import redeem
 from benchmarks.line import Line, at_least, how_many, in_turn
 from benchmarks.plan import Plan
 from benchmarks.stage import EMPTY, Stage
-from tasks.audit import audit
+from tasks.audit.audit import audit
 
 FEW, MANY = "scrip_few", "scrip_many"
 

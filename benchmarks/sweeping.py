@@ -15,9 +15,9 @@ from benchmarks.plan import Plan
 from benchmarks.stage import EMPTY, Stage
 from models.base import read_clock
 from models.expiry import retire_expired
-from tasks.expiry import sweep_all
-from tasks.redemptions import redeem_all
-from worker.db import engine, run_in_transaction, transaction
+from tasks.redemptions.redeem import redeem_all
+from tasks.sweeps.expiry import sweep_all
+from worker.database import engine, run_in_transaction, transaction
 from worker.settings import settings
 
 FILLED = "scrip_filled"

@@ -44,24 +44,24 @@ class CodeTerms:
 
 
 @value
-class Retirement:
+class CodeRetirement:
     """Why a code can no longer be redeemed, and since when."""
 
     reason: CodeRetiredReason
     at: datetime
 
 
-def retirement_by_voucher(*, reason: RetiredReason, at: datetime) -> Retirement:
+def retirement_by_voucher(*, reason: RetiredReason, at: datetime) -> CodeRetirement:
     """This function will return what a voucher's retirement is to its codes."""
-    return Retirement(reason=VOUCHER_REASONS[reason], at=at)
+    return CodeRetirement(reason=VOUCHER_REASONS[reason], at=at)
 
 
 def retirement_by_clock(
     *, expires_at: datetime | None, voucher_expires_at: datetime | None, now: datetime
-) -> Retirement | None:
+) -> CodeRetirement | None:
     """This function will return the earlier of the ends of a code and of its voucher, or None before both."""
     ends = [
-        Retirement(reason=reason, at=at)
+        CodeRetirement(reason=reason, at=at)
         for reason, at in (
             (CodeRetiredReason.EXPIRED, expires_at),
             (CodeRetiredReason.VOUCHER_EXPIRED, voucher_expires_at),
@@ -71,7 +71,7 @@ def retirement_by_clock(
     return first_retirement(ends)
 
 
-def first_retirement(retirements: Iterable[Retirement | None]) -> Retirement | None:
+def first_retirement(retirements: Iterable[CodeRetirement | None]) -> CodeRetirement | None:
     """This function will return the earliest of them: the first reason stays."""
     return min((each for each in retirements if each), key=lambda each: each.at, default=None)
 

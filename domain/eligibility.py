@@ -59,14 +59,14 @@ class Purchase:
 
 
 @value
-class Standing:
+class Counts:
     """How often the voucher was redeemed so far, in all, by this customer and by this code, and what is running."""
 
-    redemptions: int
-    redemptions_by_customer: int
+    taken: int
+    taken_by_customer: int
     voucher_is_running: bool
     running_discounts: int
-    redemptions_by_code: int = 0
+    taken_by_code: int = 0
     # Whether the request comes from the entry that completed a stamp card.
     stamp_card_is_complete: bool = False
     # What is held beside that: in all, by this customer and by this code, and by somebody else on the subscription.
@@ -87,9 +87,7 @@ def decisive_instant(*, decided_at: datetime, requested_at: datetime | None, gra
     return decided_at
 
 
-def judge(
-    candidate: Candidate | None, *, purchase: Purchase, standing: Standing, effective_at: datetime
-) -> Refusal | None:
+def judge(candidate: Candidate | None, *, purchase: Purchase, counts: Counts, effective_at: datetime) -> Refusal | None:
     """This function will return the first reason to refuse, or None for an eligible request.
 
     A voucher or a code that a sweep retired as expired or full is judged by its window and its count, so that
@@ -98,79 +96,79 @@ def judge(
     if candidate is None:
         return Refusal.VOUCHER_NOT_FOUND
     for reason, applies in RULES:
-        if applies(candidate, purchase, standing, effective_at):
+        if applies(candidate, purchase, counts, effective_at):
             return reason
     return None
 
 
 _JUDGED_BY_LIMITS = {None, CodeRetiredReason.EXPIRED, CodeRetiredReason.MAX_REDEMPTIONS_REACHED}
 
-Rule = Callable[[Candidate, Purchase, Standing, datetime], bool]
+Rule = Callable[[Candidate, Purchase, Counts, datetime], bool]
 
 
-def _is_retired(candidate: Candidate, _purchase: Purchase, _standing: Standing, _at: datetime) -> bool:
+def _is_retired(candidate: Candidate, _purchase: Purchase, _standing: Counts, _at: datetime) -> bool:
     return candidate.retired_reason in {RetiredReason.MANUAL_ACTION, RetiredReason.UNKNOWN}
 
 
-def _code_is_retired(candidate: Candidate, _purchase: Purchase, _standing: Standing, _at: datetime) -> bool:
+def _code_is_retired(candidate: Candidate, _purchase: Purchase, _standing: Counts, _at: datetime) -> bool:
     code = candidate.code
     return code is not None and code.retired_reason not in _JUDGED_BY_LIMITS
 
 
-def _has_not_started(candidate: Candidate, _purchase: Purchase, _standing: Standing, at: datetime) -> bool:
+def _has_not_started(candidate: Candidate, _purchase: Purchase, _standing: Counts, at: datetime) -> bool:
     starts_at = candidate.restrictions.starts_at
     return starts_at is not None and at < starts_at
 
 
-def _has_expired(candidate: Candidate, _purchase: Purchase, _standing: Standing, at: datetime) -> bool:
+def _has_expired(candidate: Candidate, _purchase: Purchase, _standing: Counts, at: datetime) -> bool:
     expires_at = candidate.restrictions.expires_at
     return expires_at is not None and at >= expires_at
 
 
-def _code_has_expired(candidate: Candidate, _purchase: Purchase, _standing: Standing, at: datetime) -> bool:
+def _code_has_expired(candidate: Candidate, _purchase: Purchase, _standing: Counts, at: datetime) -> bool:
     code = candidate.code
     return code is not None and code.expires_at is not None and at >= code.expires_at
 
 
-def _is_full(candidate: Candidate, _purchase: Purchase, standing: Standing, _at: datetime) -> bool:
+def _is_full(candidate: Candidate, _purchase: Purchase, counts: Counts, _at: datetime) -> bool:
     maximum = candidate.restrictions.maximum_redemptions
-    return maximum is not None and standing.redemptions >= maximum
+    return maximum is not None and counts.taken >= maximum
 
 
-def _code_is_full(candidate: Candidate, _purchase: Purchase, standing: Standing, _at: datetime) -> bool:
+def _code_is_full(candidate: Candidate, _purchase: Purchase, counts: Counts, _at: datetime) -> bool:
     maximum = candidate.code.maximum_redemptions if candidate.code else None
-    return maximum is not None and standing.redemptions_by_code >= maximum
+    return maximum is not None and counts.taken_by_code >= maximum
 
 
-def _is_anothers(candidate: Candidate, purchase: Purchase, _standing: Standing, _at: datetime) -> bool:
+def _is_anothers(candidate: Candidate, purchase: Purchase, _standing: Counts, _at: datetime) -> bool:
     customer = candidate.code.customer if candidate.code else None
     return customer is not None and customer != purchase.customer
 
 
-def _customer_has_had_it(candidate: Candidate, _purchase: Purchase, standing: Standing, _at: datetime) -> bool:
+def _customer_has_had_it(candidate: Candidate, _purchase: Purchase, counts: Counts, _at: datetime) -> bool:
     maximum = candidate.restrictions.maximum_redemptions_per_customer
-    return maximum is not None and standing.redemptions_by_customer >= maximum
+    return maximum is not None and counts.taken_by_customer >= maximum
 
 
-def _runs_already(_candidate: Candidate, _purchase: Purchase, standing: Standing, _at: datetime) -> bool:
-    return standing.voucher_is_running
+def _runs_already(_candidate: Candidate, _purchase: Purchase, counts: Counts, _at: datetime) -> bool:
+    return counts.voucher_is_running
 
 
-def _card_is_incomplete(candidate: Candidate, _purchase: Purchase, standing: Standing, _at: datetime) -> bool:
-    return candidate.needs_stamp_card and not standing.stamp_card_is_complete
+def _card_is_incomplete(candidate: Candidate, _purchase: Purchase, counts: Counts, _at: datetime) -> bool:
+    return candidate.needs_stamp_card and not counts.stamp_card_is_complete
 
 
-def _has_no_product(candidate: Candidate, purchase: Purchase, _standing: Standing, _at: datetime) -> bool:
+def _has_no_product(candidate: Candidate, purchase: Purchase, _standing: Counts, _at: datetime) -> bool:
     products = candidate.restrictions.products
     return products is not None and products.isdisjoint(purchase.products)
 
 
-def _has_another_currency(candidate: Candidate, purchase: Purchase, _standing: Standing, _at: datetime) -> bool:
+def _has_another_currency(candidate: Candidate, purchase: Purchase, _standing: Counts, _at: datetime) -> bool:
     discount = candidate.price_discount
     return isinstance(discount, FixedDiscount) and purchase.currency not in discount.amounts_minor
 
 
-def _is_too_small(candidate: Candidate, purchase: Purchase, _standing: Standing, _at: datetime) -> bool:
+def _is_too_small(candidate: Candidate, purchase: Purchase, _standing: Counts, _at: datetime) -> bool:
     minimum = candidate.restrictions.minimum_subtotal
     return minimum is not None and (
         purchase.currency != minimum.currency
@@ -179,21 +177,21 @@ def _is_too_small(candidate: Candidate, purchase: Purchase, _standing: Standing,
     )
 
 
-def _subscription_is_full(_candidate: Candidate, _purchase: Purchase, standing: Standing, _at: datetime) -> bool:
-    return standing.running_discounts >= DISCOUNTS_PER_SUBSCRIPTION_MAX
+def _subscription_is_full(_candidate: Candidate, _purchase: Purchase, counts: Counts, _at: datetime) -> bool:
+    return counts.running_discounts >= DISCOUNTS_PER_SUBSCRIPTION_MAX
 
 
-def _is_fully_reserved(candidate: Candidate, _purchase: Purchase, standing: Standing, _at: datetime) -> bool:
+def _is_fully_reserved(candidate: Candidate, _purchase: Purchase, counts: Counts, _at: datetime) -> bool:
     restrictions, code = candidate.restrictions, candidate.code
     limits = (
-        (restrictions.maximum_redemptions, standing.redemptions + standing.held),
-        (code.maximum_redemptions if code else None, standing.redemptions_by_code + standing.held_by_code),
+        (restrictions.maximum_redemptions, counts.taken + counts.held),
+        (code.maximum_redemptions if code else None, counts.taken_by_code + counts.held_by_code),
         (
             restrictions.maximum_redemptions_per_customer,
-            standing.redemptions_by_customer + standing.held_by_customer,
+            counts.taken_by_customer + counts.held_by_customer,
         ),
     )
-    return standing.subscription_is_held or any(maximum is not None and taken >= maximum for maximum, taken in limits)
+    return counts.subscription_is_held or any(maximum is not None and taken >= maximum for maximum, taken in limits)
 
 
 RULES: tuple[tuple[Refusal, Rule], ...] = (

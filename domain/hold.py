@@ -3,7 +3,7 @@
 from dataclasses import replace
 from enum import StrEnum
 
-from domain.eligibility import Candidate, Standing
+from domain.eligibility import Candidate, Counts
 from domain.terms import Restrictions
 from domain.value import value
 
@@ -50,13 +50,13 @@ class Shortage:
     by_code: int
 
 
-def shortage(candidate: Candidate, *, standing: Standing) -> Shortage:
+def shortage(candidate: Candidate, *, counts: Counts) -> Shortage:
     """This function will return how many of a customer's own holds have to make way for a request of the customer."""
     restrictions, code = candidate.restrictions, candidate.code
-    by_code = _missing(code.maximum_redemptions if code else None, standing.redemptions_by_code + standing.held_by_code)
-    in_all = _missing(restrictions.maximum_redemptions, standing.redemptions + standing.held)
+    by_code = _missing(code.maximum_redemptions if code else None, counts.taken_by_code + counts.held_by_code)
+    in_all = _missing(restrictions.maximum_redemptions, counts.taken + counts.held)
     of_customer = _missing(
-        restrictions.maximum_redemptions_per_customer, standing.redemptions_by_customer + standing.held_by_customer
+        restrictions.maximum_redemptions_per_customer, counts.taken_by_customer + counts.held_by_customer
     )
     return Shortage(places=max(in_all, of_customer, by_code), by_code=by_code)
 

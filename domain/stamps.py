@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from domain.eligibility import Candidate, Purchase, Refusal, Standing, judge
+from domain.eligibility import Candidate, Counts, Purchase, Refusal, judge
 from domain.value import value
 
 # The reasons that concern the voucher alone. A customer's limits are looked at when the card is complete.
@@ -53,11 +53,9 @@ def stamps_on_card(card: StampCard, *, entries: Iterable[Collected], at: datetim
 
 def collecting_refusal(candidate: Candidate, *, redemptions: int, at: datetime) -> Refusal | None:
     """This function will return why no stamps of the voucher can be collected at that instant, or None."""
-    standing = Standing(
-        redemptions=redemptions, redemptions_by_customer=0, voucher_is_running=False, running_discounts=0
-    )
+    counts = Counts(taken=redemptions, taken_by_customer=0, voucher_is_running=False, running_discounts=0)
     nothing = Purchase(products=frozenset(), currency=None, subtotal_minor=None)
-    reason = judge(candidate, purchase=nothing, standing=standing, effective_at=at)
+    reason = judge(candidate, purchase=nothing, counts=counts, effective_at=at)
     return reason if reason in ENDS_COLLECTING else None
 
 

@@ -7,8 +7,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
 from models.base import Base
-from worker.db import engine
-from worker.reason import reason_of
+from worker.database import driver_message, engine
 
 # Two releases at once wait for each other; the number is arbitrary but has to stay.
 MIGRATION_LOCK = 7_201_115
@@ -19,7 +18,7 @@ def connected() -> Connection:
     try:
         return engine().connect()
     except OperationalError as error:
-        raise SystemExit(f"scrip: the database cannot be migrated: {reason_of(error)}") from None
+        raise SystemExit(f"scrip: the database cannot be migrated: {driver_message(error)}") from None
 
 
 if context.config.config_file_name is not None:

@@ -1,26 +1,15 @@
-"""The tables, their constraints, and the few queries on them. Nothing here begins or ends a transaction."""
+"""The tables, their constraints and their queries. Nothing here begins or ends a transaction."""
 
-from models import (
-    answer,
-    attempt,
-    budget,
-    code,
-    dead_letter,
-    discount,
-    generation,
-    hold,
-    place,
-    redemption,
-    reversal,
-    subscription,
-    usage,
-    usage_record,
-    voucher,
-)
+# Importing any model loads all tables: their foreign keys name each other.
+from models.codes import code, generation
+from models.discounts import discount, subscription
+from models.intake import attempt, dead_letter, write_answer
+from models.invoices import ledger, reversal
+from models.redemptions import hold, redemption, returned_place
+from models.usages import record
+from models.vouchers import budget, voucher
 
-# Whoever imports one of them has the metadata of all.
 __all__ = [
-    "answer",
     "attempt",
     "budget",
     "code",
@@ -28,11 +17,12 @@ __all__ = [
     "discount",
     "generation",
     "hold",
-    "place",
+    "ledger",
+    "record",
     "redemption",
+    "returned_place",
     "reversal",
     "subscription",
-    "usage",
-    "usage_record",
     "voucher",
+    "write_answer",
 ]

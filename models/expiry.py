@@ -3,15 +3,17 @@
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, and_, literal, select, text, update
+from sqlalchemy import ColumnElement, Table, and_, bindparam, func, literal, select, text, update
 from sqlalchemy.orm import Session
 
 from domain.code import CodeRetiredReason
+from domain.hold import HoldStatus
 from domain.terms import RetiredReason
 from models.base import Instant, rows_affected
-from models.code import CODES
-from models.discount import DISCOUNTS, DiscountStatus
-from models.voucher import VOUCHERS
+from models.codes.code import CODES
+from models.discounts.discount import DISCOUNTS, DiscountStatus
+from models.redemptions.hold import HOLDS, IS_OPEN
+from models.vouchers.voucher import VOUCHERS
 
 _IS_AVAILABLE = VOUCHERS.c.retired_reason.is_(None)
 _CODE_IS_AVAILABLE = CODES.c.retired_reason.is_(None)
@@ -102,3 +104,38 @@ def _update_due(
     )
     rows = update(table).where(table.c.project == due.c.project, table.c.id == due.c.id)
     return rows_affected(session.execute(rows.values(values)))
+
+
+_DUE = (
+    select(HOLDS.c.project, HOLDS.c.id, HOLDS.c.voucher_id)
+    .join(VOUCHERS, and_(VOUCHERS.c.project == HOLDS.c.project, VOUCHERS.c.id == HOLDS.c.voucher_id))
+    .where(IS_OPEN, HOLDS.c.expires_at <= bindparam("now", type_=Instant))
+    .order_by(HOLDS.c.expires_at)
+    .limit(bindparam("batch_size"))
+    # The voucher too: whoever holds it may be confirming one of them.
+    .with_for_update(of=[VOUCHERS, HOLDS], key_share=True, skip_locked=True)
+    .cte("due")
+)
+_LAPSE = (
+    update(HOLDS)
+    .where(HOLDS.c.project == _DUE.c.project, HOLDS.c.id == _DUE.c.id)
+    .values(status=HoldStatus.LAPSED.value, closed_at=HOLDS.c.expires_at)
+    .returning(HOLDS.c.project, HOLDS.c.voucher_id)
+    .cte("lapsed")
+)
+_BY_VOUCHER = (
+    select(_LAPSE.c.project, _LAPSE.c.voucher_id, func.count().label("count"))
+    .group_by(_LAPSE.c.project, _LAPSE.c.voucher_id)
+    .cte("by_voucher")
+)
+_NO_LONGER_HELD = (
+    update(VOUCHERS)
+    .where(VOUCHERS.c.project == _BY_VOUCHER.c.project, VOUCHERS.c.id == _BY_VOUCHER.c.voucher_id)
+    .values(held=VOUCHERS.c.held - _BY_VOUCHER.c.count)
+    .returning(_BY_VOUCHER.c.count)
+)
+
+
+def lapse_due(session: Session, *, now: datetime, batch_size: int) -> int:
+    """This function will end at most so many holds that have lapsed, and return how many it did."""
+    return sum(session.execute(_NO_LONGER_HELD, {"now": now, "batch_size": batch_size}).scalars())

@@ -1,1 +1,1 @@
-"""The use cases, one module for each aggregate. A task opens the transaction, makes one call and returns."""
+"""The use cases, a room for each subject. A task opens the transaction, makes one call and returns."""

@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as properties
+from sqlalchemy import create_engine
 
-from tests.aside import aside, empty_database, run_by_itself, violations
-from worker.db import engine
-from worker.embedded import servers
-from worker.settings import settings
+from scrip.stack.stack import servers
+from tests.support.database import aside, empty_database, run_by_itself, violations
+from worker import database as database_access
+from worker.database import engine
+from worker.settings import forget_settings
 
 CHECKOUT = Path(__file__).parent.parent
 
@@ -28,7 +30,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
     with servers(tmp_path_factory.mktemp("home")) as variables, pytest.MonkeyPatch.context() as patch:
         for name, value in variables.items():
             patch.setenv(name, value)
-        settings.cache_clear()
+        forget_settings()
         alembic = Path(sys.executable).with_name("alembic")
         subprocess.run([alembic, "upgrade", "head"], cwd=CHECKOUT, check=True, capture_output=True, env=os.environ)
         run_by_itself("ALTER SYSTEM SET autovacuum = off", "SELECT pg_reload_conf()")
@@ -52,3 +54,14 @@ def tampered_database(environment: dict[str, str]) -> Iterator[dict[str, str]]:
     empty_database()
     yield environment
     empty_database()
+
+
+@pytest.fixture
+def wide_pool(database: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:  # noqa: ARG001 - emptied, then audited
+    """A connection for each of 64 callers; a worker's child has one."""
+    small = engine()
+    wide = create_engine(small.url, pool_size=64, hide_parameters=True)
+    monkeypatch.setattr(database_access, "engine", lambda: wide)
+    yield
+    monkeypatch.undo()
+    wide.dispose()

@@ -1,4 +1,1 @@
-"""The plumbing: Celery's app, the settings, the database connections, the command line and the embedded stack.
-
-It reaches the tasks by their names only.
-"""
+"""The processes that run in production: the Celery app, settings, database access and schedule."""

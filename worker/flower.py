@@ -1,4 +1,4 @@
-"""Flower's configuration, which it executes: `celery -A worker flower --conf=worker/flower.py`.
+"""Flower's configuration, which it executes: `celery -A tasks flower --conf=worker/flower.py`.
 
 What stands here wins over Flower's own reading of the environment, so each variable that counts is read here.
 """
@@ -7,7 +7,7 @@ import ast
 import os
 from typing import Any
 
-from worker.request import summary
+from worker.intake.request import summary
 
 credentials = os.environ.get("FLOWER_BASIC_AUTH", "").split(",")
 if not all(user and password for user, _, password in (each.partition(":") for each in credentials)):

@@ -1,8 +1,8 @@
-"""What the environment says: where the servers are, and the numbers an operator may tune."""
+"""The settings of a process, read from its environment: addresses of servers, limits and timeouts."""
 
 from collections.abc import Callable
 from functools import cache
-from typing import Literal, Self
+from typing import Literal, Self, TypeVar
 
 from celery.app.backends import BACKEND_ALIASES
 from celery.utils.imports import load_extension_class_names
@@ -14,61 +14,118 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-# The schemes that libpq knows, too.
+# The schemes that libpq accepts.
 DATABASES = {"postgresql", "postgres"}
-# Their databases have numbers.
+# Their databases are numbered.
 NUMBERED = ("redis://", "rediss://")
+Read = TypeVar("Read", bound="DatabaseSettings")
+
 ENCODED = "with special characters of a password percent-encoded"
 
 
-class Settings(BaseSettings):
-    """This class will hold every setting, read from the environment. Nothing secret has a default."""
+class DatabaseSettings(BaseSettings):
+    """The settings that database access needs. The audit and the migrations need no others."""
 
     model_config = SettingsConfigDict(env_prefix="SCRIP_", hide_input_in_errors=True, frozen=True)
 
-    database_url: str = Field(validation_alias="DATABASE_URL", min_length=1)
-    broker_url: str = Field(validation_alias=AliasChoices("BROKER_URL", "REDIS_URL"), min_length=1)
-    result_backend_url: str = Field(validation_alias=AliasChoices("RESULT_BACKEND_URL", "REDIS_URL"), min_length=1)
-
-    # How far back a caller's requestedAt may lie and still decide whether the voucher was open.
-    requested_at_grace_seconds: int = Field(default=900, ge=0, le=86_400)
-    # Child processes for each worker; a redemption waits on Postgres, not on the processor.
-    worker_concurrency: int = Field(default=2, ge=1, le=256)
-    # Messages that one transaction decides: from here on a larger batch is hardly any faster, and locks for longer.
-    batch_size_max: int = Field(default=500, ge=1, le=1_000)
-    # How long the first message of a batch waits for others while a child is idle. Where the queue is known to be
-    # empty it does not wait, and where every child is busy it waits for one of them.
-    batch_wait_ms: int = Field(default=5, ge=0, le=1_000)
-    # A batch that takes longer hangs: nothing in it may wait for so long. Its child is killed, the batch runs again.
-    batch_time_limit_seconds: int = Field(default=240, ge=1, le=3_600)
-    # Rows that one sweep transaction locks and writes.
-    sweep_batch_size: int = Field(default=5_000, ge=1, le=100_000)
-    # A statement that runs longer has met a fault, not a load: the largest batch takes well under a second.
-    statement_timeout_seconds: int = Field(default=30, ge=1, le=3_600)
-    # A queue of batches on one voucher waits its turn; only a lock that nobody will release runs into this.
-    lock_timeout_seconds: int = Field(default=20, ge=1, le=3_600)
-    # After this long without an acknowledgement the broker delivers a message again. The same in every process.
-    # Longer than a batch may wait for a lock: what waits must not look as if its worker had died over it.
-    visibility_timeout_seconds: int = Field(default=300, ge=1, le=86_400)
-    # How workers read from a Redis: "stock" is kombu's own way, which loses what a worker had just popped when it died.
-    # It is there to be compared with.
-    broker_transport: Literal["scrip", "stock"] = "scrip"
-    # Where beat keeps the times of its last runs.
-    beat_schedule_file: str = "celerybeat-schedule"
+    database_url: str = Field(
+        validation_alias="DATABASE_URL", min_length=1, description="PostgreSQL 15 or newer, as `postgresql://…`."
+    )
+    statement_timeout_seconds: int = Field(
+        default=30,
+        ge=1,
+        le=3_600,
+        description="Postgres cancels a statement after this time, and the task is retried. The largest batch takes "
+        "well under a second, so a longer statement has met a fault.",
+    )
+    lock_timeout_seconds: int = Field(
+        default=20,
+        ge=1,
+        le=3_600,
+        description="Postgres cancels a statement that has waited this long for a lock, and the task is retried. "
+        "Batches on one voucher wait for each other for less.",
+    )
 
     @field_validator("database_url")
     @classmethod
-    def _leads_to_postgres(cls, url: str) -> str:
+    def _is_postgres(cls, url: str) -> str:
         try:
             parts = make_url(url)
-            # An at sign in a password makes half of it a part of the host, which errors show.
+            # If a password contains an at sign, half of it becomes part of the host, which error messages show.
             readable = parts.get_backend_name().lower() in DATABASES and "@" not in (parts.host or "")
         except (ArgumentError, ValueError):
-            # A slash in a password, say: what cannot be read may be part of it.
+            # A slash in a password, for example: the unreadable part may be the password itself.
             readable = False
         if not readable:
             raise PydanticCustomError("url", f"must be postgresql://…, {ENCODED}")
         return url
+
+
+class Settings(DatabaseSettings):
+    """Every setting, read from the environment. Nothing secret has a default."""
+
+    broker_url: str = Field(
+        validation_alias=AliasChoices("BROKER_URL", "REDIS_URL"),
+        min_length=1,
+        description="The broker: Redis 6.2 or newer, Valkey, or RabbitMQ. `REDIS_URL` serves for broker and results "
+        "unless one of them has a variable of its own.",
+    )
+    result_backend_url: str = Field(
+        validation_alias=AliasChoices("RESULT_BACKEND_URL", "REDIS_URL"),
+        min_length=1,
+        description="The result store, where callers find their answers.",
+    )
+    requested_at_grace_seconds: int = Field(
+        default=900,
+        ge=0,
+        le=86_400,
+        description="How far back a request's `requestedAt` may lie and still decide whether the voucher was open. "
+        "A delay in a queue of up to this time costs the customer nothing.",
+    )
+    worker_concurrency: int = Field(
+        default=2,
+        ge=1,
+        le=256,
+        description="Child processes of each worker. Each has a database connection of its own.",
+    )
+    batch_size_max: int = Field(
+        default=500,
+        ge=1,
+        le=1_000,
+        description="Most messages in one batch, which is one transaction. Larger batches are hardly faster and hold "
+        "their locks longer.",
+    )
+    batch_wait_ms: int = Field(
+        default=5,
+        ge=0,
+        le=1_000,
+        description="How long the first message of a batch waits for others while a child is idle, in milliseconds. "
+        "If the queue is known to be empty, it does not wait; if every child is busy, it waits for one.",
+    )
+    batch_time_limit_seconds: int = Field(
+        default=240,
+        ge=1,
+        le=3_600,
+        description="A child that takes longer over a batch is killed, and the batch runs again.",
+    )
+    sweep_batch_size: int = Field(
+        default=5_000, ge=1, le=100_000, description="Rows that one transaction of a sweep locks and writes."
+    )
+    visibility_timeout_seconds: int = Field(
+        default=300,
+        ge=1,
+        le=86_400,
+        description="The broker delivers a message again after this time without an acknowledgement. It must be the "
+        "same in every process, and longer than the lock timeout: a worker that waits for a lock is alive.",
+    )
+    broker_transport: Literal["scrip", "stock"] = Field(
+        default="scrip",
+        description="How workers fetch messages from Redis or Valkey. `stock` is kombu's own transport, for "
+        "comparison: it loses messages that a worker had just fetched when it died.",
+    )
+    beat_schedule_file: str = Field(
+        default="celerybeat-schedule", description="The file in which beat keeps the times of its last runs."
+    )
 
     @field_validator("broker_url", "result_backend_url")
     @classmethod
@@ -81,7 +138,7 @@ class Settings(BaseSettings):
         return urls
 
     @model_validator(mode="after")
-    def _delivers_again_after_locks(self) -> Self:
+    def _redelivers_after_locks(self) -> Self:
         if self.visibility_timeout_seconds <= self.lock_timeout_seconds:
             raise ValueError("SCRIP_VISIBILITY_TIMEOUT_SECONDS must be longer than SCRIP_LOCK_TIMEOUT_SECONDS")
         return self
@@ -117,10 +174,26 @@ def _is_readable(url: str, *, is_known: Callable[[str], bool]) -> bool:
 
 
 @cache
+def database_settings() -> DatabaseSettings:
+    """Read the settings of the database once, or end the process with one line that names what is missing."""
+    return _read(DatabaseSettings)
+
+
+@cache
 def settings() -> Settings:
-    """This function will read the environment once, or end the process with one clear line on what is missing."""
+    """Read all settings once, or end the process with one line that names what is missing."""
+    return _read(Settings)
+
+
+def forget_settings() -> None:
+    """Read the environment again at the next use."""
+    database_settings.cache_clear()
+    settings.cache_clear()
+
+
+def _read(kind: type[Read]) -> Read:
     try:
-        return Settings()
+        return kind()
     except ValidationError as error:
         problems = "; ".join(_problem(each) for each in error.errors())
         raise SystemExit(f"scrip: the environment is not as it must be: {problems}") from None

@@ -7,11 +7,11 @@ import pytest
 from sqlalchemy import text
 
 from benchmarks import batches, deciding, invoicing, orm, pgbench, rows
-from tasks.invoice_messages import Apply
-from tasks.messages import Redeem
-from tasks.redemptions import redeem_all
-from tests.tasks.requests import create_voucher
-from worker.db import run_in_transaction, transaction
+from tasks.invoices.messages import Apply
+from tasks.redemptions.messages import Redeem
+from tasks.redemptions.redeem import redeem_all
+from tests.support.requests import create_voucher
+from worker.database import run_in_transaction, transaction
 
 VOUCHERS = 7
 # Not the instants, and not what is drawn at random.

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from typeid import TypeID
 
-from tasks.fields import type_id
+from tasks.wire.fields import type_id
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "contract.md"
 HEADING = re.compile(r"^###+ `([a-z_.]+)`", re.MULTILINE)

@@ -6,15 +6,14 @@ from typing import Any
 import pytest
 from celery import Task
 
+from tasks.celery import app
 from tests.contract.page import Identities, steps
-from worker.celery import app
 
 pytestmark = pytest.mark.usefixtures("database")
 
 
 def contract_tasks() -> dict[str, Task]:
     """This function will return the tasks that callers can send, by their names."""
-    app.loader.import_default_modules()
     return {name: task for name, task in app.tasks.items() if not name.startswith("celery.")}
 
 

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from worker.demo import report
-from worker.demo_checks import Check, Found, by_cycle, by_reason, by_scenario, matches, retired
-from worker.demo_client import REDEEM, Answered, Json, messages, queue_of
-from worker.demo_promises import promises
+from scrip.demo.checks import Check, Found, by_cycle, by_reason, by_scenario, matches, retired
+from scrip.demo.client import REDEEM, Exchange, Json, messages, queue_of
+from scrip.demo.demo import report
+from scrip.demo.promises import promises
 
 EXPECTED: Json = {
     "scenarios": {"rush": {"about": "at once", "answers": {"accepted": 2, "max_redemptions_reached": 1}}},
@@ -31,18 +31,18 @@ INVOICE: Json = {
 }
 
 
-def redeemed(request_id: str, **answer: Any) -> Answered:
+def redeemed(request_id: str, **answer: Any) -> Exchange:
     """This function will return one request of the rush with its answer."""
     line = {"scenario": "rush", "request": {"project": "gigs", "requestId": request_id}}
-    return Answered(line, {"outcome": "accepted", "reason": None, "voucher": "vou_1", "redemptionNumber": 1} | answer)
+    return Exchange(line, {"outcome": "accepted", "reason": None, "voucher": "vou_1", "redemptionNumber": 1} | answer)
 
 
-def invoiced(**answer: Any) -> Answered:
+def invoiced(**answer: Any) -> Exchange:
     """This function will return one invoice with its answer."""
     request = {"project": "gigs", "invoice": "inv_1", "subscription": "sub_monthly_31", "currency": "USD",
                "period": {"start": "2025-01-31", "end": "2025-02-28"}}  # fmt: skip
     wanted = {"outcome": "applied", "discountTotal": 999, "discounts": [{"cycle": 1, "endsOn": "2025-04-30"}]}
-    return Answered({"request": request, "answer": wanted}, INVOICE | answer)
+    return Exchange({"request": request, "answer": wanted}, INVOICE | answer)
 
 
 def found(**different: Any) -> Found:

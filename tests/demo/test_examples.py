@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from worker.demo_checks import REASONS
+from scrip.demo.checks import REASONS
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 SMALL_FILES = ("vouchers", "redemptions", "plans", "invoices", "tour", "expected")

@@ -7,18 +7,18 @@ from typing import Any
 import pytest
 
 from domain.eligibility import Refusal
-from worker.demo_checks import REASONS, Check
-from worker.demo_client import Answered
-from worker.demo_tour import CHAPTERS, checks
+from scrip.demo.checks import REASONS, Check
+from scrip.demo.client import Exchange
+from scrip.demo.tour import CHAPTERS, checks
 
 TOUR = json.loads((Path(__file__).resolve().parents[2] / "examples" / "tour.json").read_text(encoding="utf-8"))
 
 
 def walked(**other: Any) -> list[Check]:
     """This function will check a walk on which all was answered as expected, but for the last step of the balance."""
-    answered = {chapter: [Answered(step, dict(step["answer"])) for step in steps] for chapter, steps in TOUR.items()}
+    answered = {chapter: [Exchange(step, dict(step["answer"])) for step in steps] for chapter, steps in TOUR.items()}
     last = answered["balance"][-1]
-    answered["balance"][-1] = Answered(last.line, {**last.answer, **other})
+    answered["balance"][-1] = Exchange(last.line, {**last.answer, **other})
     return checks(answered)
 
 

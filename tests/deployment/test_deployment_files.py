@@ -5,7 +5,6 @@ import runpy
 import shlex
 import subprocess
 import sys
-import tomllib
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -15,10 +14,10 @@ from typing import Any
 import pytest
 from compose_spec import PyOptions
 
-from worker.celery import QUEUES
-from worker.postgres import BY_BYTES
-from worker.procfile import PROCFILE, RELEASE, ProcfileInvalid, read_procfile
-from worker.programs import parts
+from scrip.stack.postgres_server import BY_BYTES
+from scrip.stack.procfile import PROCFILE, RELEASE, ProcfileInvalid, read_procfile
+from scrip.stack.procfile_programs import parts
+from worker.app import QUEUES
 
 ROOT = PROCFILE.parent
 COMPOSE = (ROOT / "docker-compose.yml").read_text()
@@ -69,7 +68,7 @@ def test_compose_makes_the_database_as_scrip_up_does(services: Mapping[str, Serv
 def test_a_name_that_stands_twice_in_a_procfile_is_refused(tmp_path: Path) -> None:
     """One of the two programs would not run."""
     procfile = tmp_path / "Procfile"
-    procfile.write_text("beat: celery -A worker beat\nbeat: celery -A worker beat\n")
+    procfile.write_text("beat: celery -A tasks beat\nbeat: celery -A tasks beat\n")
     with pytest.raises(ProcfileInvalid, match="line 2"):
         read_procfile(procfile)
 
@@ -135,7 +134,7 @@ def test_a_workers_health_check_asks_that_worker(
     assert len(workers) == len(QUEUES)
     for name, words in workers.items():
         node = words[words.index("--hostname") + 1].replace("%h", "$$HOSTNAME")
-        assert services[name]["healthcheck"]["test"] == f"celery -A worker inspect ping -d {node}"
+        assert services[name]["healthcheck"]["test"] == f"celery -A tasks inspect ping -d {node}"
 
 
 def test_nothing_starts_before_what_it_needs(
@@ -179,18 +178,6 @@ def test_the_image_takes_locked_wheels_only_and_is_not_root() -> None:
         re.match(r"\w+ \[", line) for line in re.findall(r"^(?:RUN|CMD|ENTRYPOINT) .*", DOCKERFILE, re.MULTILINE)
     )
     assert int(re.findall(r"^USER (\d+)$", DOCKERFILE, re.MULTILINE)[-1]) > 0
-
-
-def test_the_image_gets_what_it_runs_and_nothing_else() -> None:
-    """The build context starts empty; the packages of pyproject.toml and the migrations are let in."""
-    first, *rest = (line for line in (ROOT / ".dockerignore").read_text().splitlines() if not line.startswith("#"))
-    assert first == "*"
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    needed = {*project["tool"]["setuptools"]["packages"], "migrations", "alembic.ini", "pyproject.toml"}
-    assert {line.removeprefix("!") for line in rest if line.startswith("!")} == needed | {
-        "README.md",
-        "requirements.txt",
-    }
 
 
 @pytest.mark.parametrize("credentials", ["", "scrip", "scrip:", ":password", "scrip:password,"])

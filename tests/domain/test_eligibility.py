@@ -10,9 +10,9 @@ from domain.code import CodeRetiredReason, CodeTerms
 from domain.eligibility import (
     RULES,
     Candidate,
+    Counts,
     Purchase,
     Refusal,
-    Standing,
     decisive_instant,
     judge,
 )
@@ -37,12 +37,12 @@ OPEN = Candidate(
     needs_stamp_card=True,
 )
 PURCHASE = Purchase(products=frozenset({"prod_a", "prod_b"}), currency="USD", subtotal_minor=5000, customer="cus_1")
-STANDING = Standing(
-    redemptions=9,
-    redemptions_by_customer=1,
+COUNTS = Counts(
+    taken=9,
+    taken_by_customer=1,
     voucher_is_running=False,
     running_discounts=19,
-    redemptions_by_code=4,
+    taken_by_code=4,
     stamp_card_is_complete=True,
 )
 
@@ -53,10 +53,10 @@ BREAKS: dict[Refusal, dict[str, Any]] = {
     Refusal.VOUCHER_NOT_STARTED: {"starts_at": NOW + timedelta(microseconds=1)},
     Refusal.VOUCHER_EXPIRED: {"expires_at": NOW},
     Refusal.CODE_EXPIRED: {"code.expires_at": NOW},
-    Refusal.MAX_REDEMPTIONS_REACHED: {"redemptions": 10},
-    Refusal.CODE_MAX_REDEMPTIONS_REACHED: {"redemptions_by_code": 5},
+    Refusal.MAX_REDEMPTIONS_REACHED: {"taken": 10},
+    Refusal.CODE_MAX_REDEMPTIONS_REACHED: {"taken_by_code": 5},
     Refusal.CODE_NOT_FOR_CUSTOMER: {"customer": "cus_2"},
-    Refusal.CUSTOMER_LIMIT_REACHED: {"redemptions_by_customer": 2},
+    Refusal.CUSTOMER_LIMIT_REACHED: {"taken_by_customer": 2},
     Refusal.ALREADY_APPLIED: {"voucher_is_running": True},
     Refusal.STAMP_CARD_INCOMPLETE: {"stamp_card_is_complete": False},
     Refusal.PRODUCT_NOT_ELIGIBLE: {"products": frozenset({"prod_b"})},
@@ -80,13 +80,13 @@ def broken(*reasons: Refusal) -> dict:
     code = replace(CODE, **code_changes)
     candidate = replace(changed(OPEN, {"retired_reason"}), restrictions=restrictions, code=code)
     purchase = changed(PURCHASE, {"products", "currency", "subtotal_minor", "customer"})
-    standing = changed(STANDING, {field.name for field in fields(Standing)})
-    return {"candidate": candidate, "purchase": purchase, "standing": standing, "effective_at": NOW}
+    counts = changed(COUNTS, {field.name for field in fields(Counts)})
+    return {"candidate": candidate, "purchase": purchase, "counts": counts, "effective_at": NOW}
 
 
-def decide(candidate=OPEN, purchase=PURCHASE, standing=STANDING, effective_at=NOW):
+def decide(candidate=OPEN, purchase=PURCHASE, counts=COUNTS, effective_at=NOW):
     """This function will judge a request that is eligible except for what is said otherwise."""
-    return judge(candidate, purchase=purchase, standing=standing, effective_at=effective_at)
+    return judge(candidate, purchase=purchase, counts=counts, effective_at=effective_at)
 
 
 def test_an_eligible_request_is_accepted():
@@ -99,15 +99,15 @@ def test_an_eligible_request_is_accepted():
 )
 def test_the_last_place_of_each_kind_can_be_held(held):
     """In the voucher, for the customer, in the code, and on the subscription. It may become free again."""
-    assert decide(standing=replace(STANDING, **held)) is Refusal.FULLY_RESERVED
+    assert decide(counts=replace(COUNTS, **held)) is Refusal.FULLY_RESERVED
 
 
 def test_what_is_held_where_there_is_no_limit_refuses_nobody():
     """By a code without a limit, and without a code."""
     restrictions = replace(OPEN.restrictions, maximum_redemptions=None, maximum_redemptions_per_customer=None)
-    standing = replace(STANDING, held=9, held_by_customer=9, held_by_code=9)
+    counts = replace(COUNTS, held=9, held_by_customer=9, held_by_code=9)
     for code in (None, CodeTerms()):
-        assert decide(candidate=replace(OPEN, restrictions=restrictions, code=code), standing=standing) is None
+        assert decide(candidate=replace(OPEN, restrictions=restrictions, code=code), counts=counts) is None
 
 
 def test_an_unknown_voucher_is_not_found():
@@ -208,7 +208,7 @@ def test_without_restrictions_everything_is_eligible():
         retired_reason=None,
     )
     purchase = Purchase(products=frozenset(), currency=None, subtotal_minor=None)
-    assert decide(candidate=candidate, purchase=purchase, standing=replace(STANDING, redemptions=10**9)) is None
+    assert decide(candidate=candidate, purchase=purchase, counts=replace(COUNTS, taken=10**9)) is None
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from domain.code import CodeRetiredReason
 from domain.eligibility import Refusal, judge
 from domain.hold import Shortage, honoured, shortage
 from domain.terms import Restrictions, RetiredReason
-from tests.domain.test_eligibility import BREAKS, NOW, OPEN, PURCHASE, STANDING, broken
+from tests.domain.test_eligibility import BREAKS, COUNTS, NOW, OPEN, PURCHASE, broken
 
 # What was decided when the place was held, and can change by the clock or by an operator's hand.
 HONOURED = {
@@ -37,12 +37,12 @@ def test_a_hold_is_honoured_to_the_letter():
     code = OPEN.code and replace(OPEN.code, expires_at=None, retired_reason=CodeRetiredReason.VOUCHER_MANUALLY_RETIRED)
     gone = replace(OPEN, retired_reason=RetiredReason.UNKNOWN, code=code)
     late = NOW + timedelta(days=1_000)
-    assert judge(honoured(gone), purchase=PURCHASE, standing=STANDING, effective_at=late) is None
-    assert judge(gone, purchase=PURCHASE, standing=STANDING, effective_at=late) is Refusal.VOUCHER_RETIRED
+    assert judge(honoured(gone), purchase=PURCHASE, counts=COUNTS, effective_at=late) is None
+    assert judge(gone, purchase=PURCHASE, counts=COUNTS, effective_at=late) is Refusal.VOUCHER_RETIRED
 
 
 @pytest.mark.parametrize(
-    ("standing", "expected"),
+    ("counts", "expected"),
     [
         ({}, (0, 0)),
         # 9 of 10 are taken, 1 of 2 by the customer, 4 of 5 by the code.
@@ -53,13 +53,13 @@ def test_a_hold_is_honoured_to_the_letter():
         ({"held": 1, "held_by_code": 3}, (3, 3)),
     ],
 )
-def test_as_many_places_are_missing_as_the_tightest_limit_says(standing, expected):
+def test_as_many_places_are_missing_as_the_tightest_limit_says(counts, expected):
     """One fewer is still too few, and so many make room."""
-    missing = shortage(OPEN, standing=replace(STANDING, **standing))
+    missing = shortage(OPEN, counts=replace(COUNTS, **counts))
     assert missing == Shortage(places=expected[0], by_code=expected[1])
 
 
 def test_nothing_is_missing_without_a_limit():
     """Whatever is held."""
     unlimited = replace(OPEN, restrictions=Restrictions(), code=None)
-    assert shortage(unlimited, standing=replace(STANDING, held=99)) == Shortage(places=0, by_code=0)
+    assert shortage(unlimited, counts=replace(COUNTS, held=99)) == Shortage(places=0, by_code=0)

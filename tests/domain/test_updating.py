@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from domain.terms import RetiredReason
-from domain.updating import retired_reason_after
+from domain.voucher_update import retired_reason_after
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 PAST, FUTURE = NOW - timedelta(seconds=1), NOW + timedelta(seconds=1)

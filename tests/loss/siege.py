@@ -11,11 +11,11 @@ from pathlib import Path
 import psutil
 from redis import Redis
 
-from tests.live.requests import voucher
-from tests.live.running import POLL_SECONDS, Client, Program, eventually, rows
-from tests.tasks.requests import create_voucher, redemption
-from worker.home import locked
-from worker.valkey import Valkey
+from scrip.stack.data_folder import locked
+from scrip.stack.valkey_server import Valkey
+from tests.end_to_end.requests import voucher
+from tests.end_to_end.running import POLL_SECONDS, Client, Program, eventually, rows
+from tests.support.requests import create_voucher, redemption
 
 QUEUE = "redemptions"
 # Enough of them that the children seldom wait for one another.

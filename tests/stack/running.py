@@ -16,7 +16,7 @@ import psutil
 from dotenv import dotenv_values
 
 SCRIP = Path(sys.executable).with_name("scrip")
-HOUSE = Path(__file__).parent / "house"
+SAMPLE_CHECKOUT = Path(__file__).parent / "sample_checkout"
 # So long only a broken program takes, on whatever machine.
 DEADLINE_SECONDS = 120
 # One file of output for each start.
@@ -49,7 +49,7 @@ def program(folder: Path, name: str, *lines: str) -> str:
 
 def idle(folder: Path) -> str:
     """This function will return the command of a program that does nothing until it is stopped."""
-    return program(folder, "idle", *(HOUSE / "idle.py").read_text().splitlines())
+    return program(folder, "idle", *(SAMPLE_CHECKOUT / "idle.py").read_text().splitlines())
 
 
 @contextmanager

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import psutil
 
+from scrip.stack.process import StackProcess
 from tests.stack.running import eventually
-from worker.part import Part
 
 
 def test_a_program_that_does_not_listen_to_sigterm_is_killed(tmp_path: Path) -> None:
     """Asking has an end, for its children too."""
     deaf = "import os, signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); os.fork()"
 
-    class Deaf(Part):
+    class Deaf(StackProcess):
         stop_signals = ((signal.SIGTERM, 0.1),)
 
     (tmp_path / "logs").mkdir()

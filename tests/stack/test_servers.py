@@ -18,14 +18,14 @@ import pytest
 from redis import Redis
 from redis.exceptions import AuthenticationError
 
+from scrip.stack.data_folder import HomeUnusable
+from scrip.stack.data_folder import locked as locked_home
+from scrip.stack.stack import servers
+from scrip.stack.stop_signals import StopSignals
+from scrip.stack.supervisor import Supervisor
+from scrip.stack.valkey_server import Valkey
+from scrip.stack.wheel_programs import program
 from tests.stack.running import Up, idle, write_procfile
-from worker.embedded import servers
-from worker.home import HomeUnusable
-from worker.home import locked as locked_home
-from worker.stopping import StopSignals
-from worker.supervisor import Supervisor
-from worker.valkey import Valkey
-from worker.wheels import program
 
 URLS = ("DATABASE_URL", "REDIS_URL")
 

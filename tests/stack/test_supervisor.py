@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from scrip.stack import supervisor
+from scrip.stack.process import StackProcess
+from scrip.stack.stop_signals import StopSignals
+from scrip.stack.supervisor import Supervisor
 from tests.stack.running import eventually
-from worker import supervisor
-from worker.part import Part
-from worker.stopping import StopSignals
-from worker.supervisor import Supervisor
 
 
 def test_deaths_that_lie_further_apart_than_a_minute_are_no_reason_to_give_up(
@@ -22,7 +22,7 @@ def test_deaths_that_lie_further_apart_than_a_minute_are_no_reason_to_give_up(
     monkeypatch.setattr(supervisor, "DEATHS_SECONDS", 0)
     (tmp_path / "logs").mkdir()
     command = (sys.executable, "-c", "import time; time.sleep(1_000)")
-    part = Part(name="unlucky", home=tmp_path, command=command, environment=dict(os.environ), folder=tmp_path)
+    part = StackProcess(name="unlucky", home=tmp_path, command=command, environment=dict(os.environ), folder=tmp_path)
     said: list[str] = []
     supervised = Supervisor(announce=said.append, pause=StopSignals().pause)
     try:

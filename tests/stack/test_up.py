@@ -13,7 +13,7 @@ import psutil
 import psycopg
 import pytest
 
-from tests.stack.running import DEADLINE_SECONDS, HOUSE, Up, eventually, idle, program, write_procfile
+from tests.stack.running import DEADLINE_SECONDS, SAMPLE_CHECKOUT, Up, eventually, idle, program, write_procfile
 
 
 @pytest.fixture(scope="session")
@@ -79,7 +79,7 @@ def test_under_nohup_a_terminal_that_closes_stops_nothing(seasoned: Path, quiet:
 def test_killed_it_takes_everything_with_it_and_can_be_started_again(tmp_path: Path) -> None:
     """SIGKILL cannot be handled: the kernel ends the parts, the children of a Celery worker among them."""
     home = tmp_path / "home"
-    with Up(home, HOUSE / "Procfile") as up:
+    with Up(home, SAMPLE_CHECKOUT / "Procfile") as up:
         up.wait_ready()
         assert "migrated" in (home / "logs" / "release.log").read_text()
         workers = [each for each in up.processes() if "celery" in " ".join(each.cmdline())]

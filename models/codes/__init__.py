@@ -1,0 +1,1 @@
+"""Codes: the table, the queries, and the generations that drew them."""

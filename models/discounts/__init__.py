@@ -1,0 +1,1 @@
+"""Discounts: grants to subscriptions, and their progress."""

@@ -1,0 +1,1 @@
+"""The ledger of discounted invoices, and the reversals of its entries."""

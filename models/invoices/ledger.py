@@ -1,0 +1,96 @@
+"""The usage ledger: each discounted invoice with its answer, and an entry for each discount that took part."""
+
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
+from operator import itemgetter
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import JSON, BigInteger, CheckConstraint, Date, LargeBinary, Text, Uuid, and_, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from models.append_only import append_only
+from models.base import Base, Instant, StoredRow, array_parameters, insert_from_arrays, rows_from_arrays, table_of
+from models.discounts.discount import DISCOUNTS
+from models.foreign_keys import add_foreign_key
+
+
+class InvoiceDiscount(Base):
+    """One invoice as it was answered, for ever. Rows are written once and never changed."""
+
+    __tablename__ = "invoice_discounts"
+
+    project: Mapped[str] = mapped_column(Text, primary_key=True)
+    invoice: Mapped[str] = mapped_column(Text, primary_key=True)
+    fingerprint: Mapped[bytes] = mapped_column(LargeBinary)
+    subscription: Mapped[str] = mapped_column(Text)
+    customer: Mapped[str] = mapped_column(Text)
+    # As text: replayed as it was, field by field, and cheap to store.
+    answer: Mapped[dict[str, Any]] = mapped_column(JSON)
+    applied_at: Mapped[datetime] = mapped_column(Instant)
+
+
+class UsageEntry(Base):
+    """What one discount took off one invoice. Rows are written once and never changed."""
+
+    __tablename__ = "usage_entries"
+
+    # The key says that no invoice is discounted twice by one discount.
+    project: Mapped[str] = mapped_column(Text, primary_key=True)
+    discount_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    invoice: Mapped[str] = mapped_column(Text, primary_key=True)
+    id: Mapped[UUID] = mapped_column(Uuid)
+    period_start: Mapped[date] = mapped_column(Date)
+    period_end: Mapped[date] = mapped_column(Date)
+    currency: Mapped[str] = mapped_column(Text)
+    amount_minor: Mapped[int] = mapped_column(BigInteger)
+    created_at: Mapped[datetime] = mapped_column(Instant)
+
+    __table_args__ = (
+        CheckConstraint("amount_minor > 0", name="amount_positive"),
+        CheckConstraint("period_start < period_end", name="period_not_empty"),
+    )
+
+
+INVOICE_DISCOUNTS = append_only(table_of(InvoiceDiscount))
+USAGE_ENTRIES = append_only(table_of(UsageEntry))
+# The answer and the grant explain the entry, so neither can be deleted.
+add_foreign_key(USAGE_ENTRIES, "invoice", to=INVOICE_DISCOUNTS, key="invoice")
+add_foreign_key(USAGE_ENTRIES, "discount_id", to=DISCOUNTS, key="id")
+INVOICE_COLUMNS = ("project", "invoice", "fingerprint", "subscription", "customer", "answer", "applied_at")
+ENTRY_COLUMNS = (
+    "project",
+    "discount_id",
+    "invoice",
+    "id",
+    "period_start",
+    "period_end",
+    "currency",
+    "amount_minor",
+    "created_at",
+)
+_INVOICES = rows_from_arrays("invoices", project=Text(), invoice=Text())
+_STORED = select(INVOICE_DISCOUNTS).join(
+    _INVOICES,
+    and_(INVOICE_DISCOUNTS.c.project == _INVOICES.c.project, INVOICE_DISCOUNTS.c.invoice == _INVOICES.c.invoice),
+)
+_INSERT_INVOICES = insert_from_arrays(InvoiceDiscount, INVOICE_COLUMNS)
+_INSERT_ENTRIES = insert_from_arrays(UsageEntry, ENTRY_COLUMNS)
+
+
+def find_invoices(session: Session, *, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], StoredRow]:
+    """This function will return what was answered for each (project, invoice)."""
+    rows = session.execute(_STORED, array_parameters("invoices", ("project", "invoice"), set(keys))).all()
+    return {(row.project, row.invoice): row for row in rows}
+
+
+def add_invoices(session: Session, *, rows: Iterable[Mapping[str, Any]]) -> None:
+    """This function will store the answers, in one order for all, so that two batches never deadlock."""
+    in_order = sorted(rows, key=itemgetter("project", "invoice"))
+    values = map(itemgetter(*INVOICE_COLUMNS), in_order)
+    session.execute(_INSERT_INVOICES, array_parameters("new", INVOICE_COLUMNS, values))
+
+
+def add_entries(session: Session, *, rows: Iterable[Mapping[str, Any]]) -> None:
+    """This function will append what the discounts took."""
+    session.execute(_INSERT_ENTRIES, array_parameters("new", ENTRY_COLUMNS, map(itemgetter(*ENTRY_COLUMNS), rows)))

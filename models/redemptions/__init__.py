@@ -1,0 +1,1 @@
+"""Redemptions, holds, and the places that were given back."""

@@ -1,0 +1,1 @@
+"""Usage that was recorded without an invoice, and usage by customer."""

@@ -1,0 +1,45 @@
+"""Create, change and retire vouchers."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Text, Uuid, insert, update
+from sqlalchemy.orm import Session
+
+from domain.terms import RetiredReason
+from models.base import StoredRow, array_parameters, rows_from_arrays
+from models.vouchers.voucher import VOUCHERS
+
+
+def add_voucher(session: Session, *, values: Mapping[str, Any]) -> None:
+    """This function will insert one voucher."""
+    session.execute(insert(VOUCHERS).values(**values))
+
+
+def mark_retired(session: Session, *, project: str, id: UUID, reason: RetiredReason, retired_at: datetime) -> StoredRow:  # noqa: A002
+    """This function will retire a voucher that is locked and available, and return its row."""
+    statement = update(VOUCHERS).where(VOUCHERS.c.project == project, VOUCHERS.c.id == id)
+    values = {"retired_reason": reason.value, "retired_at": retired_at}
+    return session.execute(statement.values(**values).returning(*VOUCHERS.c)).one()
+
+
+def change_voucher(session: Session, *, project: str, id: UUID, values: Mapping[str, Any]) -> StoredRow:  # noqa: A002 - the column's name
+    """This function will write columns of a voucher that is locked, and return its row."""
+    statement = update(VOUCHERS).where(VOUCHERS.c.project == project, VOUCHERS.c.id == id)
+    return session.execute(statement.values(**values).returning(*VOUCHERS.c)).one()
+
+
+_EXPIRED = rows_from_arrays("expired", project=Text(), id=Uuid())
+_RETIRE_EXPIRED_VOUCHERS = (
+    update(VOUCHERS)
+    .where(VOUCHERS.c.project == _EXPIRED.c.project, VOUCHERS.c.id == _EXPIRED.c.id)
+    .where(VOUCHERS.c.retired_reason.is_(None))
+    .values(retired_reason=RetiredReason.EXPIRED.value, retired_at=VOUCHERS.c.expires_at)
+)
+
+
+def retire_expired_vouchers(session: Session, *, keys: Iterable[tuple[str, UUID]]) -> None:
+    """This function will retire locked vouchers whose window is over, as the next sweep would."""
+    session.execute(_RETIRE_EXPIRED_VOUCHERS, array_parameters("expired", ("project", "id"), set(keys)))

@@ -1,0 +1,171 @@
+"""The table of vouchers: terms, restrictions, counters, and the reason and time of retirement."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    ARRAY,
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Computed,
+    Index,
+    Integer,
+    Text,
+    Uuid,
+    false,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from domain.terms import RecurrenceType, RetiredReason
+from models.base import Base, Instant, one_of, table_of
+
+ONE_DURATION_IF_REPEATING = (
+    "num_nonnulls(duration_in_months, duration_in_cycles) = CASE recurrence WHEN 'repeating' THEN 1 ELSE 0 END"
+)
+BALANCE_IF_CARRY_OVER = "NOT carry_over OR (amounts_minor IS NOT NULL AND recurrence <> 'once')"
+
+
+class Voucher(Base):
+    """One voucher of one project."""
+
+    __tablename__ = "vouchers"
+
+    project: Mapped[str] = mapped_column(Text, primary_key=True)
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    created_at: Mapped[datetime] = mapped_column(Instant)
+    name: Mapped[str] = mapped_column(Text)
+    # A copy of what is shown; who holds a code and what it names is said by `codes`.
+    code: Mapped[str | None] = mapped_column(Text)
+    percentage_basis_points: Mapped[int | None] = mapped_column(Integer)
+    # Minor units by currency; `currency` names the one that is shown as the amount.
+    amounts_minor: Mapped[dict[str, int] | None] = mapped_column(JSONB(none_as_null=True))
+    currency: Mapped[str | None] = mapped_column(Text)
+    recurrence: Mapped[str] = mapped_column(Text)
+    duration_in_months: Mapped[int | None] = mapped_column(Integer)
+    duration_in_cycles: Mapped[int | None] = mapped_column(Integer)
+    # The fixed amount is a balance for all invoices, not an allowance for each period.
+    carry_over: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    starts_at: Mapped[datetime | None] = mapped_column(Instant)
+    expires_at: Mapped[datetime | None] = mapped_column(Instant)
+    maximum_redemptions: Mapped[int | None] = mapped_column(BigInteger)
+    maximum_redemptions_per_customer: Mapped[int | None] = mapped_column(BigInteger)
+    products: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    minimum_subtotal_minor: Mapped[int | None] = mapped_column(BigInteger)
+    minimum_subtotal_currency: Mapped[str | None] = mapped_column(Text)
+    # Stamps that complete a card, which alone grants such a voucher, and for how many days each of them counts.
+    stamps_required: Mapped[int | None] = mapped_column(Integer)
+    stamp_expire_days: Mapped[int | None] = mapped_column(Integer)
+    redemptions: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    # Those of another system, among `redemptions`: they have no rows here, and the numbers start after them.
+    imported_redemptions: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    # Open holds, those that have lapsed since the last sweep among them: an upper bound, for a cheap look.
+    held: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    # Of redemptions that never took effect: their numbers stay, their places do not count.
+    places_returned: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    # Indexed in the place of the counter itself: an update of what an index mentions writes every index anew.
+    is_full: Mapped[bool] = mapped_column(
+        Boolean, Computed("coalesce(redemptions - places_returned >= maximum_redemptions, false)", persisted=True)
+    )
+    retired_reason: Mapped[str | None] = mapped_column(Text)
+    retired_at: Mapped[datetime | None] = mapped_column(Instant)
+    # As text, not as binary JSON: what the caller stored comes back as it was.
+    # "metadata" itself is a name that the ORM keeps for its own.
+    caller_metadata: Mapped[dict[str, Any]] = mapped_column("metadata", JSON)
+    request_id: Mapped[str | None] = mapped_column(Text)
+    # The task's own id, where the caller gave none: a message that is delivered twice creates one voucher.
+    delivery_id: Mapped[str | None] = mapped_column(Text)
+    fingerprint: Mapped[bytes | None]
+    # The first answer, replayed whatever has happened to the voucher since.
+    creation_answer: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    # When an update last changed it: what was redeemed before was judged by what it promised then.
+    updated_at: Mapped[datetime | None] = mapped_column(Instant)
+    # The most that it gives on one invoice and in all, minor units by currency, with the currency shown as the amount.
+    # What was given of the budget is said by `budgets`.
+    maximum_discount_minor: Mapped[dict[str, int] | None] = mapped_column(JSONB(none_as_null=True))
+    maximum_discount_currency: Mapped[str | None] = mapped_column(Text)
+    budget_minor: Mapped[dict[str, int] | None] = mapped_column(JSONB(none_as_null=True))
+    budget_currency: Mapped[str | None] = mapped_column(Text)
+
+    __table_args__ = (
+        CheckConstraint("num_nonnulls(percentage_basis_points, amounts_minor) = 1", name="one_price_discount"),
+        CheckConstraint("percentage_basis_points BETWEEN 1 AND 10000", name="percentage_in_range"),
+        CheckConstraint("amounts_minor ? currency", name="currency_has_an_amount"),
+        CheckConstraint("(amounts_minor IS NULL) = (currency IS NULL)", name="currency_with_amounts"),
+        CheckConstraint(one_of("recurrence", RecurrenceType), name="recurrence_known"),
+        CheckConstraint(ONE_DURATION_IF_REPEATING, name="duration_if_repeating"),
+        CheckConstraint("duration_in_months BETWEEN 1 AND 999", name="duration_in_range"),
+        CheckConstraint("duration_in_cycles BETWEEN 1 AND 999", name="cycles_in_range"),
+        CheckConstraint(BALANCE_IF_CARRY_OVER, name="balance_if_carry_over"),
+        CheckConstraint("stamps_required BETWEEN 2 AND 1000", name="stamps_in_range"),
+        CheckConstraint("stamp_expire_days BETWEEN 1 AND 3650", name="stamp_days_in_range"),
+        CheckConstraint("stamp_expire_days IS NULL OR stamps_required IS NOT NULL", name="stamp_days_with_stamps"),
+        CheckConstraint("starts_at < expires_at", name="window_not_empty"),
+        CheckConstraint("maximum_redemptions >= 1", name="maximum_positive"),
+        CheckConstraint("maximum_redemptions_per_customer >= 1", name="customer_maximum_positive"),
+        CheckConstraint("cardinality(products) >= 1", name="products_not_empty"),
+        CheckConstraint("minimum_subtotal_minor >= 1", name="minimum_subtotal_positive"),
+        CheckConstraint(
+            "(minimum_subtotal_minor IS NULL) = (minimum_subtotal_currency IS NULL)", name="minimum_subtotal_whole"
+        ),
+        CheckConstraint("redemptions - places_returned <= maximum_redemptions", name="redemptions_within_maximum"),
+        CheckConstraint("places_returned BETWEEN 0 AND redemptions", name="places_within_redemptions"),
+        CheckConstraint("redemptions >= 0", name="redemptions_not_negative"),
+        CheckConstraint("imported_redemptions BETWEEN 0 AND redemptions", name="imported_within_redemptions"),
+        CheckConstraint("held >= 0", name="held_not_negative"),
+        CheckConstraint(one_of("retired_reason", RetiredReason), name="retired_reason_known"),
+        CheckConstraint("(retired_reason IS NULL) = (retired_at IS NULL)", name="retired_whole"),
+        CheckConstraint("num_nulls(fingerprint, creation_answer) IN (0, 2)", name="answer_whole"),
+        CheckConstraint("(num_nonnulls(request_id, delivery_id) = 1) = (fingerprint IS NOT NULL)", name="answer_keyed"),
+        *(
+            constraint
+            for cap in ("maximum_discount", "budget")
+            for constraint in (
+                CheckConstraint(f"({cap}_minor IS NULL) = ({cap}_currency IS NULL)", name=f"{cap}_whole"),
+                CheckConstraint(f"{cap}_minor ? {cap}_currency", name=f"{cap}_currency_has_an_amount"),
+            )
+        ),
+        Index(
+            "uq_vouchers_request",
+            "project",
+            "request_id",
+            unique=True,
+            postgresql_where=text("request_id IS NOT NULL"),
+        ),
+        Index(
+            "uq_vouchers_delivery",
+            "project",
+            "delivery_id",
+            unique=True,
+            postgresql_where=text("delivery_id IS NOT NULL"),
+        ),
+        Index("ix_vouchers_due", "expires_at", "id", postgresql_where=text("retired_reason IS NULL")),
+        Index(
+            "ix_vouchers_full",
+            "id",
+            postgresql_where=text("retired_reason IS NULL AND is_full"),
+        ),
+        # Listing, newest first, of either status; the primary key serves for both. Its collation keeps a listing of
+        # one status off the primary key, which looks as good where few are expected.
+        Index(
+            "ix_vouchers_listed_available",
+            text('project COLLATE "C"'),
+            "id",
+            postgresql_where=text("retired_reason IS NULL"),
+        ),
+        Index(
+            "ix_vouchers_listed_retired",
+            text('project COLLATE "C"'),
+            "id",
+            postgresql_where=text("retired_reason IS NOT NULL"),
+        ),
+        # Room on each page for the next count.
+        {"postgresql_with": {"fillfactor": 85}},
+    )
+
+
+VOUCHERS = table_of(Voucher)

@@ -1,0 +1,1 @@
+"""The command line, the embedded stack for development, and the demo."""

@@ -1,0 +1,107 @@
+"""The command line: `scrip …`. Each command imports what it needs when it runs."""
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from io import TextIOWrapper
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scrip.dead_letters import commands as dead_letters
+from scrip.unreachable import ends_if_unreachable
+
+main = typer.Typer(name="scrip", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+main.add_typer(dead_letters, name="dead-letters")
+
+# A shell's exit code for a command that a signal ended is this plus the signal's number.
+EXIT_BY_SIGNAL = 128
+NOT_INSTALLED = (
+    "up and demo are for development: run `make up` or `make demo` in a checkout, which installs what they need"
+)
+
+
+@main.callback()
+def scrip() -> None:
+    """Scrip redeems vouchers and applies recurring discounts to invoices, as Celery tasks."""
+    # A terminal that lacks a tick, or a letter of a name, is no reason to fail. Where it is closed, there is no stream.
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+
+
+@main.command()
+def up(
+    home: Annotated[Path, typer.Option(help="Where the stack keeps its data, logs and passwords.")] = Path(".scrip"),
+    procfile: Annotated[
+        Path | None,
+        typer.Option(help="Which programs to run, in the folder that holds it.", show_default="the checkout's"),
+    ] = None,
+) -> None:
+    """Start the whole stack on this machine: Postgres, Valkey, migrations, workers, beat and Flower."""
+    with ends_if_not_installed():
+        from scrip.stack.procfile import PROCFILE  # noqa: PLC0415
+        from scrip.stack.stack import Stack  # noqa: PLC0415
+
+    announce = partial(print, flush=True)
+    with ends_clearly(), Stack(home, announce=announce, procfile=procfile or PROCFILE) as stack:
+        stack.supervise()
+
+
+@main.command()
+def demo(
+    home: Annotated[Path | None, typer.Option(help="An empty folder to run in and keep, not a temporary one.")] = None,
+) -> None:
+    """Run the whole system on the data of examples/, and exit 0 if every answer is as expected."""
+    with ends_if_not_installed():
+        from scrip.demo.demo import run  # noqa: PLC0415
+
+    with ends_clearly():
+        raise typer.Exit(run(home=home))
+
+
+@main.command()
+def audit() -> None:
+    """Check every promise against the whole database of DATABASE_URL. Exit 1 with a row for each violation."""
+    from tasks.audit import audit as use_case  # noqa: PLC0415
+
+    with ends_if_unreachable("the audit could not run"):
+        violations = use_case.audit()
+    for each in violations:
+        typer.echo(f"{each.check}\t{each.project}\t{each.subject}\t{each.detail}")
+    typer.echo(f"{len(use_case.CHECKS)} checks, {len(violations)} violations", err=bool(violations))
+    raise typer.Exit(1 if violations else 0)
+
+
+@contextmanager
+def ends_if_not_installed() -> Iterator[None]:
+    """End the command with exit code 2 and one line if the development packages are not installed, as in the image."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        typer.echo(f"scrip: {NOT_INSTALLED} ({error.name} is missing)", err=True)
+        raise typer.Exit(2) from None
+
+
+@contextmanager
+def ends_clearly() -> Iterator[None]:
+    """End the command with one line if the stack fails, and with a signal's exit code if a signal stops it."""
+    from scrip.stack.stack import STACK_ERRORS  # noqa: PLC0415
+    from scrip.stack.stop_signals import StopRequested  # noqa: PLC0415
+
+    try:
+        yield
+    except StopRequested as request:
+        raise typer.Exit(EXIT_BY_SIGNAL + request.signal_number) from None
+    except STACK_ERRORS as error:
+        typer.echo(f"scrip: {error}", err=True)
+        raise typer.Exit(1) from None
+    finally:
+        # All is gone; a last impatient Ctrl-C should not make a traceback of it.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The demo: the whole system on example data, with every answer compared."""

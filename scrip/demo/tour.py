@@ -1,0 +1,129 @@
+"""The demo's tour of the catalogue: codes, a stamp card with its usage, a balance, and a hold with what follows."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from rich.table import Table
+
+from scrip.demo.checks import Check, matches, outcome
+from scrip.demo.client import REDEEM, Client, Exchange, Json, messages
+from scrip.demo.tables import mark, table
+
+STAMP_CARD = "stampCard"
+CHAPTERS = {
+    "codes": "Codes, step by step",
+    STAMP_CARD: "A stamp card, receipt by receipt",
+    "balance": "A balance, invoice by invoice",
+    "hold": "A hold, a preview and reversals, step by step",
+}
+PROJECT = "gigs"
+GENERATED_USED = 200
+
+
+class Tour:
+    """This class will send the tour's steps one after the other and keep their answers, by chapter."""
+
+    def __init__(self, client: Client, chapters: Json) -> None:
+        self._client = client
+        self._chapters = chapters
+        self._ids: dict[str, str] = {}
+        self.answered: dict[str, list[Exchange]] = {}
+
+    def run(self) -> None:
+        """This method will walk through all chapters."""
+        for chapter, steps in self._chapters.items():
+            self.answered[chapter] = [Exchange(step, self._ask(step)) for step in steps]
+
+    def use_generated_codes(self) -> Check:
+        """This method will let two customers send each of some generated codes: one of them has it."""
+        voucher = {"project": PROJECT, "voucher": self._ids["Newsletter"]}
+        listed = self._client.ask("codes.list", {**voucher, "limit": GENERATED_USED})
+        lines = [{"request": request} for code in listed["items"] for request in _twice(code["code"])]
+        answers = self._client.ask_all("single-use codes, each sent twice", messages(lines, REDEEM))
+        found = Counter(outcome(each.answer) for each in answers)
+        wanted = Counter(accepted=GENERATED_USED, code_max_redemptions_reached=GENERATED_USED)
+        return Check(
+            what="single-use codes sent twice, had once",
+            expected=GENERATED_USED,
+            found=found["accepted"],
+            deviations=[] if found == wanted else [str(dict(found))],
+        )
+
+    def _ask(self, step: Json) -> Json:
+        request = {name: self._real(value) for name, value in step["request"].items()}
+        answer = self._client.ask(step["task"], request)
+        if answer.get("object") == "voucher":
+            self._ids[answer["name"]] = answer["id"]
+        return answer
+
+    def _real(self, value: Any) -> Any:
+        named = re.fullmatch(r"\(id of (.+)\)", value) if isinstance(value, str) else None
+        return self._ids[named[1]] if named else value
+
+
+def _twice(code: str) -> Iterator[Json]:
+    for customer in (f"cus_{code}_first", f"cus_{code}_second"):
+        request_id, subscription = f"tour-{customer}", f"sub_{customer}"
+        yield {
+            "project": PROJECT,
+            "requestId": request_id,
+            "code": code,
+            "customer": customer,
+            "subscription": subscription,
+        }
+
+
+def checks(answered: dict[str, list[Exchange]]) -> list[Check]:
+    """This function will compare each step's answer with what is expected of it."""
+    return [
+        Check(
+            what=f"{CHAPTERS[chapter]}: {each.line['what']}",
+            expected=1,
+            found=int(matches(each.line["answer"], each.answer)),
+            deviations=[] if matches(each.line["answer"], each.answer) else [str(each.answer)],
+        )
+        for chapter, steps in answered.items()
+        for each in steps
+    ]
+
+
+def tables(answered: dict[str, list[Exchange]]) -> Iterator[Table]:
+    """This function will return a table for each chapter, and one for the usage of the customer with the stamp card."""
+    for chapter, steps in answered.items():
+        yield chapter_table(chapter, steps)
+        if chapter == STAMP_CARD:
+            yield usage_table(steps)
+
+
+def chapter_table(chapter: str, answered: list[Exchange]) -> Table:
+    """This function will return a table with one step a row: what of the answer was expected, and whether it came."""
+    made = table(CHAPTERS[chapter], "step", "task", "answered", "")
+    for step, answer in answered:
+        holds = matches(step["answer"], answer)
+        made.add_row(step["what"], step["task"], _shown(step["answer"], answer), mark(holds=holds))
+    return made
+
+
+def usage_table(answered: list[Exchange]) -> Table:
+    """This function will return a table of all that one customer had of a voucher, an entry a row, and the sums."""
+    (usage,) = answered[-1].answer["items"]
+    made = table(f"Usage of {usage['customerId']}", "ref", "type", ">usage", ">stamp", ">amount", ">open card")
+    for entry in usage["usageRefs"]:
+        made.add_row(entry["ref"], entry["refType"], *(str(entry[name]) for name in ("usage", "stamp", "amount")), "")
+    sums = usage["statistics"]
+    made.add_section()
+    made.add_row("statistics", "", *(str(sums[name]) for name in ("usage", "stamp", "amount", "currentStamp")))
+    return made
+
+
+def _shown(expected: Any, answer: Any) -> str:
+    if isinstance(expected, dict) and isinstance(answer, dict):
+        told = ((name, _shown(value, answer.get(name))) for name, value in expected.items())
+        return ", ".join(
+            each if name in {"items", "statistics", "discounts"} else f"{name} {each}" for name, each in told
+        )
+    if isinstance(expected, list) and isinstance(answer, list):
+        return "; ".join(_shown(*pair) for pair in zip(expected, answer, strict=False))
+    return str(answer)

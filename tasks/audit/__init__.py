@@ -1,0 +1,1 @@
+"""The audit: queries that find every row that breaks a promise."""

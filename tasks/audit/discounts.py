@@ -1,0 +1,88 @@
+"""What must hold for discounts, their progress and what they took off invoices: checks of the audit."""
+
+DISCOUNT_CHECKS = {
+    "a fixed discount gave no more than its amount in a period": """
+        SELECT project, discount_id::text AS subject, format('period from %s: %s', period_start, string_agg(
+                   format('%s of %s %s', taken, allowance, currency), ', ')) AS detail
+        FROM (
+            SELECT u.project, u.discount_id, u.period_start, u.currency, sum(u.amount_minor) AS taken,
+                   (d.amounts_minor ->> u.currency)::numeric AS allowance
+            FROM unreversed_entries u JOIN discounts d ON d.project = u.project AND d.id = u.discount_id
+            WHERE d.amounts_minor IS NOT NULL
+            GROUP BY u.project, u.discount_id, u.period_start, u.currency, d.amounts_minor
+        ) each
+        GROUP BY project, discount_id, period_start
+        HAVING bool_or(allowance IS NULL) OR round(sum(taken / allowance), 15) > 1
+    """,
+    "a balance gave no more than its amount": """
+        SELECT project, discount_id::text AS subject, string_agg(
+                   format('%s of %s %s', taken, allowance, currency), ', ') AS detail
+        FROM (
+            SELECT u.project, u.discount_id, u.currency, sum(u.amount_minor) AS taken,
+                   (d.amounts_minor ->> u.currency)::numeric AS allowance
+            FROM unreversed_entries u JOIN discounts d ON d.project = u.project AND d.id = u.discount_id
+            WHERE d.carry_over
+            GROUP BY u.project, u.discount_id, u.currency, d.amounts_minor
+        ) each
+        GROUP BY project, discount_id
+        HAVING bool_or(allowance IS NULL) OR round(sum(taken / allowance), 15) > 1
+    """,
+    "a balance that is used up is completed": """
+        SELECT project, id::text AS subject, format('%s of %s', taken, amounts_minor) AS detail
+        FROM (
+            SELECT d.project, d.id, d.amounts_minor, string_agg(format('%s %s', u.taken, u.currency), ', ') AS taken,
+                   sum(u.taken / (d.amounts_minor ->> u.currency)::numeric) AS share,
+                   (SELECT max(value::numeric) FROM jsonb_each_text(d.amounts_minor)) AS largest
+            FROM discounts d JOIN (
+                SELECT project, discount_id, currency, sum(amount_minor) AS taken
+                FROM unreversed_entries GROUP BY project, discount_id, currency
+            ) u ON u.project = d.project AND u.discount_id = d.id
+            WHERE d.carry_over AND d.status = 'running'
+            GROUP BY d.project, d.id, d.amounts_minor
+        ) each
+        -- Not one unit of any currency is left. A quotient of numerics is not exact in its last digits.
+        WHERE round(largest * (1 - share), 4) < 1
+    """,
+    "what an invoice was answered is what the ledger says": """
+        SELECT i.project, i.invoice AS subject,
+               format('answered %s, ledger %s', i.answer ->> 'discountTotal', coalesce(u.total, 0)) AS detail
+        FROM invoice_discounts i
+        LEFT JOIN (
+            SELECT project, invoice, sum(amount_minor) AS total FROM usage_entries GROUP BY project, invoice
+        ) u ON u.project = i.project AND u.invoice = i.invoice
+        WHERE (i.answer ->> 'discountTotal')::bigint <> coalesce(u.total, 0)
+    """,
+    "a discount's progress is what the ledger says": """
+        SELECT d.project, d.id::text AS subject,
+               format('%s to %s, %s, in %s cycles, ledger %s to %s, %s, in %s', d.first_period_start,
+                      d.last_period_start, d.last_period_end, d.cycles, u.first, u.last, u.last_end, u.cycles) AS detail
+        FROM discounts d
+        LEFT JOIN (
+            SELECT project, discount_id, min(period_start) AS first, max(period_start) AS last,
+                   max(period_end) AS last_end, count(DISTINCT period_start) AS cycles
+            FROM unreversed_entries GROUP BY project, discount_id
+        ) u ON u.project = d.project AND u.discount_id = d.id
+        WHERE (d.first_period_start, d.last_period_start, d.last_period_end, d.cycles)
+              IS DISTINCT FROM (u.first, u.last, u.last_end, coalesce(u.cycles, 0)::integer)
+    """,
+    "a once discount took part in one invoice": """
+        SELECT u.project, u.discount_id::text AS subject, format('%s invoices', count(*)) AS detail
+        FROM unreversed_entries u JOIN discounts d ON d.project = u.project AND d.id = u.discount_id
+        WHERE d.recurrence = 'once' GROUP BY u.project, u.discount_id HAVING count(*) > 1
+    """,
+    "a repeating discount stayed in its window": """
+        SELECT project, id::text AS subject,
+               format('%s months from %s, last %s', duration_in_months, first_period_start, last_period_start) AS detail
+        FROM discounts
+        WHERE recurrence = 'repeating'
+              AND last_period_start >= first_period_start + make_interval(months => duration_in_months)
+    """,
+    "a discount in cycles ends with its last one": """
+        SELECT project, id::text AS subject,
+               format('cycle %s of %s, ends on %s', cycles, duration_in_cycles, ends_on) AS detail
+        FROM discounts
+        WHERE duration_in_cycles IS NOT NULL
+              AND (cycles > duration_in_cycles
+                   OR (ends_on IS NOT NULL) <> (cycles = duration_in_cycles) OR ends_on > last_period_end)
+    """,
+}

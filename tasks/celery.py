@@ -1,0 +1,15 @@
+"""The Celery app with every task: `celery -A tasks worker`, `celery -A tasks beat`, `celery -A tasks flower`.
+
+Each module below `tasks` is imported here, so a new task needs no entry in any list.
+"""
+
+from importlib import import_module
+from pkgutil import walk_packages
+
+import tasks
+from worker.app import app
+
+__all__ = ["app"]
+
+for _module in walk_packages(tasks.__path__, f"{tasks.__name__}."):
+    import_module(_module.name)

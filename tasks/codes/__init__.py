@@ -1,0 +1,1 @@
+"""Add, generate, list and retire codes."""

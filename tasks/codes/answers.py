@@ -1,0 +1,36 @@
+"""What callers see of codes."""
+
+from domain.code import CodeRetiredReason, CodeRetirement, retirement_by_voucher, smaller_limit
+from domain.terms import RetiredReason
+from models.base import StoredRow
+from models.vouchers.counters import places_taken
+from tasks.wire.answers import Answer, AsStored, instant
+from tasks.wire.fields import type_id
+
+
+def code_answer(row: AsStored, *, voucher: StoredRow) -> Answer:
+    """This function will return the code as callers see it, with what counts of its voucher's retirement and limits."""
+    retirement = _retirement(row, voucher=voucher)
+    return {
+        "object": "code",
+        "id": type_id("voc", row.id),
+        "project": row.project,
+        "voucher": type_id("vou", row.voucher_id),
+        "code": row.code,
+        "createdAt": instant(row.created_at),
+        "customer": row.customer,
+        "maximumRedemptions": smaller_limit(row.maximum_redemptions, vouchers=voucher.maximum_redemptions),
+        "expiresAt": instant(smaller_limit(row.expires_at, vouchers=voucher.expires_at)),
+        "redemptions": places_taken(row),
+        "status": "available" if retirement is None else "retired",
+        "retiredReason": retirement and retirement.reason.value,
+        "retiredAt": retirement and instant(retirement.at),
+    }
+
+
+def _retirement(row: AsStored, *, voucher: StoredRow) -> CodeRetirement | None:
+    if row.retired_reason is not None:
+        return CodeRetirement(reason=CodeRetiredReason(row.retired_reason), at=row.retired_at)
+    if voucher.retired_reason is not None:
+        return retirement_by_voucher(reason=RetiredReason(voucher.retired_reason), at=voucher.retired_at)
+    return None

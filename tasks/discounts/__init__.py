@@ -1,0 +1,1 @@
+"""List and end discounts, and end subscriptions."""

@@ -1,0 +1,31 @@
+"""What callers see of discounts."""
+
+from models.base import StoredRow
+from tasks.vouchers.answers import maximum_discount, price_discount, recurrence
+from tasks.wire.answers import Answer, day, instant, percentage
+from tasks.wire.fields import type_id
+
+
+def discount_answer(row: StoredRow) -> Answer:
+    """This function will return a discount, with its voucher's currencies, as callers see it."""
+    return {
+        "object": "discount",
+        "id": type_id("dis", row.id),
+        "project": row.project,
+        "createdAt": instant(row.created_at),
+        "voucher": type_id("vou", row.voucher_id),
+        "customer": row.customer,
+        "subscription": row.subscription,
+        "priceDiscount": price_discount(row),
+        "priceDiscountPercentage": percentage(row.percentage_basis_points),
+        "recurrence": recurrence(row),
+        "carryOver": row.carry_over,
+        "maximumDiscount": maximum_discount(row),
+        "products": row.products,
+        "startsOn": day(row.starts_on),
+        "firstPeriodStart": day(row.first_period_start),
+        "endsOn": day(row.ends_on),
+        "cycles": row.cycles,
+        "status": row.status,
+        "endedAt": instant(row.ended_at),
+    }

@@ -1,0 +1,36 @@
+"""List discounts, newest first, in pages."""
+
+from sqlalchemy.orm import Session
+
+from models.discounts.listing import DiscountListing, newer_discounts, older_discounts
+from tasks.discounts.answers import discount_answer
+from tasks.discounts.messages import ListDiscounts
+from tasks.wire.answers import Answer
+from tasks.wire.pages import page_answer
+from tasks.wire.task import contract_task
+from worker.database import transaction
+
+
+@contract_task("discounts.list", message=ListDiscounts)
+def list_(request: ListDiscounts) -> Answer:
+    """This task will answer a page of discounts, and where the next and the previous one begin."""
+    with transaction() as session:
+        return list_discounts(session, request)
+
+
+def list_discounts(session: Session, request: ListDiscounts) -> Answer:
+    """This function will answer a page of a subscription's, a customer's or a voucher's discounts."""
+    listing = DiscountListing(
+        project=request.project,
+        statuses=frozenset(request.status),
+        subscription=request.subscription,
+        customer=request.customer,
+        voucher_id=request.voucher,
+    )
+    return page_answer(
+        request,
+        prefix="dis",
+        item=discount_answer,
+        older=lambda than, limit: older_discounts(session, listing=listing, than=than, limit=limit),
+        newer=lambda than, limit: newer_discounts(session, listing=listing, than=than, limit=limit),
+    )

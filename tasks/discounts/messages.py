@@ -1,0 +1,51 @@
+"""The requests that list and end discounts, and end subscriptions."""
+
+from typing import Annotated
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from models.discounts.discount import DiscountStatus
+from tasks.wire.fields import DiscountId, ExternalId, VoucherId, invalid
+from tasks.wire.message import Message
+from tasks.wire.pages import ONE_DIRECTION, PAGE_SIZE, Limit
+
+OWNERS = ("subscription", "customer", "voucher")
+
+
+class ListDiscounts(Message):
+    """`discounts.list`: of a subscription, a customer or a voucher; more than one of them narrows the list."""
+
+    project: ExternalId
+    subscription: ExternalId | None = None
+    customer: ExternalId | None = None
+    voucher: VoucherId | None = Field(default=None, validate_default=True)
+    status: Annotated[
+        list[Annotated[DiscountStatus, Field(strict=False)]], Field(min_length=1, max_length=len(DiscountStatus))
+    ] = Field(default_factory=lambda: list(DiscountStatus))
+    after: DiscountId | None = None
+    before: Annotated[DiscountId | None, ONE_DIRECTION] = None
+    limit: Limit = PAGE_SIZE
+
+    @field_validator("voucher")
+    @classmethod
+    def _is_of_somebody(cls, value: object, info: ValidationInfo) -> object:
+        # A field that failed by itself is not in the data: it was given.
+        if value is None and all(info.data.get(each, each) is None for each in OWNERS[:-1]):
+            raise invalid("must be given, or subscription, or customer")
+        return value
+
+
+class EndDiscount(Message):
+    """`discounts.end`."""
+
+    project: ExternalId
+    discount: DiscountId
+    request_id: ExternalId | None = None
+
+
+class EndSubscription(Message):
+    """`subscriptions.end`."""
+
+    project: ExternalId
+    subscription: ExternalId
+    request_id: ExternalId | None = None

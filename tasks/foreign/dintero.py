@@ -1,0 +1,91 @@
+"""The usages of a discount as Dintero documents them: `GET /v1/accounts/{aid}/discounts/rules/{did}/usages`.
+
+See https://docs.dintero.com/api-reference/rules-customers/get-discount-ref-usages. `aid` is the project, `did` the
+voucher. Its documents leave open which id of an item `starting_after` takes: it may be `id` or `ref_id`.
+"""
+
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from models.base import read_one_snapshot
+from tasks.foreign.adapter import SnakeCaseMessage, fields_named, plain_uuid
+from tasks.usages.list import list_usages
+from tasks.usages.messages import ListUsages
+from tasks.wire.answers import Answer
+from tasks.wire.fields import UsageId, VoucherId
+from tasks.wire.parsing import parse
+from tasks.wire.task import contract_task
+from worker.database import transaction
+
+LIMIT_MAX = 1_000
+# What our use case finds wrong with parameters that are right by themselves.
+FIELDS = {"startingAfter": "starting_after"}
+
+
+class DinteroUsages(SnakeCaseMessage):
+    """`dintero.discounts.usages`: the parameters of the path and of the query."""
+
+    aid: Annotated[str, StringConstraints(pattern=r"^[PT][0-9]{8}$")]
+    did: VoucherId
+    limit: Annotated[int, Field(ge=1, le=LIMIT_MAX)] = 10
+    starting_after: UsageId | None = None
+
+
+@contract_task("dintero.discounts.usages", message=DinteroUsages)
+def usages(request: DinteroUsages) -> list[Answer]:
+    """This task will answer a page of a discount's usages: a bare list, as Dintero's is."""
+    with fields_named(FIELDS), transaction() as session:
+        read_one_snapshot(session)
+        page = list_usages(session, our_request(request))
+    return [dintero_usage(each) for each in page["items"]]
+
+
+def our_request(request: DinteroUsages) -> ListUsages:
+    """This function will say in our words what the parameters say in theirs."""
+    after = request.starting_after
+    body = {
+        "project": request.aid,
+        "voucher": str(request.did),
+        "limit": request.limit,
+        "startingAfter": None if after is None else str(after),
+    }
+    return parse(ListUsages, body)
+
+
+def dintero_usage(usage: Answer) -> Answer:
+    """This function will say in their words what our usage item is. `create_at` is their spelling."""
+    return {
+        "id": plain_uuid(usage["id"]),
+        "ref_id": usage["refId"] and plain_uuid(usage["refId"]),
+        "discount_id": plain_uuid(usage["discountId"]),
+        "customer_id": usage["customerId"],
+        "create_at": usage["createdAt"],
+        "updated_at": usage["updatedAt"],
+        "created_by": usage["createdBy"],
+        "usage_refs": [_usage_ref(each) for each in usage["usageRefs"]],
+        "statistics": _statistics(usage["statistics"]),
+    }
+
+
+def _usage_ref(entry: Answer) -> Answer:
+    return {
+        "ref": entry["ref"],
+        "ref_type": entry["refType"],
+        "usage": entry["usage"],
+        "stamp": entry["stamp"],
+        "amount": entry["amount"],
+        "created_at": entry["createdAt"],
+        "created_by": entry["createdBy"],
+    }
+
+
+def _statistics(statistics: Answer) -> Answer:
+    return {
+        "stamp": statistics["stamp"],
+        "used": statistics["used"],
+        "usage": statistics["usage"],
+        "amount": statistics["amount"],
+        "debit_balance": statistics["debitBalance"],
+        "current_stamp": statistics["currentStamp"],
+    }

@@ -1,0 +1,188 @@
+"""Vouchers as the public documents of Gigs describe them: https://developers.gigs.com/api/latest/billing/vouchers.
+
+A request holds the parameters of the path (`project`, `voucher`) beside the fields of the body: no name is both.
+Gigs refuses what it does not know, and so does this. `restrictions` are those of its older page, nullable here.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, ConfigDict, Field, ValidationInfo, field_validator
+
+from tasks.foreign.adapter import months_for, unless_refused
+from tasks.vouchers.create import create_voucher
+from tasks.vouchers.list import list_vouchers
+from tasks.vouchers.messages import CreateVoucher, ListVouchers, VoucherReference
+from tasks.vouchers.retire import retire_voucher
+from tasks.vouchers.retrieve import retrieve_voucher
+from tasks.wire.answers import BASIS_POINTS_PER_PERCENT, Answer, instant, percentage
+from tasks.wire.fields import (
+    BasisPoints,
+    Count,
+    CurrencyCode,
+    ExternalId,
+    InstantField,
+    Months,
+    Name,
+    PositiveAmount,
+    VoucherId,
+    invalid,
+)
+from tasks.wire.message import Message
+from tasks.wire.parsing import parse
+from tasks.wire.task import contract_task, delivery_id
+from worker.database import run_in_transaction, transaction
+
+
+class GigsMessage(Message):
+    """The base of Gigs' requests: camelCase only."""
+
+    model_config = ConfigDict(validate_by_name=False)
+
+
+def _at_least_one_percent(basis_points: int) -> int:
+    if basis_points < BASIS_POINTS_PER_PERCENT:
+        raise invalid("must lie between 1 and 100")
+    return basis_points
+
+
+class GigsPriceDiscount(GigsMessage):
+    """A fixed amount in minor units."""
+
+    amount: PositiveAmount
+    currency: CurrencyCode
+
+
+class GigsRecurrence(GigsMessage):
+    """For how long a discount runs; `durationInMonths` with `repeating` and only then."""
+
+    type: Literal["once", "repeating", "forever"]
+    duration_in_months: Months | None = Field(default=None, validate_default=True)
+
+    @field_validator("duration_in_months")
+    @classmethod
+    def _fits_type(cls, value: int | None, info: ValidationInfo) -> int | None:
+        return months_for(info.data.get("type"), value)
+
+
+class GigsRestrictions(GigsMessage):
+    """Conditions under which the voucher can be used."""
+
+    expires_at: InstantField | None = None
+    maximum_redemptions: Count | None = None
+
+
+class CreateGigsVoucher(GigsMessage):
+    """`gigs.vouchers.create`: `POST /projects/{project}/vouchers`."""
+
+    project: ExternalId
+    name: Name
+    price_discount: GigsPriceDiscount | None = None
+    price_discount_percentage: Annotated[BasisPoints, AfterValidator(_at_least_one_percent)] | None = Field(
+        default=None, validate_default=True
+    )
+    recurrence: GigsRecurrence
+    restrictions: GigsRestrictions | None = None
+
+    @field_validator("price_discount_percentage")
+    @classmethod
+    def _one_kind(cls, value: int | None, info: ValidationInfo) -> int | None:
+        # What failed by itself is not in the data: it was given.
+        if (value is not None) == (info.data.get("price_discount", "given") is not None):
+            raise invalid("exactly one of priceDiscount and priceDiscountPercentage must be given")
+        return value
+
+
+class GigsVoucherReference(GigsMessage):
+    """`gigs.vouchers.retrieve` and `gigs.vouchers.retire`: `/projects/{project}/vouchers/{voucher}`."""
+
+    project: ExternalId
+    voucher: VoucherId
+
+
+class ListGigsVouchers(ListVouchers):
+    """`gigs.vouchers.list`: `GET /projects/{project}/vouchers`, whose parameters ours are like."""
+
+    model_config = ConfigDict(validate_by_name=False)
+
+    @field_validator("status", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        # In a URL the list is written with commas.
+        return value.split(",") if isinstance(value, str) else value
+
+
+@contract_task("gigs.vouchers.create", message=CreateGigsVoucher)
+def create(request: CreateGigsVoucher) -> Answer:
+    """This task will create a voucher, once for each task."""
+    voucher, key = our_voucher(request), delivery_id()
+    answer = run_in_transaction(lambda session: create_voucher(session, voucher, task_id=key))
+    return unless_refused(answer, gigs_voucher)
+
+
+@contract_task("gigs.vouchers.retrieve", message=GigsVoucherReference)
+def retrieve(request: GigsVoucherReference) -> Answer:
+    """This task will answer the voucher as it stands."""
+    with transaction() as session:
+        return gigs_voucher(retrieve_voucher(session, _our_reference(request)))
+
+
+@contract_task("gigs.vouchers.retire", message=GigsVoucherReference)
+def retire(request: GigsVoucherReference) -> Answer:
+    """This task will end new redemptions of a voucher."""
+    with transaction() as session:
+        return gigs_voucher(retire_voucher(session, _our_reference(request)))
+
+
+@contract_task("gigs.vouchers.list", message=ListGigsVouchers)
+def list_(request: ListGigsVouchers) -> Answer:
+    """This task will answer a page of the project's vouchers, and where the next and the previous one begin."""
+    with transaction() as session:
+        page = list_vouchers(session, request)
+    return {
+        "object": "list",
+        "items": [gigs_voucher(each) for each in page["items"]],
+        "moreItemsAfter": page["moreItemsAfter"],
+        "moreItemsBefore": page["moreItemsBefore"],
+    }
+
+
+def our_voucher(request: CreateGigsVoucher) -> CreateVoucher:
+    """This function will say in our words what the request says in theirs."""
+    restrictions = request.restrictions or GigsRestrictions()
+    body = {
+        "project": request.project,
+        "name": request.name,
+        "priceDiscount": request.price_discount and request.price_discount.model_dump(),
+        "priceDiscountPercentage": percentage(request.price_discount_percentage),
+        "recurrence": request.recurrence.model_dump(),
+        "restrictions": {
+            "expiresAt": instant(restrictions.expires_at),
+            "maximumRedemptions": restrictions.maximum_redemptions,
+        },
+    }
+    return parse(CreateVoucher, body)
+
+
+def gigs_voucher(voucher: Answer) -> Answer:
+    """This function will say in their words what our voucher is."""
+    price, recurrence, restrictions = voucher["priceDiscount"], voucher["recurrence"], voucher["restrictions"]
+    return {
+        "object": "voucher",
+        "id": voucher["id"],
+        "createdAt": voucher["createdAt"],
+        "name": voucher["name"],
+        "priceDiscount": price and {"amount": price["amount"], "currency": price["currency"]},
+        "priceDiscountPercentage": voucher["priceDiscountPercentage"],
+        "recurrence": {"type": recurrence["type"], "durationInMonths": recurrence["durationInMonths"]},
+        "redemptions": voucher["redemptions"],
+        "retiredReason": voucher["retiredReason"],
+        "status": voucher["status"],
+        "restrictions": {
+            "expiresAt": restrictions["expiresAt"],
+            "maximumRedemptions": restrictions["maximumRedemptions"],
+        },
+    }
+
+
+def _our_reference(request: GigsVoucherReference) -> VoucherReference:
+    return parse(VoucherReference, {"project": request.project, "voucher": str(request.voucher)})

@@ -1,0 +1,230 @@
+"""Discounts as the public documents of Polar describe them: https://docs.polar.sh/api-reference/discounts.
+
+`organization_id` is the project. What Polar has no word for is left out of its answers: amounts in other currencies,
+limits for a customer, a minimum subtotal. `products` are the ids that were given, where Polar shows its own objects.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from domain.terms import RetiredReason
+from models.base import StoredRow
+from models.vouchers.look_up import find_voucher
+from models.vouchers.numbered_pages import find_page
+from tasks.foreign.adapter import fields_named, plain_uuid, unless_refused
+from tasks.foreign.polar_messages import CreateDiscount, DiscountReference, DiscountTerms, ListDiscounts, UpdateDiscount
+from tasks.vouchers.answers import voucher_answer
+from tasks.vouchers.create import create_voucher
+from tasks.vouchers.messages import CreateVoucher, UpdateVoucher, VoucherReference
+from tasks.vouchers.retire import retire_voucher
+from tasks.vouchers.update import lock_for_update, update_voucher
+from tasks.wire.answers import BASIS_POINTS_PER_PERCENT, Answer, conflict_answer, instant, percentage
+from tasks.wire.errors import InvalidRequest, NotFound
+from tasks.wire.parsing import parse
+from tasks.wire.replay import answer_once
+from tasks.wire.task import contract_task, delivery_id
+from worker.database import run_in_transaction, transaction
+
+# Our names of the fields in which our use cases find something wrong.
+FIELDS = {
+    "restrictions.startsAt": "starts_at",
+    "restrictions.expiresAt": "ends_at",
+    "restrictions.maximumRedemptions": "max_redemptions",
+    "restrictions.products": "products",
+    "priceDiscount": "amount",
+    "priceDiscount.amount": "amount",
+    "priceDiscount.currency": "currency",
+    "priceDiscountPercentage": "basis_points",
+    "recurrence": "duration_in_months",
+    "recurrence.durationInMonths": "duration_in_months",
+}
+# A part of our restrictions for each of Polar's limits.
+LIMITS = {
+    "starts_at": "startsAt",
+    "ends_at": "expiresAt",
+    "max_redemptions": "maximumRedemptions",
+    "products": "products",
+}
+
+
+@contract_task("polar.discounts.create", message=CreateDiscount)
+def create(request: CreateDiscount) -> Answer:
+    """This task will create a discount, once for each task."""
+    voucher, key = our_voucher(request), delivery_id()
+    with fields_named(FIELDS):
+        answer = run_in_transaction(lambda session: create_voucher(session, voucher, task_id=key))
+    return unless_refused(answer, lambda created: polar_discount(created, modified_at=None))
+
+
+@contract_task("polar.discounts.retrieve", message=DiscountReference)
+def retrieve(request: DiscountReference) -> Answer:
+    """This task will answer the discount as it stands."""
+    with transaction() as session:
+        return _discount_of(_existing(session, request))
+
+
+@contract_task("polar.discounts.update", message=UpdateDiscount)
+def update(request: UpdateDiscount) -> Answer:
+    """This task will change what was sent of a discount, once for each task."""
+    delivery = delivery_id()
+    with fields_named(FIELDS):
+        return run_in_transaction(lambda session: update_discount(session, request, delivery=delivery))
+
+
+@contract_task("polar.discounts.list", message=ListDiscounts)
+def list_(request: ListDiscounts) -> Answer:
+    """This task will answer a page of the discounts that were not deleted, and how many there are."""
+    with transaction() as session:
+        rows, total = find_page(
+            session,
+            project=request.organization_id,
+            query=request.query,
+            sorting=request.sorting,
+            limit=request.limit,
+            offset=(request.page - 1) * request.limit,
+        )
+    pages = -(-total // request.limit)
+    return {"items": [_discount_of(row) for row in rows], "pagination": {"total_count": total, "max_page": pages}}
+
+
+@contract_task("polar.discounts.delete", message=DiscountReference)
+def delete(request: DiscountReference) -> None:
+    """This task will retire the discount. Its answer is empty, as Polar's is, however often it is delivered."""
+    reference = {"project": request.organization_id, "voucher": str(request.id)}
+    with transaction() as session:
+        retire_voucher(session, parse(VoucherReference, reference))
+
+
+def update_discount(session: Session, request: UpdateDiscount, *, delivery: str | None = None) -> Answer:
+    """This function will change the discount once for each delivery, and answer the same for ever.
+
+    Raises NotFound where there is no such discount, and InvalidRequest where it would make no sense.
+    """
+    body: dict[str, Any] = {"project": request.organization_id, "voucher": str(request.id)}
+    if "code" in request.model_fields_set:
+        body["code"] = request.code
+    row, _ = lock_for_update(session, parse(UpdateVoucher, body))
+    return answer_once(
+        session,
+        request,
+        task="polar.discounts.update",
+        delivery=delivery,
+        conflict=lambda: conflict_answer("voucher", project=request.project, request_id=None),
+        work=lambda: _update(session, request, row=_not_deleted(row)),
+    )
+
+
+def _update(session: Session, request: UpdateDiscount, *, row: StoredRow) -> Answer:
+    changes = parse(UpdateVoucher, our_changes(request, voucher=voucher_answer(row)))
+    answer = update_voucher(session, changes)
+    return unless_refused(answer, lambda _: _discount_of(_existing(session, request)))
+
+
+def our_changes(request: UpdateDiscount, *, voucher: Answer) -> dict[str, Any]:
+    """This function will say in our words what the request changes of our voucher.
+
+    Raises InvalidRequest where it would be of another schema then: Polar changes neither type nor duration.
+    """
+    sent = request.model_fields_set
+    given = {name: value for name in sent if (value := getattr(request, name)) is not None}
+    shown = _terms(voucher)
+    changed = [name for name in ("type", "duration") if given.get(name, shown[name]) != shown[name]]
+    if changed:
+        raise InvalidRequest([{"field": name, "message": "cannot be changed"} for name in changed])
+    body = {"project": request.organization_id, "voucher": str(request.id), **_changed_terms(given, voucher=voucher)}
+    body |= {name: given[name] for name in ("name", "metadata") if name in given}
+    if "code" in sent:
+        body["code"] = request.code
+    # No list of products is no change, where an empty one is.
+    limits = [name for name in LIMITS if name in (given if name == "products" else sent)]
+    restrictions = _restrictions(request)
+    return body | {"restrictions": {LIMITS[name]: restrictions[LIMITS[name]] for name in limits}}
+
+
+def _changed_terms(given: Mapping[str, Any], *, voucher: Answer) -> Answer:
+    """This function will return the money terms and the recurrence, each whole, of which a part was given."""
+    price, recurrence, changed = voucher["priceDiscount"], voucher["recurrence"], Answer()
+    if recurrence["type"] == "repeating" and "duration_in_months" in given:
+        changed["recurrence"] = {"type": "repeating", "durationInMonths": given["duration_in_months"]}
+    if price is None and "basis_points" in given:
+        changed["priceDiscountPercentage"] = percentage(given["basis_points"])
+    if price is not None and given.keys() & {"amount", "currency"}:
+        currency = given.get("currency", price["currency"]).upper()
+        options = {name: amount for name, amount in price["currencyOptions"].items() if name != currency}
+        amount = given.get("amount", price["amount"])
+        changed["priceDiscount"] = {"amount": amount, "currency": currency, "currencyOptions": options}
+    return changed
+
+
+def our_voucher(request: CreateDiscount) -> CreateVoucher:
+    """This function will say in our words what the request says in theirs."""
+    fixed = {"amount": request.amount, "currency": request.currency}
+    body = {
+        "project": request.organization_id,
+        "name": request.name,
+        "code": request.code,
+        "priceDiscount": None if request.amount is None else fixed,
+        "priceDiscountPercentage": percentage(request.basis_points),
+        "recurrence": {"type": request.duration, "durationInMonths": request.duration_in_months},
+        "restrictions": _restrictions(request),
+        "metadata": request.metadata,
+    }
+    return parse(CreateVoucher, body)
+
+
+def _restrictions(request: DiscountTerms) -> Answer:
+    return {
+        "startsAt": instant(request.starts_at),
+        "expiresAt": instant(request.ends_at),
+        "maximumRedemptions": request.max_redemptions,
+        "products": request.products or None,
+    }
+
+
+def polar_discount(voucher: Answer, *, modified_at: str | None) -> Answer:
+    """This function will say in their words what our voucher is. `products` are the ids, as they were given."""
+    restrictions = voucher["restrictions"]
+    return {
+        **_terms(voucher),
+        "created_at": voucher["createdAt"],
+        "modified_at": modified_at,
+        "id": plain_uuid(voucher["id"]),
+        "metadata": voucher["metadata"],
+        "name": voucher["name"],
+        "code": voucher["code"],
+        "starts_at": restrictions["startsAt"],
+        "ends_at": restrictions["expiresAt"],
+        "max_redemptions": restrictions["maximumRedemptions"],
+        "redemptions_count": voucher["redemptions"],
+        "organization_id": voucher["project"],
+        "products": restrictions["products"] or [],
+    }
+
+
+def _terms(voucher: Answer) -> Answer:
+    price, recurrence = voucher["priceDiscount"], voucher["recurrence"]
+    duration: Answer = {"duration": recurrence["type"]}
+    if recurrence["type"] == "repeating":
+        duration |= {"duration_in_months": recurrence["durationInMonths"]}
+    if price is None:
+        basis_points = round(voucher["priceDiscountPercentage"] * BASIS_POINTS_PER_PERCENT)
+        return {**duration, "type": "percentage", "basis_points": basis_points}
+    return {**duration, "type": "fixed", "amount": price["amount"], "currency": price["currency"].lower()}
+
+
+def _discount_of(row: StoredRow) -> Answer:
+    changes = [each for each in (row.updated_at, row.retired_at) if each is not None]
+    return polar_discount(voucher_answer(row), modified_at=instant(max(changes, default=None)))
+
+
+def _existing(session: Session, request: DiscountReference | UpdateDiscount) -> StoredRow:
+    return _not_deleted(find_voucher(session, project=request.organization_id, id=request.id))
+
+
+def _not_deleted(row: StoredRow | None) -> StoredRow:
+    # Retired by hand is what Polar calls deleted.
+    if row is None or row.retired_reason == RetiredReason.MANUAL_ACTION:
+        raise NotFound("discount")
+    return row

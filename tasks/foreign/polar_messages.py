@@ -1,0 +1,196 @@
+"""The requests of Polar's discounts: the four schemas of creating one, the fifth of changing one, and the parameters.
+
+Fields that Polar does not know are ignored, as it ignores them, but for those of its later versions that would change
+what a discount gives.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from tasks.foreign.adapter import LowerCaseCurrency, SnakeCaseMessage, months_for
+from tasks.wire.fields import (
+    AMOUNT_MINOR_MAX,
+    PRODUCTS_MAX,
+    Count,
+    ExternalId,
+    InstantField,
+    Metadata,
+    Months,
+    Name,
+    PositiveAmount,
+    VoucherId,
+    invalid,
+)
+
+CODE_LENGTH_MIN, CODE_LENGTH_MAX = 3, 256
+# Larger limits are cut to this one, as Polar cuts them.
+LIMIT_MAX = 100
+BASIS_POINTS_MAX = 10_000
+
+
+def _parse_code(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    code = value.strip()
+    if not code:
+        return None
+    if not (code.isascii() and code.isalnum()):
+        raise invalid("must contain only the letters A to Z and digits")
+    if not CODE_LENGTH_MIN <= len(code) <= CODE_LENGTH_MAX:
+        raise invalid(f"must be between {CODE_LENGTH_MIN} and {CODE_LENGTH_MAX} characters long")
+    return code
+
+
+def _no_empty_texts(metadata: dict[str, Any]) -> dict[str, Any]:
+    if "" in metadata.values():
+        raise invalid("must have no empty value")
+    return metadata
+
+
+def _refuse_later(value: Any) -> None:
+    if value is not None:
+        raise invalid("is a field of a later version of Polar's API than this one")
+
+
+PolarCode = Annotated[str | None, BeforeValidator(_parse_code)]
+PolarMetadata = Annotated[Metadata, AfterValidator(_no_empty_texts)]
+BasisPointsCount = Annotated[int, Field(ge=1, le=BASIS_POINTS_MAX)]
+Products = Annotated[list[ExternalId], Field(max_length=PRODUCTS_MAX)]
+Duration = Literal["once", "forever", "repeating"]
+Kind = Literal["fixed", "percentage"]
+Later = Annotated[None, BeforeValidator(_refuse_later)]
+Sorting = Literal[
+    "created_at", "-created_at", "name", "-name", "code", "-code", "redemptions_count", "-redemptions_count"
+]
+
+
+class PolarMessage(SnakeCaseMessage):
+    """The base of Polar's requests."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+class DiscountTerms(PolarMessage):
+    """What creating and updating have in common."""
+
+    code: PolarCode = None
+    starts_at: InstantField | None = None
+    ends_at: InstantField | None = None
+    max_redemptions: Count | None = None
+    products: Products | None = None
+    amounts: Later = None
+    max_redemptions_per_customer: Later = None
+
+    @field_validator("ends_at")
+    @classmethod
+    def _ends_after_start(cls, value: Any, info: ValidationInfo) -> Any:
+        starts_at = info.data.get("starts_at")
+        if value is not None and starts_at is not None and value <= starts_at:
+            raise invalid("must be later than starts_at")
+        return value
+
+
+class CreateDiscount(DiscountTerms):
+    """`polar.discounts.create`: `POST /v1/discounts/`, in its four schemas of `type` and `duration`."""
+
+    organization_id: ExternalId
+    name: Name
+    type: Kind
+    duration: Duration
+    duration_in_months: Months | None = Field(default=None, validate_default=True)
+    amount: PositiveAmount | None = Field(default=None, validate_default=True)
+    currency: LowerCaseCurrency = "usd"
+    basis_points: BasisPointsCount | None = Field(default=None, validate_default=True)
+    metadata: PolarMetadata = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _ignore_other_schemas(cls, data: Any) -> Any:
+        if not isinstance(data, Mapping):
+            return data
+        ignored = set()
+        if data.get("type") == "fixed":
+            ignored |= {"basis_points"}
+        if data.get("type") == "percentage":
+            ignored |= {"amount", "currency"}
+        if data.get("duration") in ("once", "forever"):
+            ignored |= {"duration_in_months"}
+        return {name: value for name, value in data.items() if name not in ignored}
+
+    @field_validator("duration_in_months")
+    @classmethod
+    def _fits_duration(cls, value: int | None, info: ValidationInfo) -> int | None:
+        return months_for(info.data.get("duration"), value)
+
+    @field_validator("amount")
+    @classmethod
+    def _with_fixed(cls, value: int | None, info: ValidationInfo) -> int | None:
+        if value is None and info.data.get("type") == "fixed":
+            raise invalid("must be given with fixed")
+        return value
+
+    @field_validator("basis_points")
+    @classmethod
+    def _with_percentage(cls, value: int | None, info: ValidationInfo) -> int | None:
+        if value is None and info.data.get("type") == "percentage":
+            raise invalid("must be given with percentage")
+        return value
+
+
+class UpdateDiscount(DiscountTerms):
+    """`polar.discounts.update`: `PATCH /v1/discounts/{id}`, Polar's fifth schema.
+
+    What is not sent stays. Null takes away a code, a date or a limit, and changes nothing else.
+    """
+
+    organization_id: ExternalId
+    id: VoucherId
+    name: Name | None = None
+    type: Kind | None = None
+    duration: Duration | None = None
+    duration_in_months: Months | None = None
+    amount: PositiveAmount | None = None
+    currency: LowerCaseCurrency | None = None
+    basis_points: BasisPointsCount | None = None
+    metadata: PolarMetadata | None = None
+
+    @property
+    def project(self) -> str:
+        """This property will be the tenant."""
+        return self.organization_id
+
+    @property
+    def request_id(self) -> None:
+        """This property will be None: Polar's bodies have no id of their caller's own."""
+
+    def fingerprint(self) -> bytes:
+        """This function will return what two requests with the same body have in common: here null says something."""
+        return hashlib.sha256(self.model_dump_json(exclude_unset=True).encode()).digest()
+
+
+class DiscountReference(PolarMessage):
+    """`polar.discounts.retrieve` and `polar.discounts.delete`: `/v1/discounts/{id}`."""
+
+    organization_id: ExternalId
+    id: VoucherId
+
+
+class ListDiscounts(PolarMessage):
+    """`polar.discounts.list`: `GET /v1/discounts/`."""
+
+    organization_id: ExternalId
+    query: ExternalId | None = None
+    page: Annotated[int, Field(ge=1, le=AMOUNT_MINOR_MAX)] = 1
+    limit: Annotated[int, Field(ge=1), AfterValidator(lambda value: min(value, LIMIT_MAX))] = 10
+    sorting: Annotated[list[Sorting], Field(max_length=8)] = Field(default=["-created_at"])

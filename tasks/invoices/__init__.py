@@ -1,0 +1,1 @@
+"""Discount invoices, preview coming ones, and reverse discounted ones."""

@@ -1,0 +1,81 @@
+"""The answers to invoices: what was taken off, line by line and discount by discount."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from domain.eligibility import Refusal
+from domain.invoice import Applied, Skipped
+from tasks.invoices.messages import Apply
+from tasks.wire.answers import Answer, day, instant
+from tasks.wire.fields import type_id
+
+
+def invoice_answer(invoice: Apply, *, results: Sequence[Applied | Skipped], applied_at: datetime) -> Answer:
+    """This function will return an invoice with what was taken off it, line by line and discount by discount."""
+    applied = [each for each in results if isinstance(each, Applied)]
+    discount_total = sum(each.amount_minor for each in applied)
+    subtotal = sum(line.amount for line in invoice.lines)
+    by_line = dict.fromkeys((line.id for line in invoice.lines), 0)
+    for each in applied:
+        for line_id, amount in each.by_line.items():
+            by_line[line_id] += amount
+    return {
+        **_invoice_head(invoice, outcome="applied", reason=None),
+        "subtotal": subtotal,
+        "discountTotal": discount_total,
+        "total": subtotal - discount_total,
+        "lines": [
+            {
+                "id": each.id,
+                "amount": each.amount,
+                "discount": by_line[each.id],
+                "total": each.amount - by_line[each.id],
+            }
+            for each in invoice.lines
+        ],
+        "discounts": [_applied(each) for each in applied],
+        "skipped": [_skipped(each) for each in results if isinstance(each, Skipped)],
+        "appliedAt": instant(applied_at),
+    }
+
+
+def invoice_conflict_answer(invoice: Apply) -> Answer:
+    """This function will refuse an invoice whose id was used with another body. It names no amount to bill."""
+    return {
+        **_invoice_head(invoice, outcome="refused", reason=Refusal.IDEMPOTENCY_CONFLICT.value),
+        "subtotal": None,
+        "discountTotal": None,
+        "total": None,
+        "lines": [],
+        "discounts": [],
+        "skipped": [],
+        "appliedAt": None,
+    }
+
+
+def _invoice_head(invoice: Apply, *, outcome: str, reason: str | None) -> Answer:
+    return {
+        "object": "invoiceDiscount",
+        "outcome": outcome,
+        "reason": reason,
+        "project": invoice.project,
+        "invoice": invoice.invoice,
+        "subscription": invoice.subscription,
+        "currency": invoice.currency,
+    }
+
+
+def _applied(applied: Applied) -> Answer:
+    return {
+        "discount": type_id("dis", applied.discount.id),
+        "voucher": type_id("vou", applied.discount.voucher_id),
+        "amount": applied.amount_minor,
+        "lines": dict(applied.by_line),
+        "cycle": applied.progress.cycles,
+        "endsOn": day(applied.progress.ends_on),
+        "debitBalance": None if applied.balance is None else applied.balance.left_minor,
+    }
+
+
+def _skipped(skipped: Skipped) -> Answer:
+    return {"discount": type_id("dis", skipped.discount.id), "reason": skipped.reason.value}

@@ -1,0 +1,1 @@
+"""Redeem vouchers, hold places for customers, and validate a redemption in advance."""

@@ -1,0 +1,1 @@
+"""The scheduled sweep that retires expired and full vouchers."""

@@ -1,0 +1,1 @@
+"""Record usage and stamps, and list usage by customer."""

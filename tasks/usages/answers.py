@@ -1,0 +1,54 @@
+"""The answers about usage, built from rows and from what the rules decided."""
+
+from types import SimpleNamespace
+
+from domain.eligibility import Refusal
+from tasks.usages.messages import RecordUsage
+from tasks.wire.answers import Answer, instant
+from tasks.wire.fields import type_id
+
+
+def usage_answer(row: SimpleNamespace, *, current_stamp: int, redemption: Answer | None) -> Answer:
+    """This function will return an entry as callers see it, with what a completed card was answered."""
+    return {
+        "object": "usage",
+        "id": type_id("use", row.id),
+        "project": row.project,
+        "outcome": "recorded" if row.reason is None else "refused",
+        "reason": row.reason,
+        "voucher": type_id("vou", row.voucher_id),
+        "customer": row.customer,
+        "ref": row.ref,
+        "refType": row.ref_type,
+        "usage": row.usage,
+        "stamp": row.stamp,
+        "amount": row.amount_minor,
+        "currency": row.currency,
+        "createdAt": instant(row.created_at),
+        "createdBy": row.created_by,
+        "currentStamp": current_stamp,
+        "redemption": redemption,
+    }
+
+
+def usage_conflict_answer(request: RecordUsage) -> Answer:
+    """This function will refuse an entry whose reference was used with another body. It counts nothing."""
+    return {
+        "object": "usage",
+        "id": None,
+        "project": request.project,
+        "outcome": "refused",
+        "reason": Refusal.IDEMPOTENCY_CONFLICT.value,
+        "voucher": type_id("vou", request.voucher),
+        "customer": request.customer,
+        "ref": request.ref,
+        "refType": request.ref_type,
+        "usage": 0,
+        "stamp": 0,
+        "amount": 0,
+        "currency": request.currency,
+        "createdAt": None,
+        "createdBy": request.created_by,
+        "currentStamp": None,
+        "redemption": None,
+    }

@@ -1,0 +1,147 @@
+"""Record usage, and grant the discount of a stamp card that is complete."""
+
+import hashlib
+from datetime import datetime, timedelta
+from types import SimpleNamespace
+
+from pydantic_core import to_json
+from sqlalchemy.orm import Session
+
+from domain.eligibility import Refusal
+from domain.stamps import Collected, StampCard, collecting_refusal, stamps_on_card
+from models.base import StoredRow, new_id, read_clock
+from models.redemptions.redemption import find_redemptions
+from models.usages.record import add_record, collected_stamps, find_record, stamp_card_of
+from models.vouchers.counters import places_taken
+from models.vouchers.look_up import lock_vouchers
+from models.vouchers.values import candidate_of
+from tasks.redemptions.messages import Redeem
+from tasks.redemptions.redeem import redeem_all
+from tasks.usages.answers import usage_answer, usage_conflict_answer
+from tasks.usages.messages import RecordUsage
+from tasks.wire.answers import Answer
+from tasks.wire.errors import InvalidRequest, found
+from tasks.wire.task import contract_task
+from worker.database import run_in_transaction
+
+# Stamps of one voucher and customer are told apart by their instant: a clock that is set back must not mix them.
+TICK = timedelta(microseconds=1)
+
+
+@contract_task("usages.record", message=RecordUsage)
+def record(request: RecordUsage) -> Answer:
+    """This task will record one entry, and grant the discount of a card that it completes."""
+    return run_in_transaction(lambda session: record_usage(session, request))
+
+
+def record_usage(session: Session, request: RecordUsage) -> Answer:
+    """This function will append the entry once for its voucher, customer and reference, and answer the same for ever.
+
+    It locks the voucher first, so that a card's stamps are collected one after the other.
+    Raises NotFound where there is no such voucher, InvalidRequest for stamps that its card does not take.
+    """
+    key = (request.project, request.voucher)
+    voucher = found(lock_vouchers(session, keys=[key]).get(key), "voucher")
+    stored = find_record(
+        session, project=request.project, voucher_id=request.voucher, customer=request.customer, ref=request.ref
+    )
+    fingerprint = request.fingerprint()
+    if stored is not None:
+        return stored.answer if stored.fingerprint == fingerprint else usage_conflict_answer(request)
+    card = stamp_card_of(voucher)
+    _check_stamp(request, card=card)
+    now = read_clock(session)
+    if card is None:
+        row = _row_of(request, created_at=now, reason=None)
+        return _add(session, row, fingerprint=fingerprint, answer=usage_answer(row, current_stamp=0, redemption=None))
+    return _record_on_card(session, request, voucher=voucher, card=card, now=now)
+
+
+def request_id_of(request: RecordUsage) -> str:
+    """This function will return the request id under which the card that an entry completes is redeemed.
+
+    It is the SHA-256 of the voucher, the customer and the reference, so that it can be worked out and is short
+    enough to look the redemption up by.
+    """
+    parts = to_json([str(request.voucher), request.customer, request.ref])
+    return f"usage-{hashlib.sha256(parts).hexdigest()}"
+
+
+def _check_stamp(request: RecordUsage, *, card: StampCard | None) -> None:
+    if not request.stamp or (card is not None and request.stamp <= card.stamps):
+        return
+    message = "must be 0: the voucher has no stamp card" if card is None else "must not be more than the card holds"
+    raise InvalidRequest([{"field": "stamp", "message": message}])
+
+
+def _record_on_card(
+    session: Session, request: RecordUsage, *, voucher: StoredRow, card: StampCard, now: datetime
+) -> Answer:
+    entries = collected_stamps(session, project=request.project, voucher_id=request.voucher, customer=request.customer)
+    at = max(now, entries[-1].at + TICK) if entries else now
+    reason = _refusal(request, voucher=voucher, at=at)
+    row = _row_of(request, created_at=at, reason=reason)
+    redemption: Answer | None = None
+    if row.stamp:
+        entries.append(Collected(at=at, stamps=row.stamp))
+        if stamps_on_card(card, entries=entries, at=at) >= card.stamps:
+            redemption = _redeem_card(session, request, row=row)
+            entries[-1] = Collected(at=at, stamps=row.stamp, completed_card=row.discount_id is not None)
+    current_stamp = stamps_on_card(card, entries=entries, at=at)
+    answer = usage_answer(row, current_stamp=current_stamp, redemption=redemption)
+    return _add(session, row, fingerprint=request.fingerprint(), answer=answer)
+
+
+def _refusal(request: RecordUsage, *, voucher: StoredRow, at: datetime) -> Refusal | None:
+    if not request.stamp:
+        return None
+    return collecting_refusal(candidate_of(voucher), redemptions=places_taken(voucher), at=at)
+
+
+def _redeem_card(session: Session, request: RecordUsage, *, row: SimpleNamespace) -> Answer:
+    request_id = request_id_of(request)
+    redeem = Redeem.model_validate(
+        {
+            "project": request.project,
+            "request_id": request_id,
+            "voucher": str(request.voucher),
+            "customer": request.customer,
+            # Without one it is the purchase itself, which is what the reference names.
+            "subscription": request.subscription or request.ref,
+            "products": request.products,
+            "currency": request.currency,
+            "subtotal": request.subtotal,
+            "starts_on": request.starts_on and request.starts_on.isoformat(),
+        }
+    )
+    key = (request.project, request_id)
+    answer = redeem_all(session, [redeem], completed_cards={key})[0]
+    if answer["outcome"] == "accepted":
+        row.discount_id = find_redemptions(session, keys=[key])[key].id
+    return answer
+
+
+def _row_of(request: RecordUsage, *, created_at: datetime, reason: Refusal | None) -> SimpleNamespace:
+    # A refused entry counts nothing.
+    usage, stamp, amount = (request.usage, request.stamp, request.amount) if reason is None else (0, 0, 0)
+    return SimpleNamespace(
+        project=request.project,
+        voucher_id=request.voucher,
+        customer=request.customer,
+        ref=request.ref,
+        id=new_id(),
+        ref_type=request.ref_type,
+        reason=reason and reason.value,
+        usage=usage,
+        stamp=stamp,
+        amount_minor=amount,
+        currency=request.currency,
+        discount_id=None,
+        created_at=created_at,
+        created_by=request.created_by,
+    )
+
+
+def _add(session: Session, row: SimpleNamespace, *, fingerprint: bytes, answer: Answer) -> Answer:
+    add_record(session, values={**vars(row), "fingerprint": fingerprint, "answer": answer})
+    return answer

@@ -1,0 +1,1 @@
+"""Create, retrieve, list, update and retire vouchers; forecast the costs of their discounts."""

@@ -1,0 +1,77 @@
+"""How callers see a voucher, and the terms that it shares with its discounts."""
+
+from collections.abc import Mapping
+
+from models.vouchers.counters import places_taken
+from tasks.wire.answers import Answer, AsStored, instant, percentage
+from tasks.wire.fields import type_id
+
+
+def voucher_answer(row: AsStored) -> Answer:
+    """This function will return the voucher as callers see it."""
+    return {
+        "object": "voucher",
+        "id": type_id("vou", row.id),
+        "project": row.project,
+        "createdAt": instant(row.created_at),
+        "name": row.name,
+        "code": row.code,
+        "priceDiscount": price_discount(row),
+        "priceDiscountPercentage": percentage(row.percentage_basis_points),
+        "recurrence": recurrence(row),
+        "carryOver": row.carry_over,
+        "stampCard": _stamp_card(row),
+        "maximumDiscount": maximum_discount(row),
+        "budget": _amounts(row.budget_minor, currency=row.budget_currency),
+        "restrictions": {
+            "startsAt": instant(row.starts_at),
+            "expiresAt": instant(row.expires_at),
+            "maximumRedemptions": row.maximum_redemptions,
+            "maximumRedemptionsPerCustomer": row.maximum_redemptions_per_customer,
+            "products": row.products,
+            "minimumSubtotal": _minimum_subtotal(row),
+        },
+        "redemptions": places_taken(row),
+        "status": "available" if row.retired_reason is None else "retired",
+        "retiredReason": row.retired_reason,
+        "retiredAt": instant(row.retired_at),
+        "metadata": row.metadata,
+    }
+
+
+def recurrence(row: AsStored) -> Answer:
+    """This function will return for how long a voucher, or its discount, runs."""
+    return {
+        "type": row.recurrence,
+        "durationInMonths": row.duration_in_months,
+        "durationInCycles": row.duration_in_cycles,
+    }
+
+
+def price_discount(row: AsStored) -> Answer | None:
+    """This function will return the amounts of a fixed voucher, or of its discount, or None for a percentage."""
+    return _amounts(row.amounts_minor, currency=row.currency)
+
+
+def maximum_discount(row: AsStored) -> Answer | None:
+    """This function will return the most that a voucher, or its discount, gives on one invoice, or None."""
+    return _amounts(row.maximum_discount_minor, currency=row.maximum_discount_currency)
+
+
+def _amounts(amounts_minor: Mapping[str, int] | None, *, currency: str | None) -> Answer | None:
+    if amounts_minor is None or currency is None:
+        return None
+    options = {other: amount for other, amount in amounts_minor.items() if other != currency}
+    return {"amount": amounts_minor[currency], "currency": currency, "currencyOptions": options}
+
+
+def _stamp_card(row: AsStored) -> Answer | None:
+    if row.stamps_required is None:
+        return None
+    return {"stamps": row.stamps_required, "expireDays": row.stamp_expire_days}
+
+
+def _minimum_subtotal(row: AsStored) -> Answer | None:
+    if row.minimum_subtotal_minor is None:
+        return None
+    return {"amount": row.minimum_subtotal_minor, "currency": row.minimum_subtotal_currency}

@@ -1,0 +1,127 @@
+"""Create vouchers."""
+
+from datetime import datetime
+from types import SimpleNamespace
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from domain.imported_history import ImportedHistory, retirement_of
+from models.base import new_id, read_clock
+from models.vouchers.budget import set_budgets
+from models.vouchers.changes import add_voucher
+from models.vouchers.look_up import find_creation
+from tasks.codes.primary import add_primary_code
+from tasks.codes.text_holders import lock_holders, primary_code
+from tasks.vouchers.answers import voucher_answer
+from tasks.vouchers.messages import CreateVoucher, PriceDiscount
+from tasks.wire.answers import Answer, conflict_answer
+from tasks.wire.task import contract_task, delivery_id
+from worker.database import run_in_transaction
+
+
+@contract_task("vouchers.create", message=CreateVoucher)
+def create(request: CreateVoucher) -> Answer:
+    """This task will create a voucher."""
+    key = delivery_id()
+    return run_in_transaction(lambda session: create_voucher(session, request, task_id=key))
+
+
+def create_voucher(
+    session: Session,
+    request: CreateVoucher,
+    *,
+    task_id: str | None = None,
+    history: ImportedHistory | None = None,
+    body_fingerprint: bytes | None = None,
+) -> Answer:
+    """This function will create the voucher once for each request id, and answer the same for ever.
+
+    Without a request id it is once for each task, whose message may be delivered twice; without either,
+    each call creates one. What comes from another system has a history, and a body of its own to tell it by.
+    Raises InvalidRequest where the code belongs to another voucher that can still be redeemed, unless this one is
+    over in its history already.
+    """
+    fingerprint, now = body_fingerprint or request.fingerprint(), read_clock(session)
+    wanted = [request.code] if request.code is not None else []
+    holders = lock_holders(session, project=request.project, codes=wanted) if wanted else None
+    key = _creation_key(request, task_id=task_id)
+    if key:
+        # Looked up after the code: whoever holds it may be this very request, delivered twice.
+        stored = find_creation(session, project=request.project, key=key)
+        if stored is not None:
+            if stored.fingerprint == fingerprint:
+                answer: Answer = stored.creation_answer
+                return answer
+            return conflict_answer("voucher", project=request.project, request_id=request.request_id)
+    values = values_of(request, created_at=now)
+    values |= _standing(request, history=history, now=now)
+    answer = voucher_answer(SimpleNamespace(**values))
+    if key:
+        values |= {**key, "fingerprint": fingerprint, "creation_answer": answer}
+    add_voucher(session, values=values)
+    if values["budget_minor"]:
+        set_budgets(session, project=request.project, voucher_id=values["id"], amounts_minor=values["budget_minor"])
+    if holders:
+        new = primary_code(values["code"], voucher=values)
+        add_primary_code(session, new=new, retired_reason=values["retired_reason"], holders=holders, now=now)
+    return answer
+
+
+def _creation_key(request: CreateVoucher, *, task_id: str | None) -> dict[str, str]:
+    if request.request_id is not None:
+        return {"request_id": request.request_id}
+    return {} if task_id is None else {"delivery_id": task_id}
+
+
+def _standing(request: CreateVoucher, *, history: ImportedHistory | None, now: datetime) -> dict[str, Any]:
+    restrictions = request.restrictions
+    retirement = history and retirement_of(
+        history, maximum_redemptions=restrictions.maximum_redemptions, expires_at=restrictions.expires_at, now=now
+    )
+    redemptions = history.redemptions if history else 0
+    return {
+        "redemptions": redemptions,
+        "imported_redemptions": redemptions,
+        "places_returned": 0,
+        "retired_reason": retirement and retirement.reason.value,
+        "retired_at": retirement and retirement.at,
+    }
+
+
+def values_of(request: CreateVoucher, *, created_at: datetime) -> dict[str, Any]:
+    """This function will return the columns of a new voucher."""
+    card, maximum, budget = request.stamp_card, request.maximum_discount, request.budget
+    restrictions, price, minimum = request.restrictions, request.price_discount, request.restrictions.minimum_subtotal
+    return {
+        "project": request.project,
+        "id": new_id(),
+        "created_at": created_at,
+        "name": request.name,
+        "code": request.code,
+        "percentage_basis_points": request.price_discount_percentage,
+        "amounts_minor": _amounts_minor(price),
+        "currency": None if price is None else price.currency,
+        "recurrence": request.recurrence.type,
+        "duration_in_months": request.recurrence.duration_in_months,
+        "duration_in_cycles": request.recurrence.duration_in_cycles,
+        "carry_over": request.carry_over,
+        "stamps_required": None if card is None else card.stamps,
+        "stamp_expire_days": None if card is None else card.expire_days,
+        "starts_at": restrictions.starts_at,
+        "expires_at": restrictions.expires_at,
+        "maximum_redemptions": restrictions.maximum_redemptions,
+        "maximum_redemptions_per_customer": restrictions.maximum_redemptions_per_customer,
+        "products": restrictions.products,
+        "minimum_subtotal_minor": None if minimum is None else minimum.amount,
+        "minimum_subtotal_currency": None if minimum is None else minimum.currency,
+        "metadata": request.metadata,
+        "maximum_discount_minor": _amounts_minor(maximum),
+        "maximum_discount_currency": None if maximum is None else maximum.currency,
+        "budget_minor": _amounts_minor(budget),
+        "budget_currency": None if budget is None else budget.currency,
+    }
+
+
+def _amounts_minor(amounts: PriceDiscount | None) -> dict[str, int] | None:
+    return None if amounts is None else {amounts.currency: amounts.amount, **amounts.currency_options}

@@ -1,0 +1,217 @@
+"""The requests about vouchers."""
+
+import hashlib
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from models.vouchers.listing import VoucherStatus
+from tasks.wire.fields import (
+    PRODUCTS_MAX,
+    STAMPS_MAX,
+    BasisPoints,
+    Code,
+    Count,
+    CurrencyCode,
+    Day,
+    ExternalId,
+    InstantField,
+    Metadata,
+    Name,
+    PositiveAmount,
+    VoucherId,
+    invalid,
+)
+from tasks.wire.message import Message, check_exactly_one, was_given
+from tasks.wire.pages import ONE_DIRECTION, PAGE_SIZE, Limit
+
+STAMP_DAYS_MAX = 3_650
+
+
+class PriceDiscount(Message):
+    """An amount in minor units, with amounts for further currencies."""
+
+    amount: PositiveAmount
+    currency: CurrencyCode
+    currency_options: dict[CurrencyCode, PositiveAmount] = Field(default_factory=dict)
+
+    @field_validator("currency_options", mode="before")
+    @classmethod
+    def _differ_in_more_than_case(cls, value: Any) -> Any:
+        if isinstance(value, dict) and len({str(name).upper() for name in value}) < len(value):
+            raise invalid("must name each currency once")
+        return value
+
+    @field_validator("currency_options")
+    @classmethod
+    def _leave_out_own_currency(cls, value: dict[str, int], info: ValidationInfo) -> dict[str, int]:
+        if info.data.get("currency") in value:
+            raise invalid("must not name the currency of the amount itself")
+        return dict(sorted(value.items()))
+
+
+class Recurrence(Message):
+    """For how long a discount runs; exactly one of the durations with `repeating`, and only then."""
+
+    type: Literal["once", "repeating", "forever"]
+    duration_in_cycles: Annotated[int, Field(ge=1, le=999)] | None = None
+    duration_in_months: Annotated[int, Field(ge=1, le=999)] | None = Field(default=None, validate_default=True)
+
+    @field_validator("duration_in_cycles", "duration_in_months")
+    @classmethod
+    def _fits_type(cls, value: int | None, info: ValidationInfo) -> int | None:
+        if info.data.get("type") in {"once", "forever"} and value is not None:
+            raise invalid("must be given with repeating only")
+        return value
+
+    @field_validator("duration_in_months")
+    @classmethod
+    def _one_duration(cls, value: int | None, info: ValidationInfo) -> int | None:
+        if info.data.get("type") == "repeating":
+            check_exactly_one(info, value=value, other="duration_in_cycles")
+        return value
+
+
+class MinimumSubtotal(Message):
+    """What must be bought at least, in minor units."""
+
+    amount: PositiveAmount
+    currency: CurrencyCode
+
+
+class Restrictions(Message):
+    """Who may redeem, when and how often. The window is half-open."""
+
+    starts_at: InstantField | None = None
+    expires_at: InstantField | None = None
+    maximum_redemptions: Count | None = None
+    maximum_redemptions_per_customer: Count | None = None
+    products: Annotated[list[ExternalId], Field(min_length=1, max_length=PRODUCTS_MAX)] | None = None
+    minimum_subtotal: MinimumSubtotal | None = None
+
+    @field_validator("expires_at")
+    @classmethod
+    def _ends_after_start(cls, value: Any, info: ValidationInfo) -> Any:
+        starts_at = info.data.get("starts_at")
+        if value is not None and starts_at is not None and value <= starts_at:
+            raise invalid("must be later than startsAt")
+        return value
+
+
+class StampCard(Message):
+    """How many stamps complete a card, and for how many days each counts."""
+
+    stamps: Annotated[int, Field(ge=2, le=STAMPS_MAX)]
+    expire_days: Annotated[int, Field(ge=1, le=STAMP_DAYS_MAX)] | None = None
+
+
+class CreateVoucher(Message):
+    """`vouchers.create`: exactly one of `priceDiscount` and `priceDiscountPercentage` (basis points inside)."""
+
+    project: ExternalId
+    request_id: ExternalId | None = None
+    name: Name
+    code: Code | None = None
+    price_discount: PriceDiscount | None = None
+    price_discount_percentage: BasisPoints | None = Field(default=None, validate_default=True)
+    recurrence: Recurrence
+    restrictions: Restrictions = Field(default_factory=Restrictions)
+    metadata: Metadata = Field(default_factory=dict)
+    carry_over: bool = False
+    stamp_card: StampCard | None = None
+    maximum_discount: PriceDiscount | None = None
+    budget: PriceDiscount | None = None
+
+    @field_validator("price_discount_percentage")
+    @classmethod
+    def _one_kind(cls, value: int | None, info: ValidationInfo) -> int | None:
+        check_exactly_one(info, value=value, other="price_discount")
+        return value
+
+    @field_validator("carry_over")
+    @classmethod
+    def _is_a_balance(cls, value: bool, info: ValidationInfo) -> bool:  # noqa: FBT001 - pydantic's own signature
+        recurrence = info.data.get("recurrence")
+        if value and not was_given(info, "price_discount"):
+            raise invalid("must be given with priceDiscount only")
+        if value and recurrence is not None and recurrence.type == "once":
+            raise invalid("must not be given with once: there is no next invoice")
+        return value
+
+
+class VoucherReference(Message):
+    """`vouchers.retrieve` and `vouchers.retire`."""
+
+    project: ExternalId
+    voucher: VoucherId
+
+
+class ListVouchers(Message):
+    """`vouchers.list`: `after` and `before` are positions, whether or not there is a voucher of that id."""
+
+    project: ExternalId
+    status: Annotated[list[Annotated[VoucherStatus, Field(strict=False)]], Field(min_length=1, max_length=2)] = Field(
+        default_factory=lambda: [VoucherStatus.AVAILABLE]
+    )
+    code: Code | None = None
+    after: VoucherId | None = None
+    before: Annotated[VoucherId | None, ONE_DIRECTION] = None
+    limit: Limit = PAGE_SIZE
+
+
+class UpdateVoucher(Message):
+    """`vouchers.update`: what is not given stays, and null takes away what a voucher can be without."""
+
+    project: ExternalId
+    voucher: VoucherId
+    request_id: ExternalId | None = None
+    name: Name | None = None
+    code: Code | None = None
+    price_discount: PriceDiscount | None = None
+    price_discount_percentage: BasisPoints | None = None
+    recurrence: Recurrence | None = None
+    restrictions: Restrictions | None = None
+    metadata: Metadata | None = None
+    carry_over: bool | None = None
+    stamp_card: StampCard | None = None
+    maximum_discount: PriceDiscount | None = None
+    budget: PriceDiscount | None = None
+
+    @field_validator("name", "recurrence", "restrictions", "metadata", "carry_over")
+    @classmethod
+    def _stays(cls, value: Any) -> Any:
+        if value is None:
+            raise invalid("must not be null: a voucher cannot be without it")
+        return value
+
+    @field_validator("price_discount_percentage")
+    @classmethod
+    def _one_kind(cls, value: Any, info: ValidationInfo) -> Any:
+        if value is not None and info.data.get("price_discount") is not None:
+            raise invalid("must not be given together with priceDiscount")
+        return value
+
+    def fingerprint(self) -> bytes:
+        """This function will return what two requests with the same body have in common: 32 bytes.
+
+        Elsewhere null means the same as a field that is left out. Here it takes something away.
+        """
+        names = _nulls(self) | {f"restrictions.{name}" for name in _nulls(self.restrictions)}
+        return hashlib.sha256(super().fingerprint() + " ".join(sorted(names)).encode()).digest()
+
+
+def _nulls(message: Message | None) -> set[str]:
+    given = message.model_fields_set - {"request_id"} if message else set()
+    return {name for name in given if getattr(message, name) is None}
+
+
+MONTHS_MAX = 24
+
+
+class Forecast(Message):
+    """`vouchers.forecast`: so many calendar months from that of `from`, which is today in UTC where it is left out."""
+
+    project: ExternalId
+    voucher: VoucherId | None = None
+    months: Annotated[int, Field(ge=1, le=MONTHS_MAX)] = 12
+    from_: Day | None = Field(default=None, alias="from")

@@ -1,0 +1,40 @@
+"""Retire a voucher by hand."""
+
+from sqlalchemy.orm import Session
+
+from domain.terms import RetiredReason
+from models.base import read_clock
+from models.vouchers.changes import mark_retired
+from models.vouchers.look_up import find_voucher, lock_vouchers
+from tasks.vouchers.answers import voucher_answer
+from tasks.vouchers.messages import VoucherReference
+from tasks.wire.answers import Answer
+from tasks.wire.errors import found
+from tasks.wire.task import contract_task
+from worker.database import transaction
+
+
+@contract_task("vouchers.retire", message=VoucherReference)
+def retire(request: VoucherReference) -> Answer:
+    """This task will end new redemptions of a voucher. What it granted already runs on."""
+    with transaction() as session:
+        return retire_voucher(session, request)
+
+
+def retire_voucher(session: Session, request: VoucherReference) -> Answer:
+    """This function will retire the voucher, or leave it as it is where it was retired before.
+
+    One that has expired already is retired as that, as a sweep would have done it: the first reason stays.
+    Raises NotFound where there is no such voucher.
+    """
+    key = (request.project, request.voucher)
+    lock_vouchers(session, keys=[key])
+    row = found(find_voucher(session, project=request.project, id=request.voucher), "voucher")
+    if row.retired_reason is not None:
+        return voucher_answer(row)
+    now = read_clock(session)
+    if row.expires_at is not None and row.expires_at <= now:
+        reason, retired_at = RetiredReason.EXPIRED, row.expires_at
+    else:
+        reason, retired_at = RetiredReason.MANUAL_ACTION, now
+    return voucher_answer(mark_retired(session, project=row.project, id=row.id, reason=reason, retired_at=retired_at))

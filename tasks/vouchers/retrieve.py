@@ -1,0 +1,23 @@
+"""Retrieve a voucher."""
+
+from sqlalchemy.orm import Session
+
+from models.vouchers.look_up import find_voucher
+from tasks.vouchers.answers import voucher_answer
+from tasks.vouchers.messages import VoucherReference
+from tasks.wire.answers import Answer
+from tasks.wire.errors import found
+from tasks.wire.task import contract_task
+from worker.database import transaction
+
+
+@contract_task("vouchers.retrieve", message=VoucherReference)
+def retrieve(request: VoucherReference) -> Answer:
+    """This task will answer the voucher as it stands."""
+    with transaction() as session:
+        return retrieve_voucher(session, request)
+
+
+def retrieve_voucher(session: Session, request: VoucherReference) -> Answer:
+    """This function will answer the voucher as it stands, or raise NotFound."""
+    return voucher_answer(found(find_voucher(session, project=request.project, id=request.voucher), "voucher"))

@@ -1,0 +1,172 @@
+"""Changing vouchers: anything before the first redemption, and all but the money terms after it."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from domain.terms import RetiredReason
+from domain.voucher_update import UpdateRefusal, retired_reason_after
+from models.base import StoredRow, read_clock
+from models.redemptions.open_holds import count_places
+from models.vouchers.changes import change_voucher
+from models.vouchers.counters import places_taken
+from models.vouchers.look_up import find_voucher
+from tasks.codes.primary import change_primary_code
+from tasks.codes.text_holders import TextHolders, lock_holders
+from tasks.vouchers.answers import voucher_answer
+from tasks.vouchers.budgets import change_budget, has_other_currencies, lock_budget
+from tasks.vouchers.create import values_of
+from tasks.vouchers.merge import merged_voucher
+from tasks.vouchers.messages import UpdateVoucher
+from tasks.wire.answers import Answer
+from tasks.wire.errors import InvalidRequest, NotFound
+from tasks.wire.fields import type_id
+from tasks.wire.replay import answer_once
+from tasks.wire.task import contract_task, delivery_id
+from worker.database import ChangedMeanwhileError, run_in_transaction
+
+# What a discount copies when it is granted: those that were granted must not differ from those to come.
+MONEY_TERMS = (
+    "percentage_basis_points",
+    "amounts_minor",
+    "currency",
+    "recurrence",
+    "duration_in_months",
+    "duration_in_cycles",
+    "carry_over",
+    "stamps_required",
+    "stamp_expire_days",
+    "maximum_discount_minor",
+    "maximum_discount_currency",
+    "budget_currency",
+)
+
+
+@contract_task("vouchers.update", message=UpdateVoucher)
+def update(request: UpdateVoucher) -> Answer:
+    """This task will change what was sent of a voucher, and nothing else of it."""
+    delivery = delivery_id()
+    return run_in_transaction(lambda session: update_voucher(session, request, delivery=delivery))
+
+
+def update_voucher(session: Session, request: UpdateVoucher, *, delivery: str | None = None) -> Answer:
+    """This function will change the voucher once for each request id, and answer the same for ever.
+
+    A voucher that was retired as expired or full is available again where the change removes the cause.
+    Raises NotFound where there is no such voucher, and InvalidRequest where the voucher would make no sense.
+    """
+    row, holders = lock_for_update(session, request)
+    return answer_once(
+        session,
+        request,
+        task="vouchers.update",
+        delivery=delivery,
+        conflict=lambda: _refused(request, UpdateRefusal.IDEMPOTENCY_CONFLICT),
+        work=lambda: _update(session, request, row=row, holders=holders),
+    )
+
+
+def lock_for_update(session: Session, request: UpdateVoucher) -> tuple[StoredRow | None, TextHolders]:
+    """This function will lock all that the update may change, and return the voucher's row and who has its code."""
+    # Together and in order with whoever has the code that is wanted: one that is over is retired for it.
+    before = find_voucher(session, project=request.project, id=request.voucher)
+    code = _wanted_code(request, row=before)
+    holders = lock_holders(
+        session,
+        project=request.project,
+        codes=[] if code is None else [code],
+        locking=[(request.project, request.voucher)],
+    )
+    row = find_voucher(session, project=request.project, id=request.voucher)
+    if _wanted_code(request, row=row) != code:
+        raise ChangedMeanwhileError
+    return row, holders
+
+
+def _wanted_code(request: UpdateVoucher, *, row: StoredRow | None) -> str | None:
+    return request.code if row is None or "code" in request.model_fields_set else row.code
+
+
+def _update(session: Session, request: UpdateVoucher, *, row: StoredRow | None, holders: TextHolders) -> Answer:
+    if row is None:
+        raise NotFound("voucher")
+    budget_errors = lock_budget(session, request, row=row)
+    now = read_clock(session)
+    held = count_places(session, voucher=row, now=now)
+    values = _values(request, row=row, held=held, errors=budget_errors)
+    refusal = _refusal(row, values=values, held=held)
+    if refusal is not None:
+        return _refused(request, refusal)
+    values |= _retirement(row, values=values, now=now)
+    change_primary_code(session, voucher=row, changed=values, holders=holders, now=now)
+    change_budget(session, row=row, amounts_minor=values["budget_minor"])
+    changed = change_voucher(session, project=row.project, id=row.id, values={**values, "updated_at": now})
+    return voucher_answer(changed)
+
+
+def _refusal(row: StoredRow, *, values: Mapping[str, Any], held: int) -> UpdateRefusal | None:
+    is_promise_changed = _is_promise_changed(row, values=values)
+    if row.redemptions and is_promise_changed:
+        return UpdateRefusal.VOUCHER_ALREADY_REDEEMED
+    # What a place is held for must not change before it is redeemed: its discount is for products too.
+    if held and (is_promise_changed or _are_products_changed(row, values=values)):
+        return UpdateRefusal.VOUCHER_HELD
+    return None
+
+
+def _are_products_changed(row: StoredRow, *, values: Mapping[str, Any]) -> bool:
+    return set(row.products or ()) != set(values["products"] or ())
+
+
+def _is_promise_changed(row: StoredRow, *, values: Mapping[str, Any]) -> bool:
+    is_term_changed = any(values[name] != getattr(row, name) for name in MONEY_TERMS)
+    return is_term_changed or has_other_currencies(row.budget_minor, values["budget_minor"])
+
+
+def _values(request: UpdateVoucher, *, row: StoredRow, held: int, errors: list[dict[str, str]]) -> dict[str, Any]:
+    """This function will return every column that can be changed, as the voucher would have been created."""
+    merged, errors = None, _count_errors(request, taken=places_taken(row) + held) + errors
+    try:
+        merged = merged_voucher(request, row=row)
+    except InvalidRequest as error:
+        errors += error.errors
+    if merged is None or errors:
+        raise InvalidRequest(errors)
+    values = values_of(merged, created_at=row.created_at)
+    return {name: value for name, value in values.items() if name not in {"project", "id", "created_at"}}
+
+
+def _count_errors(request: UpdateVoucher, *, taken: int) -> list[dict[str, str]]:
+    maximum = request.restrictions.maximum_redemptions if request.restrictions else None
+    if maximum is None or maximum >= taken:
+        return []
+    return [{"field": "restrictions.maximumRedemptions", "message": "must not be below what is redeemed or held"}]
+
+
+def _retirement(row: StoredRow, *, values: dict[str, Any], now: datetime) -> dict[str, Any]:
+    before = None if row.retired_reason is None else RetiredReason(row.retired_reason)
+    after = retired_reason_after(
+        before,
+        expires_at=values["expires_at"],
+        maximum_redemptions=values["maximum_redemptions"],
+        redemptions=places_taken(row),
+        now=now,
+    )
+    if after is RetiredReason.EXPIRED:
+        return {"retired_reason": after.value, "retired_at": values["expires_at"]}
+    if after is before:
+        return {"retired_reason": row.retired_reason, "retired_at": row.retired_at}
+    return {"retired_reason": after and after.value, "retired_at": after and now}
+
+
+def _refused(request: UpdateVoucher, reason: UpdateRefusal) -> Answer:
+    return {
+        "object": "voucher",
+        "id": type_id("vou", request.voucher),
+        "project": request.project,
+        "requestId": request.request_id,
+        "outcome": "refused",
+        "reason": reason.value,
+    }

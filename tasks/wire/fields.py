@@ -1,0 +1,180 @@
+"""The types of single fields on the wire: what is accepted, and what it becomes inside.
+
+No message says what was sent: it would end up in logs and in Flower.
+"""
+
+import re
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Annotated, Any, TypeVar
+from uuid import UUID
+
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, TypeAdapter, ValidationError
+from pydantic_core import PydanticCustomError
+from pydantic_extra_types.currency_code import Currency as KnownCurrency
+from typeid import TypeID, base32
+from typeid.errors import TypeIDException
+
+PRODUCTS_MAX = 1_000
+STAMPS_MAX = 1_000
+# The kind of every error that is raised here, among pydantic's own.
+INVALID = "invalid"
+AMOUNT_MINOR_MAX = 999_999_999_999
+# Calendar arithmetic adds up to 999 months to a day, and an offset up to a day to an instant: both stay in range.
+YEAR_MIN, YEAR_MAX = 1970, 2999
+UUID_TEXT_LENGTH = 36
+DATE_TEXT_LENGTH = 10
+PERCENTAGE_DECIMALS = 2
+METADATA_KEYS_MAX, METADATA_KEY_LENGTH_MAX, METADATA_VALUE_LENGTH_MAX = 50, 40, 500
+INTEGER_MAX = 2**63 - 1
+FULL_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+# The offset is looked for afterwards, for the sake of a message of its own.
+RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
+_DAY = TypeAdapter(date)
+_INSTANT = TypeAdapter(datetime)
+Parsed = TypeVar("Parsed")
+
+
+def invalid(message: str) -> PydanticCustomError:
+    """This function will return the error that pydantic reports for a field."""
+    # Pydantic reads braces in a message as placeholders.
+    return PydanticCustomError(INVALID, message.replace("{", "{{").replace("}", "}}"))
+
+
+def type_id(prefix: str, identity: UUID) -> str:
+    """This function will return an identity as callers see it: the prefix, an underscore, base32."""
+    return f"{prefix}_{base32.encode(identity.bytes)}"
+
+
+def uuid_of(identity: str) -> UUID:
+    """This function will return what a TypeID of ours encodes."""
+    return UUID(bytes=TypeID.from_string(identity).uuid_bytes)
+
+
+def _storable(value: str) -> str:
+    if "\x00" in value:
+        raise invalid("must not contain a NUL character")
+    if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
+        raise invalid("must not contain half of a surrogate pair")
+    return value
+
+
+def _known_currency(value: str) -> str:
+    if value.upper() not in KnownCurrency.allowed_currencies:
+        raise invalid("must be an ISO 4217 currency code")
+    return value.upper()
+
+
+def in_calendar(day: date) -> date:
+    """This function will return a day that calendar arithmetic can start from, or raise."""
+    if not YEAR_MIN <= day.year <= YEAR_MAX:
+        raise invalid(f"must lie between the years {YEAR_MIN} and {YEAR_MAX}")
+    return day
+
+
+def _parse_instant(value: Any) -> datetime:
+    parsed = _parsed(_INSTANT, RFC_3339, value)
+    if parsed is None:
+        raise invalid("must be an RFC 3339 timestamp with an offset")
+    if parsed.tzinfo is None:
+        raise invalid("must have an offset: a timestamp without one is ambiguous")
+    in_calendar(parsed.date())
+    # It is shown in UTC, and what is shown can be sent back.
+    in_calendar(parsed.astimezone(UTC).date())
+    return parsed
+
+
+def _parse_day(value: Any) -> date:
+    if isinstance(value, str) and len(value) > DATE_TEXT_LENGTH:
+        return _parse_instant(value).date()
+    parsed = _parsed(_DAY, FULL_DATE, value)
+    if parsed is None:
+        raise invalid("must be a calendar date, or an RFC 3339 timestamp with an offset")
+    return in_calendar(parsed)
+
+
+def _parsed(adapter: TypeAdapter[Parsed], form: re.Pattern[str], value: Any) -> Parsed | None:
+    # The form first: pydantic would read a number in a text as seconds since 1970.
+    if not isinstance(value, str) or not form.fullmatch(value):
+        return None
+    try:
+        return adapter.validate_python(value)
+    except ValidationError:
+        return None
+
+
+def _parse_basis_points(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise invalid("must be a number")
+    # Through the shortest decimal text: 30.12 is exactly that, not the binary fraction beside it.
+    exact = Decimal(repr(value))
+    if not exact.is_finite() or not Decimal("0.01") <= exact <= Decimal(100):
+        raise invalid("must lie between 0.01 and 100")
+    basis_points = exact.scaleb(PERCENTAGE_DECIMALS)
+    if basis_points != int(basis_points):
+        raise invalid("must have at most two decimals")
+    return int(basis_points)
+
+
+def _identity(prefix: str) -> BeforeValidator:
+    def parse(value: Any) -> UUID:
+        try:
+            if isinstance(value, str) and len(value) == UUID_TEXT_LENGTH:
+                return UUID(value)
+            parsed = TypeID.from_string(value) if isinstance(value, str) else None
+        except (ValueError, TypeIDException):
+            parsed = None
+        if parsed is None or parsed.prefix != prefix:
+            raise invalid(f"must be an id that starts with {prefix}_, or the UUID that it encodes")
+        return UUID(bytes=parsed.uuid_bytes)
+
+    return BeforeValidator(parse)
+
+
+def _check_metadata(value: dict[str, Any]) -> dict[str, Any]:
+    if len(value) > METADATA_KEYS_MAX:
+        raise invalid(f"must have at most {METADATA_KEYS_MAX} keys")
+    for key, each in value.items():
+        if not 1 <= len(key) <= METADATA_KEY_LENGTH_MAX:
+            raise invalid(f"must have keys of 1 to {METADATA_KEY_LENGTH_MAX} characters")
+        _storable(key)
+        _check_metadata_value(each)
+    # The order of keys means nothing in JSON, so it must not make two bodies differ.
+    return dict(sorted(value.items()))
+
+
+def _check_metadata_value(value: Any) -> None:
+    match value:
+        case str() if len(value) <= METADATA_VALUE_LENGTH_MAX:
+            _storable(value)
+        case bool():
+            pass
+        case int() if abs(value) <= INTEGER_MAX:
+            pass
+        case float() if Decimal(value).is_finite():
+            pass
+        case _:
+            raise invalid(
+                f"must have values that are strings of at most {METADATA_VALUE_LENGTH_MAX} characters, "
+                "64-bit integers, finite floats or booleans"
+            )
+
+
+ExternalId = Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(_storable)]
+Name = ExternalId
+Code = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[A-Za-z0-9_-]{3,256}$")]
+CurrencyCode = Annotated[str, AfterValidator(_known_currency)]
+PositiveAmount = Annotated[int, Field(ge=1, le=AMOUNT_MINOR_MAX)]
+Subtotal = Annotated[int, Field(ge=0, le=AMOUNT_MINOR_MAX)]
+LineAmount = Annotated[int, Field(ge=-AMOUNT_MINOR_MAX, le=AMOUNT_MINOR_MAX)]
+Months = Annotated[int, Field(ge=1, le=999)]
+Count = Annotated[int, Field(ge=1, le=AMOUNT_MINOR_MAX)]
+BasisPoints = Annotated[int, BeforeValidator(_parse_basis_points)]
+InstantField = Annotated[datetime, BeforeValidator(_parse_instant)]
+Day = Annotated[date, BeforeValidator(_parse_day)]
+VoucherId = Annotated[UUID, _identity("vou")]
+CodeId = Annotated[UUID, _identity("voc")]
+DiscountId = Annotated[UUID, _identity("dis")]
+UsageId = Annotated[UUID, _identity("use")]
+HoldId = Annotated[UUID, _identity("hol")]
+Metadata = Annotated[dict[str, Any], AfterValidator(_check_metadata)]

@@ -1,0 +1,79 @@
+"""Parse a task's one argument, and name every bad field of a request."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from tasks.wire.answers import Answer
+from tasks.wire.errors import InvalidRequest
+from tasks.wire.fields import INVALID
+from tasks.wire.message import Message
+
+Request = TypeVar("Request", bound=Message)
+# A field name comes from the caller and may be of any length.
+FIELD_PATH_LENGTH_MAX = 200
+WHOLE_REQUEST = "request"
+
+
+def parse(message: type[Request], request: object) -> Request:
+    """This function will return the request as its message, or raise InvalidRequest with every bad field."""
+    try:
+        return message.model_validate(request)
+    except ValidationError as error:
+        raise InvalidRequest(_errors_of(error, spell=message.spelling)) from None
+
+
+def argument_of(args: Sequence[Any], kwargs: dict[str, Any]) -> object:
+    """This function will return the one argument of a task, or raise InvalidRequest."""
+    if args or set(kwargs) != {WHOLE_REQUEST}:
+        message = "must be the one argument, by keyword"
+        raise InvalidRequest([{"field": WHOLE_REQUEST, "message": message}])
+    return kwargs[WHOLE_REQUEST]
+
+
+def answer_each(
+    items: Sequence[object], *, message: type[Request], decide: Callable[[list[Request]], list[Answer]]
+) -> Answer:
+    """This function will answer each item of a bulk request in its place; a bad item alone is answered as invalid."""
+    parsed = [_parse_item(message, item) for item in items]
+    decided = iter(decide([each for each in parsed if not isinstance(each, InvalidRequest)]))
+    answers = [_invalid_answer(each) if isinstance(each, InvalidRequest) else next(decided) for each in parsed]
+    return {"object": "list", "items": answers}
+
+
+def _parse_item(message: type[Request], item: object) -> Request | InvalidRequest:
+    try:
+        return parse(message, item)
+    except InvalidRequest as error:
+        return error
+
+
+def _invalid_answer(error: InvalidRequest) -> Answer:
+    return {"outcome": "invalid", "errors": error.errors}
+
+
+def _errors_of(error: ValidationError, *, spell: Callable[[str], str]) -> list[dict[str, str]]:
+    problems = error.errors(include_url=False, include_context=False, include_input=False)
+    return [
+        {"field": _path(each["loc"], kind=each["type"], spell=spell), "message": _message(each["type"], each["msg"])}
+        for each in problems
+    ]
+
+
+def _path(location: tuple[int | str, ...], *, kind: str, spell: Callable[[str], str]) -> str:
+    # Where a field was left out and its default is wrong, pydantic names it as it is called inside.
+    parts = [spell(part) if kind == INVALID and "_" in (part := str(each)) else str(each) for each in location]
+    return ".".join(parts)[:FIELD_PATH_LENGTH_MAX] or WHOLE_REQUEST
+
+
+def _message(kind: str, text: str) -> str:
+    match kind:
+        case "extra_forbidden":
+            return "is not a field of this request"
+        case "missing":
+            return "must be given"
+        case "model_type":
+            return "must be a JSON object"
+        case _:
+            return text

@@ -1,0 +1,69 @@
+"""The ledger is append-only: the database itself refuses to change or to delete an entry."""
+
+import pytest
+from sqlalchemy import column, delete, select, text
+from sqlalchemy.exc import IntegrityError
+
+from models.base import Base
+from tasks.wire.errors import INFRASTRUCTURE_FAULTS
+from tests.support.requests import apply, create_voucher, record, redeem
+from tests.support.reversals import refund
+from worker.database import transaction
+
+TABLES = (
+    "usage_entries",
+    "invoice_discounts",
+    "usage_records",
+    "invoice_reversals",
+    "usage_reversals",
+    "returned_places",
+)
+VERBS = {
+    "UPDATE": "UPDATE {table} SET project = project",
+    "UPSERT": "INSERT INTO {table} SELECT * FROM {table} ON CONFLICT (project, {key}) DO UPDATE SET project = 'other'",
+    "DELETE": "DELETE FROM {table}",
+    "TRUNCATE": "TRUNCATE {table} CASCADE",
+}
+KEYS = {
+    "usage_entries": "discount_id, invoice",
+    "invoice_discounts": "invoice",
+    "usage_records": "voucher_id, customer, ref",
+    "invoice_reversals": "id",
+    "usage_reversals": "id",
+    "returned_places": "discount_id",
+}
+
+
+@pytest.fixture(autouse=True)
+def one_of_everything(database: dict[str, str]) -> None:  # noqa: ARG001 - emptied before this, audited afterwards
+    """An entry in each table."""
+    voucher = create_voucher()["id"]
+    redeem(voucher=voucher, subscription="sub_1")
+    apply(invoice="inv_1")
+    record(voucher=voucher)
+    refund("inv_1", "r1", base=8000)
+
+
+def rows_of(table: str) -> list[tuple]:
+    """This function will return every row of a table."""
+    with transaction() as session:
+        return [tuple(map(str, row)) for row in session.execute(select(Base.metadata.tables[table]))]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("table", TABLES)
+def test_nothing_changes_or_deletes_an_entry(table, verb):
+    """With a clear error that nobody retries, and the rows stay."""
+    before = rows_of(table)
+    statement = VERBS[verb].format(table=table, key=KEYS[table])
+    with pytest.raises(IntegrityError, match="is append-only") as refused, transaction() as session:
+        session.execute(text(statement))
+    assert not isinstance(refused.value, INFRASTRUCTURE_FAULTS)
+    assert rows_of(table) == before != []
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_a_change_that_would_touch_no_row_is_refused_too(table):
+    """It is the statement that is refused."""
+    with pytest.raises(IntegrityError, match=f"{table} is append-only"), transaction() as session:
+        session.execute(delete(Base.metadata.tables[table]).where(column("project") == "none"))

@@ -1,0 +1,121 @@
+"""Rows are locked and added in one order by everybody: of two batches that want the same, one waits for the other."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from tasks.invoices.apply import apply_all
+from tasks.invoices.messages import Apply
+from tasks.redemptions.messages import Redeem
+from tasks.redemptions.redeem import redeem_all
+from tasks.wire.fields import uuid_of
+from tests.support.concurrency import until_somebody_waits
+from tests.support.requests import apply, create_voucher, invoice, redeem, redemption
+from tests.support.reversals import reverse
+from worker.database import run_in_transaction, transaction
+
+pytestmark = pytest.mark.usefixtures("database")
+
+COUNT = 20
+# Whoever does not find a row free waits for ever here: the one that holds it waits too.
+FREE = text("SET LOCAL lock_timeout = '1s'")
+BUDGET = text("SELECT 1 FROM budgets WHERE voucher_id = :voucher FOR UPDATE")
+
+# What three callers do who want the same rows: the first one of them alone, all of them, all but the first.
+Wanted = Callable[[], list[list[dict]]]
+
+
+def split(*bodies: list[dict]) -> list[list[dict]]:
+    """This function will leave each caller what it wants; all of them are asked for in the opposite order."""
+    first, everything, others = bodies
+    return [first[:1], everything[::-1], others[1:]]
+
+
+def same_vouchers() -> list[list[dict]]:
+    """This function will have all callers redeem the same vouchers."""
+    vouchers = [create_voucher()["id"] for _ in range(COUNT)]
+    return split(*([redemption(voucher=each) for each in vouchers] for _ in range(3)))
+
+
+def same_subscriptions() -> list[list[dict]]:
+    """This function will have each caller redeem a voucher of its own on the same new subscriptions."""
+    vouchers = [create_voucher()["id"] for _ in range(3)]
+    names = [f"sub_{index:02}" for index in range(COUNT)]
+    return split(*([redemption(voucher=each, subscription=name) for name in names] for each in vouchers))
+
+
+def same_known_subscriptions() -> list[list[dict]]:
+    """This function will have them do so on subscriptions that have redeemed before."""
+    bodies = same_subscriptions()
+    for each in bodies[1]:
+        redeem(voucher=create_voucher()["id"], subscription=each["subscription"])
+    return bodies
+
+
+def same_request_ids() -> list[list[dict]]:
+    """This function will have each caller redeem a voucher of its own under the same ids."""
+    vouchers = [create_voucher()["id"] for _ in range(3)]
+    return split(
+        *([redemption(voucher=each, requestId=f"order-{index:02}") for index in range(COUNT)] for each in vouchers)
+    )
+
+
+def same_discounts() -> list[list[dict]]:
+    """This function will have all callers bill subscriptions that were granted something."""
+    voucher = create_voucher()["id"]
+    names = [redeem(voucher=voucher)["subscription"] for _ in range(COUNT)]
+    return split(*([invoice(subscription=name) for name in names] for _ in range(3)))
+
+
+def same_invoices() -> list[list[dict]]:
+    """This function will have all callers send the same invoices, of a subscription that was granted nothing."""
+    return split(*([invoice(invoice=f"inv-{index:02}") for index in range(COUNT)] for _ in range(3)))
+
+
+def decide(session: Session, bodies: list[dict]) -> None:
+    """This function will redeem, or discount, all of them in one transaction."""
+    if "invoice" in bodies[0]:
+        apply_all(session, [Apply.model_validate(each) for each in bodies])
+    else:
+        redeem_all(session, [Redeem.model_validate(each) for each in bodies])
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [same_vouchers, same_subscriptions, same_known_subscriptions, same_request_ids, same_discounts, same_invoices],
+)
+def test_whoever_waits_for_the_first_row_holds_none_of_the_others(wanted: Wanted):
+    """Somebody else can have them meanwhile, and is waited for by nobody."""
+    first, everything, others = wanted()
+    with transaction() as holder, ThreadPoolExecutor(1) as threads:
+        decide(holder, first)
+        waiting = threads.submit(run_in_transaction, lambda session: decide(session, everything))
+        until_somebody_waits(holder)
+        with transaction() as other:
+            other.execute(FREE)
+            decide(other, others)
+            other.rollback()
+        holder.rollback()
+        waiting.result()
+
+
+def test_a_reversal_that_waits_for_the_first_budget_holds_no_other():
+    """The first is the older voucher's, whichever was redeemed first."""
+    budget = {"amount": 100_000, "currency": "USD"}
+    vouchers = [create_voucher(budget=budget)["id"] for _ in range(2)]
+    for each in reversed(vouchers):
+        redeem(voucher=each, subscription="sub_1")
+    assert len(apply(invoice="inv_1", subscription="sub_1")["discounts"]) == 2
+    first, last = ({"voucher": uuid_of(each)} for each in vouchers)
+    with transaction() as holder, ThreadPoolExecutor(1) as threads:
+        holder.execute(BUDGET, first)
+        waiting = threads.submit(reverse, "inv_1")
+        until_somebody_waits(holder)
+        with transaction() as other:
+            other.execute(FREE)
+            assert other.execute(BUDGET, last).all()
+        holder.rollback()
+        assert waiting.result()["outcome"] == "reversed"

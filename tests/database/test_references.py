@@ -1,0 +1,129 @@
+"""References that are checked once for a statement: nothing refers to what is not there, as with a foreign key."""
+
+import pytest
+from psycopg import Error as PsycopgError
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
+
+from models.base import new_id, rows_affected
+from tasks.wire.errors import INFRASTRUCTURE_FAULTS
+from tests.support.database import forget_other_tests
+from tests.support.requests import apply, create_voucher, redeem
+from worker.database import transaction
+
+MISSING = "gen_random_uuid()"
+# A statement that would leave something without what it refers to, the reference, and the SQLSTATE.
+NEW = """
+    INSERT INTO redemptions (project, request_id, id, fingerprint, voucher_id, customer, subscription, reason,
+                             effective_at, decided_at)
+    SELECT project, 'other', gen_random_uuid(), fingerprint, {voucher}, customer, subscription, 'voucher_retired',
+           effective_at, decided_at
+    FROM redemptions
+"""
+ENTRY = """
+    INSERT INTO usage_entries (project, discount_id, invoice, id, period_start, period_end, currency, amount_minor,
+                               created_at)
+    SELECT project, {discount}, {invoice}, gen_random_uuid(), period_start, period_end, currency, 1, created_at
+    FROM usage_entries
+"""
+NEW_OF_MANY = """
+    INSERT INTO redemptions (project, request_id, id, fingerprint, voucher_id, customer, subscription, reason,
+                             effective_at, decided_at)
+    SELECT project, ids.id, gen_random_uuid(), fingerprint, CAST(ids.id AS uuid), customer, subscription,
+           'voucher_retired', effective_at, decided_at
+    FROM redemptions, unnest(CAST(:ids AS text[])) AS ids (id) WHERE request_id = 'other'
+"""
+MANY_VOUCHERS = """
+    INSERT INTO vouchers (project, id, created_at, name, percentage_basis_points, recurrence, metadata)
+    SELECT 'gigs', CAST(id AS uuid), now(), 'n', 100, 'once', '{}' FROM unnest(CAST(:ids AS text[])) AS ids (id)
+"""
+VOUCHERS_READ = text("SELECT idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'vouchers'")
+FOREIGN_KEY, RESTRICT = "23503", "23001"
+REFUSED = {
+    "a redemption of no voucher": (NEW.format(voucher=MISSING), "redemptions_voucher_id", FOREIGN_KEY),
+    "another project's": (
+        NEW.format(voucher="voucher_id").replace("SELECT project", "SELECT 'other'"),
+        "redemptions_voucher_id",
+        FOREIGN_KEY,
+    ),
+    "a redemption moved to no voucher": (
+        "UPDATE redemptions SET voucher_id = gen_random_uuid()",
+        "redemptions_voucher_id",
+        FOREIGN_KEY,
+    ),
+    "an entry of no discount": (
+        ENTRY.format(discount=MISSING, invoice="invoice"),
+        "usage_entries_discount_id",
+        FOREIGN_KEY,
+    ),
+    "an entry of no invoice": (
+        ENTRY.format(discount="discount_id", invoice="'none'"),
+        "usage_entries_invoice",
+        FOREIGN_KEY,
+    ),
+    "a redeemed voucher deleted": ("DELETE FROM vouchers", "redemptions_voucher_id", RESTRICT),
+    "a redeemed voucher's key": ("UPDATE vouchers SET id = gen_random_uuid()", "redemptions_voucher_id", RESTRICT),
+    "a redeemed voucher's project": ("UPDATE vouchers SET project = 'other'", "redemptions_voucher_id", RESTRICT),
+    "a discount with an entry deleted": ("DELETE FROM discounts", "usage_entries_discount_id", RESTRICT),
+    "a discount's key": ("UPDATE discounts SET id = gen_random_uuid()", "usage_entries_discount_id", RESTRICT),
+}
+
+
+@pytest.fixture(autouse=True)
+def one_of_each(database: dict[str, str]) -> None:  # noqa: ARG001 - emptied before this, audited afterwards
+    """A redemption of a voucher, and an entry of its discount."""
+    redeem(voucher=create_voucher()["id"], subscription="sub_1")
+    apply(invoice="inv_1")
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_nothing_refers_to_what_is_not_there(case):
+    """The statement is refused by the reference's name, and nobody retries it."""
+    statement, reference, sqlstate = REFUSED[case]
+    with pytest.raises(IntegrityError) as refused, transaction() as session:
+        session.execute(text(statement))
+    assert not isinstance(refused.value, INFRASTRUCTURE_FAULTS)
+    assert isinstance(refused.value.orig, PsycopgError)
+    found = refused.value.orig.diag
+    assert (found.sqlstate, found.constraint_name) == (sqlstate, f"fk_{reference}")
+
+
+def test_a_transaction_that_cannot_see_what_was_added_since_deletes_nothing():
+    """A foreign key would look beyond its snapshot."""
+    create_voucher()
+    with transaction() as session:
+        session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+        with pytest.raises(IntegrityError, match="must keep a row"):
+            session.execute(text("DELETE FROM vouchers WHERE redemptions = 0"))
+
+
+def test_a_reference_is_checked_whatever_the_session_calls_the_tables():
+    """As a restore does, which names every table with its schema."""
+    statement = NEW.format(voucher="voucher_id").replace("INTO redemptions", "INTO public.redemptions")
+    with transaction() as session:
+        session.execute(text("SET LOCAL search_path = ''"))
+        session.execute(text(statement.replace("FROM redemptions", "FROM public.redemptions")))
+
+
+def test_a_reference_is_one_look_for_each_row_also_by_a_plan_that_was_kept():
+    """From when there was one voucher."""
+    forget_other_tests()
+    many = 500
+    ids = [str(new_id()) for _ in range(many)]
+    with transaction() as session:
+        # The plan is made and kept.
+        session.execute(text(NEW.format(voucher="voucher_id")))
+        session.execute(text(MANY_VOUCHERS), {"ids": ids})
+        before = session.execute(VOUCHERS_READ).scalar_one()
+        session.execute(text(NEW_OF_MANY), {"ids": ids})
+        assert session.execute(VOUCHERS_READ).scalar_one() - before <= 2 * many
+
+
+def test_what_nothing_refers_to_may_go_and_a_key_may_be_written_as_it_is():
+    """As with a foreign key: an unused voucher can be deleted, and a refusal without a voucher refers to nothing."""
+    create_voucher()
+    assert redeem(voucher=None, code="NOSUCHCODE", subscription="sub_2")["reason"] == "voucher_not_found"
+    with transaction() as session:
+        session.execute(text("UPDATE vouchers SET id = id, project = project"))
+        gone = rows_affected(session.execute(text("DELETE FROM vouchers WHERE redemptions = 0")))
+    assert gone == 1

@@ -1,0 +1,90 @@
+"""The schema: migrations go up, down and up again, and make what the metadata says, constraint by constraint."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from sqlalchemy import UniqueConstraint, create_engine, make_url, text
+
+from models.base import Base
+from scrip.stack.listener import free_port
+
+CHECKOUT = Path(__file__).parent.parent.parent
+CATALOGUE = {
+    "columns": """
+        SELECT table_name, column_name, data_type, is_nullable, column_default, udt_name
+        FROM information_schema.columns WHERE table_schema = 'public'
+    """,
+    "constraints": """
+        SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid)
+        FROM pg_constraint WHERE connamespace = 'public'::regnamespace
+    """,
+    "triggers": "SELECT tgrelid::regclass::text, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal",
+    "functions": "SELECT proname, prosrc FROM pg_proc WHERE pronamespace = 'public'::regnamespace",
+    "statistics": """
+        SELECT attrelid::regclass::text, attname, attstattarget FROM pg_attribute
+        WHERE attrelid IN (SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r')
+              AND attstattarget IS NOT NULL
+    """,
+    "indexes": "SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'",
+}
+
+
+def alembic(database_url: str, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """This function will run Alembic on a database."""
+    program = Path(sys.executable).with_name("alembic")
+    environment = {**os.environ, "DATABASE_URL": database_url}
+    return subprocess.run(
+        [program, *command], cwd=CHECKOUT, env=environment, check=check, capture_output=True, text=True
+    )
+
+
+def catalogue_of(database_url: str) -> dict[str, set[tuple]]:
+    """This function will return the definitions of all that stands in a database."""
+    engine = create_engine(database_url)
+    with engine.connect() as connection:
+        found = {
+            kind: {tuple(row) for row in connection.execute(text(query)) if "alembic_version" not in row[0]}
+            for kind, query in CATALOGUE.items()
+        }
+    engine.dispose()
+    return found
+
+
+def test_migrations_go_up_down_and_up_again_and_agree_with_the_metadata(two_databases):
+    """Columns, defaults, constraints and indexes are the same, by their definitions in the catalogue."""
+    of_metadata, of_migrations = two_databases
+    engine = create_engine(of_metadata)
+    Base.metadata.create_all(engine)
+    engine.dispose()
+    alembic(of_migrations, "upgrade", "head")
+    alembic(of_migrations, "downgrade", "base")
+    assert catalogue_of(of_migrations) == {kind: set() for kind in CATALOGUE}
+    alembic(of_migrations, "upgrade", "head")
+    assert catalogue_of(of_migrations) == catalogue_of(of_metadata)
+    assert len(catalogue_of(of_metadata)["constraints"]) > 60
+    assert {row[:2] for row in catalogue_of(of_metadata)["statistics"]} == {
+        (table.name, "project") for table in Base.metadata.sorted_tables
+    }
+
+
+def test_a_release_without_its_database_ends_with_one_line(environment):
+    """Which says why, and nothing of the password."""
+    url = make_url(environment["DATABASE_URL"]).set(port=free_port())
+    ended = alembic(url.render_as_string(hide_password=False), "upgrade", "head", check=False)
+    assert ended.returncode == 1
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("scrip: the database cannot be migrated: ")
+    assert "refused" in line
+    assert str(url.password) not in line
+
+
+def test_every_key_holds_the_project():
+    """So that the tables can be distributed by it."""
+    for table in Base.metadata.sorted_tables:
+        assert next(iter(table.primary_key.columns)).name == "project"
+        for index in table.indexes:
+            if index.unique:
+                assert any("project" in str(each) for each in index.expressions)
+        assert not [each for each in table.constraints if isinstance(each, UniqueConstraint)]

@@ -1,0 +1,110 @@
+"""The image, without a container engine: the files that .dockerignore lets in, and the packages of requirements.txt."""
+
+import os
+import re
+import subprocess
+import sys
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).parents[2]
+# Runs before any program: the packages of the development lock cannot be imported.
+NOT_INSTALLED = """
+import sys
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {names!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+sys.meta_path.insert(0, Missing())
+"""
+
+
+def locked(name: str) -> set[str]:
+    """Return the packages that a lock names."""
+    return {each.lower() for each in re.findall(r"^([A-Za-z0-9_.-]+)==", (CHECKOUT / name).read_text(), re.MULTILINE)}
+
+
+def is_let_in(path: str) -> bool:
+    """Return whether .dockerignore lets the file into the build context; the last rule that matches decides."""
+    rules = [line for line in (CHECKOUT / ".dockerignore").read_text().splitlines() if line and line[0] != "#"]
+    let_in = True
+    for rule in rules:
+        pattern = rule.removeprefix("!")
+        if fnmatch(path, pattern) or fnmatch(path, f"{pattern}/*"):
+            let_in = rule.startswith("!")
+    return let_in
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the image's files, and a site folder that hides what the image does not install."""
+    folder = tmp_path_factory.mktemp("image")
+    for entry in filter(lambda each: is_let_in(each.name), CHECKOUT.iterdir()):
+        for path in entry.rglob("*.*") if entry.is_dir() else [entry]:
+            name = path.relative_to(CHECKOUT)
+            if is_let_in(str(name)) and path.is_file() and "__pycache__" not in name.parts:
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                (folder / name).write_bytes(path.read_bytes())
+    hidden = {each.replace("-", "_") for each in locked("requirements-dev.txt") - locked("requirements.txt")}
+    # The name to import differs from the package's for this one.
+    hidden |= {"dotenv"} if "python_dotenv" in hidden else set()
+    (folder / "site").mkdir()
+    (folder / "site" / "sitecustomize.py").write_text(NOT_INSTALLED.format(names=hidden))
+    return folder
+
+
+def run(image: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a program in the image's folder, with its modules and no others of the checkout."""
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{image / 'site'}:{image}", **variables}
+    return subprocess.run(
+        [sys.executable, "-P", *words], cwd=image, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def test_the_image_has_no_demo_and_no_embedded_stack(image: Path) -> None:
+    """Production runs neither, and needs no test."""
+    assert {each.name for each in (image / "scrip").iterdir()} == {
+        "__init__.py",
+        "cli.py",
+        "dead_letters.py",
+        "unreachable.py",
+    }
+    assert {each.name for each in image.iterdir() if each.is_dir()} == {
+        "domain",
+        "migrations",
+        "models",
+        "scrip",
+        "site",
+        "tasks",
+        "worker",
+    }
+
+
+@pytest.mark.parametrize("command", ["up", "demo"])
+def test_a_development_command_ends_with_one_line(image: Path, command: str) -> None:
+    """It says how to get what is missing, and shows no traceback."""
+    done = run(image, "-m", "scrip.cli", command)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert "make" in done.stderr
+
+
+def test_every_module_of_the_image_can_be_imported(image: Path) -> None:
+    """No production module needs a package that only the development lock has."""
+    names = [
+        ".".join(path.relative_to(image).with_suffix("").parts)
+        for floor in ("domain", "models", "scrip", "tasks", "worker")
+        for path in (image / floor).rglob("*.py")
+        if path.name not in {"__init__.py", "flower.py"}
+    ]
+    done = run(image, "-c", "import " + ", ".join(sorted(names)))
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.usefixtures("database")
+def test_the_audit_needs_the_database_only(image: Path) -> None:
+    """No broker is asked for its address."""
+    done = run(image, "-m", "scrip.cli", "audit", DATABASE_URL=os.environ["DATABASE_URL"])
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith(" checks, 0 violations\n")

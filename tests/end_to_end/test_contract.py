@@ -1,0 +1,288 @@
+"""The tasks as callers see them, through a real broker: their names, their queues and their answers."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from celery.exceptions import QueueNotFound
+from kombu import Connection
+
+from tasks.celery import app
+from tests.end_to_end.requests import created, voucher
+from tests.end_to_end.running import QUEUES, Broker, Client, Json, Worker, with_redis
+from tests.support.requests import invoice, redemption
+
+# Nobody reads here.
+UNREAD = 2
+
+QUEUE_BY_TASK = {
+    "redemptions.redeem": "redemptions",
+    "redemptions.redeem_many": "redemptions",
+    "redemptions.retrieve": "redemptions",
+    "redemptions.validate": "redemptions",
+    "redemptions.reserve": "redemptions",
+    "redemptions.confirm": "redemptions",
+    "redemptions.release": "redemptions",
+    "billing.apply": "billing",
+    "billing.apply_many": "billing",
+    "billing.reverse": "billing",
+    "billing.preview": "billing",
+    "expiry.sweep": "sweeps",
+}
+QUEUE_BY_TASK |= dict.fromkeys(
+    (
+        "vouchers.create",
+        "vouchers.retrieve",
+        "vouchers.list",
+        "vouchers.update",
+        "vouchers.retire",
+        "vouchers.add_codes",
+        "vouchers.generate_codes",
+        "codes.list",
+        "codes.retire",
+        "usages.record",
+        "usages.list",
+        "vouchers.forecast",
+        "discounts.list",
+        "discounts.end",
+        "subscriptions.end",
+        "gigs.vouchers.create",
+        "gigs.vouchers.retrieve",
+        "gigs.vouchers.list",
+        "gigs.vouchers.retire",
+        "polar.discounts.create",
+        "polar.discounts.retrieve",
+        "polar.discounts.update",
+        "polar.discounts.list",
+        "polar.discounts.delete",
+        "dintero.discounts.usages",
+        "stripe.coupons.import",
+    ),
+    "admin",
+)
+
+Ask = Callable[[str, Json], Json]
+
+
+@pytest.fixture
+def ask(worker: Worker, tmp_path: Path) -> Iterator[Ask]:
+    """A billing system that does not have Scrip's code, in a process of its own."""
+    with subprocess.Popen(
+        [sys.executable, "-I", str(Path(__file__).with_name("billing_system.py"))],
+        cwd=tmp_path,
+        env={**os.environ, "REDIS_URL": worker.environment["REDIS_URL"]},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdin
+        assert process.stdout
+        stdin, stdout = process.stdin, process.stdout
+
+        def ask(task: str, request: Json) -> Json:
+            stdin.write(json.dumps([task, request]) + "\n")
+            stdin.flush()
+            answer: Json = json.loads(stdout.readline())
+            return answer
+
+        yield ask
+        stdin.close()
+        assert process.wait() == 0
+
+
+def as_instant(value: str) -> datetime:
+    """This function will read an instant as the contract writes it: in UTC, with `Z`."""
+    assert value.endswith("Z")
+    return datetime.fromisoformat(value)
+
+
+def test_an_ordinary_client_gets_the_contracts_answer_to_every_task(ask: Ask) -> None:
+    """The whole life of a voucher, by names and JSON alone."""
+    terms = {
+        "project": "gigs",
+        "name": "Summer",
+        "code": "SUMMER",
+        "priceDiscount": {"amount": 999, "currency": "USD", "currencyOptions": {"EUR": 899}},
+        "recurrence": {"type": "repeating", "durationInMonths": 3},
+        "metadata": {"campaign": "summer", "rank": 1},
+    }
+    restrictions = {"maximumRedemptions": 1, "products": ["prod_a"], "expiresAt": "2099-04-14T21:38:34+02:00"}
+    answer = ask("vouchers.create", {**terms, "restrictions": restrictions})
+    identity, created_at = answer["id"], as_instant(answer["createdAt"])
+    assert identity.startswith("vou_")
+    as_created = {
+        "object": "voucher",
+        "id": identity,
+        "createdAt": answer["createdAt"],
+        **terms,
+        "recurrence": {"type": "repeating", "durationInMonths": 3, "durationInCycles": None},
+        "carryOver": False,
+        "stampCard": None,
+        "maximumDiscount": None,
+        "budget": None,
+        "priceDiscountPercentage": None,
+        "restrictions": {
+            "startsAt": None,
+            "expiresAt": "2099-04-14T19:38:34Z",
+            "maximumRedemptions": 1,
+            "maximumRedemptionsPerCustomer": None,
+            "products": ["prod_a"],
+            "minimumSubtotal": None,
+        },
+        "redemptions": 0,
+        "status": "available",
+        "retiredReason": None,
+        "retiredAt": None,
+    }
+    assert answer == as_created
+    reference = {"project": "gigs", "voucher": identity}
+    assert ask("vouchers.retrieve", reference) == as_created
+
+    who = {"project": "gigs", "requestId": "order-1", "customer": "cus_1", "subscription": "sub_1"}
+    purchase = {"code": "summer", "products": ["prod_a"], "currency": "USD", "startsOn": "2025-01-31"}
+    accepted = ask("redemptions.redeem", {**who, **purchase})
+    assert as_instant(accepted["decidedAt"]) >= created_at
+    assert accepted["id"].startswith("red_")
+    assert accepted["discount"].startswith("dis_")
+    assert accepted == {
+        "object": "redemption",
+        "id": accepted["id"],
+        **who,
+        "outcome": "accepted",
+        "reason": None,
+        "voucher": identity,
+        "code": "SUMMER",
+        "discount": accepted["discount"],
+        "redemptionNumber": 1,
+        "decidedAt": accepted["decidedAt"],
+    }
+    assert ask("redemptions.retrieve", {"project": "gigs", "requestId": "order-1"}) == accepted
+
+    late = {**who, **purchase, "requestId": "order-2"}
+    items = ask("redemptions.redeem_many", {"requests": [late, {"project": "gigs"}, {**who, **purchase}]})
+    assert items["object"] == "list"
+    refused, invalid, replayed = items["items"]
+    assert refused == accepted | {
+        "id": refused["id"],
+        "requestId": "order-2",
+        "outcome": "refused",
+        "reason": "max_redemptions_reached",
+        "discount": None,
+        "redemptionNumber": None,
+        "decidedAt": refused["decidedAt"],
+    }
+    assert invalid["outcome"] == "invalid"
+    assert {"field": "customer", "message": "must be given"} in invalid["errors"]
+    assert replayed == accepted
+
+    billed = {"project": "gigs", "subscription": "sub_1", "currency": "USD"}
+    lines = [{"id": "base", "amount": 4300, "product": "prod_a"}, {"id": "seats", "amount": 3700}]
+    sent = {
+        **billed,
+        "invoice": "inv_1",
+        "customer": "cus_1",
+        "period": {"start": "2025-01-31", "end": "2025-02-28"},
+        "lines": lines,
+    }
+    applied = ask("billing.apply", sent)
+    assert applied == {
+        "object": "invoiceDiscount",
+        "outcome": "applied",
+        "reason": None,
+        **billed,
+        "invoice": "inv_1",
+        "subtotal": 8000,
+        "discountTotal": 999,
+        "total": 7001,
+        "lines": [
+            {"id": "base", "amount": 4300, "discount": 999, "total": 3301},
+            {"id": "seats", "amount": 3700, "discount": 0, "total": 3700},
+        ],
+        "discounts": [
+            {
+                "discount": accepted["discount"],
+                "voucher": identity,
+                "amount": 999,
+                "lines": {"base": 999},
+                "cycle": 1,
+                "endsOn": "2025-04-30",
+                "debitBalance": None,
+            }
+        ],
+        "skipped": [],
+        "appliedAt": applied["appliedAt"],
+    }
+    foreign = {**sent, "invoice": "inv_2", "currency": "JPY"}
+    items = ask("billing.apply_many", {"invoices": [foreign, sent]})
+    assert items["items"][0]["skipped"] == [{"discount": accepted["discount"], "reason": "currency_mismatch"}]
+    assert items["items"][1] == applied
+
+    retired = ask("vouchers.retire", reference)
+    assert retired == as_created | {
+        "redemptions": 1,
+        "status": "retired",
+        "retiredReason": "maxRedemptionsReached",
+        "retiredAt": accepted["decidedAt"],
+    }
+    swept = ask("expiry.sweep", {})
+    nothing = dict.fromkeys(
+        ("expired", "maxRedemptionsReached", "codesExpired", "codesMaxRedemptionsReached", "holdsLapsed"), 0
+    )
+    assert swept == {"object": "sweep", **nothing, "completed": 1}
+    invalid = ask("vouchers.retrieve", {"project": "gigs"})
+    assert invalid == {"error": "InvalidRequest", "details": [[{"field": "voucher", "message": "must be given"}]]}
+    unknown = ask("redemptions.retrieve", {"project": "gigs", "requestId": "order-9"})
+    assert unknown == {"error": "NotFound", "details": ["redemption"]}
+
+
+def test_an_ordinary_client_may_name_the_queue_itself(worker: Worker) -> None:
+    """Who has no routes writes `queue=`, as a client in another language does."""
+    with Client(worker.environment, routes=None) as client:
+        answer = client.ask("redemptions.redeem", redemption(code="NONE"), queue="redemptions")
+    assert answer["reason"] == "voucher_not_found"
+
+
+def test_every_task_that_is_delivered_twice_answers_the_same(client: Client) -> None:
+    """The callers' ids make writes idempotent; a voucher is retired once."""
+    identity = created(client)
+    reference = {"project": "gigs", "voucher": identity}
+    repeated: list[tuple[str, Json]] = [
+        ("vouchers.create", voucher(requestId="voucher-1")),
+        ("redemptions.redeem", redemption(voucher=identity, subscription="sub_1")),
+        ("redemptions.redeem_many", {"requests": [redemption(voucher=identity), redemption(code="NONE")]}),
+        ("billing.apply", invoice()),
+        ("billing.apply_many", {"invoices": [invoice(), invoice(trial=True)]}),
+        ("vouchers.retire", reference),
+    ]
+    for task, request in repeated:
+        assert client.ask(task, request) == client.ask(task, request)
+    assert client.ask("vouchers.retrieve", reference)["redemptions"] == 2
+
+
+def test_the_worker_has_the_contracts_tasks_and_no_others() -> None:
+    """A name is forever: it stands in messages that are on their way."""
+    assert {name for name in app.tasks if not name.startswith("celery.")} == set(QUEUE_BY_TASK)
+
+
+def test_each_name_goes_to_its_queue(environment: dict[str, str]) -> None:
+    """As our own app sends it, to a broker that nobody reads."""
+    url = with_redis(environment, number=UNREAD)["REDIS_URL"]
+    broker = Broker({"REDIS_URL": url})
+    for task, queue in QUEUE_BY_TASK.items():
+        broker.redis.flushdb()
+        with Connection(url) as connection:
+            app.send_task(task, kwargs={"request": {}}, connection=connection, ignore_result=True)
+        assert {name for name in QUEUES if broker.waiting(name)} == {queue}, task
+    broker.redis.flushdb()
+
+
+def test_a_misspelt_queue_is_an_error_at_the_sender(environment: dict[str, str]) -> None:
+    """It would otherwise be a queue that nobody reads."""
+    assert environment
+    with pytest.raises(QueueNotFound, match="redemption"):
+        app.send_task("redemptions.redeem", kwargs={"request": {}}, queue="redemption", ignore_result=True)

@@ -1,0 +1,157 @@
+"""What a worker says of its tasks, in its log, in events and when it is asked: the callers' ids and nothing else."""
+
+import json
+from typing import Any
+
+from kombu import Connection
+from uuid_utils.compat import uuid7
+
+from tasks.celery import app
+from tests.end_to_end.events import events_of, listening
+from tests.end_to_end.requests import created, voucher
+from tests.end_to_end.running import (
+    DEADLINE_SECONDS,
+    Client,
+    Worker,
+    eventually,
+    holding,
+    wait_for_locks,
+    with_redis,
+)
+from tests.support.requests import invoice, redemption
+
+# Nobody reads here.
+UNREAD = 8
+
+
+CODE, CARD = "HUSH-CODE-5e1d", "4111-1111"
+
+
+SUBTOTAL, PRODUCT, LINE = 31_337_007, "HUSH-PRODUCT", "HUSH-LINE"
+
+
+UNKNOWN = uuid7()
+
+
+SECRETS = (CODE, CODE.lower(), CARD, str(SUBTOTAL), PRODUCT, LINE)
+
+
+def secrets_in(text: str) -> list[str]:
+    """This function will return which of the secrets the text has in it."""
+    return [secret for secret in SECRETS if secret in text]
+
+
+def all_tasks() -> list[tuple[str, Any]]:
+    """This function will return a request for every task, with secrets wherever one can stand."""
+    restrictions = {"products": [PRODUCT], "minimumSubtotal": {"amount": SUBTOTAL, "currency": "USD"}}
+    purchase = {"code": CODE, "products": [PRODUCT], "currency": "USD", "subtotal": SUBTOTAL}
+    billed = {"lines": [{"id": LINE, "amount": SUBTOTAL, "product": PRODUCT}]}
+    accepted = redemption(**purchase, subscription="sub_1")
+    return [
+        ("vouchers.create", voucher(code=CODE, metadata={"card": CARD}, restrictions=restrictions)),
+        ("vouchers.create", voucher(code=CODE)),
+        ("redemptions.redeem", accepted),
+        ("redemptions.redeem", accepted | {"currency": "EUR"}),
+        ("redemptions.redeem", accepted | {"customer": None}),
+        ("redemptions.redeem_many", {"requests": [redemption(**purchase), {"code": CODE}, CODE]}),
+        ("redemptions.retrieve", {"project": "gigs", "requestId": accepted["requestId"]}),
+        ("redemptions.retrieve", {"project": "gigs", "requestId": "none"}),
+        ("billing.apply", invoice(subscription="sub_1", **billed)),
+        ("billing.apply_many", {"invoices": [invoice(subscription="sub_1", **billed), {"lines": [LINE]}]}),
+        ("vouchers.retrieve", {"project": "gigs", "voucher": CODE}),
+        *catalogue_tasks(),
+    ]
+
+
+def catalogue_tasks() -> list[tuple[str, Any]]:
+    """This function will return requests of the tasks about vouchers, codes and usage, and of other systems' words."""
+    polar = {"name": "Ten", "type": "percentage", "duration": "once", "basis_points": 1000, "organization_id": "gigs"}
+    coupon = {"id": CODE, "object": "coupon", "duration": "once", "amount_off": SUBTOTAL, "currency": "usd"}
+    reference = {"project": "gigs", "voucher": str(UNKNOWN)}
+    return [
+        ("vouchers.update", reference | {"code": CODE, "metadata": {"card": CARD}}),
+        ("vouchers.list", {"project": "gigs", "code": CODE}),
+        ("vouchers.add_codes", reference | {"codes": [{"code": CODE, "customer": CARD}, CODE]}),
+        ("vouchers.generate_codes", reference | {"prefix": CODE, "count": 1}),
+        ("codes.list", reference | {"after": CODE}),
+        ("codes.retire", {"project": "gigs", "code": CODE}),
+        (
+            "usages.record",
+            reference | {"customer": "cus_1", "ref": "receipt", "amount": SUBTOTAL, "products": [PRODUCT]},
+        ),
+        ("usages.list", reference | {"startingAfter": CODE}),
+        ("gigs.vouchers.create", voucher(code=CODE)),
+        ("gigs.vouchers.list", {"project": "gigs", "code": CODE}),
+        ("polar.discounts.create", polar | {"code": CODE, "products": [PRODUCT]}),
+        ("polar.discounts.update", {"organization_id": "gigs", "id": CODE, "code": CODE}),
+        ("dintero.discounts.usages", {"aid": "gigs", "did": CODE}),
+        ("stripe.coupons.import", {"project": "gigs", "coupon": coupon}),
+    ]
+
+
+def test_log_and_events_show_ids_only(client: Client, worker: Worker, log_since: int) -> None:
+    """Each task in turn, whether it succeeds, refuses or fails."""
+    sent = all_tasks()
+    with client.app.connection_for_read() as connection, listening(client.app, connection) as hear:
+        ids = []
+        for task, request in sent:
+            ids.append(client.send(task, request))
+            client.outcome(ids[-1])
+        events = events_of(hear, *ids)
+    received = [each for each in events if each["type"] == "task-received"]
+    assert [each["name"] for each in received] == [task for task, _ in sent]
+    assert all("'project': 'gigs'" in each["kwargs"] for each in received if each["name"] != "redemptions.redeem_many")
+    assert {each["type"]: found for each in events if (found := secrets_in(json.dumps(each)))} == {}
+    assert secrets_in(worker.log[log_since:]) == []
+
+
+def test_a_worker_that_is_asked_shows_ids_only(client: Client, url: str) -> None:
+    """`celery inspect` and Flower ask what it is doing and what it will do next."""
+    created(client, code=CODE)
+    with holding(url, "SELECT 1 FROM vouchers FOR UPDATE"):
+        sent: list[str] = []
+        for waiting in (1, 2, 2, 2):
+            sent.append(client.send("redemptions.redeem", redemption(code=CODE, products=[PRODUCT])))
+            wait_for_locks(url, count=waiting)
+        inspect = client.app.control.inspect(timeout=DEADLINE_SECONDS, limit=1)
+        active, reserved = inspect.active(), inspect.reserved()
+        asked_for = [inspect.query_task(*sent)]
+    assert [len(tasks) for tasks in active.values()] == [2]
+    assert "'project': 'gigs'" in json.dumps(active)
+    assert secrets_in(json.dumps([active, reserved, asked_for])) == []
+    for each in sent:
+        client.answer(each)
+
+
+def test_a_task_that_is_tried_again_shows_ids_only(impatient: tuple[Worker, Client]) -> None:
+    """The worker sends it again itself, and says so."""
+    worker, client = impatient
+    created(client, name="Held", code=CODE)
+    log_since = len(worker.log)
+    with client.app.connection_for_read() as connection, listening(client.app, connection) as hear:
+        with holding(worker.environment["DATABASE_URL"], "SELECT 1 FROM vouchers FOR UPDATE"):
+            sent = client.send("redemptions.redeem", redemption(code=CODE, products=[PRODUCT]))
+            eventually(lambda: client.broker.state(sent)["status"] == "RETRY")
+            state = client.broker.state(sent)
+        client.answer(sent)
+        events = events_of(hear, sent)
+    assert "task-retried" in {each["type"] for each in events}
+    assert "task-sent" not in {each["type"] for each in events}
+    assert secrets_in(json.dumps(state)) == []
+    assert {each["type"]: found for each in events if (found := secrets_in(json.dumps(each)))} == {}
+    assert secrets_in(worker.log[log_since:]) == []
+
+
+def test_nobody_announces_what_our_own_app_sends(environment: dict[str, str]) -> None:
+    """The event of its being sent would carry the whole request."""
+    url = with_redis(environment, number=UNREAD)["REDIS_URL"]
+    with Connection(url) as connection, listening(app, connection) as hear:
+        request = redemption(code=CODE, products=[PRODUCT])
+        with Connection(url) as sending:
+            app.send_task("redemptions.redeem", kwargs={"request": request}, connection=sending, ignore_result=True)
+            with app.events.Dispatcher(sending) as dispatcher:
+                dispatcher.send("sent-afterwards")
+            sending.default_channel.client.flushdb()
+        events = hear(lambda heard: any(each["type"] == "sent-afterwards" for each in heard))
+    assert "task-sent" not in {each["type"] for each in events}
+    assert secrets_in(json.dumps(events)) == []

@@ -1,0 +1,103 @@
+"""The adapters together: their names, their queue, and one row behind all of them."""
+
+from typing import Any
+
+import pytest
+
+from tasks.celery import app
+from tests.support.requests import create_voucher, redeem
+from tests.support.tasks import task_named
+
+pytestmark = pytest.mark.usefixtures("database")
+
+# A project whose name is an account of Dintero's too.
+PROJECT = "P12345678"
+NAMES = {
+    "dintero.discounts.usages",
+    "gigs.vouchers.create",
+    "gigs.vouchers.list",
+    "gigs.vouchers.retire",
+    "gigs.vouchers.retrieve",
+    "polar.discounts.create",
+    "polar.discounts.delete",
+    "polar.discounts.list",
+    "polar.discounts.retrieve",
+    "polar.discounts.update",
+    "stripe.coupons.import",
+}
+
+
+def test_the_tasks_are_there_by_their_names_and_go_to_the_queue_for_administration():
+    """A sender's routes say the same as the worker's."""
+    systems = {name.split(".")[0] for name in NAMES}
+    assert {name for name in app.tasks if name.split(".")[0] in systems} == NAMES
+    assert {app.amqp.router.route({}, name)["queue"].name for name in NAMES} == {"admin"}
+
+
+def _by_gigs() -> str:
+    body = {"name": "Ten", "priceDiscountPercentage": 10, "recurrence": {"type": "repeating", "durationInMonths": 3}}
+    return str(
+        task_named("gigs.vouchers.create")(
+            request={"project": PROJECT, **body, "restrictions": {"maximumRedemptions": 5}}
+        )["id"]
+    )
+
+
+def _by_polar() -> str:
+    body = {"name": "Ten", "type": "percentage", "basis_points": 1000, "duration": "repeating", "duration_in_months": 3}
+    return str(
+        task_named("polar.discounts.create")(request={"organization_id": PROJECT, **body, "max_redemptions": 5})["id"]
+    )
+
+
+def _by_stripe() -> str:
+    coupon = {
+        "object": "coupon",
+        "id": "TEN",
+        "name": "Ten",
+        "percent_off": 10.0,
+        "duration": "repeating",
+        "duration_in_months": 3,
+        "max_redemptions": 5,
+        "times_redeemed": 0,
+        "valid": True,
+    }
+    return str(task_named("stripe.coupons.import")(request={"project": PROJECT, "coupon": coupon})["id"])
+
+
+def _by_ourselves() -> str:
+    terms = {"recurrence": {"type": "repeating", "durationInMonths": 3}, "restrictions": {"maximumRedemptions": 5}}
+    return str(create_voucher(project=PROJECT, name="Ten", priceDiscountPercentage=10, **terms)["id"])
+
+
+@pytest.mark.parametrize("make", [_by_gigs, _by_polar, _by_stripe, _by_ourselves])
+def test_a_voucher_means_the_same_through_every_door(make):
+    """Before it is redeemed, after it, and when it is retired, whoever made it."""
+    reference = {"project": PROJECT, "voucher": make()}
+    by_id = {"organization_id": PROJECT, "id": reference["voucher"]}
+
+    def doors() -> tuple[dict[str, Any], ...]:
+        ours, theirs = (
+            task_named("vouchers.retrieve")(request=reference),
+            task_named("gigs.vouchers.retrieve")(request=reference),
+        )
+        return ours, theirs, task_named("polar.discounts.retrieve")(request=by_id)
+
+    ours, theirs, discount = doors()
+    assert ours["name"] == theirs["name"] == discount["name"] == "Ten"
+    assert ours["priceDiscountPercentage"] == theirs["priceDiscountPercentage"] == discount["basis_points"] / 100 == 10
+    assert ours["recurrence"]["type"] == theirs["recurrence"]["type"] == discount["duration"] == "repeating"
+    assert ours["recurrence"]["durationInMonths"] == discount["duration_in_months"] == 3
+    assert theirs["recurrence"]["durationInMonths"] == 3
+    assert ours["restrictions"]["maximumRedemptions"] == discount["max_redemptions"] == 5
+    assert theirs["restrictions"]["maximumRedemptions"] == 5
+    assert ours["createdAt"] == theirs["createdAt"] == discount["created_at"]
+    assert redeem(project=PROJECT, voucher=reference["voucher"])["outcome"] == "accepted"
+    ours, theirs, discount = doors()
+    assert ours["redemptions"] == theirs["redemptions"] == discount["redemptions_count"] == 1
+    (usage,) = task_named("dintero.discounts.usages")(request={"aid": PROJECT, "did": discount["id"]})
+    assert usage["discount_id"] == discount["id"]
+    task_named("polar.discounts.delete")(request=by_id)
+    assert task_named("gigs.vouchers.retrieve")(request=reference)["retiredReason"] == "manualAction"
+    assert task_named("gigs.vouchers.list")(request={"project": PROJECT})["items"] == []
+    assert task_named("polar.discounts.list")(request={"organization_id": PROJECT})["items"] == []

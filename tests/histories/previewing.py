@@ -1,0 +1,37 @@
+"""A preview, as the contract says it: what would be answered if the coming periods of a plan were billed."""
+
+from copy import deepcopy
+from datetime import date, datetime
+
+from tests.histories.discounting import Json, months_after
+from tests.histories.model import Model
+
+SHOWN = ("subtotal", "discountTotal", "total", "lines", "discounts", "skipped")
+# More than any window of the histories has.
+MONTHS_MAX = 60
+
+
+def preview(model: Model, body: Json, *, at: datetime) -> list[Json]:
+    """This function will bill the periods of a monthly plan in a copy of the model, and return what is shown."""
+    copy, plan = deepcopy(model), body["plan"]
+    since, anchor = date.fromisoformat(body["from"]), date.fromisoformat(plan["anchor"])
+    first = next(number for number in range(MONTHS_MAX * 20) if months_after(anchor, number) >= since)
+    shown: list[Json] = []
+    for number in range(first, first + body["periods"]):
+        period = {
+            "start": months_after(anchor, number).isoformat(),
+            "end": months_after(anchor, number + 1).isoformat(),
+        }
+        invoice = {
+            "project": body["project"],
+            "invoice": f"preview-{number}",
+            "subscription": body["subscription"],
+            "customer": "cus_1",
+            "currency": plan["currency"],
+            "period": period,
+            "trial": number < plan["trialPeriods"],
+            "lines": plan["lines"],
+        }
+        answer = copy.apply(invoice, at=at)
+        shown.append({"period": period, "trial": invoice["trial"], **{name: answer[name] for name in SHOWN}})
+    return shown

@@ -1,0 +1,142 @@
+"""Changing vouchers, as the contract says it: what may change when, and what a voucher is after it."""
+
+from copy import deepcopy
+from datetime import datetime
+
+from tests.histories.discounting import amounts_of, given_by, named
+from tests.histories.holding import counting
+from tests.histories.kept import End, Json, Voucher, shown_amounts
+from tests.histories.model import Model
+
+KINDS_OF_PRICE = ("priceDiscount", "priceDiscountPercentage")
+NOT_CHANGED = ("project", "voucher", "requestId")
+
+
+def update(model: Model, body: Json, *, at: datetime) -> Json:
+    """This function will answer `vouchers.update`."""
+    key = ("update", body["project"], body["requestId"])
+    head = {"object": "voucher", "id": body["voucher"], "project": body["project"], "requestId": body["requestId"]}
+    stored = model.replay(key, body=body, conflict=head)
+    if stored is not None:
+        return stored
+    voucher = model.voucher(body["project"], body["voucher"])
+    if voucher is None:
+        return {"notFound": "voucher"}
+    sent = {name: value for name, value in body.items() if name not in NOT_CHANGED}
+    changed = changed_body(voucher.body, sent=sent)
+    held = len(counting(model.holds, voucher=voucher, at=at))
+    invalid = wrong_fields(voucher, changed=changed, sent=sent, held=held)
+    if invalid:
+        return {"invalid": invalid}
+    why = why_refused(voucher, changed=changed, held=held)
+    if why is not None:
+        return model.keep(key, body=body, answer={**head, **why}, at=at)
+    after = Voucher(**{**vars(voucher), "body": changed})
+    after.retired = retired_after(after, at=at)
+    if not model.codes.follow(after, before=voucher, at=at):
+        return {"invalid": ["code"]}
+    voucher.body, voucher.retired = after.body, after.retired
+    return model.keep(key, body=body, answer=voucher.answer(), at=at)
+
+
+ALREADY_REDEEMED = {"outcome": "refused", "reason": "voucher_already_redeemed"}
+HELD = {"outcome": "refused", "reason": "voucher_held"}
+
+
+def why_refused(voucher: Voucher, *, changed: Json, held: int) -> Json | None:
+    """This function will return the refusal of a change that may not be made now, or None."""
+    is_promise_changed = promise_of(changed) != promise_of(voucher.body)
+    if voucher.redeemed_by and is_promise_changed:
+        return ALREADY_REDEEMED
+    return HELD if held and (is_promise_changed or products_of(changed) != products_of(voucher.body)) else None
+
+
+def products_of(body: Json) -> set[str]:
+    """This function will return the products that a voucher is for; without any it is for all."""
+    return set(body.get("restrictions", {}).get("products") or ())
+
+
+def changed_body(before: Json, *, sent: Json) -> Json:
+    """This function will return the voucher as it would have been created: null takes away, the rest stays."""
+    after = {**deepcopy(before), **sent}
+    for kind, other in (KINDS_OF_PRICE, KINDS_OF_PRICE[::-1]):
+        if sent.get(kind) is not None:
+            after.pop(other, None)
+    after["restrictions"] = {**before.get("restrictions", {}), **sent.get("restrictions", {})}
+    after["restrictions"] = {name: value for name, value in after["restrictions"].items() if value is not None}
+    return {name: value for name, value in after.items() if value is not None}
+
+
+def wrong_fields(voucher: Voucher, *, changed: Json, sent: Json, held: int) -> list[str]:
+    """This function will return what makes no sense, of two fields that do not fit the one that was sent."""
+    after, restrictions = Voucher(**{**vars(voucher), "body": changed}), sent.get("restrictions", {})
+    starts_at, expires_at = after.instant("startsAt"), after.instant("expiresAt")
+    maximum = restrictions.get("maximumRedemptions")
+    of_price = "priceDiscountPercentage" if "priceDiscountPercentage" in sent else "priceDiscount"
+    of_window = "restrictions.expiresAt" if "expiresAt" in restrictions else "restrictions.startsAt"
+    rows = [
+        ("restrictions.maximumRedemptions", maximum is not None and maximum < voucher.places_taken() + held),
+        (of_price, not any(kind in changed for kind in KINDS_OF_PRICE)),
+        *balance_without_sense(changed, sent=sent),
+        *budget_below_spent(voucher, sent=sent),
+        (of_window, starts_at is not None and expires_at is not None and starts_at >= expires_at),
+    ]
+    return [field for field, is_wrong in rows if is_wrong]
+
+
+def budget_below_spent(voucher: Voucher, *, sent: Json) -> list[tuple[str, bool]]:
+    """This function will return each amount of a budget that is less than what was given of it."""
+    before, after = named(voucher.body.get("budget")), named(sent.get("budget"))
+    fields = {
+        each: "budget.amount" if each == sent["budget"]["currency"] else f"budget.currencyOptions.{each}"
+        for each in after
+    }
+    return [
+        (fields[each], each in before and amount < given_by(voucher.granted, each)) for each, amount in after.items()
+    ]
+
+
+def balance_without_sense(changed: Json, *, sent: Json) -> list[tuple[str, bool]]:
+    """This function will return the field that takes from a balance what it needs: an amount, and a next invoice."""
+    carries_over, is_once = changed.get("carryOver", False), changed["recurrence"]["type"] == "once"
+    has_amount = "priceDiscount" in changed
+    if "carryOver" in sent:
+        return [("carryOver", carries_over and (is_once or not has_amount))]
+    of_price = "priceDiscountPercentage" if "priceDiscountPercentage" in changed else "priceDiscount"
+    return [
+        (of_price, carries_over and not has_amount),
+        ("recurrence", carries_over and has_amount and is_once),
+    ]
+
+
+def promise_of(body: Json) -> Json:
+    """This function will return what is fixed with the first redemption."""
+    recurrence = {name: value for name, value in body["recurrence"].items() if value is not None}
+    percentage = body.get("priceDiscountPercentage")
+    currency = body["priceDiscount"]["currency"] if "priceDiscount" in body else None
+    card, budget = body.get("stampCard"), body.get("budget")
+    return {
+        "recurrence": recurrence,
+        "percentage": percentage,
+        "amounts": amounts_of(body),
+        "currency": currency,
+        "carryOver": body.get("carryOver", False),
+        "stampCard": card and {"expireDays": None, **card},
+        "maximumDiscount": shown_amounts(body.get("maximumDiscount")),
+        "budget": (set(named(budget)), budget and budget["currency"]),
+    }
+
+
+def retired_after(voucher: Voucher, *, at: datetime) -> End | None:
+    """This function will return why a voucher is retired now. By hand is for good, the rest while it is true."""
+    expires_at, maximum = voucher.instant("expiresAt"), voucher.restriction("maximumRedemptions")
+    before = voucher.retired
+    if before is not None and before[0] == "manualAction":
+        return before
+    causes: dict[str, datetime] = {}
+    if expires_at is not None and expires_at <= at:
+        causes["expired"] = expires_at
+    if maximum is not None and maximum <= voucher.places_taken():
+        causes["maxRedemptionsReached"] = before[1] if before and before[0] == "maxRedemptionsReached" else at
+    first = before[0] if before and before[0] in causes else next(iter(causes), None)
+    return None if first is None else (first, causes[first])

@@ -1,0 +1,41 @@
+"""Calls that start at the same moment, and waiting for somebody to wait for a lock."""
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from threading import Barrier
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from tasks.celery import app
+
+DEADLINE_SECONDS = 30
+
+
+def at_once(calls: Sequence[Callable[[], Any]]) -> list[Any]:
+    """This function will start all calls at the same moment and return their results in order."""
+    barrier = Barrier(len(calls))
+
+    def run(call: Callable[[], Any]) -> Any:
+        barrier.wait()
+        return call()
+
+    with ThreadPoolExecutor(len(calls)) as threads:
+        return list(threads.map(run, calls))
+
+
+def send(task: str, requests: Sequence[dict]) -> list[Callable[[], Any]]:
+    """This function will return a call of the task for each request."""
+    return [partial(app.tasks[task], request=request) for request in requests]
+
+
+def until_somebody_waits(session: Session) -> None:
+    """This function will return as soon as a transaction waits for a lock."""
+    # Not pg_stat_activity: a transaction sees it as it was at the first look.
+    waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not session.execute(waiting).scalar_one():
+        assert time.monotonic() < deadline, "nobody waits"

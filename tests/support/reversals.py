@@ -1,0 +1,48 @@
+"""Reversals of discounted invoices, as callers send them."""
+
+from typing import Any
+
+from sqlalchemy import text
+
+from tests.support.requests import create_voucher, redeem
+from tests.support.tasks import task_named
+from worker.database import transaction
+
+FEBRUARY, MARCH, APRIL, MAY = ({"start": f"2027-0{month}-01", "end": f"2027-0{month + 1}-01"} for month in (2, 3, 4, 5))
+
+
+ONCE = {"recurrence": {"type": "once"}}
+
+
+GIVING_BACK = ("voided", "payment_failed")
+
+
+def reverse(invoice_id: str, reason: str = "voided", **fields: Any) -> dict[str, Any]:
+    """This function will reverse an invoice of the project."""
+    answer: dict[str, Any] = task_named("billing.reverse")(
+        request={"project": "gigs", "invoice": invoice_id, "reason": reason, **fields}
+    )
+    return answer
+
+
+def refund(invoice_id: str, request_id: str, **amounts: int) -> dict[str, Any]:
+    """This function will refund so much of each line of an invoice."""
+    lines = [{"id": line, "amount": amount} for line, amount in amounts.items()]
+    return reverse(invoice_id, "refunded", requestId=request_id, lines=lines)
+
+
+def grant(**fields: Any) -> dict[str, Any]:
+    """This function will redeem a new voucher on sub_1, from 2027 on."""
+    return redeem(
+        voucher=create_voucher(**fields)["id"],
+        customer="cus_1",
+        subscription="sub_1",
+        startsOn="2027-01-01",
+        currency="USD",
+    )
+
+
+def discount_row() -> Any:
+    """This function will return the one discount that there is."""
+    with transaction() as session:
+        return session.execute(text("SELECT * FROM discounts")).one()

@@ -1,0 +1,74 @@
+"""Count the statements of a piece of work, and explain how Postgres runs them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import event, text
+
+from worker.database import engine
+
+
+@contextmanager
+def counted() -> Iterator[list[str]]:
+    """This context will note every statement that is sent."""
+    statements: list[str] = []
+
+    def note(_connection, _cursor, statement, *_) -> None:
+        statements.append(statement)
+
+    event.listen(engine(), "before_cursor_execute", note)
+    try:
+        yield statements
+    finally:
+        event.remove(engine(), "before_cursor_execute", note)
+
+
+SCANS = ("Seq Scan", "Bitmap", "Merge Join", "Hash Join")
+
+
+@contextmanager
+def explained() -> Iterator[list[str]]:
+    """This context will note the plan of every statement, as it is made for the statistics that there are."""
+    plans: list[str] = []
+
+    def note(_connection, cursor, statement, parameters, *_) -> None:
+        if statement.lstrip().startswith(("SELECT", "INSERT", "UPDATE", "WITH")):
+            cursor.execute(f"EXPLAIN {statement}", parameters)
+            plans.append("\n".join(row[0] for row in cursor))
+
+    event.listen(engine(), "before_cursor_execute", note)
+    try:
+        yield plans
+    finally:
+        event.remove(engine(), "before_cursor_execute", note)
+
+
+def analyze() -> None:
+    """Have Postgres read the statistics of all tables."""
+    with engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("ANALYZE"))
+
+
+@contextmanager
+def rows_read() -> Iterator[list[int]]:
+    """This context will note for each statement how many rows its scans of an index have read, kept or not."""
+    read: list[int] = []
+
+    def note(_connection, cursor, statement, parameters, *_) -> None:
+        if "FROM codes" in statement:
+            cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", parameters)
+            read.append(scanned(cursor.fetchone()[0][0]["Plan"]))
+
+    event.listen(engine(), "before_cursor_execute", note)
+    try:
+        yield read
+    finally:
+        event.remove(engine(), "before_cursor_execute", note)
+
+
+def scanned(plan: dict) -> int:
+    """Return how many rows a plan reads."""
+    below = sum(scanned(each) for each in plan.get("Plans", []))
+    if "Scan" not in plan["Node Type"] or "Relation Name" not in plan:
+        return below
+    return below + int(plan["Actual Rows"] * plan["Actual Loops"] + plan.get("Rows Removed by Filter", 0))

@@ -1,0 +1,13 @@
+"""The contract's tasks by their names, called as plain functions."""
+
+from typing import cast
+
+from celery import Task
+from celery.local import Proxy
+
+from tasks.celery import app
+
+
+def task_named(name: str) -> Task:
+    """Return the task that callers send under that name. It is looked up at its first use, which needs the settings."""
+    return cast("Task", Proxy(lambda: app.tasks[name]))

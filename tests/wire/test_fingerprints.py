@@ -1,0 +1,84 @@
+"""The fingerprints of stored requests: whoever changes them makes every old request a conflict."""
+
+from tasks.invoices.messages import Apply, ReverseInvoice
+from tasks.redemptions.messages import Redeem
+from tasks.vouchers.messages import CreateVoucher
+from tests.support.requests import invoice, redemption
+
+PINNED = {
+    "voucher": "9ea035eb1232549fb184eba38aebf6eb6973c24f7c00bd038bb5cb698ba6c292",
+    "redemption": "f55470d4375e4e4e2ebc5f436a1d620047ca6403dc03b4b2f086e81230f74e67",
+    "invoice": "9614159fb5b4a79311565ba188896fbf791098919b7c48145498ffd060525855",
+    "refund": "f12d83a492ade9c012da21a93b41e0b5912ffb4dbf4934d11bc6235b6f828151",
+    "failed payment": "6b35fea3f059ebac02d5ebf139b155783b8118b061004df17405064a0d250811",
+}
+
+DISCOUNT = {"amount": 999, "currency": "USD", "currencyOptions": {"EUR": 899, "JPY": 1500}}
+VOUCHER = {
+    "project": "gigs",
+    "requestId": "voucher-1",
+    "name": "Summer",
+    "code": "SUMMER",
+    "priceDiscount": DISCOUNT,
+    "recurrence": {"type": "repeating", "durationInMonths": 3},
+    "restrictions": {
+        "startsAt": "2026-01-01T00:00:00Z",
+        "expiresAt": "2026-04-14T19:38:34+02:00",
+        "maximumRedemptions": 100,
+        "maximumRedemptionsPerCustomer": 1,
+        "products": ["prod_a"],
+        "minimumSubtotal": {"amount": 5000, "currency": "USD"},
+    },
+    "metadata": {"campaign": "spring", "rank": 1},
+    "carryOver": True,
+    "stampCard": {"stamps": 10, "expireDays": 90},
+    "maximumDiscount": DISCOUNT,
+    "budget": DISCOUNT,
+}
+
+
+def test_a_fingerprint_stays_what_it_was_when_it_was_stored():
+    """Every field is given, so that a field that moves or is renamed is noticed."""
+    created = CreateVoucher.model_validate(VOUCHER)
+    full = Redeem.model_validate(
+        redemption(
+            requestId="order-1",
+            code="SUMMER",
+            customer="cus_1",
+            subscription="sub_1",
+            products=["prod_a"],
+            currency="USD",
+            subtotal=12000,
+            startsOn="2026-03-01",
+            requestedAt="2026-03-01T10:00:00+01:00",
+        )
+    )
+    line = {"id": "base", "amount": 4300, "product": "prod_a", "discountable": False}
+    billed = Apply.model_validate(invoice(invoice="inv_1", trial=True, lines=[line]))
+    reversal = {"project": "gigs", "invoice": "inv_1"}
+    refunded = {"reason": "refunded", "requestId": "refund-1", "lines": [{"id": "base", "amount": 2150}]}
+    refund = ReverseInvoice.model_validate({**reversal, **refunded})
+    failed = ReverseInvoice.model_validate({**reversal, "reason": "payment_failed", "chargedBack": False})
+    requests = dict(zip(PINNED, (created, full, billed, refund, failed), strict=True))
+    assert {name: each.fingerprint().hex() for name, each in requests.items()} == PINNED
+
+
+def test_the_same_meaning_has_the_same_fingerprint():
+    """Spelling, defaults and the order of keys do not count; every value does."""
+    body = redemption(requestId="order-1", code="SUMMER", customer="c", subscription="s", currency="usd")
+    same = {"request_id": body.pop("requestId"), **dict(reversed(body.items())), "currency": "USD", "products": None}
+    other = {**same, "currency": "EUR"}
+    first, again, different = (Redeem.model_validate(each).fingerprint() for each in (same, {**same}, other))
+    assert first == again != different
+    assert Redeem.model_validate({**body, "requestId": "order-1"}).fingerprint() == first
+
+
+def test_the_order_of_keys_does_not_count_inside_either():
+    """Of what a caller names: metadata, and the amounts for further currencies."""
+    turned = {
+        **VOUCHER,
+        "priceDiscount": {**DISCOUNT, "currencyOptions": {"JPY": 1500, "EUR": 899}},
+        "metadata": {"rank": 1, "campaign": "spring"},
+    }
+    first, again = (CreateVoucher.model_validate(each).fingerprint() for each in (VOUCHER, turned))
+    assert first == again

@@ -1,0 +1,74 @@
+"""Telling whoever waits that its message is no task. The worker's loop does it, and must not wait for the store."""
+
+from collections.abc import Mapping
+from time import monotonic
+from typing import Any
+
+from celery import states
+from celery.backends.redis import RedisBackend
+from celery.utils.log import get_logger
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from worker.intake.delivery import Delivery
+from worker.intake.protocol import is_plain
+from worker.intake.results import STORE_ERRORS, TaskResult, write_together
+
+logger = get_logger(__name__)
+
+# A store that is there answers in milliseconds.
+STORE_SECONDS_MAX = 1
+# So long one that is not there is left alone.
+QUIET_SECONDS = 60
+
+
+class DroppedMessages:
+    """The answers to messages that are not run, where results are on Redis. Elsewhere nobody is told."""
+
+    def __init__(self, app: Any) -> None:
+        """This method will connect to nothing yet."""
+        self._app = app
+        self._backend: RedisBackend | None = None
+        self._quiet_until = 0.0
+
+    def answer(self, headers: Mapping[str, Any], error: Exception) -> None:
+        """This method will have the task of a message with those headers fail with the error, or give up at once."""
+        task_id = headers.get("id")
+        if not is_plain(task_id) or headers.get("ignore_result") or monotonic() < self._quiet_until:
+            return
+        if not isinstance(self._app.backend, RedisBackend):
+            return
+        try:
+            write_together(self._impatient_backend(), [TaskResult(_delivery(task_id), states.FAILURE, error)])
+        except STORE_ERRORS as problem:
+            logger.warning(
+                "nobody is told of dropped messages for %d s: %s of the result store",
+                QUIET_SECONDS,
+                type(problem).__name__,
+            )
+            self._quiet_until = monotonic() + QUIET_SECONDS
+
+    def _impatient_backend(self) -> RedisBackend:
+        if self._backend is None:
+            self._backend = self._app._get_backend()  # noqa: SLF001 - one of our own, beside the app's
+            self._backend.connparams.update(
+                socket_timeout=STORE_SECONDS_MAX,
+                socket_connect_timeout=STORE_SECONDS_MAX,
+                retry=Retry(NoBackoff(), 0),
+                retry_on_timeout=False,
+            )
+        return self._backend
+
+
+def _delivery(task_id: str) -> Delivery:
+    return Delivery(
+        id=task_id,
+        args=None,
+        kwargs=None,
+        retries=0,
+        redelivered=False,
+        wants_answer=True,
+        group=None,
+        parent=None,
+        original=None,
+    )

@@ -1,0 +1,127 @@
+"""What Celery's protocol asks of a message, in either of its versions, before Celery looks into it."""
+
+from collections.abc import Mapping
+from typing import Any, TypeGuard
+
+from kombu import Message
+from kombu.exceptions import ContentDisallowed, DecodeError
+
+from worker.broker.fetch import UNREADABLE
+from worker.retries import RETRIES_MAX
+
+UNDECODABLE = "its body cannot be decoded"
+# Ours have six levels. Pickling, on the way to a child, fails at about five hundred, and the worker with it.
+LEVELS_MAX = 100
+# Ids that are ours or Celery's are far shorter. They are written into tables.
+ID_LENGTH_MAX = 255
+# More than a timer can take, and more than any task of ours needs.
+LIMIT_SECONDS_MAX = 86_400
+
+
+def is_plain(task_id: object) -> TypeGuard[str]:
+    """This function will tell whether a task's id, which any program can write, can be a key and be shown."""
+    return (
+        isinstance(task_id, str) and 1 <= len(task_id) <= ID_LENGTH_MAX and task_id.isascii() and task_id.isprintable()
+    )
+
+
+def problem_of(message: Message) -> str | None:
+    """This function will say why a message is no task of either version of Celery's protocol, or None where it is one.
+
+    What Celery does not expect in a message ends its worker. The message is then delivered to the next one.
+    """
+    # Any value can stand in an envelope where the body's text belongs.
+    if not isinstance(message.body, str | bytes | bytearray | memoryview):
+        return UNDECODABLE
+    try:
+        body = message.payload
+    except (DecodeError, ContentDisallowed):
+        return "its body is not JSON"
+    except (LookupError, *UNREADABLE):
+        return UNDECODABLE
+    if _is_deeper_than(LEVELS_MAX, [body, message.headers]):
+        return "it is nested too deeply"
+    problem = _problem_of_headers(headers_of(message))
+    if problem is None and not _are_arguments(body):
+        problem = "its body is not arguments, keyword arguments and options"
+    return problem
+
+
+def headers_of(message: Message) -> Any:
+    """This function will return what a message says of its task: the protocol's first version has it in the body."""
+    return message.headers if "task" in message.headers else message.payload
+
+
+def _problem_of_headers(headers: object) -> str | None:
+    if not isinstance(headers, Mapping) or not all(
+        isinstance(headers.get(name), str) and headers[name] for name in ("id", "task")
+    ):
+        return "it has no id or names no task"
+    if not _are_limits(headers.get("timelimit")) or not _is_count(headers.get("retries")):
+        return "its time limits or its retries are no numbers"
+    if not _are_times(headers.get("eta"), headers.get("expires")):
+        return "its eta or its expiry is no timestamp"
+    if not _are_stamps(headers.get("stamped_headers"), headers.get("stamps")):
+        return "its stamps are not names with their values"
+    return None
+
+
+def _is_deeper_than(levels: int, values: list[Any]) -> bool:
+    for _ in range(levels):
+        inner = [
+            list(each.values()) if isinstance(each, dict) else each for each in values if type(each) in {dict, list}
+        ]
+        if not inner:
+            return False
+        values = [value for each in inner for value in each]
+    return True
+
+
+def _are_arguments(body: object) -> bool:
+    match body:
+        case [list(), dict(), None] | {"args": list(), "kwargs": dict()}:
+            return True
+        case [list(), dict(), dict() as options]:
+            return _is_followed_by_tasks(options)
+        case _:
+            return False
+
+
+def _is_followed_by_tasks(options: Mapping[str, Any]) -> bool:
+    # Celery looks at them when the task has had its effect, and would say that it failed.
+    followers = [options.get(name) or [] for name in ("callbacks", "errbacks", "chain")]
+    chord = options.get("chord")
+    return all(isinstance(each, list) and all(map(_is_signature, each)) for each in followers) and (
+        chord is None or _is_signature(chord)
+    )
+
+
+def _is_signature(follower: object) -> bool:
+    return isinstance(follower, dict) and isinstance(follower.get("task"), str)
+
+
+def _are_limits(limits: object) -> bool:
+    match limits:
+        case None:
+            return True
+        case [None | int() | float(), None | int() | float()]:
+            return all(each is None or 0 <= each <= LIMIT_SECONDS_MAX for each in limits)
+        case _:
+            return False
+
+
+def _is_count(retries: object) -> bool:
+    return retries is None or (isinstance(retries, int) and 0 <= retries <= RETRIES_MAX)
+
+
+def _are_times(*times: object) -> bool:
+    # Celery reads the text, and fails it where it cannot. An empty one it takes for none, and then looks into it.
+    return all(each is None or (isinstance(each, str) and each) for each in times)
+
+
+def _are_stamps(names: object, stamps: object) -> bool:
+    match names, stamps:
+        case None | list(), None | dict():
+            return all(isinstance(each, str) for each in names or ())
+        case _:
+            return False
