@@ -1,4 +1,4 @@
-"""How Alembic reaches the database: the same settings and the same engine as the tasks."""
+"""Alembic's environment: migrations use the settings and the engine of the tasks."""
 
 from logging.config import fileConfig
 
@@ -9,12 +9,12 @@ from sqlalchemy.exc import OperationalError
 from models.base import Base
 from worker.database import driver_message, engine
 
-# Two releases at once wait for each other; the number is arbitrary but has to stay.
+# Migrations of two releases that start at once wait for each other. The number is arbitrary but must not change.
 MIGRATION_LOCK = 7_201_115
 
 
 def connected() -> Connection:
-    """This function will connect, or end the program with one line on why it cannot."""
+    """Return a connection, or end the program with one line that says why there is none."""
     try:
         return engine().connect()
     except OperationalError as error:
@@ -31,6 +31,6 @@ with connected() as connection:
     context.configure(connection=connection, target_metadata=Base.metadata)
     with context.begin_transaction():
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
-        # An index of a large table takes as long as it takes.
+        # Creating an index on a large table may exceed the tasks' statement timeout.
         connection.execute(text("SET LOCAL statement_timeout = 0"))
         context.run_migrations()

@@ -32,7 +32,7 @@ CATALOGUE = {
 
 
 def alembic(database_url: str, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """This function will run Alembic on a database."""
+    """Run Alembic on a database."""
     program = Path(sys.executable).with_name("alembic")
     environment = {**os.environ, "DATABASE_URL": database_url}
     return subprocess.run(
@@ -41,7 +41,7 @@ def alembic(database_url: str, *command: str, check: bool = True) -> subprocess.
 
 
 def catalogue_of(database_url: str) -> dict[str, set[tuple]]:
-    """This function will return the definitions of all that stands in a database."""
+    """Return the definitions of everything in a database, by kind."""
     engine = create_engine(database_url)
     with engine.connect() as connection:
         found = {

@@ -1,0 +1,121 @@
+"""Migrations on filled tables: each goes down and up again over the rows of the contract's examples and keeps them."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from models.base import Base
+from tests.contract.page import Identities, steps
+from tests.support.endings import end_subscription
+from tests.support.environment import changed_environment
+from tests.support.requests import create_voucher, redeem
+from tests.support.tasks import task_named
+from worker.database import transaction
+
+MIGRATIONS = Path(__file__).parents[2] / "migrations"
+BASELINE = "0001"
+# Adds a column that old rows cannot have.
+FAULTY = '''
+"""A column without a value for the rows that are there."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "faulty"
+down_revision = "{head}"
+
+
+def upgrade():
+    op.add_column("vouchers", sa.Column("colour", sa.Text(), nullable=False))
+
+
+def downgrade():
+    op.drop_column("vouchers", "colour")
+'''
+Rows = dict[str, list[tuple[Any, ...]]]
+
+
+def configuration(migrations: Path) -> Config:
+    """Return Alembic's configuration without alembic.ini, which says how a program logs."""
+    config = Config()
+    config.set_main_option("script_location", str(migrations))
+    return config
+
+
+def rows_of(url: str) -> Rows:
+    """Return the rows of every table, in the order of their text."""
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        found = {
+            table.name: sorted((tuple(row) for row in connection.execute(select(*table.c))), key=repr)
+            for table in Base.metadata.sorted_tables
+        }
+    engine.dispose()
+    return found
+
+
+def fill(url: str) -> None:
+    """Copy the rows of the test database into another one of the same schema."""
+    engine = create_engine(url)
+    with transaction() as session, engine.begin() as connection:
+        for table in Base.metadata.sorted_tables:
+            columns = [each for each in table.c if each.computed is None]
+            rows = [
+                dict(zip((each.key for each in columns), row, strict=True)) for row in session.execute(select(*columns))
+            ]
+            if rows:
+                connection.execute(insert(table), rows)
+    engine.dispose()
+
+
+def walk(url: str, migrations: Path) -> None:
+    """Migrate down to the baseline and up again, one revision at a time."""
+    config = configuration(migrations)
+    later = [each.revision for each in ScriptDirectory.from_config(config).walk_revisions(base=BASELINE, head="heads")]
+    with changed_environment(DATABASE_URL=url):
+        for revision in later[1:]:
+            command.downgrade(config, revision)
+        for revision in reversed(later):
+            command.upgrade(config, revision)
+
+
+@pytest.fixture
+def filled(database: dict[str, str], two_databases: tuple[str, str]) -> str:  # noqa: ARG001 - emptied, then audited
+    """Migrate a database and fill it with the rows that the contract's examples leave."""
+    _, url = two_databases
+    identities = Identities()
+    for step in steps():
+        answer = task_named(step.task)(request=identities.substitute(step.request))
+        identities.differences(step.answer, answer)
+    # A redemption that never took effect returns its place; the examples have none.
+    redeem(voucher=create_voucher()["id"], subscription="sub_unused")
+    end_subscription("sub_unused")
+    with changed_environment(DATABASE_URL=url):
+        command.upgrade(configuration(MIGRATIONS), "head")
+    fill(url)
+    return url
+
+
+def test_every_migration_keeps_the_rows_of_filled_tables(filled: str):
+    """In both directions; messages leave their rows in tables of their own, which the examples do not fill."""
+    before = rows_of(filled)
+    assert {name for name, rows in before.items() if not rows} <= {"attempts", "dead_letters"}
+    walk(filled, MIGRATIONS)
+    assert rows_of(filled) == before
+
+
+def test_a_migration_that_filled_tables_cannot_have_is_noticed(filled: str, tmp_path: Path):
+    """It would pass on the empty tables of any other test."""
+    copy = tmp_path / "migrations"
+    shutil.copytree(MIGRATIONS, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    head = ScriptDirectory.from_config(configuration(MIGRATIONS)).get_current_head()
+    (copy / "versions" / "faulty.py").write_text(FAULTY.format(head=head))
+    with pytest.raises(IntegrityError, match="colour"), changed_environment(DATABASE_URL=filled):
+        command.upgrade(configuration(copy), "head")
