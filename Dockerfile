@@ -1,17 +1,17 @@
-# One image for every line of the Procfile. What it is built with stays in the first stage.
+# One image for every line of the Procfile. The build tools stay in the first stage.
 FROM python:3.13-slim-trixie AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN ["python", "-m", "venv", "/opt/venv"]
 ENV PATH="/opt/venv/bin:$PATH"
 WORKDIR /app
-# Every wheel is the one whose hash is in the lock, and none is compiled here.
+# The lock has the hash of every wheel, and no package is compiled here.
 COPY requirements.txt ./
 RUN ["pip", "install", "--no-cache-dir", "--require-hashes", "--only-binary", ":all:", "-r", "requirements.txt"]
 COPY . .
 RUN ["pip", "install", "--no-cache-dir", "--no-deps", "--no-build-isolation", "-e", "."]
 
 FROM python:3.13-slim-trixie
-# A number, so that a cluster can see that it is not root.
+# A numeric user id, so that a cluster can see that the user is not root.
 RUN ["useradd", "--system", "--uid", "10001", "--home-dir", "/app", "--shell", "/usr/sbin/nologin", "scrip"]
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build /app /app

@@ -1,7 +1,7 @@
-"""Every measure beside its baseline, on real servers: `make bench`, and `make bench-scale` for the largest ones.
+"""Every measure beside its baseline, on real servers: `make bench`, and `make bench-scale` for the largest measures.
 
-It prints a table and writes a JSON file and a chart. Each line has a database of its own, which is audited after it;
-where the audit finds something, the line's figures do not count, and the exit code is 1.
+The command prints a table and writes a JSON file and a chart. Each measure has its own database, which is audited
+afterwards. If the audit finds a violation, the figures do not count and the exit code is 1.
 """
 
 import json
@@ -18,35 +18,46 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import chart, deciding, invoicing, redeeming, remembering, sending, storing, sweeping, waiting
-from benchmarks.line import Line, MeasureFailed
+from benchmarks import (
+    chart,
+    invoicing,
+    latency,
+    redeeming,
+    redeeming_alone,
+    sending,
+    stored_redemptions,
+    sweeping,
+    worker_memory,
+)
 from benchmarks.machine import calibration_seconds, machine, stolen_seconds
 from benchmarks.plan import FULL, QUICK, SCALE, Plan
-from benchmarks.stage import CHECKOUT, Stage, stage
+from benchmarks.sampling import MeasureFailed
+from benchmarks.servers import CHECKOUT, BenchmarkServers, benchmark_servers
+from benchmarks.table_line import TableLine
 from scrip.stack.process import StackProcessFailed
 
-MEASURES: dict[str, Callable[[Stage, Plan], Iterator[Line]]] = {
+MEASURES: dict[str, Callable[[BenchmarkServers, Plan], Iterator[TableLine]]] = {
     "single": redeeming.single,
     "bulk": redeeming.bulk,
-    "redeem-all": deciding.alone,
+    "redeem-all": redeeming_alone.alone,
     "apply-many": invoicing.end_to_end,
     "apply-all": invoicing.alone,
     "sweep": sweeping.sweep,
-    "latency": waiting.at_half_load,
-    "stored": storing.stored,
-    "memory": remembering.memory,
+    "latency": latency.at_half_load,
+    "stored": stored_redemptions.stored,
+    "memory": worker_memory.memory,
     "sending": sending.many_at_once,
 }
-# Those that take long enough by themselves.
+# The measures that need the largest tables and the most messages. They take long enough alone.
 SCALE_MEASURES = ("stored", "memory")
 COLUMNS = ("measure", "median", "lowest – highest", "baseline", "median", "lowest – highest", "ratio", "goal", "")
 WIDTH = 190
-# While other machines have more of the processors' time than this, a figure says nothing about its goal.
+# If other machines take a larger share of the processors' time, a figure says nothing about its goal.
 STOLEN_SHARE_MAX = 0.1
 
 
 class Size(StrEnum):
-    """How much is measured; see plan.py."""
+    """The size of the measures. The plans are in plan.py."""
 
     QUICK = "quick"
     FULL = "full"
@@ -57,25 +68,25 @@ PLANS = {Size.QUICK: QUICK, Size.FULL: FULL, Size.SCALE: SCALE}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measured:
-    """What one measure gave, with how fast the machine was before and after it."""
+class MeasureResult:
+    """The result of a measure, with the speed of the machine before and after."""
 
     name: str
-    lines: Sequence[Line]
-    # Why it could not be taken, where it could not.
+    lines: Sequence[TableLine]
+    # The reason if the measure failed, or an empty text.
     failure: str
     violations: Sequence[str]
     seconds: float
     loop_seconds_before: float
     loop_seconds_after: float
-    # Of the processors' time, by other machines on the same host.
+    # The share of the processors' time that other machines on the same host took.
     stolen_share: float
     load_average: float
 
 
 def run(
-    only: Annotated[list[str] | None, typer.Argument(help=f"Some of {', '.join(MEASURES)}; else all.")] = None,
-    size: Annotated[Size, typer.Option(help="How much is measured.")] = Size.FULL,
+    only: Annotated[list[str] | None, typer.Argument(help=f"Some of {', '.join(MEASURES)}. Default: all.")] = None,
+    size: Annotated[Size, typer.Option(help="The size of the measures.")] = Size.FULL,
     into: Annotated[Path, typer.Option(help="The folder for bench.json and bench.png.")] = CHECKOUT / "docs",
 ) -> None:
     """Measure, print the table, and write bench.json and bench.png."""
@@ -85,88 +96,92 @@ def run(
     console = Console(width=WIDTH)
     into.mkdir(parents=True, exist_ok=True)
     path = into / ("bench-scale.json" if size is Size.SCALE else "bench.json")
-    with stage(postgres=PLANS[size].postgres) as made:
-        durability = made.durability()
-        parts: list[Measured] = []
+    with benchmark_servers(postgres=PLANS[size].postgres) as servers:
+        durability = servers.durability()
+        results: list[MeasureResult] = []
         for name in names:
-            parts.append(measured(name, made, PLANS[size], console=console))
-            # A run that is interrupted has measured something.
-            write(parts, path=path, size=size, durability=durability)
+            results.append(take_measure(name, servers, PLANS[size], console=console))
+            # Written after each measure, so that an interrupted run leaves its results.
+            write(results, path=path, size=size, durability=durability)
     title = f"{machine()}; {'; '.join(f'{name} {value}' for name, value in durability.items())}"
-    console.print(table_of(parts, title=title))
-    if not chart.draw(counted(parts), path=path.with_suffix(".png"), title=title):
+    console.print(table_of(results, title=title))
+    if not chart.draw(counted(results), path=path.with_suffix(".png"), title=title):
         console.print(chart.MISSING)
-    raise typer.Exit(1 if any(part.violations or part.failure for part in parts) else 0)
+    raise typer.Exit(1 if any(result.violations or result.failure for result in results) else 0)
 
 
-def measured(name: str, made: Stage, plan: Plan, *, console: Console) -> Measured:
-    """This function will take one measure, between two looks at how fast the machine is."""
+def take_measure(name: str, servers: BenchmarkServers, plan: Plan, *, console: Console) -> MeasureResult:
+    """Take a measure, between two calibrations of the machine."""
     before, started, stolen = calibration_seconds(), time.monotonic(), stolen_seconds()
-    made.violations.clear()
+    servers.violations.clear()
     lines, failure = [], ""
     try:
-        lines = list(MEASURES[name](made, plan))
+        lines = list(MEASURES[name](servers, plan))
     except (MeasureFailed, StackProcessFailed) as error:
         failure = str(error)
     seconds = time.monotonic() - started
     stolen_share = (stolen_seconds() - stolen) / seconds / (os.cpu_count() or 1)
-    part = Measured(
+    result = MeasureResult(
         name=name,
         lines=lines,
         failure=failure,
-        violations=[str(each) for each in made.violations],
+        violations=[str(each) for each in servers.violations],
         seconds=seconds,
         loop_seconds_before=before,
         loop_seconds_after=calibration_seconds(),
         stolen_share=stolen_share,
         load_average=os.getloadavg()[0],
     )
-    console.print(f"{name}: {part.seconds:.0f} s, {loops(part)}", highlight=False)
-    return part
+    console.print(f"{name}: {result.seconds:.0f} s, {machine_speed(result)}", highlight=False)
+    return result
 
 
-def loops(part: Measured) -> str:
-    """This function will say how fast the machine was then."""
-    additions = f"10^7 additions took {part.loop_seconds_before:.2f} s before, {part.loop_seconds_after:.2f} s after"
-    return f"{additions}, and others had {part.stolen_share:.0%} of the processors' time"
+def machine_speed(result: MeasureResult) -> str:
+    """Return a text about the speed of the machine during a measure."""
+    additions = (
+        f"10^7 additions took {result.loop_seconds_before:.2f} s before, {result.loop_seconds_after:.2f} s after"
+    )
+    return f"{additions}, and others had {result.stolen_share:.0%} of the processors' time"
 
 
-def counted(parts: Sequence[Measured]) -> list[Line]:
-    """This function will return the lines whose database was found without a fault."""
-    return [line for part in parts if not part.violations for line in part.lines]
+def counted(results: Sequence[MeasureResult]) -> list[TableLine]:
+    """Return the lines of measures whose databases passed the audit."""
+    return [line for result in results if not result.violations for line in result.lines]
 
 
-def table_of(parts: Sequence[Measured], *, title: str) -> Table:
-    """This function will make the table, with a line of its own where an audit has found something."""
+def table_of(results: Sequence[MeasureResult], *, title: str) -> Table:
+    """Return the table. For a measure that failed or whose audit found a violation, it has no figures."""
     table = Table(*COLUMNS, title=title)
-    for part in parts:
-        if part.failure:
-            table.add_row(part.name, "not measured")
-        for line in part.lines:
-            if part.violations:
+    for result in results:
+        if result.failure:
+            table.add_row(result.name, "not measured")
+        for line in result.lines:
+            if result.violations:
                 table.add_row(line.measure, "does not count")
             else:
                 *figures, verdict = line.cells()
-                table.add_row(*figures, "disturbed" if part.stolen_share > STOLEN_SHARE_MAX else verdict)
-    notes = [f"{line.measure}: {line.note}" for line in counted(parts) if line.note]
-    failed = [f"{part.name}: {part.failure}" for part in parts if part.failure]
+                table.add_row(*figures, "disturbed" if result.stolen_share > STOLEN_SHARE_MAX else verdict)
+    notes = [f"{line.measure}: {line.note}" for line in counted(results) if line.note]
+    failed = [f"{result.name}: {result.failure}" for result in results if result.failure]
     unsound = [
-        f"{part.name}: the audit found {len(part.violations)} violations; first: {part.violations[0]}"
-        for part in parts
-        if part.violations
+        f"{result.name}: the audit found {len(result.violations)} violations; first: {result.violations[0]}"
+        for result in results
+        if result.violations
     ]
-    table.caption = "\n".join([*(f"{part.name}: {loops(part)}" for part in parts), *notes, *failed, *unsound])
+    table.caption = "\n".join(
+        [*(f"{result.name}: {machine_speed(result)}" for result in results), *notes, *failed, *unsound]
+    )
     return table
 
 
-def write(parts: Sequence[Measured], *, path: Path, size: Size, durability: dict[str, str]) -> None:
-    """This function will write every sample into a JSON file."""
+def write(results: Sequence[MeasureResult], *, path: Path, size: Size, durability: dict[str, str]) -> None:
+    """Write every sample into a JSON file."""
     document: dict[str, Any] = {
         "measuredAt": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": machine(),
         "size": size,
         "durability": durability,
-        "parts": [{**asdict(part), "lines": [line.as_json() for line in part.lines]} for part in parts],
+        "parts": [{**asdict(result), "lines": [line.as_json() for line in result.lines]} for result in results],
     }
     path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 

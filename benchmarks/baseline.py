@@ -1,6 +1,6 @@
-"""What Scrip is compared with: Celery as it comes, with kombu's own transport, and a transaction for each task.
+"""The baseline: plain Celery with kombu's own transport, and a transaction for each task.
 
-`celery -A benchmarks.baseline worker` runs it. It does not use Scrip's app.
+`celery -A benchmarks.baseline worker` runs this app, which shares nothing with Scrip's app.
 """
 
 import os
@@ -21,24 +21,24 @@ app.conf.update(task_default_queue=QUEUE, task_acks_late=True)
 
 @worker_process_init.connect
 def read_settings(**_: object) -> None:
-    """This function will complain at the start, not with the first message, where the environment is not complete."""
+    """Fail at the start, not with the first message, if the environment is incomplete."""
     settings()
 
 
 @app.task(name="baseline.noop")
 def noop(request: dict[str, Any]) -> None:
-    """This task will do nothing with a request that it was sent."""
+    """Do nothing with a request."""
 
 
 @app.task(name="baseline.redeem")
 def redeem(request: dict[str, Any]) -> dict[str, Any]:
-    """This task will redeem a voucher in a transaction of its own, row by row."""
+    """Redeem a voucher in a transaction, row by row."""
     with transaction() as session:
         return orm.redeem(session, request)
 
 
 @app.task(name="baseline.apply")
 def apply(request: dict[str, Any]) -> dict[str, Any]:
-    """This task will discount an invoice in a transaction of its own, row by row."""
+    """Discount an invoice in a transaction, row by row."""
     with transaction() as session:
         return orm.apply(session, request)

@@ -1,4 +1,4 @@
-"""A use case by itself: batch by batch on one connection, each in a transaction of its own."""
+"""A use case without the broker: batch by batch on a single connection, each batch in a transaction."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ BATCH = 500
 
 
 def per_second(decide_all: Callable[[Session, Sequence[Request]], object], requests: Sequence[Request]) -> float:
-    """This function will have the use case decide the requests, and return how many it did in a second."""
+    """Decide the requests with the use case, and return the requests decided per second."""
 
     def decide(batch: Sequence[Request], session: Session) -> None:
         decide_all(session, batch)

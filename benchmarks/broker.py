@@ -1,7 +1,7 @@
-"""A queue that is filled while nobody looks, and how long it takes until the last of its messages is acknowledged.
+"""A queue that is filled first and then drained by the workers, with the time until the last acknowledgement.
 
-Sending is not what is measured, and would take half of a small machine. So messages are written where no worker
-reads, in another of the server's databases, and their list is moved to the workers as a whole.
+Sending is not part of the measure, and would take half of a small machine. So the messages are written into another
+database of the Valkey server, which no worker reads. The whole list is then moved to the workers.
 """
 
 import re
@@ -11,23 +11,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from celery import Celery
 from redis import Redis
 
-from benchmarks.line import MeasureFailed
+from benchmarks.sampling import MeasureFailed
 from worker.broker.publishing import Outgoing, send_all
 
-# A database of the server's that nobody else uses.
+# A database of the Valkey server that nothing else uses.
 STAGING = 15
 POLL_SECONDS = 0.005
-# A queue that looks empty may be between a pop and its note in kombu's own transport: it must stay so for this long.
+# kombu's own transport pops a message and notes it as unacknowledged later, so a queue must stay empty for this long.
 EMPTY_SECONDS = 0.1
 DEADLINE_SECONDS = 600
 UNACKNOWLEDGED = "unacked"
 
 
 class Broker:
-    """The broker as a sender and a watch see it."""
+    """The broker, for sending messages and watching the queue."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
-        """This method will describe the connections."""
         url = environment["REDIS_URL"]
         staging = re.sub(r"/0$", f"/{STAGING}", url)
         self.redis = Redis.from_url(url)
@@ -35,19 +34,22 @@ class Broker:
         self._sender = Celery("benchmark", broker=staging, set_as_current=False)
 
     def stage(self, task: str, requests: Iterable[object], *, queue: str, wants_answers: bool = False) -> list[str]:
-        """This method will write messages where no worker sees them, and return their ids."""
+        """Write messages into the staging database, which no worker reads, and return their ids."""
         options = {"queue": queue, "ignore_result": not wants_answers}
         return [each.id for each in send_all(self._sender, (Outgoing(task, request, options) for request in requests))]
 
     def drain(self, queue: str) -> float:
-        """This method will give the workers what was staged, and return the seconds until all is acknowledged."""
+        """Move the staged messages to the workers, and return the seconds until all are acknowledged."""
         started = time.perf_counter()
         if not self._staging.move(queue, 0):
             raise MeasureFailed(f"the queue {queue} was not empty, or nothing was staged for it")
         return self.wait_until_done(queue) - started
 
     def wait_until_done(self, queue: str) -> float:
-        """This method will return when, by the performance counter, nothing was left unacknowledged."""
+        """Return the time of the performance counter when nothing was left unacknowledged.
+
+        Raises MeasureFailed after ten minutes.
+        """
         started = time.perf_counter()
         empty_since: float | None = None
         while True:
@@ -63,18 +65,18 @@ class Broker:
             time.sleep(POLL_SECONDS)
 
     def take_staged(self, queue: str) -> list[bytes | str]:
-        """This method will return what was staged, in the order sent, for whoever sends it message by message."""
+        """Remove the staged messages and return them in the order sent, for a caller that sends them separately."""
         messages: list[bytes | str] = self._staging.lrange(queue, 0, -1)
         self._staging.delete(queue)
-        # What was sent first is the last of the list.
+        # The list holds the newest message first.
         return messages[::-1]
 
     def send(self, message: bytes | str, *, queue: str) -> None:
-        """This method will send one message, as it was staged."""
+        """Send a staged message."""
         self.redis.lpush(queue, message)
 
     def rate(self, task: str, requests: Sequence[object], *, queue: str) -> float:
-        """This method will return how many of these messages a second the workers got done."""
+        """Return the messages per second that the workers handle."""
         self.stage(task, requests, queue=queue)
         return len(requests) / self.drain(queue)
 

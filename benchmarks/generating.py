@@ -1,6 +1,6 @@
-"""How long it takes to generate codes, chunk by chunk as a task does it.
+"""The time to generate 100,000 codes, chunk by chunk as the task does.
 
-`make bench-catalogue` runs it on servers of its own, with Postgres's durable defaults, and ends with an audit.
+`make bench-catalogue` runs this on its own servers, with Postgres's durable defaults, and ends with an audit.
 """
 
 import time
@@ -10,7 +10,7 @@ from rich.console import Console
 
 from benchmarks.machine import calibrated
 from benchmarks.rows import PROJECT, add_vouchers
-from benchmarks.stage import stage
+from benchmarks.servers import benchmark_servers
 from tasks.codes.generate import generate_codes
 from tasks.codes.messages import GenerateCodes
 
@@ -19,18 +19,18 @@ REPETITIONS = 5
 
 
 def main() -> None:
-    """This function will generate the codes of a voucher each time, and print how long it took."""
-    with stage() as made:
-        with made.database():
+    """Generate the codes of five vouchers, and print the times."""
+    with benchmark_servers() as servers:
+        with servers.database():
             before = calibrated()
-            seconds = [measured(voucher) for voucher in add_vouchers(REPETITIONS)]
-        made.require_clean()
+            seconds = [seconds_for(voucher) for voucher in add_vouchers(REPETITIONS)]
+        servers.require_clean()
     times = f"median {median(seconds):.1f} s, {min(seconds):.1f} to {max(seconds):.1f} s"
     Console(width=140).print(f"{COUNT:,} codes: {times}\n{before}\nafterwards: {calibrated()}")
 
 
-def measured(voucher: str) -> float:
-    """This function will return how many seconds the codes of one voucher took."""
+def seconds_for(voucher: str) -> float:
+    """Return the seconds to generate the codes of a voucher."""
     request = GenerateCodes.model_validate({"project": PROJECT, "voucher": voucher, "count": COUNT})
     started = time.perf_counter()
     generate_codes(request, report=lambda _: None)

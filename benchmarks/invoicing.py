@@ -1,4 +1,4 @@
-"""Applying discounts to invoices: through the broker, and the use case by itself beside one INSERT … SELECT."""
+"""Applying discounts to invoices: through the broker, and by the use case alone beside a single INSERT … SELECT."""
 
 import time
 from collections.abc import Iterator
@@ -8,9 +8,10 @@ from sqlalchemy import text
 from benchmarks import rows
 from benchmarks.batches import BATCH, per_second
 from benchmarks.broker import Broker
-from benchmarks.line import Line, at_least, how_many, in_turn, sized
 from benchmarks.plan import Plan
-from benchmarks.stage import BASELINE, Stage
+from benchmarks.sampling import count_for_seconds, in_turn, with_counts
+from benchmarks.servers import BASELINE, BenchmarkServers
+from benchmarks.table_line import TableLine, at_least
 from tasks.invoices.apply import apply_all
 from worker.database import transaction
 
@@ -18,25 +19,25 @@ QUEUE = "billing"
 
 
 class Granted:
-    """Discounts of a fixed amount, one on each subscription, none of which an invoice has met yet."""
+    """Discounts of a fixed amount, each on a separate subscription, and none applied to an invoice yet."""
 
     def __init__(self, *, vouchers: int) -> None:
-        """This method will add the vouchers that they come from."""
+        """Add the vouchers of the discounts."""
         rows.add_vouchers(vouchers)
         self._vouchers = vouchers
         self._next = 0
 
     def take(self, how_many: int) -> range:
-        """This method will grant more of them, and return their numbers."""
+        """Grant more discounts, and return their numbers."""
         first, self._next = self._next, self._next + how_many
         rows.add_redemptions(first=first, how_many=how_many, vouchers=self._vouchers)
         return range(first, self._next)
 
 
-def end_to_end(stage: Stage, plan: Plan) -> Iterator[Line]:
-    """This function will compare bulk messages with a transaction for each task."""
-    with stage.database(), stage.workers(QUEUE, BASELINE):
-        broker = Broker(stage.environment)
+def end_to_end(servers: BenchmarkServers, plan: Plan) -> Iterator[TableLine]:
+    """Compare bulk messages with a transaction for each task."""
+    with servers.database(), servers.workers(QUEUE, BASELINE):
+        broker = Broker(servers.environment)
         granted = Granted(vouchers=plan.vouchers)
 
         def in_bulk(count: int) -> float:
@@ -47,11 +48,11 @@ def end_to_end(stage: Stage, plan: Plan) -> Iterator[Line]:
             bodies = [rows.invoice(each) for each in granted.take(count)]
             return broker.rate("baseline.apply", bodies, queue=BASELINE)
 
-        measures = sized({"bulk": in_bulk}, seconds=plan.seconds, first=2 * BATCH, most=50_000)
-        measures |= sized({"orm": by_orm}, seconds=plan.seconds, first=50, most=5_000)
+        measures = with_counts({"bulk": in_bulk}, seconds=plan.seconds, first=2 * BATCH, most=50_000)
+        measures |= with_counts({"orm": by_orm}, seconds=plan.seconds, first=50, most=5_000)
         rows.analyze()
         samples = in_turn(measures, repetitions=plan.repetitions)
-    yield Line(
+    yield TableLine(
         measure="billing.apply_many, end to end",
         baseline="one ORM transaction per task",
         values=samples["bulk"],
@@ -60,16 +61,18 @@ def end_to_end(stage: Stage, plan: Plan) -> Iterator[Line]:
     )
 
 
-def alone(stage: Stage, plan: Plan) -> Iterator[Line]:
-    """This function will compare the use case by itself with one INSERT … SELECT of the same rows."""
-    with stage.database():
+def alone(servers: BenchmarkServers, plan: Plan) -> Iterator[TableLine]:
+    """Compare the use case alone with a single INSERT … SELECT of the same rows."""
+    with servers.database():
         granted = Granted(vouchers=plan.vouchers)
-        count = how_many(lambda first: apply(granted.take(first)), first=2 * BATCH, seconds=plan.seconds, most=20_000)
+        count = count_for_seconds(
+            lambda first: apply(granted.take(first)), first=2 * BATCH, seconds=plan.seconds, most=20_000
+        )
         count = count // BATCH * BATCH
         rows.analyze()
         measures = {"apply": lambda: apply(granted.take(count)), "insert": lambda: insert(granted.take(count))}
         samples = in_turn(measures, repetitions=plan.repetitions)
-    yield Line(
+    yield TableLine(
         measure="invoices applied, apply_all alone",
         baseline="one INSERT … SELECT of the same rows",
         values=samples["apply"],
@@ -79,12 +82,12 @@ def alone(stage: Stage, plan: Plan) -> Iterator[Line]:
 
 
 def apply(numbers: range) -> float:
-    """This function will discount an invoice for each of them, and return how many it did in a second."""
+    """Discount an invoice for each number, and return the invoices per second."""
     return per_second(apply_all, rows.parsed_invoices([rows.invoice(each) for each in numbers]))
 
 
 def insert(numbers: range) -> float:
-    """This function will time the same rows, written by SQL in one transaction: it decides nothing."""
+    """Write the same rows by SQL in a single transaction, without a decision, and return the invoices per second."""
     values = {"project": rows.PROJECT, "first": numbers.start, "last": numbers.stop - 1}
     with transaction() as session:
         for setting in ("statement_timeout = 0", "enable_seqscan = on", "enable_hashjoin = on"):
@@ -131,4 +134,4 @@ _ADVANCE = f"""
         cycles = 1, ends_on = '2027-04-30'
     FROM generate_series(CAST(:first AS bigint), :last) AS number
     WHERE discounts.project = :project AND discounts.id = {rows.REDEMPTION_ID}
-"""  # noqa: S608 - put together from a constant
+"""  # noqa: S608 - made from a constant

@@ -1,7 +1,7 @@
-"""How long a page of 200 vouchers takes among a million: the first, the middle and the last one.
+"""The time of a page of 200 vouchers among a million: the first, the middle and the last page.
 
-`make bench-catalogue` runs it on servers of its own. The pages take turns; medians are printed, with the
-fastest and the slowest, in milliseconds.
+`make bench-catalogue` runs this on its own servers. The pages take turns. The table shows the median, the fastest and
+the slowest time of each, in milliseconds.
 """
 
 import time
@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from benchmarks.machine import calibrated
 from benchmarks.rows import INSERTED_AT_ONCE, analyze
-from benchmarks.stage import stage
+from benchmarks.servers import benchmark_servers
 from tasks.vouchers.list import list_vouchers
 from tasks.vouchers.messages import ListVouchers
 from worker.database import transaction
@@ -22,7 +22,7 @@ VOUCHERS = 1_000_000
 LIMIT = 200
 REPETITIONS = 50
 FIRST, LAST = "00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff"
-# Random ids: the rows of a page lie scattered over the table, which is the worst case.
+# The ids are random, so the rows of a page are scattered over the table. That is the worst case.
 MIDDLE = "80000000-0000-0000-0000-000000000000"
 PAGES: dict[str, dict[str, object]] = {
     "first page": {"after": LAST},
@@ -36,21 +36,21 @@ PAGES: dict[str, dict[str, object]] = {
 
 
 def main() -> None:
-    """This function will insert the vouchers, time the pages and print the table."""
-    with stage() as made, made.database():
+    """Insert the vouchers, time the pages and print the table."""
+    with benchmark_servers() as servers, servers.database():
         insert_vouchers()
         title = f"{LIMIT} of {VOUCHERS:,} vouchers, in milliseconds; {calibrated()}"
         table = Table("page", "items", "median", "fastest", "slowest", title=title)
-        for name, (items, seconds) in measured().items():
+        for name, (items, seconds) in timed_pages().items():
             figures = (median(seconds), min(seconds), max(seconds))
             table.add_row(name, str(items), *(f"{each * 1_000:.1f}" for each in figures))
         table.caption = f"afterwards: {calibrated()}"
-    made.require_clean()
+    servers.require_clean()
     Console(width=140).print(table)
 
 
 def insert_vouchers() -> None:
-    """This function will add the vouchers by SQL, every tenth of them retired."""
+    """Add the vouchers by SQL, every tenth of them retired."""
     for start in range(0, VOUCHERS, INSERTED_AT_ONCE):
         with transaction() as session:
             session.execute(
@@ -74,8 +74,8 @@ def insert_vouchers() -> None:
     analyze()
 
 
-def measured() -> dict[str, tuple[int, list[float]]]:
-    """This function will return how many items each page had, and how many seconds each reading of it took."""
+def timed_pages() -> dict[str, tuple[int, list[float]]]:
+    """Return the number of items of each page, and the seconds of each reading."""
     results: dict[str, tuple[int, list[float]]] = {name: (0, []) for name in PAGES}
     for _ in range(REPETITIONS):
         for name, fields in PAGES.items():

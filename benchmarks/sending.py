@@ -1,4 +1,4 @@
-"""Sending itself: many messages in one round trip, beside one round trip for each."""
+"""Sending: many messages in one round trip, beside a round trip for each."""
 
 import time
 from collections.abc import Iterator
@@ -6,19 +6,20 @@ from collections.abc import Iterator
 from celery import Celery
 
 from benchmarks import rows
-from benchmarks.line import Line, in_turn
 from benchmarks.plan import Plan
-from benchmarks.stage import Stage
+from benchmarks.sampling import in_turn
+from benchmarks.servers import BenchmarkServers
+from benchmarks.table_line import TableLine
 from worker.broker.publishing import Outgoing, send_all
 
 TASK, QUEUE = "redemptions.redeem", "nobody-reads-it"
-# What send_task does in about a second.
+# Messages that send_task sends in about a second.
 RATE = 1_000
 
 
-def many_at_once(stage: Stage, plan: Plan) -> Iterator[Line]:
-    """This function will compare our sender of many messages with send_task."""
-    with stage.database(), Celery("sender", broker=stage.environment["REDIS_URL"], set_as_current=False) as app:
+def many_at_once(servers: BenchmarkServers, plan: Plan) -> Iterator[TableLine]:
+    """Compare Scrip's sender of many messages with send_task."""
+    with servers.database(), Celery("sender", broker=servers.environment["REDIS_URL"], set_as_current=False) as app:
         options = {"queue": QUEUE, "ignore_result": True}
         count = int(RATE * plan.seconds)
 
@@ -36,8 +37,8 @@ def many_at_once(stage: Stage, plan: Plan) -> Iterator[Line]:
             return count / (time.perf_counter() - started)
 
         samples = in_turn({"many": together, "one": one_by_one}, repetitions=plan.repetitions)
-    yield Line(
-        measure="messages sent by worker/publishing.py",
+    yield TableLine(
+        measure="messages sent by worker/broker/publishing.py",
         baseline="send_task",
         values=samples["many"],
         baselines=samples["one"],

@@ -1,4 +1,4 @@
-"""The sweep of a large table, beside one UPDATE of the same rows, and what redeeming feels of it meanwhile."""
+"""The sweep of a large table, beside a single UPDATE of the same rows, and the latency of redeeming meanwhile."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -10,9 +10,10 @@ from threading import Event
 from sqlalchemy import text
 
 from benchmarks import rows
-from benchmarks.line import Line, MeasureFailed, at_least, at_most
 from benchmarks.plan import Plan
-from benchmarks.stage import EMPTY, Stage
+from benchmarks.sampling import MeasureFailed
+from benchmarks.servers import EMPTY, BenchmarkServers
+from benchmarks.table_line import TableLine, at_least, at_most
 from models.base import read_clock
 from models.expiry import retire_expired
 from tasks.redemptions.redeem import redeem_all
@@ -21,43 +22,43 @@ from worker.database import engine, run_in_transaction, transaction
 from worker.settings import settings
 
 FILLED = "scrip_filled"
-# Vouchers that are redeemed meanwhile, in how large batches, and how often.
+# Redeeming during the sweep: the vouchers, the size of a batch, and the time between batches.
 VOUCHERS = 500
 BATCH = 10
 PERIOD_SECONDS = 0.04
-# The first few prepare their statements.
+# The first batches prepare their statements.
 WARM_UP = 10
 
 
-def sweep(stage: Stage, plan: Plan) -> Iterator[Line]:
-    """This function will sweep copies of one filled database, by the use case and by one UPDATE in turn."""
-    fill(stage, plan)
+def sweep(servers: BenchmarkServers, plan: Plan) -> Iterator[TableLine]:
+    """Sweep copies of a filled database, by the use case and by a single UPDATE in turn."""
+    fill(servers, plan)
     swept, updated = [], []
-    for _ in range(plan.sweeps):
-        with stage.database(template=FILLED):
-            swept.append(_rate(_sweep, how_many=plan.swept))
-        with stage.database(template=FILLED):
-            updated.append(_rate(_update, how_many=plan.swept))
-    yield Line(
-        measure=f"sweep of {plan.swept:,} expired among {2 * plan.swept:,}",
+    for _ in range(plan.sweep_repetitions):
+        with servers.database(template=FILLED):
+            swept.append(_rate(_sweep, how_many=plan.expired_vouchers))
+        with servers.database(template=FILLED):
+            updated.append(_rate(_update, how_many=plan.expired_vouchers))
+    yield TableLine(
+        measure=f"sweep of {plan.expired_vouchers:,} expired among {2 * plan.expired_vouchers:,}",
         baseline="one UPDATE of the same rows",
         values=swept,
         baselines=updated,
         goal=at_least(0.7),
     )
     vouchers = [str(rows.voucher_id(number)) for number in range(VOUCHERS)]
-    pause = partial(time.sleep, plan.watched_seconds)
+    pause = partial(time.sleep, plan.sweep_latency_seconds)
     quiet, disturbed = [], []
-    for _ in range(plan.sweeps_watched):
-        with stage.database(template=FILLED):
-            # What the copy left to write is not what is measured.
-            stage.checkpoint()
-            # The first pages come into memory, and statements are prepared.
-            watched(vouchers, pause)
-            quiet.append(p99_ms(watched(vouchers, pause)))
-            disturbed.append(p99_ms(watched(vouchers, partial(_sweep_for, plan.watched_seconds))))
-    stage.drop(FILLED)
-    yield Line(
+    for _ in range(plan.sweep_latency_repetitions):
+        with servers.database(template=FILLED):
+            # Without a checkpoint now, the measure would include the writes of copying the database.
+            servers.checkpoint()
+            # Read pages into memory and prepare statements before the measure.
+            batch_latencies(vouchers, pause)
+            quiet.append(p99_ms(batch_latencies(vouchers, pause)))
+            disturbed.append(p99_ms(batch_latencies(vouchers, partial(_sweep_for, plan.sweep_latency_seconds))))
+    servers.drop(FILLED)
+    yield TableLine(
         measure=f"redeeming {BATCH} at a time during that sweep, p99",
         baseline="without a sweep",
         values=disturbed,
@@ -67,23 +68,23 @@ def sweep(stage: Stage, plan: Plan) -> Iterator[Line]:
     )
 
 
-def fill(stage: Stage, plan: Plan) -> None:
-    """This function will make the database that is copied: every other voucher has expired.
+def fill(servers: BenchmarkServers, plan: Plan) -> None:
+    """Create the database that is copied: every other voucher has expired.
 
-    They expire in the order in which they were made, as those of one campaign after another do.
+    The vouchers expire in the order of their creation, as those of successive campaigns do.
     """
-    stage.copy(EMPTY, to=FILLED)
-    stage.use(FILLED)
+    servers.copy(EMPTY, to=FILLED)
+    servers.use(FILLED)
     rows.add_vouchers(VOUCHERS)
     with rows.without_indexes("vouchers"):
-        for start in range(0, 2 * plan.swept, rows.INSERTED_AT_ONCE):
-            last = min(start + rows.INSERTED_AT_ONCE, 2 * plan.swept) - 1
+        for start in range(0, 2 * plan.expired_vouchers, rows.INSERTED_AT_ONCE):
+            last = min(start + rows.INSERTED_AT_ONCE, 2 * plan.expired_vouchers) - 1
             with transaction() as session:
                 session.execute(text("SET LOCAL statement_timeout = 0"))
-                values = {"project": rows.PROJECT, "swept": plan.swept, "first": start, "last": last}
+                values = {"project": rows.PROJECT, "swept": plan.expired_vouchers, "first": start, "last": last}
                 session.execute(text(_ADD_DUE), values)
     rows.analyze()
-    stage.use(EMPTY)
+    servers.use(EMPTY)
 
 
 _ADD_DUE = """
@@ -100,7 +101,7 @@ def _sweep() -> None:
 
 
 def _sweep_for(seconds: float) -> None:
-    """This function will sweep as the use case does, but for no longer than that."""
+    """Sweep as the use case does, but only for that time."""
     batch_size = settings().sweep_batch_size
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -134,10 +135,10 @@ def _rate(work: Callable[[], None], *, how_many: int) -> float:
     return how_many / seconds
 
 
-def watched(vouchers: list[str], work: Callable[[], None]) -> list[float]:
-    """This function will redeem at a steady pace while the work is done, and return the seconds of each batch.
+def batch_latencies(vouchers: list[str], work: Callable[[], None]) -> list[float]:
+    """Redeem at a steady pace during the work, and return the seconds of each batch.
 
-    A batch's time starts when it was due, so that one that holds up the next ones counts for them too.
+    The time of a batch starts when the batch was due, so a slow batch counts for the batches that it delays too.
     """
     done = Event()
 
@@ -162,5 +163,5 @@ def watched(vouchers: list[str], work: Callable[[], None]) -> list[float]:
 
 
 def p99_ms(seconds: list[float]) -> float:
-    """This function will return the time that 99 of 100 did not take longer than, in milliseconds."""
+    """Return the 99th percentile in milliseconds."""
     return quantiles(seconds, n=100, method="inclusive")[-1] * 1_000

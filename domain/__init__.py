@@ -1,1 +1,1 @@
-"""Pure rules: standard library only, no clock, no database, no Celery. Every function is one of its arguments."""
+"""Pure rules: no clock, no database, no Celery, only the standard library. Each result depends on arguments alone."""

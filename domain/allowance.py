@@ -1,14 +1,17 @@
-"""What is left of a fixed amount: of a period's allowance, or of a balance that carries over."""
+"""The rest of a fixed amount: of a period's allowance, or of a balance that carries over."""
 
 from collections.abc import Mapping
 from fractions import Fraction
 
 
 def allowance_left(amounts_minor: Mapping[str, int], *, currency: str, taken_minor: Mapping[str, int]) -> int:
-    """This function will return what is left of a fixed amount, in minor units of that currency.
+    """Return the rest of a fixed amount, in minor units of the currency, rounded down.
 
-    The invoices of a period share one allowance, and all those of a balance. What was taken in another currency
-    counts as the share of the amount that the voucher names for that currency.
+    All invoices of a period share its allowance, and all invoices of a balance share the balance. An amount taken in
+    another currency uses up its share of the amount that the voucher names for that currency.
+    Example: of USD 10.00 or EUR 9.01, USD 5.00 were taken, which is half. EUR 4.50 are left.
+    The rest is rounded down, so that the shares of all currencies never exceed the whole. Less than one minor unit is
+    lost by that.
     """
     others = [Fraction(taken, amounts_minor[each]) for each, taken in taken_minor.items() if each != currency]
     left = amounts_minor[currency] - taken_minor.get(currency, 0)
@@ -16,5 +19,5 @@ def allowance_left(amounts_minor: Mapping[str, int], *, currency: str, taken_min
 
 
 def is_used_up(amounts_minor: Mapping[str, int], *, taken_minor: Mapping[str, int]) -> bool:
-    """This function will tell whether not one minor unit of any currency is left."""
+    """Return whether less than one minor unit is left in every currency."""
     return not any(allowance_left(amounts_minor, currency=each, taken_minor=taken_minor) for each in amounts_minor)

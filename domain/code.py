@@ -1,4 +1,4 @@
-"""What a code promises beside its voucher, and why it no longer can be redeemed."""
+"""The terms of a code beside those of its voucher, and the reasons why a code is retired."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -10,7 +10,7 @@ from domain.value import value
 
 
 class CodeRetiredReason(StrEnum):
-    """Why a code can no longer be redeemed: by itself, or because its voucher cannot."""
+    """Why a code can no longer be redeemed. Some reasons are those of the voucher."""
 
     MANUAL_ACTION = "manualAction"
     EXPIRED = "expired"
@@ -22,20 +22,21 @@ class CodeRetiredReason(StrEnum):
 
 Limit = TypeVar("Limit", int, datetime)
 
-# Why a code is retired whose voucher is.
-VOUCHER_REASONS = {
+# The reason that the codes of a retired voucher show, by the voucher's reason.
+REASONS_BY_VOUCHER = {
     RetiredReason.MANUAL_ACTION: CodeRetiredReason.VOUCHER_MANUALLY_RETIRED,
     RetiredReason.EXPIRED: CodeRetiredReason.VOUCHER_EXPIRED,
     RetiredReason.MAX_REDEMPTIONS_REACHED: CodeRetiredReason.VOUCHER_MAX_REDEMPTIONS_REACHED,
     RetiredReason.UNKNOWN: CodeRetiredReason.VOUCHER_MANUALLY_RETIRED,
 }
-# Stored only where somebody else has the text since: a code is else retired with its voucher without a word of its own.
-TAKEN_OVER = frozenset(VOUCHER_REASONS.values())
+# A code's row gets one of these reasons only when another code takes its text. Otherwise a code of a retired voucher
+# is shown as retired without being changed.
+LOST_TEXT_REASONS = frozenset(REASONS_BY_VOUCHER.values())
 
 
 @value
 class CodeTerms:
-    """A code's own limits, and who alone may use it. None is no limit but the voucher's."""
+    """A code's own limits, and the only customer who may use it. None leaves the limits to the voucher."""
 
     expires_at: datetime | None = None
     maximum_redemptions: int | None = None
@@ -52,14 +53,17 @@ class CodeRetirement:
 
 
 def retirement_by_voucher(*, reason: RetiredReason, at: datetime) -> CodeRetirement:
-    """This function will return what a voucher's retirement is to its codes."""
-    return CodeRetirement(reason=VOUCHER_REASONS[reason], at=at)
+    """Return the retirement of a code whose voucher is retired."""
+    return CodeRetirement(reason=REASONS_BY_VOUCHER[reason], at=at)
 
 
 def retirement_by_clock(
     *, expires_at: datetime | None, voucher_expires_at: datetime | None, now: datetime
 ) -> CodeRetirement | None:
-    """This function will return the earlier of the ends of a code and of its voucher, or None before both."""
+    """Return the retirement of a code whose own end or whose voucher's end has come, or None before both.
+
+    If both ends have come, the earlier end is the reason.
+    """
     ends = [
         CodeRetirement(reason=reason, at=at)
         for reason, at in (
@@ -72,12 +76,12 @@ def retirement_by_clock(
 
 
 def first_retirement(retirements: Iterable[CodeRetirement | None]) -> CodeRetirement | None:
-    """This function will return the earliest of them: the first reason stays."""
+    """Return the earliest retirement, or None if there is none. The first of several reasons stays."""
     return min((each for each in retirements if each), key=lambda each: each.at, default=None)
 
 
-def smaller_limit(own: Limit | None, *, vouchers: Limit | None) -> Limit | None:
-    """This function will return the limit that counts for a code; None is no limit of its own."""
-    if own is None or vouchers is None:
+def smaller_limit(own: Limit | None, *, of_voucher: Limit | None) -> Limit | None:
+    """Return the limit that a code shows: the smaller of both, or None if the code has no own limit."""
+    if own is None or of_voucher is None:
         return own
-    return min(own, vouchers)
+    return min(own, of_voucher)

@@ -1,4 +1,4 @@
-"""Whether a request may redeem a voucher, and the one reason where it may not."""
+"""Decide whether a request may redeem a voucher, and give the reason for a refusal."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -8,12 +8,15 @@ from domain.code import CodeRetiredReason, CodeTerms
 from domain.terms import FixedDiscount, PriceDiscount, Restrictions, RetiredReason
 from domain.value import value
 
-# As many as Stripe allows on one subscription; it bounds the work on one invoice.
+# Stripe has the same limit. It bounds the work on an invoice.
 DISCOUNTS_PER_SUBSCRIPTION_MAX = 20
 
 
 class Refusal(StrEnum):
-    """Every reason for a refusal, in order of precedence: the first that is true is the answer."""
+    """Every reason to refuse a redemption or a hold, in order of precedence: the answer is the first that applies.
+
+    Confirmations, updates and endings of discounts are refused with reasons of their own enums.
+    """
 
     IDEMPOTENCY_CONFLICT = "idempotency_conflict"
     VOUCHER_NOT_FOUND = "voucher_not_found"
@@ -32,25 +35,25 @@ class Refusal(StrEnum):
     CURRENCY_MISMATCH = "currency_mismatch"
     MINIMUM_SUBTOTAL_NOT_MET = "minimum_subtotal_not_met"
     DISCOUNT_LIMIT_REACHED = "discount_limit_reached"
-    # Last, so that it is told to those alone for whom a place may still become free: the one that is worth a retry.
+    # Last: returned only if nothing else stands against the request, so that a retry can succeed.
     FULLY_RESERVED = "fully_reserved"
 
 
 @value
 class Candidate:
-    """The voucher as it stands when its row is locked, with the code where the request names one."""
+    """A voucher as locked, with the code if the request names a code."""
 
     price_discount: PriceDiscount
     restrictions: Restrictions
     retired_reason: RetiredReason | None
     code: CodeTerms | None = None
-    # It is granted for a completed stamp card only.
+    # Only a completed stamp card grants the voucher.
     needs_stamp_card: bool = False
 
 
 @value
 class Purchase:
-    """What the request says about what is being bought, and by whom. `subtotal_minor` is in `currency`."""
+    """The products, the amount and the customer of a request. `subtotal_minor` is in minor units of `currency`."""
 
     products: frozenset[str]
     currency: str | None
@@ -60,27 +63,30 @@ class Purchase:
 
 @value
 class Counts:
-    """How often the voucher was redeemed so far, in all, by this customer and by this code, and what is running."""
+    """The places of a voucher that are taken and held, and the discounts that are running on the subscription.
+
+    Places are counted in all, for the request's customer, and for the request's code. Returned places are not taken.
+    """
 
     taken: int
     taken_by_customer: int
     voucher_is_running: bool
     running_discounts: int
     taken_by_code: int = 0
-    # Whether the request comes from the entry that completed a stamp card.
+    # The request comes from the usage entry that completed a stamp card.
     stamp_card_is_complete: bool = False
-    # What is held beside that: in all, by this customer and by this code, and by somebody else on the subscription.
     held: int = 0
     held_by_customer: int = 0
     held_by_code: int = 0
+    # Another customer holds the voucher for this subscription.
     subscription_is_held: bool = False
 
 
 def decisive_instant(*, decided_at: datetime, requested_at: datetime | None, grace: timedelta) -> datetime:
-    """This function will return the instant at which the voucher must be open.
+    """Return the instant at which the voucher must be open.
 
-    It is the customer's own (`requested_at`) where that lies at most `grace` back, so that a queue's delay
-    costs the customer nothing, and the decision's in every other case.
+    Up to `grace` before the decision, `requested_at` counts, so that a delay in the queue costs the customer nothing.
+    Otherwise the instant of the decision counts, also if `requested_at` lies in the future.
     """
     if requested_at is not None and decided_at - grace <= requested_at <= decided_at:
         return requested_at
@@ -88,10 +94,10 @@ def decisive_instant(*, decided_at: datetime, requested_at: datetime | None, gra
 
 
 def judge(candidate: Candidate | None, *, purchase: Purchase, counts: Counts, effective_at: datetime) -> Refusal | None:
-    """This function will return the first reason to refuse, or None for an eligible request.
+    """Return the first reason to refuse a request, or None if the request is eligible.
 
-    A voucher or a code that a sweep retired as expired or full is judged by its window and its count, so that
-    the answer is the same whether the sweep has run or not.
+    If a sweep retired a voucher or a code as expired or full, the window and the count decide instead. So the answer
+    does not depend on the sweep.
     """
     if candidate is None:
         return Refusal.VOUCHER_NOT_FOUND
@@ -101,31 +107,32 @@ def judge(candidate: Candidate | None, *, purchase: Purchase, counts: Counts, ef
     return None
 
 
+# Not retired by hand. For these, the window and the count of the code decide.
 _JUDGED_BY_LIMITS = {None, CodeRetiredReason.EXPIRED, CodeRetiredReason.MAX_REDEMPTIONS_REACHED}
 
 Rule = Callable[[Candidate, Purchase, Counts, datetime], bool]
 
 
-def _is_retired(candidate: Candidate, _purchase: Purchase, _standing: Counts, _at: datetime) -> bool:
+def _is_retired(candidate: Candidate, _purchase: Purchase, _counts: Counts, _at: datetime) -> bool:
     return candidate.retired_reason in {RetiredReason.MANUAL_ACTION, RetiredReason.UNKNOWN}
 
 
-def _code_is_retired(candidate: Candidate, _purchase: Purchase, _standing: Counts, _at: datetime) -> bool:
+def _code_is_retired(candidate: Candidate, _purchase: Purchase, _counts: Counts, _at: datetime) -> bool:
     code = candidate.code
     return code is not None and code.retired_reason not in _JUDGED_BY_LIMITS
 
 
-def _has_not_started(candidate: Candidate, _purchase: Purchase, _standing: Counts, at: datetime) -> bool:
+def _has_not_started(candidate: Candidate, _purchase: Purchase, _counts: Counts, at: datetime) -> bool:
     starts_at = candidate.restrictions.starts_at
     return starts_at is not None and at < starts_at
 
 
-def _has_expired(candidate: Candidate, _purchase: Purchase, _standing: Counts, at: datetime) -> bool:
+def _has_expired(candidate: Candidate, _purchase: Purchase, _counts: Counts, at: datetime) -> bool:
     expires_at = candidate.restrictions.expires_at
     return expires_at is not None and at >= expires_at
 
 
-def _code_has_expired(candidate: Candidate, _purchase: Purchase, _standing: Counts, at: datetime) -> bool:
+def _code_has_expired(candidate: Candidate, _purchase: Purchase, _counts: Counts, at: datetime) -> bool:
     code = candidate.code
     return code is not None and code.expires_at is not None and at >= code.expires_at
 
@@ -140,35 +147,35 @@ def _code_is_full(candidate: Candidate, _purchase: Purchase, counts: Counts, _at
     return maximum is not None and counts.taken_by_code >= maximum
 
 
-def _is_anothers(candidate: Candidate, purchase: Purchase, _standing: Counts, _at: datetime) -> bool:
+def _code_is_for_another_customer(candidate: Candidate, purchase: Purchase, _counts: Counts, _at: datetime) -> bool:
     customer = candidate.code.customer if candidate.code else None
     return customer is not None and customer != purchase.customer
 
 
-def _customer_has_had_it(candidate: Candidate, _purchase: Purchase, counts: Counts, _at: datetime) -> bool:
+def _customer_limit_is_reached(candidate: Candidate, _purchase: Purchase, counts: Counts, _at: datetime) -> bool:
     maximum = candidate.restrictions.maximum_redemptions_per_customer
     return maximum is not None and counts.taken_by_customer >= maximum
 
 
-def _runs_already(_candidate: Candidate, _purchase: Purchase, counts: Counts, _at: datetime) -> bool:
+def _is_already_applied(_candidate: Candidate, _purchase: Purchase, counts: Counts, _at: datetime) -> bool:
     return counts.voucher_is_running
 
 
-def _card_is_incomplete(candidate: Candidate, _purchase: Purchase, counts: Counts, _at: datetime) -> bool:
+def _stamp_card_is_incomplete(candidate: Candidate, _purchase: Purchase, counts: Counts, _at: datetime) -> bool:
     return candidate.needs_stamp_card and not counts.stamp_card_is_complete
 
 
-def _has_no_product(candidate: Candidate, purchase: Purchase, _standing: Counts, _at: datetime) -> bool:
+def _has_no_eligible_product(candidate: Candidate, purchase: Purchase, _counts: Counts, _at: datetime) -> bool:
     products = candidate.restrictions.products
     return products is not None and products.isdisjoint(purchase.products)
 
 
-def _has_another_currency(candidate: Candidate, purchase: Purchase, _standing: Counts, _at: datetime) -> bool:
+def _has_no_amount_in_currency(candidate: Candidate, purchase: Purchase, _counts: Counts, _at: datetime) -> bool:
     discount = candidate.price_discount
     return isinstance(discount, FixedDiscount) and purchase.currency not in discount.amounts_minor
 
 
-def _is_too_small(candidate: Candidate, purchase: Purchase, _standing: Counts, _at: datetime) -> bool:
+def _is_below_minimum_subtotal(candidate: Candidate, purchase: Purchase, _counts: Counts, _at: datetime) -> bool:
     minimum = candidate.restrictions.minimum_subtotal
     return minimum is not None and (
         purchase.currency != minimum.currency
@@ -177,7 +184,7 @@ def _is_too_small(candidate: Candidate, purchase: Purchase, _standing: Counts, _
     )
 
 
-def _subscription_is_full(_candidate: Candidate, _purchase: Purchase, counts: Counts, _at: datetime) -> bool:
+def _discount_limit_is_reached(_candidate: Candidate, _purchase: Purchase, counts: Counts, _at: datetime) -> bool:
     return counts.running_discounts >= DISCOUNTS_PER_SUBSCRIPTION_MAX
 
 
@@ -191,7 +198,7 @@ def _is_fully_reserved(candidate: Candidate, _purchase: Purchase, counts: Counts
             counts.taken_by_customer + counts.held_by_customer,
         ),
     )
-    return counts.subscription_is_held or any(maximum is not None and taken >= maximum for maximum, taken in limits)
+    return counts.subscription_is_held or any(maximum is not None and used >= maximum for maximum, used in limits)
 
 
 RULES: tuple[tuple[Refusal, Rule], ...] = (
@@ -202,13 +209,13 @@ RULES: tuple[tuple[Refusal, Rule], ...] = (
     (Refusal.CODE_EXPIRED, _code_has_expired),
     (Refusal.MAX_REDEMPTIONS_REACHED, _is_full),
     (Refusal.CODE_MAX_REDEMPTIONS_REACHED, _code_is_full),
-    (Refusal.CODE_NOT_FOR_CUSTOMER, _is_anothers),
-    (Refusal.CUSTOMER_LIMIT_REACHED, _customer_has_had_it),
-    (Refusal.ALREADY_APPLIED, _runs_already),
-    (Refusal.STAMP_CARD_INCOMPLETE, _card_is_incomplete),
-    (Refusal.PRODUCT_NOT_ELIGIBLE, _has_no_product),
-    (Refusal.CURRENCY_MISMATCH, _has_another_currency),
-    (Refusal.MINIMUM_SUBTOTAL_NOT_MET, _is_too_small),
-    (Refusal.DISCOUNT_LIMIT_REACHED, _subscription_is_full),
+    (Refusal.CODE_NOT_FOR_CUSTOMER, _code_is_for_another_customer),
+    (Refusal.CUSTOMER_LIMIT_REACHED, _customer_limit_is_reached),
+    (Refusal.ALREADY_APPLIED, _is_already_applied),
+    (Refusal.STAMP_CARD_INCOMPLETE, _stamp_card_is_incomplete),
+    (Refusal.PRODUCT_NOT_ELIGIBLE, _has_no_eligible_product),
+    (Refusal.CURRENCY_MISMATCH, _has_no_amount_in_currency),
+    (Refusal.MINIMUM_SUBTOTAL_NOT_MET, _is_below_minimum_subtotal),
+    (Refusal.DISCOUNT_LIMIT_REACHED, _discount_limit_is_reached),
     (Refusal.FULLY_RESERVED, _is_fully_reserved),
 )

@@ -1,4 +1,4 @@
-"""Holds: places that are kept for a customer for a while, and what confirming one is judged by."""
+"""The rules of holds: their statuses, their promise, and the shortage of places that replaces them."""
 
 from dataclasses import replace
 from enum import StrEnum
@@ -9,30 +9,34 @@ from domain.value import value
 
 
 class HoldStatus(StrEnum):
-    """What has become of a request to hold a place. Only an open one that has not lapsed counts against a limit."""
+    """The status of a request to hold a place. Only an open hold whose end lies ahead counts against a limit."""
 
     OPEN = "open"
     CONFIRMED = "confirmed"
     RELEASED = "released"
-    # Its customer took the place with another request.
+    # The customer took the place with another request.
     REPLACED = "replaced"
     LAPSED = "lapsed"
     # No place was held.
     REFUSED = "refused"
 
 
+# Statuses that never change again.
+FINAL_STATUSES = frozenset({HoldStatus.CONFIRMED, HoldStatus.RELEASED, HoldStatus.REFUSED})
+
+
 class HoldRefusal(StrEnum):
-    """The reason for refusing a confirmation that no redemption has."""
+    """A reason to refuse a confirmation that does not apply to redemptions."""
 
     HOLD_RELEASED = "hold_released"
 
 
 def honoured(candidate: Candidate) -> Candidate:
-    """This function will return a voucher as a hold promised it: what has changed since refuses nobody.
+    """Return a voucher without the terms that were checked when its place was held.
 
-    Neither its window and retirement nor its code's count, nor what may be bought, nor how often by one customer: that
-    was decided when the place was held. What stays is what cannot change against it: the voucher's maximum, its price,
-    and its code's own limit, end and customer.
+    A later change of these terms must not refuse the confirmation: window, retirement, products, minimum subtotal,
+    customer limit, and the retirement of the code. The voucher's maximum, its price and the code's own limit, end and
+    customer are kept: they cannot get worse while the hold is open.
     """
     return replace(
         candidate,
@@ -44,22 +48,22 @@ def honoured(candidate: Candidate) -> Candidate:
 
 @value
 class Shortage:
-    """How many held places must come back before there is room: of the customer's own, and by the code among them."""
+    """How many of a customer's holds must be replaced to make room: in all, and among them by the request's code."""
 
     places: int
     by_code: int
 
 
 def shortage(candidate: Candidate, *, counts: Counts) -> Shortage:
-    """This function will return how many of a customer's own holds have to make way for a request of the customer."""
+    """Return how many holds of a customer must be replaced so that the customer's request fits within every limit."""
     restrictions, code = candidate.restrictions, candidate.code
-    by_code = _missing(code.maximum_redemptions if code else None, counts.taken_by_code + counts.held_by_code)
-    in_all = _missing(restrictions.maximum_redemptions, counts.taken + counts.held)
-    of_customer = _missing(
+    by_code = _places_missing(code.maximum_redemptions if code else None, counts.taken_by_code + counts.held_by_code)
+    in_all = _places_missing(restrictions.maximum_redemptions, counts.taken + counts.held)
+    of_customer = _places_missing(
         restrictions.maximum_redemptions_per_customer, counts.taken_by_customer + counts.held_by_customer
     )
     return Shortage(places=max(in_all, of_customer, by_code), by_code=by_code)
 
 
-def _missing(maximum: int | None, taken: int) -> int:
+def _places_missing(maximum: int | None, taken: int) -> int:
     return 0 if maximum is None else max(0, taken + 1 - maximum)

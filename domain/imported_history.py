@@ -1,4 +1,4 @@
-"""What a voucher has behind it when it comes from another system."""
+"""The history of a voucher that is imported from another system."""
 
 from datetime import datetime
 
@@ -8,7 +8,7 @@ from domain.value import value
 
 @value
 class ImportedHistory:
-    """How often it was redeemed there, and whether it was withdrawn for a reason other than time or count."""
+    """How often a voucher was redeemed in the other system, and whether it can no longer be redeemed there."""
 
     redemptions: int
     is_withdrawn: bool
@@ -25,9 +25,9 @@ class VoucherRetirement:
 def retirement_of(
     history: ImportedHistory, *, maximum_redemptions: int | None, expires_at: datetime | None, now: datetime
 ) -> VoucherRetirement | None:
-    """This function will say why such a voucher can never be redeemed here, or None where it can.
+    """Return why an imported voucher is retired from the start, or None if it is available.
 
-    What is used up stays so: of a voucher that is also over, the last redemption came first.
+    Full goes before expired: in a voucher that is both, the last redemption came before the end.
     """
     if maximum_redemptions is not None and history.redemptions >= maximum_redemptions:
         return VoucherRetirement(reason=RetiredReason.MAX_REDEMPTIONS_REACHED, at=now)

@@ -1,4 +1,4 @@
-"""Discounting one invoice: in which order, on which base, how much, and on which lines."""
+"""Discount an invoice: the order of its discounts, the base and amount of each, and the split over the lines."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -8,13 +8,13 @@ from uuid import UUID
 from domain.allowance import allowance_left, is_used_up
 from domain.caps import Caps
 from domain.money import allocate, percentage_of
-from domain.recurrence import Period, Progress, advance, is_over
+from domain.recurrence import Period, Progress, advance, covers
 from domain.terms import FixedDiscount, PercentageDiscount, PriceDiscount, Recurrence
 from domain.value import value
 
 
 class Skip(StrEnum):
-    """Why a discount that is not over took nothing off, in order of precedence."""
+    """Why a discount that covers the invoice took nothing off, in order of precedence."""
 
     TRIAL = "trial"
     BEFORE_START = "before_start"
@@ -26,7 +26,7 @@ class Skip(StrEnum):
 
 @value
 class Line:
-    """One line of an invoice, in minor units; a credit is negative and never discounted."""
+    """A line of an invoice, in minor units. A credit is negative, and is never discounted."""
 
     id: str
     amount_minor: int
@@ -36,7 +36,7 @@ class Line:
 
 @value
 class Invoice:
-    """What the billing system has built, before discounts."""
+    """An invoice of the billing system, before discounts."""
 
     currency: str
     period: Period
@@ -46,7 +46,7 @@ class Invoice:
 
 @value
 class Discount:
-    """A granted discount with its own copy of the voucher's terms."""
+    """A granted discount with its own copy of the voucher's terms, and the amounts that it took so far."""
 
     id: UUID
     voucher_id: UUID
@@ -55,47 +55,49 @@ class Discount:
     products: frozenset[str] | None
     starts_on: date
     progress: Progress
-    # What it took in the invoice's period already, by currency; empty where the period is new to it.
+    # Taken in the invoice's period, by currency; empty if the period is new to the discount.
     taken_minor: Mapping[str, int]
-    # What it took in all, by currency, where it is a balance; None where each period has an allowance of its own.
-    taken_in_all_minor: Mapping[str, int] | None = None
-    # The most on this invoice, and what is left of the voucher's budget.
+    # Taken in all periods, by currency, if the discount is a balance; None if each period has its own allowance.
+    taken_in_total_minor: Mapping[str, int] | None = None
+    # The maximum per invoice, and the rest of the voucher's budget; None if there is neither.
     caps: Caps | None = None
 
 
 @value
 class Balance:
-    """What an invoice leaves of a balance, in minor units of its own currency, and whether that is nothing at all."""
+    """The rest of a balance after an invoice, in minor units of the invoice's currency."""
 
     left_minor: int
+    # Whether nothing is left in any currency.
     is_used_up: bool
 
 
 @value
 class Applied:
-    """What one discount took off, in all and by line, and where that leaves it."""
+    """A discount that took an amount off the invoice, and its state afterwards."""
 
     discount: Discount
     amount_minor: int
+    # The parts of `amount_minor` by the line's id; no part is 0.
     by_line: Mapping[str, int]
     progress: Progress
-    # Of a discount that carries over.
+    # None if the discount does not carry over.
     balance: Balance | None = None
 
 
 @value
 class Skipped:
-    """A discount that took nothing off, and why."""
+    """A discount that took nothing off the invoice."""
 
     discount: Discount
     reason: Skip
 
 
 def apply_discounts(invoice: Invoice, *, discounts: Sequence[Discount]) -> list[Applied | Skipped]:
-    """This function will apply the discounts, given in the order redeemed, and account for each that is not over.
+    """Apply the discounts, given in the order redeemed, and return a result for each that covers the invoice.
 
-    Those restricted to products come first, so that a discount on everything works on what they left. A voucher
-    takes part once in an invoice, though two of its discounts may cover the period.
+    Discounts restricted to products come first, so a discount without restriction applies to the rest. If two discounts
+    of a voucher cover the period, only the first that takes an amount off is applied.
     """
     left = {line.id: line.amount_minor for line in invoice.lines if line.discountable and line.amount_minor > 0}
     results: list[Applied | Skipped] = []
@@ -103,7 +105,7 @@ def apply_discounts(invoice: Invoice, *, discounts: Sequence[Discount]) -> list[
     for discount in sorted(discounts, key=lambda each: each.products is None):
         if discount.voucher_id in vouchers_applied:
             continue
-        if _is_over(discount, start=invoice.period.start):
+        if not _is_covered(invoice.period, discount=discount):
             continue
         result = _apply(discount, invoice=invoice, left=left)
         if isinstance(result, Applied):
@@ -114,11 +116,16 @@ def apply_discounts(invoice: Invoice, *, discounts: Sequence[Discount]) -> list[
     return results
 
 
-def _is_over(discount: Discount, *, start: date) -> bool:
-    price, taken_minor = discount.price_discount, discount.taken_in_all_minor
+def _is_covered(period: Period, *, discount: Discount) -> bool:
+    price, taken_minor = discount.price_discount, discount.taken_in_total_minor
     if taken_minor and isinstance(price, FixedDiscount) and is_used_up(price.amounts_minor, taken_minor=taken_minor):
-        return True
-    return is_over(discount.recurrence, progress=discount.progress, start=start, is_new_period=not discount.taken_minor)
+        return False
+    return covers(
+        discount.recurrence,
+        progress=discount.progress,
+        start=period.start,
+        is_new_period=not discount.taken_minor,
+    )
 
 
 def _apply(discount: Discount, *, invoice: Invoice, left: Mapping[str, int]) -> Applied | Skipped:
@@ -178,13 +185,13 @@ def _worth(discount: Discount, *, currency: str, base_minor: int) -> int:
         case PercentageDiscount(basis_points=basis_points):
             return percentage_of(base_minor, basis_points=basis_points)
         case FixedDiscount(amounts_minor=amounts_minor):
-            in_all = discount.taken_in_all_minor
-            taken_minor = discount.taken_minor if in_all is None else in_all
+            in_total = discount.taken_in_total_minor
+            taken_minor = discount.taken_minor if in_total is None else in_total
             return allowance_left(amounts_minor, currency=currency, taken_minor=taken_minor)
 
 
 def _balance_after(discount: Discount, *, currency: str, amount_minor: int) -> Balance | None:
-    price, before = discount.price_discount, discount.taken_in_all_minor
+    price, before = discount.price_discount, discount.taken_in_total_minor
     if before is None or not isinstance(price, FixedDiscount):
         return None
     taken_minor = {**before, currency: before.get(currency, 0) + amount_minor}

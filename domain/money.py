@@ -5,20 +5,28 @@ from collections.abc import Sequence
 BASIS_POINTS_WHOLE = 10_000
 
 
-def percentage_of(amount_minor: int, *, basis_points: int) -> int:
-    """This function will return that share of a non-negative amount, rounded half up, in integers.
+def divide_half_up(numerator: int, denominator: int) -> int:
+    """Return the quotient of a non-negative and a positive integer, rounded to the nearest integer, halves up.
 
-    `basis_points` runs from 1 (0.01 %) to 10,000 (100 %).
+    The result is exact for integers of any size.
     """
-    return (amount_minor * basis_points + BASIS_POINTS_WHOLE // 2) // BASIS_POINTS_WHOLE
+    return (2 * numerator + denominator) // (2 * denominator)
+
+
+def percentage_of(amount_minor: int, *, basis_points: int) -> int:
+    """Return a share of a non-negative amount, in minor units, rounded half up.
+
+    `basis_points` is from 1 (0.01 %) to 10,000 (100 %).
+    """
+    return divide_half_up(amount_minor * basis_points, BASIS_POINTS_WHOLE)
 
 
 def allocate(total_minor: int, *, weights: Sequence[int]) -> list[int]:
-    """This function will split an amount in proportion to the weights, so that the parts sum to it exactly.
+    """Split an amount in proportion to the weights, and return parts that sum to the amount exactly.
 
-    Largest remainder: each part is rounded down, then the units that are left go to the largest remainders,
-    ties to the earlier one. With 0 <= total <= sum(weights) no part exceeds its weight.
-    Raises ValueError where a positive amount has nothing to be split over.
+    This is the largest remainder method: round each part down, then give the units that are left to the largest
+    remainders, and of equal remainders to the first. If 0 <= total <= sum(weights), no part exceeds its weight.
+    Raises ValueError if the amount is positive and all weights are zero.
     """
     whole = sum(weights)
     if whole == 0:

@@ -1,4 +1,4 @@
-"""When the periods of a plan begin and end, counted from its anchor."""
+"""The billing periods of a plan, counted from its anchor."""
 
 from datetime import date, timedelta
 from enum import StrEnum
@@ -10,7 +10,7 @@ DAYS_PER_WEEK = 7
 
 
 class Interval(StrEnum):
-    """What a plan's periods are counted in."""
+    """The unit of a plan's periods."""
 
     DAY = "day"
     WEEK = "week"
@@ -20,7 +20,7 @@ class Interval(StrEnum):
 
 @value
 class Plan:
-    """How long each period is, and the day on which the first one, number 0, begins."""
+    """The length of each period, and the day on which the first period, number 0, begins."""
 
     interval: Interval
     interval_count: int
@@ -28,15 +28,16 @@ class Plan:
 
 
 def period_of(plan: Plan, *, number: int) -> Period:
-    """This function will return the plan's period of that number, from 0.
+    """Return a period of the plan by its number, from 0.
 
-    Months and years are added to the anchor itself: from the 31st they begin on each month's 31st, or its last day.
+    Months and years are added to the anchor, not to the period before. So a plan from January 31st goes on with
+    February 28th and March 31st.
     """
     return Period(start=_start_of(plan, number=number), end=_start_of(plan, number=number + 1))
 
 
 def first_number(plan: Plan, *, on_or_after: date) -> int:
-    """This function will return the number of the first period that begins on that day or later."""
+    """Return the number of the first period that begins on that day or later."""
     if on_or_after <= plan.anchor:
         return 0
     number = _whole_periods(plan, until=on_or_after)
@@ -59,7 +60,7 @@ def _start_of(plan: Plan, *, number: int) -> date:
 
 
 def _whole_periods(plan: Plan, *, until: date) -> int:
-    # At most one too few: a month that has begun may not be over by the anchor's day.
+    # At most 1 too small, never too large: the last month may not be complete on the anchor's day.
     anchor, days = plan.anchor, (until - plan.anchor).days
     months = (until.year - anchor.year) * MONTHS_PER_YEAR + until.month - anchor.month - 1
     passed = {

@@ -1,8 +1,8 @@
 """Which billing periods a discount covers.
 
-A period is known by its start. The window of a repeating discount is [first, first + N months), where first is
-the earliest period on which it took something off; it is never a counter that is decremented. One in cycles covers
-the first N distinct periods on which it took something off, in the order of their arrival.
+A period is identified by its start. A repeating discount in months covers the periods that start in the window
+[first, first + N months). `first` is the start of the earliest discounted period, so the window is computed and never
+counted down. A repeating discount in cycles covers the first N distinct periods that it discounts, in order of arrival.
 """
 
 from calendar import monthrange
@@ -25,44 +25,48 @@ class Period:
 
 @value
 class Progress:
-    """What a discount has covered so far: the first and last period's start, and how many distinct periods."""
+    """The periods that a discount has covered so far. All dates are None before the first period."""
 
+    # Of the earliest and the latest period.
     first_start: date | None = None
     last_start: date | None = None
+    # The number of distinct periods.
     cycles: int = 0
+    # The end of the window, exclusive; None while it is not known, and for `forever`.
     ends_on: date | None = None
-    # The latest end of the periods.
+    # The latest end of all covered periods.
     last_end: date | None = None
 
 
-# The invoices of a batch share a few days.
+# The invoices of a batch have few different dates.
 @lru_cache(maxsize=1_024)
 def add_months(day: date, *, months: int) -> date:
-    """This function will return the same day so many months later, clamped to that month's last day."""
+    """Return the same day that many months later, or the last day of a month that is too short."""
     years, month_index = divmod(day.month - 1 + months, MONTHS_PER_YEAR)
     year, month = day.year + years, month_index + 1
     return date(year, month, min(day.day, monthrange(year, month)[1]))
 
 
-def is_over(recurrence: Recurrence, *, progress: Progress, start: date, is_new_period: bool) -> bool:
-    """This function will tell whether a period that starts on that day lies outside what the discount covers.
+def covers(recurrence: Recurrence, *, progress: Progress, start: date, is_new_period: bool) -> bool:
+    """Return whether a discount covers a billing period that starts on `start`.
 
-    An earlier period than the first moves the window back, unless that would push a period out of the window
-    which was discounted already: the discount has then given all that it promised.
+    `is_new_period` says that no invoice of that period was discounted before.
+    If the period is earlier than all others, the window moves back, unless a discounted period would then lie outside
+    the window.
     """
     first, last = progress.first_start, progress.last_start
     if first is None or last is None or recurrence.type is RecurrenceType.FOREVER:
-        return False
-    if recurrence.type is RecurrenceType.ONCE:
         return True
+    if recurrence.type is RecurrenceType.ONCE:
+        return False
     if recurrence.duration_in_cycles is not None:
-        return is_new_period and progress.cycles >= recurrence.duration_in_cycles
+        return not is_new_period or progress.cycles < recurrence.duration_in_cycles
     months = recurrence.duration_in_months or 0
-    return max(start, last) >= add_months(min(start, first), months=months)
+    return max(start, last) < add_months(min(start, first), months=months)
 
 
 def advance(recurrence: Recurrence, *, progress: Progress, period: Period, is_new_period: bool) -> Progress:
-    """This function will return the progress after something was taken off on an invoice of that period."""
+    """Return the progress after the discount took an amount off an invoice of that period."""
     first = min(period.start, progress.first_start or period.start)
     last_end = max(period.end, progress.last_end or period.end)
     cycles = progress.cycles + is_new_period
@@ -82,8 +86,8 @@ def _ends_on(recurrence: Recurrence, *, known: date | None, first: date, last_en
         case RecurrenceType.ONCE:
             return last_end
         case RecurrenceType.REPEATING if recurrence.duration_in_cycles is not None:
-            # When the last one comes is not known before it has come. Then it stays: an end that moved on would bring
-            # back what is over, unless a sweep came between.
+            # The end is known when the last cycle has come, and stays. If another invoice of a counted period could
+            # move the end, a completed discount would run again, or not, depending on when the sweep came.
             return known or (last_end if cycles >= recurrence.duration_in_cycles else None)
         case RecurrenceType.REPEATING:
             return add_months(first, months=recurrence.duration_in_months or 0)

@@ -1,30 +1,31 @@
-"""Taking back what was taken off an invoice: who may, each refund's share of it, and what is left afterwards."""
+"""Reverse the discounts of an invoice: whether that is allowed, the share of a refund, and the progress afterwards."""
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import date
 from enum import StrEnum
 from uuid import UUID
 
-from domain.money import allocate
+from domain.money import allocate, divide_half_up
 from domain.recurrence import Period, Progress, advance
 from domain.terms import Recurrence, RecurrenceType
 from domain.value import value
 
 
 class ReversalReason(StrEnum):
-    """Why what was taken off an invoice is taken back."""
+    """Why the discounts of an invoice are reversed."""
 
     VOIDED = "voided"
     PAYMENT_FAILED = "payment_failed"
     REFUNDED = "refunded"
 
 
-# As if the invoice had never been: the discount gets its cycle back. A refund is of something that was had.
+# For these reasons the discount gets its cycle back, as if the invoice had never existed. A refund gives no cycle back:
+# the customer had the discounted goods.
 GIVING_BACK = frozenset({ReversalReason.VOIDED, ReversalReason.PAYMENT_FAILED})
 
 
 class ReversalRefusal(StrEnum):
-    """Every reason for refusing a reversal, in order of precedence: the first that is true is the answer."""
+    """The reasons for refusing a reversal, in order of precedence: the first that is true is the answer."""
 
     IDEMPOTENCY_CONFLICT = "idempotency_conflict"
     ALREADY_REVERSED = "already_reversed"
@@ -35,24 +36,27 @@ class ReversalRefusal(StrEnum):
 
 @value
 class BilledLine:
-    """A line as it was billed: what each discount took off it, and what was refunded of it since, in minor units."""
+    """A line of an invoice with its discounts and its refunds so far, in minor units."""
 
+    # Before discounts.
     amount_minor: int
+    # The amount that each discount took off the line.
     by_discount: Mapping[UUID, int]
+    # Of `amount_minor`.
     refunded_minor: int
-    # Of what each discount took off, the part that went with the refunds.
+    # Of `by_discount`: each discount's share of the refunds.
     returned: Mapping[UUID, int]
 
     def is_refunded(self) -> bool:
-        """This method will tell whether it was refunded to its last unit."""
+        """Return whether the whole line was refunded."""
         return 0 < self.refunded_minor == self.amount_minor
 
     def left_minor(self) -> int:
-        """This method will return what was not refunded of it."""
+        """Return the part of the line that was not refunded, in minor units."""
         return self.amount_minor - self.refunded_minor
 
     def left_by_discount(self) -> dict[UUID, int]:
-        """This method will return what each discount took off what was not refunded of it."""
+        """Return each discount's share of the part that was not refunded, in minor units."""
         return {each: taken - self.returned.get(each, 0) for each, taken in self.by_discount.items()}
 
 
@@ -64,10 +68,13 @@ def judge_reversal(
     lines: Mapping[str, BilledLine],
     refunds: Mapping[str, int],
 ) -> ReversalRefusal | None:
-    """This function will return the first reason to refuse, or None. `refunds` are minor units by line."""
+    """Return the first reason to refuse a reversal, or None.
+
+    `earlier` has the reasons of the invoice's earlier reversals, `refunds` the minor units to refund by line.
+    """
     if not GIVING_BACK.isdisjoint(earlier):
         return ReversalRefusal.ALREADY_REVERSED
-    # A bank asks nobody: what is left can be charged back whatever was refunded before.
+    # A bank does not ask: after refunds, the rest of the invoice can still be charged back.
     is_all_refunded = all(line.left_minor() <= 0 for line in lines.values())
     if reason in GIVING_BACK and earlier and (is_all_refunded or not is_charged_back):
         return ReversalRefusal.ALREADY_REFUNDED
@@ -79,21 +86,21 @@ def judge_reversal(
 
 
 def shares_of_refund(line: BilledLine, *, amount_minor: int) -> dict[UUID, int]:
-    """This function will return what each discount's part of a refund is, in minor units.
+    """Return each discount's share of a refund of the line, in minor units.
 
-    Rounded half up on all that was refunded of the line so far, so that refunds in any number add up to exactly the
-    discount (Lago's credit notes round each by itself). Of several discounts each has its part by largest remainder
-    on what is left of it.
+    The total of all refunds of the line is rounded half up, not each refund. So any number of refunds adds up to
+    exactly the discount. (Lago's credit notes round each refund by itself.)
+    If several discounts are on the line, the share is divided by largest remainder, in proportion to the rest of each.
     """
-    whole, refunded = line.amount_minor, line.refunded_minor + amount_minor
+    refunded_minor = line.refunded_minor + amount_minor
     discount_minor = sum(line.by_discount.values())
-    due = (2 * refunded * discount_minor + whole) // (2 * whole) - sum(line.returned.values())
+    due = divide_half_up(refunded_minor * discount_minor, line.amount_minor) - sum(line.returned.values())
     left = line.left_by_discount()
     return dict(zip(left, allocate(due, weights=list(left.values())), strict=True))
 
 
 def progress_through(recurrence: Recurrence, *, periods: Iterable[Period]) -> Progress:
-    """This function will return how far a discount has come with invoices of those periods, in the order applied."""
+    """Return the progress of a discount through invoices of those periods, in the order applied."""
     progress, starts = Progress(), set[date]()
     for period in periods:
         progress = advance(recurrence, progress=progress, period=period, is_new_period=period.start not in starts)
@@ -101,8 +108,11 @@ def progress_through(recurrence: Recurrence, *, periods: Iterable[Period]) -> Pr
     return progress
 
 
-def counts_as_over(recurrence: Recurrence, *, progress: Progress, is_used_up: bool, today: date) -> bool:
-    """This function will tell whether a discount has nothing more to give to the periods that are to come."""
+def is_completed(recurrence: Recurrence, *, progress: Progress, is_used_up: bool, today: date) -> bool:
+    """Return whether a discount takes nothing off a period that is still to come.
+
+    `is_used_up` says that the discount has a balance and nothing of the balance is left.
+    """
     if is_used_up or (recurrence.type is RecurrenceType.ONCE and progress.cycles > 0):
         return True
     return progress.ends_on is not None and progress.ends_on <= today

@@ -1,4 +1,4 @@
-"""Stamp cards: how many stamps are on a customer's card, oldest first out."""
+"""The rules of stamp cards: stamps are collected, expire, and are used by a completed card, the oldest first."""
 
 from collections import deque
 from collections.abc import Iterable
@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from domain.eligibility import Candidate, Counts, Purchase, Refusal, judge
 from domain.value import value
 
-# The reasons that concern the voucher alone. A customer's limits are looked at when the card is complete.
-ENDS_COLLECTING = (
+# The reasons that concern the voucher alone. The customer's limits are checked when the card is complete.
+COLLECTING_REFUSALS = (
     Refusal.VOUCHER_RETIRED,
     Refusal.VOUCHER_NOT_STARTED,
     Refusal.VOUCHER_EXPIRED,
@@ -18,7 +18,7 @@ ENDS_COLLECTING = (
 
 @value
 class StampCard:
-    """How many stamps complete a card, and for how many days each of them counts; None is for ever."""
+    """The number of stamps that complete a card, and the days for which each stamp counts. None means for ever."""
 
     stamps: int
     expire_days: int | None = None
@@ -26,7 +26,7 @@ class StampCard:
 
 @value
 class Collected:
-    """Stamps that were recorded at one instant, and whether a discount was granted for a card then."""
+    """The stamps of an entry, and whether they completed a card for which a discount was granted."""
 
     at: datetime
     stamps: int
@@ -34,29 +34,32 @@ class Collected:
 
 
 def stamps_on_card(card: StampCard, *, entries: Iterable[Collected], at: datetime) -> int:
-    """This function will return how many stamps count at that instant, of entries given in the order recorded.
+    """Return the number of stamps that count at that instant. `entries` are in the order recorded.
 
-    A granted discount takes a whole card's stamps, the oldest first; what is left opens the next card. A stamp
-    counts up to `expire_days` after it was recorded, half-open. While a grant is refused there can be more than
-    a card holds.
+    A granted discount uses the stamps of a whole card, the oldest first. The rest opens the next card. A stamp expires
+    exactly `expire_days` days after the entry. If a grant is refused, the stamps stay, so that there can be more stamps
+    than a card has.
     """
-    # Each with the instant at which its stamps expire.
+    # The instant at which the stamps expire, and their number.
     counting: deque[tuple[datetime | None, int]] = deque()
     for entry in entries:
         _drop_expired(counting, at=entry.at)
         counting.append((_expires_at(card, entry), entry.stamps))
         if entry.completed_card:
-            _take(counting, stamps=card.stamps)
+            _use(counting, stamps=card.stamps)
     _drop_expired(counting, at=at)
     return sum(stamps for _, stamps in counting)
 
 
-def collecting_refusal(candidate: Candidate, *, redemptions: int, at: datetime) -> Refusal | None:
-    """This function will return why no stamps of the voucher can be collected at that instant, or None."""
-    counts = Counts(taken=redemptions, taken_by_customer=0, voucher_is_running=False, running_discounts=0)
-    nothing = Purchase(products=frozenset(), currency=None, subtotal_minor=None)
-    reason = judge(candidate, purchase=nothing, counts=counts, effective_at=at)
-    return reason if reason in ENDS_COLLECTING else None
+def collecting_refusal(candidate: Candidate, *, taken: int, at: datetime) -> Refusal | None:
+    """Return the reason why no stamps of the voucher can be collected at that instant, or None.
+
+    `taken` is the number of places of the voucher that are taken.
+    """
+    counts = Counts(taken=taken, taken_by_customer=0, voucher_is_running=False, running_discounts=0)
+    no_purchase = Purchase(products=frozenset(), currency=None, subtotal_minor=None)
+    reason = judge(candidate, purchase=no_purchase, counts=counts, effective_at=at)
+    return reason if reason in COLLECTING_REFUSALS else None
 
 
 def _expires_at(card: StampCard, entry: Collected) -> datetime | None:
@@ -68,7 +71,7 @@ def _drop_expired(counting: deque[tuple[datetime | None, int]], *, at: datetime)
         counting.popleft()
 
 
-def _take(counting: deque[tuple[datetime | None, int]], *, stamps: int) -> None:
+def _use(counting: deque[tuple[datetime | None, int]], *, stamps: int) -> None:
     while stamps and counting:
         expires_at, oldest = counting.popleft()
         if oldest > stamps:

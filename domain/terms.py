@@ -1,4 +1,4 @@
-"""What a voucher promises: how much, for how long, and to whom."""
+"""The terms of a voucher: the amount of its discounts, how long they run, and who may redeem it when."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -33,7 +33,7 @@ class PercentageDiscount:
 
 @value
 class FixedDiscount:
-    """An amount for each currency that the voucher names, in minor units, by ISO 4217 code."""
+    """An amount in minor units for each currency of the voucher, by ISO 4217 code."""
 
     amounts_minor: Mapping[str, int]
 
@@ -43,7 +43,10 @@ PriceDiscount = PercentageDiscount | FixedDiscount
 
 @value
 class Recurrence:
-    """A type; where it is `repeating`, with 1 to 999 months, or else 1 to 999 cycles, which are billing periods."""
+    """How long a discount runs. Only `repeating` has a duration: 1 to 999 months, or 1 to 999 cycles.
+
+    A cycle is a billing period.
+    """
 
     type: RecurrenceType
     duration_in_months: int | None = None
@@ -60,7 +63,10 @@ class Money:
 
 @value
 class Restrictions:
-    """Who may redeem a voucher, when, and how often. None is no restriction; the window is half-open."""
+    """Who may redeem a voucher, when, and how often. None is no restriction.
+
+    The window includes `starts_at` and excludes `expires_at`.
+    """
 
     starts_at: datetime | None = None
     expires_at: datetime | None = None

@@ -1,4 +1,4 @@
-"""Values: what the rules take and return. They are compared by their fields, made by keyword, and never changed."""
+"""The values that the rules take and return: compared by their fields, built with keywords, and never changed."""
 
 from dataclasses import dataclass
 from typing import TypeVar, dataclass_transform
@@ -8,9 +8,9 @@ Class = TypeVar("Class")
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)
 def value(cls: type[Class]) -> type[Class]:
-    """This function will make a dataclass of the class, frozen for the type checker.
+    """Make a dataclass of the class, frozen for the type checker only.
 
-    Python's own frozen dataclasses set each field through a call: making one takes two and a half times as long,
-    and a batch of invoices makes thousands.
+    A dataclass that Python freezes sets each field through a function call, so it takes two and a half times as long
+    to build. A batch of invoices builds thousands.
     """
     return dataclass(slots=True, kw_only=True)(cls)

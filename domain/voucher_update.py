@@ -1,4 +1,4 @@
-"""What a change of its terms does to a voucher: whether it may be made, and whether the voucher is available then."""
+"""Updates of a voucher: the reasons to refuse them, and whether the voucher is retired under the new terms."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -7,15 +7,15 @@ from domain.terms import RetiredReason
 
 
 class UpdateRefusal(StrEnum):
-    """Every reason for refusing an update, in order of precedence."""
+    """Every reason to refuse an update, in order of precedence."""
 
     IDEMPOTENCY_CONFLICT = "idempotency_conflict"
     VOUCHER_ALREADY_REDEEMED = "voucher_already_redeemed"
     VOUCHER_HELD = "voucher_held"
 
 
-# Nothing but a new voucher undoes these.
-FOR_GOOD = {RetiredReason.MANUAL_ACTION, RetiredReason.UNKNOWN}
+# No update makes a voucher available again that was retired for one of these reasons.
+PERMANENT_REASONS = {RetiredReason.MANUAL_ACTION, RetiredReason.UNKNOWN}
 
 
 def retired_reason_after(
@@ -26,12 +26,12 @@ def retired_reason_after(
     redemptions: int,
     now: datetime,
 ) -> RetiredReason | None:
-    """This function will return why a voucher is retired under its new terms, or None where it is not.
+    """Return why a voucher with these terms is retired, or None if it is available.
 
-    What was retired by hand stays so. For the rest the first reason stays as long as it is true, and a voucher that
-    has neither expired nor is full is available.
+    `reason` is the reason so far, and `redemptions` counts the places that are taken. A manual or unknown reason
+    stays. Expired and full stay as long as they are true; after that, the other reason counts if that is true.
     """
-    if reason in FOR_GOOD:
+    if reason in PERMANENT_REASONS:
         return reason
     causes = []
     if expires_at is not None and expires_at <= now:

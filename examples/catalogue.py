@@ -1,4 +1,4 @@
-"""The vouchers of the examples, as a caller of `vouchers.create` would write them."""
+"""The vouchers of the examples, as a caller of `vouchers.create` writes them."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,22 +9,22 @@ PROJECT = "gigs"
 RUSH_MAXIMUM = 100
 GIFTS = 100
 OVERDUE = 50
-# Five more than the 20 discounts that one subscription may carry.
+# Five more than the 20 discounts that a subscription may have.
 STACKED = 25
 
 
 def instant(moment: datetime) -> str:
-    """This function will write a UTC instant in RFC 3339, to the second."""
+    """Return a UTC instant in RFC 3339, to the second."""
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def id_of(name: str) -> str:
-    """This function will return the placeholder that stands for the id which the voucher of this name gets."""
+    """Return the placeholder for the id of the voucher of this name."""
     return f"(id of {name})"
 
 
 def percentage(name: str, code: str | None, percent: float, recurrence: Json, **more: Any) -> Json:
-    """This function will return the body of a percentage voucher."""
+    """Return the body of a percentage voucher."""
     return {
         "project": PROJECT,
         "name": name,
@@ -36,7 +36,7 @@ def percentage(name: str, code: str | None, percent: float, recurrence: Json, **
 
 
 def fixed(name: str, code: str, price_discount: Json, recurrence: Json, **more: Any) -> Json:
-    """This function will return the body of a voucher over an amount in minor units."""
+    """Return the body of a voucher over an amount in minor units."""
     return {
         "project": PROJECT,
         "name": name,
@@ -52,12 +52,12 @@ FOREVER: Json = {"type": "forever"}
 
 
 def repeating(months: int) -> Json:
-    """This function will return the recurrence of a voucher that runs for so many months."""
+    """Return the recurrence of a voucher that runs for so many months."""
     return {"type": "repeating", "durationInMonths": months}
 
 
 def open_ended() -> list[Json]:
-    """This function will return the vouchers whose recurrence is what there is to see."""
+    """Return the vouchers without restrictions, each with another recurrence."""
     return [
         percentage("Welcome", "WELCOME30", 30.12, ONCE),
         fixed("Three months cheaper", "THREE999", {"amount": 999, "currency": "USD"}, repeating(3)),
@@ -76,7 +76,7 @@ def open_ended() -> list[Json]:
 
 
 def restricted(now: datetime) -> list[Json]:
-    """This function will return the vouchers with a restriction that a request can meet."""
+    """Return the vouchers with a restriction that a request can meet."""
     return [
         percentage(
             "Monthly Basic 15%",
@@ -117,21 +117,21 @@ def restricted(now: datetime) -> list[Json]:
 
 
 def out_of_reach(now: datetime) -> list[Json]:
-    """This function will return the vouchers whose restriction refuses, now or after the first redemption."""
+    """Return the vouchers with a restriction that refuses every request, at once or after the first redemption."""
     return [
         percentage("Not yet", "NOTYET", 10, ONCE, restrictions={"startsAt": instant(now + timedelta(days=7))}),
         percentage("Just over", "JUSTOVER", 10, ONCE, restrictions={"expiresAt": instant(now - timedelta(minutes=5))}),
         percentage("Long over", "LONGOVER", 10, ONCE, restrictions={"expiresAt": instant(now - timedelta(minutes=20))}),
         percentage("Retired by hand", "BYHAND", 10, ONCE),
         percentage("Only one", "ONLYONE", 10, ONCE, restrictions={"maximumRedemptions": 1}),
-        # An expired voucher no longer holds its code: the next one carries it, and the code names the newer.
+        # An expired voucher loses its code to a new voucher with the same code.
         percentage("Spring last year", "SPRING", 10, ONCE, restrictions={"expiresAt": instant(now - timedelta(365))}),
         percentage("Spring this year", "SPRING", 12.5, ONCE),
     ]
 
 
 def partner_campaign() -> Json:
-    """This function will return a voucher without a code and with as much metadata as there may be."""
+    """Return a voucher without a code and with the maximum of metadata."""
     regions = [f"region-{number:02}" for number in range(1, 47)]
     metadata: Json = {"partner": "acme", "budget": 250_000, "share": 0.25, "confidential": True}
     metadata |= {region: f"cost-centre-{4000 + number}" for number, region in enumerate(regions, start=1)}
@@ -139,12 +139,12 @@ def partner_campaign() -> Json:
 
 
 def vouchers(now: datetime) -> list[Json]:
-    """This function will return the vouchers that a reader should see, in the order in which they are created."""
+    """Return the small set of vouchers for readers, in the order of their creation."""
     return [*open_ended(), *restricted(now), *out_of_reach(now), partner_campaign()]
 
 
 def bulk_vouchers(now: datetime) -> list[Json]:
-    """This function will return the vouchers that come by the dozen: gifts, small ones to stack, overdue ones."""
+    """Return the vouchers that come in dozens: gifts, small vouchers to stack, overdue vouchers."""
     day_before = instant(now - timedelta(days=1))
     gifts = [
         fixed(f"Gift {number}", f"GIFT-{number:04}", {"amount": 2000, "currency": "USD"}, ONCE,

@@ -1,7 +1,7 @@
-"""Makes the example files: the small ones for readers, and with --bulk the thousands of requests of `scrip demo`.
+"""Generate the example files: the small files for readers, and with --bulk the thousands of requests of `scrip demo`.
 
-The same instant and seed make the same files. Times are written for the instant of `--now`, because half of the
-rules are about time: `scrip demo` makes the files anew for the moment at which it runs.
+The same instant and seed give the same files. The times in the files are those of the instant `--now`, because half of
+the rules are about time: `scrip demo` generates the files for the moment at which it runs.
 """
 
 import argparse
@@ -26,7 +26,7 @@ LINE_WIDTH = 100
 
 
 def readable(value: object, indent: int = 0) -> str:
-    """This function will write JSON with each object that fits on a line on one line."""
+    """Return JSON with each object on a single line if it fits."""
     flat = json.dumps(value, ensure_ascii=False)
     if len(flat) + indent <= LINE_WIDTH or not isinstance(value, (dict, list)) or not value:
         return flat
@@ -39,7 +39,7 @@ def readable(value: object, indent: int = 0) -> str:
 
 
 def redemption_lines(now: datetime, seed: int) -> list[Json]:
-    """This function will return every request with its scenario, wave and way of travelling; wave 1 is shuffled."""
+    """Return every request with its scenario, its wave, and whether it is sent alone. Wave 1 is shuffled."""
     lines = [
         [
             {"wave": wave, "scenario": scenario.name, "alone": number < scenario.alone, "request": body}
@@ -53,7 +53,7 @@ def redemption_lines(now: datetime, seed: int) -> list[Json]:
 
 
 def discounts_by_cycle(answers: Iterable[Json]) -> Json:
-    """This function will add up what the invoices are discounted by, for each currency and cycle."""
+    """Return the sum of the discounts of the invoices, for each currency and cycle."""
     totals: dict[str, Counter[int]] = {}
     for each in answers:
         for discount in each["answer"].get("discounts", ()):
@@ -65,13 +65,13 @@ def discounts_by_cycle(answers: Iterable[Json]) -> Json:
 
 
 def expected(now: datetime) -> Json:
-    """This function will return what the demo must find, by construction of the requests and by hand for the money."""
+    """Return the results that the demo must find: counts by construction of the requests, money by hand."""
     scenarios = [scenario for wave in waves(now) for scenario in wave]
     redemptions = Counter(REDEMPTIONS)
     for scenario in scenarios:
         redemptions.update(scenario.redemptions)
     issued = [*vouchers(now), *bulk_vouchers(now)]
-    # Beside those by the dozen: BYHAND; JUSTOVER, LONGOVER and last year's SPRING; FLASH100 and ONLYONE.
+    # Besides the overdue vouchers and the gifts: BYHAND; JUSTOVER, LONGOVER and last year's SPRING; FLASH100, ONLYONE.
     retired = {"manualAction": 1, "expired": OVERDUE + 3, "maxRedemptionsReached": GIFTS + 2}
     deliveries = [*first_deliveries(), *(each for run in billing_runs() for each in run)]
     return {
@@ -86,13 +86,13 @@ def expected(now: datetime) -> Json:
 
 
 def first_deliveries() -> list[Json]:
-    """This function will return the invoices of the stories without those that come a second time."""
-    told = [each for story in stories() for each in story["invoices"]]
-    return list({each["request"]["invoice"]: each for each in reversed(told)}.values())
+    """Return the invoices of the stories without repeated deliveries."""
+    invoices = [each for story in stories() for each in story["invoices"]]
+    return list({each["request"]["invoice"]: each for each in reversed(invoices)}.values())
 
 
 def asked_again(scenarios: Iterable[Scenario], now: datetime) -> int:
-    """This function will count the request ids that are answered more than once, other bodies and bad ones apart."""
+    """Return the number of request ids that are answered more than once, without changed and invalid requests."""
     other = {"invalid", "idempotency_conflict"}
     bodies = [body for each in scenarios if not other & each.answers.keys() for body in each.requests]
     bodies += [each["request"] for each in redemption_examples(now) if not other & set(each["answer"].values())]
@@ -101,13 +101,13 @@ def asked_again(scenarios: Iterable[Scenario], now: datetime) -> int:
 
 
 def write_lines(path: Path, rows: Iterable[Json]) -> None:
-    """This function will write JSON lines."""
+    """Write JSON lines."""
     with path.open("w", encoding="utf-8") as file:
         file.writelines(json.dumps(row) + "\n" for row in rows)
 
 
 def write(into: Path, *, now: datetime = NOW, seed: int = SEED, bulk: bool = False) -> None:
-    """This function will write the small files, and the JSON lines of the demo beside them where they are wanted."""
+    """Write the small files, and with `bulk` the JSON lines of the demo."""
     into.mkdir(parents=True, exist_ok=True)
     small = {"vouchers": vouchers(now), "redemptions": redemption_examples(now), "plans": PLANS,
              "invoices": stories(), "tour": tour(now), "expected": expected(now)}  # fmt: skip
@@ -121,7 +121,7 @@ def write(into: Path, *, now: datetime = NOW, seed: int = SEED, bulk: bool = Fal
 
 
 def main() -> None:
-    """This function will read the command line."""
+    """Read the command line and write the files."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--into", type=Path, default=Path(__file__).parent, help="the folder to write into")
     parser.add_argument("--now", type=datetime.fromisoformat, default=NOW, help="the instant, with its offset")

@@ -1,4 +1,4 @@
-"""What happens to invoices besides being sent once and in time: short stories, each on a subscription of its own."""
+"""Short stories of unusual invoices, each on a separate subscription."""
 
 from datetime import date
 from typing import Any
@@ -8,7 +8,7 @@ from invoicing import invoice, lines
 
 
 def month(subscription: str, number: int, **more: Any) -> Json:
-    """This function will return the invoice of a calendar month of 2025."""
+    """Return the invoice of a calendar month of 2025."""
     return invoice(
         subscription,
         f"inv_{subscription.removeprefix('sub_')}_{number}",
@@ -19,25 +19,25 @@ def month(subscription: str, number: int, **more: Any) -> Json:
 
 
 def gives(amount: int, *discounts: Json, skipped: tuple[str, ...] = (), **more: Any) -> Json:
-    """This function will return what an invoice answers that was discounted by this much."""
+    """Return the answer to an invoice with this discount total."""
     skips = [{"reason": reason} for reason in skipped]
     return {"outcome": "applied", "discountTotal": amount, "discounts": list(discounts), "skipped": skips} | more
 
 
 def story(about: str, subscription: str, vouchers: list[str], *invoices: tuple[Json, Json], **more: Any) -> Json:
-    """This function will return a story: the vouchers a subscription redeems, then its invoices as they arrive."""
-    told = [{"request": body, "answer": answer} for body, answer in invoices]
+    """Return a story: the vouchers that a subscription redeems, then the invoices in the order of arrival."""
+    answered = [{"request": body, "answer": answer} for body, answer in invoices]
     return {"about": about, "subscription": subscription, "customer": subscription.replace("sub_", "cus_"),
-            "vouchers": vouchers, "startsOn": "2025-01-01"} | more | {"invoices": told}  # fmt: skip
+            "vouchers": vouchers, "startsOn": "2025-01-01"} | more | {"invoices": answered}  # fmt: skip
 
 
 def of(amount: int, cycle: int, **more: Any) -> Json:
-    """This function will return what one discount took off, in which of its cycles."""
+    """Return the part of an answer about a discount: the amount and the cycle."""
     return {"amount": amount, "cycle": cycle} | more
 
 
 def trial() -> Json:
-    """This function will tell of a trial that starts nothing: three months are three invoices after it."""
+    """Return the story of a trial that starts nothing: the three months are the three invoices after the trial."""
     days = [date(2025, 1, 31), date(2025, 2, 28), date(2025, 3, 31), date(2025, 4, 30), date(2025, 5, 31),
             date(2025, 6, 30)]  # fmt: skip
     bodies = [
@@ -51,7 +51,7 @@ def trial() -> Json:
 
 
 def one_period() -> Json:
-    """This function will tell of several invoices in one period, which share the allowance of a fixed voucher."""
+    """Return the story of several invoices in a period, which share the allowance of a fixed voucher."""
     bodies = [
         month("sub_one_period", 1) | {"invoice": f"inv_one_period_1{letter}", "lines": lines(base=amount)}
         for letter, amount in (("a", 300), ("b", 1000), ("c", 400))
@@ -62,7 +62,7 @@ def one_period() -> Json:
 
 
 def twice() -> Json:
-    """This function will tell of an invoice that is delivered twice, and of another under the same id."""
+    """Return the story of an invoice that is delivered twice, and of another invoice under the same id."""
     body = month("sub_twice", 1, lines=lines(base=4300))
     answer = gives(430, of(430, 1))
     other = body | {"lines": lines(base=9900)}
@@ -72,7 +72,7 @@ def twice() -> Json:
 
 
 def out_of_order() -> Json:
-    """This function will tell of March, which arrives after May and moves the window back."""
+    """Return the story of March, which arrives after May and moves the window back."""
     arriving = [(5, "2035-05-01"), (3, "2035-03-01"), (4, "2035-03-01")]
     invoices = [
         (month("sub_late", number, lines=lines(base=4000)), gives(200, of(200, cycle, endsOn=ends_on)))
@@ -83,7 +83,7 @@ def out_of_order() -> Json:
 
 
 def currencies() -> Json:
-    """This function will tell of a subscription that is billed in four currencies, one after the other."""
+    """Return the story of a subscription that is billed in four currencies in turn."""
     billed = [("USD", 500), ("EUR", 450), ("JPY", 700)]
     invoices = [
         (month("sub_currencies", cycle, currency=currency, lines=lines(base=2500)), gives(amount, of(amount, cycle)))
@@ -96,7 +96,7 @@ def currencies() -> Json:
 
 
 def stacked() -> Json:
-    """This function will tell of two discounts on one invoice: 50 % of the data first, then 10 % of what is left."""
+    """Return the story of two discounts on an invoice: 50 % of the data first, then 10 % of the rest."""
     first = gives(2465, of(1850, 1), of(615, 1), lines=[
         {"id": "base", "amount": 4300, "discount": 430, "total": 3870},
         {"id": "data", "amount": 3700, "discount": 2035, "total": 1665},
@@ -113,7 +113,7 @@ def stacked() -> Json:
 
 
 def one_off() -> Json:
-    """This function will tell of an order without a period."""
+    """Return the story of an order without a period."""
     body = {"project": PROJECT, "invoice": "inv_one_off", "subscription": "sub_one_off", "customer": "cus_one_off",
             "currency": "USD", "lines": lines(base=999)}  # fmt: skip
     about = "A one-off purchase has no period"
@@ -121,7 +121,7 @@ def one_off() -> Json:
 
 
 def not_discountable() -> Json:
-    """This function will tell of an invoice that nothing can be taken off: it does not use up a voucher for once."""
+    """Return the story of an invoice without a discountable line: a `once` voucher is not used up."""
     fee = [{"id": "fee", "amount": 500, "discountable": False}]
     about = "An invoice with nothing to take off uses up no `once`; then the first that has something does"
     answer: Json = {"outcome": "applied", "discountTotal": 0, "total": 500, "discounts": []}
@@ -136,7 +136,7 @@ def not_discountable() -> Json:
 
 
 def before_start() -> Json:
-    """This function will tell of a period that was over when the voucher was redeemed."""
+    """Return the story of a period that was over before the redemption."""
     about = "A period counts when it ends after the voucher's start"
     return story(
         about,
@@ -149,6 +149,6 @@ def before_start() -> Json:
 
 
 def stories() -> list[Json]:
-    """This function will return all stories. The invoices of one arrive one after the other."""
+    """Return all stories. The invoices of a story arrive in order."""
     return [trial(), one_period(), twice(), out_of_order(), currencies(), stacked(), one_off(), not_discountable(),
             before_start()]  # fmt: skip

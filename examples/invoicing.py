@@ -11,15 +11,16 @@ MONTHLY, YEARLY, WEEKLY, THIRTY_DAYS = {"months": 1}, {"months": 12}, {"days": 7
 
 
 def lines(**amounts: int) -> list[Json]:
-    """This function will return the lines of an invoice: a base, and data where there is an amount for it."""
+    """Return the lines of an invoice: a base line, and a data line if an amount is given."""
     products = {"base": "prod_basic", "data": "prod_data_5gb"}
     return [{"id": name, "amount": amount, "product": products[name]} for name, amount in amounts.items()]
 
 
 def plan(about: str, subscription: str, every: Json, starts_on: str, voucher: str, **more: Any) -> Json:
-    """This function will return a subscription with its plan and what each of its invoices is discounted by.
+    """Return a subscription with the terms of billing and the discount of each invoice.
 
-    `discounts` and `endsOn` are a person's arithmetic on the rules of recurrence, so that they prove something.
+    `discounts` and `endsOn` were worked out by hand from the rules of recurrence, so that they can prove the program
+    wrong.
     """
     customer = subscription.replace("sub_", "cus_")
     return {"about": about, "subscription": subscription, "customer": customer, "every": every,
@@ -52,9 +53,9 @@ PLANS = [
 
 CROWD_STARTS_ON = "2025-01-31"
 CROWD_INTERVALS = {"monthly": MONTHLY, "yearly": YEARLY, "weekly": WEEKLY, "30-day": THIRTY_DAYS}
-# What the five first invoices over 25.00 (2,500 yen) are discounted by. From January 31 on, three months reach to
-# April 30: three monthly periods, one yearly, every weekly one of these five, and three of 30 days (the fourth starts
-# on May 1).
+# The discounts of the first five invoices over 25.00 (2,500 yen). Three months from January 31 end on April 30. They
+# cover three monthly periods, a yearly period, all five weekly periods, and three periods of 30 days: the fourth starts
+# on May 1.
 CROWD_DISCOUNTS: dict[str, dict[str, list[int]]] = {
     "WELCOME30": {interval: [753] + [0] * 4 for interval in CROWD_INTERVALS},
     "THREE999": {"monthly": [999] * 3 + [0] * 2, "yearly": [999] + [0] * 4, "weekly": [999] * 5,
@@ -66,7 +67,7 @@ CROWD_ENDS_ON: dict[str, Json] = {"THREE999": {"endsOn": "2025-04-30"}, "LOYAL10
 
 
 def crowd_plan(number: int) -> Json:
-    """This function will return the plan of one of the crowd: all vouchers meet all intervals, in equal parts."""
+    """Return the plan of a subscription of the crowd. All vouchers meet all intervals, in equal parts."""
     voucher = list(CROWD_VOUCHERS)[number % 4]
     interval = list(CROWD_INTERVALS)[number // 4 % 4]
     currency = FIVEOFF_CURRENCIES[number // 16 % 3] if voucher == "FIVEOFF" else "USD"
@@ -76,7 +77,7 @@ def crowd_plan(number: int) -> Json:
 
 
 def period_start(starts_on: str, every: Json, number: int) -> date:
-    """This function will return the first day of a period, the first being number 0; months clamp to their last day."""
+    """Return the first day of a period. Period 0 is the first. A day beyond the end of a month becomes the last day."""
     first = date.fromisoformat(starts_on)
     if "days" in every:
         return first + timedelta(days=number * every["days"])
@@ -85,14 +86,14 @@ def period_start(starts_on: str, every: Json, number: int) -> date:
 
 
 def invoice(subscription: str, invoice_id: str, starts: date, ends: date, **more: Any) -> Json:
-    """This function will return the body of an invoice over a period."""
+    """Return the body of an invoice over a period."""
     customer = subscription.replace("sub_", "cus_")
     return {"project": PROJECT, "invoice": invoice_id, "subscription": subscription, "customer": customer,
             "currency": "USD", "period": {"start": starts.isoformat(), "end": ends.isoformat()}} | more  # fmt: skip
 
 
 def plan_invoice(terms: Json, number: int) -> Json:
-    """This function will return one invoice of a plan with the answer that it gets."""
+    """Return an invoice of a plan with the expected answer."""
     starts, ends = (period_start(terms["startsOn"], terms["every"], number + after) for after in (0, 1))
     name = terms["subscription"].removeprefix("sub_")
     body = invoice(terms["subscription"], f"inv_{name}_{number + 1}", starts, ends,
@@ -106,11 +107,11 @@ def plan_invoice(terms: Json, number: int) -> Json:
 
 
 def billing_run(number: int) -> list[Json]:
-    """This function will return the invoices of everybody's period of this number, the first being 0."""
+    """Return the invoices of all subscriptions' periods of this number, with the first period as number 0."""
     everybody = [*PLANS, *map(crowd_plan, range(CROWD))]
     return [plan_invoice(terms, number) for terms in everybody if number < len(terms["discounts"])]
 
 
 def billing_runs() -> list[list[Json]]:
-    """This function will return as many billing runs as the longest plan has invoices."""
+    """Return the billing runs, as many as the longest plan has invoices."""
     return [billing_run(number) for number in range(max(len(terms["discounts"]) for terms in PLANS))]

@@ -1,11 +1,12 @@
-"""The redemption requests, as scenarios that know by construction how many are accepted and why others are not."""
+"""The redemption requests, as scenarios with known answers: they follow from how the requests were built."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from catalogue import GIFTS, PROJECT, RUSH_MAXIMUM, STACKED, Json, instant
 
-# What each of the crowd subscribes to is decided by its number: see `invoicing.py`. A multiple of 48 makes equal parts.
+# The number of a subscription decides voucher, interval and currency: see `invoicing.py`. A multiple of 48 gives equal
+# parts.
 CROWD = 1440
 CROWD_VOUCHERS = {"WELCOME30": "Welcome", "THREE999": "Three months cheaper", "LOYAL10": "Loyalty",
                   "FIVEOFF": "Five off everywhere"}  # fmt: skip
@@ -16,10 +17,10 @@ RUNNING_DISCOUNTS_MAX = 20
 
 @dataclass(frozen=True, kw_only=True)
 class Scenario:
-    """This class will hold requests that belong together, and what must come of them in whatever order they arrive.
+    """Requests that belong together, and their answers in any order of arrival.
 
-    `answers` counts the answers by outcome or reason, `redemptions` those that a voucher (or a family of numbered
-    ones) gives. The first `alone` requests travel as messages of their own, the others in bulk.
+    `answers` counts the answers by outcome or reason. `redemptions` counts the redemptions of each voucher, with
+    numbered vouchers counted together. The first `alone` requests are sent as single messages, the others in bulk.
     """
 
     name: str
@@ -31,20 +32,20 @@ class Scenario:
 
 
 def request(request_id: str, code: str, subscription: str, **more: object) -> Json:
-    """This function will return the body of a redemption; its customer is named after the subscription."""
+    """Return the body of a redemption. The customer is named after the subscription."""
     customer = subscription.replace("sub_", "cus_")
     body: Json = {"project": PROJECT, "requestId": request_id, "code": code, "customer": customer}
     return body | {"subscription": subscription} | more
 
 
 def refused(reason: str, about: str, code: str, count: int = 30, **more: object) -> Scenario:
-    """This function will return a scenario all of whose requests are refused for one reason, a third sent alone."""
+    """Return a scenario whose requests are all refused for the same reason, a third of them sent alone."""
     requests = [request(f"{reason}-{n:03}", code, f"sub_{reason}_{n:03}", **more) for n in range(count)]
     return Scenario(name=reason, about=about, requests=requests, answers={reason: count}, alone=count // 3)
 
 
 def crowd() -> Scenario:
-    """This function will let everybody redeem one of four open vouchers; nothing stands in their way."""
+    """Return requests of many subscriptions, each for one of four open vouchers. All are accepted."""
     codes = list(CROWD_VOUCHERS)
     requests = []
     for n in range(CROWD):
@@ -63,7 +64,7 @@ def crowd() -> Scenario:
 
 
 def rush() -> Scenario:
-    """This function will let six times as many customers want a voucher as there are redemptions."""
+    """Return requests of six times as many customers as a voucher has redemptions."""
     return Scenario(
         name="rush",
         about=f"{RUSHING} want a voucher that {RUSH_MAXIMUM} can have",
@@ -75,7 +76,7 @@ def rush() -> Scenario:
 
 
 def gifts() -> Scenario:
-    """This function will let two rivals find every single-use gift code."""
+    """Return requests of two rivals for every single-use gift code."""
     requests = [
         request(f"gift-{n:04}-{rival}", f"GIFT-{n:04}", f"sub_gift_{n:04}_{rival}", currency="USD")
         for n in range(1, GIFTS + 1)
@@ -87,7 +88,7 @@ def gifts() -> Scenario:
 
 
 def greedy_customers(customers: int = 60) -> Scenario:
-    """This function will let each customer try three subscriptions on a voucher that there is one of for each."""
+    """Return requests of each customer on three subscriptions, for a voucher that each customer can redeem once."""
     requests = [
         request(f"greedy-{n:02}-{attempt}", "ONEEACH", f"sub_greedy_{n:02}_{attempt}", customer=f"cus_greedy_{n:02}")
         for n in range(customers)
@@ -104,7 +105,7 @@ def greedy_customers(customers: int = 60) -> Scenario:
 
 
 def eager_subscriptions(subscriptions: int = 40) -> Scenario:
-    """This function will ask twice, under two request ids, for the same voucher on the same subscription."""
+    """Return two requests, under two request ids, for the same voucher on the same subscription."""
     requests = [
         request(f"eager-{n:02}-{attempt}", "LOYAL10", f"sub_eager_{n:02}")
         for n in range(subscriptions)
@@ -121,7 +122,7 @@ def eager_subscriptions(subscriptions: int = 40) -> Scenario:
 
 
 def crowded_subscriptions(subscriptions: int = 2) -> Scenario:
-    """This function will put 25 vouchers at once on a subscription that may carry 20 discounts."""
+    """Return requests for 25 vouchers at once on a subscription that may have 20 discounts."""
     requests = [
         request(f"stack-{n}-{voucher:02}", f"STACK-{voucher:02}", f"sub_crowded_{n}")
         for n in range(subscriptions)
@@ -139,7 +140,7 @@ def crowded_subscriptions(subscriptions: int = 2) -> Scenario:
 
 
 def twins(count: int = 50) -> Scenario:
-    """This function will send each message twice at the same moment, as a broker does after a lost connection."""
+    """Return each message twice at the same moment, as a broker redelivers after a lost connection."""
     once = [request(f"twin-{n:02}", "LOYAL10", f"sub_twin_{n:02}") for n in range(count)]
     return Scenario(
         name="twins",
@@ -152,7 +153,7 @@ def twins(count: int = 50) -> Scenario:
 
 
 def late(now: datetime, name: str, in_time: int = 20) -> Scenario:
-    """This function will ask for a voucher that ended five minutes ago: asked a minute before its end, it is given."""
+    """Return requests for a voucher that ended five minutes ago. A request made a minute before the end is accepted."""
     before, after, long_before = (instant(now - timedelta(minutes=minutes)) for minutes in (6, 4, 21))
     wanted = [("JUSTOVER", before)] * in_time + [("JUSTOVER", after)] * 10 + [("LONGOVER", long_before)] * 10
     slug = name.replace(",", "").replace(" ", "_")
@@ -171,7 +172,7 @@ def late(now: datetime, name: str, in_time: int = 20) -> Scenario:
 
 
 def misspelt() -> Scenario:
-    """This function will send what is no request at all; the good ones beside it go on."""
+    """Return invalid requests. The valid requests beside them go on."""
     wrong: list[Json] = [{"maximumRedemption": 1}, {"requestedAt": "2026-03-01T10:00:00"}, {"subtotal": -1},
                          {"currency": "XXL"}, {"code": "N\0L"}]  # fmt: skip
     requests = [request(f"wrong-{n}", "LOYAL10", f"sub_wrong_{n}") | each for n, each in enumerate(wrong * 2)]

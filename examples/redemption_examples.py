@@ -1,4 +1,4 @@
-"""One redemption request for each reason, in the order in which they are decided, with the answer that each gets."""
+"""A redemption request for each reason, in order of precedence, with the answer."""
 
 from datetime import datetime, timedelta
 
@@ -6,19 +6,22 @@ from catalogue import PROJECT, Json, id_of, instant
 
 
 def example(about: str, answer: str | Json, **fields: object) -> Json:
-    """This function will return a request, the answer it gets (a bare word is the reason of a refusal) and why."""
+    """Return a request with the answer and an explanation. A bare text as the answer is the reason of a refusal."""
     if isinstance(answer, str):
         answer = {"outcome": "refused", "reason": answer}
     return {"about": about, "request": {"project": PROJECT} | fields, "answer": answer}
 
 
 def accepted(code: str | None, number: int | None = None) -> Json:
-    """This function will return what an accepted redemption answers, with its number where that is certain."""
+    """Return the answer of an accepted redemption, with the redemption number if it is certain."""
     return {"outcome": "accepted", "reason": None, "code": code} | ({"redemptionNumber": number} if number else {})
 
 
 def redemption_examples(now: datetime) -> list[Json]:
-    """This function will return the requests, to be sent as one `redemptions.redeem_many` after the first wave."""
+    """Return the requests, to be sent as a single `redemptions.redeem_many` after the first wave.
+
+    The function is longer than 40 lines because it is a list, to be read from top to bottom.
+    """
     ada = {"customer": "cus_ada", "subscription": "sub_ada"}
     bob = {"customer": "cus_bob", "subscription": "sub_bob"}
     summer: Json = {"requestId": "order-1001", "code": "summer", **ada, "products": ["prod_basic"], "currency": "USD",
@@ -67,6 +70,6 @@ def redemption_examples(now: datetime) -> list[Json]:
     ]  # fmt: skip
 
 
-# What the accepted examples add to the redemptions of the vouchers.
+# The redemptions of the vouchers by the accepted examples.
 REDEMPTIONS = {"Monthly Basic 15%": 1, "Just over": 1, "Only one": 1, "Loyalty": 1, "Partner campaign": 1,
                "Spring this year": 1}  # fmt: skip

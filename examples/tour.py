@@ -1,6 +1,6 @@
-"""A tour, step by step: codes, a stamp card with one customer's usage, a balance, and a hold with what comes after it.
+"""A tour, step by step: codes, a stamp card with usages, a balance, and a hold with reversals.
 
-Each step says what is sent and what must be answered; an answer may say more.
+Each step has a request and the expected answer. The answer may have more fields.
 """
 
 from datetime import datetime, timedelta
@@ -12,17 +12,17 @@ STAMPS = 5
 
 
 def step(what: str, task: str, request: Json, answer: Json) -> Json:
-    """This function will return one step; every request names the project."""
+    """Return a step. Every request names the project."""
     return {"what": what, "task": task, "request": {"project": PROJECT, **request}, "answer": answer}
 
 
 def tour(now: datetime) -> Json:
-    """This function will return the chapters of the tour."""
+    """Return the chapters of the tour."""
     return {"codes": codes(now), "stampCard": stamp_card(), "balance": balance(), "hold": hold()}
 
 
 def codes(now: datetime) -> list[Json]:
-    """This function will return a voucher with a code for one customer, one for two, and codes by the thousand."""
+    """Return the chapter of a voucher with a code for a single customer, a code for two, and a thousand codes."""
     newsletter = percentage("Newsletter", None, 20, ONCE, restrictions={"maximumRedemptions": 1_000})
     voucher = {"voucher": id_of("Newsletter")}
     personal = {"code": "FOR-ANNA", "customer": "cus_anna"}
@@ -49,7 +49,7 @@ def codes(now: datetime) -> list[Json]:
 
 
 def redeem(what: str, code: str, customer: str, reason: str | None) -> Json:
-    """This function will return a redemption by code, and whether it is refused."""
+    """Return a redemption by code, with the reason if it is refused."""
     request = {
         "requestId": f"tour-{code}-{customer}",
         "code": code,
@@ -61,7 +61,10 @@ def redeem(what: str, code: str, customer: str, reason: str | None) -> Json:
 
 
 def stamp_card() -> list[Json]:
-    """This function will return a card of five stamps: the fourth receipt completes it, and opens the next with one."""
+    """Return the chapter of a card of five stamps: the fourth receipt completes the card and starts the next.
+
+    The function is longer than 40 lines because it is a list of steps, to be read from top to bottom.
+    """
     rules = {"stamps": STAMPS, "expireDays": 90}
     card = fixed("Coffee card", "COFFEE", {"amount": 350, "currency": "USD"}, ONCE, stampCard=rules)
     customer = {"customer": "cus_kim", "subscription": "sub_coffee", "currency": "USD"}
@@ -107,7 +110,7 @@ def stamp_card() -> list[Json]:
 
 
 def receipt(number: int, *, stamps: int, current: int) -> Json:
-    """This function will return a purchase that collects stamps, and how many the open card then has."""
+    """Return a purchase that collects stamps, with the number of stamps on the open card afterwards."""
     request = {
         "voucher": id_of("Coffee card"),
         "customer": "cus_kim",
@@ -123,7 +126,7 @@ def receipt(number: int, *, stamps: int, current: int) -> Json:
 
 
 def balance() -> list[Json]:
-    """This function will return a gift card that three invoices use up."""
+    """Return the chapter of a gift card that three invoices use up."""
     card = fixed("Gift card", "GIFT-50", {"amount": 5_000, "currency": "USD"}, {"type": "forever"}, carryOver=True)
     request = {
         "requestId": "tour-gift",
@@ -156,7 +159,10 @@ def balance() -> list[Json]:
 
 
 def hold() -> list[Json]:
-    """This function will return a place that is held and confirmed, what it will give, and what is taken back of it."""
+    """Return the chapter of a place that is held and confirmed, with a preview and reversals of the discount.
+
+    The function is longer than 40 lines because it is a list of steps, to be read from top to bottom.
+    """
     seat = percentage("Last seat", "LAST-SEAT", 25, repeating(3), restrictions={"maximumRedemptions": 1})
     mia = {"customer": "cus_mia", "subscription": "sub_mia", "code": "LAST-SEAT", "startsOn": "2031-01-01"}
     noa = {"customer": "cus_noa", "subscription": "sub_noa", "code": "LAST-SEAT", "requestId": "tour-seat-noa"}
@@ -213,7 +219,7 @@ def hold() -> list[Json]:
 
 
 def seat_invoice(month: int, *, cycle: int, ends_on: str) -> Json:
-    """This function will return an invoice of the seat, and where its discount then stands."""
+    """Return an invoice of the seat, with the discount's cycle and end afterwards."""
     return step(
         f"an invoice over 20 USD in month {month}",
         "billing.apply",

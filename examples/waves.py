@@ -1,4 +1,4 @@
-"""The scenarios in waves: all of a wave at once, one wave after the other."""
+"""The scenarios in waves: all requests of a wave at once, wave after wave."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ from redeeming import (
 
 
 def subscribers(now: datetime) -> Scenario:
-    """This function will let the subscriptions of the plans and of the stories redeem their vouchers, in order."""
+    """Return the redemptions of the subscriptions in the plans and stories, in order."""
     requests = [
         request(f"redeem-{code}-{each['subscription']}", code, each["subscription"], startsOn=each["startsOn"],
                 currency=each.get("currency", "USD"), products=["prod_basic", "prod_data_5gb"])
@@ -42,7 +42,7 @@ def subscribers(now: datetime) -> Scenario:
 
 
 def first_wave(now: datetime) -> Iterator[Scenario]:
-    """This function will yield the scenarios that may run all at once, in any order."""
+    """Yield the scenarios that may run all at once, in any order."""
     yield crowd()
     yield rush()
     yield gifts()
@@ -62,7 +62,7 @@ def first_wave(now: datetime) -> Iterator[Scenario]:
 
 
 def second_wave(first: list[Scenario]) -> Iterator[Scenario]:
-    """This function will yield requests of the first wave again: word for word, and changed."""
+    """Yield requests of the first wave again: word for word, and changed."""
     by_name = {scenario.name: scenario for scenario in first}
     about = "word for word again: the first answer"
     for name in ("rush", "voucher_expired", "voucher_not_found"):
@@ -81,7 +81,7 @@ def second_wave(first: list[Scenario]) -> Iterator[Scenario]:
 
 
 def third_wave(now: datetime) -> Iterator[Scenario]:
-    """This function will yield what is asked after the sweep: late ones as before, and what is over once more."""
+    """Yield the requests after the sweep: late requests as before, and vouchers again after their first window."""
     yield late(now, "late, after the sweep")
     over = [("THREE999", "sub_monthly_31"), ("TWOMONTHS", "sub_weekly")]
     requests = [request(f"renewed-{code}", code, subscription, currency="USD") for code, subscription in over]
@@ -95,6 +95,6 @@ def third_wave(now: datetime) -> Iterator[Scenario]:
 
 
 def waves(now: datetime) -> list[list[Scenario]]:
-    """This function will return the scenarios in waves: all of a wave at once, one wave after the other."""
+    """Return the scenarios in waves."""
     first = list(first_wave(now))
     return [[subscribers(now)], first, list(second_wave(first)), list(third_wave(now))]

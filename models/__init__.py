@@ -1,6 +1,6 @@
 """The tables, their constraints and their queries. Nothing here begins or ends a transaction."""
 
-# Importing any model loads all tables: their foreign keys name each other.
+# Importing any model loads all tables, because their foreign keys name each other.
 from models.codes import code, generation
 from models.discounts import discount, subscription
 from models.intake import attempt, dead_letter, write_answer

@@ -1,9 +1,9 @@
-"""Tables whose rows are written once: the database refuses to change or to delete what stands in them."""
+"""Append-only tables: a trigger refuses UPDATE, DELETE and TRUNCATE."""
 
 from sqlalchemy import DDL, Table, event
 
-# Told by its SQLSTATE from what is worth a retry. A percent sign is doubled for SQLAlchemy.
-_REFUSE_CHANGE = DDL(  # type: ignore[no-untyped-call]
+# The SQLSTATE tells this error apart from faults that are worth a retry. `%%` is how SQLAlchemy's DDL writes `%`.
+_REFUSE_CHANGE = DDL(  # type: ignore[no-untyped-call]  # DDL has no types
     """
     CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
@@ -11,8 +11,8 @@ _REFUSE_CHANGE = DDL(  # type: ignore[no-untyped-call]
     END $$
 """
 )
-# Once for a statement, never for a row: an INSERT does not meet it at all.
-_TRIGGER = DDL(  # type: ignore[no-untyped-call]
+# The trigger runs once per statement, and never for an INSERT.
+_TRIGGER = DDL(  # type: ignore[no-untyped-call]  # DDL has no types
     """
     CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON %(table)s
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
@@ -21,7 +21,7 @@ _TRIGGER = DDL(  # type: ignore[no-untyped-call]
 
 
 def append_only(table: Table) -> Table:
-    """This function will have the table refuse UPDATE, DELETE and TRUNCATE wherever it is created."""
+    """Add the trigger to the table's DDL, and return the table."""
     event.listen(table, "after_create", _REFUSE_CHANGE)
     event.listen(table, "after_create", _TRIGGER)
     return table

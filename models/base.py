@@ -1,8 +1,9 @@
-"""What all tables share: names of constraints, identities, the database's clock, and arrays that act as rows."""
+"""Tools for all tables: names of constraints, ids, the database's clock, and statements on arrays of rows."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from enum import StrEnum
+from inspect import get_annotations
 from typing import Any, cast
 from uuid import UUID
 
@@ -14,7 +15,6 @@ from sqlalchemy import (
     Insert,
     MetaData,
     Result,
-    Row,
     Table,
     Text,
     bindparam,
@@ -32,9 +32,6 @@ from uuid_utils.compat import uuid7
 
 Instant = TIMESTAMP(timezone=True)
 
-# A row as a query returns it; its columns are those of the table.
-StoredRow = Row[*tuple[Any, ...]]
-
 NAMING_CONVENTION = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -45,37 +42,39 @@ NAMING_CONVENTION = {
 
 
 class Base(DeclarativeBase):
-    """The base of every table. Each key holds the project, so that the tables can be distributed by it."""
+    """The base of every table. The project is part of every key, so that the tables can be distributed by project."""
 
     metadata = MetaData(naming_convention=NAMING_CONVENTION)
 
 
-# It compares bytes, as "C" does; to the planner it is another one. An index that has the project by it answers what is
-# asked by it, and no other index can: while little is known of a table, others would look as good, and all that the
-# project has would be read.
+# POSIX sorts like C, but the planner treats it as a different collation. So a query that compares
+# `project COLLATE "POSIX"` can use only the indexes built with it. Without statistics the planner would otherwise
+# choose another index and read the whole project.
 LOOK_UP_COLLATION = "POSIX"
-# As if nothing were known about tenants: a share of each table. Statistics take one that they do not hold for empty,
-# and a look-up may then be planned as a walk along all that it has.
-_KNOW_NO_PROJECT = DDL("ALTER TABLE %(table)s ALTER COLUMN project SET STATISTICS 0")  # type: ignore[no-untyped-call]
+# Without statistics on `project`, the planner gives each project the same share of a table. With them, it takes a
+# project that they do not list for empty, and may plan a look-up as a scan of the whole project.
+_DISABLE_PROJECT_STATISTICS = DDL(  # type: ignore[no-untyped-call]  # DDL has no types
+    "ALTER TABLE %(table)s ALTER COLUMN project SET STATISTICS 0"
+)
 
 
 @event.listens_for(Base, "instrument_class", propagate=True)
-def _keep_no_statistics_on_projects(_mapper: object, model: type[Base]) -> None:
-    event.listen(table_of(model), "after_create", _KNOW_NO_PROJECT)
+def _disable_project_statistics(_mapper: object, model: type[Base]) -> None:
+    event.listen(table_of(model), "after_create", _DISABLE_PROJECT_STATISTICS)
 
 
 def table_of(model: type[Base]) -> Table:
-    """This function will return the model's table, for statements that work on sets."""
+    """Return the table of a model, for statements of SQLAlchemy Core."""
     return cast("Table", model.__table__)
 
 
 def new_id() -> UUID:
-    """This function will return a UUIDv7: ids made later in one process sort later, also within a millisecond."""
+    """Return a UUIDv7. Later ids of the same process sort higher, even within a millisecond."""
     return uuid7()
 
 
 def one_of(name: str, values: type[StrEnum]) -> str:
-    """This function will return the condition that a column holds a member of the enumeration, or null."""
+    """Return the SQL of a check that a column has a value of the enumeration. NULL passes too."""
     members = ", ".join(f"'{value}'" for value in values)
     return f"{name} IN ({members})"
 
@@ -84,29 +83,34 @@ _CLOCK = select(func.clock_timestamp(type_=Instant))
 
 
 def read_clock(session: Session) -> datetime:
-    """This function will return the database's clock at this moment, not at the transaction's start."""
+    """Return the time of the database's clock, not the start of the transaction."""
     clock: datetime = session.execute(_CLOCK).scalar_one()
     return clock
 
 
 def read_one_snapshot(session: Session) -> None:
-    """This function will have all of the transaction's statements see one state of the database, and change nothing.
+    """Make the transaction read-only, with the same snapshot of the database for all statements.
 
-    Take it first.
+    Call this before any other statement of the transaction.
     """
     session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
 
 
+def columns_of(row: type) -> tuple[str, ...]:
+    """Return the names of the columns of a row's Protocol, inherited columns first."""
+    return tuple(dict.fromkeys(name for each in reversed(row.__mro__) for name in get_annotations(each)))
+
+
 def rows_affected(result: Result[Any]) -> int:
-    """This function will return how many rows a statement has changed or added."""
+    """Return how many rows a statement inserted, updated or deleted."""
     return cast("CursorResult[Any]", result).rowcount
 
 
 def rows_from_arrays(name: str, **types: TypeEngine[Any]) -> FromClause:
-    """This function will return a table expression over arrays that are bound as parameters of the same names.
+    """Return a table expression over arrays, with a bound parameter `<name>_<column>` for each column.
 
-    One statement then works on any number of rows: `unnest(:projects, :ids) AS name(projects, ids)`. A row's
-    `position`, from 1, says which of the rows that were sent it is.
+    An example is `unnest(:name_project, :name_id) AS name (project, id, position)`. So a single statement works on any
+    number of rows. `position` numbers them from 1 in the order of the arrays.
     """
     arrays = (bindparam(f"{name}_{each}", type_=ARRAY(type_)) for each, type_ in types.items())
     columns = (column(each, type_) for each, type_ in types.items())
@@ -115,13 +119,13 @@ def rows_from_arrays(name: str, **types: TypeEngine[Any]) -> FromClause:
 
 
 def array_parameters(name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> dict[str, list[Any]]:
-    """This function will turn rows into the parameters of `rows_from_arrays`: one array for each column."""
+    """Turn rows into the parameters of `rows_from_arrays`: an array for each column."""
     arrays = [list(values) for values in zip(*rows, strict=True)] or [[] for _ in columns]
     return {f"{name}_{column}": values for column, values in zip(columns, arrays, strict=True)}
 
 
 def insert_from_arrays(model: type[Base], columns: Sequence[str]) -> Insert:
-    """This function will return an INSERT of any number of rows, one bound array for each column."""
+    """Return an INSERT of any number of rows, with a bound array `new_<column>` for each column."""
     table = table_of(model)
     new = rows_from_arrays("new", **{name: _array_type(table, name) for name in columns})
     selected = (new.c[name].cast(table.c[name].type) for name in columns)
@@ -129,6 +133,6 @@ def insert_from_arrays(model: type[Base], columns: Sequence[str]) -> Insert:
 
 
 def _array_type(table: Table, name: str) -> TypeEngine[Any]:
-    # Documents and bytes travel as their text: SQLAlchemy would wrap each element of their arrays.
+    # JSON and bytes are sent as text, because SQLAlchemy would convert each element of such an array in Python.
     type_ = table.c[name].type
     return Text() if type_.__visit_name__ in {"JSON", "JSONB", "large_binary"} else type_

@@ -1,4 +1,4 @@
-"""What a sweep finds due, a bounded number of rows at a time. Rows that somebody holds are left for the next run."""
+"""The updates of a sweep, each of a bounded number of rows. Locked rows are skipped, and left for the next run."""
 
 from datetime import date, datetime
 from typing import Any
@@ -20,7 +20,7 @@ _CODE_IS_AVAILABLE = CODES.c.retired_reason.is_(None)
 
 
 def retire_expired(session: Session, *, now: datetime, batch_size: int) -> int:
-    """This function will retire at most so many vouchers whose window is over, and return how many it did."""
+    """Retire at most `batch_size` vouchers that have expired, and return their number."""
     return _update_due(
         session,
         VOUCHERS,
@@ -32,7 +32,7 @@ def retire_expired(session: Session, *, now: datetime, batch_size: int) -> int:
 
 
 def retire_full(session: Session, *, now: datetime, batch_size: int) -> int:
-    """This function will retire at most so many vouchers that are used up, and return how many it did."""
+    """Retire at most `batch_size` vouchers that are full, and return their number."""
     return _update_due(
         session,
         VOUCHERS,
@@ -46,8 +46,8 @@ def retire_full(session: Session, *, now: datetime, batch_size: int) -> int:
     )
 
 
-def complete_over(session: Session, *, today: date, batch_size: int) -> int:
-    """This function will complete at most so many discounts whose window is over, and return how many it did."""
+def complete_discounts(session: Session, *, today: date, batch_size: int) -> int:
+    """Complete at most `batch_size` discounts whose window has ended, and return their number."""
     return _update_due(
         session,
         DISCOUNTS,
@@ -59,7 +59,7 @@ def complete_over(session: Session, *, today: date, batch_size: int) -> int:
 
 
 def retire_expired_codes(session: Session, *, now: datetime, batch_size: int) -> int:
-    """This function will retire at most so many codes that have expired by themselves, and return how many it did."""
+    """Retire at most `batch_size` codes whose own end has come, and return their number."""
     return _update_due(
         session,
         CODES,
@@ -71,7 +71,7 @@ def retire_expired_codes(session: Session, *, now: datetime, batch_size: int) ->
 
 
 def retire_full_codes(session: Session, *, now: datetime, batch_size: int) -> int:
-    """This function will retire at most so many codes that are used up, and return how many it did."""
+    """Retire at most `batch_size` codes that are full, and return their number."""
     return _update_due(
         session,
         CODES,
@@ -106,36 +106,36 @@ def _update_due(
     return rows_affected(session.execute(rows.values(values)))
 
 
-_DUE = (
+_DUE_HOLDS = (
     select(HOLDS.c.project, HOLDS.c.id, HOLDS.c.voucher_id)
     .join(VOUCHERS, and_(VOUCHERS.c.project == HOLDS.c.project, VOUCHERS.c.id == HOLDS.c.voucher_id))
     .where(IS_OPEN, HOLDS.c.expires_at <= bindparam("now", type_=Instant))
     .order_by(HOLDS.c.expires_at)
     .limit(bindparam("batch_size"))
-    # The voucher too: whoever holds it may be confirming one of them.
+    # The voucher is locked too, because a transaction that has locked the voucher may be confirming a hold.
     .with_for_update(of=[VOUCHERS, HOLDS], key_share=True, skip_locked=True)
     .cte("due")
 )
-_LAPSE = (
+_LAPSED = (
     update(HOLDS)
-    .where(HOLDS.c.project == _DUE.c.project, HOLDS.c.id == _DUE.c.id)
+    .where(HOLDS.c.project == _DUE_HOLDS.c.project, HOLDS.c.id == _DUE_HOLDS.c.id)
     .values(status=HoldStatus.LAPSED.value, closed_at=HOLDS.c.expires_at)
     .returning(HOLDS.c.project, HOLDS.c.voucher_id)
     .cte("lapsed")
 )
-_BY_VOUCHER = (
-    select(_LAPSE.c.project, _LAPSE.c.voucher_id, func.count().label("count"))
-    .group_by(_LAPSE.c.project, _LAPSE.c.voucher_id)
+_LAPSED_BY_VOUCHER = (
+    select(_LAPSED.c.project, _LAPSED.c.voucher_id, func.count().label("count"))
+    .group_by(_LAPSED.c.project, _LAPSED.c.voucher_id)
     .cte("by_voucher")
 )
-_NO_LONGER_HELD = (
+_LAPSE_HOLDS = (
     update(VOUCHERS)
-    .where(VOUCHERS.c.project == _BY_VOUCHER.c.project, VOUCHERS.c.id == _BY_VOUCHER.c.voucher_id)
-    .values(held=VOUCHERS.c.held - _BY_VOUCHER.c.count)
-    .returning(_BY_VOUCHER.c.count)
+    .where(VOUCHERS.c.project == _LAPSED_BY_VOUCHER.c.project, VOUCHERS.c.id == _LAPSED_BY_VOUCHER.c.voucher_id)
+    .values(held=VOUCHERS.c.held - _LAPSED_BY_VOUCHER.c.count)
+    .returning(_LAPSED_BY_VOUCHER.c.count)
 )
 
 
-def lapse_due(session: Session, *, now: datetime, batch_size: int) -> int:
-    """This function will end at most so many holds that have lapsed, and return how many it did."""
-    return sum(session.execute(_NO_LONGER_HELD, {"now": now, "batch_size": batch_size}).scalars())
+def lapse_holds(session: Session, *, now: datetime, batch_size: int) -> int:
+    """Lapse at most `batch_size` holds that are due, subtract them from their vouchers' counters, and count them."""
+    return sum(session.execute(_LAPSE_HOLDS, {"now": now, "batch_size": batch_size}).scalars())

@@ -1,16 +1,18 @@
-"""References that are checked once for a statement, where a foreign key would be checked for each row of a batch.
+"""Foreign keys that triggers check once per statement. PostgreSQL's own are checked once per row of a batch.
 
-They hold what a foreign key holds: a row refers to one that is there, and what is referred to is neither deleted nor
-given another key. They take no lock: whoever adds rows holds a lock on those that they refer to, or has just added
-them itself. A transaction that does not see what others have added since it began deletes nothing. TRUNCATE is not
-looked at.
+They guarantee the same: a row refers to an existing row, which is neither deleted nor given another key.
+
+There are three differences. They take no lock, so a transaction that inserts rows must have locked or inserted the
+rows that these refer to. Above READ COMMITTED, no referenced row can be deleted, because the transaction cannot see
+references that others have added since its snapshot. TRUNCATE is not checked.
 """
 
 from sqlalchemy import DDL, Table, event
 
-# A subquery for each row that was added, not NOT EXISTS: the plan is kept from the session's first batch, and with few
-# rows to refer to it would be one that walks along all of them. The path is that of the migration, whoever adds rows.
-_CHECKS = (
+# The check is a subquery for each added row, not NOT EXISTS. The session keeps the plan of its first batch, and while
+# the referenced table is small, NOT EXISTS would be planned as a scan of that whole table.
+# SET search_path FROM CURRENT fixes the schema of the migration, for every session that inserts rows.
+_FUNCTIONS_AND_TRIGGERS = (
     """
     CREATE OR REPLACE FUNCTION check_{name}() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
     BEGIN
@@ -46,7 +48,7 @@ _CHECKS = (
     CREATE TRIGGER {name}_updated AFTER UPDATE ON {table} REFERENCING NEW TABLE AS added
     FOR EACH STATEMENT EXECUTE FUNCTION check_{name}()
 """,
-    # For each row, of statements that no task sends.
+    # Once per row is cheap enough here, because no task sends such a statement.
     """
     CREATE TRIGGER {name} AFTER DELETE OR UPDATE OF project, {key} ON {target}
     FOR EACH ROW EXECUTE FUNCTION keep_{name}()
@@ -55,12 +57,12 @@ _CHECKS = (
 
 
 def add_foreign_key(table: Table, column: str, *, to: Table, key: str) -> None:
-    """This function will have (project, column) of a table refer to (project, key) of another, wherever it is created.
+    """Add a foreign key from (project, column) of a table to (project, key) of another to the table's DDL.
 
-    A row without a value refers to nothing. The other table is created first.
+    NULL refers to nothing. The other table is created first.
     """
     name = f"fk_{table.name}_{column}"
-    for each in _CHECKS:
+    for each in _FUNCTIONS_AND_TRIGGERS:
         statement = each.format(name=name, table=table.name, column=column, target=to.name, key=key)
-        event.listen(table, "after_create", DDL(statement))  # type: ignore[no-untyped-call]
+        event.listen(table, "after_create", DDL(statement))  # type: ignore[no-untyped-call]  # DDL has no types
     table.add_is_dependent_on(to)

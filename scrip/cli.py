@@ -1,4 +1,7 @@
-"""The command line: `scrip …`. Each command imports what it needs when it runs."""
+"""The command line: `scrip …`.
+
+Each command imports its modules when it runs: the image has none for `up` and `demo`.
+"""
 
 import signal
 import sys
@@ -27,17 +30,19 @@ NOT_INSTALLED = (
 @main.callback()
 def scrip() -> None:
     """Scrip redeems vouchers and applies recurring discounts to invoices, as Celery tasks."""
-    # A terminal that lacks a tick, or a letter of a name, is no reason to fail. Where it is closed, there is no stream.
+    # A terminal whose encoding lacks a character is no reason to fail. A closed standard output is not a TextIOWrapper.
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
 
 
 @main.command()
 def up(
-    home: Annotated[Path, typer.Option(help="Where the stack keeps its data, logs and passwords.")] = Path(".scrip"),
+    data_folder: Annotated[
+        Path, typer.Option("--home", help="The folder of the stack's data, logs and passwords.")
+    ] = Path(".scrip"),
     procfile: Annotated[
         Path | None,
-        typer.Option(help="Which programs to run, in the folder that holds it.", show_default="the checkout's"),
+        typer.Option(help="The Procfile whose programs run, in its own folder.", show_default="the checkout's"),
     ] = None,
 ) -> None:
     """Start the whole stack on this machine: Postgres, Valkey, migrations, workers, beat and Flower."""
@@ -46,20 +51,22 @@ def up(
         from scrip.stack.stack import Stack  # noqa: PLC0415
 
     announce = partial(print, flush=True)
-    with ends_clearly(), Stack(home, announce=announce, procfile=procfile or PROCFILE) as stack:
+    with ends_clearly(), Stack(data_folder, announce=announce, procfile=procfile or PROCFILE) as stack:
         stack.supervise()
 
 
 @main.command()
 def demo(
-    home: Annotated[Path | None, typer.Option(help="An empty folder to run in and keep, not a temporary one.")] = None,
+    data_folder: Annotated[
+        Path | None, typer.Option("--home", help="An empty folder to run in and keep, instead of a temporary one.")
+    ] = None,
 ) -> None:
     """Run the whole system on the data of examples/, and exit 0 if every answer is as expected."""
     with ends_if_not_installed():
         from scrip.demo.demo import run  # noqa: PLC0415
 
     with ends_clearly():
-        raise typer.Exit(run(home=home))
+        raise typer.Exit(run(data_folder=data_folder))
 
 
 @main.command()
@@ -77,7 +84,7 @@ def audit() -> None:
 
 @contextmanager
 def ends_if_not_installed() -> Iterator[None]:
-    """End the command with exit code 2 and one line if the development packages are not installed, as in the image."""
+    """End the command with exit code 2 and a line of text if the development packages are missing, as in the image."""
     try:
         yield
     except ModuleNotFoundError as error:
@@ -87,7 +94,7 @@ def ends_if_not_installed() -> Iterator[None]:
 
 @contextmanager
 def ends_clearly() -> Iterator[None]:
-    """End the command with one line if the stack fails, and with a signal's exit code if a signal stops it."""
+    """End the command with a line of text if the stack fails, and with a signal's exit code after a stop signal."""
     from scrip.stack.stack import STACK_ERRORS  # noqa: PLC0415
     from scrip.stack.stop_signals import StopRequested  # noqa: PLC0415
 
@@ -99,7 +106,7 @@ def ends_clearly() -> Iterator[None]:
         typer.echo(f"scrip: {error}", err=True)
         raise typer.Exit(1) from None
     finally:
-        # All is gone; a last impatient Ctrl-C should not make a traceback of it.
+        # Everything has stopped. A late Ctrl-C must not end the command with a traceback.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 

@@ -1,4 +1,7 @@
-"""`scrip dead-letters …`: the messages that were given up. Whoever has DATABASE_URL can read what is in them."""
+"""`scrip dead-letters …`: list, show, resend and discard dead letters.
+
+Everybody with DATABASE_URL can read the bodies of dead letters.
+"""
 
 import json
 from collections.abc import Callable
@@ -9,7 +12,7 @@ import typer
 
 from scrip.unreachable import ends_if_unreachable
 
-commands = typer.Typer(no_args_is_help=True, help="Messages that could not be decided, kept until you say.")
+commands = typer.Typer(no_args_is_help=True, help="Undecidable messages, kept until you retry or discard them.")
 
 TaskIds = Annotated[list[str], typer.Argument(metavar="TASK_ID...", help="As `list` shows them.")]
 
@@ -26,7 +29,7 @@ def _ended_clearly() -> AbstractContextManager[None]:
 
 @commands.command("list")
 def list_newest() -> None:
-    """List what was given up, newest first: id, project, task, when, attempts, reason. No bodies."""
+    """List the dead letters, newest first: id, project, task, time, attempts, reason. No bodies."""
     with _ended_clearly():
         rows = _use_cases().list_newest()
     for row in rows:
@@ -37,7 +40,7 @@ def list_newest() -> None:
 
 @commands.command()
 def show(task_id: Annotated[str, typer.Argument(help="As `list` shows it.")]) -> None:
-    """Show one message with its headers and its body, codes and amounts included."""
+    """Show a message with headers and body, codes and amounts included."""
     use_cases = _use_cases()
     with _ended_clearly():
         try:

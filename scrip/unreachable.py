@@ -1,4 +1,4 @@
-"""End a command with one line if a server, or its address, cannot be had."""
+"""End a command with a clear message if a server cannot be reached or an address is missing."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,9 +8,9 @@ import typer
 
 @contextmanager
 def ends_if_unreachable(problem: str) -> Iterator[None]:
-    """End the command with exit code 2 and one line if the servers, or their addresses, cannot be had.
+    """End the command with exit code 2 and a line of text if a server cannot be reached or an address is missing.
 
-    Exit code 1 is left for a command's own findings.
+    Exit code 1 is reserved for the findings of a command.
     """
     from kombu.exceptions import KombuError  # noqa: PLC0415
     from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
@@ -20,7 +20,7 @@ def ends_if_unreachable(problem: str) -> Iterator[None]:
     try:
         yield
     except SystemExit as unusable:
-        # The settings end a process so if the environment is incomplete.
+        # worker.settings ends the process with SystemExit if the environment is incomplete.
         typer.echo(unusable, err=True)
         raise typer.Exit(2) from None
     except (SQLAlchemyError, KombuError) as error:

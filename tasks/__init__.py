@@ -1,1 +1,1 @@
-"""The use cases, a room for each subject. A task opens the transaction, makes one call and returns."""
+"""The use cases, in a package for each subject. A task opens a transaction, makes a single call and returns."""

@@ -1,6 +1,6 @@
-"""The Celery app with every task: `celery -A tasks worker`, `celery -A tasks beat`, `celery -A tasks flower`.
+"""The Celery app with all tasks: `celery -A tasks worker`, `celery -A tasks beat`, `celery -A tasks flower`.
 
-Each module below `tasks` is imported here, so a new task needs no entry in any list.
+This module imports every module of `tasks`, so a new task needs no entry in any list.
 """
 
 from importlib import import_module

@@ -12,37 +12,37 @@ from hypothesis import settings as properties
 from sqlalchemy import create_engine
 
 from scrip.stack.stack import servers
-from tests.support.database import aside, empty_database, run_by_itself, violations
+from tests.support.database_between_tests import empty_database, run_outside_transaction, separate_engine, violations
 from worker import database as database_access
 from worker.database import engine
 from worker.settings import forget_settings
 
 CHECKOUT = Path(__file__).parent.parent
 
-# How long an example takes, or to think of one, says how busy the machine is.
+# The time to run or to generate an example depends on how busy the machine is.
 properties.register_profile("scrip", properties.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 properties.load_profile("scrip")
 
 
 @pytest.fixture(scope="session")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """Real Postgres and Valkey, migrated, and this process's environment set to them."""
+    """Run Postgres and Valkey with the schema, and set this process's environment to them."""
     with servers(tmp_path_factory.mktemp("home")) as variables, pytest.MonkeyPatch.context() as patch:
         for name, value in variables.items():
             patch.setenv(name, value)
         forget_settings()
         alembic = Path(sys.executable).with_name("alembic")
         subprocess.run([alembic, "upgrade", "head"], cwd=CHECKOUT, check=True, capture_output=True, env=os.environ)
-        run_by_itself("ALTER SYSTEM SET autovacuum = off", "SELECT pg_reload_conf()")
+        run_outside_transaction("ALTER SYSTEM SET autovacuum = off", "SELECT pg_reload_conf()")
         yield variables
-        aside().dispose()
+        separate_engine().dispose()
         engine().dispose()
         engine.cache_clear()
 
 
 @pytest.fixture
 def database(environment: dict[str, str]) -> Iterator[dict[str, str]]:
-    """An empty database before the test, and an audit without a violation after it."""
+    """Empty the database before the test, and audit it after the test."""
     empty_database()
     yield environment
     assert violations() == []
@@ -50,7 +50,7 @@ def database(environment: dict[str, str]) -> Iterator[dict[str, str]]:
 
 @pytest.fixture
 def tampered_database(environment: dict[str, str]) -> Iterator[dict[str, str]]:
-    """An empty database for a test that breaks promises on purpose; it is emptied afterwards too."""
+    """Empty the database before and after a test that breaks promises on purpose, without an audit."""
     empty_database()
     yield environment
     empty_database()
@@ -58,7 +58,7 @@ def tampered_database(environment: dict[str, str]) -> Iterator[dict[str, str]]:
 
 @pytest.fixture
 def wide_pool(database: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:  # noqa: ARG001 - emptied, then audited
-    """A connection for each of 64 callers; a worker's child has one."""
+    """Give each of 64 callers a connection. A worker's child has only one."""
     small = engine()
     wide = create_engine(small.url, pool_size=64, hide_parameters=True)
     monkeypatch.setattr(database_access, "engine", lambda: wide)

@@ -1,1 +1,1 @@
-"""The processes that run in production: the Celery app, settings, database access and schedule."""
+"""The processes that run in production: the Celery app, its settings, schedule and database access."""

@@ -1,79 +1,71 @@
-"""The Celery app: every setting that matters, with its reason. `tasks.celery` adds the tasks to it."""
+"""The Celery app and its configuration, with a reason for every setting. `tasks.celery` registers the tasks."""
 
 from typing import Any
 
 from celery import Celery
-from kombu import Queue
 
-import worker.garbage_collection  # noqa: F401 - it listens for the fork
+import worker.garbage_collection  # noqa: F401 - connects a signal handler
 from worker.broker.transport import consuming_url, register
 from worker.intake.consumer import Consumer
+from worker.queues import DEFAULT_QUEUE, queues, routes
 from worker.schedule import BEAT_SCHEDULE
 from worker.settings import settings
 
-QUEUES = ("redemptions", "billing", "admin", "sweeps")
-# Overdue messages are looked for this often.
+# Workers look for unacknowledged messages past their visibility timeout this often.
 RESTORE_SECONDS = 10
 
 
 def broker_read_url() -> str:
-    """This function will return the URL by which workers read: on a Redis, through our own transport."""
+    """Return the URL from which workers fetch messages: on Redis and Valkey, a URL of our own transport."""
     values = settings()
     return consuming_url(values.broker_url) if values.broker_transport == "scrip" else values.broker_url
 
 
-def queues(*, broker_url: str) -> tuple[Queue, ...]:
-    """This function will declare the four queues, on RabbitMQ as quorum queues so that a lost node loses nothing."""
-    arguments = {"x-queue-type": "quorum"} if broker_url.startswith("amqp") else None
-    return tuple(Queue(name, routing_key=name, queue_arguments=arguments) for name in QUEUES)
-
-
 def configuration() -> dict[str, Any]:
-    """This function will return Celery's configuration. It is called at first use: an import needs no environment."""
+    """Return Celery's configuration.
+
+    Celery calls this at the first use of the app, so importing the module needs no environment variables. The function
+    is one long dict, since a division would hide a setting rather than explain it.
+    """
     values = settings()
     return {
         "broker_url": values.broker_url,
-        # Only workers read. Whoever sends uses kombu's own transport, and so does Flower, which goes by the scheme.
+        # Only workers use our transport. Senders and Flower use kombu's own: Flower does not know our URL schemes.
         "broker_read_url": broker_read_url(),
         "result_backend": values.result_backend_url,
-        # Any client in any language can send and read JSON, and nothing in a message can run code.
+        # Clients in any language can write and read JSON, and decoding JSON cannot execute code.
         "task_serializer": "json",
         "result_serializer": "json",
         "accept_content": ["json"],
-        # A misspelt queue is an error at the sender, not a queue that nobody reads.
+        # A misspelt queue name raises an error at the sender. Otherwise Celery would create a queue that nobody reads.
         "task_queues": queues(broker_url=values.broker_url),
-        "task_default_queue": "admin",
+        "task_default_queue": DEFAULT_QUEUE,
         "task_create_missing_queues": False,
-        "task_routes": {
-            "redemptions.*": {"queue": "redemptions"},
-            "billing.*": {"queue": "billing"},
-            "expiry.*": {"queue": "sweeps"},
-            "gigs.*": {"queue": "admin"},
-            "polar.*": {"queue": "admin"},
-            "dintero.*": {"queue": "admin"},
-            "stripe.*": {"queue": "admin"},
-        },
-        # A message is gone only when its effect is committed. Running it twice has one effect.
+        "task_routes": routes(),
+        # A message is acknowledged after its effect is committed. Running a message twice has one effect.
         "task_acks_late": True,
-        # A killed child's message is sent again with a count of its attempts; rejecting it would loop for ever.
+        # If a child is killed, Celery publishes its message again with a retry count. A rejected message would have no
+        # count, and could be redelivered for ever.
         "task_retry_on_worker_lost": True,
         "task_reject_on_worker_lost": False,
-        # Answers are for callers that wait; the database keeps them for ever.
+        # The result store serves callers that wait for the answer. The database keeps the answers for ever.
         "result_expires": 86_400,
-        # Flower shows each task from the moment that a worker has it. The event of its being sent would carry the
-        # whole request: only a worker's events show ids alone.
+        # A worker's events show only ids, and Flower lists a task when a worker receives it. A task-sent event would
+        # contain the whole request.
         "worker_send_task_events": True,
         "task_send_sent_event": False,
         "worker_concurrency": values.worker_concurrency,
-        # Celery's own stops at a message that is no task, and the message then stops the next worker.
+        # Celery's own consumer stops at a message that is not a task. Redelivered, the message would stop every worker.
         "worker_consumer": Consumer,
         "broker_connection_retry_on_startup": True,
-        # Redelivery is checked every 10 s (kombu's own throttle makes it 100 s), with one timeout everywhere.
+        # kombu looks for messages to redeliver every `interval` times `throttle` seconds: here every 10 s. Its default
+        # is 100 s.
         "broker_transport_options": {
             "visibility_timeout": values.visibility_timeout_seconds,
             "unacked_restore_throttle": 1,
             "unacked_restore_interval": (interval := min(RESTORE_SECONDS, values.visibility_timeout_seconds)),
-            # A worker that is killed while it restores holds the others up for so long (in kombu's own way, 300 s).
+            # If a worker dies while it restores messages, its lock stops the others for this time. kombu's default is
+            # 300 s.
             "unacked_mutex_expire": interval,
         },
         "result_backend_transport_options": {"visibility_timeout": values.visibility_timeout_seconds},

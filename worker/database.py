@@ -1,4 +1,4 @@
-"""The database: one small pool for each process, and the one place that begins and ends a transaction."""
+"""Database access: a small connection pool for each process, and the begin and end of every transaction."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -15,43 +15,31 @@ from sqlalchemy.exc import DisconnectionError, IntegrityError
 from sqlalchemy.orm import Session
 
 from worker.postgres_arrays import ArrayDumper
-from worker.settings import database_settings
+from worker.settings import DatabaseSettings, database_settings
 
 Result = TypeVar("Result")
 
 CONNECT_TIMEOUT_SECONDS = 10
 SILENCE_SECONDS_MAX = 30
-# A connection that was used so lately is not asked whether it lives. If it does not, the task is tried again.
+# A connection used within this time is not pinged before its next use. If the connection was lost, the task is retried.
 FRESH_SECONDS = 1
-# Postgres keeps a plan until it has analysed the table again: one for a single voucher would go through all the
-# thousands that came since. Planning a batch's statements anew takes 3 ms.
+# Postgres keeps a query plan until the table is analysed again. A plan made for a table with a single voucher would
+# scan the thousands that were added since. Planning the statements of a batch again takes 3 ms.
 PLANNED_SECONDS_MAX = 5
 
 # SQLSTATE of a unique violation.
 UNIQUE_VIOLATION = "23505"
-# Two callers that use one id at the same moment collide once: the second run finds what the first stored.
+# Two callers that use the same id at the same moment collide once: the second run finds the stored row of the first.
 COLLISIONS_MAX = 5
 
 
 @cache
 def engine() -> Engine:
-    """This function will make this process's engine at its first use, so never before a fork and never at import."""
+    """Return the engine of this process.
+
+    The engine is created on first use, so never at import and never before a fork.
+    """
     values = database_settings()
-    options = {
-        # Postgres ends what hangs: an exception that a signal raises could land inside COMMIT.
-        "statement_timeout": f"{values.statement_timeout_seconds}s",
-        "lock_timeout": f"{values.lock_timeout_seconds}s",
-        "idle_in_transaction_session_timeout": f"{values.statement_timeout_seconds}s",
-        # A client that was killed while it waited for a lock would hold its other locks until the wait is over.
-        "client_connection_check_interval": "1s",
-        # Every statement of a task finds its rows by an index, in its order. Left alone, Postgres reads whole tables
-        # and sorts all that is due while their statistics are unknown, and keeps such plans for foreign keys.
-        "enable_seqscan": "off",
-        "enable_bitmapscan": "off",
-        "enable_mergejoin": "off",
-        "enable_hashjoin": "off",
-        "TimeZone": "UTC",
-    }
     made = create_engine(
         make_url(values.database_url).set(drivername="postgresql+psycopg"),
         pool_size=1,
@@ -59,9 +47,9 @@ def engine() -> Engine:
         hide_parameters=True,
         json_deserializer=from_json,
         connect_args={
-            "options": " ".join(f"-c {name}={value}" for name, value in options.items()),
+            "options": " ".join(f"-c {name}={value}" for name, value in _server_options(values).items()),
             "application_name": "scrip",
-            # A server that vanished without a word: the task is retried instead of waiting for ever.
+            # If the server disappears without closing the connection, the task is retried instead of waiting for ever.
             "connect_timeout": CONNECT_TIMEOUT_SECONDS,
             "keepalives_idle": SILENCE_SECONDS_MAX,
             "tcp_user_timeout": SILENCE_SECONDS_MAX * 1_000,
@@ -73,6 +61,24 @@ def engine() -> Engine:
     event.listen(made, "checkin", _note_use)
     event.listen(made, "checkout", partial(_make_ready, made.dialect))
     return made
+
+
+def _server_options(values: DatabaseSettings) -> dict[str, str]:
+    return {
+        # Postgres itself cancels a statement that hangs: an exception raised by a signal could interrupt a COMMIT.
+        "statement_timeout": f"{values.statement_timeout_seconds}s",
+        "lock_timeout": f"{values.lock_timeout_seconds}s",
+        "idle_in_transaction_session_timeout": f"{values.statement_timeout_seconds}s",
+        # Without this check, a client killed while it waits for a lock holds its other locks until the wait ends.
+        "client_connection_check_interval": "1s",
+        # An index finds the rows of every task's statements in the required order. Without statistics, Postgres would
+        # choose sequential scans and sorts, and keep such plans for foreign keys.
+        "enable_seqscan": "off",
+        "enable_bitmapscan": "off",
+        "enable_mergejoin": "off",
+        "enable_hashjoin": "off",
+        "TimeZone": "UTC",
+    }
 
 
 def _send_arrays_as_text(connection: Any, _record: object) -> None:
@@ -88,9 +94,10 @@ def _note_plans(_connection: object, record: Any) -> None:
 
 
 def _make_ready(dialect: Dialect, connection: Any, record: Any, _proxy: object) -> None:
-    """This listener will have plans made anew now and then, and the pool connect again where a connection was lost.
+    """Discard old query plans, or ping an idle connection.
 
-    One that was used just now is taken as it is: asking before each transaction is one more turn for each.
+    Raises DisconnectionError if the connection was lost; the pool then connects again. A ping before each transaction
+    would cost a round trip each time.
     """
     now = time.monotonic()
     try:
@@ -104,7 +111,7 @@ def _make_ready(dialect: Dialect, connection: Any, record: Any, _proxy: object) 
 
 
 def _forget_plans(connection: Any) -> None:
-    # Outside any transaction: that of the task is still to come.
+    # The task's transaction has not begun, and this statement must not begin it.
     connection.autocommit = True
     connection.execute("DISCARD PLANS")
     connection.autocommit = False
@@ -112,13 +119,13 @@ def _forget_plans(connection: Any) -> None:
 
 @worker_process_init.connect
 def forget_parent_engine(**_: object) -> None:
-    """This function will make sure that a forked child opens connections of its own."""
+    """Make a forked child create an engine of its own, instead of sharing its parent's connections."""
     engine.cache_clear()
 
 
 @contextmanager
 def transaction() -> Iterator[Session]:
-    """This context will commit what was done in it, or roll all of it back when it is left by an exception."""
+    """Yield a session in a transaction: commit it at the end, or roll it back if an exception is raised."""
     with Session(engine(), autoflush=False) as session, session.begin():
         yield session
 
@@ -126,22 +133,22 @@ def transaction() -> Iterator[Session]:
 def driver_message(error: Exception) -> str:
     """Return the first line of a driver's message, without the statement that SQLAlchemy adds.
 
-    It may show values that were sent. For text that must not, use `tasks.wire.dead_letters.reason_without_values`.
+    The message may contain values of the request. `tasks.wire.dead_letters.reason_without_values` has none.
     """
     message = str(getattr(error, "orig", error)).strip()
     return (message.splitlines() or [type(error).__name__])[0]
 
 
 class ChangedMeanwhileError(Exception):
-    """What was looked up before the locks is no longer so: the transaction has to be run again."""
+    """A row changed between its look-up and its lock: the transaction must run again."""
 
 
 def run_in_transaction(work: Callable[[Session], Result]) -> Result:
-    """This function will run `work` in one transaction, and again when somebody else just stored one of its keys.
+    """Run `work` in a transaction and return its result; run it again if another transaction stored the same key.
 
-    The keys are the callers' ids. Whoever loses such a race waited for the winner's COMMIT, so that the
-    second run finds the winner's answer. `work` asks for another run by raising ChangedMeanwhileError.
-    Errors of the connection, and those of the last run, are the caller's to retry.
+    The keys are the callers' ids. A unique violation is raised only after the other transaction has committed, so
+    the second run finds its answer. `work` raises ChangedMeanwhileError to request another run. There are at most
+    five runs. Raises the driver's error if the connection fails, and any error of the last run.
     """
     for _ in range(COLLISIONS_MAX - 1):
         try:

@@ -1,16 +1,16 @@
-"""What a child process does once, when it has been forked."""
+"""The garbage collector's settings in a child process."""
 
 import gc
 
 from celery.signals import worker_process_init
 
-# A batch of 500 makes tens of thousands of objects that live until it ends. By default Python looks at them again
-# after every 700 new ones: that was a sixth of the time that a batch took on the client.
+# A batch of 500 creates tens of thousands of objects that live until its end. By default Python scans them again
+# after every 700 new objects, which took a sixth of a batch's time on the client.
 GARBAGE_THRESHOLD = 50_000
 
 
 @worker_process_init.connect
-def configure(**_: object) -> None:
-    """This function will let the garbage collector leave alone what was there before the fork, and look less often."""
+def configure_garbage_collection(**_: object) -> None:
+    """Exclude the objects from before the fork from collection, and collect less often."""
     gc.freeze()
     gc.set_threshold(GARBAGE_THRESHOLD)

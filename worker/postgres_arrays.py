@@ -1,4 +1,4 @@
-"""How a Python list becomes a Postgres array: batches of rows travel as one array for each column."""
+"""Python lists as Postgres arrays: a batch of rows is sent as one array for each column."""
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
@@ -9,14 +9,14 @@ from psycopg.adapt import Buffer, Dumper
 
 
 class ArrayDumper(Dumper):
-    """A list as the text of an array, whose type the statement names.
+    """A dumper of lists as the text of an array. The statement casts the text to the array's type.
 
-    Psycopg's own dumpers go through a list element by element in Python, which was a fifth of all the client's
-    time for a batch. A list holds elements of one type, and None; another type raises KeyError.
+    Psycopg's own dumpers process each element in Python, which took a fifth of the client's time for a batch. The
+    elements of a list are of one type, or None. Raises TypeError for mixed types, KeyError for an unsupported type.
     """
 
     def dump(self, obj: Sequence[Any]) -> Buffer:
-        """This method will return the array's text."""
+        """Return the text of the array, such as `{1,NULL,3}`."""
         kinds = set(map(type, obj))
         present = obj
         if type(None) in kinds:
@@ -37,18 +37,18 @@ def _with_nulls(values: Sequence[Any], *, texts: Sequence[Sequence[str]]) -> Ite
 
 def _strings(values: Sequence[str]) -> list[str]:
     joined = '"\n"'.join(values)
-    # Nothing to escape, as in nearly every batch: what was put between them is all that there is.
+    # In nearly every batch no value needs escaping: the only quotes and newlines are the ones that were just added.
     if "\\" in joined or joined.count('"') != 2 * (len(values) - 1) or joined.count("\n") != len(values) - 1:
         return ['"' + each.replace("\\", "\\\\").replace('"', '\\"') + '"' for each in values]
     return f'"{joined}"'.split("\n")
 
 
-def _identities(values: Sequence[UUID]) -> list[str]:
+def _uuids(values: Sequence[UUID]) -> list[str]:
     return b"".join([each.int.to_bytes(16, "big") for each in values]).hex(",", 16).split(",")
 
 
-def _days(values: Sequence[date]) -> list[str]:
-    # A batch has few different ones.
+def _dates_and_times(values: Sequence[date]) -> list[str]:
+    # The values of a batch repeat: each distinct one is formatted once.
     texts = {each: f'"{each.isoformat()}"' for each in set(values)}
     return [texts[each] for each in values]
 
@@ -57,8 +57,8 @@ _TEXTS: dict[type, Callable[[Any], list[str]]] = {
     str: _strings,
     bool: lambda values: ["t" if each else "f" for each in values],
     int: lambda values: list(map(str, values)),
-    UUID: _identities,
-    date: _days,
-    datetime: _days,
+    UUID: _uuids,
+    date: _dates_and_times,
+    datetime: _dates_and_times,
     bytes: lambda values: [f'"\\\\x{each.hex()}"' for each in values],
 }

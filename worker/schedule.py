@@ -1,4 +1,4 @@
-"""What beat sends, and how often."""
+"""Beat's schedule: the periodic tasks, and how often each is sent."""
 
 from datetime import timedelta
 from typing import Any
@@ -10,7 +10,7 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "task": "expiry.sweep",
         "schedule": SWEEP_PERIOD,
         "kwargs": {"request": {}},
-        # A sweep that waited for a whole period is worth nothing: the next one does its work.
+        # After a whole period in the queue a sweep is obsolete: the next sweep does the same work.
         "options": {"expires": SWEEP_PERIOD.total_seconds()},
     },
 }

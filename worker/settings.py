@@ -1,4 +1,4 @@
-"""The settings of a process, read from its environment: addresses of servers, limits and timeouts."""
+"""The settings of a process, from environment variables: addresses of servers, limits and timeouts."""
 
 from collections.abc import Callable
 from functools import cache
@@ -16,7 +16,7 @@ from sqlalchemy.exc import ArgumentError
 
 # The schemes that libpq accepts.
 DATABASES = {"postgresql", "postgres"}
-# Their databases are numbered.
+# The path of these URLs is the number of a database.
 NUMBERED = ("redis://", "rediss://")
 Read = TypeVar("Read", bound="DatabaseSettings")
 
@@ -24,7 +24,7 @@ ENCODED = "with special characters of a password percent-encoded"
 
 
 class DatabaseSettings(BaseSettings):
-    """The settings that database access needs. The audit and the migrations need no others."""
+    """The settings of database access. The audit and the migrations need no others."""
 
     model_config = SettingsConfigDict(env_prefix="SCRIP_", hide_input_in_errors=True, frozen=True)
 
@@ -35,15 +35,16 @@ class DatabaseSettings(BaseSettings):
         default=30,
         ge=1,
         le=3_600,
-        description="Postgres cancels a statement after this time, and the task is retried. The largest batch takes "
-        "well under a second, so a longer statement has met a fault.",
+        description="PostgreSQL cancels a statement after this time, and ends a transaction that is idle for as long; "
+        "the task is then retried. The largest batch takes well under a second, so a slower statement "
+        "indicates a fault.",
     )
     lock_timeout_seconds: int = Field(
         default=20,
         ge=1,
         le=3_600,
-        description="Postgres cancels a statement that has waited this long for a lock, and the task is retried. "
-        "Batches on one voucher wait for each other for less.",
+        description="PostgreSQL cancels a statement that has waited this long for a lock, and the task is retried. "
+        "Batches that lock the same voucher wait for each other for less.",
     )
 
     @field_validator("database_url")
@@ -51,10 +52,10 @@ class DatabaseSettings(BaseSettings):
     def _is_postgres(cls, url: str) -> str:
         try:
             parts = make_url(url)
-            # If a password contains an at sign, half of it becomes part of the host, which error messages show.
+            # If a password contains an at sign, its second half becomes part of the host, which error messages show.
             readable = parts.get_backend_name().lower() in DATABASES and "@" not in (parts.host or "")
         except (ArgumentError, ValueError):
-            # A slash in a password, for example: the unreadable part may be the password itself.
+            # For example, the password contains a slash. The invalid part may be the password, so no message quotes it.
             readable = False
         if not readable:
             raise PydanticCustomError("url", f"must be postgresql://…, {ENCODED}")
@@ -62,69 +63,77 @@ class DatabaseSettings(BaseSettings):
 
 
 class Settings(DatabaseSettings):
-    """Every setting, read from the environment. Nothing secret has a default."""
+    """All settings, read from the environment. Nothing secret has a default."""
 
     broker_url: str = Field(
         validation_alias=AliasChoices("BROKER_URL", "REDIS_URL"),
         min_length=1,
-        description="The broker: Redis 6.2 or newer, Valkey, or RabbitMQ. `REDIS_URL` serves for broker and results "
-        "unless one of them has a variable of its own.",
+        description="The broker: Redis 6.2 or newer, Valkey, or RabbitMQ. `REDIS_URL` is the default of both "
+        "`BROKER_URL` and `RESULT_BACKEND_URL`.",
     )
     result_backend_url: str = Field(
         validation_alias=AliasChoices("RESULT_BACKEND_URL", "REDIS_URL"),
         min_length=1,
-        description="The result store, where callers find their answers.",
+        description="The result store, from which callers read their answers: Redis, Valkey, or another result backend "
+        "of Celery except `rpc://`.",
     )
     requested_at_grace_seconds: int = Field(
         default=900,
         ge=0,
         le=86_400,
-        description="How far back a request's `requestedAt` may lie and still decide whether the voucher was open. "
-        "A delay in a queue of up to this time costs the customer nothing.",
+        description="If a request's `requestedAt` lies at most this long before the decision, the voucher must have "
+        "been open at that instant. So a delay of up to this time in a queue costs the customer nothing. "
+        "Otherwise the voucher must be open when the request is decided.",
     )
     worker_concurrency: int = Field(
         default=2,
         ge=1,
         le=256,
-        description="Child processes of each worker. Each has a database connection of its own.",
+        description="The number of child processes of each worker. Each has its own database connection.",
     )
     batch_size_max: int = Field(
         default=500,
         ge=1,
         le=1_000,
-        description="Most messages in one batch, which is one transaction. Larger batches are hardly faster and hold "
-        "their locks longer.",
+        description="The most messages in one batch, which is one transaction. Larger batches are hardly faster and "
+        "hold their locks longer.",
     )
     batch_wait_ms: int = Field(
         default=5,
         ge=0,
         le=1_000,
-        description="How long the first message of a batch waits for others while a child is idle, in milliseconds. "
-        "If the queue is known to be empty, it does not wait; if every child is busy, it waits for one.",
+        description="How long the first message of a batch waits for others, in milliseconds. It does not wait if the "
+        "worker has just found its queues empty (Redis and Valkey only). If a batch of the same task is "
+        "running, it waits up to 20 ms for that one to end. If every child is busy, the batch grows until a "
+        "child is free.",
     )
     batch_time_limit_seconds: int = Field(
         default=240,
         ge=1,
         le=3_600,
-        description="A child that takes longer over a batch is killed, and the batch runs again.",
+        description="A child that takes longer than this over a batch is killed, and the batch runs again in smaller "
+        "groups.",
     )
     sweep_batch_size: int = Field(
-        default=5_000, ge=1, le=100_000, description="Rows that one transaction of a sweep locks and writes."
+        default=5_000,
+        ge=1,
+        le=100_000,
+        description="The most rows that one transaction of the sweep locks and writes.",
     )
     visibility_timeout_seconds: int = Field(
         default=300,
         ge=1,
         le=86_400,
-        description="The broker delivers a message again after this time without an acknowledgement. It must be the "
+        description="Redis and Valkey redeliver a message that was not acknowledged within this time. It must be the "
         "same in every process, and longer than the lock timeout: a worker that waits for a lock is alive.",
     )
     broker_transport: Literal["scrip", "stock"] = Field(
         default="scrip",
         description="How workers fetch messages from Redis or Valkey. `stock` is kombu's own transport, for "
-        "comparison: it loses messages that a worker had just fetched when it died.",
+        "comparison: it loses a message if the worker dies just after fetching it.",
     )
     beat_schedule_file: str = Field(
-        default="celerybeat-schedule", description="The file in which beat keeps the times of its last runs."
+        default="celerybeat-schedule", description="The file in which beat stores when it last sent each periodic task."
     )
 
     @field_validator("broker_url", "result_backend_url")
@@ -149,7 +158,7 @@ def _is_transport(name: str) -> bool:
 
 
 def _is_result_backend(name: str) -> bool:
-    # One with a dot is the path of a class, which Celery imports.
+    # A name with a dot is the path of a class, which Celery imports.
     if "." in name or name in BACKEND_ALIASES:
         return True
     return any(name == extension for extension, _ in load_extension_class_names("celery.result_backends"))
@@ -159,7 +168,7 @@ def _is_readable(url: str, *, is_known: Callable[[str], bool]) -> bool:
     scheme, separator, _ = url.partition("://")
     if not separator or not is_known(scheme.partition("+")[0]):
         return False
-    # Other transports have addresses of forms of their own.
+    # The URLs of other transports have forms of their own.
     if not url.startswith(("redis", "sentinel", "amqp")):
         return True
     try:
@@ -169,19 +178,19 @@ def _is_readable(url: str, *, is_known: Callable[[str], bool]) -> bool:
     path = (parts.path or "").strip("/")
     if url.startswith(NUMBERED):
         return not path or path.isdecimal()
-    # A slash in a password makes the rest of it, and the host, a path.
+    # If a password contains a slash, the rest of the password and the host become the path.
     return "@" not in path
 
 
 @cache
 def database_settings() -> DatabaseSettings:
-    """Read the settings of the database once, or end the process with one line that names what is missing."""
+    """Read the settings of the database once, or end the process with one line that names each problem."""
     return _read(DatabaseSettings)
 
 
 @cache
 def settings() -> Settings:
-    """Read all settings once, or end the process with one line that names what is missing."""
+    """Read all settings once, or end the process with one line that names each problem."""
     return _read(Settings)
 
 
@@ -200,12 +209,12 @@ def _read(kind: type[Read]) -> Read:
 
 
 def _problem(error: ErrorDetails) -> str:
-    # What is wrong with several together names them itself.
+    # An error without a location concerns several settings, and its message names them.
     return f"{_variable(error['loc'])}: {error['msg']}" if error["loc"] else str(error["ctx"]["error"])
 
 
 def _variable(location: tuple[int | str, ...]) -> str:
-    # Either address may be given by itself; where both are missing, the one that serves for both is.
+    # Either URL can be set alone. REDIS_URL is named too, because it would set both.
     name = str(location[0])
     if name in {"BROKER_URL", "RESULT_BACKEND_URL"}:
         return f"{name} or REDIS_URL"

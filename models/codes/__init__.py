@@ -1,1 +1,1 @@
-"""Codes: the table, the queries, and the generations that drew them."""
+"""The tables of codes and of their generations, and the queries on them."""

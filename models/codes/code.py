@@ -1,4 +1,4 @@
-"""The table of codes: each text that names a voucher, with limits of its own."""
+"""The table of codes. A code is a text that names a voucher, with limits of its own."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -14,38 +14,39 @@ from models.base import LOOK_UP_COLLATION, Base, Instant, array_parameters, inse
 
 
 class Code(Base):
-    """One code of one voucher. Whoever writes it holds its voucher's lock, but for the sweep, which waits for nobody.
+    """A code of a voucher. Lock the voucher before changing its codes. Only the sweep does not.
 
-    The retirement of its voucher is not copied here: it is stored only when somebody else takes the text over.
+    The codes of a retired voucher are shown as retired, but their rows stay. A row gets the retirement of the voucher
+    only when another code takes the text.
     """
 
     __tablename__ = "codes"
 
     project: Mapped[str] = mapped_column(Text, primary_key=True)
-    # The code that a voucher was created with has the voucher's identity.
+    # The code that a voucher was created with has the voucher's id.
     id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
     voucher_id: Mapped[UUID] = mapped_column(Uuid)
     code: Mapped[str] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(Instant)
-    # The one that the voucher shows as its own.
+    # Whether the voucher shows this code.
     is_primary: Mapped[bool] = mapped_column(Boolean)
     maximum_redemptions: Mapped[int | None] = mapped_column(BigInteger)
     expires_at: Mapped[datetime | None] = mapped_column(Instant)
     customer: Mapped[str | None] = mapped_column(Text)
     redemptions: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
-    # As a voucher's.
+    # As in `vouchers`.
     places_returned: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
-    # Indexed in the place of the counter itself, as a voucher's.
+    # Indexed instead of the counters, as in `vouchers`.
     is_full: Mapped[bool] = mapped_column(
         Boolean, Computed("coalesce(redemptions - places_returned >= maximum_redemptions, false)", persisted=True)
     )
     retired_reason: Mapped[str | None] = mapped_column(Text)
     retired_at: Mapped[datetime | None] = mapped_column(Instant)
-    # Which generation drew it; null where a caller chose it.
+    # The generation that drew the code, or null if a caller chose it.
     generation_id: Mapped[UUID | None] = mapped_column(Uuid)
 
     __table_args__ = (
-        # What was redeemed is not deleted, and a code says for what it was redeemed.
+        # A voucher is never deleted, nor are its codes, because redemptions refer to both.
         ForeignKeyConstraint(["project", "voucher_id"], ["vouchers.project", "vouchers.id"], ondelete="RESTRICT"),
         CheckConstraint("maximum_redemptions >= 1", name="maximum_positive"),
         CheckConstraint("redemptions - places_returned <= maximum_redemptions", name="redemptions_within_maximum"),
@@ -53,7 +54,8 @@ class Code(Base):
         CheckConstraint("redemptions >= 0", name="redemptions_not_negative"),
         CheckConstraint(one_of("retired_reason", CodeRetiredReason), name="retired_reason_known"),
         CheckConstraint("(retired_reason IS NULL) = (retired_at IS NULL)", name="retired_whole"),
-        # A code belongs to one voucher. One that can no longer be redeemed is retired by whoever wants its text.
+        # Of the codes with one text, at most one is not retired. A code that has expired, but is not retired yet, keeps
+        # its text until a request that wants the text retires it.
         Index(
             "uq_codes_available",
             text(f'project COLLATE "{LOOK_UP_COLLATION}"'),
@@ -68,7 +70,7 @@ class Code(Base):
             unique=True,
             postgresql_where=text("is_primary AND retired_reason IS NULL"),
         ),
-        # Where nobody holds a text, it names the newest that carried it.
+        # If no available code has a text, the text names the newest retired code.
         Index(
             "ix_codes_retired",
             text(f'project COLLATE "{LOOK_UP_COLLATION}"'),
@@ -77,8 +79,9 @@ class Code(Base):
             text("id DESC"),
             postgresql_where=text("retired_reason IS NOT NULL"),
         ),
-        # Each status is listed by itself: a page never passes over what it does not show. Their conditions are in other
-        # words than a text's look-up, for which these would look as good while there are few codes.
+        # Each status has an index, so that a page reads no rows of the other status. The conditions are on `retired_at`
+        # to keep these indexes out of look-ups by text, which compare `retired_reason`. While the table has few codes,
+        # the planner would find them as good as the right index.
         Index(
             "ix_codes_voucher_available",
             "project",
@@ -100,7 +103,7 @@ class Code(Base):
             postgresql_where=text("retired_reason IS NULL AND expires_at IS NOT NULL"),
         ),
         Index("ix_codes_full", "id", postgresql_where=text("retired_reason IS NULL AND is_full")),
-        # Room on each page for the next count.
+        # 15 % of each page stay free, so that an update of a counter finds room on the same page.
         {"postgresql_with": {"fillfactor": 85}},
     )
 
@@ -122,9 +125,9 @@ _INSERT = insert_from_arrays(Code, NEW_COLUMNS)
 
 
 def add_codes(session: Session, *, rows: Iterable[Mapping[str, Any]]) -> None:
-    """This function will insert codes, whose columns are `NEW_COLUMNS`. A unique violation means that one is held.
+    """Insert codes with the columns `NEW_COLUMNS`. A unique violation means that a text is taken.
 
-    They go in in one order for all, so that two callers who want the same texts never deadlock.
+    All transactions insert in the order of the texts, so that two of them with the same texts never deadlock.
     """
     in_order = sorted(rows, key=lambda row: row["code"].lower())
     session.execute(_INSERT, array_parameters("new", NEW_COLUMNS, map(itemgetter(*NEW_COLUMNS), in_order)))

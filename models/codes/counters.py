@@ -1,4 +1,4 @@
-"""The counters of a code's row: redemptions and places given back."""
+"""The counters of codes: redemptions and returned places."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -26,13 +26,14 @@ _COUNT = (
 
 
 def count_code_redemptions(session: Session, *, granted: Iterable[tuple[str, UUID, int]], decided_at: datetime) -> None:
-    """This function will add what a batch granted to each code's count, and retire those that are full now."""
+    """Add the number of redemptions that a batch granted by each code, and retire codes that are full."""
     parameters = array_parameters("granted", ("project", "id", "count"), granted)
     session.execute(_COUNT, {**parameters, "decided_at": decided_at})
 
 
-# What was full has room again, and its text unless somebody else has taken it; of two with one text it is the newer.
-_COUNT_CODES = text(f"""
+# A full code with a returned place is available again, unless another code has taken its text. Of two such codes with
+# one text, the newer code becomes available. OFFSET 0 makes the planner look up each code by the primary key.
+_COUNT_RETURNED = text(f"""
     UPDATE codes
     SET places_returned = codes.places_returned + returned.count,
         retired_reason = CASE WHEN returned.comes_back THEN NULL ELSE codes.retired_reason END,
@@ -63,8 +64,8 @@ _COUNT_CODES = text(f"""
 
 
 def count_returned_to_codes(session: Session, *, places: Iterable[tuple[str, UUID, int]]) -> None:
-    """This function will count what the codes of locked vouchers got back. One that was full is available again.
+    """Count the returned places of codes whose vouchers are locked, and make full codes available again.
 
-    A unique violation means that somebody else has just taken its text.
+    A unique violation means that another transaction has just taken the text of a code.
     """
-    session.execute(_COUNT_CODES, array_parameters("places", ("project", "id", "count"), sorted(places)))
+    session.execute(_COUNT_RETURNED, array_parameters("places", ("project", "id", "count"), sorted(places)))

@@ -1,4 +1,4 @@
-"""Generations of codes: how many were asked for, and how many there are already."""
+"""The table of generations: how many codes each request wants, and how many exist already."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -27,7 +27,7 @@ from sqlalchemy import (
     text,
     update,
 )
-from sqlalchemy.dialects.postgresql import insert as insert_or_leave
+from sqlalchemy.dialects.postgresql import insert as insert_or_skip
 from sqlalchemy.orm import Mapped, Session, mapped_column
 from sqlalchemy.types import TypeEngine
 
@@ -35,7 +35,6 @@ from models.base import (
     LOOK_UP_COLLATION,
     Base,
     Instant,
-    StoredRow,
     array_parameters,
     new_id,
     rows_affected,
@@ -43,20 +42,21 @@ from models.base import (
     table_of,
 )
 from models.codes.code import CODES
+from models.codes.rows import GenerationRow
 
 
 class CodeGeneration(Base):
-    """One request for many codes. Each chunk of them is counted here in the transaction that inserts it."""
+    """A request for many codes. The transaction that inserts a chunk of codes counts them here."""
 
     __tablename__ = "code_generations"
 
     project: Mapped[str] = mapped_column(Text, primary_key=True)
     id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
     voucher_id: Mapped[UUID] = mapped_column(Uuid)
-    # The caller's request id or else the task's own id, marked by its kind; null where there is neither.
+    # The caller's request id or the id of the task's message, with a prefix for the kind; null without both.
     key: Mapped[str | None] = mapped_column(Text)
     fingerprint: Mapped[bytes] = mapped_column(LargeBinary)
-    # What was asked for, for whoever looks into it.
+    # The request as it was sent, for operators. No query reads this column.
     parameters: Mapped[dict[str, Any]] = mapped_column(JSON)
     count: Mapped[int] = mapped_column(BigInteger)
     generated: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
@@ -79,12 +79,14 @@ class CodeGeneration(Base):
 
 
 GENERATIONS = table_of(CodeGeneration)
+# Every row has a method `count`, so the column of that name is renamed.
+_COLUMNS = (*(each for each in GENERATIONS.c if each.name != "count"), GENERATIONS.c.count.label("requested"))
 _DRAWN = rows_from_arrays("drawn", id=Uuid(), code=Text())
 _SAMPLE = rows_from_arrays("sample", code=Text())
 
 
-def _holder_of(code: ColumnElement[str]) -> ScalarSelect[UUID]:
-    # A subquery for each code, not EXISTS: whatever the statistics say, it is one look into the index for each.
+def _id_of_available(code: ColumnElement[str]) -> ScalarSelect[UUID]:
+    # A scalar subquery for each code, not EXISTS, is always planned as an index scan for each code.
     return (
         select(CODES.c.id)
         .where(CODES.c.project.collate(LOOK_UP_COLLATION) == bindparam("project", type_=Text()))
@@ -93,10 +95,10 @@ def _holder_of(code: ColumnElement[str]) -> ScalarSelect[UUID]:
     )
 
 
-_HELD_OF_SAMPLE = select(func.count(_holder_of(_SAMPLE.c.code))).select_from(_SAMPLE)
+_COUNT_TAKEN = select(func.count(_id_of_available(_SAMPLE.c.code))).select_from(_SAMPLE)
 _FREE = (
     select(_DRAWN.c.id, _DRAWN.c.code)
-    .where(_holder_of(_DRAWN.c.code).is_(None))
+    .where(_id_of_available(_DRAWN.c.code).is_(None))
     .order_by(_DRAWN.c.position)
     .limit(bindparam("wanted", type_=BigInteger()))
     .subquery("free")
@@ -110,9 +112,10 @@ _SHARED: dict[str, TypeEngine[Any]] = {
     "customer": Text(),
     "generation_id": Uuid(),
 }
-# In one order for all, that of `add_codes`: two that want the same codes never wait for each other in a circle.
+# The codes are inserted in the same order as in `add_codes`, so that two transactions with the same codes never
+# deadlock.
 _INSERT = (
-    insert_or_leave(CODES)
+    insert_or_skip(CODES)
     .from_select(
         ["id", "code", "is_primary", *_SHARED],
         select(
@@ -126,50 +129,58 @@ _INSERT = (
         index_elements=[CODES.c.project.collate(LOOK_UP_COLLATION), func.lower(CODES.c.code)],
         index_where=CODES.c.retired_reason.is_(None),
     )
-    # Of an INSERT it is not kept otherwise.
+    # Without this option, SQLAlchemy does not keep the row count of an INSERT.
     .execution_options(preserve_rowcount=True)
 )
 
 
-def find_generation(session: Session, *, project: str, key: str) -> StoredRow | None:
-    """This function will return the generation of this request or delivery, or None."""
-    stored = select(GENERATIONS).where(GENERATIONS.c.project == project, GENERATIONS.c.key == key)
+def find_generation(session: Session, *, project: str, key: str) -> GenerationRow | None:
+    """Return the generation of a request or delivery, or None."""
+    stored = select(*_COLUMNS).where(GENERATIONS.c.project == project, GENERATIONS.c.key == key)
     return session.execute(stored).one_or_none()
 
 
-def add_generation(session: Session, *, values: Mapping[str, Any]) -> StoredRow:
-    """This function will insert a generation of which there is nothing yet, and return its row."""
-    return session.execute(insert(GENERATIONS).values(**values).returning(*GENERATIONS.c)).one()
+def add_generation(session: Session, *, values: Mapping[str, Any]) -> GenerationRow:
+    """Insert a generation without any codes yet, and return the row."""
+    return session.execute(insert(GENERATIONS).values(**values).returning(*_COLUMNS)).one()
 
 
-def lock_generation(session: Session, *, project: str, id: UUID) -> StoredRow:  # noqa: A002 - the column's name
-    """This function will lock a generation to the end of the transaction, and return it. Lock its voucher first."""
-    row = select(GENERATIONS).where(GENERATIONS.c.project == project, GENERATIONS.c.id == id)
+def lock_generation(session: Session, *, project: str, id: UUID) -> GenerationRow:  # noqa: A002 - the column's name
+    """Lock a generation until the end of the transaction, and return the row. Lock the voucher first."""
+    row = select(*_COLUMNS).where(GENERATIONS.c.project == project, GENERATIONS.c.id == id)
     return session.execute(row.with_for_update(key_share=True)).one()
 
 
-def count_held(session: Session, *, project: str, codes: Sequence[str]) -> int:
-    """This function will return how many of these codes somebody holds."""
+def count_taken(session: Session, *, project: str, codes: Sequence[str]) -> int:
+    """Return how many of the texts belong to available codes of the project."""
     parameters = array_parameters("sample", ("code",), ((code,) for code in codes))
-    count: int = session.execute(_HELD_OF_SAMPLE, {"project": project, **parameters}).scalar_one()
+    count: int = session.execute(_COUNT_TAKEN, {"project": project, **parameters}).scalar_one()
     return count
 
 
 def add_drawn_codes(session: Session, *, codes: Sequence[str], wanted: int, shared: Mapping[str, Any]) -> int:
-    """This function will insert the first `wanted` of these codes that nobody holds, and return how many it did.
+    """Insert the first `wanted` codes whose texts are free, and return how many were inserted.
 
-    `shared` is what all of them have in common. Fewer than wanted go in where somebody took one meanwhile.
+    `shared` has the columns that are equal in all of them. The result is less than `wanted` if too few texts are free,
+    or if another transaction has just taken some of them.
     """
     parameters = array_parameters("drawn", ("id", "code"), ((new_id(), code) for code in codes))
     return rows_affected(session.execute(_INSERT, {"wanted": wanted, **shared, **parameters}))
 
 
-def count_generated(session: Session, *, project: str, id: UUID, added: int, now: datetime) -> StoredRow:  # noqa: A002
-    """This function will add to what there is of a locked generation, complete it with the last, and return it."""
+def count_generated(
+    session: Session,
+    *,
+    project: str,
+    id: UUID,  # noqa: A002 - the column's name
+    added: int,
+    now: datetime,
+) -> GenerationRow:
+    """Add to the number of codes of a locked generation, complete it after the last code, and return the row."""
     total = GENERATIONS.c.generated + added
     statement = (
         update(GENERATIONS)
         .where(and_(GENERATIONS.c.project == project, GENERATIONS.c.id == id))
         .values(generated=total, completed_at=case((total == GENERATIONS.c.count, literal(now, Instant))))
     )
-    return session.execute(statement.returning(*GENERATIONS.c)).one()
+    return session.execute(statement.returning(*_COLUMNS)).one()

@@ -1,4 +1,4 @@
-"""List the codes of a voucher, newest first, in pages that start at a cursor."""
+"""Query pages of a voucher's codes, newest first, from a cursor on."""
 
 from collections.abc import Sequence
 from enum import StrEnum
@@ -8,12 +8,12 @@ from sqlalchemy import Select, Uuid, literal, select, tuple_, union_all
 from sqlalchemy.orm import Session
 
 from domain.value import value
-from models.base import StoredRow
 from models.codes.code import CODES
+from models.codes.rows import CodeRow
 
 
 class CodeStatus(StrEnum):
-    """Whether a code was retired."""
+    """Whether a code is available or retired."""
 
     AVAILABLE = "available"
     RETIRED = "retired"
@@ -21,7 +21,7 @@ class CodeStatus(StrEnum):
 
 @value
 class CodeListing:
-    """Which codes of a voucher are listed: those whose own status is one of these."""
+    """A filter of codes: their voucher, and their own statuses."""
 
     project: str
     voucher_id: UUID
@@ -29,15 +29,15 @@ class CodeListing:
 
 
 _LOWEST, _HIGHEST = UUID(int=0), UUID(int=2**128 - 1)
-# In the words of the index that holds just these.
+# The conditions of the partial indexes of both statuses. The planner uses an index only if the query has its condition.
 _CONDITIONS = {
     CodeStatus.AVAILABLE: CODES.c.retired_at.is_(None),
     CodeStatus.RETIRED: CODES.c.retired_at.is_not(None),
 }
 
 
-def older_codes(session: Session, *, listing: CodeListing, than: UUID | None, limit: int) -> Sequence[StoredRow]:
-    """This function will return the newest codes older than that one, or of all, newest first."""
+def older_codes(session: Session, *, listing: CodeListing, than: UUID | None, limit: int) -> Sequence[CodeRow]:
+    """Return the newest codes that are older than a code, or the newest of all, newest first."""
     if not listing.statuses:
         return []
     pages = [
@@ -48,8 +48,8 @@ def older_codes(session: Session, *, listing: CodeListing, than: UUID | None, li
     return session.execute(select(each).order_by(each.c.id.desc()).limit(limit)).all()
 
 
-def newer_codes(session: Session, *, listing: CodeListing, than: UUID, limit: int) -> Sequence[StoredRow]:
-    """This function will return the oldest codes newer than that one, newest first."""
+def newer_codes(session: Session, *, listing: CodeListing, than: UUID, limit: int) -> Sequence[CodeRow]:
+    """Return the oldest codes that are newer than a code, newest first."""
     if not listing.statuses:
         return []
     pages = [
@@ -61,12 +61,12 @@ def newer_codes(session: Session, *, listing: CodeListing, than: UUID, limit: in
 
 
 def _listed(listing: CodeListing, *, above: UUID, below: UUID) -> list[Select[tuple[object, ...]]]:
-    # The voucher as a part of the range, not as an equality: with it, Postgres walks along the primary key wherever
-    # it takes most codes for the voucher's, past all that it does not show.
-    place = tuple_(CODES.c.voucher_id, CODES.c.id)
+    # `voucher_id` is compared as part of a row range. With `voucher_id = …` Postgres may scan the primary key instead
+    # and skip over every code of the other status.
+    position = tuple_(CODES.c.voucher_id, CODES.c.id)
     between = select(CODES).where(
         CODES.c.project == listing.project,
-        place > tuple_(literal(listing.voucher_id, Uuid()), literal(above, Uuid())),
-        place < tuple_(literal(listing.voucher_id, Uuid()), literal(below, Uuid())),
+        position > tuple_(literal(listing.voucher_id, Uuid()), literal(above, Uuid())),
+        position < tuple_(literal(listing.voucher_id, Uuid()), literal(below, Uuid())),
     )
     return [between.where(_CONDITIONS[status]) for status in sorted(listing.statuses)]

@@ -1,4 +1,4 @@
-"""Find the codes that hold a text, and the vouchers that carry it."""
+"""Find the available codes with given texts, and the vouchers that have a text."""
 
 from collections.abc import Iterable, Sequence
 from uuid import UUID
@@ -6,17 +6,21 @@ from uuid import UUID
 from sqlalchemy import Text, and_, func, select, union
 from sqlalchemy.orm import Session
 
-from models.base import LOOK_UP_COLLATION, StoredRow, array_parameters, rows_from_arrays
+from models.base import LOOK_UP_COLLATION, array_parameters, rows_from_arrays
 from models.codes.code import CODES
+from models.codes.rows import TextHolderRow
 from models.vouchers.voucher import VOUCHERS
 
 _TEXTS = rows_from_arrays("texts", project=Text(), code=Text())
-_held = CODES.alias("held")
-# A subquery for each text, not a join: whatever the statistics say, it is one look into the index for each.
-_HOLDER = (
-    select(_held.c.id)
-    .where(_held.c.project.collate(LOOK_UP_COLLATION) == _TEXTS.c.project, func.lower(_held.c.code) == _TEXTS.c.code)
-    .where(_held.c.retired_reason.is_(None))
+_available = CODES.alias("available")
+# A scalar subquery for each text, not a join, is always planned as an index scan for each text.
+_HOLDER_ID = (
+    select(_available.c.id)
+    .where(
+        _available.c.project.collate(LOOK_UP_COLLATION) == _TEXTS.c.project,
+        func.lower(_available.c.code) == _TEXTS.c.code,
+    )
+    .where(_available.c.retired_reason.is_(None))
     .correlate(_TEXTS)
     .scalar_subquery()
 )
@@ -32,28 +36,26 @@ _HOLDERS = (
         VOUCHERS.c.retired_reason.label("voucher_retired_reason"),
         VOUCHERS.c.retired_at.label("voucher_retired_at"),
     )
-    .join_from(_TEXTS, CODES, and_(CODES.c.project == _TEXTS.c.project, CODES.c.id == _HOLDER))
+    .join_from(_TEXTS, CODES, and_(CODES.c.project == _TEXTS.c.project, CODES.c.id == _HOLDER_ID))
     .join(VOUCHERS, and_(VOUCHERS.c.project == CODES.c.project, VOUCHERS.c.id == CODES.c.voucher_id))
 )
 
 
-def find_holders(session: Session, *, project: str, codes: Iterable[str]) -> list[StoredRow]:
-    """This function will return the codes that were not retired and have those texts, with their vouchers' end."""
+def find_holders(session: Session, *, project: str, codes: Iterable[str]) -> Sequence[TextHolderRow]:
+    """Return the codes with these texts that are not retired, with the end and the retirement of their vouchers."""
     texts = sorted({code.lower() for code in codes})
     parameters = array_parameters("texts", ("project", "code"), [(project, each) for each in texts])
-    return list(session.execute(_HOLDERS, parameters).all())
+    return session.execute(_HOLDERS, parameters).all()
 
 
-def find_carriers(session: Session, *, project: str, code: str) -> Sequence[UUID]:
-    """This function will return the vouchers that carry the code, or carried it when they were retired.
+def find_vouchers_with_code(session: Session, *, project: str, code: str) -> Sequence[UUID]:
+    """Return the vouchers that have the code, available or retired.
 
-    It is a statement of its own: joined to the list it was planned as a walk along all vouchers.
+    This is a separate statement, because a join with the list of vouchers was planned as a scan of all vouchers.
     """
-    carried = select(CODES.c.voucher_id).where(
+    having = select(CODES.c.voucher_id).where(
         CODES.c.project.collate(LOOK_UP_COLLATION) == project, func.lower(CODES.c.code) == code.lower()
     )
-    # Held or retired: each has its index.
-    carriers = union(
-        carried.where(CODES.c.retired_reason.is_(None)), carried.where(CODES.c.retired_reason.is_not(None))
-    )
-    return session.scalars(carriers).all()
+    # Available and retired codes have separate indexes.
+    both = union(having.where(CODES.c.retired_reason.is_(None)), having.where(CODES.c.retired_reason.is_not(None)))
+    return session.scalars(both).all()

@@ -1,11 +1,11 @@
-"""Convert a code's row to the values that the rules take."""
+"""Convert rows of codes to values of the rules."""
 
 from domain.code import CodeRetiredReason, CodeTerms
-from models.base import StoredRow
+from models.codes.rows import CodeTermsRow
 
 
-def code_terms_of(row: StoredRow) -> CodeTerms:
-    """This function will return what the rules need to know of a code's row."""
+def code_terms_of(row: CodeTermsRow) -> CodeTerms:
+    """Return the terms of a code."""
     return CodeTerms(
         expires_at=row.expires_at,
         maximum_redemptions=row.maximum_redemptions,

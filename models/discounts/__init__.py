@@ -1,1 +1,1 @@
-"""Discounts: grants to subscriptions, and their progress."""
+"""Discounts that subscriptions were granted, and the progress of each."""

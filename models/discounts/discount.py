@@ -1,4 +1,4 @@
-"""The table of discounts: each grant to a subscription, with a copy of the voucher's terms at that moment."""
+"""The table of discounts. Each has a copy of the terms that its voucher had when the discount was granted."""
 
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
@@ -32,25 +32,30 @@ from models.vouchers.voucher import BALANCE_IF_CARRY_OVER, ONE_DURATION_IF_REPEA
 
 
 class DiscountStatus(StrEnum):
-    """Whether a discount may still take something off a coming period."""
+    """The status of a discount.
+
+    A completed discount takes nothing off a period that is still to come, but a covered invoice may arrive late. An
+    ended discount takes nothing off any invoice.
+    """
 
     RUNNING = "running"
     COMPLETED = "completed"
     ENDED = "ended"
 
 
-# Tells what is over from what runs, which has none, and from each other.
-OVER = f"CASE WHEN status <> '{DiscountStatus.RUNNING}' THEN id END"
+# NULL for a running discount, its id for any other. Because of NULLS NOT DISTINCT, the unique index below then allows
+# one running discount per voucher and subscription.
+ID_UNLESS_RUNNING = f"CASE WHEN status <> '{DiscountStatus.RUNNING}' THEN id END"
 
 
 class Discount(Base):
-    """One granted discount. Its window runs from the first discounted period's start to `ends_on`."""
+    """A granted discount. Its window is from the start of the first discounted period to `ends_on`, exclusive."""
 
     __tablename__ = "discounts"
 
     project: Mapped[str] = mapped_column(Text, primary_key=True)
-    # The identity of the redemption that granted it. One transaction writes both, so there is no foreign key to
-    # pay for on each row; the audit compares them.
+    # The id of the redemption that granted the discount. One transaction writes both, so a foreign key would only cost
+    # time on each row. The audit compares the two tables.
     id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
     voucher_id: Mapped[UUID] = mapped_column(Uuid)
     customer: Mapped[str] = mapped_column(Text)
@@ -65,21 +70,23 @@ class Discount(Base):
     products: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
     # Only periods that end after this day are discounted.
     starts_on: Mapped[date] = mapped_column(Date)
-    # The same for an invoice without a period, which is of a day in UTC: where it is already tomorrow, a purchase
-    # of this moment would else lie before its own voucher.
+    # The same for an invoice without a period, which belongs to a day in UTC. `starts_on` is a day of the customer's
+    # time zone, where it may already be tomorrow. Compared with that, a purchase right after the redemption would be
+    # too early.
     starts_on_in_utc: Mapped[date] = mapped_column(Date)
     status: Mapped[str] = mapped_column(Text, server_default=text("'running'"))
-    # Derived from the usage entries, and compared with them by the audit.
+    # The progress. It is derived from `usage_entries`, and the audit compares the two.
     first_period_start: Mapped[date | None] = mapped_column(Date)
     last_period_start: Mapped[date | None] = mapped_column(Date)
     cycles: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     ends_on: Mapped[date | None] = mapped_column(Date)
     last_period_end: Mapped[date | None] = mapped_column(Date)
-    # How many of its entries were given back by a reversal; most have none, and need not be asked for them.
+    # The number of ledger entries that reversals gave back. If it is 0, as for most discounts, no query for them is
+    # needed.
     entries_given_back: Mapped[int] = mapped_column(Integer, server_default=text("0"))
-    # When an operator ended it, or its subscription ended.
+    # The instant of `discounts.end` or `subscriptions.end`.
     ended_at: Mapped[datetime | None] = mapped_column(Instant)
-    # The most on one invoice, and whether the voucher's budget limits it.
+    # The maximum per invoice, and whether the voucher's budget limits the discount.
     maximum_discount_minor: Mapped[dict[str, int] | None] = mapped_column(JSONB(none_as_null=True))
     has_budget: Mapped[bool] = mapped_column(Boolean, server_default=false())
 
@@ -98,22 +105,23 @@ class Discount(Base):
         CheckConstraint("cycles >= 0 AND (recurrence <> 'once' OR cycles <= 1)", name="cycles_in_range"),
         CheckConstraint("entries_given_back >= 0", name="given_back_not_negative"),
         CheckConstraint("(status = 'ended') = (ended_at IS NOT NULL)", name="ended_whole"),
-        # A voucher runs at most once on a subscription at a time: what runs has no `over` and nulls are alike. Finding
-        # a subscription's discounts goes by the same index, and so does finding those that run.
+        # A voucher has at most one running discount on a subscription. Queries for all or for the running discounts of
+        # a subscription use the same index.
         Index(
             "uq_discounts_running",
             "subscription",
             text(f'project COLLATE "{LOOK_UP_COLLATION}"'),
-            text(f"({OVER})"),
+            text(f"({ID_UNLESS_RUNNING})"),
             "voucher_id",
             unique=True,
             postgresql_nulls_not_distinct=True,
         ),
-        # Listing, each status by itself. Their collation keeps a listing off the primary key, which would look as good.
+        # For lists, which read each status by itself. If the project had the default collation here, the planner could
+        # choose the primary key instead.
         Index("ix_discounts_customer", "customer", text('project COLLATE "C"'), "status", "id"),
         Index("ix_discounts_voucher", "voucher_id", text('project COLLATE "C"'), "status", "id"),
         Index("ix_discounts_over", "ends_on", postgresql_where=text("status = 'running' AND ends_on IS NOT NULL")),
-        # Room on each page for the next cycle.
+        # Room on each page for the new version of a row that the next cycle writes.
         {"postgresql_with": {"fillfactor": 85}},
     )
 
@@ -151,5 +159,5 @@ _ADD = insert(DISCOUNTS).from_select(
 
 
 def add_discounts(session: Session, *, rows: Iterable[Mapping[str, Any]]) -> None:
-    """This function will grant discounts, each with a copy of its voucher's terms as they stand."""
+    """Add discounts, each with a copy of its voucher's present terms."""
     session.execute(_ADD, array_parameters("granted", tuple(_NEW), map(itemgetter(*_NEW), rows)))

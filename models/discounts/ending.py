@@ -1,14 +1,16 @@
-"""End discounts, and find everything that a subscription was granted."""
+"""End discounts, and find all discounts of a subscription."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Protocol
 from uuid import UUID
 
 from sqlalchemy import Text, Uuid, bindparam, select, update
 from sqlalchemy.orm import Session
 
-from models.base import LOOK_UP_COLLATION, Instant, StoredRow, array_parameters, rows_from_arrays
+from models.base import LOOK_UP_COLLATION, Instant, array_parameters, rows_from_arrays
 from models.discounts.discount import DISCOUNTS, DiscountStatus
+from models.discounts.locks import DiscountKey
 
 _KEYS = rows_from_arrays("keys", project=Text(), id=Uuid())
 _END = (
@@ -18,16 +20,23 @@ _END = (
 )
 
 
-def find_granted(session: Session, *, project: str, subscription: str) -> Sequence[StoredRow]:
-    """This function will return the identities, vouchers and states of all that a subscription was granted."""
+class GrantedDiscountRow(Protocol):
+    """The ids of a discount and its voucher."""
+
+    id: UUID
+    voucher_id: UUID
+
+
+def find_granted(session: Session, *, project: str, subscription: str) -> Sequence[GrantedDiscountRow]:
+    """Return all discounts of a subscription, whatever their status, without a lock."""
     columns = DISCOUNTS.c
     return session.execute(
-        select(columns.id, columns.voucher_id, columns.status, columns.cycles).where(
+        select(columns.id, columns.voucher_id).where(
             columns.project.collate(LOOK_UP_COLLATION) == project, columns.subscription == subscription
         )
     ).all()
 
 
-def end_discounts(session: Session, *, keys: Iterable[tuple[str, UUID]], at: datetime) -> None:
-    """This function will end locked discounts that were not ended before."""
+def end_discounts(session: Session, *, keys: Iterable[DiscountKey], at: datetime) -> None:
+    """End locked discounts that were not ended before."""
     session.execute(_END, {**array_parameters("keys", ("project", "id"), set(keys)), "ended_at": at})

@@ -8,10 +8,12 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from domain.value import value
-from models.base import LOOK_UP_COLLATION, StoredRow
+from models.base import LOOK_UP_COLLATION
 from models.discounts.discount import DiscountStatus
+from models.discounts.rows import ListedDiscountRow
 
-# Which of its amounts a discount shows first is said by its voucher, whose money terms are frozen.
+# The voucher says which currency of a discount is shown as the main amount. A redeemed voucher keeps its money terms,
+# so discounts have no copy of these currencies.
 _SHOWN = """
     SELECT discount.*, voucher.currency, voucher.maximum_discount_currency
     FROM ({ids}) AS listed
@@ -24,7 +26,7 @@ _SHOWN = """
     ORDER BY discount.id DESC
 """
 _NAMED = text(_SHOWN.format(ids="SELECT id FROM unnest(CAST(:ids AS uuid[])) AS named (id)"))
-# A subscription's are few: they are read by its index, then put in order.
+# A subscription has few discounts: read all of them by its index, then sort.
 _OF_SUBSCRIPTION = """
     SELECT id FROM (
         SELECT id, status, customer, voucher_id FROM discounts
@@ -33,7 +35,8 @@ _OF_SUBSCRIPTION = """
     ) AS of_subscription
     WHERE status = ANY(CAST(:statuses AS text[])) AND {conditions} ORDER BY id {order} LIMIT :limit
 """
-# Each status by itself, by the index that has it, so that a page never passes over what it does not show.
+# A query for each status by itself uses an index that has the status. So a page never skips over rows of another
+# status.
 _OF_STATUS = """
     (SELECT id FROM discounts
      WHERE project COLLATE "C" = :project AND status = '{status}' AND {conditions} ORDER BY id {order} LIMIT :limit)
@@ -43,7 +46,7 @@ _BY_STATUS = "SELECT id FROM ({pages}) AS pages ORDER BY id {order} LIMIT :limit
 
 @value
 class DiscountListing:
-    """Which discounts of a project are listed: of a subscription, a customer or a voucher, at least one of them."""
+    """A filter for discounts of a project. At least one of subscription, customer and voucher is given."""
 
     project: str
     statuses: frozenset[DiscountStatus]
@@ -52,18 +55,20 @@ class DiscountListing:
     voucher_id: UUID | None
 
 
-def find_discounts(session: Session, *, project: str, ids: Iterable[UUID]) -> list[StoredRow]:
-    """This function will return those discounts with their vouchers' currencies, newest first."""
+def find_discounts(session: Session, *, project: str, ids: Iterable[UUID]) -> list[ListedDiscountRow]:
+    """Return discounts by their ids, newest first."""
     return list(session.execute(_NAMED, {"project": project, "ids": list(ids)}).all())
 
 
-def older_discounts(session: Session, *, listing: DiscountListing, than: UUID | None, limit: int) -> list[StoredRow]:
-    """This function will return the newest discounts older than that one, or of all, newest first."""
+def older_discounts(
+    session: Session, *, listing: DiscountListing, than: UUID | None, limit: int
+) -> list[ListedDiscountRow]:
+    """Return the newest discounts that are older than the discount `than`, or the newest of all, newest first."""
     return _page(session, listing=listing, position=None if than is None else "id < :than", than=than, limit=limit)
 
 
-def newer_discounts(session: Session, *, listing: DiscountListing, than: UUID, limit: int) -> list[StoredRow]:
-    """This function will return the oldest discounts newer than that one, newest first."""
+def newer_discounts(session: Session, *, listing: DiscountListing, than: UUID, limit: int) -> list[ListedDiscountRow]:
+    """Return the oldest discounts that are newer than the discount `than`, newest first."""
     return _page(session, listing=listing, position="id > :than", than=than, limit=limit, order="ASC")
 
 
@@ -75,7 +80,7 @@ def _page(
     than: UUID | None,
     limit: int,
     order: str = "DESC",
-) -> list[StoredRow]:
+) -> list[ListedDiscountRow]:
     given: dict[str, Any] = {"customer": listing.customer, "voucher_id": listing.voucher_id}
     given = {name: each for name, each in given.items() if each is not None}
     conditions = " AND ".join([*(f"{name} = :{name}" for name in given), *([position] if position else [])]) or "true"

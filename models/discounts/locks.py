@@ -1,4 +1,4 @@
-"""Locks of discounts that are named by their ids, in the one order in which all discounts are locked: ascending."""
+"""Lock discounts by their ids. Every transaction locks discounts in ascending order of their ids."""
 
 from collections.abc import Iterable
 from uuid import UUID
@@ -6,9 +6,11 @@ from uuid import UUID
 from sqlalchemy import Text, Uuid, and_, bindparam, literal_column, select, text
 from sqlalchemy.orm import Session
 
-from models.base import LOOK_UP_COLLATION, StoredRow, array_parameters, rows_from_arrays
+from models.base import LOOK_UP_COLLATION, array_parameters, rows_from_arrays
 from models.discounts.discount import DISCOUNTS
+from models.discounts.rows import DiscountRow
 
+# The project and the discount's id.
 DiscountKey = tuple[str, UUID]
 
 _KEYS = rows_from_arrays("keys", project=Text(), id=Uuid())
@@ -24,7 +26,7 @@ _RUNNING = (
         DISCOUNTS.c.project.collate(LOOK_UP_COLLATION) == bindparam("project"),
         DISCOUNTS.c.subscription == bindparam("subscription"),
     )
-    # Read by the subscription's index, whatever the statistics say.
+    # OFFSET 0 makes the planner use the subscription's index, whatever the statistics say.
     .offset(literal_column("0"))
     .subquery("of_subscription")
 )
@@ -44,20 +46,17 @@ _LOCK_WITH_RUNNING = (
 )
 
 
-def lock_discounts_by_id(session: Session, *, keys: Iterable[DiscountKey]) -> list[StoredRow]:
-    """This function will lock those discounts, ascending by id, and return them in that order.
-
-    Take it after the locks of their subscriptions.
-    """
+def lock_discounts_by_id(session: Session, *, keys: Iterable[DiscountKey]) -> list[DiscountRow]:
+    """Lock discounts, ascending by id, and return them in that order. Call it after locking their subscriptions."""
     return list(session.execute(_LOCK, array_parameters("keys", ("project", "id"), sorted(set(keys)))).all())
 
 
-def lock_with_running(
+def lock_discounts_and_running(
     session: Session, *, keys: Iterable[DiscountKey], subscription: tuple[str, str]
-) -> list[StoredRow]:
-    """This function will lock those discounts and all that run on the subscription, ascending by id, in one go.
+) -> list[DiscountRow]:
+    """Lock discounts and all running discounts of a (project, subscription), and return them, ascending by id.
 
-    Take it after the lock of that (project, subscription): then no other one begins to run there meanwhile.
+    Call it after locking the subscription, so that no other discount starts running there meanwhile.
     """
     project, name = subscription
     parameters = array_parameters("keys", ("project", "id"), sorted(set(keys)))

@@ -1,17 +1,17 @@
-"""Where discounts are: as invoices advance them, as reversals rewind them, and completed when their window is over."""
+"""Store the progress of discounts: invoices advance a discount, reversals rewind it, and it completes in the end."""
 
 from collections.abc import Iterable, Mapping
-from operator import itemgetter
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import Boolean, Date, Integer, Text, Uuid, and_, case, or_, select, text, update
 from sqlalchemy.orm import Session
 from sqlalchemy.types import TypeEngine
 
 from domain.recurrence import Progress
+from domain.value import value
 from models.base import array_parameters, rows_from_arrays
 from models.discounts.discount import DISCOUNTS, DiscountStatus
+from models.discounts.locks import DiscountKey
 
 _PROGRESS: dict[str, TypeEngine[Any]] = {
     "first_period_start": Date(),
@@ -32,7 +32,7 @@ _ADVANCE = (
     .where(DISCOUNTS.c.project == _ADVANCED.c.project, DISCOUNTS.c.id == _ADVANCED.c.id)
     .values(
         **{name: _ADVANCED.c[name] for name in _PROGRESS},
-        # One that was for a single invoice is over with it, and so is a balance with its last unit.
+        # A discount for a single invoice completes with that invoice, a balance with its last unit.
         status=case(
             (or_(DISCOUNTS.c.recurrence == text("'once'"), _ADVANCED.c.is_used_up), text("'completed'")),
             else_=DISCOUNTS.c.status,
@@ -63,22 +63,32 @@ _COMPLETE = (
 )
 
 
-def save_progress(session: Session, *, progress: Iterable[tuple[str, UUID, Progress, bool]]) -> None:
-    """This function will store how far each discount, given with its project, has come, and whether it is used up."""
-    rows = (
-        (project, id_, each.first_start, each.last_start, each.cycles, each.ends_on, each.last_end, used_up)
-        for project, id_, each, used_up in progress
-    )
+@value
+class DiscountState:
+    """The progress and the status of a discount."""
+
+    progress: Progress
+    status: DiscountStatus
+
+
+def advance_discounts(session: Session, *, progress: Iterable[tuple[DiscountKey, Progress, bool]]) -> None:
+    """Store the new progress of locked discounts, and whether a discount is used up and so completed."""
+    rows = ((*key, *_columns(each), is_used_up) for key, each, is_used_up in progress)
     session.execute(_ADVANCE, array_parameters("advanced", tuple(_ADVANCED_BY), rows))
 
 
-def rewind(session: Session, *, states: Iterable[Mapping[str, Any]]) -> None:
-    """This function will store where locked discounts are, each after one more of its entries was given back."""
-    session.execute(_REWIND, array_parameters("rewound", tuple(_REWOUND_TO), map(itemgetter(*_REWOUND_TO), states)))
+def rewind_discounts(session: Session, *, states: Mapping[DiscountKey, DiscountState]) -> None:
+    """Store the new state of locked discounts, and count one more ledger entry of each that was given back."""
+    rows = ((*key, *_columns(each.progress), each.status.value) for key, each in states.items())
+    session.execute(_REWIND, array_parameters("rewound", tuple(_REWOUND_TO), rows))
 
 
-def complete(session: Session, *, keys: Iterable[tuple[str, UUID]]) -> None:
-    """This function will mark those discounts as completed, locking them ascending by id."""
-    over = set(keys)
-    if over:
-        session.execute(_COMPLETE, array_parameters("keys", ("project", "id"), over))
+def complete_discounts_by_id(session: Session, *, keys: Iterable[DiscountKey]) -> None:
+    """Lock discounts, ascending by id, and set their status to completed. Without keys, send no statement."""
+    to_complete = set(keys)
+    if to_complete:
+        session.execute(_COMPLETE, array_parameters("keys", ("project", "id"), to_complete))
+
+
+def _columns(progress: Progress) -> tuple[Any, ...]:
+    return progress.first_start, progress.last_start, progress.cycles, progress.ends_on, progress.last_end

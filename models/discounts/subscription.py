@@ -1,4 +1,4 @@
-"""Subscriptions, as far as redeeming needs them: a row that whoever counts a subscription's discounts holds."""
+"""The table of subscriptions: one row for each. Lock it before counting the subscription's discounts."""
 
 from collections.abc import Iterable
 
@@ -10,7 +10,7 @@ from models.base import Base, array_parameters, rows_affected, rows_from_arrays,
 
 
 class Subscription(Base):
-    """What discounts attach to: a subscription, or the order of a one-off purchase."""
+    """A subscription that has discounts, or the order of a one-off purchase."""
 
     __tablename__ = "subscriptions"
 
@@ -22,12 +22,12 @@ SUBSCRIPTIONS = table_of(Subscription)
 _COLUMNS = ("project", "subscription")
 _KEYS = rows_from_arrays("keys", project=Text(), subscription=Text())
 
-# Rows are inserted and locked in one order everywhere: that of the bytes, which is Python's order of strings too.
+# Every transaction inserts and locks rows in the order of their bytes. Python sorts strings in the same order.
 _ADD = (
     insert(SUBSCRIPTIONS)
     .from_select(_COLUMNS, select(*(_KEYS.c[name] for name in _COLUMNS)))
     .on_conflict_do_nothing()
-    # Of an INSERT it is not kept otherwise.
+    # SQLAlchemy drops the row count of an INSERT otherwise.
     .execution_options(preserve_rowcount=True)
 )
 _LOCK = (
@@ -42,12 +42,13 @@ _LOCK = (
 
 
 def lock_subscriptions(session: Session, *, keys: Iterable[tuple[str, str]]) -> None:
-    """This function will lock those subscriptions to the end of the transaction, in order, whether known or new.
+    """Lock each (project, subscription) until the end of the transaction, and add a row for a new subscription.
 
-    Take it after the vouchers' locks. It serializes redemptions of different vouchers on one subscription.
+    Call it after locking the vouchers. It serializes redemptions of different vouchers on a subscription.
     """
     parameters = array_parameters("keys", _COLUMNS, sorted(set(keys)))
     added = session.execute(_ADD, parameters)
-    # Whoever adds a row holds it: with new ones alone, as nearly always, nothing is left to lock.
+    # An inserted row is locked by its transaction. Subscriptions are nearly always new, and then no second statement is
+    # needed.
     if rows_affected(added) < len(parameters["keys_project"]):
         session.execute(_LOCK, parameters)

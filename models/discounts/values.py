@@ -1,4 +1,4 @@
-"""Convert a discount's row to the values that the rules take."""
+"""Convert rows of discounts to values of the rules."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -7,22 +7,23 @@ from domain.caps import caps_of
 from domain.invoice import Discount
 from domain.recurrence import Progress
 from domain.terms import Recurrence, RecurrenceType
-from models.base import StoredRow
+from models.discounts.rows import DiscountRow, ProgressRow, RecurrenceRow
 from models.vouchers.values import price_discount_of
 
 
 def granted_discount_of(
-    row: StoredRow,
+    row: DiscountRow,
     *,
     progress: Progress,
     taken_minor: Mapping[str, int],
-    taken_in_all_minor: Mapping[str, int] | None,
+    taken_in_total_minor: Mapping[str, int] | None,
     starts_on: date,
     budget_left_minor: Mapping[str, int] | None = None,
 ) -> Discount:
-    """This function will return what the rules need to know of a discount, with what it took in the period.
+    """Return a discount with the amounts that it took, in minor units by currency.
 
-    Where it is a balance, with what it took in all too; where its voucher has a budget, with what is left of that.
+    `taken_minor` is for the invoice's period. `taken_in_total_minor` is None unless the discount carries over, and
+    `budget_left_minor` is None unless the voucher has a budget.
     """
     return Discount(
         id=row.id,
@@ -33,13 +34,13 @@ def granted_discount_of(
         starts_on=starts_on,
         progress=progress,
         taken_minor=taken_minor,
-        taken_in_all_minor=taken_in_all_minor,
+        taken_in_total_minor=taken_in_total_minor,
         caps=caps_of(maximum_minor=row.maximum_discount_minor, budget_left_minor=budget_left_minor),
     )
 
 
-def recurrence_of(row: StoredRow) -> Recurrence:
-    """This function will return for how long a discount's row says that it runs."""
+def recurrence_of(row: RecurrenceRow) -> Recurrence:
+    """Return the recurrence of a discount."""
     return Recurrence(
         type=RecurrenceType(row.recurrence),
         duration_in_months=row.duration_in_months,
@@ -47,8 +48,8 @@ def recurrence_of(row: StoredRow) -> Recurrence:
     )
 
 
-def progress_of(row: StoredRow) -> Progress:
-    """This function will return how far a discount's row says that it has come."""
+def progress_of(row: ProgressRow) -> Progress:
+    """Return the progress of a discount."""
     return Progress(
         first_start=row.first_period_start,
         last_start=row.last_period_start,

@@ -1,1 +1,1 @@
-"""Messages: attempts at failed ones, dead letters, and the stored answers of writes without a row of their own."""
+"""Attempts to decide a message, dead letters, and the stored answers of writes without a row of their own."""

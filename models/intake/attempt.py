@@ -1,35 +1,45 @@
-"""Deliveries under suspicion: a message that has met a fault, or that outlived its worker, and how often it was tried.
+"""Attempts to decide messages that may be poison: their child or worker died, or they failed alone.
 
-A message whose first delivery is decided never has a row here.
+A message has no row here if its first delivery is decided.
 """
 
 from collections.abc import Collection
 from datetime import datetime
+from typing import Protocol
 
 from sqlalchemy import CheckConstraint, Integer, Text, delete, func, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from models.base import Base, Instant, StoredRow, array_parameters, rows_from_arrays, table_of
+from models.base import Base, Instant, array_parameters, rows_from_arrays, table_of
 
-# The project, which is empty where the message names none, and the id of the task.
+# The project, empty if the message names none, and the id of the task.
 MessageKey = tuple[str, str]
 
 
 class Attempt(Base):
-    """How often one message was begun without an end that is known."""
+    """The attempts at a message that ended with the death of a process, or failed alone."""
 
     __tablename__ = "attempts"
 
     project: Mapped[str] = mapped_column(Text, primary_key=True)
     task_id: Mapped[str] = mapped_column(Text, primary_key=True)
-    # Among others: any of them may be the cause.
+    # In a group of messages, any of which may have been the cause.
     together: Mapped[int] = mapped_column(Integer, server_default=text("0"))
-    # Alone: what went wrong then was this message's doing.
+    # Alone: the message itself was the cause.
     alone: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     last_at: Mapped[datetime] = mapped_column(Instant)
 
     __table_args__ = (CheckConstraint("together >= 0 AND alone >= 0", name="counted"),)
+
+
+class AttemptRow(Protocol):
+    """The attempts at a message."""
+
+    project: str
+    task_id: str
+    together: int
+    alone: int
 
 
 ATTEMPTS = table_of(Attempt)
@@ -42,15 +52,15 @@ _CLEAR = delete(ATTEMPTS).where(tuple_(ATTEMPTS.c.project, ATTEMPTS.c.task_id).i
 _NEW = (_WANTED.c.projects, _WANTED.c.task_ids, func.clock_timestamp())
 
 
-def find_attempts(session: Session, *, keys: Collection[MessageKey]) -> dict[MessageKey, StoredRow]:
-    """This function will return what is noted of those messages of which anything is."""
+def find_attempts(session: Session, *, keys: Collection[MessageKey]) -> dict[MessageKey, AttemptRow]:
+    """Return the attempts at the messages, without an entry for a message that has none."""
     rows = session.execute(_FIND, _arrays(keys))
     return {(row.project, row.task_id): row for row in rows}
 
 
 def note_together(session: Session, *, keys: Collection[MessageKey]) -> None:
-    """This function will count one more attempt of each of the messages, made together."""
-    # In one order everywhere, so that two workers never wait for each other.
+    """Count one more attempt at each of the messages, made in a group."""
+    # Always in the same order, so that two workers never deadlock.
     selected = select(*_NEW, text("1")).order_by(_WANTED.c.projects, _WANTED.c.task_ids)
     adding = insert(ATTEMPTS).from_select(["project", "task_id", "last_at", "together"], selected)
     counted = adding.on_conflict_do_update(
@@ -61,7 +71,7 @@ def note_together(session: Session, *, keys: Collection[MessageKey]) -> None:
 
 
 def note_alone(session: Session, *, key: MessageKey) -> int:
-    """This function will count one more attempt of a message alone, and return how many there were with it."""
+    """Count one more attempt at a message alone, and return their number."""
     project, task_id = key
     adding = insert(ATTEMPTS).values(project=project, task_id=task_id, last_at=func.clock_timestamp(), alone=1)
     counted = adding.on_conflict_do_update(
@@ -72,8 +82,8 @@ def note_alone(session: Session, *, key: MessageKey) -> int:
     return alone
 
 
-def forget_alone(session: Session, *, key: MessageKey) -> None:
-    """This function will take back one attempt of a message alone."""
+def take_back_alone(session: Session, *, key: MessageKey) -> None:
+    """Subtract an attempt at a message alone."""
     project, task_id = key
     session.execute(
         update(ATTEMPTS)
@@ -83,7 +93,7 @@ def forget_alone(session: Session, *, key: MessageKey) -> None:
 
 
 def clear_attempts(session: Session, *, keys: Collection[MessageKey]) -> None:
-    """This function will forget the attempts of the messages."""
+    """Delete the attempts at the messages."""
     session.execute(_CLEAR, _arrays(keys))
 
 

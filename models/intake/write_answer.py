@@ -1,16 +1,16 @@
-"""Answers of writes that leave no row of their own to find them by: an update, an addition. Kept for ever."""
+"""Answers of writes that leave no row of their own to look them up by, as an update does. They are kept for ever."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import JSON, Text, func, insert, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from models.base import Base, Instant, StoredRow, table_of
+from models.base import Base, Instant, table_of
 
 
 class WriteAnswer(Base):
-    """What one write was answered, with the body that it belongs to."""
+    """The first answer of a write, with the fingerprint of the request."""
 
     __tablename__ = "write_answers"
 
@@ -22,11 +22,18 @@ class WriteAnswer(Base):
     created_at: Mapped[datetime] = mapped_column(Instant)
 
 
+class StoredAnswerRow(Protocol):
+    """A first answer, with the fingerprint of the request."""
+
+    fingerprint: bytes
+    answer: dict[str, Any]
+
+
 WRITE_ANSWERS = table_of(WriteAnswer)
 
 
-def find_answer(session: Session, *, project: str, task: str, key: str) -> StoredRow | None:
-    """This function will return the stored answer to a write, with its fingerprint, or None."""
+def find_answer(session: Session, *, project: str, task: str, key: str) -> StoredAnswerRow | None:
+    """Return the first answer of a write, or None."""
     columns = WRITE_ANSWERS.c
     stored = select(columns.fingerprint, columns.answer).where(
         columns.project == project, columns.task == task, columns.key == key
@@ -37,7 +44,7 @@ def find_answer(session: Session, *, project: str, task: str, key: str) -> Store
 def add_answer(
     session: Session, *, project: str, task: str, key: str, fingerprint: bytes, answer: dict[str, Any]
 ) -> None:
-    """This function will store the answer to a write. Whoever stores one for the same key meanwhile comes first."""
+    """Store the answer of a write. Raises IntegrityError if a concurrent transaction has stored another."""
     session.execute(
         insert(WRITE_ANSWERS).values(
             project=project,

@@ -1,1 +1,1 @@
-"""The ledger of discounted invoices, and the reversals of its entries."""
+"""The ledger of discounted invoices, and the reversals of ledger entries."""

@@ -1,4 +1,4 @@
-"""The usage ledger: each discounted invoice with its answer, and an entry for each discount that took part."""
+"""The ledger: each discounted invoice with its answer, and an entry for each discount that took an amount off."""
 
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
@@ -10,13 +10,14 @@ from sqlalchemy import JSON, BigInteger, CheckConstraint, Date, LargeBinary, Tex
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.append_only import append_only
-from models.base import Base, Instant, StoredRow, array_parameters, insert_from_arrays, rows_from_arrays, table_of
+from models.base import Base, Instant, array_parameters, insert_from_arrays, rows_from_arrays, table_of
 from models.discounts.discount import DISCOUNTS
 from models.foreign_keys import add_foreign_key
+from models.invoices.rows import EntryRow, InvoiceRow
 
 
 class InvoiceDiscount(Base):
-    """One invoice as it was answered, for ever. Rows are written once and never changed."""
+    """An invoice and the answer to it, which is final. Rows are written once and never changed."""
 
     __tablename__ = "invoice_discounts"
 
@@ -25,17 +26,17 @@ class InvoiceDiscount(Base):
     fingerprint: Mapped[bytes] = mapped_column(LargeBinary)
     subscription: Mapped[str] = mapped_column(Text)
     customer: Mapped[str] = mapped_column(Text)
-    # As text: replayed as it was, field by field, and cheap to store.
+    # JSON, not JSONB: a replay has the fields in the first answer's order, and storing text is cheap.
     answer: Mapped[dict[str, Any]] = mapped_column(JSON)
     applied_at: Mapped[datetime] = mapped_column(Instant)
 
 
 class UsageEntry(Base):
-    """What one discount took off one invoice. Rows are written once and never changed."""
+    """A ledger entry: the amount that a discount took off an invoice. Rows are written once and never changed."""
 
     __tablename__ = "usage_entries"
 
-    # The key says that no invoice is discounted twice by one discount.
+    # With this key, a discount applies to an invoice at most once.
     project: Mapped[str] = mapped_column(Text, primary_key=True)
     discount_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
     invoice: Mapped[str] = mapped_column(Text, primary_key=True)
@@ -54,7 +55,7 @@ class UsageEntry(Base):
 
 INVOICE_DISCOUNTS = append_only(table_of(InvoiceDiscount))
 USAGE_ENTRIES = append_only(table_of(UsageEntry))
-# The answer and the grant explain the entry, so neither can be deleted.
+# The answer and the discount explain the entry, so neither can be deleted.
 add_foreign_key(USAGE_ENTRIES, "invoice", to=INVOICE_DISCOUNTS, key="invoice")
 add_foreign_key(USAGE_ENTRIES, "discount_id", to=DISCOUNTS, key="id")
 INVOICE_COLUMNS = ("project", "invoice", "fingerprint", "subscription", "customer", "answer", "applied_at")
@@ -69,28 +70,46 @@ ENTRY_COLUMNS = (
     "amount_minor",
     "created_at",
 )
+# The project and the caller's id of the invoice.
+InvoiceKey = tuple[str, str]
+
 _INVOICES = rows_from_arrays("invoices", project=Text(), invoice=Text())
-_STORED = select(INVOICE_DISCOUNTS).join(
+_FIND_INVOICES = select(INVOICE_DISCOUNTS).join(
     _INVOICES,
     and_(INVOICE_DISCOUNTS.c.project == _INVOICES.c.project, INVOICE_DISCOUNTS.c.invoice == _INVOICES.c.invoice),
+)
+_ENTRIES = rows_from_arrays("entries", project=Text(), discount_id=Uuid(), invoice=Text())
+_FIND_ENTRIES = select(USAGE_ENTRIES).join(
+    _ENTRIES,
+    and_(
+        USAGE_ENTRIES.c.project == _ENTRIES.c.project,
+        USAGE_ENTRIES.c.discount_id == _ENTRIES.c.discount_id,
+        USAGE_ENTRIES.c.invoice == _ENTRIES.c.invoice,
+    ),
 )
 _INSERT_INVOICES = insert_from_arrays(InvoiceDiscount, INVOICE_COLUMNS)
 _INSERT_ENTRIES = insert_from_arrays(UsageEntry, ENTRY_COLUMNS)
 
 
-def find_invoices(session: Session, *, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], StoredRow]:
-    """This function will return what was answered for each (project, invoice)."""
-    rows = session.execute(_STORED, array_parameters("invoices", ("project", "invoice"), set(keys))).all()
+def find_invoices(session: Session, *, keys: Iterable[InvoiceKey]) -> dict[InvoiceKey, InvoiceRow]:
+    """Return the stored invoices of the (project, invoice) keys; an unknown invoice is left out."""
+    rows = session.execute(_FIND_INVOICES, array_parameters("invoices", ("project", "invoice"), set(keys))).all()
     return {(row.project, row.invoice): row for row in rows}
 
 
+def find_entries(session: Session, *, keys: Iterable[tuple[str, UUID, str]]) -> list[EntryRow]:
+    """Return the ledger entries of the (project, discount, invoice) keys."""
+    parameters = array_parameters("entries", ("project", "discount_id", "invoice"), keys)
+    return list(session.execute(_FIND_ENTRIES, parameters).all())
+
+
 def add_invoices(session: Session, *, rows: Iterable[Mapping[str, Any]]) -> None:
-    """This function will store the answers, in one order for all, so that two batches never deadlock."""
+    """Add invoices with their answers. All batches insert in the same order, so two batches never deadlock."""
     in_order = sorted(rows, key=itemgetter("project", "invoice"))
     values = map(itemgetter(*INVOICE_COLUMNS), in_order)
     session.execute(_INSERT_INVOICES, array_parameters("new", INVOICE_COLUMNS, values))
 
 
 def add_entries(session: Session, *, rows: Iterable[Mapping[str, Any]]) -> None:
-    """This function will append what the discounts took."""
+    """Add ledger entries."""
     session.execute(_INSERT_ENTRIES, array_parameters("new", ENTRY_COLUMNS, map(itemgetter(*ENTRY_COLUMNS), rows)))

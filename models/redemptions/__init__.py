@@ -1,1 +1,1 @@
-"""Redemptions, holds, and the places that were given back."""
+"""Redemptions, holds, and the places that redemptions have returned."""

@@ -1,4 +1,4 @@
-"""Holds: places of vouchers that are kept for a while, and every request for one with its decision."""
+"""The table of holds: every request to hold a place of a voucher, with the decision and the status."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -29,49 +29,47 @@ from domain.hold import HoldStatus
 from models.base import (
     Base,
     Instant,
-    StoredRow,
     array_parameters,
     insert_from_arrays,
     one_of,
     rows_from_arrays,
     table_of,
 )
-
-HoldKey = tuple[str, UUID]
+from models.redemptions.rows import AcceptedHoldRow, HoldRow
 
 
 class Hold(Base):
-    """One decided request to hold a place. Whoever writes it holds its voucher's lock, the sweep too."""
+    """A decided request to hold a place. Every writer, the sweep included, locks the voucher first."""
 
     __tablename__ = "holds"
 
-    # The caller's id is the key, in a space of its own: the redemption that confirms the hold has the same one.
+    # The key is the caller's request id. The redemption that confirms the hold has the same request id.
     project: Mapped[str] = mapped_column(Text, primary_key=True)
     request_id: Mapped[str] = mapped_column(Text, primary_key=True)
     id: Mapped[UUID] = mapped_column(Uuid)
     fingerprint: Mapped[bytes] = mapped_column(LargeBinary)
-    # Null where no such voucher was found.
+    # Null if there is no such voucher.
     voucher_id: Mapped[UUID | None] = mapped_column(Uuid)
-    # The code that was named, and its text, as with a redemption.
+    # The code that the request names, and its text at that moment, as in `redemptions`.
     code_id: Mapped[UUID | None] = mapped_column(Uuid)
     code: Mapped[str | None] = mapped_column(Text)
     customer: Mapped[str] = mapped_column(Text)
     subscription: Mapped[str] = mapped_column(Text)
-    # The redemption that is asked for, as it was sent: what confirming it needs.
+    # The body of the request without `ttl`. Confirming the hold redeems this body.
     request: Mapped[dict[str, Any]] = mapped_column(JSON)
     reason: Mapped[str | None] = mapped_column(Text)
-    # The instant at which the voucher had to be open: its redemption is of that instant too.
+    # The instant at which the voucher had to be open. The redemption counts as of this instant too.
     effective_at: Mapped[datetime] = mapped_column(Instant)
     created_at: Mapped[datetime] = mapped_column(Instant)
-    # Null where nothing is held.
+    # Null if the request was refused.
     expires_at: Mapped[datetime | None] = mapped_column(Instant)
     status: Mapped[str] = mapped_column(Text)
     closed_at: Mapped[datetime | None] = mapped_column(Instant)
-    # The identity of the redemption that confirmed it; the audit compares them.
+    # The id of the redemption that confirmed the hold. The audit compares the two.
     redemption_id: Mapped[UUID | None] = mapped_column(Uuid)
 
     __table_args__ = (
-        # What places were held for is not deleted: their redemptions are granted for it.
+        # A voucher with holds is not deleted, because confirming a hold redeems the voucher.
         ForeignKeyConstraint(["project", "voucher_id"], ["vouchers.project", "vouchers.id"], ondelete="RESTRICT"),
         CheckConstraint(one_of("status", HoldStatus), name="status_known"),
         CheckConstraint(one_of("reason", Refusal), name="reason_known"),
@@ -83,9 +81,9 @@ class Hold(Base):
         CheckConstraint("status = 'refused' OR voucher_id IS NOT NULL", name="held_has_voucher"),
         CheckConstraint("effective_at <= created_at", name="effective_not_later"),
         CheckConstraint("expires_at > created_at", name="end_after_beginning"),
-        # Not the project first: it would look as good for all that is looked up within a project.
+        # The id comes first: otherwise the planner might use this index for any look-up by project.
         Index("ix_holds_id", "id", "project"),
-        # A voucher is held once for a subscription at a time.
+        # At most one open hold of a voucher on each subscription.
         Index(
             "uq_holds_open",
             "project",
@@ -94,8 +92,8 @@ class Hold(Base):
             unique=True,
             postgresql_where=text("status = 'open'"),
         ),
-        # Each says in other words what is open: while the table's statistics are not known, one that begins alike would
-        # look as good, and all that is held of the voucher would be read.
+        # Each of these indexes states "is open" in other words. Without statistics, the planner could otherwise use an
+        # index with the same first columns, and would read all holds of the voucher.
         Index(
             "ix_holds_customer",
             "project",
@@ -118,7 +116,7 @@ class Hold(Base):
             postgresql_where=text("closed_at IS NULL AND code_id IS NOT NULL"),
         ),
         Index("ix_holds_due", "expires_at", "id", postgresql_where=text("status = 'open'")),
-        # A redemption takes one place.
+        # A redemption confirms at most one hold.
         Index(
             "uq_holds_redemption",
             "project",
@@ -130,7 +128,7 @@ class Hold(Base):
 
 
 HOLDS = table_of(Hold)
-# In the words of the indexes of open holds.
+# The same condition as in the indexes `uq_holds_open` and `ix_holds_due`.
 IS_OPEN = HOLDS.c.status == text("'open'")
 NEW_COLUMNS = (
     "project",
@@ -156,7 +154,7 @@ _VOUCHERS = rows_from_arrays("vouchers", id=Uuid())
 _STORED = select(HOLDS).join(
     _REQUESTS, and_(HOLDS.c.project == _REQUESTS.c.project, HOLDS.c.request_id == _REQUESTS.c.request_id)
 )
-# One look into the index of open holds for each voucher.
+# OFFSET 0 keeps the planner from reordering the join: one index scan per voucher.
 _HELD_FOR = (
     select(HOLDS.c.id)
     .where(HOLDS.c.project == bindparam("project"), HOLDS.c.voucher_id == _VOUCHERS.c.id)
@@ -179,8 +177,8 @@ _CLOSE = (
 _INSERT = insert_from_arrays(Hold, NEW_COLUMNS)
 
 
-def find_holds(session: Session, *, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], StoredRow]:
-    """This function will return what was decided for each (project, request id of a hold)."""
+def find_holds(session: Session, *, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], HoldRow]:
+    """Return the decided request for a hold of each (project, request id)."""
     rows = session.execute(_STORED, array_parameters("requests", ("project", "request_id"), set(keys))).all()
     return {(row.project, row.request_id): row for row in rows}
 
@@ -191,24 +189,24 @@ def find_hold(
     project: str,
     id: UUID | None,  # noqa: A002 - the column's name
     request_id: str | None,
-) -> StoredRow | None:
-    """This function will return the hold with that id, or else with that request id, or None where none is."""
-    named = HOLDS.c.request_id == request_id if id is None else HOLDS.c.id == id
-    is_one = HOLDS.c.status != text("'refused'")
-    return session.execute(select(HOLDS).where(HOLDS.c.project == project, named, is_one)).one_or_none()
+) -> AcceptedHoldRow | None:
+    """Return the hold with that id or, without an id, with that request id, or None. A refused request is no hold."""
+    is_named = HOLDS.c.request_id == request_id if id is None else HOLDS.c.id == id
+    is_hold = HOLDS.c.status != text("'refused'")
+    return session.execute(select(HOLDS).where(HOLDS.c.project == project, is_named, is_hold)).one_or_none()
 
 
 def find_held_vouchers(
     session: Session, *, project: str, subscription: str, vouchers: Iterable[UUID], now: datetime
 ) -> set[UUID]:
-    """This function will return which of those vouchers are held for a locked subscription, and have not lapsed."""
+    """Return the vouchers of which an open hold that has not lapsed exists for a locked subscription."""
     parameters = array_parameters("vouchers", ("id",), [(each,) for each in set(vouchers)])
     place = {"project": project, "subscription": subscription, "now": now}
     return set(session.execute(_HELD_VOUCHERS, {**parameters, **place}).scalars())
 
 
-def add_holds(session: Session, *, rows: Iterable[object]) -> None:
-    """This function will insert decided requests, in one order for all, so that two batches never deadlock."""
+def add_holds(session: Session, *, rows: Iterable[HoldRow]) -> None:
+    """Insert decided requests. Every batch inserts in the same order, so that two batches never deadlock."""
     in_order = sorted(rows, key=attrgetter("project", "request_id"))
     session.execute(_INSERT, array_parameters("new", NEW_COLUMNS, map(attrgetter(*NEW_COLUMNS), in_order)))
 
@@ -216,7 +214,7 @@ def add_holds(session: Session, *, rows: Iterable[object]) -> None:
 def close_holds(
     session: Session, *, closed: Iterable[tuple[str, UUID, HoldStatus, UUID | None]], closed_at: datetime
 ) -> None:
-    """This function will end holds of locked vouchers, each as what it is then, with the redemption of a confirmed."""
+    """Close holds of locked vouchers. Each is (project, id, new status, id of the redemption that confirmed it)."""
     rows = ((project, id_, status.value, redemption_id) for project, id_, status, redemption_id in closed)
     parameters = array_parameters("closed", ("project", "id", "status", "redemption_id"), rows)
     session.execute(_CLOSE, {**parameters, "closed_at": closed_at})

@@ -1,4 +1,4 @@
-"""Read the open holds that count when a batch of requests is decided."""
+"""Read and count the open holds that matter to a batch of requests."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -8,16 +8,17 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, Text, Uuid, and_, bindparam, func, literal_column, select, true, union
 from sqlalchemy.orm import Session
 
-from models.base import Instant, StoredRow, array_parameters, rows_from_arrays
+from models.base import Instant, array_parameters, rows_from_arrays
 from models.redemptions.hold import HOLDS, IS_OPEN
+from models.redemptions.rows import HeldCountRow, HeldPlaceRow
 
 _NOW = bindparam("now", type_=Instant)
 _KEYS = rows_from_arrays("keys", project=Text(), id=Uuid())
-_NEAR = rows_from_arrays("near", project=Text(), voucher_id=Uuid(), customer=Text(), subscription=Text())
-# In the words of the index that each of them is to take.
+_REQUESTS = rows_from_arrays("requests", project=Text(), voucher_id=Uuid(), customer=Text(), subscription=Text())
+# The condition of each index, word for word, so that the planner uses the index.
 _IS_OPEN_OF_CUSTOMER = and_(HOLDS.c.closed_at.is_(None), HOLDS.c.reason.is_(None))
 _IS_NOT_CLOSED = HOLDS.c.closed_at.is_(None)
-# A subquery for each key, not a join: whatever the statistics say, it is one look into the index for each.
+# A subquery, not a join: whatever the statistics say, one index scan per key.
 _LAPSED = (
     select(func.count())
     .where(HOLDS.c.project == _KEYS.c.project, HOLDS.c.voucher_id == _KEYS.c.id)
@@ -35,30 +36,30 @@ _OF_CODE = (
 _LAPSED_OF_EACH, _OF_EACH_CODE = (
     select(each).select_from(_KEYS).order_by(_KEYS.c.position) for each in (_LAPSED, _OF_CODE)
 )
-_SHOWN = ("project", "request_id", "id", "voucher_id", "code_id", "customer", "subscription", "expires_at", "status")
+_COLUMNS = ("project", "request_id", "id", "voucher_id", "code_id", "customer", "subscription", "expires_at", "status")
 
 
-def _near(is_near: ColumnElement[bool]) -> Select[Any]:
-    of_voucher = and_(HOLDS.c.project == _NEAR.c.project, HOLDS.c.voucher_id == _NEAR.c.voucher_id)
-    # OFFSET 0 keeps the planner from turning it round: one look into the index for each request.
+def _open_holds(is_wanted: ColumnElement[bool]) -> Select[Any]:
+    of_voucher = and_(HOLDS.c.project == _REQUESTS.c.project, HOLDS.c.voucher_id == _REQUESTS.c.voucher_id)
+    # OFFSET 0 keeps the planner from reordering the join: one index scan per request.
     holds = (
-        select(*(HOLDS.c[name] for name in _SHOWN))
-        .where(of_voucher, is_near)
+        select(*(HOLDS.c[name] for name in _COLUMNS))
+        .where(of_voucher, is_wanted)
         .offset(literal_column("0"))
-        .correlate(_NEAR)
-        .lateral("holds_near")
+        .correlate(_REQUESTS)
+        .lateral("open_holds")
     )
-    return select(holds).select_from(_NEAR.join(holds, true()))
+    return select(holds).select_from(_REQUESTS.join(holds, true()))
 
 
-_OPEN_NEAR = union(
-    _near(and_(HOLDS.c.customer == _NEAR.c.customer, _IS_OPEN_OF_CUSTOMER)),
-    _near(and_(HOLDS.c.subscription == _NEAR.c.subscription, IS_OPEN)),
+_OF_CUSTOMER_OR_SUBSCRIPTION = union(
+    _open_holds(and_(HOLDS.c.customer == _REQUESTS.c.customer, _IS_OPEN_OF_CUSTOMER)),
+    _open_holds(and_(HOLDS.c.subscription == _REQUESTS.c.subscription, IS_OPEN)),
 )
 
 
 def count_lapsed(session: Session, *, keys: Sequence[tuple[str, UUID]], now: datetime) -> Sequence[int]:
-    """This function will count the holds of each (project, voucher) that have lapsed and were not swept yet."""
+    """Count the holds of each (project, voucher) that have lapsed but were not swept yet. Return them in that order."""
     return (
         session.execute(_LAPSED_OF_EACH, {**array_parameters("keys", ("project", "id"), keys), "now": now})
         .scalars()
@@ -67,7 +68,7 @@ def count_lapsed(session: Session, *, keys: Sequence[tuple[str, UUID]], now: dat
 
 
 def count_held_by_code(session: Session, *, keys: Sequence[tuple[str, UUID]], now: datetime) -> Sequence[int]:
-    """This function will count what is held by each (project, code)."""
+    """Count the open holds of each (project, code) that have not lapsed. Return them in that order."""
     return (
         session.execute(_OF_EACH_CODE, {**array_parameters("keys", ("project", "id"), keys), "now": now})
         .scalars()
@@ -75,16 +76,17 @@ def count_held_by_code(session: Session, *, keys: Sequence[tuple[str, UUID]], no
     )
 
 
-def count_places(session: Session, *, voucher: StoredRow, now: datetime) -> int:
-    """This function will count what is held of a locked voucher."""
-    held: int = voucher.held
-    return held and held - count_lapsed(session, keys=[(voucher.project, voucher.id)], now=now)[0]
+def count_held(session: Session, *, voucher: HeldCountRow, now: datetime) -> int:
+    """Count the places of a locked voucher that are held."""
+    if not voucher.held:
+        return 0
+    return voucher.held - count_lapsed(session, keys=[(voucher.project, voucher.id)], now=now)[0]
 
 
-def find_open_near(session: Session, *, keys: Iterable[tuple[str, UUID, str, str]]) -> Sequence[StoredRow]:
-    """This function will return the open holds of each voucher by a customer or for a subscription, oldest first.
+def find_open_holds(session: Session, *, requests: Iterable[tuple[str, UUID, str, str]]) -> Sequence[HeldPlaceRow]:
+    """Return the open holds of each request's voucher by its customer or for its subscription, oldest first.
 
-    Each key is (project, voucher, customer, subscription). One that has lapsed may not have been swept yet.
+    Each request is (project, voucher, customer, subscription). A hold may have lapsed without being swept yet.
     """
-    parameters = array_parameters("near", ("project", "voucher_id", "customer", "subscription"), set(keys))
-    return sorted(session.execute(_OPEN_NEAR, parameters).all(), key=lambda row: row.id)
+    parameters = array_parameters("requests", ("project", "voucher_id", "customer", "subscription"), set(requests))
+    return sorted(session.execute(_OF_CUSTOMER_OR_SUBSCRIPTION, parameters).all(), key=lambda row: row.id)

@@ -1,4 +1,4 @@
-"""Places that were given back: by a customer who was refunded, or by a redemption that never took effect."""
+"""The table of returned places: of customers who were refunded, and of redemptions that never took effect."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -9,22 +9,23 @@ from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, Text, Uuid,
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.append_only import append_only
-from models.base import Base, Instant, StoredRow, array_parameters, one_of, rows_from_arrays, table_of
+from models.base import Base, Instant, array_parameters, one_of, rows_from_arrays, table_of
+from models.redemptions.rows import ReturnedPlaceRow
 
 
 class PlaceKind(StrEnum):
-    """Whose place is free again: the customer's alone, or that of the voucher and the code too."""
+    """The limits that a returned place no longer counts against: the customer's alone, or all, as `whole`."""
 
     CUSTOMER = "customer"
     WHOLE = "whole"
 
 
 class ReturnedPlace(Base):
-    """One redemption whose place is free again. Its number stays: rows are written once and never changed."""
+    """A redemption that has returned its place. The number stays. Rows are written once and never changed."""
 
     __tablename__ = "returned_places"
 
-    # The key says that a redemption gives its place back once.
+    # Because of this key, each place is returned once.
     project: Mapped[str] = mapped_column(Text, primary_key=True)
     discount_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
     voucher_id: Mapped[UUID] = mapped_column(Uuid)
@@ -34,7 +35,7 @@ class ReturnedPlace(Base):
     created_at: Mapped[datetime] = mapped_column(Instant)
 
     __table_args__ = (
-        # What was granted is not deleted: it says whose place it was.
+        # A discount with a returned place is not deleted, because the discount explains the row.
         ForeignKeyConstraint(["project", "discount_id"], ["discounts.project", "discounts.id"], ondelete="RESTRICT"),
         CheckConstraint(one_of("kind", PlaceKind), name="kind_known"),
         Index("ix_returned_places_customer", "project", "voucher_id", "customer"),
@@ -43,8 +44,8 @@ class ReturnedPlace(Base):
 
 RETURNED_PLACES = append_only(table_of(ReturnedPlace))
 _KEYS_SQL = "unnest(CAST(:keys_project AS text[]), CAST(:keys_id AS uuid[])) AS keys (project, id)"
-# Each by an index: the keys first, one look for each.
-_FREE_CUSTOMERS = text(f"""
+# OFFSET 0 keeps the planner from reordering the joins: each is one index scan per key.
+_RETURN_CUSTOMERS = text(f"""
     INSERT INTO returned_places (project, discount_id, voucher_id, customer, kind, created_at)
     SELECT discount.project, discount.id, discount.voucher_id, discount.customer, 'customer', :at
     FROM {_KEYS_SQL}
@@ -54,7 +55,7 @@ _FREE_CUSTOMERS = text(f"""
         OFFSET 0
     ) AS discount
     CROSS JOIN LATERAL (
-        -- What was voided or not paid was not bought.
+        -- An invoice that was voided or whose payment failed bought nothing.
         SELECT count(*) FILTER (WHERE NOT is_given_back) AS bought, count(*) FILTER (WHERE is_refunded) AS refunded,
                bool_or(has_charge_back) AS has_charge_back
         FROM usage_entries
@@ -75,12 +76,12 @@ _FREE_CUSTOMERS = text(f"""
 
 
 def return_customers_places(session: Session, *, keys: Iterable[tuple[str, UUID]], at: datetime) -> None:
-    """This function will free each customer's place whose discount bought nothing but what was refunded in full.
+    """Record that a discount has returned its customer's place if all that was bought with it was refunded in full.
 
-    What was voided or not paid was not bought; where something was charged back, the place stays taken. The discounts
-    are locked.
+    An invoice that was voided or whose payment failed bought nothing. After a charge-back, the place stays taken.
+    Call it after locking the discounts.
     """
-    session.execute(_FREE_CUSTOMERS, {**array_parameters("keys", ("project", "id"), set(keys)), "at": at})
+    session.execute(_RETURN_CUSTOMERS, {**array_parameters("keys", ("project", "id"), set(keys)), "at": at})
 
 
 _DISCOUNTS = rows_from_arrays("keys", project=Text(), id=Uuid())
@@ -88,8 +89,8 @@ _RETURNED = select(RETURNED_PLACES.c.discount_id).join(
     _DISCOUNTS,
     and_(RETURNED_PLACES.c.project == _DISCOUNTS.c.project, RETURNED_PLACES.c.discount_id == _DISCOUNTS.c.id),
 )
-# The code that each was redeemed by is known to its redemption, which is found by its voucher and customer.
-_RETURN = text("""
+# The code is a column of the redemption, which an index finds by voucher and customer.
+_RETURN_WHOLE = text("""
     INSERT INTO returned_places (project, discount_id, voucher_id, code_id, customer, kind, created_at)
     SELECT redemption.project, redemption.id, redemption.voucher_id, redemption.code_id, redemption.customer, 'whole',
            :at
@@ -115,13 +116,13 @@ _RETURN = text("""
 
 
 def find_returned(session: Session, *, keys: Iterable[tuple[str, UUID]]) -> set[UUID]:
-    """This function will return which of those discounts have given a place back. Take it after their locks."""
+    """Return the ids of the discounts that have returned a place. Call it after locking the discounts."""
     return set(session.execute(_RETURNED, array_parameters("keys", ("project", "id"), set(keys))).scalars())
 
 
-def return_places(session: Session, *, keys: Iterable[tuple[str, UUID]], at: datetime) -> Sequence[StoredRow]:
-    """This function will note that those redemptions have no place any more, and return their vouchers and codes.
+def return_places(session: Session, *, keys: Iterable[tuple[str, UUID]], at: datetime) -> Sequence[ReturnedPlaceRow]:
+    """Record that redemptions have returned their places. Return the voucher and the code of each.
 
-    One that was charged back keeps its place, and is not returned.
+    After a charge-back, a redemption keeps its place and is left out.
     """
-    return session.execute(_RETURN, {**array_parameters("keys", ("project", "id"), set(keys)), "at": at}).all()
+    return session.execute(_RETURN_WHOLE, {**array_parameters("keys", ("project", "id"), set(keys)), "at": at}).all()

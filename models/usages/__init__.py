@@ -1,1 +1,1 @@
-"""Usage that was recorded without an invoice, and usage by customer."""
+"""Usage that was recorded without an invoice, and the usage of a voucher by customer."""

@@ -1,18 +1,18 @@
-"""Usage by customer: who was granted a voucher or has a record of it, a page at a time, and what the ledger holds."""
+"""Read the usage of a voucher by customer: a page of customers, and their discounts, ledger entries and records."""
 
 from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from models.base import StoredRow
-
-# The position before every customer: nobody is called so.
+# The position before the first customer: no customer's name is empty.
 START = ""
 
-# Many discounts and records have one customer: the next one is looked up in each index, so that a page costs a look
-# for each of its customers, wherever it starts and however long their histories are.
+# A customer can have many discounts and records. So each index is searched for the next customer, and a page costs
+# two index look-ups per customer, whatever the position of the page and the length of the histories.
 _GRANTED = """(
     SELECT customer FROM redemptions
     WHERE project COLLATE "C" = :project AND voucher_id = :voucher_id AND reason IS NULL AND customer {which}
@@ -33,7 +33,7 @@ _PAGE = text(f"""
     )
     SELECT customer FROM page WHERE customer IS NOT NULL
 """)  # noqa: S608 - put together from the constants above
-# One customer's page: the same look for one name.
+# The page of a single customer: the same look-ups for that name.
 _ONE = text(f"""
     SELECT customers.customer FROM unnest(CAST(ARRAY[:customer] AS text[])) AS customers (customer)
     WHERE customers.customer > CAST(:after AS text) AND (
@@ -48,7 +48,7 @@ _CUSTOMER_OF = text("""
     WHERE project = :project AND id = :id AND voucher_id = :voucher_id AND reason IS NULL
     LIMIT 1
 """)
-# OFFSET 0 keeps the planner from turning these round: one look into the index for each row that was sent.
+# OFFSET 0 keeps the planner from reordering these joins: one index scan per element of the array.
 _GRANTS = text("""
     SELECT discount.*
     FROM unnest(CAST(:customers AS text[])) AS customers (customer)
@@ -59,7 +59,7 @@ _GRANTS = text("""
         OFFSET 0
     ) AS granted
     CROSS JOIN LATERAL (
-        SELECT id, customer, created_at, amounts_minor, carry_over FROM discounts
+        SELECT id, customer, created_at, amounts_minor FROM discounts
         WHERE project = :project AND id = granted.id
         OFFSET 0
     ) AS discount
@@ -88,36 +88,71 @@ _RECORDS = text("""
 """)
 
 
-def page_of_customers(session: Session, *, project: str, voucher_id: UUID, after: str, limit: int) -> list[str]:
-    """This function will return at most so many customers of a voucher, in the order of the index, after that one."""
+class UsageGrantRow(Protocol):
+    """A discount that a customer was granted for the voucher."""
+
+    id: UUID
+    customer: str
+    created_at: datetime
+    amounts_minor: dict[str, int] | None
+
+
+class UsageEntryRow(Protocol):
+    """An entry of the ledger: the amount that a discount took off an invoice, in minor units of `currency`."""
+
+    id: UUID
+    discount_id: UUID
+    invoice: str
+    currency: str
+    amount_minor: int
+    created_at: datetime
+
+
+class UsageRecordRow(Protocol):
+    """An entry that was recorded without an invoice."""
+
+    id: UUID
+    customer: str
+    ref: str
+    ref_type: str
+    usage: int
+    stamp: int
+    amount_minor: int
+    discount_id: UUID | None
+    created_at: datetime
+    created_by: str | None
+
+
+def find_customers(session: Session, *, project: str, voucher_id: UUID, after: str, limit: int) -> list[str]:
+    """Return at most `limit` customers of a voucher that come after a customer in the order of the index."""
     parameters = {"project": project, "voucher_id": voucher_id, "after": after, "limit": limit}
     return list(session.execute(_PAGE, parameters).scalars())
 
 
-def page_of_one(session: Session, *, project: str, voucher_id: UUID, after: str, customer: str) -> list[str]:
-    """This function will return that customer of a voucher, if it comes after that one and was granted anything."""
+def find_one_customer(session: Session, *, project: str, voucher_id: UUID, after: str, customer: str) -> list[str]:
+    """Return a list with the customer, or an empty list if the voucher has no usage of them or they are not `after`."""
     parameters = {"project": project, "voucher_id": voucher_id, "after": after, "customer": customer}
     return list(session.execute(_ONE, parameters).scalars())
 
 
 def customer_of(session: Session, *, project: str, voucher_id: UUID, id: UUID) -> str | None:  # noqa: A002
-    """This function will return whose discount or record of the voucher that is, or None."""
+    """Return the customer of the voucher's discount or record with that id, or None if there is none."""
     parameters = {"project": project, "voucher_id": voucher_id, "id": id}
     return session.execute(_CUSTOMER_OF, parameters).scalar_one_or_none()
 
 
-def grants_of(session: Session, *, project: str, voucher_id: UUID, customers: Sequence[str]) -> list[StoredRow]:
-    """This function will return the discounts that those customers were granted for the voucher, oldest first."""
+def grants_of(session: Session, *, project: str, voucher_id: UUID, customers: Sequence[str]) -> list[UsageGrantRow]:
+    """Return the discounts that the customers were granted for the voucher, oldest first."""
     parameters = {"project": project, "voucher_id": voucher_id, "customers": list(customers)}
     return list(session.execute(_GRANTS, parameters))
 
 
-def entries_of(session: Session, *, project: str, discounts: Sequence[UUID]) -> list[StoredRow]:
-    """This function will return what those discounts took off invoices, oldest first."""
+def entries_of(session: Session, *, project: str, discounts: Sequence[UUID]) -> list[UsageEntryRow]:
+    """Return the ledger entries of the discounts, oldest first."""
     return list(session.execute(_ENTRIES, {"project": project, "discounts": list(discounts)}))
 
 
-def records_of(session: Session, *, project: str, voucher_id: UUID, customers: Sequence[str]) -> list[StoredRow]:
-    """This function will return what was recorded for those customers of the voucher, oldest first."""
+def records_of(session: Session, *, project: str, voucher_id: UUID, customers: Sequence[str]) -> list[UsageRecordRow]:
+    """Return the records of the customers for the voucher, oldest first. Refused entries are left out."""
     parameters = {"project": project, "voucher_id": voucher_id, "customers": list(customers)}
     return list(session.execute(_RECORDS, parameters))

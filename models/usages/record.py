@@ -1,8 +1,8 @@
-"""Recorded usage: entries of the ledger that no invoice made, stamps among them."""
+"""The table of usage records: usage and stamps that were recorded without an invoice."""
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from sqlalchemy import (
@@ -23,44 +23,44 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from domain.stamps import Collected, StampCard
 from models.append_only import append_only
-from models.base import Base, Instant, StoredRow, table_of
+from models.base import Base, Instant, table_of
 
 
 class UsageRecord(Base):
-    """What was recorded under one reference of the caller. Rows are written once and never changed."""
+    """An entry under a reference of the caller. Rows are written once and never changed."""
 
     __tablename__ = "usage_records"
 
-    # The caller's reference is the key: it is recorded once for a voucher and customer.
+    # Because of this key, a reference is recorded once for each voucher and customer.
     project: Mapped[str] = mapped_column(Text, primary_key=True)
     voucher_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
     customer: Mapped[str] = mapped_column(Text, primary_key=True)
     ref: Mapped[str] = mapped_column(Text, primary_key=True)
     id: Mapped[UUID] = mapped_column(Uuid)
     ref_type: Mapped[str] = mapped_column(Text)
-    # A refused one counts nothing, so that sums need not look at its reason.
+    # A refused entry has a reason and counts nothing, so that sums can ignore the reason.
     reason: Mapped[str | None] = mapped_column(Text)
     usage: Mapped[int] = mapped_column(BigInteger)
     stamp: Mapped[int] = mapped_column(Integer)
     amount_minor: Mapped[int] = mapped_column(BigInteger)
     currency: Mapped[str | None] = mapped_column(Text)
-    # The discount that was granted for the card which this entry completed.
+    # The discount that was granted if this entry completed a card.
     discount_id: Mapped[UUID | None] = mapped_column(Uuid)
     created_at: Mapped[datetime] = mapped_column(Instant)
     created_by: Mapped[str | None] = mapped_column(Text)
     fingerprint: Mapped[bytes] = mapped_column(LargeBinary)
-    # As text: replayed as it was, field by field.
+    # JSON, not JSONB: a replay has the fields in their first order.
     answer: Mapped[dict[str, Any]] = mapped_column(JSON)
 
     __table_args__ = (
-        # What it was recorded for, and what it granted, are not deleted: they explain the entry.
+        # The voucher and the discount of an entry are not deleted, because they explain the entry.
         ForeignKeyConstraint(["project", "voucher_id"], ["vouchers.project", "vouchers.id"], ondelete="RESTRICT"),
         ForeignKeyConstraint(["project", "discount_id"], ["discounts.project", "discounts.id"], ondelete="RESTRICT"),
         CheckConstraint("least(usage, stamp, amount_minor) >= 0", name="counts_not_negative"),
         CheckConstraint("(reason IS NULL) = (greatest(usage, stamp, amount_minor) > 0)", name="refused_counts_nothing"),
         CheckConstraint("discount_id IS NULL OR stamp > 0", name="granted_for_a_stamp"),
         Index("uq_usage_records_id", "project", "id", unique=True),
-        # The customers of a voucher, and what counts for each of them in the order recorded.
+        # Finds the customers of a voucher, and the entries of each customer in the order recorded.
         Index(
             "ix_usage_records_customer",
             "project",
@@ -69,7 +69,7 @@ class UsageRecord(Base):
             "created_at",
             postgresql_where=text("reason IS NULL"),
         ),
-        # A discount is granted for one card.
+        # A card grants at most one discount.
         Index(
             "uq_usage_records_discount",
             "project",
@@ -83,8 +83,30 @@ class UsageRecord(Base):
 USAGE_RECORDS = append_only(table_of(UsageRecord))
 
 
-def find_record(session: Session, *, project: str, voucher_id: UUID, customer: str, ref: str) -> StoredRow | None:
-    """This function will return what was recorded under a reference, or None."""
+class FirstRecordRow(Protocol):
+    """The first answer to a recorded entry, and the fingerprint of the request's body."""
+
+    fingerprint: bytes
+    answer: dict[str, Any]
+
+
+class CollectedRow(Protocol):
+    """The columns of an entry with stamps that the rules need."""
+
+    created_at: datetime
+    stamp: int
+    discount_id: UUID | None
+
+
+class StampCardRow(Protocol):
+    """The columns of a voucher that describe the stamp card. Both are null without a card."""
+
+    stamps_required: int | None
+    stamp_expire_days: int | None
+
+
+def find_record(session: Session, *, project: str, voucher_id: UUID, customer: str, ref: str) -> FirstRecordRow | None:
+    """Return the entry that was recorded under a reference, or None."""
     return session.execute(
         select(USAGE_RECORDS).where(
             USAGE_RECORDS.c.project == project,
@@ -96,10 +118,7 @@ def find_record(session: Session, *, project: str, voucher_id: UUID, customer: s
 
 
 def collected_stamps(session: Session, *, project: str, voucher_id: UUID, customer: str) -> list[Collected]:
-    """This function will return the customer's stamps of a voucher in the order recorded.
-
-    Take it in a statement of its own after the voucher's lock.
-    """
+    """Return the customer's stamps of a voucher in the order recorded. Call it after locking the voucher."""
     rows = session.execute(
         select(USAGE_RECORDS.c.created_at, USAGE_RECORDS.c.stamp, USAGE_RECORDS.c.discount_id)
         .where(
@@ -115,17 +134,17 @@ def collected_stamps(session: Session, *, project: str, voucher_id: UUID, custom
 
 
 def add_record(session: Session, *, values: Mapping[str, Any]) -> None:
-    """This function will append one entry."""
+    """Insert an entry."""
     session.execute(insert(USAGE_RECORDS).values(**values))
 
 
-def collected_of(row: StoredRow) -> Collected:
-    """This function will return what the rules need to know of an entry with stamps."""
+def collected_of(row: CollectedRow) -> Collected:
+    """Return the stamps of an entry as a value of the rules."""
     return Collected(at=row.created_at, stamps=row.stamp, completed_card=row.discount_id is not None)
 
 
-def stamp_card_of(row: StoredRow) -> StampCard | None:
-    """This function will return the card of a voucher's row, or None where it has none."""
+def stamp_card_of(row: StampCardRow) -> StampCard | None:
+    """Return the stamp card of a voucher, or None if the voucher has none."""
     if row.stamps_required is None:
         return None
     return StampCard(stamps=row.stamps_required, expire_days=row.stamp_expire_days)

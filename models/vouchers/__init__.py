@@ -1,1 +1,1 @@
-"""Vouchers and their budgets: the tables, the queries, and the rows as values of the rules."""
+"""The tables of vouchers and their budgets, their queries, and the conversion of rows to the values of the rules."""

@@ -9,24 +9,38 @@ from sqlalchemy import Text, Uuid, insert, update
 from sqlalchemy.orm import Session
 
 from domain.terms import RetiredReason
-from models.base import StoredRow, array_parameters, rows_from_arrays
+from models.base import array_parameters, rows_from_arrays
+from models.vouchers.rows import VoucherRow
 from models.vouchers.voucher import VOUCHERS
 
 
 def add_voucher(session: Session, *, values: Mapping[str, Any]) -> None:
-    """This function will insert one voucher."""
+    """Insert a voucher with these columns."""
     session.execute(insert(VOUCHERS).values(**values))
 
 
-def mark_retired(session: Session, *, project: str, id: UUID, reason: RetiredReason, retired_at: datetime) -> StoredRow:  # noqa: A002
-    """This function will retire a voucher that is locked and available, and return its row."""
-    statement = update(VOUCHERS).where(VOUCHERS.c.project == project, VOUCHERS.c.id == id)
-    values = {"retired_reason": reason.value, "retired_at": retired_at}
-    return session.execute(statement.values(**values).returning(*VOUCHERS.c)).one()
+def mark_retired(
+    session: Session,
+    *,
+    project: str,
+    id: UUID,  # noqa: A002 - the column's name
+    reason: RetiredReason,
+    retired_at: datetime,
+) -> VoucherRow:
+    """Retire a voucher that is locked and available, and return its row."""
+    return change_voucher(
+        session, project=project, id=id, values={"retired_reason": reason.value, "retired_at": retired_at}
+    )
 
 
-def change_voucher(session: Session, *, project: str, id: UUID, values: Mapping[str, Any]) -> StoredRow:  # noqa: A002 - the column's name
-    """This function will write columns of a voucher that is locked, and return its row."""
+def change_voucher(
+    session: Session,
+    *,
+    project: str,
+    id: UUID,  # noqa: A002 - the column's name
+    values: Mapping[str, Any],
+) -> VoucherRow:
+    """Update columns of a voucher that is locked, and return its row."""
     statement = update(VOUCHERS).where(VOUCHERS.c.project == project, VOUCHERS.c.id == id)
     return session.execute(statement.values(**values).returning(*VOUCHERS.c)).one()
 
@@ -41,5 +55,5 @@ _RETIRE_EXPIRED_VOUCHERS = (
 
 
 def retire_expired_vouchers(session: Session, *, keys: Iterable[tuple[str, UUID]]) -> None:
-    """This function will retire locked vouchers whose window is over, as the next sweep would."""
+    """Retire locked vouchers that have expired, as the next sweep would."""
     session.execute(_RETIRE_EXPIRED_VOUCHERS, array_parameters("expired", ("project", "id"), set(keys)))

@@ -1,9 +1,8 @@
-"""The counters of a voucher's row: redemptions, open holds, places given back."""
+"""The counters of vouchers: redemptions, open holds, and returned places."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from operator import itemgetter
-from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +10,8 @@ from sqlalchemy import BigInteger, Text, Uuid, and_, bindparam, case, update
 from sqlalchemy.orm import Session
 
 from domain.terms import RetiredReason
-from models.base import Instant, StoredRow, array_parameters, rows_from_arrays
+from models.base import Instant, array_parameters, rows_from_arrays
+from models.vouchers.rows import PlacesRow
 from models.vouchers.voucher import VOUCHERS
 
 _GRANTED = rows_from_arrays("granted", project=Text(), id=Uuid(), count=BigInteger())
@@ -31,7 +31,7 @@ _COUNT = (
 
 
 def count_redemptions(session: Session, *, granted: Iterable[tuple[str, UUID, int]], decided_at: datetime) -> None:
-    """This function will add what a batch granted to each voucher's count, and retire those that are full now."""
+    """Add the number of redemptions that a batch granted to each locked voucher, and retire vouchers that are full."""
     parameters = array_parameters("granted", ("project", "id", "count"), granted)
     session.execute(_COUNT, {**parameters, "decided_at": decided_at})
 
@@ -45,33 +45,35 @@ _CHANGE_HELD = (
 
 
 def change_held(session: Session, *, changed: Iterable[tuple[str, UUID, int]]) -> None:
-    """This function will add to the count of open holds of each locked voucher, or take from it."""
+    """Add a number, which may be negative, to the open holds of each locked voucher."""
     session.execute(_CHANGE_HELD, array_parameters("changed", ("project", "id", "count"), changed))
 
 
-_VOUCHERS = rows_from_arrays("places", project=Text(), id=Uuid(), count=BigInteger(), reason=Text(), at=Instant)
-_COUNT_VOUCHERS = (
+_PLACES = rows_from_arrays("places", project=Text(), id=Uuid(), count=BigInteger(), reason=Text(), at=Instant)
+_COUNT_RETURNED = (
     update(VOUCHERS)
-    .where(VOUCHERS.c.project == _VOUCHERS.c.project, VOUCHERS.c.id == _VOUCHERS.c.id)
+    .where(VOUCHERS.c.project == _PLACES.c.project, VOUCHERS.c.id == _PLACES.c.id)
     .values(
-        places_returned=VOUCHERS.c.places_returned + _VOUCHERS.c.count,
-        retired_reason=_VOUCHERS.c.reason,
-        # The first reason stays as long as it is true.
+        places_returned=VOUCHERS.c.places_returned + _PLACES.c.count,
+        retired_reason=_PLACES.c.reason,
+        # If the reason stays the same, so does the time of retirement.
         retired_at=case(
-            (VOUCHERS.c.retired_reason.is_not_distinct_from(_VOUCHERS.c.reason), VOUCHERS.c.retired_at),
-            else_=_VOUCHERS.c.at,
+            (VOUCHERS.c.retired_reason.is_not_distinct_from(_PLACES.c.reason), VOUCHERS.c.retired_at),
+            else_=_PLACES.c.at,
         ),
     )
 )
 
 
 def count_returned(session: Session, *, places: Iterable[Mapping[str, Any]]) -> None:
-    """This function will count what locked vouchers got back, and store why they are retired, or that they are not."""
+    """Count the returned places of locked vouchers, and set why and since when each voucher is retired, if it is.
+
+    Each item has `project`, `id`, `count`, `reason` and `at`; the last two are None if the voucher is available.
+    """
     columns = ("project", "id", "count", "reason", "at")
-    session.execute(_COUNT_VOUCHERS, array_parameters("places", columns, map(itemgetter(*columns), places)))
+    session.execute(_COUNT_RETURNED, array_parameters("places", columns, map(itemgetter(*columns), places)))
 
 
-def places_taken(row: StoredRow | SimpleNamespace) -> int:
-    """This function will return how many places of a voucher, or of a code, are taken: those given back are not."""
-    taken: int = row.redemptions - row.places_returned
-    return taken
+def places_taken(row: PlacesRow) -> int:
+    """Return how many places of a voucher or of a code are taken. Returned places are not."""
+    return row.redemptions - row.places_returned

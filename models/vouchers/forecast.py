@@ -1,16 +1,19 @@
-"""What running discounts took so far, grouped by what is alike: the ledger's averages that a forecast goes on from."""
+"""Averages of the ledger for a forecast: how much running discounts take per cycle.
 
+Discounts of a voucher with the same cycles, end and currency are counted together in a row.
+"""
+
+from collections.abc import Sequence
 from datetime import date
-from typing import Any
+from decimal import Decimal
+from typing import Any, Protocol
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from models.base import StoredRow
-
-# What a reversal gave back was never taken.
-_IS_STANDING = """
+# A cycle that a reversal gave back counts as never taken.
+_IS_UNREVERSED = """
     NOT EXISTS (
         SELECT FROM usage_reversals
         WHERE usage_reversals.project = usage_entries.project
@@ -24,19 +27,20 @@ _RUNNING = """
           AND (CAST(:voucher_id AS uuid) IS NULL OR voucher_id = :voucher_id)
           AND (ends_on IS NULL OR ends_on > :since)
 """
-# A discount's own entries. Of a balance, `share` is how much of it is used, over all currencies.
+# The sums of a discount's own entries by currency. `share` is the used part of a balance, over all currencies.
+# OFFSET 0 keeps the planner from merging a subquery into the outer query, so each discount costs one index scan.
 _TAKEN = f"""
     SELECT currency, sum(amount_minor) AS taken,
            round(sum(sum(period_end - period_start)) OVER () / sum(count(*)) OVER ())::integer AS cycle_days,
            sum(sum(amount_minor) / (amounts_minor ->> currency)::numeric) OVER () AS share
     FROM (
         SELECT currency, amount_minor, period_start, period_end FROM usage_entries
-        WHERE usage_entries.project = running.project AND discount_id = running.id AND {_IS_STANDING}
+        WHERE usage_entries.project = running.project AND discount_id = running.id AND {_IS_UNREVERSED}
         OFFSET 0
     ) AS entry
     GROUP BY currency
 """  # noqa: S608 - put together from the constants above
-# What is left of a balance is taken in the same parts as what was. A cycle that is not whole is the rest.
+# The rest of a balance is taken in the same amounts per cycle as before. The last, incomplete cycle is `rest`.
 _STARTED = text(f"""
     SELECT voucher_id, currency, anchor, next_on, cycle_days, ends_on,
            CASE WHEN has_rest THEN floor(cycles_of_balance) ELSE cycles_left END::integer AS cycles_left,
@@ -53,13 +57,13 @@ _STARTED = text(f"""
     GROUP BY 1, 2, 3, 4, 5, 6, 7
     ORDER BY 1, 2, 3, 4, 5, 6, 7
 """)  # noqa: S608 - put together from the constants above
-# All that a voucher's discounts took, of those that have begun.
+# The average of all discounts of a voucher that have started, including ended discounts.
 _HISTORY = f"""
     SELECT currency, sum(taken) / sum(sum(cycles) FILTER (WHERE is_first)) OVER () AS per_cycle,
            round(sum(sum(days)) OVER () / sum(sum(entries)) OVER ())::integer AS cycle_days
     FROM (
         SELECT redemptions.id FROM redemptions
-        WHERE redemptions.project COLLATE "C" = :project AND redemptions.voucher_id = find_waiting.voucher_id
+        WHERE redemptions.project COLLATE "C" = :project AND redemptions.voucher_id = not_started.voucher_id
               AND reason IS NULL
         OFFSET 0
     ) AS granted
@@ -70,12 +74,12 @@ _HISTORY = f"""
         SELECT currency, sum(amount_minor) AS taken, sum(period_end - period_start) AS days, count(*) AS entries,
                row_number() OVER (ORDER BY currency) = 1 AS is_first
         FROM usage_entries
-        WHERE usage_entries.project = :project AND discount_id = granted.id AND {_IS_STANDING}
+        WHERE usage_entries.project = :project AND discount_id = granted.id AND {_IS_UNREVERSED}
         GROUP BY currency
     ) AS entry
     GROUP BY currency
 """  # noqa: S608 - put together from the constants above
-_WAITING = text(f"""
+_NOT_STARTED = text(f"""
     SELECT voucher_id, currency, next_on, cycle_days, recurrence, duration_in_months, duration_in_cycles,
            per_cycle, discounts, (balance ->> currency)::bigint AS balance
     FROM (
@@ -84,31 +88,76 @@ _WAITING = text(f"""
                count(*) AS discounts
         FROM ({_RUNNING} AND cycles = 0) AS running
         GROUP BY 1, 2, 3, 4, 5, 6
-    ) AS find_waiting
+    ) AS not_started
     LEFT JOIN LATERAL ({_HISTORY}) AS history ON true
     ORDER BY 1, 2, 3, 4
 """)  # noqa: S608 - put together from the constants above
 _COUNTED = text(f"""
-    SELECT count(*) AS discounts, count(*) FILTER (WHERE cycles > 0) AS find_started, coalesce(sum(cycles), 0) AS cycles
+    SELECT count(*) AS discounts, count(*) FILTER (WHERE cycles > 0) AS started, coalesce(sum(cycles), 0) AS cycles
     FROM ({_RUNNING}) AS running
 """)  # noqa: S608 - put together from the constants above
 
 
-def find_started(session: Session, *, project: str, voucher_id: UUID | None, since: date) -> list[StoredRow]:
-    """This function will return what the running discounts that have begun take in each cycle, alike ones together."""
-    return list(session.execute(_STARTED, _parameters(project, voucher_id, since)).all())
+class StartedRow(Protocol):
+    """Running discounts of a voucher that have started, with the average that they take together per cycle.
 
-
-def find_waiting(session: Session, *, project: str, voucher_id: UUID | None, since: date) -> list[StoredRow]:
-    """This function will return the running discounts that have not begun, with their vouchers' averages.
-
-    A row for each currency; without one where the voucher has no history.
+    `per_cycle` and `rest` are in minor units. `cycles_left` is None if only `ends_on` or nothing ends the discounts.
     """
-    return list(session.execute(_WAITING, _parameters(project, voucher_id, since)).all())
+
+    voucher_id: UUID
+    currency: str
+    anchor: date
+    next_on: date
+    cycle_days: int
+    ends_on: date | None
+    cycles_left: int | None
+    per_cycle: Decimal
+    rest: Decimal
 
 
-def count_running(session: Session, *, project: str, voucher_id: UUID | None, since: date) -> StoredRow:
-    """This function will count the running discounts, those that have begun, and the latter's cycles."""
+class NotStartedRow(Protocol):
+    """Running discounts of a voucher that have not started, with the voucher's average per cycle and discount.
+
+    `per_cycle` and `balance` are in minor units.
+    """
+
+    voucher_id: UUID
+    currency: str | None
+    next_on: date
+    cycle_days: int | None
+    recurrence: str
+    duration_in_months: int | None
+    duration_in_cycles: int | None
+    per_cycle: Decimal | None
+    discounts: int
+    balance: int | None
+
+
+class RunningCountRow(Protocol):
+    """How many discounts are running, how many of them have started, and the cycles of these."""
+
+    discounts: int
+    started: int
+    cycles: int
+
+
+def find_started(session: Session, *, project: str, voucher_id: UUID | None, since: date) -> Sequence[StartedRow]:
+    """Return how much the running discounts that have started take per cycle."""
+    return session.execute(_STARTED, _parameters(project, voucher_id, since)).all()
+
+
+def find_not_started(
+    session: Session, *, project: str, voucher_id: UUID | None, since: date
+) -> Sequence[NotStartedRow]:
+    """Return the running discounts that have not started, with the averages of their vouchers.
+
+    There is a row for each currency. A voucher without an entry in the ledger has a single row without a currency.
+    """
+    return session.execute(_NOT_STARTED, _parameters(project, voucher_id, since)).all()
+
+
+def count_running(session: Session, *, project: str, voucher_id: UUID | None, since: date) -> RunningCountRow:
+    """Count the running discounts, those of them that have started, and the cycles."""
     return session.execute(_COUNTED, _parameters(project, voucher_id, since)).one()
 
 

@@ -1,4 +1,4 @@
-"""List vouchers, newest first, in pages that start at a cursor."""
+"""Query pages of vouchers, newest first, from a cursor on."""
 
 from collections.abc import Sequence
 from enum import StrEnum
@@ -8,12 +8,12 @@ from sqlalchemy import ARRAY, Select, Uuid, bindparam, func, select
 from sqlalchemy.orm import Session
 
 from domain.value import value
-from models.base import StoredRow
+from models.vouchers.rows import ShownVoucherRow
 from models.vouchers.voucher import VOUCHERS
 
 
 class VoucherStatus(StrEnum):
-    """Whether a voucher was retired."""
+    """Whether a voucher is available or retired."""
 
     AVAILABLE = "available"
     RETIRED = "retired"
@@ -21,14 +21,14 @@ class VoucherStatus(StrEnum):
 
 @value
 class VoucherListing:
-    """Which vouchers of a project are listed: those of these statuses and, where they are given, of these ids."""
+    """A filter of vouchers: their project, their statuses and, unless it is None, their ids."""
 
     project: str
     statuses: frozenset[VoucherStatus]
     ids: Sequence[UUID] | None = None
 
 
-# How a voucher was created is of no interest in a list, and as long as the voucher itself.
+# The stored answer and fingerprint of a creation are not shown in a list, and are as long as the rest of the row.
 _SHOWN = [
     column
     for column in VOUCHERS.c
@@ -36,16 +36,18 @@ _SHOWN = [
 ]
 
 
-def older(session: Session, *, listing: VoucherListing, than: UUID | None, limit: int) -> Sequence[StoredRow]:
-    """This function will return the newest vouchers older than that one, or of all, newest first."""
+def older_vouchers(
+    session: Session, *, listing: VoucherListing, than: UUID | None, limit: int
+) -> Sequence[ShownVoucherRow]:
+    """Return the newest vouchers that are older than a voucher, or the newest of all, newest first."""
     statement = _listed(listing).order_by(VOUCHERS.c.id.desc()).limit(limit)
     if than is not None:
         statement = statement.where(VOUCHERS.c.id < than)
     return session.execute(statement).all()
 
 
-def newer(session: Session, *, listing: VoucherListing, than: UUID, limit: int) -> Sequence[StoredRow]:
-    """This function will return the oldest vouchers newer than that one, newest first."""
+def newer_vouchers(session: Session, *, listing: VoucherListing, than: UUID, limit: int) -> Sequence[ShownVoucherRow]:
+    """Return the oldest vouchers that are newer than a voucher, newest first."""
     statement = _listed(listing).where(VOUCHERS.c.id > than).order_by(VOUCHERS.c.id).limit(limit)
     return session.execute(statement).all()[::-1]
 
@@ -53,7 +55,8 @@ def newer(session: Session, *, listing: VoucherListing, than: UUID, limit: int) 
 def _listed(listing: VoucherListing) -> Select[tuple[object, ...]]:
     statement = select(*_SHOWN)
     if len(listing.statuses) < len(VoucherStatus):
-        # In the words of the index that holds just these.
+        # The collation and the condition are those of the partial index of this status: the planner can use that index
+        # only if the query repeats them.
         is_available = VOUCHERS.c.retired_reason.is_(None)
         statement = statement.where(
             VOUCHERS.c.project.collate("C") == listing.project,

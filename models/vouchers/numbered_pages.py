@@ -1,6 +1,7 @@
-"""Numbered pages of vouchers with their total, as some callers' documents have them.
+"""Query numbered pages of vouchers with their total, as some public APIs have them.
 
-The work grows with what lies before a page, and with the project for its total. Cursors cost the same everywhere.
+The cost grows with the number of the page, and the cost of the total grows with the project. Every page from a cursor
+costs the same.
 """
 
 from collections.abc import Sequence
@@ -10,10 +11,10 @@ from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session
 
 from domain.terms import RetiredReason
-from models.base import StoredRow
+from models.vouchers.rows import VoucherRow
 from models.vouchers.voucher import VOUCHERS
 
-# Ids are in the order of creation.
+# Ids are UUIDv7, so they sort in the order of creation.
 _SORTS: dict[str, ColumnElement[Any]] = {
     "created_at": VOUCHERS.c.id,
     "name": VOUCHERS.c.name,
@@ -24,11 +25,11 @@ _SORTS: dict[str, ColumnElement[Any]] = {
 
 def find_page(
     session: Session, *, project: str, query: str | None, sorting: Sequence[str], limit: int, offset: int
-) -> tuple[Sequence[StoredRow], int]:
-    """This function will return a page of the vouchers that were not retired by hand, and how many there are.
+) -> tuple[Sequence[VoucherRow], int]:
+    """Return a page of the vouchers that are not retired by hand, and their total.
 
-    `query` is looked for in names as it is and in codes without regard to case. `sorting` names what to sort by,
-    with a minus for descending.
+    `query` is searched in names with regard to case, and in codes without. `sorting` lists keys to sort by, with a
+    minus for descending order.
     """
     conditions = _conditions(project=project, query=query)
     order = [*(_sorted_by(each) for each in sorting), VOUCHERS.c.id.desc()]

@@ -1,12 +1,12 @@
-"""Convert a voucher's row to the values that the rules take."""
+"""Convert rows of vouchers to values of the rules."""
 
 from domain.eligibility import Candidate
 from domain.terms import FixedDiscount, Money, PercentageDiscount, PriceDiscount, Restrictions, RetiredReason
-from models.base import StoredRow
+from models.vouchers.rows import DecisiveVoucherRow, PriceDiscountRow
 
 
-def candidate_of(row: StoredRow) -> Candidate:
-    """This function will return what the rules need to know of a voucher's row."""
+def candidate_of(row: DecisiveVoucherRow) -> Candidate:
+    """Return the voucher as a candidate for a redemption."""
     return Candidate(
         price_discount=price_discount_of(row),
         restrictions=Restrictions(
@@ -22,14 +22,15 @@ def candidate_of(row: StoredRow) -> Candidate:
     )
 
 
-def price_discount_of(row: StoredRow) -> PriceDiscount:
-    """This function will return the money terms of a voucher's row, or of a discount's, which copies them."""
+def price_discount_of(row: PriceDiscountRow) -> PriceDiscount:
+    """Return the amount or the percentage of a voucher or of a discount."""
     if row.percentage_basis_points is not None:
         return PercentageDiscount(basis_points=row.percentage_basis_points)
-    return FixedDiscount(amounts_minor=row.amounts_minor)
+    # A constraint guarantees that exactly one of both columns is set.
+    return FixedDiscount(amounts_minor=row.amounts_minor or {})
 
 
-def _minimum_subtotal_of(row: StoredRow) -> Money | None:
-    if row.minimum_subtotal_minor is None:
+def _minimum_subtotal_of(row: DecisiveVoucherRow) -> Money | None:
+    if row.minimum_subtotal_minor is None or row.minimum_subtotal_currency is None:
         return None
     return Money(amount_minor=row.minimum_subtotal_minor, currency=row.minimum_subtotal_currency)

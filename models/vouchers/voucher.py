@@ -31,7 +31,7 @@ BALANCE_IF_CARRY_OVER = "NOT carry_over OR (amounts_minor IS NOT NULL AND recurr
 
 
 class Voucher(Base):
-    """One voucher of one project."""
+    """A voucher of a project."""
 
     __tablename__ = "vouchers"
 
@@ -39,16 +39,16 @@ class Voucher(Base):
     id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
     created_at: Mapped[datetime] = mapped_column(Instant)
     name: Mapped[str] = mapped_column(Text)
-    # A copy of what is shown; who holds a code and what it names is said by `codes`.
+    # Only a copy, to be shown with the voucher. Look up vouchers by code in `codes`.
     code: Mapped[str | None] = mapped_column(Text)
     percentage_basis_points: Mapped[int | None] = mapped_column(Integer)
-    # Minor units by currency; `currency` names the one that is shown as the amount.
+    # Minor units by currency. `currency` is the currency that is shown first, as `priceDiscount.currency`.
     amounts_minor: Mapped[dict[str, int] | None] = mapped_column(JSONB(none_as_null=True))
     currency: Mapped[str | None] = mapped_column(Text)
     recurrence: Mapped[str] = mapped_column(Text)
     duration_in_months: Mapped[int | None] = mapped_column(Integer)
     duration_in_cycles: Mapped[int | None] = mapped_column(Integer)
-    # The fixed amount is a balance for all invoices, not an allowance for each period.
+    # If true, the fixed amount is a balance for all invoices, not an allowance for each period.
     carry_over: Mapped[bool] = mapped_column(Boolean, server_default=false())
     starts_at: Mapped[datetime | None] = mapped_column(Instant)
     expires_at: Mapped[datetime | None] = mapped_column(Instant)
@@ -57,35 +57,39 @@ class Voucher(Base):
     products: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
     minimum_subtotal_minor: Mapped[int | None] = mapped_column(BigInteger)
     minimum_subtotal_currency: Mapped[str | None] = mapped_column(Text)
-    # Stamps that complete a card, which alone grants such a voucher, and for how many days each of them counts.
+    # The number of stamps that complete a card, and for how many days each stamp counts. A voucher with a stamp card is
+    # granted by a completed card only.
     stamps_required: Mapped[int | None] = mapped_column(Integer)
     stamp_expire_days: Mapped[int | None] = mapped_column(Integer)
     redemptions: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
-    # Those of another system, among `redemptions`: they have no rows here, and the numbers start after them.
+    # Redemptions in another system. `redemptions` includes them, so that redemption numbers continue after them, but
+    # they have no rows here.
     imported_redemptions: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
-    # Open holds, those that have lapsed since the last sweep among them: an upper bound, for a cheap look.
+    # An upper bound for the number of open holds, which is cheap to read. It includes holds that
+    # have lapsed since the last sweep.
     held: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
-    # Of redemptions that never took effect: their numbers stay, their places do not count.
+    # Places of redemptions that never took effect. Such a redemption keeps the number, but takes no place.
     places_returned: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
-    # Indexed in the place of the counter itself: an update of what an index mentions writes every index anew.
+    # `ix_vouchers_full` uses this column, not the counters. With an indexed counter, each redemption would write a new
+    # entry to every index of the table, because PostgreSQL makes no heap-only update if an indexed column changes.
     is_full: Mapped[bool] = mapped_column(
         Boolean, Computed("coalesce(redemptions - places_returned >= maximum_redemptions, false)", persisted=True)
     )
     retired_reason: Mapped[str | None] = mapped_column(Text)
     retired_at: Mapped[datetime | None] = mapped_column(Instant)
-    # As text, not as binary JSON: what the caller stored comes back as it was.
-    # "metadata" itself is a name that the ORM keeps for its own.
+    # JSON keeps the text as the caller sent it; JSONB would reorder keys and change numbers.
+    # The attribute is not called `metadata`, because SQLAlchemy reserves that name.
     caller_metadata: Mapped[dict[str, Any]] = mapped_column("metadata", JSON)
     request_id: Mapped[str | None] = mapped_column(Text)
-    # The task's own id, where the caller gave none: a message that is delivered twice creates one voucher.
+    # The id of the task's message, if the caller sent no request id: a redelivery creates no second voucher.
     delivery_id: Mapped[str | None] = mapped_column(Text)
     fingerprint: Mapped[bytes | None]
-    # The first answer, replayed whatever has happened to the voucher since.
+    # The first answer, which is replayed even after the voucher has changed.
     creation_answer: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
-    # When an update last changed it: what was redeemed before was judged by what it promised then.
+    # The time of the last update. The audit does not compare earlier redemptions with the present restrictions.
     updated_at: Mapped[datetime | None] = mapped_column(Instant)
-    # The most that it gives on one invoice and in all, minor units by currency, with the currency shown as the amount.
-    # What was given of the budget is said by `budgets`.
+    # The most that a discount takes off an invoice, and the most that all discounts together take off: minor units by
+    # currency, with the currency that is shown first. The used part of a budget is in `budgets`.
     maximum_discount_minor: Mapped[dict[str, int] | None] = mapped_column(JSONB(none_as_null=True))
     maximum_discount_currency: Mapped[str | None] = mapped_column(Text)
     budget_minor: Mapped[dict[str, int] | None] = mapped_column(JSONB(none_as_null=True))
@@ -149,8 +153,8 @@ class Voucher(Base):
             "id",
             postgresql_where=text("retired_reason IS NULL AND is_full"),
         ),
-        # Listing, newest first, of either status; the primary key serves for both. Its collation keeps a listing of
-        # one status off the primary key, which looks as good where few are expected.
+        # A list of one status uses the index of that status, and a list of both statuses uses the primary key. The
+        # collation keeps the planner from using the primary key for one status, which happens if it expects few rows.
         Index(
             "ix_vouchers_listed_available",
             text('project COLLATE "C"'),
@@ -163,7 +167,7 @@ class Voucher(Base):
             "id",
             postgresql_where=text("retired_reason IS NOT NULL"),
         ),
-        # Room on each page for the next count.
+        # 15 % of each page stay free, so that an update of a counter finds room on the same page.
         {"postgresql_with": {"fillfactor": 85}},
     )
 

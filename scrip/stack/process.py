@@ -1,6 +1,6 @@
-"""One part of the embedded stack: a program that runs in the foreground, in a session of its own.
+"""A process of the embedded stack: a program that runs in the foreground, in a separate session.
 
-Its own session keeps Ctrl-C at the terminal from it, and lets everything that it started be found again.
+In a separate session, Ctrl-C at the terminal does not reach the program, and all descendants can be found.
 """
 
 import os
@@ -15,46 +15,46 @@ from typing import ClassVar
 
 from scrip.stack.process_tree import end_session
 
-LEASH = Path(__file__).with_name("die_with_parent.py")
-# A slow machine that starts everything at once is slow, not broken.
+DIE_WITH_PARENT = Path(__file__).with_name("die_with_parent.py")
+# A slow machine that starts everything at once needs that long.
 READY_SECONDS_MAX = 120
 LAST_LINES = 15
-# As much of the log's end as can hold those lines.
+# Enough of the log's end to hold those lines.
 LAST_BYTES = 64 * 1024
 
 Pause = Callable[[], None]
 
 
 class StackProcessFailed(Exception):
-    """A part could not start, or died too often. The message is one clear line, then the part's last words."""
+    """A process could not start, or died too often. The message is a clear line and the end of the log."""
 
 
 class StackProcess:
-    """A program with a log. Subclasses know when theirs is ready, and how it likes to be stopped."""
+    """A program with a log. A subclass knows when the program is ready, and how to stop it."""
 
-    # How to ask, and how long to wait for it, before SIGKILL.
+    # The signals that ask the program to stop, each with the seconds to wait, before SIGKILL.
     stop_signals: ClassVar[Sequence[tuple[signal.Signals, float]]] = ((signal.SIGTERM, 15),)
-    # What the kernel sends it when this process dies.
+    # The signal that the kernel sends to the program when this process dies.
     death_signal: ClassVar[signal.Signals] = signal.SIGKILL
 
     def __init__(
         self,
         *,
         name: str,
-        home: Path,
+        data_folder: Path,
         command: Sequence[str],
         environment: Mapping[str, str],
         folder: Path,
         prefix: Sequence[str] = (),
     ) -> None:
-        """This method will describe the part: its command, run in `folder`, writes to `home/logs/name.log`.
+        """Describe the process: `command` runs in `folder` and writes to `logs/NAME.log` in the data folder.
 
-        `prefix` is a command that runs another one: as another user, say.
+        `prefix` is a command that runs another command, for example as another user.
         """
         self.name = name
-        self.home = home
+        self.data_folder = data_folder
         self.folder = folder
-        self.log = home / "logs" / f"{name}.log"
+        self.log = data_folder / "logs" / f"{name}.log"
         self._command = command
         self._prefix = prefix
         self._environment = environment
@@ -64,29 +64,29 @@ class StackProcess:
         self._log_at_spawn = self._log_before
 
     def command(self) -> Sequence[str]:
-        """This method will return the command as the next spawn runs it."""
+        """Return the command that the next spawn runs."""
         return self._command
 
     def environment(self) -> Mapping[str, str]:
-        """This method will return all variables as the next spawn sees them."""
+        """Return all environment variables of the next spawn."""
         return self._environment
 
     def ready(self) -> bool:
-        """This method will tell whether the part can do its work."""
+        """Return whether the process is ready to work."""
         return self.exit_code() is None
 
     def can_try_again(self) -> bool:
-        """This method will tell whether the part, which just ended, failed for a reason that passes."""
+        """Return whether the process, which just ended, failed for a temporary reason."""
         return False
 
     def spawn(self) -> None:
-        """This method will start the program, on a leash, and not wait for it."""
-        leash = (sys.executable, "-IS", str(LEASH), str(os.getpid()), str(int(self.death_signal)))
+        """Start the program without waiting. The program ends if this process dies."""
+        die_with_parent = (sys.executable, "-IS", str(DIE_WITH_PARENT), str(os.getpid()), str(int(self.death_signal)))
         with self.log.open("ab") as log:
             self._log_at_spawn = log.tell()
             self._asked = {}
             self._process = subprocess.Popen(
-                [*self._prefix, *leash, *self.command()],
+                [*self._prefix, *die_with_parent, *self.command()],
                 cwd=self.folder,
                 env=self.environment(),
                 stdin=subprocess.DEVNULL,
@@ -97,19 +97,19 @@ class StackProcess:
 
     @property
     def pid(self) -> int | None:
-        """This property will be the number of the program's process, or None before it is spawned."""
+        """The program's process id, or None before the first spawn."""
         return self._process.pid if self._process else None
 
     def exit_code(self) -> int | None:
-        """This method will return how the program ended (a signal as a negative number), or None while it runs."""
+        """Return the exit code, or minus the signal number, or None while the program runs."""
         return self._process.poll() if self._process else None
 
     def wait_ready(self, pause: Pause) -> None:
-        """This method will wait until the part is ready, or raise StackProcessFailed."""
+        """Wait until the process is ready. Raises StackProcessFailed if the process ends or takes over two minutes."""
         deadline = time.monotonic() + READY_SECONDS_MAX
         while not self.ready():
             if (code := self.exit_code()) is not None:
-                self.clear()
+                self.kill()
                 if not self.can_try_again():
                     raise self.failure(f"could not start: it ended with exit code {code}")
                 self.spawn()
@@ -118,7 +118,7 @@ class StackProcess:
             pause()
 
     def run(self, pause: Pause) -> None:
-        """This method will run a program that does one thing and ends, or raise StackProcessFailed."""
+        """Run a program to the end. Raises StackProcessFailed if the exit code is not 0."""
         try:
             self.spawn()
             while (code := self.exit_code()) is None:
@@ -129,38 +129,38 @@ class StackProcess:
             raise self.failure(f"could not start: {Path(self.command()[0]).name} ended with exit code {code}")
 
     def ask_to_stop(self) -> None:
-        """This method will ask the program to stop in its own way, and not wait for it."""
+        """Send the first stop signal and do not wait."""
         self._ask(self.stop_signals[0][0])
 
     def stop(self) -> None:
-        """This method will end the program and all that it started, by force where asking does not help."""
+        """End the program and all descendants, by force if the stop signals do not help."""
         if not self._process:
             return
         for number, seconds in self.stop_signals:
             asked_at = self._ask(number)
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(max(0, asked_at + seconds - time.monotonic()))
-        self.clear()
+        self.kill()
 
     def _ask(self, number: signal.Signals) -> float:
-        """This method will send the signal, once, and return when: to some programs a second one means to hurry."""
+        """Send the signal once and return when. To some programs a second signal means to hurry."""
         if self._process and number not in self._asked:
             self._process.send_signal(number)
         return self._asked.setdefault(number, time.monotonic())
 
-    def clear(self) -> None:
-        """This method will kill whatever is left of the part and wait until it is gone."""
+    def kill(self) -> None:
+        """Kill the program and all descendants if any are left, and wait until they are gone."""
         if self._process:
             end_session(self._process)
 
     def output(self) -> str:
-        """This method will return what the program wrote since it was last spawned."""
+        """Return the output of the program since the last spawn."""
         return self._read_log(self._log_at_spawn)
 
-    def failure(self, what: str) -> StackProcessFailed:
-        """This method will make the exception that says what happened, with the part's last lines."""
+    def failure(self, problem: str) -> StackProcessFailed:
+        """Return the exception for a failure, with the last lines of the log."""
         lines = self._read_log(self._log_before).splitlines()[-LAST_LINES:]
-        return StackProcessFailed("\n".join([f"{self.name} {what}", *(f"  | {line}" for line in lines)]))
+        return StackProcessFailed("\n".join([f"{self.name} {problem}", *(f"  | {line}" for line in lines)]))
 
     def _read_log(self, start: int) -> str:
         if not self.log.exists():

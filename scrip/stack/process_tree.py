@@ -1,4 +1,4 @@
-"""The end of a session: a program that was started in one, and whatever it started in turn."""
+"""Ending a session: the program that was started in a new session, and all descendants."""
 
 import os
 import subprocess
@@ -8,15 +8,15 @@ from contextlib import suppress
 
 import psutil
 
-# What was killed is gone as soon as the kernel gets to it.
+# A killed process is gone as soon as the kernel gets to it.
 GONE_SECONDS_MAX = 10
 POLL_SECONDS = 0.02
 
 
 def end_session(leader: subprocess.Popen[bytes]) -> None:
-    """This function will kill what is left of the session that `leader` was started in, and wait until it is gone.
+    """Kill all processes of the session that `leader` was started in, and wait until they are gone.
 
-    Descendants that made sessions of their own, as Postgres's do, are found only while the leader lives.
+    Descendants with sessions of their own, as those of Postgres, are found only while the leader lives.
     """
     family = list(_descendants(leader))
     deadline = time.monotonic() + GONE_SECONDS_MAX
@@ -29,7 +29,7 @@ def end_session(leader: subprocess.Popen[bytes]) -> None:
 
 
 def _descendants(leader: subprocess.Popen[bytes]) -> Iterator[psutil.Process]:
-    # Its number is its own until it has been waited for.
+    # The process id stays the leader's own until poll() has reaped it.
     if leader.poll() is None:
         with suppress(psutil.NoSuchProcess):
             yield from psutil.Process(leader.pid).children(recursive=True)
@@ -43,7 +43,7 @@ def _members(session: int) -> Iterator[psutil.Process]:
 
 
 def _lives(process: psutil.Process) -> bool:
-    # A zombie holds nothing any more; it waits for its parent, which need not be this process.
+    # A zombie holds nothing any more. It waits for the parent, which may be another process.
     with suppress(psutil.NoSuchProcess):
         return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     return False

@@ -1,4 +1,4 @@
-"""The Procfile, read as it stands: one line for each program of a deployment."""
+"""The Procfile: a line for each program of a deployment."""
 
 import re
 import shlex
@@ -7,16 +7,19 @@ from pathlib import Path
 
 PROCFILE = Path(__file__).parents[2] / "Procfile"
 LINE = re.compile(r"(?P<name>[A-Za-z0-9_-]+):\s*(?P<command>\S.*)")
-# The line that runs to its end before the others start.
+# The line that runs to the end before the others start.
 RELEASE = "release"
 
 
 class ProcfileInvalid(Exception):
-    """The Procfile has a line that is no program. The message is one clear line."""
+    """The Procfile has a line that is not a program. The message is a single clear line."""
 
 
 def read_procfile(path: Path) -> Mapping[str, Sequence[str]]:
-    """This function will return each program's words by its name, in the file's order, or raise ProcfileInvalid."""
+    """Return the command of each program by its name, in the file's order.
+
+    Raises ProcfileInvalid for a line that is not `NAME: COMMAND` or repeats a name.
+    """
     programs: dict[str, Sequence[str]] = {}
     for number, line in enumerate(path.read_text().splitlines(), start=1):
         if not line.strip() or line.startswith("#"):

@@ -1,4 +1,4 @@
-"""The Procfile's programs as parts: when a worker and Flower count as ready, and what they are told to do so."""
+"""The programs of the Procfile as processes of the stack: when a worker and Flower count as ready."""
 
 import http.client
 from base64 import b64encode
@@ -16,17 +16,17 @@ from scrip.stack.data_folder import password
 from scrip.stack.listener import LOOPBACK, Listener
 from scrip.stack.process import StackProcess
 
-# Celery's name for the mailboxes of its workers.
+# Celery's name for the mailboxes of workers.
 CONTROL_EXCHANGE = "celery"
-# A worker that is up answers in milliseconds, one that is not does not hear the question: it is asked again.
+# A running worker answers in milliseconds. A starting worker misses the ping, so the ping is repeated.
 ANSWER_SECONDS_MAX = 0.5
-# Somebody else at Flower's port may accept and say nothing.
+# Another program at Flower's port may accept the connection and never answer.
 PAGE_SECONDS_MAX = 3
 FLOWER_USER = "scrip"
 
 
 def celery_command(words: Sequence[str]) -> str | None:
-    """This function will return Celery's subcommand in `celery -A app subcommand …`, or None for another program."""
+    """Return Celery's subcommand in `celery -A app subcommand …`, or None for another program."""
     match words:
         case ["celery", "-A", _, command, *_]:
             return command
@@ -35,10 +35,10 @@ def celery_command(words: Sequence[str]) -> str | None:
 
 
 class Worker(StackProcess):
-    """A Celery worker: ready when it answers a ping."""
+    """A Celery worker, ready when a ping is answered."""
 
     def ready(self) -> bool:
-        """This method will ask the worker through the broker, as `celery inspect ping` does."""
+        """Return whether the worker answers a ping through the broker, as `celery inspect ping` does."""
         node = node_name(self.command())
         with Connection(self.environment()["REDIS_URL"]) as connection:
             mailbox = Mailbox(CONTROL_EXCHANGE, type="fanout", accept=["json"])(connection)
@@ -50,36 +50,36 @@ class Worker(StackProcess):
 
 
 def node_name(words: Sequence[str]) -> str:
-    """This function will return the name under which the worker of that command line answers."""
+    """Return the node name of the worker with that command line."""
     names = [value for option, value in pairwise(words) if option in {"-n", "--hostname"}]
     name: str = host_format(default_nodename(names[-1] if names else None))
     return name
 
 
 class Flower(Listener):
-    """Flower: ready when it refuses those without its password and lets in those with it."""
+    """Flower, ready when requests are refused without the password and accepted with it."""
 
     def environment(self) -> Mapping[str, str]:
-        """This method will return the variables with Flower's own options: it is no program for the command line."""
+        """Return the variables with Flower's own options, so that no password is on the command line."""
         return {
             **super().environment(),
             "FLOWER_ADDRESS": LOOPBACK,
             "FLOWER_PORT": str(self.port),
-            "FLOWER_BASIC_AUTH": f"{FLOWER_USER}:{password(self.home, 'flower')}",
+            "FLOWER_BASIC_AUTH": f"{FLOWER_USER}:{password(self.data_folder, 'flower')}",
         }
 
     @property
     def address(self) -> str:
-        """This property will be Flower's URL without the password, to be shown."""
+        """Flower's URL without the password, to be shown."""
         return f"http://{LOOPBACK}:{self.port}"
 
     @property
     def url(self) -> str:
-        """This property will be the FLOWER_URL, with the password."""
-        return f"http://{FLOWER_USER}:{password(self.home, 'flower')}@{LOOPBACK}:{self.port}"
+        """The FLOWER_URL, with the password."""
+        return f"http://{FLOWER_USER}:{password(self.data_folder, 'flower')}@{LOOPBACK}:{self.port}"
 
     def ready(self) -> bool:
-        """This method will knock, with and without the password, so that nobody else at that port passes for Flower."""
+        """Return whether Flower answers. Another program at the port would accept a request without the password."""
         credentials = b64encode(self.environment()["FLOWER_BASIC_AUTH"].encode()).decode()
         return (
             self._status({}) == http.HTTPStatus.UNAUTHORIZED
@@ -100,13 +100,13 @@ class Flower(Listener):
 KINDS: Mapping[str | None, type[StackProcess]] = {"worker": Worker, "flower": Flower}
 
 
-def parts(
-    programs: Mapping[str, Sequence[str]], *, home: Path, environment: Mapping[str, str], folder: Path
+def stack_processes(
+    programs: Mapping[str, Sequence[str]], *, data_folder: Path, environment: Mapping[str, str], folder: Path
 ) -> list[StackProcess]:
-    """This function will make a part of each program; one that is neither worker nor Flower is ready while it runs."""
+    """Return a process for each program. A program other than a worker or Flower is ready while it runs."""
     return [
         KINDS.get(celery_command(words), StackProcess)(
-            name=name, home=home, command=words, environment=environment, folder=folder
+            name=name, data_folder=data_folder, command=words, environment=environment, folder=folder
         )
         for name, words in programs.items()
     ]

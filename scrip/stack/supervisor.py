@@ -1,4 +1,4 @@
-"""Keeping parts alive: starts them, restarts one that dies, gives up on one that keeps dying, stops them in order."""
+"""The supervisor: starts processes, restarts a dead process, gives up after repeated deaths, and stops all in order."""
 
 import time
 from collections import defaultdict
@@ -7,57 +7,57 @@ from contextlib import ExitStack
 
 from scrip.stack.process import Pause, StackProcess
 
-# A part that needs a third start within a minute is not unlucky but broken.
+# A process that dies three times within a minute is broken.
 DEATHS_MAX = 3
 DEATHS_SECONDS = 60
 
 
 class Supervisor:
-    """The parts that were started, in order. It has no thread: whoever owns it calls `check` regularly."""
+    """The processes that were started, in order. The supervisor has no thread: the owner calls `check` regularly."""
 
     def __init__(self, *, announce: Callable[[str], None], pause: Pause) -> None:
-        """This method will begin with nothing. `pause` waits a moment and may raise, which ends what waits."""
+        """Begin with no process. `pause` waits a moment, and may raise to end a wait."""
         self._announce = announce
         self._pause = pause
         self._groups: list[tuple[StackProcess, ...]] = []
         self._deaths: defaultdict[str, list[float]] = defaultdict(list)
 
-    def launch(self, *parts: StackProcess) -> None:
-        """This method will start the parts together and wait until each is ready, or raise StackProcessFailed."""
-        # Remembered first: whatever happens from here on, `stop` finds it.
-        self._groups.append(parts)
-        for part in parts:
-            part.spawn()
-        for part in parts:
-            part.wait_ready(self._pause)
+    def launch(self, *processes: StackProcess) -> None:
+        """Start the processes together and wait until each is ready. Raises StackProcessFailed if a process fails."""
+        # Before the spawn, so that `stop` finds the processes if starting them fails.
+        self._groups.append(processes)
+        for process in processes:
+            process.spawn()
+        for process in processes:
+            process.wait_ready(self._pause)
 
     def check(self) -> None:
-        """This method will restart what has died, or raise StackProcessFailed for what died three times within a minute."""
-        for floor in self._groups:
-            for part in floor:
-                if (code := part.exit_code()) is not None:
-                    self._revive(part, code=code)
+        """Restart dead processes. Raises StackProcessFailed if a process has died three times within a minute."""
+        for group in self._groups:
+            for process in group:
+                if (code := process.exit_code()) is not None:
+                    self._revive(process, code=code)
 
-    def _revive(self, part: StackProcess, *, code: int) -> None:
-        part.clear()
-        if part.can_try_again():
-            part.spawn()
+    def _revive(self, process: StackProcess, *, code: int) -> None:
+        process.kill()
+        if process.can_try_again():
+            process.spawn()
             return
         now = time.monotonic()
-        deaths = [then for then in self._deaths[part.name] if now - then < DEATHS_SECONDS] + [now]
-        self._deaths[part.name] = deaths
+        deaths = [then for then in self._deaths[process.name] if now - then < DEATHS_SECONDS] + [now]
+        self._deaths[process.name] = deaths
         if len(deaths) >= DEATHS_MAX:
-            raise part.failure(f"died {DEATHS_MAX} times within a minute, the last time with exit code {code}")
-        part.spawn()
-        self._announce(f"{part.name} died (exit code {code}), restarted")
+            raise process.failure(f"died {DEATHS_MAX} times within a minute, the last time with exit code {code}")
+        process.spawn()
+        self._announce(f"{process.name} died (exit code {code}), restarted")
 
     def stop(self) -> None:
-        """This method will stop everything, last started first, those that started together all at once."""
+        """Stop everything, last started first. Processes that started together stop together."""
         with ExitStack() as stopping:
-            # An exit stack goes backwards, and on to the next one whatever happens.
-            for floor in self._groups:
-                for part in floor:
-                    stopping.callback(part.stop)
-                for part in floor:
-                    stopping.callback(part.ask_to_stop)
+            # An exit stack runs callbacks in reverse order, and all of them even if some raise.
+            for group in self._groups:
+                for process in group:
+                    stopping.callback(process.stop)
+                for process in group:
+                    stopping.callback(process.ask_to_stop)
         self._groups.clear()

@@ -1,4 +1,4 @@
-"""Running Postgres where the user is root: it refuses that, so it runs as an account that owns nothing."""
+"""Running Postgres as root: Postgres refuses that, so an account that owns nothing runs Postgres."""
 
 import os
 import pwd
@@ -17,10 +17,12 @@ ACCOUNT_MISSING = f"postgres could not start: root would run it as {ACCOUNT}, an
 
 
 def as_unprivileged() -> Sequence[str]:
-    """This function will return what to write before a command so that it does not run as root, or raise StackProcessFailed.
+    """Return the prefix that runs a command as another user than root. For an ordinary user the prefix is empty.
 
-    The checkout and the home may stand below a folder that only root can enter. So the command may pass by the
-    permissions of files, as it could if it did run as root, and no folder is opened to everybody instead.
+    The checkout and the data folder may stand below a folder that only root can enter. So the command may bypass file
+    permissions, as root could, and no folder has to be opened to everybody.
+
+    Raises StackProcessFailed if setpriv or the account is missing.
     """
     if os.geteuid() != 0:
         return ()
@@ -29,13 +31,13 @@ def as_unprivileged() -> Sequence[str]:
         raise StackProcessFailed(SETPRIV_MISSING)
     account = _account()
     identity = (f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups")
-    powers = ("--inh-caps=-all,+dac_override", "--ambient-caps=-all,+dac_override")
-    # Postgres looks with access(2) whether its own programs are there, which leaves powers out of account otherwise.
-    return (setpriv, *identity, *powers, "--securebits=+no_setuid_fixup")
+    capabilities = ("--inh-caps=-all,+dac_override", "--ambient-caps=-all,+dac_override")
+    # Postgres looks for initdb and postgres with access(2), which ignores capabilities without this bit.
+    return (setpriv, *identity, *capabilities, "--securebits=+no_setuid_fixup")
 
 
 def hand_over(folder: Path) -> None:
-    """This function will make the folder the account's own, where commands run as that account."""
+    """Give the folder to the account that runs Postgres, if this process runs as root."""
     if os.geteuid() == 0:
         account = _account()
         os.chown(folder, account.pw_uid, account.pw_gid)

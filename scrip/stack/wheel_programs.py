@@ -1,4 +1,4 @@
-"""Where pip put the servers: Postgres and Valkey come as programs inside of wheels."""
+"""The programs of the servers: Postgres and Valkey are installed by pip, inside wheels."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -6,14 +6,15 @@ from pathlib import Path
 from scrip.stack.process import StackProcessFailed
 
 
-def program(*, part: str, package: str, pattern: str) -> Path:
-    """This function will find the program in the wheel's folder, without importing the package, or raise StackProcessFailed.
+def program(*, name: str, package: str, pattern: str) -> Path:
+    """Return the path of a program in the folder of a wheel, for the process called `name`.
 
-    An import would warn about, and touch, folders that the servers here have no use for.
+    The package is not imported, because the import would warn about and touch folders that are of no use here. Raises
+    StackProcessFailed if the wheel is not installed.
     """
     spec = find_spec(package)
     for folder in (spec.submodule_search_locations or ()) if spec else ():
         for path in Path(folder).glob(pattern):
             return path
     missing = f"the wheel of {package} is not installed, or not for this machine (it has no {pattern})"
-    raise StackProcessFailed(f"{part} could not start: {missing}")
+    raise StackProcessFailed(f"{name} could not start: {missing}")

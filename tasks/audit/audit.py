@@ -1,4 +1,4 @@
-"""The audit: what must hold over the whole database, each promise one query that returns its violations."""
+"""The audit: checks of the whole database. Each check is a query for the violations of a promise."""
 
 from dataclasses import dataclass
 
@@ -7,28 +7,28 @@ from sqlalchemy.orm import Session
 
 from models.base import read_one_snapshot
 from tasks.audit.caps import CAP_CHECKS
-from tasks.audit.cards import CARD_CHECKS
 from tasks.audit.codes import CODE_CHECKS
 from tasks.audit.discounts import DISCOUNT_CHECKS
 from tasks.audit.holds import HOLD_CHECKS
-from tasks.audit.places import PLACE_CHECKS
 from tasks.audit.redemptions import REDEMPTION_CHECKS
-from tasks.audit.reversals import REVERSAL_CHECKS, UNREVERSED_ENTRIES
+from tasks.audit.returned_places import RETURNED_PLACE_CHECKS
+from tasks.audit.reversals import REMAINING_ENTRIES, REVERSAL_CHECKS
+from tasks.audit.usage_records import USAGE_RECORD_CHECKS
 from worker.database import transaction
 
-# Each query returns project, subject and detail, a row for each violation.
+# Each query returns a row for each violation, with the columns project, subject and detail.
 CHECKS = {
     **REDEMPTION_CHECKS,
     **DISCOUNT_CHECKS,
     **CODE_CHECKS,
-    **CARD_CHECKS,
+    **USAGE_RECORD_CHECKS,
     **HOLD_CHECKS,
     **REVERSAL_CHECKS,
-    **PLACE_CHECKS,
+    **RETURNED_PLACE_CHECKS,
     **CAP_CHECKS,
 }
 
-# A task's connection is set up to find few rows by their keys, and quickly. The audit reads them all.
+# The connections of tasks are set up for index scans of few rows and short statements. The audit reads every row.
 WHOLE_DATABASE_SETTINGS = (
     "statement_timeout = 0",
     "enable_seqscan = on",
@@ -40,7 +40,7 @@ WHOLE_DATABASE_SETTINGS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Violation:
-    """A promise that does not hold: which, in which project, for which row, and by how much."""
+    """A row that breaks a promise, with the values that disagree."""
 
     check: str
     project: str
@@ -49,9 +49,9 @@ class Violation:
 
 
 def audit() -> list[Violation]:
-    """This function will return every violation in the database; an empty list is what it is for."""
+    """Return every violation in the database."""
     with transaction() as session:
-        # It reads everything, however long that takes, in one snapshot: redemptions go on meanwhile.
+        # All checks read the same snapshot, because redemptions go on while the audit runs.
         read_one_snapshot(session)
         for setting in WHOLE_DATABASE_SETTINGS:
             session.execute(text(f"SET LOCAL {setting}"))
@@ -59,6 +59,6 @@ def audit() -> list[Violation]:
 
 
 def run_check(session: Session, *, check: str) -> list[Violation]:
-    """This function will run one of the checks and return a row for each violation."""
-    rows = session.execute(text(UNREVERSED_ENTRIES + CHECKS[check]))
+    """Return the violations that the check finds."""
+    rows = session.execute(text(REMAINING_ENTRIES + CHECKS[check]))
     return [Violation(check=check, project=row.project, subject=row.subject, detail=row.detail) for row in rows]

@@ -1,4 +1,4 @@
-"""What must hold about caps: each promise one query that returns its violations."""
+"""Checks of the caps on discounts: budgets of vouchers, and maximums for an invoice."""
 
 CAP_CHECKS = {
     "a budget's spending is what the ledger says": """
@@ -8,7 +8,7 @@ CAP_CHECKS = {
         FROM budgets b
         FULL JOIN (
             SELECT d.project, d.voucher_id, u.currency, sum(u.amount_minor) AS given
-            FROM unreversed_entries u JOIN discounts d ON d.project = u.project AND d.id = u.discount_id
+            FROM remaining_entries u JOIN discounts d ON d.project = u.project AND d.id = u.discount_id
             WHERE d.has_budget GROUP BY d.project, d.voucher_id, u.currency
         ) u ON u.project = b.project AND u.voucher_id = b.voucher_id AND u.currency = b.currency
         WHERE b.spent_minor IS DISTINCT FROM coalesce(u.given, 0) OR u.given > b.amount_minor

@@ -1,4 +1,4 @@
-"""What must hold for codes: checks of the audit."""
+"""Checks of codes and of their generation."""
 
 CODE_CHECKS = {
     "a code's redemptions are counted": """

@@ -1,4 +1,4 @@
-"""What must hold for discounts, their progress and what they took off invoices: checks of the audit."""
+"""Checks of discounts: their amounts on invoices, their progress through periods and cycles, and their windows."""
 
 DISCOUNT_CHECKS = {
     "a fixed discount gave no more than its amount in a period": """
@@ -7,7 +7,7 @@ DISCOUNT_CHECKS = {
         FROM (
             SELECT u.project, u.discount_id, u.period_start, u.currency, sum(u.amount_minor) AS taken,
                    (d.amounts_minor ->> u.currency)::numeric AS allowance
-            FROM unreversed_entries u JOIN discounts d ON d.project = u.project AND d.id = u.discount_id
+            FROM remaining_entries u JOIN discounts d ON d.project = u.project AND d.id = u.discount_id
             WHERE d.amounts_minor IS NOT NULL
             GROUP BY u.project, u.discount_id, u.period_start, u.currency, d.amounts_minor
         ) each
@@ -20,7 +20,7 @@ DISCOUNT_CHECKS = {
         FROM (
             SELECT u.project, u.discount_id, u.currency, sum(u.amount_minor) AS taken,
                    (d.amounts_minor ->> u.currency)::numeric AS allowance
-            FROM unreversed_entries u JOIN discounts d ON d.project = u.project AND d.id = u.discount_id
+            FROM remaining_entries u JOIN discounts d ON d.project = u.project AND d.id = u.discount_id
             WHERE d.carry_over
             GROUP BY u.project, u.discount_id, u.currency, d.amounts_minor
         ) each
@@ -35,12 +35,12 @@ DISCOUNT_CHECKS = {
                    (SELECT max(value::numeric) FROM jsonb_each_text(d.amounts_minor)) AS largest
             FROM discounts d JOIN (
                 SELECT project, discount_id, currency, sum(amount_minor) AS taken
-                FROM unreversed_entries GROUP BY project, discount_id, currency
+                FROM remaining_entries GROUP BY project, discount_id, currency
             ) u ON u.project = d.project AND u.discount_id = d.id
             WHERE d.carry_over AND d.status = 'running'
             GROUP BY d.project, d.id, d.amounts_minor
         ) each
-        -- Not one unit of any currency is left. A quotient of numerics is not exact in its last digits.
+        -- Not one unit of any currency is left. The last digits of a quotient of numerics are not exact.
         WHERE round(largest * (1 - share), 4) < 1
     """,
     "what an invoice was answered is what the ledger says": """
@@ -60,14 +60,14 @@ DISCOUNT_CHECKS = {
         LEFT JOIN (
             SELECT project, discount_id, min(period_start) AS first, max(period_start) AS last,
                    max(period_end) AS last_end, count(DISTINCT period_start) AS cycles
-            FROM unreversed_entries GROUP BY project, discount_id
+            FROM remaining_entries GROUP BY project, discount_id
         ) u ON u.project = d.project AND u.discount_id = d.id
         WHERE (d.first_period_start, d.last_period_start, d.last_period_end, d.cycles)
               IS DISTINCT FROM (u.first, u.last, u.last_end, coalesce(u.cycles, 0)::integer)
     """,
     "a once discount took part in one invoice": """
         SELECT u.project, u.discount_id::text AS subject, format('%s invoices', count(*)) AS detail
-        FROM unreversed_entries u JOIN discounts d ON d.project = u.project AND d.id = u.discount_id
+        FROM remaining_entries u JOIN discounts d ON d.project = u.project AND d.id = u.discount_id
         WHERE d.recurrence = 'once' GROUP BY u.project, u.discount_id HAVING count(*) > 1
     """,
     "a repeating discount stayed in its window": """
@@ -84,5 +84,38 @@ DISCOUNT_CHECKS = {
         WHERE duration_in_cycles IS NOT NULL
               AND (cycles > duration_in_cycles
                    OR (ends_on IS NOT NULL) <> (cycles = duration_in_cycles) OR ends_on > last_period_end)
+    """,
+    "a window ends so long after its first period": """
+        SELECT project, id::text AS subject, format('from %s to %s', first_period_start, ends_on) AS detail
+        FROM discounts
+        WHERE (duration_in_months IS NOT NULL OR recurrence = 'once')
+              AND ends_on IS DISTINCT FROM CASE
+                  WHEN recurrence = 'once' THEN last_period_end
+                  ELSE (first_period_start + make_interval(months => duration_in_months))::date
+              END
+    """,
+    "a discount runs until it is over": """
+        SELECT project, id::text AS subject,
+               format('%s %s in %s cycles, ends on %s', recurrence, status, cycles, ends_on) AS detail
+        FROM discounts
+        WHERE (status = 'running' AND recurrence = 'once' AND cycles > 0)
+              -- Its place may have been taken when a cycle was given back; balances have a check of their own.
+              OR (status = 'completed' AND entries_given_back = 0 AND NOT carry_over
+                  AND CASE recurrence
+                      WHEN 'once' THEN cycles = 0
+                      WHEN 'forever' THEN true
+                      ELSE (ends_on <= (now() AT TIME ZONE 'UTC')::date) IS NOT TRUE
+                  END)
+    """,
+    "nothing was taken off by a discount that had ended": """
+        SELECT u.project, u.discount_id::text AS subject,
+               format('ended %s, took something %s', d.ended_at, u.created_at) AS detail
+        FROM usage_entries u JOIN discounts d ON d.project = u.project AND d.id = u.discount_id
+        WHERE u.created_at > d.ended_at
+    """,
+    "no subscription runs too many discounts": """
+        SELECT project, subscription AS subject, format('%s running', count(*)) AS detail
+        FROM discounts WHERE status = 'running' GROUP BY project, subscription
+        HAVING count(*) > 20
     """,
 }

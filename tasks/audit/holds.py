@@ -1,7 +1,7 @@
-"""What must hold over the whole database about holds, each promise one query that returns its violations."""
+"""Checks of holds."""
 
-# Each query returns project, subject and detail, a row for each violation.
-# now() is the audit's beginning: what lapsed between that and its snapshot may have been swept and taken already.
+# A hold has lapsed by clock_timestamp(), not by now(), at which the transaction of the audit began. The snapshot is
+# younger: a hold that lapsed in between may have been swept already, and the place taken again.
 HOLD_CHECKS = {
     "a voucher's open holds are counted": """
         SELECT v.project, v.id::text AS subject, format('counter %s, open %s', v.held, h.open) AS detail
@@ -63,7 +63,7 @@ HOLD_CHECKS = {
             GROUP BY project, voucher_id, customer HAVING bool_or(is_held)
         ) places ON places.project = v.project AND places.voucher_id = v.id
         WHERE places.taken > v.maximum_redemptions_per_customer
-              -- The limit may have been lowered since: it counts for whoever redeemed, or held a place, after that.
+              -- The limit may have been lowered since: it binds customers who redeemed, or held a place, after that.
               AND places.since >= coalesce(v.updated_at, '-infinity')
     """,
     "a hold names a code of its voucher": """

@@ -1,4 +1,4 @@
-"""What must hold for vouchers and their redemptions: checks of the audit."""
+"""Checks of vouchers and their redemptions."""
 
 REDEMPTION_CHECKS = {
     "redemptions are counted and numbered without a gap": """
@@ -38,7 +38,7 @@ REDEMPTION_CHECKS = {
         WHERE r.reason IS NULL AND v.maximum_redemptions_per_customer IS NOT NULL
         GROUP BY r.project, r.voucher_id, r.customer, v.maximum_redemptions_per_customer, v.updated_at
         HAVING count(*) - count(p.discount_id) > v.maximum_redemptions_per_customer
-               -- The limit may have been lowered since: it counts for whoever redeemed, or held a place, after that.
+               -- The limit may have been lowered since: it binds customers who redeemed, or held a place, after that.
                AND max(coalesce(h.created_at, r.decided_at)) >= coalesce(v.updated_at, '-infinity')
     """,
     "accepted redemptions and no others have a discount": """
@@ -52,28 +52,23 @@ REDEMPTION_CHECKS = {
         SELECT r.project, r.id::text AS subject, format('decided for %s', r.effective_at) AS detail
         FROM redemptions r JOIN vouchers v ON v.project = r.project AND v.id = r.voucher_id
         WHERE r.reason IS NULL AND (r.effective_at < v.starts_at OR r.effective_at >= v.expires_at)
-              -- The window may have been moved since, or since the place was held.
+              -- The window may have been moved since the redemption, or since the place was held.
               AND coalesce((
                   SELECT h.created_at FROM holds h
-                  -- One that had lapsed was judged anew.
+                  -- A redemption under a lapsed hold was judged anew.
                   WHERE h.project = r.project AND h.redemption_id = r.id AND r.decided_at < h.expires_at
               ), r.decided_at) >= coalesce(v.updated_at, '-infinity')
     """,
     "nothing was redeemed for an instant that was too long ago": """
         SELECT r.project, r.id::text AS subject, format('decided at %s for %s', r.decided_at, r.effective_at) AS detail
         FROM redemptions r
-        -- The most that SCRIP_REQUESTED_AT_GRACE_SECONDS can be, which may have been changed since.
+        -- The maximum of SCRIP_REQUESTED_AT_GRACE_SECONDS: its value may have been changed since.
         WHERE r.reason IS NULL AND r.effective_at < r.decided_at - interval '1 day'
-              -- What was held counts for the instant at which it was held.
+              -- A place that was held counts for the instant at which it was held.
               AND NOT EXISTS (
                   SELECT FROM holds h
                   WHERE h.project = r.project AND h.redemption_id = r.id AND r.decided_at < h.expires_at
                         AND r.effective_at >= h.created_at - interval '1 day'
               )
-    """,
-    "no subscription runs too many discounts": """
-        SELECT project, subscription AS subject, format('%s running', count(*)) AS detail
-        FROM discounts WHERE status = 'running' GROUP BY project, subscription
-        HAVING count(*) > 20
     """,
 }

@@ -1,14 +1,25 @@
-"""What must hold for reversals, for what was ended, and for places that are free again: checks of the audit."""
+"""Checks of reversed invoices: refunds, failed payments and chargebacks."""
 
-# What a check may read in the place of `usage_entries`: the entries that no reversal has given back.
-UNREVERSED_ENTRIES = """
-    WITH unreversed_entries AS (
+# A table that each check may read in place of `usage_entries`: the entries that no reversal has given back.
+REMAINING_ENTRIES = """
+    WITH remaining_entries AS (
         SELECT * FROM usage_entries u WHERE NOT EXISTS (
             SELECT FROM usage_reversals r
             WHERE r.project = u.project AND r.discount_id = u.discount_id AND r.invoice = u.invoice
                   AND r.reason <> 'refunded'
         )
     )
+"""
+# For each refunded line: the refunded amount, and the discounts' share.
+REFUNDED_LINES = """
+    SELECT i.project, i.invoice, line ->> 'id' AS line, sum((line ->> 'amount')::bigint) AS refunded,
+           sum(part.of_discounts) AS of_discounts, max(i.created_at) AS latest_at
+    FROM invoice_reversals i
+    CROSS JOIN LATERAL json_array_elements(i.lines) line
+    CROSS JOIN LATERAL (
+        SELECT coalesce(sum(value::bigint), 0) AS of_discounts FROM json_each_text(line -> 'discounts')
+    ) part
+    GROUP BY 1, 2, 3
 """
 
 REVERSAL_CHECKS = {
@@ -17,7 +28,7 @@ REVERSAL_CHECKS = {
         FROM usage_entries u JOIN (
             SELECT project, discount_id, invoice, -sum(amount_minor) AS reversed,
                    bool_or(reason <> 'refunded' OR is_in_full) AS is_whole,
-                   -- What is left of an invoice can be charged back whatever was refunded of it.
+                   -- The rest of an invoice can be charged back after any refund.
                    count(DISTINCT reason) FILTER (WHERE NOT is_charged_back) > 1
                    OR count(*) FILTER (WHERE reason <> 'refunded') > 1
                    OR bool_or(is_in_full) AND bool_or(is_charged_back) AS is_mixed
@@ -53,6 +64,18 @@ REVERSAL_CHECKS = {
         ) r ON r.project = b.project AND r.invoice = b.invoice AND r.line = b.line
         WHERE r.refunded > b.amount
     """,
+    "refunds have the share of the discount that is due": f"""
+        SELECT b.project, b.invoice AS subject,
+               format('line %s: %s refunded, %s of %s', b.line, r.refunded, r.of_discounts, b.discount) AS detail
+        FROM ({REFUNDED_LINES}) r
+        JOIN (
+            SELECT project, invoice, line ->> 'id' AS line, (line ->> 'amount')::numeric AS amount,
+                   (line ->> 'discount')::numeric AS discount
+            FROM invoice_discounts, json_array_elements(answer -> 'lines') line
+        ) b ON b.project = r.project AND b.invoice = r.invoice AND b.line = r.line
+        -- The share of all refunds so far, rounded half up.
+        WHERE r.of_discounts <> div(2 * r.refunded * b.discount + b.amount, 2 * b.amount)
+    """,  # noqa: S608 - put together from the constants above
     "a discount knows how many of its entries were given back": """
         SELECT d.project, d.id::text AS subject,
                format('%s, ledger %s', d.entries_given_back, coalesce(r.entries, 0)) AS detail
@@ -62,49 +85,5 @@ REVERSAL_CHECKS = {
             FROM usage_reversals WHERE reason <> 'refunded' GROUP BY project, discount_id
         ) r ON r.project = d.project AND r.discount_id = d.id
         WHERE d.entries_given_back <> coalesce(r.entries, 0)
-    """,
-    "nothing was taken off by a discount that had ended": """
-        SELECT u.project, u.discount_id::text AS subject,
-               format('ended %s, took something %s', d.ended_at, u.created_at) AS detail
-        FROM usage_entries u JOIN discounts d ON d.project = u.project AND d.id = u.discount_id
-        WHERE u.created_at > d.ended_at
-    """,
-    "a place is free again for a redemption that had one": """
-        SELECT p.project, p.discount_id::text AS subject, format('%s of voucher %s', p.customer, p.voucher_id) AS detail
-        FROM returned_places p
-        LEFT JOIN redemptions r ON r.project = p.project AND r.id = p.discount_id AND r.reason IS NULL
-        WHERE (r.voucher_id, r.customer) IS DISTINCT FROM (p.voucher_id, p.customer)
-              OR (p.kind = 'whole' AND r.code_id IS DISTINCT FROM p.code_id)
-    """,
-    "the places that are free again are counted": """
-        SELECT v.project, v.id::text AS subject,
-               format('%s, returned %s', v.places_returned, coalesce(p.places, 0)) AS detail
-        FROM (
-            -- A voucher and the code that it was created with have one identity.
-            SELECT project, id, 'voucher' AS kind, places_returned FROM vouchers
-            UNION ALL SELECT project, id, 'code', places_returned FROM codes
-        ) v
-        LEFT JOIN (
-            SELECT project, voucher_id AS id, 'voucher' AS kind, count(*) AS places
-            FROM returned_places WHERE kind = 'whole' GROUP BY project, voucher_id
-            UNION ALL
-            SELECT project, code_id, 'code', count(*)
-            FROM returned_places WHERE kind = 'whole' AND code_id IS NOT NULL GROUP BY project, code_id
-        ) p ON p.project = v.project AND p.id = v.id AND p.kind = v.kind
-        WHERE v.places_returned <> coalesce(p.places, 0)
-    """,
-    "only what never took effect or was refunded in full gives a place back": """
-        SELECT p.project, p.discount_id::text AS subject, format('%s in %s cycles', d.status, d.cycles) AS detail
-        FROM returned_places p JOIN discounts d ON d.project = p.project AND d.id = p.discount_id
-        WHERE (p.kind = 'whole' AND (d.cycles > 0 OR d.status <> 'ended'))
-              OR (p.kind = 'customer' AND NOT EXISTS (
-                  SELECT FROM usage_reversals r
-                  WHERE r.project = p.project AND r.discount_id = p.discount_id AND r.is_in_full
-              ))
-              OR EXISTS (
-                  SELECT FROM usage_reversals r
-                  WHERE r.project = p.project AND r.discount_id = p.discount_id AND r.is_charged_back
-                        AND r.created_at <= p.created_at
-              )
     """,
 }

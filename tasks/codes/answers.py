@@ -1,15 +1,16 @@
-"""What callers see of codes."""
+"""The answer about a code."""
 
 from domain.code import CodeRetiredReason, CodeRetirement, retirement_by_voucher, smaller_limit
 from domain.terms import RetiredReason
-from models.base import StoredRow
+from models.codes.rows import CodeRow
 from models.vouchers.counters import places_taken
-from tasks.wire.answers import Answer, AsStored, instant
+from models.vouchers.rows import ShownVoucherRow
+from tasks.wire.answers import Answer, instant
 from tasks.wire.fields import type_id
 
 
-def code_answer(row: AsStored, *, voucher: StoredRow) -> Answer:
-    """This function will return the code as callers see it, with what counts of its voucher's retirement and limits."""
+def code_answer(row: CodeRow, *, voucher: ShownVoucherRow) -> Answer:
+    """Return a code as callers see it: the smaller limits count, and so does the retirement of the voucher."""
     retirement = _retirement(row, voucher=voucher)
     return {
         "object": "code",
@@ -19,8 +20,8 @@ def code_answer(row: AsStored, *, voucher: StoredRow) -> Answer:
         "code": row.code,
         "createdAt": instant(row.created_at),
         "customer": row.customer,
-        "maximumRedemptions": smaller_limit(row.maximum_redemptions, vouchers=voucher.maximum_redemptions),
-        "expiresAt": instant(smaller_limit(row.expires_at, vouchers=voucher.expires_at)),
+        "maximumRedemptions": smaller_limit(row.maximum_redemptions, of_voucher=voucher.maximum_redemptions),
+        "expiresAt": instant(smaller_limit(row.expires_at, of_voucher=voucher.expires_at)),
         "redemptions": places_taken(row),
         "status": "available" if retirement is None else "retired",
         "retiredReason": retirement and retirement.reason.value,
@@ -28,9 +29,9 @@ def code_answer(row: AsStored, *, voucher: StoredRow) -> Answer:
     }
 
 
-def _retirement(row: AsStored, *, voucher: StoredRow) -> CodeRetirement | None:
-    if row.retired_reason is not None:
+def _retirement(row: CodeRow, *, voucher: ShownVoucherRow) -> CodeRetirement | None:
+    if row.retired_reason is not None and row.retired_at is not None:
         return CodeRetirement(reason=CodeRetiredReason(row.retired_reason), at=row.retired_at)
-    if voucher.retired_reason is not None:
+    if voucher.retired_reason is not None and voucher.retired_at is not None:
         return retirement_by_voucher(reason=RetiredReason(voucher.retired_reason), at=voucher.retired_at)
     return None

@@ -1,4 +1,4 @@
-"""Generating codes: chunk by chunk, each its own transaction, so that whatever interrupts it, it goes on from there."""
+"""Generate codes in chunks. Each chunk is a transaction, so an interrupted generation continues with the next chunk."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -11,64 +11,65 @@ from redis.exceptions import RedisError
 from sqlalchemy.orm import Session
 
 from domain.code_pattern import CodePattern
-from models.base import StoredRow, new_id, read_clock
+from models.base import new_id, read_clock
 from models.codes.generation import (
     add_drawn_codes,
     add_generation,
     count_generated,
-    count_held,
+    count_taken,
     find_generation,
     lock_generation,
 )
+from models.codes.rows import GenerationRow
 from models.vouchers.look_up import find_voucher, lock_vouchers
-from tasks.codes.limits import limit_problems
+from tasks.codes.limits import limit_errors
 from tasks.codes.messages import TOO_FEW_CODES, GenerateCodes
 from tasks.codes.random_codes import draw_codes
 from tasks.wire.answers import Answer, conflict_answer
 from tasks.wire.errors import InvalidRequest, found
 from tasks.wire.fields import type_id
-from tasks.wire.replay import write_key
+from tasks.wire.replay import FirstAnswer, write_key
 from tasks.wire.task import contract_task, delivery_id
 from worker.app import app
 from worker.database import run_in_transaction
 
-# One transaction takes a fraction of a second, and holds up redemptions of the voucher no longer than that.
+# The transaction of a chunk takes a fraction of a second. Redemptions of the voucher wait no longer than that.
 CHUNK_SIZE = 10_000
-# So many codes of a pattern are drawn at least: a crowded one is noticed, and the last code is found in one go.
+# At least as many codes are drawn. They show how crowded a pattern is, and a single draw finds the last few codes.
 DRAWN_MIN = 1_000
 
-Report = Callable[[StoredRow], None]
+Report = Callable[[GenerationRow], None]
 
 
-@contract_task("vouchers.generate_codes", message=GenerateCodes)
+@contract_task("vouchers.generate_codes", message=GenerateCodes, first_answer=FirstAnswer.CODE_GENERATIONS)
 def generate(request: GenerateCodes) -> Answer:
-    """This task will generate up to a million codes for a voucher, and say in its state how far it is."""
-    return generate_codes(request, task_id=delivery_id(), report=report_progress)
+    """Generate up to a million codes for a voucher, and report the progress in the state of the task."""
+    return generate_codes(request, delivery=delivery_id(), report=report_progress)
 
 
 def generate_codes(
-    request: GenerateCodes, *, report: Report, task_id: str | None = None, chunk_size: int = CHUNK_SIZE
+    request: GenerateCodes, *, report: Report, delivery: str | None = None, chunk_size: int = CHUNK_SIZE
 ) -> Answer:
-    """This function will generate the codes once for each request id or task, and report after each chunk.
+    """Generate codes once for each request id or delivery, and report after each chunk.
 
-    Whoever calls it again goes on where the last one stopped, also while that one is still at work.
-    Raises NotFound where there is no such voucher, and InvalidRequest where the limits exceed the voucher's or the
-    pattern has too few codes that nobody holds; nothing is written then.
+    Another call with the same id continues the generation, even while the first call is still running.
+    Raises NotFound if the voucher does not exist. Raises InvalidRequest, before anything is written, if a limit exceeds
+    the voucher's or the pattern has too few free codes.
     """
-    generation = run_in_transaction(lambda session: begin_generation(session, request, task_id=task_id))
+    generation = run_in_transaction(lambda session: begin_generation(session, request, delivery=delivery))
     if generation.fingerprint != request.fingerprint():
         return conflict_answer("codeGeneration", project=request.project, request_id=request.request_id)
     chunk = partial(add_chunk, request=request, generation_id=generation.id, size=chunk_size)
-    while generation.generated < generation.count:
+    while generation.generated < generation.requested:
         generation = run_in_transaction(chunk)
         report(generation)
     return _answer(generation)
 
 
-def begin_generation(session: Session, request: GenerateCodes, *, task_id: str | None) -> StoredRow:
-    """This function will return what there is of the generation already, or begin it."""
+def begin_generation(session: Session, request: GenerateCodes, *, delivery: str | None) -> GenerationRow:
+    """Return the stored generation of the request, or insert it."""
     lock_vouchers(session, keys=[(request.project, request.voucher)])
-    key = write_key(request, delivery=task_id)
+    key = write_key(request, delivery=delivery)
     stored = key and find_generation(session, project=request.project, key=key)
     if stored:
         return stored
@@ -86,14 +87,14 @@ def begin_generation(session: Session, request: GenerateCodes, *, task_id: str |
     return add_generation(session, values=values)
 
 
-def add_chunk(session: Session, *, request: GenerateCodes, generation_id: UUID, size: int) -> StoredRow:
-    """This function will generate at most so many of the codes that are missing, and count them.
+def add_chunk(session: Session, *, request: GenerateCodes, generation_id: UUID, size: int) -> GenerationRow:
+    """Generate at most `size` of the missing codes, and count them.
 
-    Raises InvalidRequest where others have used up the pattern meanwhile.
+    Raises InvalidRequest if other requests have used up the pattern since the first chunk.
     """
     lock_vouchers(session, keys=[(request.project, request.voucher)])
     generation = lock_generation(session, project=request.project, id=generation_id)
-    wanted = min(size, generation.count - generation.generated)
+    wanted = min(size, generation.requested - generation.generated)
     if wanted == 0:
         return generation
     now = read_clock(session)
@@ -116,23 +117,23 @@ def add_chunk(session: Session, *, request: GenerateCodes, generation_id: UUID, 
     return count_generated(session, project=request.project, id=generation_id, added=added, now=now)
 
 
-def report_progress(generation: StoredRow) -> None:
-    """This function will put how far a generation is into the state of the task that runs, if that can be reached."""
+def report_progress(generation: GenerationRow) -> None:
+    """Put the progress of a generation into the state of the running task, if the result backend can be reached."""
     task = app.current_worker_task
     if task is None:
         return
-    # The codes are in the database: a result backend that is away must not end the task before the last of them.
+    # The codes are in the database. If the result backend is away, the task must still generate the rest.
     with suppress(RedisError, OperationalError):
-        task.update_state(state="PROGRESS", meta={"generated": generation.generated, "count": generation.count})
+        task.update_state(state="PROGRESS", meta={"generated": generation.generated, "count": generation.requested})
 
 
 def _check(session: Session, request: GenerateCodes) -> None:
     voucher = found(find_voucher(session, project=request.project, id=request.voucher), "voucher")
-    errors = [{"field": name, "message": message} for name, message in limit_problems(request, voucher=voucher)]
+    errors = [{"field": name, "message": message} for name, message in limit_errors(request, voucher=voucher)]
     pattern = _pattern_of(request)
     sample = draw_codes(pattern, count=DRAWN_MIN)
-    taken = count_held(session, project=request.project, codes=sample)
-    if not pattern.can_yield(request.count, taken=taken, of=len(sample)):
+    taken = count_taken(session, project=request.project, codes=sample)
+    if not pattern.can_yield(request.count, taken_in_sample=taken, sample_size=len(sample)):
         errors.append({"field": "count", "message": TOO_FEW_CODES})
     if errors:
         raise InvalidRequest(errors)
@@ -142,13 +143,13 @@ def _pattern_of(request: GenerateCodes) -> CodePattern:
     return CodePattern(prefix=request.prefix, alphabet=request.alphabet, length=request.length)
 
 
-def _answer(generation: StoredRow) -> dict[str, Any]:
+def _answer(generation: GenerationRow) -> dict[str, Any]:
     return {
         "object": "codeGeneration",
         "id": type_id("gen", generation.id),
         "project": generation.project,
         "voucher": type_id("vou", generation.voucher_id),
-        "count": generation.count,
+        "count": generation.requested,
         "generated": generation.generated,
         "status": "completed",
     }

@@ -1,21 +1,21 @@
-"""What the limits of a new code may be: none of them exceeds its voucher's."""
+"""Check the limits of new codes against those of their voucher."""
 
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Protocol
 
-from models.base import StoredRow
+from models.vouchers.rows import ShownVoucherRow
 
 
 class Limits(Protocol):
-    """What a code is limited to. None is no limit but the voucher's."""
+    """The own limits of a new code. None leaves a limit to the voucher."""
 
     maximum_redemptions: int | None
     expires_at: datetime | None
 
 
-def limit_problems(limits: Limits, *, voucher: StoredRow) -> Iterator[tuple[str, str]]:
-    """This function will yield each field that exceeds what the voucher allows, and what is wrong with it."""
+def limit_errors(limits: Limits, *, voucher: ShownVoucherRow) -> Iterator[tuple[str, str]]:
+    """Yield each field that exceeds a limit of the voucher, with a message."""
     maximum, expires_at = limits.maximum_redemptions, limits.expires_at
     if maximum is not None and voucher.maximum_redemptions is not None and maximum > voucher.maximum_redemptions:
         yield "maximumRedemptions", "must not exceed the voucher's maximumRedemptions"

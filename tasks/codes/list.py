@@ -1,28 +1,29 @@
-"""List the codes of a voucher, newest first, in pages."""
+"""List the codes of a voucher in pages, newest first."""
 
 from sqlalchemy.orm import Session
 
-from models.base import StoredRow
 from models.codes.listing import CodeListing, CodeStatus, newer_codes, older_codes
 from models.vouchers.look_up import find_voucher
+from models.vouchers.rows import ShownVoucherRow
 from tasks.codes.answers import code_answer
 from tasks.codes.messages import ListCodes
 from tasks.wire.answers import Answer
 from tasks.wire.errors import found
 from tasks.wire.pages import page_answer
+from tasks.wire.replay import FirstAnswer
 from tasks.wire.task import contract_task
 from worker.database import transaction
 
 
-@contract_task("codes.list", message=ListCodes)
+@contract_task("codes.list", message=ListCodes, first_answer=FirstAnswer.READS)
 def list_(request: ListCodes) -> Answer:
-    """This task will answer a page of the voucher's codes, and where the next and the previous one begin."""
+    """Return a page of the codes of a voucher, with the cursors of the neighbouring pages."""
     with transaction() as session:
         return list_codes(session, request)
 
 
 def list_codes(session: Session, request: ListCodes) -> Answer:
-    """This function will answer a page of the voucher's codes. Raises NotFound where there is no such voucher."""
+    """Return a page of the codes of a voucher. Raises NotFound if the voucher does not exist."""
     voucher = found(find_voucher(session, project=request.project, id=request.voucher), "voucher")
     listing = CodeListing(
         project=voucher.project, voucher_id=voucher.id, statuses=_own_statuses(request.status, voucher=voucher)
@@ -36,8 +37,8 @@ def list_codes(session: Session, request: ListCodes) -> Answer:
     )
 
 
-def _own_statuses(shown: list[CodeStatus], *, voucher: StoredRow) -> frozenset[CodeStatus]:
-    # All codes of a retired voucher are shown as retired.
+def _own_statuses(shown: list[CodeStatus], *, voucher: ShownVoucherRow) -> frozenset[CodeStatus]:
+    # All codes of a retired voucher are shown as retired, whatever their own status.
     if voucher.retired_reason is None:
         return frozenset(shown)
     return frozenset(CodeStatus) if CodeStatus.RETIRED in shown else frozenset()

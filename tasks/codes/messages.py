@@ -1,4 +1,4 @@
-"""The requests about codes. Field names are camelCase on the wire; snake_case is accepted too."""
+"""The requests of the tasks on codes."""
 
 from typing import Annotated
 
@@ -28,7 +28,7 @@ Alphabet = Annotated[
 
 
 class NewCode(Message):
-    """A code with its own limits, which do not exceed its voucher's, and who alone may use it."""
+    """A new code with its own limits, and the only customer who may use it."""
 
     code: Code
     maximum_redemptions: Count | None = None
@@ -37,7 +37,7 @@ class NewCode(Message):
 
 
 class AddCodes(Message):
-    """`vouchers.add_codes`: all of them or none."""
+    """`vouchers.add_codes`: all codes are added or none."""
 
     project: ExternalId
     voucher: VoucherId
@@ -53,7 +53,7 @@ class AddCodes(Message):
 
 
 class GenerateCodes(Message):
-    """`vouchers.generate_codes`: `length` characters of the alphabet after the prefix; for one use each, by default."""
+    """`vouchers.generate_codes`: a prefix and `length` characters of an alphabet, for a single use by default."""
 
     project: ExternalId
     voucher: VoucherId
@@ -82,7 +82,7 @@ class GenerateCodes(Message):
     def _is_possible(cls, value: int, info: ValidationInfo) -> int:
         if {"alphabet", "length"} <= info.data.keys():
             pattern = _pattern(info, length=info.data["length"])
-            if not pattern.can_yield(value, taken=0, of=1):
+            if not pattern.can_yield(value, taken_in_sample=0, sample_size=1):
                 raise invalid(TOO_FEW_CODES)
         return value
 
@@ -99,7 +99,7 @@ class CodeReference(Message):
 
 
 class ListCodes(Message):
-    """`codes.list`: newest first, from a cursor on in one direction; it is just a position."""
+    """`codes.list`: `after` and `before` are positions, even if no code has that id."""
 
     project: ExternalId
     voucher: VoucherId

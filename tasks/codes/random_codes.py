@@ -1,4 +1,4 @@
-"""Codes drawn at random, from the source that is meant for secrets."""
+"""Draw random codes from a source that is safe for secrets."""
 
 import secrets
 
@@ -8,9 +8,9 @@ BYTE_VALUES = 256
 
 
 def draw_codes(pattern: CodePattern, *, count: int) -> list[str]:
-    """This function will return at most so many codes of the pattern, no two the same without regard to case.
+    """Return at most `count` codes of a pattern, all different without regard to case.
 
-    Each character is equally likely. Fewer come back where one was drawn twice.
+    Each character is equally likely. The result has fewer codes if any was drawn twice.
     """
     characters = _draw_characters(pattern.alphabet, count=count * pattern.length)
     starts = range(0, len(characters), pattern.length)
@@ -20,7 +20,8 @@ def draw_codes(pattern: CodePattern, *, count: int) -> list[str]:
 
 def _draw_characters(alphabet: str, *, count: int) -> str:
     size = len(alphabet)
-    # Bytes beyond the last whole round of the alphabet are drawn again: the first characters would come more often.
+    # Bytes from the largest multiple of `size` on are drawn again. Otherwise the first characters of the alphabet would
+    # be more likely.
     fair = BYTE_VALUES - BYTE_VALUES % size
     of_byte = bytes(ord(alphabet[value % size]) for value in range(BYTE_VALUES))
     unfair = bytes(range(fair, BYTE_VALUES))

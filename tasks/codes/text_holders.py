@@ -1,42 +1,44 @@
-"""Who may have the text of a code: it is held by one code that can still be redeemed, and free otherwise."""
+"""Find out which texts of codes are free: a text is taken while it belongs to an available code."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy.orm import Session
 
 from domain.code import CodeRetiredReason, CodeRetirement, first_retirement, retirement_by_clock, retirement_by_voucher
 from domain.terms import RetiredReason
-from models.base import StoredRow, read_clock
+from models.base import read_clock
 from models.codes.retirement import CodeKey, retire_codes
+from models.codes.rows import TextHolderRow
 from models.codes.text_holders import find_holders
 from models.vouchers.changes import retire_expired_vouchers
-from models.vouchers.look_up import lock_vouchers
+from models.vouchers.look_up import VoucherKey, lock_vouchers
 from worker.database import ChangedMeanwhileError
-
-VoucherKey = tuple[str, UUID]
 
 CODE_IS_TAKEN = "is already the code of a voucher that can still be redeemed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextHolders:
-    """Who has the texts that somebody wants: codes that keep theirs, by it in lower case, and those that are over."""
+    """The codes that now have the wanted texts.
 
-    taken: Mapping[str, StoredRow]
-    over: Mapping[CodeKey, CodeRetirement]
+    `taken` has the codes that can still be redeemed, by text in lower case. `replaceable` has the codes that can no
+    longer be redeemed, with their retirement.
+    """
+
+    taken: Mapping[str, TextHolderRow]
+    replaceable: Mapping[CodeKey, CodeRetirement]
     expired_vouchers: frozenset[VoucherKey]
 
-    def release(self, session: Session) -> None:
-        """This method will retire the codes that are over, each with its own reason: their texts are free then.
+    def retire_replaceable(self, session: Session) -> None:
+        """Retire the replaceable codes, each for its own reason, so that their texts are free.
 
-        A voucher whose window is over is retired too, as the next sweep would do it.
+        Expired vouchers of these codes are retired too, as the next sweep would do.
         """
-        if self.over:
-            retire_codes(session, retirements=self.over)
+        if self.replaceable:
+            retire_codes(session, retirements=self.replaceable)
         if self.expired_vouchers:
             retire_expired_vouchers(session, keys=self.expired_vouchers)
 
@@ -44,30 +46,30 @@ class TextHolders:
 def lock_holders(
     session: Session, *, project: str, codes: Collection[str], locking: Collection[VoucherKey] = ()
 ) -> TextHolders:
-    """This function will lock the vouchers of codes that are over, and those that are named, and say who has what.
+    """Lock the vouchers of replaceable codes together with those in `locking`, and return the codes with the texts.
 
-    They are locked together, ascending by id: call it before anything else is locked. It changes nothing. A voucher
-    that is named keeps the texts that it has, also where it is retired itself.
+    Call this before any other lock, because vouchers are locked in the order of their ids. Nothing is changed. The
+    vouchers in `locking` keep their texts even if they are retired.
     """
     ends = _ends_of_holders(session, project=project, codes=codes, keeping=locking)
     locked = {*locking, *(_voucher_key(row) for row, end in ends if end)}
     if locked:
         lock_vouchers(session, keys=locked)
         ends = _ends_of_holders(session, project=project, codes=codes, keeping=locking)
-    over = [(row, end) for row, end in ends if end]
-    if not {_voucher_key(row) for row, _ in over} <= locked:
+    replaceable = [(row, end) for row, end in ends if end]
+    if not {_voucher_key(row) for row, _ in replaceable} <= locked:
         raise ChangedMeanwhileError
     return TextHolders(
         taken={row.code.lower(): row for row, end in ends if end is None},
-        over={(row.project, row.id): end for row, end in over},
+        replaceable={(row.project, row.id): end for row, end in replaceable},
         expired_vouchers=frozenset(
-            _voucher_key(row) for row, end in over if end.reason is CodeRetiredReason.VOUCHER_EXPIRED
+            _voucher_key(row) for row, end in replaceable if end.reason is CodeRetiredReason.VOUCHER_EXPIRED
         ),
     )
 
 
 def primary_code(code: str, *, voucher: Mapping[str, Any]) -> dict[str, Any]:
-    """This function will return the code that a new voucher has as its own: it has the voucher's identity."""
+    """Return the columns of the primary code of a new voucher. The code has the id of the voucher."""
     return {
         "project": voucher["project"],
         "id": voucher["id"],
@@ -84,21 +86,23 @@ def primary_code(code: str, *, voucher: Mapping[str, Any]) -> dict[str, Any]:
 
 def _ends_of_holders(
     session: Session, *, project: str, codes: Collection[str], keeping: Collection[VoucherKey]
-) -> list[tuple[StoredRow, CodeRetirement | None]]:
+) -> list[tuple[TextHolderRow, CodeRetirement | None]]:
     rows, now = find_holders(session, project=project, codes=codes), read_clock(session)
     return [(row, _own_end(row, now=now) if _voucher_key(row) in keeping else _end_of(row, now=now)) for row in rows]
 
 
-def _own_end(row: StoredRow, *, now: datetime) -> CodeRetirement | None:
+def _own_end(row: TextHolderRow, *, now: datetime) -> CodeRetirement | None:
     return retirement_by_clock(expires_at=row.expires_at, voucher_expires_at=None, now=now)
 
 
-def _end_of(row: StoredRow, *, now: datetime) -> CodeRetirement | None:
-    reason = row.voucher_retired_reason
-    by_voucher = retirement_by_voucher(reason=RetiredReason(reason), at=row.voucher_retired_at) if reason else None
+def _end_of(row: TextHolderRow, *, now: datetime) -> CodeRetirement | None:
+    by_voucher = None
+    if row.voucher_retired_reason is not None and row.voucher_retired_at is not None:
+        reason = RetiredReason(row.voucher_retired_reason)
+        by_voucher = retirement_by_voucher(reason=reason, at=row.voucher_retired_at)
     by_clock = retirement_by_clock(expires_at=row.expires_at, voucher_expires_at=row.voucher_expires_at, now=now)
     return first_retirement([by_voucher, by_clock])
 
 
-def _voucher_key(row: StoredRow) -> VoucherKey:
+def _voucher_key(row: TextHolderRow) -> VoucherKey:
     return row.project, row.voucher_id

@@ -1,1 +1,1 @@
-"""List and end discounts, and end subscriptions."""
+"""The tasks that list and end discounts, and end subscriptions."""

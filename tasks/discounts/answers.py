@@ -1,13 +1,13 @@
-"""What callers see of discounts."""
+"""The answer about a discount."""
 
-from models.base import StoredRow
+from models.discounts.rows import ListedDiscountRow
 from tasks.vouchers.answers import maximum_discount, price_discount, recurrence
 from tasks.wire.answers import Answer, day, instant, percentage
 from tasks.wire.fields import type_id
 
 
-def discount_answer(row: StoredRow) -> Answer:
-    """This function will return a discount, with its voucher's currencies, as callers see it."""
+def discount_answer(row: ListedDiscountRow) -> Answer:
+    """Return a discount as callers see it."""
     return {
         "object": "discount",
         "id": type_id("dis", row.id),

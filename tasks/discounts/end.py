@@ -1,4 +1,4 @@
-"""End a discount."""
+"""End a discount by its id, for an operator."""
 
 from sqlalchemy.orm import Session
 
@@ -12,24 +12,24 @@ from tasks.discounts.answers import discount_answer
 from tasks.discounts.messages import EndDiscount
 from tasks.wire.answers import Answer, conflict_answer
 from tasks.wire.errors import NotFound
-from tasks.wire.replay import answer_once
+from tasks.wire.replay import FirstAnswer, answer_once
 from tasks.wire.task import contract_task, delivery_id
 from worker.database import run_in_transaction
 
 END = "discounts.end"
 
 
-@contract_task(END, message=EndDiscount)
+@contract_task(END, message=EndDiscount, first_answer=FirstAnswer.WRITE_ANSWERS)
 def end(request: EndDiscount) -> Answer:
-    """This task will end a discount: it takes nothing off any more."""
+    """End a discount, so that it takes nothing off any further invoice."""
     return run_in_transaction(lambda session: end_discount(session, request, delivery=delivery_id()))
 
 
 def end_discount(session: Session, request: EndDiscount, *, delivery: str | None = None) -> Answer:
-    """This function will end a discount, or leave it as it is where it was ended before.
+    """End a discount that was not ended before, and return the answer, which is the same for a repeated request.
 
-    It locks the discount's subscription first, as whoever completes a discount does. Raises NotFound where there
-    is no such discount.
+    It locks the discount's subscription before the discount, as redemptions and reversals do.
+    Raises NotFound if the project has no such discount.
     """
     found = find_discounts(session, project=request.project, ids=[request.discount])
     if not found:
@@ -42,14 +42,14 @@ def end_discount(session: Session, request: EndDiscount, *, delivery: str | None
         task=END,
         delivery=delivery,
         conflict=lambda: conflict_answer("discount", project=request.project, request_id=request.request_id),
-        work=lambda: _end_one(session, request),
+        work=lambda: _end(session, request),
     )
 
 
-def _end_one(session: Session, request: EndDiscount) -> Answer:
+def _end(session: Session, request: EndDiscount) -> Answer:
     key = (request.project, request.discount)
     (row,) = lock_discounts_by_id(session, keys=[key])
     if row.status != DiscountStatus.ENDED:
         end_discounts(session, keys=[key], at=read_clock(session))
-    (after,) = find_discounts(session, project=request.project, ids=[request.discount])
-    return discount_answer(after)
+    (ended,) = find_discounts(session, project=request.project, ids=[request.discount])
+    return discount_answer(ended)

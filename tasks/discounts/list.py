@@ -1,4 +1,4 @@
-"""List discounts, newest first, in pages."""
+"""List the discounts of a subscription, a customer or a voucher."""
 
 from sqlalchemy.orm import Session
 
@@ -7,19 +7,20 @@ from tasks.discounts.answers import discount_answer
 from tasks.discounts.messages import ListDiscounts
 from tasks.wire.answers import Answer
 from tasks.wire.pages import page_answer
+from tasks.wire.replay import FirstAnswer
 from tasks.wire.task import contract_task
 from worker.database import transaction
 
 
-@contract_task("discounts.list", message=ListDiscounts)
+@contract_task("discounts.list", message=ListDiscounts, first_answer=FirstAnswer.READS)
 def list_(request: ListDiscounts) -> Answer:
-    """This task will answer a page of discounts, and where the next and the previous one begin."""
+    """List discounts, newest first, in pages."""
     with transaction() as session:
         return list_discounts(session, request)
 
 
 def list_discounts(session: Session, request: ListDiscounts) -> Answer:
-    """This function will answer a page of a subscription's, a customer's or a voucher's discounts."""
+    """Return a page of discounts, newest first, with the positions of the next and the previous page."""
     listing = DiscountListing(
         project=request.project,
         statuses=frozenset(request.status),

@@ -1,4 +1,4 @@
-"""The requests that list and end discounts, and end subscriptions."""
+"""The requests to list and end discounts, and to end subscriptions."""
 
 from typing import Annotated
 
@@ -13,7 +13,7 @@ OWNERS = ("subscription", "customer", "voucher")
 
 
 class ListDiscounts(Message):
-    """`discounts.list`: of a subscription, a customer or a voucher; more than one of them narrows the list."""
+    """The request of `discounts.list`. At least one owner is given; several owners narrow the list."""
 
     project: ExternalId
     subscription: ExternalId | None = None
@@ -28,15 +28,15 @@ class ListDiscounts(Message):
 
     @field_validator("voucher")
     @classmethod
-    def _is_of_somebody(cls, value: object, info: ValidationInfo) -> object:
-        # A field that failed by itself is not in the data: it was given.
+    def _has_owner(cls, value: object, info: ValidationInfo) -> object:
+        # An owner that failed its own validation was given, but is missing in the data.
         if value is None and all(info.data.get(each, each) is None for each in OWNERS[:-1]):
             raise invalid("must be given, or subscription, or customer")
         return value
 
 
 class EndDiscount(Message):
-    """`discounts.end`."""
+    """The request of `discounts.end`."""
 
     project: ExternalId
     discount: DiscountId
@@ -44,7 +44,7 @@ class EndDiscount(Message):
 
 
 class EndSubscription(Message):
-    """`subscriptions.end`."""
+    """The request of `subscriptions.end`."""
 
     project: ExternalId
     subscription: ExternalId

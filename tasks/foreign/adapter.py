@@ -1,7 +1,7 @@
-"""What the adapters share: requests spelt as another system's documents spell them, and our answers put in its words.
+"""Parts of all adapters: messages in snake_case, and errors that name the fields as the other system does.
 
-An adapter has no rule of its own. It reads the other system's request, says the same in our words to our use case,
-and says our answer in its words. Errors and refusals stay ours: there is no HTTP here whose status could carry theirs.
+An adapter has no rules of its own. It translates the other system's request into a request of ours, calls our use case,
+and translates the answer back. Errors and refusals stay ours, because there is no HTTP status to carry theirs.
 """
 
 import re
@@ -20,16 +20,16 @@ from tasks.wire.message import Message
 
 
 class SnakeCaseMessage(Message):
-    """The base of a request in snake_case, which has one spelling for each field."""
+    """The base of a request in snake_case, with one spelling of each field."""
 
     model_config = ConfigDict(alias_generator=None)
     spelling: ClassVar[Callable[[str], str]] = staticmethod(str)
 
 
 def months_for(recurrence: str | None, months: int | None) -> int | None:
-    """This function will return the months of a recurrence, or raise where they are missing or out of place.
+    """Return the months of a recurrence. Raises a field error if they are missing, or do not belong to it.
 
-    The recurrence is None where it is a bad field itself.
+    The recurrence is None if that field is bad too.
     """
     if recurrence == "repeating" and months is None:
         raise invalid("must be given with repeating")
@@ -49,7 +49,7 @@ LowerCaseCurrency = Annotated[CurrencyCode, BeforeValidator(_lower_case)]
 
 @contextmanager
 def fields_named(names: Mapping[str, str]) -> Iterator[None]:
-    """This context will name the bad fields that our use case finds as the caller has spelt them."""
+    """Rename the bad fields in an InvalidRequest of our use case to the other system's names."""
     try:
         yield
     except InvalidRequest as error:
@@ -61,20 +61,19 @@ def fields_named(names: Mapping[str, str]) -> Iterator[None]:
 
 
 def _reworded(message: str, *, names: Mapping[str, str]) -> str:
-    """This function will say a message in the caller's names of the fields that it compares."""
     for ours, theirs in names.items():
         word = ours.rpartition(".")[2]
-        # What is spelt like any other word may be one.
+        # A name in lower case, as `products`, may be an ordinary word of the message.
         if not word.islower():
             message = re.sub(rf"\b{word}\b", theirs, message)
     return message
 
 
 def unless_refused(answer: Answer, translate: Callable[[Answer], Answer]) -> Answer:
-    """This function will put an answer in the other system's words, and leave a refusal in ours."""
+    """Return the translated answer, or a refusal as it is."""
     return answer if answer.get("outcome") == "refused" else translate(answer)
 
 
 def plain_uuid(type_id: str) -> str:
-    """This function will return the UUID that an id of ours encodes, as text."""
+    """Return the UUID of a TypeID, as text."""
     return str(UUID(bytes=TypeID.from_string(type_id).uuid_bytes))

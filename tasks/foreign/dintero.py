@@ -1,7 +1,7 @@
-"""The usages of a discount as Dintero documents them: `GET /v1/accounts/{aid}/discounts/rules/{did}/usages`.
+"""The usages of a discount in the format of Dintero: `GET /v1/accounts/{aid}/discounts/rules/{did}/usages`.
 
 See https://docs.dintero.com/api-reference/rules-customers/get-discount-ref-usages. `aid` is the project, `did` the
-voucher. Its documents leave open which id of an item `starting_after` takes: it may be `id` or `ref_id`.
+voucher. The documents do not say which id of an item `starting_after` takes, so it may be `id` or `ref_id`.
 """
 
 from typing import Annotated
@@ -15,11 +15,12 @@ from tasks.usages.messages import ListUsages
 from tasks.wire.answers import Answer
 from tasks.wire.fields import UsageId, VoucherId
 from tasks.wire.parsing import parse
+from tasks.wire.replay import FirstAnswer
 from tasks.wire.task import contract_task
 from worker.database import transaction
 
 LIMIT_MAX = 1_000
-# What our use case finds wrong with parameters that are right by themselves.
+# Our names of the parameters in which our use case finds an error, and the names in Dintero's format.
 FIELDS = {"startingAfter": "starting_after"}
 
 
@@ -32,9 +33,9 @@ class DinteroUsages(SnakeCaseMessage):
     starting_after: UsageId | None = None
 
 
-@contract_task("dintero.discounts.usages", message=DinteroUsages)
+@contract_task("dintero.discounts.usages", message=DinteroUsages, first_answer=FirstAnswer.READS)
 def usages(request: DinteroUsages) -> list[Answer]:
-    """This task will answer a page of a discount's usages: a bare list, as Dintero's is."""
+    """Return a page of a discount's usages, as a bare list."""
     with fields_named(FIELDS), transaction() as session:
         read_one_snapshot(session)
         page = list_usages(session, our_request(request))
@@ -42,7 +43,7 @@ def usages(request: DinteroUsages) -> list[Answer]:
 
 
 def our_request(request: DinteroUsages) -> ListUsages:
-    """This function will say in our words what the parameters say in theirs."""
+    """Return our request for the same page."""
     after = request.starting_after
     body = {
         "project": request.aid,
@@ -54,7 +55,7 @@ def our_request(request: DinteroUsages) -> ListUsages:
 
 
 def dintero_usage(usage: Answer) -> Answer:
-    """This function will say in their words what our usage item is. `create_at` is their spelling."""
+    """Return a usage in Dintero's format. `create_at` is spelt as in the documents."""
     return {
         "id": plain_uuid(usage["id"]),
         "ref_id": usage["refId"] and plain_uuid(usage["refId"]),

@@ -1,7 +1,7 @@
-"""Vouchers as the public documents of Gigs describe them: https://developers.gigs.com/api/latest/billing/vouchers.
+"""Vouchers in the format of Gigs: https://developers.gigs.com/api/latest/billing/vouchers.
 
-A request holds the parameters of the path (`project`, `voucher`) beside the fields of the body: no name is both.
-Gigs refuses what it does not know, and so does this. `restrictions` are those of its older page, nullable here.
+A request has the parameters of the path (`project`, `voucher`) beside the fields of the body, which share no name.
+Unknown fields are refused, as Gigs refuses them. `restrictions` are on its older page; here they may be null.
 """
 
 from typing import Annotated, Any, Literal
@@ -27,14 +27,15 @@ from tasks.wire.fields import (
     VoucherId,
     invalid,
 )
-from tasks.wire.message import Message
+from tasks.wire.message import Message, check_exactly_one
 from tasks.wire.parsing import parse
+from tasks.wire.replay import FirstAnswer
 from tasks.wire.task import contract_task, delivery_id
 from worker.database import run_in_transaction, transaction
 
 
 class GigsMessage(Message):
-    """The base of Gigs' requests: camelCase only."""
+    """The base of the requests of Gigs: camelCase only."""
 
     model_config = ConfigDict(validate_by_name=False)
 
@@ -53,7 +54,7 @@ class GigsPriceDiscount(GigsMessage):
 
 
 class GigsRecurrence(GigsMessage):
-    """For how long a discount runs; `durationInMonths` with `repeating` and only then."""
+    """The recurrence of a discount, with `durationInMonths` if and only if the type is `repeating`."""
 
     type: Literal["once", "repeating", "forever"]
     duration_in_months: Months | None = Field(default=None, validate_default=True)
@@ -86,9 +87,7 @@ class CreateGigsVoucher(GigsMessage):
     @field_validator("price_discount_percentage")
     @classmethod
     def _one_kind(cls, value: int | None, info: ValidationInfo) -> int | None:
-        # What failed by itself is not in the data: it was given.
-        if (value is not None) == (info.data.get("price_discount", "given") is not None):
-            raise invalid("exactly one of priceDiscount and priceDiscountPercentage must be given")
+        check_exactly_one(info, value=value, other="price_discount")
         return value
 
 
@@ -100,42 +99,42 @@ class GigsVoucherReference(GigsMessage):
 
 
 class ListGigsVouchers(ListVouchers):
-    """`gigs.vouchers.list`: `GET /projects/{project}/vouchers`, whose parameters ours are like."""
+    """`gigs.vouchers.list`: `GET /projects/{project}/vouchers`, with the same parameters as `vouchers.list`."""
 
     model_config = ConfigDict(validate_by_name=False)
 
     @field_validator("status", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
-        # In a URL the list is written with commas.
+        # In a URL, commas separate the statuses.
         return value.split(",") if isinstance(value, str) else value
 
 
-@contract_task("gigs.vouchers.create", message=CreateGigsVoucher)
+@contract_task("gigs.vouchers.create", message=CreateGigsVoucher, first_answer=FirstAnswer.VOUCHERS)
 def create(request: CreateGigsVoucher) -> Answer:
-    """This task will create a voucher, once for each task."""
+    """Create a voucher, once for each task id."""
     voucher, key = our_voucher(request), delivery_id()
-    answer = run_in_transaction(lambda session: create_voucher(session, voucher, task_id=key))
+    answer = run_in_transaction(lambda session: create_voucher(session, voucher, delivery=key))
     return unless_refused(answer, gigs_voucher)
 
 
-@contract_task("gigs.vouchers.retrieve", message=GigsVoucherReference)
+@contract_task("gigs.vouchers.retrieve", message=GigsVoucherReference, first_answer=FirstAnswer.READS)
 def retrieve(request: GigsVoucherReference) -> Answer:
-    """This task will answer the voucher as it stands."""
+    """Return the voucher as it is now."""
     with transaction() as session:
         return gigs_voucher(retrieve_voucher(session, _our_reference(request)))
 
 
-@contract_task("gigs.vouchers.retire", message=GigsVoucherReference)
+@contract_task("gigs.vouchers.retire", message=GigsVoucherReference, first_answer=FirstAnswer.STATE)
 def retire(request: GigsVoucherReference) -> Answer:
-    """This task will end new redemptions of a voucher."""
+    """Retire a voucher: it can no longer be redeemed."""
     with transaction() as session:
         return gigs_voucher(retire_voucher(session, _our_reference(request)))
 
 
-@contract_task("gigs.vouchers.list", message=ListGigsVouchers)
+@contract_task("gigs.vouchers.list", message=ListGigsVouchers, first_answer=FirstAnswer.READS)
 def list_(request: ListGigsVouchers) -> Answer:
-    """This task will answer a page of the project's vouchers, and where the next and the previous one begin."""
+    """Return a page of the project's vouchers, and the positions of the next and the previous page."""
     with transaction() as session:
         page = list_vouchers(session, request)
     return {
@@ -147,7 +146,7 @@ def list_(request: ListGigsVouchers) -> Answer:
 
 
 def our_voucher(request: CreateGigsVoucher) -> CreateVoucher:
-    """This function will say in our words what the request says in theirs."""
+    """Return our request for the same voucher."""
     restrictions = request.restrictions or GigsRestrictions()
     body = {
         "project": request.project,
@@ -164,7 +163,7 @@ def our_voucher(request: CreateGigsVoucher) -> CreateVoucher:
 
 
 def gigs_voucher(voucher: Answer) -> Answer:
-    """This function will say in their words what our voucher is."""
+    """Return a voucher in the format of Gigs."""
     price, recurrence, restrictions = voucher["priceDiscount"], voucher["recurrence"], voucher["restrictions"]
     return {
         "object": "voucher",

@@ -1,7 +1,7 @@
-"""Discounts as the public documents of Polar describe them: https://docs.polar.sh/api-reference/discounts.
+"""Discounts in the format of Polar: https://docs.polar.sh/api-reference/discounts. Each is one of our vouchers.
 
-`organization_id` is the project. What Polar has no word for is left out of its answers: amounts in other currencies,
-limits for a customer, a minimum subtotal. `products` are the ids that were given, where Polar shows its own objects.
+`organization_id` is the project. Answers have the documented fields only: no amounts in other currencies, no limit for
+a customer, no minimum subtotal. `products` are the ids that were sent, instead of Polar's own objects.
 """
 
 from collections.abc import Mapping
@@ -10,9 +10,9 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from domain.terms import RetiredReason
-from models.base import StoredRow
 from models.vouchers.look_up import find_voucher
 from models.vouchers.numbered_pages import find_page
+from models.vouchers.rows import VoucherRow
 from tasks.foreign.adapter import fields_named, plain_uuid, unless_refused
 from tasks.foreign.polar_messages import CreateDiscount, DiscountReference, DiscountTerms, ListDiscounts, UpdateDiscount
 from tasks.vouchers.answers import voucher_answer
@@ -23,11 +23,11 @@ from tasks.vouchers.update import lock_for_update, update_voucher
 from tasks.wire.answers import BASIS_POINTS_PER_PERCENT, Answer, conflict_answer, instant, percentage
 from tasks.wire.errors import InvalidRequest, NotFound
 from tasks.wire.parsing import parse
-from tasks.wire.replay import answer_once
+from tasks.wire.replay import FirstAnswer, answer_once
 from tasks.wire.task import contract_task, delivery_id
 from worker.database import run_in_transaction, transaction
 
-# Our names of the fields in which our use cases find something wrong.
+# Our names of the fields in which our use cases find an error, and the names in Polar's format.
 FIELDS = {
     "restrictions.startsAt": "starts_at",
     "restrictions.expiresAt": "ends_at",
@@ -40,7 +40,7 @@ FIELDS = {
     "recurrence": "duration_in_months",
     "recurrence.durationInMonths": "duration_in_months",
 }
-# A part of our restrictions for each of Polar's limits.
+# The fields of Polar that are restrictions of ours.
 LIMITS = {
     "starts_at": "startsAt",
     "ends_at": "expiresAt",
@@ -49,33 +49,33 @@ LIMITS = {
 }
 
 
-@contract_task("polar.discounts.create", message=CreateDiscount)
+@contract_task("polar.discounts.create", message=CreateDiscount, first_answer=FirstAnswer.VOUCHERS)
 def create(request: CreateDiscount) -> Answer:
-    """This task will create a discount, once for each task."""
+    """Create a discount, once for each task id."""
     voucher, key = our_voucher(request), delivery_id()
     with fields_named(FIELDS):
-        answer = run_in_transaction(lambda session: create_voucher(session, voucher, task_id=key))
+        answer = run_in_transaction(lambda session: create_voucher(session, voucher, delivery=key))
     return unless_refused(answer, lambda created: polar_discount(created, modified_at=None))
 
 
-@contract_task("polar.discounts.retrieve", message=DiscountReference)
+@contract_task("polar.discounts.retrieve", message=DiscountReference, first_answer=FirstAnswer.READS)
 def retrieve(request: DiscountReference) -> Answer:
-    """This task will answer the discount as it stands."""
+    """Return the discount as it is now."""
     with transaction() as session:
         return _discount_of(_existing(session, request))
 
 
-@contract_task("polar.discounts.update", message=UpdateDiscount)
+@contract_task("polar.discounts.update", message=UpdateDiscount, first_answer=FirstAnswer.WRITE_ANSWERS)
 def update(request: UpdateDiscount) -> Answer:
-    """This task will change what was sent of a discount, once for each task."""
+    """Change the fields of a discount that were sent, once for each task id."""
     delivery = delivery_id()
     with fields_named(FIELDS):
         return run_in_transaction(lambda session: update_discount(session, request, delivery=delivery))
 
 
-@contract_task("polar.discounts.list", message=ListDiscounts)
+@contract_task("polar.discounts.list", message=ListDiscounts, first_answer=FirstAnswer.READS)
 def list_(request: ListDiscounts) -> Answer:
-    """This task will answer a page of the discounts that were not deleted, and how many there are."""
+    """Return a page of the discounts that were not deleted, and their total count."""
     with transaction() as session:
         rows, total = find_page(
             session,
@@ -89,18 +89,18 @@ def list_(request: ListDiscounts) -> Answer:
     return {"items": [_discount_of(row) for row in rows], "pagination": {"total_count": total, "max_page": pages}}
 
 
-@contract_task("polar.discounts.delete", message=DiscountReference)
+@contract_task("polar.discounts.delete", message=DiscountReference, first_answer=FirstAnswer.STATE)
 def delete(request: DiscountReference) -> None:
-    """This task will retire the discount. Its answer is empty, as Polar's is, however often it is delivered."""
+    """Retire the discount. The answer is empty, as in Polar, also for a redelivery."""
     reference = {"project": request.organization_id, "voucher": str(request.id)}
     with transaction() as session:
         retire_voucher(session, parse(VoucherReference, reference))
 
 
 def update_discount(session: Session, request: UpdateDiscount, *, delivery: str | None = None) -> Answer:
-    """This function will change the discount once for each delivery, and answer the same for ever.
+    """Change the discount once for each task id, and answer redeliveries with the first answer.
 
-    Raises NotFound where there is no such discount, and InvalidRequest where it would make no sense.
+    Raises NotFound if there is no such discount, and InvalidRequest if the changed discount would be invalid.
     """
     body: dict[str, Any] = {"project": request.organization_id, "voucher": str(request.id)}
     if "code" in request.model_fields_set:
@@ -116,16 +116,16 @@ def update_discount(session: Session, request: UpdateDiscount, *, delivery: str 
     )
 
 
-def _update(session: Session, request: UpdateDiscount, *, row: StoredRow) -> Answer:
+def _update(session: Session, request: UpdateDiscount, *, row: VoucherRow) -> Answer:
     changes = parse(UpdateVoucher, our_changes(request, voucher=voucher_answer(row)))
     answer = update_voucher(session, changes)
     return unless_refused(answer, lambda _: _discount_of(_existing(session, request)))
 
 
 def our_changes(request: UpdateDiscount, *, voucher: Answer) -> dict[str, Any]:
-    """This function will say in our words what the request changes of our voucher.
+    """Return the body of our request for the same changes.
 
-    Raises InvalidRequest where it would be of another schema then: Polar changes neither type nor duration.
+    Raises InvalidRequest if the type or the duration differs: Polar allows neither to change.
     """
     sent = request.model_fields_set
     given = {name: value for name in sent if (value := getattr(request, name)) is not None}
@@ -137,14 +137,14 @@ def our_changes(request: UpdateDiscount, *, voucher: Answer) -> dict[str, Any]:
     body |= {name: given[name] for name in ("name", "metadata") if name in given}
     if "code" in sent:
         body["code"] = request.code
-    # No list of products is no change, where an empty one is.
+    # Null leaves the products as they are, but an empty list removes the restriction.
     limits = [name for name in LIMITS if name in (given if name == "products" else sent)]
     restrictions = _restrictions(request)
     return body | {"restrictions": {LIMITS[name]: restrictions[LIMITS[name]] for name in limits}}
 
 
 def _changed_terms(given: Mapping[str, Any], *, voucher: Answer) -> Answer:
-    """This function will return the money terms and the recurrence, each whole, of which a part was given."""
+    """Return the whole price discount or recurrence if a part was sent."""
     price, recurrence, changed = voucher["priceDiscount"], voucher["recurrence"], Answer()
     if recurrence["type"] == "repeating" and "duration_in_months" in given:
         changed["recurrence"] = {"type": "repeating", "durationInMonths": given["duration_in_months"]}
@@ -159,7 +159,7 @@ def _changed_terms(given: Mapping[str, Any], *, voucher: Answer) -> Answer:
 
 
 def our_voucher(request: CreateDiscount) -> CreateVoucher:
-    """This function will say in our words what the request says in theirs."""
+    """Return our request for the same discount."""
     fixed = {"amount": request.amount, "currency": request.currency}
     body = {
         "project": request.organization_id,
@@ -184,7 +184,7 @@ def _restrictions(request: DiscountTerms) -> Answer:
 
 
 def polar_discount(voucher: Answer, *, modified_at: str | None) -> Answer:
-    """This function will say in their words what our voucher is. `products` are the ids, as they were given."""
+    """Return a voucher in the format of Polar."""
     restrictions = voucher["restrictions"]
     return {
         **_terms(voucher),
@@ -214,17 +214,17 @@ def _terms(voucher: Answer) -> Answer:
     return {**duration, "type": "fixed", "amount": price["amount"], "currency": price["currency"].lower()}
 
 
-def _discount_of(row: StoredRow) -> Answer:
+def _discount_of(row: VoucherRow) -> Answer:
     changes = [each for each in (row.updated_at, row.retired_at) if each is not None]
     return polar_discount(voucher_answer(row), modified_at=instant(max(changes, default=None)))
 
 
-def _existing(session: Session, request: DiscountReference | UpdateDiscount) -> StoredRow:
+def _existing(session: Session, request: DiscountReference | UpdateDiscount) -> VoucherRow:
     return _not_deleted(find_voucher(session, project=request.organization_id, id=request.id))
 
 
-def _not_deleted(row: StoredRow | None) -> StoredRow:
-    # Retired by hand is what Polar calls deleted.
+def _not_deleted(row: VoucherRow | None) -> VoucherRow:
+    # Polar's deleted discount is our manually retired voucher.
     if row is None or row.retired_reason == RetiredReason.MANUAL_ACTION:
         raise NotFound("discount")
     return row

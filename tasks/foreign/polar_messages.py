@@ -1,7 +1,7 @@
-"""The requests of Polar's discounts: the four schemas of creating one, the fifth of changing one, and the parameters.
+"""The requests of Polar's discounts: four schemas to create, a fifth to update, and parameters.
 
-Fields that Polar does not know are ignored, as it ignores them, but for those of its later versions that would change
-what a discount gives.
+Unknown fields are ignored, as Polar ignores them. Two fields of later versions are refused, because they would
+change the amount or the limit of a discount.
 """
 
 import hashlib
@@ -34,7 +34,7 @@ from tasks.wire.fields import (
 )
 
 CODE_LENGTH_MIN, CODE_LENGTH_MAX = 3, 256
-# Larger limits are cut to this one, as Polar cuts them.
+# Larger limits are reduced to this value, as in Polar.
 LIMIT_MAX = 100
 BASIS_POINTS_MAX = 10_000
 
@@ -76,13 +76,13 @@ Sorting = Literal[
 
 
 class PolarMessage(SnakeCaseMessage):
-    """The base of Polar's requests."""
+    """The base of the requests of Polar."""
 
     model_config = ConfigDict(extra="ignore")
 
 
 class DiscountTerms(PolarMessage):
-    """What creating and updating have in common."""
+    """The fields that creating and updating share."""
 
     code: PolarCode = None
     starts_at: InstantField | None = None
@@ -102,7 +102,7 @@ class DiscountTerms(PolarMessage):
 
 
 class CreateDiscount(DiscountTerms):
-    """`polar.discounts.create`: `POST /v1/discounts/`, in its four schemas of `type` and `duration`."""
+    """`polar.discounts.create`: `POST /v1/discounts/`, in the four schemas of `type` and `duration`."""
 
     organization_id: ExternalId
     name: Name
@@ -149,9 +149,9 @@ class CreateDiscount(DiscountTerms):
 
 
 class UpdateDiscount(DiscountTerms):
-    """`polar.discounts.update`: `PATCH /v1/discounts/{id}`, Polar's fifth schema.
+    """`polar.discounts.update`: `PATCH /v1/discounts/{id}`, the fifth schema.
 
-    What is not sent stays. Null takes away a code, a date or a limit, and changes nothing else.
+    A field that is not sent stays as it is. Null removes a code, a date or a limit, and changes no other field.
     """
 
     organization_id: ExternalId
@@ -167,15 +167,15 @@ class UpdateDiscount(DiscountTerms):
 
     @property
     def project(self) -> str:
-        """This property will be the tenant."""
+        """The tenant."""
         return self.organization_id
 
     @property
     def request_id(self) -> None:
-        """This property will be None: Polar's bodies have no id of their caller's own."""
+        """None, because the bodies of Polar have no idempotency key."""
 
     def fingerprint(self) -> bytes:
-        """This function will return what two requests with the same body have in common: here null says something."""
+        """Return the SHA-256 of the body, in which null differs from a missing field."""
         return hashlib.sha256(self.model_dump_json(exclude_unset=True).encode()).digest()
 
 

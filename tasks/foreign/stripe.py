@@ -1,7 +1,7 @@
-"""Coupons as Stripe's API answers them (https://docs.stripe.com/api/coupons/object), taken over as vouchers.
+"""Import the coupons of Stripe (https://docs.stripe.com/api/coupons/object) as vouchers.
 
-Fetch them with `expand[]=applies_to` and `expand[]=currency_options`: Stripe leaves both out otherwise, and a coupon
-without them is one for all products. What this does not know is refused: it might restrict the coupon.
+Fetch them with `expand[]=applies_to` and `expand[]=currency_options`. Otherwise Stripe omits both fields, and the
+voucher would apply to all products. Unknown fields are refused, because they might restrict the coupon.
 """
 
 from datetime import UTC, datetime
@@ -30,11 +30,12 @@ from tasks.wire.fields import (
 )
 from tasks.wire.message import was_given
 from tasks.wire.parsing import parse
+from tasks.wire.replay import FirstAnswer
 from tasks.wire.task import contract_task
 from worker.database import run_in_transaction
 
 NAME_LENGTH_MAX = 255
-# What our use case finds wrong after the coupon itself was found right.
+# Our name of the field in which our use case finds an error, and the name in the request.
 FIELDS = {"code": "coupon.id"}
 
 
@@ -55,7 +56,7 @@ def _texts_only(metadata: dict[str, Any]) -> dict[str, Any]:
     return metadata
 
 
-# As `Code`, but as it is: a coupon whose id has blanks around it is another coupon.
+# As `Code`, but without stripping: an id with blanks around it names another coupon.
 CouponId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{3,256}$")]
 Seconds = Annotated[datetime, BeforeValidator(_parse_seconds)]
 
@@ -73,7 +74,7 @@ class CurrencyOption(SnakeCaseMessage):
 
 
 class Coupon(SnakeCaseMessage):
-    """The coupon object. `created` and `livemode` are read and not kept."""
+    """The coupon object. `created` and `livemode` are not stored."""
 
     id: CouponId
     object: Literal["coupon"]
@@ -151,38 +152,38 @@ class Coupon(SnakeCaseMessage):
 
 
 class ImportCoupon(SnakeCaseMessage):
-    """`stripe.coupons.import`: a coupon object, whole and as it is."""
+    """`stripe.coupons.import`: the whole coupon object, unchanged."""
 
     project: ExternalId
     coupon: Coupon
 
 
-@contract_task("stripe.coupons.import", message=ImportCoupon)
+@contract_task("stripe.coupons.import", message=ImportCoupon, first_answer=FirstAnswer.VOUCHERS)
 def import_(request: ImportCoupon) -> Answer:
-    """This task will make a voucher of a coupon, once for each coupon id."""
+    """Create a voucher from a coupon, once for each coupon id."""
     return run_in_transaction(lambda session: import_coupon(session, request))
 
 
 def import_coupon(session: Session, request: ImportCoupon) -> Answer:
-    """This function will create the coupon's voucher, with what was redeemed already, and answer the same for ever.
+    """Create the voucher of a coupon with the redemptions so far, and answer a repeated import with the first answer.
 
     Another coupon object with the same id is a conflict, as for a request id.
-    Raises InvalidRequest where the id is the code of another voucher that can still be redeemed.
+    Raises InvalidRequest if the id is the code of another voucher that can still be redeemed.
     """
     coupon = request.coupon
     with fields_named(FIELDS):
         return create_voucher(
             session,
             our_voucher(request),
-            # In the place of a task's id: no request id of a caller's own can be the same.
-            task_id=f"stripe.coupons.import:{coupon.id}",
+            # Takes the place of a task id. No request id of a caller can equal it.
+            delivery=f"stripe.coupons.import:{coupon.id}",
             history=ImportedHistory(redemptions=coupon.times_redeemed, is_withdrawn=not coupon.valid),
             body_fingerprint=request.fingerprint(),
         )
 
 
 def our_voucher(request: ImportCoupon) -> CreateVoucher:
-    """This function will say in our words what the coupon is."""
+    """Return our request for the same voucher."""
     coupon = request.coupon
     body = {
         "project": request.project,

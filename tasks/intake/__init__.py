@@ -1,1 +1,1 @@
-"""The child's side of a batch of messages: decide them together, and find the one that cannot be decided."""
+"""The child's side of a batch of messages: decide them together, and find a message that cannot be decided."""

@@ -1,8 +1,9 @@
-"""Deciding a batch of messages in a child: one transaction, and what happens to the batch that does not go through.
+"""Decide a batch of messages in a child, in one transaction.
 
-A batch that fails on its data is halved until the one message is alone that nobody can decide. A batch that did not
-outlive its child comes again under poison search, in ever smaller groups, each of which is noted before it begins. What
-has failed alone in all of its attempts is given up: it becomes a dead letter, and its caller is told so.
+If a batch fails because of its data, it is halved until the message at fault is alone. If the child died, the batch
+runs again in ever smaller groups (`tasks.intake.poison_messages`). A message that fails alone in three attempts becomes
+a dead letter, and the caller gets the error `GivenUp`. After a fault of the servers, all undecided messages are tried
+again later, and no attempt alone is counted.
 """
 
 import time
@@ -27,9 +28,10 @@ from worker.intake.delivery import Delivery, Fate, GivenUp, Original, Outcome
 from worker.intake.results import ResultStore, TaskResult
 
 logger = get_logger(__name__)
-# Where Celery's children say what became of a task.
+# The logger in which Celery's children report the end of each task.
 trace_logger = get_logger("celery.app.trace")
 
+# Attempts at a message alone before it becomes a dead letter.
 ALONE_MAX = 3
 
 _store = ResultStore()
@@ -38,35 +40,37 @@ _store = ResultStore()
 def decide_batch(task: Task, deliveries: Sequence[Delivery], child_death: str) -> list[Outcome]:
     """Decide the messages of a task and return the outcome of each, in their order.
 
-    `child_death` says how the child ended that had them before, or is empty.
+    `child_death` says how the batch's previous child ended, and is empty if there was none.
     """
-    job = BatchInChild(task, deliveries, child_death=child_death)
+    batch = BatchInChild(task, deliveries, child_death=child_death)
     try:
-        job.decide_all()
+        batch.decide_all()
     except INFRASTRUCTURE_FAULTS as error:
-        job.try_again_what_is_left(error)
-    return [job.outcomes[position] for position in range(len(deliveries))]
+        batch.try_undecided_again(error)
+    return [batch.outcomes[position] for position in range(len(deliveries))]
 
 
 class BatchInChild:
-    """The messages of one batch by their positions in it, and what has become of them."""
+    """A batch of messages and their outcomes, by position.
+
+    Decides the batch, halves it if it fails, and gives up a message that fails alone too often.
+    """
 
     def __init__(self, task: Task, deliveries: Sequence[Delivery], *, child_death: str) -> None:
-        """This method will begin with nothing decided."""
         self.task = task
         self.deliveries = deliveries
         self.child_death = child_death
         self.outcomes: dict[int, Outcome] = {}
-        # Attempts alone, this one included, of those whose attempt was noted before it began.
-        self.counted: dict[int, int] = {}
+        # The recorded attempts alone of each suspect that runs alone, the current attempt included.
+        self.attempts_alone: dict[int, int] = {}
         self.keys = [message_key(each.kwargs, task_id=each.id) for each in deliveries]
         self.poison_search = PoisonSearch(self.keys)
 
     def decide_all(self) -> None:
-        """This method will decide what is above poison search first: nothing that comes later can take it back."""
-        self.poison_search.look_up(self.deliveries, lost=bool(self.child_death))
+        """Decide all messages: first those that are no suspects, so that no suspect can prevent that."""
+        self.poison_search.look_up(self.deliveries, is_child_lost=bool(self.child_death))
         everything = range(len(self.deliveries))
-        self.decide([position for position in everything if position not in self.poison_search.noted])
+        self.decide([position for position in everything if position not in self.poison_search.suspects])
         for group in self.poison_search.groups():
             if len(group) == 1:
                 self.decide_alone(group[0])
@@ -75,23 +79,23 @@ class BatchInChild:
                 self.decide(group)
 
     def decide_alone(self, position: int) -> None:
-        """This method will decide a message that may end this process, unless it has had all of its attempts."""
+        """Decide a message that may kill this process, or give it up if all attempts are used up."""
         attempts = self.poison_search.note_alone(position)
         original = self.deliveries[position].original
         if attempts > ALONE_MAX and original:
             self.give_up(position, original, reason=self.child_death or "its worker was lost", attempts=ALONE_MAX)
             return
-        self.counted[position] = attempts
+        self.attempts_alone[position] = attempts
         try:
             self.decide([position])
         except INFRASTRUCTURE_FAULTS:
-            # That was not the message's doing.
+            # The message was not the cause.
             with suppress(*INFRASTRUCTURE_FAULTS):
-                self.poison_search.forget_alone(position)
+                self.poison_search.take_back_alone(position)
             raise
 
     def decide(self, positions: Sequence[int]) -> None:
-        """This method will decide the messages together, or in halves where they fail together."""
+        """Decide the messages in one transaction, or in halves if that fails."""
         started = time.monotonic()
         requests = self.parse(positions)
         if not requests:
@@ -100,16 +104,16 @@ class BatchInChild:
             answers = run_in_transaction(lambda session: self.decide_in(session, requests))
         except INFRASTRUCTURE_FAULTS:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, the others must not share its fate
+        except Exception as error:  # noqa: BLE001 - whatever one message raises, the others are decided
             fault = error
         else:
             self.succeed(dict(zip(requests, answers, strict=True)), seconds=time.monotonic() - started)
             return
-        # No longer in its context, with which it would be shown: it may have in it what was sent.
-        self.separate(list(requests), fault)
+        # Outside the `except` block: later errors would otherwise show this error and the values in its text.
+        self.decide_in_halves(list(requests), fault)
 
     def parse(self, positions: Sequence[int]) -> dict[int, Message]:
-        """This method will read the messages, and fail those that are no valid request."""
+        """Return the requests by position, and fail the messages without a valid request."""
         requests: dict[int, Message] = {}
         invalid: dict[int, TaskResult] = {}
         unreadable: dict[int, Exception] = {}
@@ -119,23 +123,23 @@ class BatchInChild:
                 requests[position] = parse(self.task.batched.message, argument_of(delivery.args, delivery.kwargs))
             except InvalidRequest as error:
                 invalid[position] = self.fail(position, error)
-            except Exception as error:  # noqa: BLE001 - whatever it is, the others must not share its fate
+            except Exception as error:  # noqa: BLE001 - whatever one message raises, the others are decided
                 unreadable[position] = error
         if invalid:
-            self.poison_search.clear(invalid.keys() & self.poison_search.noted.keys())
+            self.poison_search.clear(invalid.keys() & self.poison_search.suspects.keys())
             _store.store(self.task.backend, list(invalid.values()))
         for position, fault in unreadable.items():
             self.fail_alone(position, fault)
         return requests
 
     def decide_in(self, session: Session, requests: Mapping[int, Message]) -> list[Answer]:
-        """This method will decide the requests, which are above poison search if this is committed."""
+        """Return the answers to the requests; once this is committed, none of their messages is a suspect."""
         answers: list[Answer] = self.task.batched.decide(session, list(requests.values()))
-        self.poison_search.clear_noted(session, positions=requests)
+        self.poison_search.clear_suspects(session, positions=requests)
         return answers
 
     def succeed(self, answers: Mapping[int, Answer], *, seconds: float) -> None:
-        """This method will note and store what is committed now."""
+        """Store the answers that are now committed."""
         outcome = Outcome(Fate.SUCCEEDED, seconds)
         for position in answers:
             self.outcomes[position] = outcome
@@ -146,18 +150,18 @@ class BatchInChild:
         self.log_success(answers, seconds=seconds)
 
     def log_success(self, answers: Mapping[int, Answer], *, seconds: float) -> None:
-        """This method will say of each message what Celery says of a task."""
+        """Log of each message what Celery logs of a task."""
         for position in answers:
-            said = {
+            values = {
                 "name": self.task.name,
                 "id": self.deliveries[position].id,
                 "runtime": seconds,
                 "return_value": "…",
             }
-            trace_logger.info(LOG_SUCCESS, said)
+            trace_logger.info(LOG_SUCCESS, values)
 
-    def separate(self, positions: Sequence[int], error: Exception) -> None:
-        """This method will find out which of the messages cannot be decided."""
+    def decide_in_halves(self, positions: Sequence[int], error: Exception) -> None:
+        """Decide each half of the messages, which failed together with the error; a single message failed alone."""
         if len(positions) == 1:
             self.fail_alone(positions[0], error)
             return
@@ -166,36 +170,38 @@ class BatchInChild:
         self.decide(positions[middle:])
 
     def fail_alone(self, position: int, error: Exception) -> None:
-        """This method will have a message tried again, or give it up after its last attempt."""
-        attempts = self.counted.get(position) or self.poison_search.note_alone(position)
+        """Have a message tried again, or give it up after its last attempt."""
+        attempts = self.attempts_alone.get(position) or self.poison_search.note_alone(position)
         reason, delivery = reason_without_values(error), self.deliveries[position]
         logger.error(
             "Task %s[%s] failed alone, attempt %d of %d: %s", self.task.name, delivery.id, attempts, ALONE_MAX, reason
         )
-        # A first delivery is not its last: what was noted of it is another's of the same id.
+        # A first delivery is not given up: the earlier attempts were made at another message with the same id.
         if attempts >= ALONE_MAX and delivery.original:
             self.give_up(position, delivery.original, reason=reason, attempts=attempts)
         else:
             self.try_again([position], Undecided(reason))
 
     def give_up(self, position: int, original: Original, *, reason: str, attempts: int) -> None:
-        """This method will make a message a dead letter, and tell its caller."""
+        """Make a message a dead letter, and fail the task with GivenUp."""
         delivery, key = self.deliveries[position], self.keys[position]
         try:
             give_up(key=key, task=self.task.name, original=original, reason=reason, attempts=attempts)
         except INFRASTRUCTURE_FAULTS:
             raise
-        except Exception as error:  # noqa: BLE001 - what cannot be kept must not be gone, and it is not the others' fault
+        except Exception as error:  # noqa: BLE001 - a message that cannot be stored must not be lost, nor stop the others
             unkept = f"it could not be kept: {reason_without_values(error)}"
-            logger.error("Task %s[%s] is given up, but %s", self.task.name, delivery.id, unkept)  # noqa: TRY400 - it may show what was sent
+            logger.error("Task %s[%s] is given up, but %s", self.task.name, delivery.id, unkept)  # noqa: TRY400 - a traceback may show values
             self.poison_search.clear({position})
             self.try_again([position], Undecided(unkept))
             return
-        said = f"given up after {attempts} attempts ({reason}): it is kept, see `scrip dead-letters show {delivery.id}`"
-        _store.store(self.task.backend, [self.fail(position, raised(GivenUp(said)))])
+        message = (
+            f"given up after {attempts} attempts ({reason}): it is kept, see `scrip dead-letters show {delivery.id}`"
+        )
+        _store.store(self.task.backend, [self.fail(position, raised(GivenUp(message)))])
 
     def fail(self, position: int, error: Exception) -> TaskResult:
-        """This method will end a message as Celery ends a task that has failed, and return what to store."""
+        """End a message as Celery ends a task that has failed, and return the result to store."""
         delivery = self.deliveries[position]
         hidden = {"argsrepr": "(…)", "kwargsrepr": "{…}", "hostname": "", "delivery_info": {}}
         context = Context(id=delivery.id, args=(), kwargs={}, headers={}, **hidden)
@@ -204,19 +210,19 @@ class BatchInChild:
         return TaskResult(delivery, states.FAILURE, error, record.traceback)
 
     def try_again(self, positions: Sequence[int], error: Exception) -> None:
-        """This method will leave messages to be sent again, however often that was done: the servers come back."""
+        """Have messages sent again later. There is no limit, because a fault of the servers may last for days."""
         outcome = Outcome(Fate.TRY_AGAIN, error=get_pickleable_exception(error))
         self.outcomes.update(dict.fromkeys(positions, outcome))
         answers = [TaskResult(self.deliveries[position], states.RETRY, outcome.error) for position in positions]
         _store.store(self.task.backend, answers)
 
-    def try_again_what_is_left(self, error: Exception) -> None:
-        """This method will leave to be sent again what has no outcome yet."""
+    def try_undecided_again(self, error: Exception) -> None:
+        """Have all messages without an outcome sent again later."""
         self.try_again([each for each in range(len(self.deliveries)) if each not in self.outcomes], error)
 
 
 def raised(error: GivenUp) -> GivenUp:
-    """This function will return the error with a traceback, without which Celery makes no record of it."""
+    """Return the error with a traceback, because Celery records no error without a traceback."""
     with suppress(GivenUp):
         raise error from None
     return error

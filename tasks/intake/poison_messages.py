@@ -1,52 +1,76 @@
-"""Which messages may have ended the process that had them before, and how few of them may run together therefore.
+"""Find the poison message: the message that kills its process.
 
-A first delivery is never a suspect. What is noted of the others is written before they begin: a process that ends
-over one of them says nothing afterwards.
+A process that dies over a message cannot say which message it was. So messages whose child or worker died run again in
+ever smaller groups (500, 62, 7, 1), until each is alone. Each attempt at a suspect is recorded before it starts.
+
+A first delivery is never a suspect, and not recorded. If the child dies, that attempt is recorded afterwards, and the
+messages run again in groups of 62. If the worker dies, the broker redelivers the messages, as after a stop of the
+worker. That is no evidence, so they run once more in groups of 500, and that attempt is recorded. Only attempts alone
+lead to a dead letter: no message is given up for the fault of another.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import groupby
+from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
-from models.intake.attempt import MessageKey, clear_attempts, find_attempts, forget_alone, note_alone, note_together
+from models.intake.attempt import (
+    MessageKey,
+    clear_attempts,
+    find_attempts,
+    note_alone,
+    note_together,
+    take_back_alone,
+)
 from worker.database import transaction
 from worker.intake.delivery import Delivery
 from worker.settings import settings
 
-# Of 500 under poison search an eighth runs together, then an eighth of that, and then each alone.
+# Each attempt together divides the size of a group by eight.
 SHRINKING_BITS = 3
 
 
+class Attempts(NamedTuple):
+    """How many attempts at a message were recorded, in a group with others and alone."""
+
+    together: int
+    alone: int
+
+
 class PoisonSearch:
-    """What is noted of the messages of one batch, by their positions in it."""
+    """The suspects of a batch by position: messages that may have killed a process."""
 
     def __init__(self, keys: Sequence[MessageKey]) -> None:
-        """This method will begin with nobody under poison search."""
         self.keys = keys
-        # How often each was begun together with others, and alone.
-        self.noted: dict[int, tuple[int, int]] = {}
+        self.suspects: dict[int, Attempts] = {}
 
-    def look_up(self, deliveries: Sequence[Delivery], *, lost: bool) -> None:
-        """This method will look up what is noted of those that were delivered before; the others cost nothing.
+    def look_up(self, deliveries: Sequence[Delivery], *, is_child_lost: bool) -> None:
+        """Look up the attempts at all messages that were delivered or sent before; first deliveries cost nothing.
 
-        `lost` tells whether the child has ended that had them before, and did not live to note it.
+        If the batch was lost with the child, a message without attempts was lost at the first attempt. That attempt is
+        recorded now, so that the next loss shrinks the group further.
         """
-        again = [position for position, each in enumerate(deliveries) if lost or each.redelivered or each.retries]
+        again = [
+            position for position, each in enumerate(deliveries) if is_child_lost or each.redelivered or each.retries
+        ]
         if not again:
             return
         with transaction() as session:
             found = find_attempts(session, keys=[self.keys[position] for position in again])
+            unrecorded = [position for position in again if self.keys[position] not in found]
+            if is_child_lost and unrecorded:
+                note_together(session, keys=[self.keys[position] for position in unrecorded])
         for position in again:
             row = found.get(self.keys[position])
             if row:
-                self.noted[position] = (row.together, row.alone)
-            elif lost or deliveries[position].redelivered:
-                self.noted[position] = (int(lost), 0)
+                self.suspects[position] = Attempts(together=row.together, alone=row.alone)
+            elif is_child_lost or deliveries[position].redelivered:
+                self.suspects[position] = Attempts(together=int(is_child_lost), alone=0)
 
     def groups(self) -> Iterator[list[int]]:
-        """This method will yield groups that are the smaller the more suspicious their messages are."""
-        in_order = sorted(self.noted, key=self._group_size, reverse=True)
+        """Yield the positions of suspects that may run together, largest groups first."""
+        in_order = sorted(self.suspects, key=self._group_size, reverse=True)
         for size, members in groupby(in_order, key=self._group_size):
             left = list(members)
             while left:
@@ -54,32 +78,32 @@ class PoisonSearch:
                 left = left[size:]
 
     def note_together(self, positions: Iterable[int]) -> None:
-        """This method will count one more attempt together."""
+        """Record that a group of messages begins."""
         with transaction() as session:
             note_together(session, keys=[self.keys[position] for position in positions])
 
     def note_alone(self, position: int) -> int:
-        """This method will count one more attempt alone, and return how many there were with it."""
+        """Record that a message begins alone, and return the number of attempts alone."""
         with transaction() as session:
             return note_alone(session, key=self.keys[position])
 
-    def forget_alone(self, position: int) -> None:
-        """This method will take an attempt alone back: what went wrong was not the message's doing."""
+    def take_back_alone(self, position: int) -> None:
+        """Take an attempt alone back, because the message was not the cause of the failure."""
         with transaction() as session:
-            forget_alone(session, key=self.keys[position])
+            take_back_alone(session, key=self.keys[position])
 
     def clear(self, positions: Collection[int]) -> None:
-        """This method will forget the attempts of messages that need no more."""
+        """Delete the attempts at messages that are not tried again."""
         if positions:
             with transaction() as session:
                 clear_attempts(session, keys=[self.keys[position] for position in positions])
 
-    def clear_noted(self, session: Session, *, positions: Iterable[int]) -> None:
-        """This method will forget, in a transaction that decides messages, what is noted of them."""
-        keys = [self.keys[position] for position in positions if position in self.noted]
+    def clear_suspects(self, session: Session, *, positions: Iterable[int]) -> None:
+        """Delete the attempts at the suspects among the messages, in the transaction that decides them."""
+        keys = [self.keys[position] for position in positions if position in self.suspects]
         if keys:
             clear_attempts(session, keys=keys)
 
     def _group_size(self, position: int) -> int:
-        together, alone = self.noted[position]
-        return 1 if alone else max(1, settings().batch_size_max >> SHRINKING_BITS * together)
+        attempts = self.suspects[position]
+        return 1 if attempts.alone else max(1, settings().batch_size_max >> SHRINKING_BITS * attempts.together)

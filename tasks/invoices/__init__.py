@@ -1,1 +1,1 @@
-"""Discount invoices, preview coming ones, and reverse discounted ones."""
+"""The tasks that apply discounts to invoices, preview coming invoices, and reverse discounted invoices."""

@@ -1,4 +1,4 @@
-"""The answers to invoices: what was taken off, line by line and discount by discount."""
+"""The answers about discounted invoices."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -11,7 +11,7 @@ from tasks.wire.fields import type_id
 
 
 def invoice_answer(invoice: Apply, *, results: Sequence[Applied | Skipped], applied_at: datetime) -> Answer:
-    """This function will return an invoice with what was taken off it, line by line and discount by discount."""
+    """Return the answer to an invoice, with its discounts by line and by discount."""
     applied = [each for each in results if isinstance(each, Applied)]
     discount_total = sum(each.amount_minor for each in applied)
     subtotal = sum(line.amount for line in invoice.lines)
@@ -40,7 +40,7 @@ def invoice_answer(invoice: Apply, *, results: Sequence[Applied | Skipped], appl
 
 
 def invoice_conflict_answer(invoice: Apply) -> Answer:
-    """This function will refuse an invoice whose id was used with another body. It names no amount to bill."""
+    """Return the refusal of an invoice whose id was used with another body. It has no amount that could be billed."""
     return {
         **_invoice_head(invoice, outcome="refused", reason=Refusal.IDEMPOTENCY_CONFLICT.value),
         "subtotal": None,

@@ -1,55 +1,69 @@
 """The budgets that limit the discounts of a batch of invoices."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from typing import Protocol
 from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from models.base import StoredRow
+from models.invoices.rows import EntryRow
 from models.vouchers.budget import BudgetKey, find_budgets, lock_budgets, spend_budgets
 from tasks.invoices.messages import Apply
 
+# The project and the voucher.
 VoucherKey = tuple[str, UUID]
 
 
-class Budgets:
-    """What is left of the budgets that a batch of invoices needs, and what the batch takes of it."""
+class LimitedDiscountRow(Protocol):
+    """The columns of a discount that say which budget limits it, if `has_budget`."""
 
-    def __init__(self, left: Mapping[BudgetKey, int]) -> None:
-        self._before = left
-        self._left: defaultdict[VoucherKey, dict[str, int]] = defaultdict(dict)
-        for (project, voucher_id, currency), left_minor in left.items():
-            self._left[project, voucher_id][currency] = left_minor
+    project: str
+    id: UUID
+    voucher_id: UUID
+    subscription: str
+    has_budget: bool
+
+
+class Budgets:
+    """The rest of each budget that a batch of invoices needs, and the amounts that the batch takes of it."""
+
+    def __init__(self, left_minor: Mapping[BudgetKey, int]) -> None:
+        self._left_before_minor = left_minor
+        self._left_minor: defaultdict[VoucherKey, dict[str, int]] = defaultdict(dict)
+        for (project, voucher_id, currency), amount_minor in left_minor.items():
+            self._left_minor[project, voucher_id][currency] = amount_minor
 
     @classmethod
-    def locked(cls, session: Session, *, discounts: Sequence[StoredRow], invoices: Iterable[Apply]) -> "Budgets":
-        """This method will lock them, after the discounts; where no discount has one it asks nothing."""
+    def locked(
+        cls, session: Session, *, discounts: Iterable[LimitedDiscountRow], invoices: Iterable[Apply]
+    ) -> "Budgets":
+        """Lock the budgets. Call it after locking the discounts. If no discount has a budget, send no statement."""
         keys = _keys(discounts, invoices=invoices)
         return cls(lock_budgets(session, keys=keys) if keys else {})
 
     @classmethod
-    def read(cls, session: Session, *, discounts: Sequence[StoredRow], invoices: Iterable[Apply]) -> "Budgets":
-        """This method will read them without a lock."""
+    def read(cls, session: Session, *, discounts: Iterable[LimitedDiscountRow], invoices: Iterable[Apply]) -> "Budgets":
+        """Read the budgets without a lock. If no discount has a budget, send no statement."""
         keys = _keys(discounts, invoices=invoices)
         return cls(find_budgets(session, keys=keys) if keys else {})
 
-    def left_of(self, discount: StoredRow) -> dict[str, int] | None:
-        """This method will return what is left for a discount, by currency, or None where no budget limits it.
+    def left_of(self, discount: LimitedDiscountRow) -> dict[str, int] | None:
+        """Return the rest of a discount's budget, in minor units by currency, or None if it has no budget.
 
-        All the discounts of a voucher share it: whoever takes something subtracts it there.
+        All discounts of a voucher get the same dictionary: subtract an amount there, and all of them see it.
         """
-        return self._left[discount.project, discount.voucher_id] if discount.has_budget else None
+        return self._left_minor[discount.project, discount.voucher_id] if discount.has_budget else None
 
     def save(self, session: Session) -> None:
-        """This method will write what was taken since they were locked, if anything was."""
-        taken = {key: left_minor - self._left[key[:2]][key[2]] for key, left_minor in self._before.items()}
+        """Store the amounts taken from locked budgets. If nothing was taken, send no statement."""
+        taken = {key: before - self._left_minor[key[:2]][key[2]] for key, before in self._left_before_minor.items()}
         spent = {key: amount_minor for key, amount_minor in taken.items() if amount_minor}
         if spent:
             spend_budgets(session, spent=spent)
 
 
-def _keys(discounts: Iterable[StoredRow], *, invoices: Iterable[Apply]) -> set[BudgetKey]:
+def _keys(discounts: Iterable[LimitedDiscountRow], *, invoices: Iterable[Apply]) -> set[BudgetKey]:
     limited = [each for each in discounts if each.has_budget]
     if not limited:
         return set()
@@ -63,16 +77,17 @@ def _keys(discounts: Iterable[StoredRow], *, invoices: Iterable[Apply]) -> set[B
     }
 
 
-def refill_budgets(session: Session, *, discounts: Iterable[StoredRow], entries: Iterable[StoredRow]) -> None:
-    """This function will give budgets back what those entries of locked discounts took; without one it asks nothing.
+def refill_budgets(session: Session, *, discounts: Iterable[LimitedDiscountRow], entries: Iterable[EntryRow]) -> None:
+    """Lock the budgets of locked discounts, in order, and give back the amounts of the ledger entries.
 
-    It locks the budgets first, in order, as whoever takes of them does.
+    If no discount has a budget, send no statement.
     """
     limited = {each.id: each for each in discounts if each.has_budget}
-    taken: defaultdict[BudgetKey, int] = defaultdict(int)
+    # Negative, because the amounts are given back.
+    spent: defaultdict[BudgetKey, int] = defaultdict(int)
     for entry in entries:
         if entry.discount_id in limited:
-            taken[entry.project, limited[entry.discount_id].voucher_id, entry.currency] -= entry.amount_minor
-    if taken:
-        lock_budgets(session, keys=taken)
-        spend_budgets(session, spent=taken)
+            spent[entry.project, limited[entry.discount_id].voucher_id, entry.currency] -= entry.amount_minor
+    if spent:
+        lock_budgets(session, keys=spent)
+        spend_budgets(session, spent=spent)

@@ -1,4 +1,4 @@
-"""The requests about invoices: applying discounts, previews and reversals."""
+"""The requests to discount invoices, to preview them and to reverse them."""
 
 from typing import Annotated, Any
 
@@ -27,7 +27,7 @@ class Period(Message):
 
 
 class InvoiceLine(Message):
-    """One line, in minor units; negative for a credit, which is never discounted."""
+    """A line, in minor units. A credit is negative, and is never discounted."""
 
     id: ExternalId
     amount: LineAmount
@@ -36,14 +36,14 @@ class InvoiceLine(Message):
 
 
 def check_line_ids(lines: list[InvoiceLine]) -> list[InvoiceLine]:
-    """This function will return lines that can be told apart, or raise."""
+    """Return the lines if their ids differ, else raise a field error."""
     if len({line.id for line in lines}) < len(lines):
         raise invalid("must have an id of its own on each line")
     return lines
 
 
 class Apply(Message):
-    """`billing.apply`: an invoice before discounts. Without a period it is that of the day of application, in UTC."""
+    """The request of `billing.apply`: an invoice before discounts. If `period` is missing, it is today in UTC."""
 
     project: ExternalId
     invoice: ExternalId
@@ -58,21 +58,21 @@ class Apply(Message):
 
 
 class ApplyMany(Message):
-    """`billing.apply_many`: each invoice is judged by itself, also as to whether it is valid."""
+    """The request of `billing.apply_many`. Items are parsed one by one: an invalid item does not affect the others."""
 
     invoices: Annotated[list[Any], Field(min_length=1, max_length=BULK_MAX)]
 
 
 PERIODS_MAX = 36
 TRIAL_PERIODS_MAX = 999
-# With it the furthest period that can be asked for still lies in the calendar.
+# Python's calendar ends in the year 9999. With 36 periods of 52 years, no period of a preview goes beyond that.
 INTERVAL_COUNT_MAX = 52
-# A plan, not an invoice: up to 400 periods of it are worked out.
+# Fewer than an invoice may have: a preview computes up to 400 periods of the plan.
 PLAN_LINES_MAX = 100
 
 
 class Plan(Message):
-    """What the invoice of each period is, before discounts; the first `trialPeriods` from the anchor are trials."""
+    """The plan of a preview: the same invoice for each period. The first `trialPeriods` from the anchor are trials."""
 
     interval: Annotated[Interval, Field(strict=False)]
     interval_count: Annotated[int, Field(ge=1, le=INTERVAL_COUNT_MAX)] = 1
@@ -85,7 +85,7 @@ class Plan(Message):
 
 
 class Preview(Message):
-    """`billing.preview`: the first `periods` that begin on `from` or later; without it on today, in UTC."""
+    """The request of `billing.preview`: the first `periods` that begin on `from` (default: today in UTC) or later."""
 
     project: ExternalId
     subscription: ExternalId
@@ -95,14 +95,14 @@ class Preview(Message):
 
 
 class RefundedLine(Message):
-    """What is refunded of one line of the invoice, in minor units of the line's amount before discounts."""
+    """The refunded amount of a line, before discounts, in minor units."""
 
     id: ExternalId
     amount: PositiveAmount
 
 
 class ReverseInvoice(Message):
-    """`billing.reverse`: `requestId` and `lines` with a refund, since two of them may be equal."""
+    """The request of `billing.reverse`. A refund needs lines, and a request id, because two refunds may be equal."""
 
     project: ExternalId
     invoice: ExternalId
@@ -111,7 +111,7 @@ class ReverseInvoice(Message):
     lines: Annotated[list[RefundedLine], Field(min_length=1, max_length=LINES_MAX)] | None = Field(
         default=None, validate_default=True
     )
-    # A payment that failed was never had; one that was charged back was, and taken away again.
+    # Whether a failed payment succeeded at first and was then charged back.
     charged_back: bool = False
 
     @field_validator("request_id")

@@ -1,4 +1,4 @@
-"""Looking ahead: what the next periods of a plan will be billed, by the rules of applying. Nothing is written."""
+"""Preview the next periods of a plan by the rules of `billing.apply`. Nothing is written."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -15,40 +15,40 @@ from models.discounts.of_subscription import find_covering
 from models.invoices.taken import taken_since
 from tasks.invoices.batch import InvoiceBatch
 from tasks.invoices.budgets import Budgets
+from tasks.invoices.granted_discounts import read_balances, read_given_back
 from tasks.invoices.messages import Apply, Preview
 from tasks.invoices.messages import Period as PeriodMessage
 from tasks.wire.answers import Answer, day
 from tasks.wire.fields import YEAR_MAX
-from tasks.wire.replay import FirstAnswers
+from tasks.wire.replay import FirstAnswer, FirstAnswers
 from tasks.wire.task import contract_task
 from worker.database import transaction
 
-# More than a year of days, and 33 years of months. What goes on for longer has no date of full price.
-PERIODS_LOOKED_AT_MAX = 400
-# A later period of the same plan is skipped for these too, whatever happens until then.
-FOR_GOOD = {Skip.PRODUCT_NOT_ELIGIBLE.value, Skip.CURRENCY_MISMATCH.value, Skip.BUDGET_SPENT.value}
+# More than a year of days, or 33 years of months. If the discounts last longer, the answer has no date of full price.
+PERIODS_COMPUTED_MAX = 400
+# If a period is skipped for these reasons, so are all later periods of the plan, whatever happens until then.
+PERMANENT_SKIPS = {Skip.PRODUCT_NOT_ELIGIBLE.value, Skip.CURRENCY_MISMATCH.value, Skip.BUDGET_SPENT.value}
 SHOWN = ("subtotal", "discountTotal", "total", "lines", "discounts", "skipped")
 
 
-@contract_task("billing.preview", message=Preview)
+@contract_task("billing.preview", message=Preview, first_answer=FirstAnswer.READS)
 def preview(request: Preview) -> Answer:
-    """This task will answer what `billing.apply` will, period by period, if nothing else happens until then."""
+    """Return the future answers of `billing.apply` to the invoices of a plan, if nothing else happens until then."""
     with transaction() as session:
         read_one_snapshot(session)
         return preview_subscription(session, request)
 
 
 def preview_subscription(session: Session, request: Preview) -> Answer:
-    """This function will discount the coming periods of the plan in memory, by the discounts as they stand."""
-    batch = _read(session, request)
+    """Discount the coming periods of the plan in memory, each on top of the periods before."""
+    batch = _read_discounts(session, request)
     since = request.from_ or batch.applied_at.date()
-    _read_taken(session, request, batch=batch, since=since)
-    # A discount that skips a period before those that are billed already goes on behind it.
-    granted = batch.granted[request.project, request.subscription]
-    billed_until = max((each.progress.last_start or since for each in granted), default=since)
+    _read_taken(session, batch=batch, since=since)
+    # Periods may have been billed in advance, out of order. A discount may skip a period before them and go on after.
+    billed_until = max((each.progress.last_start or since for each in batch.discounts()), default=since)
     shown, full_price_from = [], None
     for count, invoice in enumerate(_invoices(request, since=since), start=1):
-        period, answer = batch.period_of(invoice), batch.apply(invoice, fingerprint=b"")
+        period, answer = batch.period_of(invoice), batch.discount(invoice)
         if count <= request.periods:
             shown.append(_period_answer(period, trial=invoice.trial, answer=answer))
         is_full_price = not invoice.trial and _is_full_price(answer)
@@ -66,30 +66,30 @@ def preview_subscription(session: Session, request: Preview) -> Answer:
     }
 
 
-def _read(session: Session, request: Preview) -> InvoiceBatch:
+def _read_discounts(session: Session, request: Preview) -> InvoiceBatch:
     discounts = find_covering(session, project=request.project, subscription=request.subscription)
-    any_of_them = _invoice(request, period=Period(start=date.min, end=date.max), trial=False)
-    budgets = Budgets.read(session, discounts=discounts, invoices=[any_of_them])
+    any_invoice = _invoice(request, period=Period(start=date.min, end=date.max), trial=False)
+    budgets = Budgets.read(session, discounts=discounts, invoices=[any_invoice])
     batch = InvoiceBatch(
         applied_at=read_clock(session), discounts=discounts, first_answers=FirstAnswers({}), budgets=budgets
     )
-    batch.read_balances(session)
+    read_balances(session, batch.discounts())
     return batch
 
 
-def _read_taken(session: Session, request: Preview, *, batch: InvoiceBatch, since: date) -> None:
-    # Some of the coming periods may have an invoice already.
-    granted = batch.granted[request.project, request.subscription]
-    keys = [(each.row.project, each.row.id) for each in granted]
-    for each, taken in zip(granted, taken_since(session, keys=keys, since=since), strict=True):
-        each.taken = defaultdict(dict, taken)
-    batch.read_given_back(session)
+def _read_taken(session: Session, *, batch: InvoiceBatch, since: date) -> None:
+    # A coming period may have an invoice already. A period without one has an empty dictionary.
+    discounts = batch.discounts()
+    taken_of_each = taken_since(session, keys=[each.key for each in discounts], since=since)
+    for each, taken in zip(discounts, taken_of_each, strict=True):
+        each.taken_minor = defaultdict(dict, taken)
+    read_given_back(session, discounts)
 
 
 def _invoices(request: Preview, *, since: date) -> Iterator[Apply]:
     plan = Plan(interval=request.plan.interval, interval_count=request.plan.interval_count, anchor=request.plan.anchor)
     first = first_number(plan, on_or_after=since)
-    for number in range(first, first + PERIODS_LOOKED_AT_MAX):
+    for number in range(first, first + PERIODS_COMPUTED_MAX):
         period = period_of(plan, number=number)
         if number - first >= request.periods and period.end.year > YEAR_MAX:
             return
@@ -97,7 +97,7 @@ def _invoices(request: Preview, *, since: date) -> Iterator[Apply]:
 
 
 def _invoice(request: Preview, *, period: Period, trial: bool) -> Apply:
-    # Its parts were checked with the request; a period may lie further ahead than one that is sent.
+    # Without validation: the request was validated, and a period may end after the last day that callers can send.
     return Apply.model_construct(
         project=request.project,
         invoice="",
@@ -111,7 +111,7 @@ def _invoice(request: Preview, *, period: Period, trial: bool) -> Apply:
 
 
 def _is_full_price(answer: Answer) -> bool:
-    return answer["discountTotal"] == 0 and all(each["reason"] in FOR_GOOD for each in answer["skipped"])
+    return answer["discountTotal"] == 0 and all(each["reason"] in PERMANENT_SKIPS for each in answer["skipped"])
 
 
 def _is_endless(batch: InvoiceBatch) -> bool:
@@ -120,8 +120,7 @@ def _is_endless(batch: InvoiceBatch) -> bool:
         and each.row.recurrence == RecurrenceType.FOREVER
         and not each.row.carry_over
         and not each.row.has_budget
-        for granted in batch.granted.values()
-        for each in granted
+        for each in batch.discounts()
     )
 
 

@@ -1,61 +1,64 @@
-"""The answers about reversals, built from the invoice's answer and from what the rules decided."""
+"""The answers about reversals of invoices."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
 from domain.reversal import ReversalRefusal
-from models.base import StoredRow
+from models.discounts.progress import DiscountState
+from models.discounts.rows import DiscountRow
+from models.invoices.rows import InvoiceRow
 from tasks.invoices.messages import ReverseInvoice
-from tasks.wire.answers import Answer, AsStored, day, instant
+from tasks.invoices.reversed_lines import ReversedLine
+from tasks.wire.answers import Answer, day, instant
 from tasks.wire.fields import type_id
-
-# Of each line that is reversed: its id, the amount of it, and each discount's part.
-ReversedLine = tuple[str, int, Mapping[UUID, int]]
 
 
 def reversal_answer(
     request: ReverseInvoice,
     *,
     id: UUID,  # noqa: A002 - the field's name
-    invoice: StoredRow,
+    invoice: InvoiceRow,
     lines: Sequence[ReversedLine],
     discounts: Sequence[Answer],
     at: datetime,
 ) -> Answer:
-    """This function will return what was taken back of an invoice, line by line and discount by discount."""
+    """Return the answer to an accepted reversal. `discounts` are answers of `reversed_discount_answer`."""
     return {
         **_head(request, outcome="reversed", reason=None),
         "id": type_id("rev", id),
         "subscription": invoice.subscription,
         "customer": invoice.customer,
         "currency": invoice.answer["currency"],
-        "amount": sum(amount for _, amount, _ in lines),
+        "amount": sum(each.amount_minor for each in lines),
         "discountTotal": sum(each["amount"] for each in discounts),
         "lines": [
-            {"id": line, "amount": amount, "discountShare": sum(parts.values())} for line, amount, parts in lines
+            {"id": each.id, "amount": each.amount_minor, "discountShare": sum(each.by_discount.values())}
+            for each in lines
         ],
         "discounts": list(discounts),
         "reversedAt": instant(at),
     }
 
 
-def reversed_discount(row: AsStored, *, entry: UUID, reverses: UUID, amount_minor: int) -> Answer:
-    """This function will return what was taken back of one discount, and where that leaves it."""
+def reversed_discount_answer(
+    row: DiscountRow, *, state: DiscountState, usage: UUID, reverses: UUID, amount_minor: int
+) -> Answer:
+    """Return the reversed amount of a discount, in minor units, with its ledger entries and its state afterwards."""
     return {
         "discount": type_id("dis", row.id),
         "voucher": type_id("vou", row.voucher_id),
-        "usage": type_id("use", entry),
+        "usage": type_id("use", usage),
         "reverses": type_id("use", reverses),
         "amount": amount_minor,
-        "status": row.status,
-        "cycles": row.cycles,
-        "endsOn": day(row.ends_on),
+        "status": state.status.value,
+        "cycles": state.progress.cycles,
+        "endsOn": day(state.progress.ends_on),
     }
 
 
 def reversal_refused(request: ReverseInvoice, *, reason: ReversalRefusal) -> Answer:
-    """This function will refuse a reversal. It takes nothing back."""
+    """Return the answer to a refused reversal."""
     return {
         **_head(request, outcome="refused", reason=reason.value),
         "id": None,

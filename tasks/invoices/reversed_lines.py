@@ -1,18 +1,43 @@
-"""The lines of an invoice as they were billed, and what one reversal takes back of them."""
+"""The lines of an invoice as they were billed, and the parts of them that a reversal reverses."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from domain.reversal import BilledLine, shares_of_refund
-from tasks.invoices.reversal_answers import ReversedLine
-from tasks.wire.answers import AsStored
+from domain.value import value
 from tasks.wire.fields import uuid_of
 
 
-def billed_lines(invoice: AsStored, *, earlier: Iterable[AsStored]) -> dict[str, BilledLine]:
-    """This function will return an invoice's lines with what was refunded of them, each refund looked at once."""
+@value
+class ReversedLine:
+    """The reversed amount of a line, before discounts, and each discount's share of it, in minor units."""
+
+    id: str
+    amount_minor: int
+    by_discount: Mapping[UUID, int]
+
+    def stored(self) -> dict[str, Any]:
+        """Return the line as `invoice_reversals` stores it; `billed_lines` reads it again."""
+        shares = {str(discount): amount_minor for discount, amount_minor in self.by_discount.items()}
+        return {"id": self.id, "amount": self.amount_minor, "discounts": shares}
+
+
+class AnsweredInvoice(Protocol):
+    """The answer to an invoice, as stored."""
+
+    answer: dict[str, Any]
+
+
+class EarlierReversal(Protocol):
+    """The reversed lines of a refund, as stored; empty for other reversals."""
+
+    lines: list[dict[str, Any]]
+
+
+def billed_lines(invoice: AnsweredInvoice, *, earlier: Iterable[EarlierReversal]) -> dict[str, BilledLine]:
+    """Return the lines of an invoice by id, with the sums of their earlier refunds. Each refund is read once."""
     by_line: dict[str, dict[UUID, int]] = {}
     for discount in invoice.answer["discounts"]:
         for line, amount in discount["lines"].items():
@@ -21,8 +46,8 @@ def billed_lines(invoice: AsStored, *, earlier: Iterable[AsStored]) -> dict[str,
     returned: defaultdict[str, defaultdict[UUID, int]] = defaultdict(lambda: defaultdict(int))
     for each in (line for reversal in earlier for line in reversal.lines):
         refunded[each["id"]] += each["amount"]
-        for text, part in each["discounts"].items():
-            returned[each["id"]][UUID(text)] += part
+        for text, share in each["discounts"].items():
+            returned[each["id"]][UUID(text)] += share
     return {
         line["id"]: BilledLine(
             amount_minor=line["amount"],
@@ -34,27 +59,28 @@ def billed_lines(invoice: AsStored, *, earlier: Iterable[AsStored]) -> dict[str,
     }
 
 
-def reversed_lines(lines: Mapping[str, BilledLine], *, refunds: Mapping[str, int]) -> list[ReversedLine]:
-    """This function will return what is taken back: the refunded lines' share, or else all that is left."""
+def reversed_lines(lines: Mapping[str, BilledLine], *, refunds: Mapping[str, int]) -> Sequence[ReversedLine]:
+    """Return the refunded amounts with their shares, or without refunds the whole rest of each line."""
     if refunds:
-        return [(each, amount, shares_of_refund(lines[each], amount_minor=amount)) for each, amount in refunds.items()]
+        return [
+            ReversedLine(
+                id=each,
+                amount_minor=amount_minor,
+                by_discount=shares_of_refund(lines[each], amount_minor=amount_minor),
+            )
+            for each, amount_minor in refunds.items()
+        ]
     return [
-        (each, line.left_minor(), line.left_by_discount()) for each, line in lines.items() if not line.is_refunded()
+        ReversedLine(id=each, amount_minor=line.left_minor(), by_discount=line.left_by_discount())
+        for each, line in lines.items()
+        if not line.is_refunded()
     ]
 
 
 def is_in_full(discount: UUID, *, lines: Mapping[str, BilledLine], refunds: Mapping[str, int]) -> bool:
-    """This function will tell whether with those refunds nothing is left of the lines that a discount is on."""
+    """Return whether these refunds complete the refund of all lines that the discount applied to."""
     return bool(refunds) and all(
         line.refunded_minor + refunds.get(each, 0) == line.amount_minor
         for each, line in lines.items()
         if discount in line.by_discount
     )
-
-
-def stored_lines(lines: Sequence[ReversedLine]) -> list[dict[str, Any]]:
-    """This function will return refunded lines as they are kept."""
-    return [
-        {"id": line, "amount": amount, "discounts": {str(discount): part for discount, part in parts.items()}}
-        for line, amount, parts in lines
-    ]

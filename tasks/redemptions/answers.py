@@ -1,16 +1,19 @@
-"""How callers see a redemption."""
+"""The answers about redemptions: accepted, refused, and validated only."""
 
 from datetime import datetime
 
 from domain.eligibility import Refusal
-from tasks.redemptions.messages import Redeem
-from tasks.wire.answers import Answer, AsStored, identity, instant
+from domain.hold import HoldRefusal
+from models.redemptions.rows import AcceptedHoldRow, RedemptionRow
+from tasks.redemptions.messages import Redeem, Validate
+from tasks.wire.answers import Answer, identity, instant
 
 
-def redemption_answer(row: AsStored) -> Answer:
-    """This function will return a decided request as callers see it, from its row or from what will be stored.
+def redemption_answer(row: RedemptionRow) -> Answer:
+    """Return the answer to a decided request, from the stored row or from the values of a row to write.
 
-    The discount of an accepted one has the same identity, under its own prefix.
+    An accepted redemption and the discount have the same id with different prefixes. A request that is fully reserved
+    is not stored and has no id.
     """
     return {
         "object": "redemption",
@@ -19,7 +22,7 @@ def redemption_answer(row: AsStored) -> Answer:
         "requestId": row.request_id,
         "outcome": "accepted" if row.reason is None else "refused",
         "reason": row.reason,
-        # Of this reason alone: what was answered before there were holds is replayed as it was.
+        # Only with this reason, so that answers from before holds existed are replayed unchanged.
         **({"retryable": True} if row.reason == Refusal.FULLY_RESERVED else {}),
         "voucher": identity("vou", row.voucher_id),
         "code": row.code,
@@ -32,30 +35,26 @@ def redemption_answer(row: AsStored) -> Answer:
 
 
 def redemption_conflict_answer(request: Redeem, *, at: datetime) -> Answer:
-    """This function will refuse a request whose id was used with another body."""
+    """Refuse a request whose id was used with another body."""
+    return {**_unstored_refusal(request, at=at), "reason": Refusal.IDEMPOTENCY_CONFLICT.value}
+
+
+def hold_released_answer(hold: AcceptedHoldRow, *, at: datetime) -> Answer:
+    """Refuse to confirm a hold that was released."""
     return {
-        "object": "redemption",
-        "id": None,
-        "project": request.project,
-        "requestId": request.request_id,
-        "outcome": "refused",
-        "reason": Refusal.IDEMPOTENCY_CONFLICT.value,
-        "voucher": None,
-        "code": None,
-        "customer": request.customer,
-        "subscription": request.subscription,
-        "discount": None,
-        "redemptionNumber": None,
-        "decidedAt": instant(at),
+        **_unstored_refusal(hold, at=at),
+        "reason": HoldRefusal.HOLD_RELEASED.value,
+        "voucher": identity("vou", hold.voucher_id),
+        "code": hold.code,
     }
 
 
-def validation_answer(request: Redeem, *, answer: Answer, request_id: str | None) -> Answer:
-    """This function will return what redeeming would be answered, without what only a redemption has."""
+def validation_answer(request: Validate, *, answer: Answer) -> Answer:
+    """Return the answer to a validation: that of redeeming, without id, discount and number."""
     return {
         "object": "validation",
         "project": request.project,
-        "requestId": request_id,
+        "requestId": request.request_id,
         "outcome": answer["outcome"],
         "reason": answer["reason"],
         "retryable": answer.get("retryable", False),
@@ -64,4 +63,22 @@ def validation_answer(request: Redeem, *, answer: Answer, request_id: str | None
         "customer": request.customer,
         "subscription": request.subscription,
         "decidedAt": answer["decidedAt"],
+    }
+
+
+def _unstored_refusal(request: Redeem | AcceptedHoldRow, *, at: datetime) -> Answer:
+    return {
+        "object": "redemption",
+        "id": None,
+        "project": request.project,
+        "requestId": request.request_id,
+        "outcome": "refused",
+        "reason": None,
+        "voucher": None,
+        "code": None,
+        "customer": request.customer,
+        "subscription": request.subscription,
+        "discount": None,
+        "redemptionNumber": None,
+        "decidedAt": instant(at),
     }

@@ -1,57 +1,57 @@
-"""Confirm a hold: redeem the place that is held."""
+"""Confirm a hold: redeem the held place."""
 
 from sqlalchemy.orm import Session
 
-from domain.hold import HoldStatus
-from models.base import StoredRow
+from domain.hold import FINAL_STATUSES, HoldStatus
 from models.codes.look_up import find_code
+from models.redemptions.rows import AcceptedHoldRow
+from tasks.redemptions.answers import hold_released_answer
 from tasks.redemptions.batch import RedemptionBatch
-from tasks.redemptions.batch_codes import BatchCode, batch_code
-from tasks.redemptions.batch_vouchers import BatchVoucher
-from tasks.redemptions.hold_answers import released_answer
+from tasks.redemptions.batch_vouchers import BatchCode, BatchVoucher
+from tasks.redemptions.claims import Claim
 from tasks.redemptions.hold_requests import redemption_request_of
 from tasks.redemptions.messages import HoldReference
-from tasks.redemptions.named_hold import SETTLED, lock_hold, redemption_under
+from tasks.redemptions.named_hold import lock_hold, redemption_under
 from tasks.wire.answers import Answer
 from tasks.wire.errors import found
+from tasks.wire.replay import FirstAnswer
 from tasks.wire.task import contract_task
 from worker.database import run_in_transaction
 
 
-@contract_task("redemptions.confirm", message=HoldReference)
+@contract_task("redemptions.confirm", message=HoldReference, first_answer=FirstAnswer.REDEMPTIONS)
 def confirm(request: HoldReference) -> Answer:
-    """This task will redeem what is held."""
+    """Redeem the place that a hold keeps."""
     return run_in_transaction(lambda session: confirm_hold(session, request))
 
 
 def confirm_hold(session: Session, reference: HoldReference) -> Answer:
-    """This function will redeem under the hold's request id, once, and answer as redeeming does.
+    """Redeem a hold's request under its request id, once, and answer as `redemptions.redeem` does.
 
-    An open hold is honoured whatever became of the voucher since; one that has lapsed or was replaced is decided
-    as a new request. A refusal for good gives the place back. Raises NotFound where there is no such hold.
+    An open hold is honoured, whatever has become of its voucher since. A hold that has lapsed or was replaced is
+    decided as a new request. Raises NotFound if there is no such hold.
     """
     hold, voucher = lock_hold(session, reference)
-    request = redemption_request_of(hold)
-    fingerprint = request.fingerprint()
-    code = code_of_hold(session, hold, voucher=voucher)
-    batch = RedemptionBatch.locked(session, [request], vouchers_and_codes=([voucher], [code]))
+    claim = _claim_of(session, hold, voucher=voucher)
+    batch = RedemptionBatch.lock(session, [claim])
     if hold.status == HoldStatus.RELEASED:
-        stored = batch.replay(request, fingerprint=fingerprint)
-        return stored or released_answer(hold, at=batch.decided_at)
-    answer = batch.decide(request, voucher, code, fingerprint=fingerprint)
+        return batch.replay(claim) or hold_released_answer(hold, at=batch.decided_at)
+    answer = batch.decide(claim)
     redemption = next(iter(batch.redemptions), None) or redemption_under(session, hold)
     is_over = hold.status != HoldStatus.OPEN or hold.expires_at <= batch.decided_at
-    # Where something else was redeemed under its id, it is never confirmed. Else what is over stays as it is.
-    if hold.status not in SETTLED and redemption is not None and not (is_over and redemption.reason):
+    # A hold that was over and is refused stays lapsed or replaced. Any other final decision under the id closes the
+    # hold: also another redemption that was accepted there, after which the hold can never be confirmed.
+    if hold.status not in FINAL_STATUSES and redemption is not None and not (is_over and redemption.reason):
         batch.end_hold(hold, redemption=redemption)
     batch.write(session)
     return answer
 
 
-def code_of_hold(session: Session, hold: StoredRow, *, voucher: BatchVoucher) -> BatchCode | None:
-    """Return the code that was held, whatever voucher its text names by now, or None if the voucher was named by id."""
-    # The code that was held, whatever its text names by now.
-    if hold.code_id is None:
-        return None
-    row = found(find_code(session, project=hold.project, id=hold.code_id), "code")
-    return batch_code((hold.project, row.code), row, voucher=voucher.candidate)
+def _claim_of(session: Session, hold: AcceptedHoldRow, *, voucher: BatchVoucher) -> Claim:
+    request = redemption_request_of(hold)
+    code = None
+    if hold.code_id is not None:
+        # By id, because the text may have gone to another voucher since the hold.
+        row = found(find_code(session, project=hold.project, id=hold.code_id), "code")
+        code = BatchCode.from_row(row, voucher=voucher)
+    return Claim(request=request, fingerprint=request.fingerprint(), voucher=voucher, code=code)

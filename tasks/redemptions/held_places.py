@@ -1,84 +1,60 @@
-"""The places that are held of a batch's vouchers: what counts against whom, and what the batch changes about it."""
+"""The places that holds keep of a batch's vouchers, and the changes of holds that the batch decides."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from types import SimpleNamespace
-from typing import Protocol
+from typing import Self
 from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from domain.eligibility import Candidate, Counts, Refusal
+from domain.eligibility import Candidate, Counts
 from domain.hold import HoldStatus
-from domain.value import value
-from models.base import StoredRow
 from models.redemptions.hold import add_holds, close_holds, find_holds
-from models.redemptions.open_holds import count_held_by_code, count_lapsed, find_open_near
+from models.redemptions.open_holds import count_held_by_code, count_lapsed, find_open_holds
+from models.redemptions.rows import AcceptedHoldRow, HeldPlaceRow, is_accepted
 from models.vouchers.counters import change_held
-from tasks.redemptions.batch_codes import BatchCode
-from tasks.redemptions.hold_requests import Hold, is_request_of
-from tasks.redemptions.messages import Redeem
+from tasks.redemptions.batch_vouchers import BatchCode, VoucherKey
+from tasks.redemptions.claims import Claim
+from tasks.redemptions.hold_requests import is_request_of
 from tasks.redemptions.replaced_holds import after_replacing, fewest_to_replace
 from tasks.wire.replay import CallerKey
 
-VoucherKey = tuple[str, UUID]
-
-
-class HoldableVoucher(Protocol):
-    """A voucher of a batch, as far as holds concern it."""
-
-    row: StoredRow
-    redemptions: int
-
-
-@value
-class Verdict:
-    """Why a request is refused, or None; and the customer's own holds that make way for it."""
-
-    refusal: Refusal | None
-    replaced: list[Hold]
-
 
 class HeldPlaces:
-    """What is held of the batch's vouchers. Where nothing is, it costs nothing."""
+    """The open holds that concern a batch. Without holds of the named vouchers, no statement is sent."""
 
     def __init__(self, *, at: datetime) -> None:
         self.at = at
         self._held: defaultdict[VoucherKey, int] = defaultdict(int)
         self._held_by_code: defaultdict[VoucherKey, int] = defaultdict(int)
-        # By id, oldest first: a customer can have thousands.
-        self._by_customer: defaultdict[tuple[VoucherKey, str], dict[UUID, Hold]] = defaultdict(dict)
-        self._by_subscription: dict[tuple[VoucherKey, str], Hold] = {}
-        # Those whose own request is in the batch, by its id.
-        self._reserved: dict[CallerKey, StoredRow] = {}
+        # By id, the oldest first. A dict, because a customer can have thousands of holds and each can be closed.
+        self._by_customer: defaultdict[tuple[VoucherKey, str], dict[UUID, HeldPlaceRow]] = defaultdict(dict)
+        self._by_subscription: dict[tuple[VoucherKey, str], HeldPlaceRow] = {}
+        # The holds that requests of the batch may confirm, by their request id.
+        self._confirmable: dict[CallerKey, AcceptedHoldRow] = {}
         self._new: list[SimpleNamespace] = []
-        self._closed: dict[UUID, tuple[Hold, HoldStatus, UUID | None]] = {}
+        self._closed: dict[UUID, tuple[HeldPlaceRow, HoldStatus, UUID | None]] = {}
 
     @classmethod
-    def read(
-        cls,
-        session: Session,
-        requests: Sequence[Redeem],
-        *,
-        vouchers: Sequence[HoldableVoucher | None],
-        codes: Sequence[BatchCode | None],
-        at: datetime,
-    ) -> "HeldPlaces":
-        """This method will read what is held of those vouchers of which the locked rows say that something is."""
+    def read(cls, session: Session, claims: Sequence[Claim], *, at: datetime) -> Self:
+        """Read the holds of the vouchers of which the rows say that places are held."""
         places = cls(at=at)
-        keys = {(each.row.project, each.row.id): each.row.held for each in vouchers if each and each.row.held}
-        if keys:
-            places._count(session, keys, codes=[each for each in codes if each is not None])
-            near = [
-                (*key, request.customer, request.subscription)
-                for request, voucher in zip(requests, vouchers, strict=True)
-                if voucher is not None and (key := (voucher.row.project, voucher.row.id)) in keys
-            ]
-            open_near = find_open_near(session, keys=near)
-            places._note(open_near)
-            places._reserved = _with_their_requests(session, open_near, requests=requests, at=at)
+        held = {each.voucher.key: each.voucher.row.held for each in claims if each.voucher and each.voucher.row.held}
+        if held:
+            places._count(session, held, codes=[each.code for each in claims if each.code])
+            open_holds = find_open_holds(
+                session,
+                requests=[
+                    (*each.voucher.key, each.request.customer, each.request.subscription)
+                    for each in claims
+                    if each.voucher and each.voucher.key in held
+                ],
+            )
+            places._note(open_holds)
+            places._confirmable = _confirmable(session, open_holds, claims=claims, at=at)
         return places
 
     def _count(self, session: Session, held: dict[VoucherKey, int], *, codes: Sequence[BatchCode]) -> None:
@@ -87,83 +63,76 @@ class HeldPlaces:
             self._held[key] = held[key] - lapsed
         limited = list(
             {
-                (each.project, each.row.id)
+                (each.row.project, each.row.id)
                 for each in codes
-                if each.row.maximum_redemptions is not None and self._held[each.project, each.row.voucher_id]
+                if each.row.maximum_redemptions is not None and self._held[each.row.project, each.row.voucher_id]
             }
         )
         if limited:
             by_code = count_held_by_code(session, keys=limited, now=self.at)
             self._held_by_code.update(zip(limited, by_code, strict=True))
 
-    def _note(self, holds: Sequence[StoredRow]) -> None:
+    def _note(self, holds: Sequence[HeldPlaceRow]) -> None:
         for hold in holds:
             if hold.expires_at <= self.at:
-                # Out of the way of the next one for its subscription.
+                # Closed, because the subscription may get a new open hold, and a unique index allows only one.
                 self._closed[hold.id] = (hold, HoldStatus.LAPSED, None)
             else:
                 self._index(hold)
 
-    def _index(self, hold: Hold) -> None:
+    def _index(self, hold: HeldPlaceRow) -> None:
         key = (hold.project, hold.voucher_id)
         self._by_customer[key, hold.customer][hold.id] = hold
         self._by_subscription[key, hold.subscription] = hold
 
-    def reserved_by(
-        self, request: Redeem, *, voucher: HoldableVoucher | None, code: BatchCode | None, fingerprint: bytes
-    ) -> StoredRow | None:
-        """This method will return the hold that a redemption confirms, or None.
+    def hold_to_confirm(self, claim: Claim) -> AcceptedHoldRow | None:
+        """Return the hold that a redemption confirms, or None.
 
-        It was made under the request's id and with its body, and still counts.
+        The hold is open, the batch has not closed it, and id, body, voucher and code are those of the request.
         """
-        hold = self._reserved.get((request.project, request.request_id))
-        if hold is None or voucher is None or hold.id in self._closed:
+        hold = self._confirmable.get(claim.key)
+        if hold is None or claim.voucher is None or hold.id in self._closed:
             return None
-        code_id = code.row.id if code else None
-        is_its_own = is_request_of(hold, voucher_id=voucher.row.id, code_id=code_id, fingerprint=fingerprint)
-        return hold if is_its_own else None
+        is_confirmed = is_request_of(
+            hold, voucher_id=claim.voucher_id, code_id=claim.code_id, fingerprint=claim.fingerprint
+        )
+        return hold if is_confirmed else None
 
     def possible_counts(
-        self,
-        counts: Counts,
-        *,
-        request: Redeem,
-        voucher: HoldableVoucher | None,
-        code: BatchCode | None,
-        candidate: Candidate | None,
-    ) -> Iterator[tuple[Counts, list[Hold]]]:
-        """This method will yield the counts with what is held, and then the one with room, if there is any.
+        self, counts: Counts, *, claim: Claim, candidate: Candidate | None
+    ) -> Iterator[tuple[Counts, list[HeldPlaceRow]]]:
+        """Yield `counts` with the held places and, if replacing more holds makes room, the counts after that.
 
-        Each comes with the customer's own holds that were set aside for it: the one for this subscription always,
-        then as few of the others as the limits ask for. A customer's own hold never stands in its way.
+        A customer's own hold never stands in the customer's way. So each yielded counts come with the holds of the
+        customer that are replaced in them: always the hold for this subscription, and then the fewest others that the
+        limits require.
         """
-        key = (request.project, voucher.row.id) if voucher else None
+        key = claim.voucher.key if claim.voucher else None
         if key is None or candidate is None or not self._held[key]:
             yield counts, []
             return
-        here = self._by_subscription.get((key, request.subscription))
-        own = self._by_customer[key, request.customer]
-        code_id = code.row.id if code else None
-        aside = [here] if here is not None and here.customer == request.customer else []
+        on_subscription = self._by_subscription.get((key, claim.request.subscription))
+        own = self._by_customer[key, claim.request.customer]
+        always = [on_subscription] if on_subscription is not None and on_subscription.id in own else []
         with_held = replace(
             counts,
             held=self._held[key],
             held_by_customer=len(own),
-            held_by_code=self._held_of(request.project, code_id),
-            subscription_is_held=here is not None and not aside,
+            held_by_code=self._held_of_code(claim),
+            subscription_is_held=on_subscription is not None and not always,
         )
-        beside = after_replacing(with_held, aside, code_id=code_id)
-        yield beside, aside
-        if not beside.subscription_is_held:
-            elsewhere = fewest_to_replace(own, code_id=code_id, aside=aside, candidate=candidate, counts=beside)
-            if elsewhere:
-                yield after_replacing(beside, elsewhere, code_id=code_id), [*aside, *elsewhere]
+        after = after_replacing(with_held, always, code_id=claim.code_id)
+        yield after, always
+        if not after.subscription_is_held:
+            more = fewest_to_replace(own, code_id=claim.code_id, replaced=always, candidate=candidate, counts=after)
+            if more:
+                yield after_replacing(after, more, code_id=claim.code_id), [*always, *more]
 
-    def _held_of(self, project: str, code_id: UUID | None) -> int:
-        return 0 if code_id is None else self._held_by_code[project, code_id]
+    def _held_of_code(self, claim: Claim) -> int:
+        return 0 if claim.code_id is None else self._held_by_code[claim.request.project, claim.code_id]
 
     def add(self, hold: SimpleNamespace) -> None:
-        """This method will note a request that was decided; where it holds a place, the place counts from now on."""
+        """Note a decided request for a hold. The place of an accepted request counts from now on."""
         self._new.append(hold)
         if hold.status == HoldStatus.OPEN:
             self._held[hold.project, hold.voucher_id] += 1
@@ -171,8 +140,8 @@ class HeldPlaces:
                 self._held_by_code[hold.project, hold.code_id] += 1
             self._index(hold)
 
-    def close(self, hold: Hold, status: HoldStatus, *, redemption_id: UUID | None = None) -> None:
-        """This method will note what has become of a hold. One that counted until now counts no longer."""
+    def close(self, hold: HeldPlaceRow, status: HoldStatus, *, redemption_id: UUID | None = None) -> None:
+        """Note the new status of a hold. The held place counts no longer."""
         key = (hold.project, hold.voucher_id)
         if self._by_customer[key, hold.customer].pop(hold.id, None) is not None:
             del self._by_subscription[key, hold.subscription]
@@ -182,16 +151,23 @@ class HeldPlaces:
         self._closed[hold.id] = (hold, status, redemption_id)
 
     def write(self, session: Session) -> None:
-        """This method will write what was noted: at most one statement for each kind of change."""
-        new = {each.id for each in self._new}
-        for hold, status, _ in self._closed.values():
-            if isinstance(hold, SimpleNamespace):
-                hold.status, hold.closed_at = status.value, self.at
-        closed = [each for each in self._closed.values() if each[0].id not in new]
+        """Write the noted changes, in at most three statements."""
+        new = {each.id: each for each in self._new}
+        closed = []
+        for hold, status, redemption_id in self._closed.values():
+            if hold.id in new:
+                # Made and replaced by the same batch: the hold is inserted with the last status.
+                new[hold.id].status, new[hold.id].closed_at = status.value, self.at
+            else:
+                closed.append((hold, status, redemption_id))
         changed: defaultdict[VoucherKey, int] = defaultdict(int)
-        for hold in [*self._new, *(hold for hold, _, _ in closed)]:
+        for hold in self._new:
             if hold.status == HoldStatus.OPEN:
-                changed[hold.project, hold.voucher_id] += 1 if hold.id in new else -1
+                changed[hold.project, hold.voucher_id] += 1
+        for hold, _, _ in closed:
+            if hold.status == HoldStatus.OPEN:
+                changed[hold.project, hold.voucher_id] -= 1
+        # Closed before new holds are added, because of the unique index on open holds of a subscription.
         if closed:
             rows = [(hold.project, hold.id, status, redemption_id) for hold, status, redemption_id in closed]
             close_holds(session, closed=rows, closed_at=self.at)
@@ -201,11 +177,12 @@ class HeldPlaces:
             change_held(session, changed=[(*key, count) for key, count in changed.items()])
 
 
-def _with_their_requests(
-    session: Session, holds: Sequence[StoredRow], *, requests: Sequence[Redeem], at: datetime
-) -> dict[CallerKey, StoredRow]:
-    """This function will read those again that a request of the batch confirms, with all that they say."""
-    ids = {(each.project, each.request_id) for each in requests}
-    open_ids = ((each.project, each.request_id) for each in holds if each.expires_at > at)
+def _confirmable(
+    session: Session, open_holds: Sequence[HeldPlaceRow], *, claims: Sequence[Claim], at: datetime
+) -> dict[CallerKey, AcceptedHoldRow]:
+    ids = {each.key for each in claims}
+    open_ids = ((each.project, each.request_id) for each in open_holds if each.expires_at > at)
     keys = [key for key in open_ids if key in ids]
-    return find_holds(session, keys=keys) if keys else {}
+    # Read again with all columns, which few holds of a batch need.
+    holds = find_holds(session, keys=keys) if keys else {}
+    return {key: hold for key, hold in holds.items() if is_accepted(hold)}

@@ -1,22 +1,21 @@
-"""How callers see a hold."""
+"""The answers about holds."""
 
 from datetime import datetime
 
 from domain.eligibility import Refusal
-from domain.hold import HoldRefusal, HoldStatus
-from models.base import StoredRow
-from tasks.redemptions.hold_requests import Hold
-from tasks.redemptions.messages import Reserve
+from domain.hold import HoldStatus
+from models.redemptions.rows import HoldRow
+from tasks.redemptions.messages import Redeem
 from tasks.wire.answers import Answer, identity, instant
 
 
-def first_hold_answer(row: Hold) -> Answer:
-    """This function will return what a request for a hold is answered for ever, whatever has become of the hold."""
+def first_hold_answer(row: HoldRow) -> Answer:
+    """Return the first answer to a request for a hold, whatever has become of the hold since."""
     return hold_answer(row, status=HoldStatus.OPEN if row.reason is None else HoldStatus.REFUSED)
 
 
-def hold_answer(row: Hold, *, status: HoldStatus) -> Answer:
-    """This function will return a decided request as callers see it. One that holds nothing has no id."""
+def hold_answer(row: HoldRow, *, status: HoldStatus) -> Answer:
+    """Return the answer to a decided request for a hold. A refused request holds no place and has no id."""
     return {
         "object": "hold",
         "id": identity("hol", row.id if row.reason is None else None),
@@ -35,8 +34,8 @@ def hold_answer(row: Hold, *, status: HoldStatus) -> Answer:
     }
 
 
-def hold_conflict_answer(request: Reserve, *, at: datetime) -> Answer:
-    """This function will refuse a request whose id was used with another body, or for a redemption."""
+def hold_conflict_answer(request: Redeem, *, at: datetime) -> Answer:
+    """Refuse a request for a hold whose id was used with another body, or for a redemption."""
     return {
         "object": "hold",
         "id": None,
@@ -51,24 +50,5 @@ def hold_conflict_answer(request: Reserve, *, at: datetime) -> Answer:
         "subscription": request.subscription,
         "status": HoldStatus.REFUSED.value,
         "expiresAt": None,
-        "decidedAt": instant(at),
-    }
-
-
-def released_answer(hold: StoredRow, *, at: datetime) -> Answer:
-    """This function will refuse to confirm a hold that was released."""
-    return {
-        "object": "redemption",
-        "id": None,
-        "project": hold.project,
-        "requestId": hold.request_id,
-        "outcome": "refused",
-        "reason": HoldRefusal.HOLD_RELEASED.value,
-        "voucher": identity("vou", hold.voucher_id),
-        "code": hold.code,
-        "customer": hold.customer,
-        "subscription": hold.subscription,
-        "discount": None,
-        "redemptionNumber": None,
         "decidedAt": instant(at),
     }

@@ -1,31 +1,28 @@
-"""The redemption that a hold was made for: its request, and by what it is known again."""
+"""Compare redemptions with the request that a hold was made for."""
 
-from types import SimpleNamespace
 from uuid import UUID
 
-from models.base import StoredRow
+from models.redemptions.rows import HoldRow, RedemptionRow
 from tasks.redemptions.messages import Redeem
 
-# A row of the table, or the values that are about to become one.
-Hold = StoredRow | SimpleNamespace
 
-
-def redemption_request_of(hold: Hold) -> Redeem:
-    """This function will return the redemption that was asked for, as it was sent."""
+def redemption_request_of(hold: HoldRow) -> Redeem:
+    """Return the redemption that a hold was made for, as sent."""
     return Redeem.model_validate(hold.request)
 
 
-def is_request_of(hold: Hold, *, voucher_id: UUID | None, code_id: UUID | None, fingerprint: bytes) -> bool:
-    """This function will tell whether a request under the hold's id is the hold's own, with its body.
+def is_request_of(hold: HoldRow, *, voucher_id: UUID | None, code_id: UUID | None, fingerprint: bytes) -> bool:
+    """Return whether a request under the hold's id has the body, the voucher and the code of the hold.
 
-    A code may name another voucher by now, and a text another code: their places are not what was held.
+    The voucher and the code are compared too: since the hold, the text of the code may have gone to another code or
+    another voucher, of which no place is held.
     """
-    is_of_same = (hold.voucher_id, hold.code_id) == (voucher_id, code_id)
-    return is_of_same and redemption_request_of(hold).fingerprint() == fingerprint
+    names_same = (hold.voucher_id, hold.code_id) == (voucher_id, code_id)
+    return names_same and redemption_request_of(hold).fingerprint() == fingerprint
 
 
-def is_redeemed_by(hold: Hold, redemption: StoredRow | SimpleNamespace) -> bool:
-    """This function will tell whether what was decided under the hold's id is its redemption."""
+def is_redeemed_by(hold: HoldRow, redemption: RedemptionRow) -> bool:
+    """Return whether a redemption under the hold's id was accepted and has the hold's body, voucher and code."""
     return redemption.reason is None and is_request_of(
         hold, voucher_id=redemption.voucher_id, code_id=redemption.code_id, fingerprint=redemption.fingerprint
     )

@@ -1,42 +1,29 @@
-"""What a request to redeem is judged by: the candidate, the purchase, and how all stands."""
+"""The values that the rules judge a request by: the purchase, and the counts of places and discounts."""
 
 from collections.abc import Collection, Sequence
 from uuid import UUID
 
-from domain.eligibility import Candidate, Counts, Purchase
-from tasks.redemptions.batch_codes import BatchCode
-from tasks.redemptions.batch_vouchers import BatchVoucher
+from domain.eligibility import Counts, Purchase
+from tasks.redemptions.claims import Claim
 from tasks.redemptions.messages import Redeem
 from tasks.wire.replay import CallerKey
 
 
-def candidate_of_request(voucher: BatchVoucher | None, code: BatchCode | None) -> Candidate | None:
-    """This function will return what a request is judged by: a voucher, with the code that names it if one does."""
-    named = code or voucher
-    return named.candidate if named else None
-
-
-def counts_for(
-    request: Redeem,
-    voucher: BatchVoucher | None,
-    code: BatchCode | None,
-    *,
-    running: Sequence[UUID],
-    completed_cards: Collection[CallerKey],
-) -> Counts:
-    """This function will say how all stands that the limits are about; `running` are the subscription's vouchers."""
+def counts_for(claim: Claim, *, running: Sequence[UUID], completed_cards: Collection[CallerKey]) -> Counts:
+    """Return the counts for a request, without holds. `running` are the vouchers that run on its subscription."""
+    voucher, code, customer = claim.voucher, claim.code, claim.request.customer
     return Counts(
         taken=voucher.places_taken if voucher else 0,
-        taken_by_customer=voucher.by_customer.get(request.customer, 0) if voucher else 0,
+        taken_by_customer=voucher.taken_by_customer.get(customer, 0) if voucher else 0,
         voucher_is_running=voucher is not None and voucher.row.id in running,
         running_discounts=len(running),
-        taken_by_code=code.redemptions if code else 0,
-        stamp_card_is_complete=(request.project, request.request_id) in completed_cards,
+        taken_by_code=code.places_taken if code else 0,
+        stamp_card_is_complete=claim.key in completed_cards,
     )
 
 
 def purchase_of(request: Redeem) -> Purchase:
-    """This function will return what the request says of what is bought."""
+    """Return the purchase that a request describes."""
     return Purchase(
         products=frozenset(request.products or ()),
         currency=request.currency,

@@ -1,4 +1,4 @@
-"""The requests about redemptions and holds."""
+"""The requests of the tasks about redemptions and holds. Fields are camelCase on the wire."""
 
 from typing import Annotated, Any
 
@@ -14,13 +14,15 @@ from tasks.wire.fields import (
     InstantField,
     Subtotal,
     VoucherId,
-    invalid,
 )
 from tasks.wire.message import BULK_MAX, Message, check_exactly_one
 
 
 class Redeem(Message):
-    """`redemptions.redeem`: exactly one of `voucher` and `code`; a restriction refuses where it lacks what it needs."""
+    """`redemptions.redeem`: exactly one of `voucher` and `code` is sent.
+
+    A request without the products, currency or subtotal that a restriction of the voucher needs is refused.
+    """
 
     project: ExternalId
     request_id: ExternalId
@@ -36,19 +38,19 @@ class Redeem(Message):
 
     @field_validator("code")
     @classmethod
-    def _one_reference(cls, value: str | None, info: ValidationInfo) -> str | None:
+    def _names_one_voucher(cls, value: str | None, info: ValidationInfo) -> str | None:
         check_exactly_one(info, value=value, other="voucher")
         return value
 
 
 class RedeemMany(Message):
-    """`redemptions.redeem_many`: each request is judged by itself, also as to whether it is valid."""
+    """`redemptions.redeem_many`: each request is parsed and decided by itself."""
 
     requests: Annotated[list[Any], Field(min_length=1, max_length=BULK_MAX)]
 
 
 class RedemptionReference(Message):
-    """`redemptions.retrieve`."""
+    """`redemptions.retrieve`: the request id of a decided redemption."""
 
     project: ExternalId
     request_id: ExternalId
@@ -59,13 +61,13 @@ TTL_MAX_SECONDS = 7 * 24 * 60 * 60
 
 
 class Reserve(Redeem):
-    """`redemptions.reserve`: as `redemptions.redeem`, and for how many seconds the place is held."""
+    """`redemptions.reserve`: the fields of `redemptions.redeem`, and `ttl`, the seconds for which the place is held."""
 
     ttl: Annotated[int, Field(ge=1, le=TTL_MAX_SECONDS)] = TTL_DEFAULT_SECONDS
 
 
 class HoldReference(Message):
-    """`redemptions.confirm` and `redemptions.release`: exactly one of `hold` and the `requestId` that it was given."""
+    """`redemptions.confirm` and `redemptions.release`: exactly one of `hold` and its `requestId` is sent."""
 
     project: ExternalId
     hold: HoldId | None = None
@@ -73,15 +75,13 @@ class HoldReference(Message):
 
     @field_validator("request_id")
     @classmethod
-    def _one_reference(cls, value: str | None, info: ValidationInfo) -> str | None:
-        # A field that failed by itself is not in the data: it was given.
-        if (value is not None) == (info.data.get("hold", ...) is not None):
-            raise invalid("exactly one of hold and requestId must be given")
+    def _names_one_hold(cls, value: str | None, info: ValidationInfo) -> str | None:
+        check_exactly_one(info, value=value, other="hold")
         return value
 
 
 class Validate(Redeem):
-    """`redemptions.validate`: as `redemptions.redeem`, with or without the id that it would be sent under."""
+    """`redemptions.validate`: the fields of `redemptions.redeem`, with or without a `requestId`."""
 
-    # A field less, and the same places for the rest.
+    # Optional here. The subclass inherits all other fields, in their order, and is never used as a Redeem.
     request_id: ExternalId | None = None  # type: ignore[assignment]

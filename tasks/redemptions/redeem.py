@@ -1,4 +1,4 @@
-"""Redeem vouchers: one transaction for a batch of requests, and the same number of statements for any size."""
+"""Redeem vouchers: decide a batch of requests in a transaction, with the same statements for a batch of any size."""
 
 from collections.abc import Collection, Sequence
 
@@ -6,53 +6,47 @@ from sqlalchemy.orm import Session
 
 from tasks.intake.gathered import gathered_task
 from tasks.redemptions.batch import RedemptionBatch
-from tasks.redemptions.batch_vouchers import look_up_vouchers
+from tasks.redemptions.claims import lock_claims
 from tasks.redemptions.messages import Redeem, RedeemMany
 from tasks.wire.answers import Answer
 from tasks.wire.parsing import answer_each
-from tasks.wire.replay import CallerKey
+from tasks.wire.replay import CallerKey, FirstAnswer
 from tasks.wire.task import contract_task
 from worker.database import run_in_transaction
-
-
-@gathered_task(
-    "redemptions.redeem",
-    message=Redeem,
-    decide=lambda session, requests: redeem_all(session, requests),  # noqa: PLW0108 - it is defined below
-)
-def redeem(request: Redeem) -> Answer:
-    """This task will decide one request."""
-    return run_in_transaction(lambda session: redeem_all(session, [request]))[0]
-
-
-@contract_task("redemptions.redeem_many", message=RedeemMany)
-def redeem_many(request: RedeemMany) -> Answer:
-    """This task will decide up to 1,000 requests, in the order sent."""
-    return answer_each(
-        request.requests,
-        message=Redeem,
-        decide=lambda requests: run_in_transaction(lambda session: redeem_all(session, requests)),
-    )
 
 
 def redeem_all(
     session: Session, requests: Sequence[Redeem], *, completed_cards: Collection[CallerKey] = ()
 ) -> list[Answer]:
-    """This function will decide the requests in their order and answer each of them.
+    """Decide requests in the order given, and return their answers.
 
-    It locks first (vouchers by id, then subscriptions), looks afterwards, decides in memory, and writes once.
-    A request id that was decided before is answered as then. A unique violation means that another batch
-    decided one of the ids at the same moment: run the batch again in a new transaction.
-    `completed_cards` are those requests (by project and id) that come from a completed stamp card.
+    A request id that was decided before gets the first answer again. `completed_cards` are the (project, request id)
+    of the requests that redeem a completed stamp card.
+
+    A unique violation means that another transaction decided one of the ids at the same moment. Run the batch again in
+    a new transaction, as `run_in_transaction` does.
     """
-    # All that can be done before others have to wait for the vouchers.
-    fingerprints = [each.fingerprint() for each in requests]
-    vouchers_and_codes = look_up_vouchers(session, requests)
-    batch = RedemptionBatch.locked(session, requests, vouchers_and_codes=vouchers_and_codes)
+    # Vouchers are locked first, by id, and subscriptions second. This order is the same in every use case, so that two
+    # of them never deadlock.
+    claims = lock_claims(session, requests)
+    batch = RedemptionBatch.lock(session, claims)
     batch.completed_cards = completed_cards
-    answers = [
-        batch.decide(request, voucher, code, fingerprint=fingerprint)
-        for request, voucher, code, fingerprint in zip(requests, *vouchers_and_codes, fingerprints, strict=True)
-    ]
+    answers = [batch.decide(claim) for claim in claims]
     batch.write(session)
     return answers
+
+
+@gathered_task("redemptions.redeem", message=Redeem, first_answer=FirstAnswer.REDEMPTIONS, decide=redeem_all)
+def redeem(request: Redeem) -> Answer:
+    """Decide a redemption: grant the discount of the voucher, or refuse with a reason."""
+    return run_in_transaction(lambda session: redeem_all(session, [request]))[0]
+
+
+@contract_task("redemptions.redeem_many", message=RedeemMany, first_answer=FirstAnswer.REDEMPTIONS)
+def redeem_many(request: RedeemMany) -> Answer:
+    """Decide up to 1,000 redemptions, in the order sent."""
+    return answer_each(
+        request.requests,
+        message=Redeem,
+        decide=lambda requests: run_in_transaction(lambda session: redeem_all(session, requests)),
+    )

@@ -1,4 +1,4 @@
-"""Which of a customer's own holds make way for another request of the customer, and what is left beside them."""
+"""Find the fewest holds of a customer that another request of the customer must replace."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -7,11 +7,11 @@ from uuid import UUID
 
 from domain.eligibility import Candidate, Counts
 from domain.hold import shortage
-from tasks.redemptions.hold_requests import Hold
+from models.redemptions.rows import HeldPlaceRow
 
 
-def after_replacing(counts: Counts, holds: Sequence[Hold], *, code_id: UUID | None) -> Counts:
-    """This function will return a counts as it is once those holds of the customer's have made way."""
+def after_replacing(counts: Counts, holds: Sequence[HeldPlaceRow], *, code_id: UUID | None) -> Counts:
+    """Return the counts after holds of the request's customer were replaced. `code_id` is that of the request."""
     return replace(
         counts,
         held=counts.held - len(holds),
@@ -21,23 +21,27 @@ def after_replacing(counts: Counts, holds: Sequence[Hold], *, code_id: UUID | No
 
 
 def fewest_to_replace(
-    own: Mapping[UUID, Hold],
+    own: Mapping[UUID, HeldPlaceRow],
     *,
     code_id: UUID | None,
-    aside: Sequence[Hold],
+    replaced: Sequence[HeldPlaceRow],
     candidate: Candidate,
     counts: Counts,
-) -> list[Hold]:
-    """This function will return the holds that make way, those by the same code first; none where all are too few."""
+) -> list[HeldPlaceRow]:
+    """Return the fewest holds of a customer that make room for a request, or none if all of them are too few.
+
+    Holds of the request's code come first, then the oldest. `own` are all open holds of the customer, the oldest first.
+    `replaced` are the holds among them that `counts` no longer count.
+    """
     missing = shortage(candidate, counts=counts)
-    if missing.places > len(own) - len(aside):
+    if missing.places > len(own) - len(replaced):
         return []
-    here = {each.id for each in aside}
-    of_code = (each for each in own.values() if each.code_id == code_id and each.id not in here)
-    others = (each for each in own.values() if each.code_id != code_id and each.id not in here)
+    replaced_ids = {each.id for each in replaced}
+    of_code = (each for each in own.values() if each.code_id == code_id and each.id not in replaced_ids)
+    others = (each for each in own.values() if each.code_id != code_id and each.id not in replaced_ids)
     chosen = list(islice(chain(of_code, others), missing.places))
     return chosen if _count_of_code(chosen, code_id) >= missing.by_code else []
 
 
-def _count_of_code(holds: Sequence[Hold], code_id: UUID | None) -> int:
+def _count_of_code(holds: Sequence[HeldPlaceRow], code_id: UUID | None) -> int:
     return sum(each.code_id == code_id for each in holds)

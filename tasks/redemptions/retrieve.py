@@ -1,17 +1,18 @@
-"""Retrieve the decision on a request."""
+"""Retrieve the stored decision on a request id."""
 
 from models.redemptions.redemption import find_redemptions
 from tasks.redemptions.answers import redemption_answer
 from tasks.redemptions.messages import RedemptionReference
 from tasks.wire.answers import Answer
 from tasks.wire.errors import found
+from tasks.wire.replay import FirstAnswer
 from tasks.wire.task import contract_task
 from worker.database import transaction
 
 
-@contract_task("redemptions.retrieve", message=RedemptionReference)
+@contract_task("redemptions.retrieve", message=RedemptionReference, first_answer=FirstAnswer.READS)
 def retrieve(request: RedemptionReference) -> Answer:
-    """This task will answer what was decided for a request id."""
+    """Return the stored decision on a request id."""
     key = (request.project, request.request_id)
     with transaction() as session:
         stored = find_redemptions(session, keys=[key]).get(key)

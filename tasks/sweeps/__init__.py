@@ -1,1 +1,1 @@
-"""The scheduled sweep that retires expired and full vouchers."""
+"""The scheduled sweep: it retires vouchers and codes, completes discounts and lapses holds that are due."""

@@ -1,29 +1,37 @@
-"""The sweep: it retires and completes whatever is due now, and changes no answer about money."""
+"""Retire, complete and lapse everything that is due. The sweep changes no answer about money."""
 
 from collections.abc import Callable
 
 from sqlalchemy.orm import Session
 
 from models.base import read_clock
-from models.expiry import complete_over, lapse_due, retire_expired, retire_expired_codes, retire_full, retire_full_codes
+from models.expiry import (
+    complete_discounts,
+    lapse_holds,
+    retire_expired,
+    retire_expired_codes,
+    retire_full,
+    retire_full_codes,
+)
 from tasks.sweeps.messages import Sweep
 from tasks.wire.answers import Answer
+from tasks.wire.replay import FirstAnswer
 from tasks.wire.task import contract_task
 from worker.database import transaction
 from worker.settings import settings
 
 
-@contract_task("expiry.sweep", message=Sweep)
+@contract_task("expiry.sweep", message=Sweep, first_answer=FirstAnswer.STATE)
 def sweep(_request: Sweep) -> Answer:
-    """This task will retire the vouchers and codes that are due, and complete the discounts whose window is over."""
+    """Retire expired and full vouchers and codes, complete discounts whose window has ended, and lapse holds."""
     return sweep_all(batch_size=settings().sweep_batch_size)
 
 
 def sweep_all(*, batch_size: int) -> Answer:
-    """This function will work through what is due in batches, each its own transaction, and count what it did.
+    """Work through everything that is due, in a transaction for each batch, and return the counts.
 
-    Rows that somebody else holds are left for the next run; late, doubled, missed or interrupted runs leave
-    the same end state.
+    Rows that are locked are left for the next run. A run that is late, repeated, missed or interrupted leads to the
+    same end state.
     """
 
     def expired(session: Session) -> int:
@@ -32,8 +40,8 @@ def sweep_all(*, batch_size: int) -> Answer:
     def full(session: Session) -> int:
         return retire_full(session, now=read_clock(session), batch_size=batch_size)
 
-    def over(session: Session) -> int:
-        return complete_over(session, today=read_clock(session).date(), batch_size=batch_size)
+    def completed(session: Session) -> int:
+        return complete_discounts(session, today=read_clock(session).date(), batch_size=batch_size)
 
     def codes_expired(session: Session) -> int:
         return retire_expired_codes(session, now=read_clock(session), batch_size=batch_size)
@@ -42,13 +50,13 @@ def sweep_all(*, batch_size: int) -> Answer:
         return retire_full_codes(session, now=read_clock(session), batch_size=batch_size)
 
     def lapsed(session: Session) -> int:
-        return lapse_due(session, now=read_clock(session), batch_size=batch_size)
+        return lapse_holds(session, now=read_clock(session), batch_size=batch_size)
 
     return {
         "object": "sweep",
         "expired": _until_done(expired, batch_size=batch_size),
         "maxRedemptionsReached": _until_done(full, batch_size=batch_size),
-        "completed": _until_done(over, batch_size=batch_size),
+        "completed": _until_done(completed, batch_size=batch_size),
         "codesExpired": _until_done(codes_expired, batch_size=batch_size),
         "codesMaxRedemptionsReached": _until_done(codes_full, batch_size=batch_size),
         "holdsLapsed": _until_done(lapsed, batch_size=batch_size),

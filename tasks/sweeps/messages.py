@@ -1,7 +1,7 @@
-"""The request for a sweep."""
+"""The request of the sweep."""
 
 from tasks.wire.message import Message
 
 
 class Sweep(Message):
-    """`expiry.sweep`: it works through whatever is due now, so there is nothing to say."""
+    """`expiry.sweep`: the sweep does everything that is due, so the request has no fields."""

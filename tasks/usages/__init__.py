@@ -1,1 +1,1 @@
-"""Record usage and stamps, and list usage by customer."""
+"""Record usage and stamps, and list the usage of a voucher by customer."""

@@ -1,4 +1,4 @@
-"""The answers about usage, built from rows and from what the rules decided."""
+"""The answers to recorded usage."""
 
 from types import SimpleNamespace
 
@@ -9,7 +9,11 @@ from tasks.wire.fields import type_id
 
 
 def usage_answer(row: SimpleNamespace, *, current_stamp: int, redemption: Answer | None) -> Answer:
-    """This function will return an entry as callers see it, with what a completed card was answered."""
+    """Return the answer to a recorded or refused entry.
+
+    `row` has the values of the row that is not written yet. `redemption` is the answer to the redemption of the card
+    that the entry completed.
+    """
     return {
         "object": "usage",
         "id": type_id("use", row.id),
@@ -32,7 +36,7 @@ def usage_answer(row: SimpleNamespace, *, current_stamp: int, redemption: Answer
 
 
 def usage_conflict_answer(request: RecordUsage) -> Answer:
-    """This function will refuse an entry whose reference was used with another body. It counts nothing."""
+    """Refuse an entry whose reference was used with another body. Nothing is counted."""
     return {
         "object": "usage",
         "id": None,

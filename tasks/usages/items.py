@@ -1,42 +1,66 @@
-"""Usage as it is reported: one item for each customer of a voucher, whose statistics are the sums of its entries."""
+"""The items of a usage list: each customer of a voucher with all entries and their sums."""
 
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Protocol
+from uuid import UUID
 
 from domain.allowance import allowance_left
 from domain.reversal import GIVING_BACK
 from domain.stamps import stamps_on_card
-from models.base import StoredRow
-from models.usages.record import collected_of, stamp_card_of
+from models.invoices.rows import UsageReversalRow
+from models.usages.by_customer import UsageEntryRow, UsageGrantRow, UsageRecordRow
+from models.usages.record import StampCardRow, collected_of, stamp_card_of
 from tasks.wire.answers import Answer, identity, instant
 from tasks.wire.fields import type_id
 
-# What an applied invoice is called among the references. It is one use of the discount.
+# The reference type of an applied invoice, which uses the discount once.
 INVOICE = "invoice"
-# What takes back an invoice's use, or a refunded part of its amount.
+# The reference type of a reversal: the use by an invoice, or a refunded part of the amount, is taken back.
 REVERSAL = "reversal"
+
+
+class DatedRow(Protocol):
+    """The columns that every row of a customer's use has."""
+
+    id: UUID
+    created_at: datetime
+
+
+class AmountRow(Protocol):
+    """The amount of an entry, in minor units. Reversals have a negative amount."""
+
+    amount_minor: int
+
+
+class UsageVoucherRow(StampCardRow, Protocol):
+    """The columns of a voucher that its usage items need."""
+
+    id: UUID
+    currency: str | None
+    carry_over: bool
 
 
 @dataclass(slots=True)
 class Use:
-    """What one customer was granted of a voucher, what that took off invoices, and what was recorded; oldest first."""
+    """The use of a voucher by a customer. Each list is sorted, the oldest row first."""
 
-    grants: list[StoredRow] = field(default_factory=list)
-    entries: list[StoredRow] = field(default_factory=list)
-    records: list[StoredRow] = field(default_factory=list)
-    reversals: list[StoredRow] = field(default_factory=list)
+    grants: list[UsageGrantRow] = field(default_factory=list)
+    entries: list[UsageEntryRow] = field(default_factory=list)
+    records: list[UsageRecordRow] = field(default_factory=list)
+    reversals: list[UsageReversalRow] = field(default_factory=list)
 
 
 def uses_by_customer(
     *,
-    grants: Iterable[StoredRow],
-    entries: Iterable[StoredRow],
-    records: Iterable[StoredRow],
-    reversals: Iterable[StoredRow],
+    grants: Iterable[UsageGrantRow],
+    entries: Iterable[UsageEntryRow],
+    records: Iterable[UsageRecordRow],
+    reversals: Iterable[UsageReversalRow],
 ) -> defaultdict[str, Use]:
-    """This function will put the rows, each kind given oldest first, to their customers."""
+    """Group rows by their customers. Rows of each kind are given the oldest first."""
     uses: defaultdict[str, Use] = defaultdict(Use)
     customers = {}
     for grant in grants:
@@ -51,13 +75,14 @@ def uses_by_customer(
     return uses
 
 
-def usage_item(use: Use, *, customer: str, voucher: StoredRow, now: datetime) -> Answer:
-    """This function will return a customer's use of a voucher as callers see it.
+def usage_item(use: Use, *, customer: str, voucher: UsageVoucherRow, now: datetime) -> Answer:
+    """Return the item of a customer in the usage list of a voucher.
 
-    It has the identity of what came first, a discount or a record, and keeps it.
+    The item has the id of the customer's first discount or record, so that the id never changes.
     """
-    oldest = min((*use.grants[:1], *use.records[:1]), key=lambda each: each.created_at)
-    rows = (*use.grants, *use.entries, *use.records, *use.reversals)
+    firsts: list[DatedRow] = [*use.grants[:1], *use.records[:1]]
+    oldest = min(firsts, key=lambda each: each.created_at)
+    rows: list[DatedRow] = [*use.grants, *use.entries, *use.records, *use.reversals]
     return {
         "id": type_id("use", oldest.id),
         "refId": identity("dis", use.grants[0].id if use.grants else None),
@@ -65,7 +90,7 @@ def usage_item(use: Use, *, customer: str, voucher: StoredRow, now: datetime) ->
         "customerId": customer,
         "createdAt": instant(oldest.created_at),
         "updatedAt": instant(max(each.created_at for each in rows)),
-        "createdBy": oldest.created_by if oldest in use.records else None,
+        "createdBy": use.records[0].created_by if use.records and oldest is use.records[0] else None,
         "usageRefs": _usage_refs(use),
         "statistics": _statistics(use, voucher=voucher, now=now),
     }
@@ -78,7 +103,7 @@ def _usage_refs(use: Use) -> list[Answer]:
     return [ref for _, _, ref in sorted(dated, key=lambda each: each[:2])]
 
 
-def _invoice_ref(entry: StoredRow) -> Answer:
+def _invoice_ref(entry: UsageEntryRow) -> Answer:
     return {
         "ref": entry.invoice,
         "refType": INVOICE,
@@ -90,7 +115,7 @@ def _invoice_ref(entry: StoredRow) -> Answer:
     }
 
 
-def _reversal_ref(reversal: StoredRow) -> Answer:
+def _reversal_ref(reversal: UsageReversalRow) -> Answer:
     return {
         "ref": reversal.invoice,
         "refType": REVERSAL,
@@ -102,7 +127,7 @@ def _reversal_ref(reversal: StoredRow) -> Answer:
     }
 
 
-def _record_ref(record: StoredRow) -> Answer:
+def _record_ref(record: UsageRecordRow) -> Answer:
     return {
         "ref": record.ref,
         "refType": record.ref_type,
@@ -114,31 +139,39 @@ def _record_ref(record: StoredRow) -> Answer:
     }
 
 
-def _statistics(use: Use, *, voucher: StoredRow, now: datetime) -> Answer:
+def _statistics(use: Use, *, voucher: UsageVoucherRow, now: datetime) -> Answer:
     usage = len(use.entries) - len(_given_back(use)) + sum(each.usage for each in use.records)
+    amounts: list[AmountRow] = [*use.entries, *use.records, *use.reversals]
     return {
         "stamp": sum(each.stamp for each in use.records),
         "used": usage,
         "usage": usage,
-        "amount": sum(each.amount_minor for each in (*use.entries, *use.records, *use.reversals)),
-        "debitBalance": _debit_balance(use, currency=voucher.currency) if voucher.carry_over else None,
+        "amount": sum(each.amount_minor for each in amounts),
+        "debitBalance": _debit_balance(use, voucher=voucher),
         "currentStamp": _current_stamp(use, voucher=voucher, now=now),
     }
 
 
-def _given_back(use: Use) -> list[StoredRow]:
+def _given_back(use: Use) -> list[UsageReversalRow]:
     return [each for each in use.reversals if each.reason in GIVING_BACK]
 
 
-def _debit_balance(use: Use, *, currency: str) -> int:
-    taken: defaultdict[object, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
-    # A refund leaves a balance as it is: what was bought with it was had.
+def _debit_balance(use: Use, *, voucher: UsageVoucherRow) -> int | None:
+    # Balances are fixed amounts, so there is a currency.
+    if not voucher.carry_over or voucher.currency is None:
+        return None
+    taken: defaultdict[UUID, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
+    # A refund gives nothing back to a balance, because the customer has had the purchase.
     for entry in (*use.entries, *_given_back(use)):
         taken[entry.discount_id][entry.currency] += entry.amount_minor
-    return sum(allowance_left(each.amounts_minor, currency=currency, taken_minor=taken[each.id]) for each in use.grants)
+    return sum(
+        allowance_left(each.amounts_minor, currency=voucher.currency, taken_minor=taken[each.id])
+        for each in use.grants
+        if each.amounts_minor is not None
+    )
 
 
-def _current_stamp(use: Use, *, voucher: StoredRow, now: datetime) -> int:
+def _current_stamp(use: Use, *, voucher: UsageVoucherRow, now: datetime) -> int:
     card = stamp_card_of(voucher)
     if card is None:
         return 0

@@ -5,14 +5,14 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from models.base import read_clock, read_one_snapshot
-from models.invoices.unreversed import reversals_of
+from models.invoices.reversal import find_usage_reversals
 from models.usages.by_customer import (
     START,
     customer_of,
     entries_of,
+    find_customers,
+    find_one_customer,
     grants_of,
-    page_of_customers,
-    page_of_one,
     records_of,
 )
 from models.vouchers.look_up import find_voucher
@@ -20,37 +20,38 @@ from tasks.usages.items import usage_item, uses_by_customer
 from tasks.usages.messages import ListUsages
 from tasks.wire.answers import Answer
 from tasks.wire.errors import InvalidRequest, found
+from tasks.wire.replay import FirstAnswer
 from tasks.wire.task import contract_task
 from worker.database import transaction
 
 
-@contract_task("usages.list", message=ListUsages)
+@contract_task("usages.list", message=ListUsages, first_answer=FirstAnswer.READS)
 def list_(request: ListUsages) -> Answer:
-    """This task will answer a page of a voucher's customers with all their entries and the sums of them."""
+    """List the usage of a voucher: a page of its customers, each with all entries and their sums."""
     with transaction() as session:
         read_one_snapshot(session)
         return list_usages(session, request)
 
 
 def list_usages(session: Session, request: ListUsages) -> Answer:
-    """This function will answer the page, in as many statements as any other.
+    """Return a page of a voucher's customers, in the same number of statements for a page of any size.
 
-    Raises NotFound where there is no such voucher, InvalidRequest where `startingAfter` is none of its items.
+    Raises NotFound if there is no such voucher, and InvalidRequest if `startingAfter` is no item of the list.
     """
     voucher = found(find_voucher(session, project=request.project, id=request.voucher), "voucher")
-    whose: dict[str, Any] = {"project": request.project, "voucher_id": request.voucher}
+    of_voucher: dict[str, Any] = {"project": request.project, "voucher_id": request.voucher}
     after = _position(session, request)
     if request.customer is None:
-        customers = page_of_customers(session, **whose, after=after, limit=request.limit)
+        customers = find_customers(session, **of_voucher, after=after, limit=request.limit)
     else:
-        customers = page_of_one(session, **whose, after=after, customer=request.customer)
-    grants = grants_of(session, **whose, customers=customers)
+        customers = find_one_customer(session, **of_voucher, after=after, customer=request.customer)
+    grants = grants_of(session, **of_voucher, customers=customers)
     discounts = [each.id for each in grants]
     uses = uses_by_customer(
         grants=grants,
         entries=entries_of(session, project=request.project, discounts=discounts),
-        records=records_of(session, **whose, customers=customers),
-        reversals=reversals_of(session, project=request.project, discounts=discounts),
+        records=records_of(session, **of_voucher, customers=customers),
+        reversals=find_usage_reversals(session, project=request.project, discounts=discounts),
     )
     now = read_clock(session)
     items = [usage_item(uses[each], customer=each, voucher=voucher, now=now) for each in customers]

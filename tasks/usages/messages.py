@@ -1,4 +1,4 @@
-"""The requests about usage. Field names are camelCase on the wire; snake_case is accepted too."""
+"""The requests of the tasks about usage. Fields are camelCase on the wire; snake_case is accepted too."""
 
 from typing import Annotated
 
@@ -24,7 +24,7 @@ USAGES_MAX = 1_000
 class RecordUsage(Message):
     """`usages.record`: at least one of `usage`, `stamp` and `amount` is more than 0.
 
-    What follows `createdBy` is for the discount that a completed card grants, as `redemptions.redeem` takes it.
+    The fields after `createdBy` are those of `redemptions.redeem`. They are for the discount of a completed card.
     """
 
     project: ExternalId
@@ -51,7 +51,7 @@ class RecordUsage(Message):
 
 
 class ListUsages(Message):
-    """`usages.list`: a page of a voucher's customers, or one of them; `startingAfter` is the id of an item."""
+    """`usages.list`: a page of a voucher's customers, or a single customer. `startingAfter` is the id of an item."""
 
     project: ExternalId
     voucher: VoucherId

@@ -1,4 +1,4 @@
-"""Record usage, and grant the discount of a stamp card that is complete."""
+"""Record usage and stamps, and grant the discount of a completed stamp card."""
 
 import hashlib
 from datetime import datetime, timedelta
@@ -9,11 +9,12 @@ from sqlalchemy.orm import Session
 
 from domain.eligibility import Refusal
 from domain.stamps import Collected, StampCard, collecting_refusal, stamps_on_card
-from models.base import StoredRow, new_id, read_clock
+from models.base import new_id, read_clock
 from models.redemptions.redemption import find_redemptions
 from models.usages.record import add_record, collected_stamps, find_record, stamp_card_of
 from models.vouchers.counters import places_taken
 from models.vouchers.look_up import lock_vouchers
+from models.vouchers.rows import DecisiveVoucherRow
 from models.vouchers.values import candidate_of
 from tasks.redemptions.messages import Redeem
 from tasks.redemptions.redeem import redeem_all
@@ -21,24 +22,25 @@ from tasks.usages.answers import usage_answer, usage_conflict_answer
 from tasks.usages.messages import RecordUsage
 from tasks.wire.answers import Answer
 from tasks.wire.errors import InvalidRequest, found
+from tasks.wire.replay import FirstAnswer
 from tasks.wire.task import contract_task
 from worker.database import run_in_transaction
 
-# Stamps of one voucher and customer are told apart by their instant: a clock that is set back must not mix them.
+# The stamps of a customer are ordered by their instants. If the clock is set back, an entry still follows the last.
 TICK = timedelta(microseconds=1)
 
 
-@contract_task("usages.record", message=RecordUsage)
+@contract_task("usages.record", message=RecordUsage, first_answer=FirstAnswer.USAGE_RECORDS)
 def record(request: RecordUsage) -> Answer:
-    """This task will record one entry, and grant the discount of a card that it completes."""
+    """Record usage or stamps of a voucher for a customer, and grant the discount of a stamp card that is completed."""
     return run_in_transaction(lambda session: record_usage(session, request))
 
 
 def record_usage(session: Session, request: RecordUsage) -> Answer:
-    """This function will append the entry once for its voucher, customer and reference, and answer the same for ever.
+    """Record an entry once for its voucher, customer and reference. A repeated request gets the first answer.
 
-    It locks the voucher first, so that a card's stamps are collected one after the other.
-    Raises NotFound where there is no such voucher, InvalidRequest for stamps that its card does not take.
+    The voucher is locked first, so that the stamps of a card are collected in order.
+    Raises NotFound if there is no such voucher, and InvalidRequest if the card does not take the stamps.
     """
     key = (request.project, request.voucher)
     voucher = found(lock_vouchers(session, keys=[key]).get(key), "voucher")
@@ -58,10 +60,10 @@ def record_usage(session: Session, request: RecordUsage) -> Answer:
 
 
 def request_id_of(request: RecordUsage) -> str:
-    """This function will return the request id under which the card that an entry completes is redeemed.
+    """Return the request id under which a completed card is redeemed.
 
-    It is the SHA-256 of the voucher, the customer and the reference, so that it can be worked out and is short
-    enough to look the redemption up by.
+    The id has the SHA-256 of the voucher, the customer and the reference. So the caller can compute the id, and can
+    retrieve the redemption by it, however long the reference is.
     """
     parts = to_json([str(request.voucher), request.customer, request.ref])
     return f"usage-{hashlib.sha256(parts).hexdigest()}"
@@ -75,7 +77,7 @@ def _check_stamp(request: RecordUsage, *, card: StampCard | None) -> None:
 
 
 def _record_on_card(
-    session: Session, request: RecordUsage, *, voucher: StoredRow, card: StampCard, now: datetime
+    session: Session, request: RecordUsage, *, voucher: DecisiveVoucherRow, card: StampCard, now: datetime
 ) -> Answer:
     entries = collected_stamps(session, project=request.project, voucher_id=request.voucher, customer=request.customer)
     at = max(now, entries[-1].at + TICK) if entries else now
@@ -92,10 +94,10 @@ def _record_on_card(
     return _add(session, row, fingerprint=request.fingerprint(), answer=answer)
 
 
-def _refusal(request: RecordUsage, *, voucher: StoredRow, at: datetime) -> Refusal | None:
+def _refusal(request: RecordUsage, *, voucher: DecisiveVoucherRow, at: datetime) -> Refusal | None:
     if not request.stamp:
         return None
-    return collecting_refusal(candidate_of(voucher), redemptions=places_taken(voucher), at=at)
+    return collecting_refusal(candidate_of(voucher), taken=places_taken(voucher), at=at)
 
 
 def _redeem_card(session: Session, request: RecordUsage, *, row: SimpleNamespace) -> Answer:
@@ -106,7 +108,7 @@ def _redeem_card(session: Session, request: RecordUsage, *, row: SimpleNamespace
             "request_id": request_id,
             "voucher": str(request.voucher),
             "customer": request.customer,
-            # Without one it is the purchase itself, which is what the reference names.
+            # Without a subscription, the discount is for the purchase that the reference names.
             "subscription": request.subscription or request.ref,
             "products": request.products,
             "currency": request.currency,

@@ -1,1 +1,1 @@
-"""Create, retrieve, list, update and retire vouchers; forecast the costs of their discounts."""
+"""Create, retrieve, list, update and retire vouchers, and forecast the costs of their discounts."""

@@ -1,14 +1,15 @@
-"""How callers see a voucher, and the terms that it shares with its discounts."""
+"""The answer about a voucher, and the parts that the answer about a discount has too."""
 
 from collections.abc import Mapping
 
 from models.vouchers.counters import places_taken
-from tasks.wire.answers import Answer, AsStored, instant, percentage
+from models.vouchers.rows import DiscountTermsRow, ShownVoucherRow
+from tasks.wire.answers import Answer, instant, percentage
 from tasks.wire.fields import type_id
 
 
-def voucher_answer(row: AsStored) -> Answer:
-    """This function will return the voucher as callers see it."""
+def voucher_answer(row: ShownVoucherRow) -> Answer:
+    """Return a voucher as callers see it."""
     return {
         "object": "voucher",
         "id": type_id("vou", row.id),
@@ -39,8 +40,8 @@ def voucher_answer(row: AsStored) -> Answer:
     }
 
 
-def recurrence(row: AsStored) -> Answer:
-    """This function will return for how long a voucher, or its discount, runs."""
+def recurrence(row: DiscountTermsRow) -> Answer:
+    """Return the recurrence of a voucher or of a discount."""
     return {
         "type": row.recurrence,
         "durationInMonths": row.duration_in_months,
@@ -48,13 +49,13 @@ def recurrence(row: AsStored) -> Answer:
     }
 
 
-def price_discount(row: AsStored) -> Answer | None:
-    """This function will return the amounts of a fixed voucher, or of its discount, or None for a percentage."""
+def price_discount(row: DiscountTermsRow) -> Answer | None:
+    """Return the fixed amounts of a voucher or of a discount, or None for a percentage."""
     return _amounts(row.amounts_minor, currency=row.currency)
 
 
-def maximum_discount(row: AsStored) -> Answer | None:
-    """This function will return the most that a voucher, or its discount, gives on one invoice, or None."""
+def maximum_discount(row: DiscountTermsRow) -> Answer | None:
+    """Return the maximum of a voucher or of a discount on one invoice, or None if there is no maximum."""
     return _amounts(row.maximum_discount_minor, currency=row.maximum_discount_currency)
 
 
@@ -65,13 +66,13 @@ def _amounts(amounts_minor: Mapping[str, int] | None, *, currency: str | None) -
     return {"amount": amounts_minor[currency], "currency": currency, "currencyOptions": options}
 
 
-def _stamp_card(row: AsStored) -> Answer | None:
+def _stamp_card(row: ShownVoucherRow) -> Answer | None:
     if row.stamps_required is None:
         return None
     return {"stamps": row.stamps_required, "expireDays": row.stamp_expire_days}
 
 
-def _minimum_subtotal(row: AsStored) -> Answer | None:
+def _minimum_subtotal(row: ShownVoucherRow) -> Answer | None:
     if row.minimum_subtotal_minor is None:
         return None
     return {"amount": row.minimum_subtotal_minor, "currency": row.minimum_subtotal_currency}

@@ -1,16 +1,16 @@
-"""Change the budgets of a voucher together with the voucher."""
+"""Change the budgets of a voucher in an update of the voucher."""
 
 from collections.abc import Mapping
 
 from sqlalchemy.orm import Session
 
-from models.base import StoredRow
 from models.vouchers.budget import lock_budgets_of, set_budgets
+from models.vouchers.rows import ShownVoucherRow
 from tasks.vouchers.messages import UpdateVoucher
 
 
-def lock_budget(session: Session, request: UpdateVoucher, *, row: StoredRow) -> list[dict[str, str]]:
-    """This function will lock the voucher's budgets where they are changed, and name what is below what was spent."""
+def lock_and_check_budgets(session: Session, request: UpdateVoucher, *, row: ShownVoucherRow) -> list[dict[str, str]]:
+    """Lock a voucher's budgets if the update changes them, and return an error for each that is less than was spent."""
     if request.budget is None or row.budget_minor is None:
         return []
     amounts = {request.budget.currency: request.budget.amount, **request.budget.currency_options}
@@ -26,11 +26,11 @@ def lock_budget(session: Session, request: UpdateVoucher, *, row: StoredRow) -> 
 
 
 def has_other_currencies(before: Mapping[str, int] | None, after: Mapping[str, int] | None) -> bool:
-    """This function will tell whether a budget comes, goes, or names other currencies."""
+    """Return whether a budget is added, removed, or has other currencies."""
     return set(before or ()) != set(after or ())
 
 
-def change_budget(session: Session, *, row: StoredRow, amounts_minor: Mapping[str, int] | None) -> None:
-    """This function will give a locked voucher its new budgets; where nothing changes it asks nothing."""
+def change_budgets(session: Session, *, row: ShownVoucherRow, amounts_minor: Mapping[str, int] | None) -> None:
+    """Replace the budgets of a locked voucher, or do nothing if they are the same. The amounts are minor units."""
     if amounts_minor != row.budget_minor:
         set_budgets(session, project=row.project, voucher_id=row.id, amounts_minor=amounts_minor or {})

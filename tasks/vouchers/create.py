@@ -16,46 +16,46 @@ from tasks.codes.text_holders import lock_holders, primary_code
 from tasks.vouchers.answers import voucher_answer
 from tasks.vouchers.messages import CreateVoucher, PriceDiscount
 from tasks.wire.answers import Answer, conflict_answer
+from tasks.wire.replay import FirstAnswer
 from tasks.wire.task import contract_task, delivery_id
 from worker.database import run_in_transaction
 
 
-@contract_task("vouchers.create", message=CreateVoucher)
+@contract_task("vouchers.create", message=CreateVoucher, first_answer=FirstAnswer.VOUCHERS)
 def create(request: CreateVoucher) -> Answer:
-    """This task will create a voucher."""
-    key = delivery_id()
-    return run_in_transaction(lambda session: create_voucher(session, request, task_id=key))
+    """Create a voucher."""
+    delivery = delivery_id()
+    return run_in_transaction(lambda session: create_voucher(session, request, delivery=delivery))
 
 
 def create_voucher(
     session: Session,
     request: CreateVoucher,
     *,
-    task_id: str | None = None,
+    delivery: str | None = None,
     history: ImportedHistory | None = None,
     body_fingerprint: bytes | None = None,
 ) -> Answer:
-    """This function will create the voucher once for each request id, and answer the same for ever.
+    """Create a voucher once for each request id, and return the first answer to every repetition.
 
-    Without a request id it is once for each task, whose message may be delivered twice; without either,
-    each call creates one. What comes from another system has a history, and a body of its own to tell it by.
-    Raises InvalidRequest where the code belongs to another voucher that can still be redeemed, unless this one is
-    over in its history already.
+    Without a request id, the voucher is created once for each delivery id; without either, in each call. An imported
+    voucher has a history, and the fingerprint of the body from the other system.
+    Raises InvalidRequest if the code belongs to another available voucher, unless the imported voucher is retired.
     """
     fingerprint, now = body_fingerprint or request.fingerprint(), read_clock(session)
     wanted = [request.code] if request.code is not None else []
     holders = lock_holders(session, project=request.project, codes=wanted) if wanted else None
-    key = _creation_key(request, task_id=task_id)
+    key = _creation_key(request, delivery=delivery)
     if key:
-        # Looked up after the code: whoever holds it may be this very request, delivered twice.
+        # The stored creation is read after the code. If another delivery has created the voucher in between, this must
+        # be a replay, not a code that is taken.
         stored = find_creation(session, project=request.project, key=key)
         if stored is not None:
-            if stored.fingerprint == fingerprint:
-                answer: Answer = stored.creation_answer
-                return answer
+            if stored.fingerprint == fingerprint and stored.creation_answer is not None:
+                return stored.creation_answer
             return conflict_answer("voucher", project=request.project, request_id=request.request_id)
     values = values_of(request, created_at=now)
-    values |= _standing(request, history=history, now=now)
+    values |= _history_values(request, history=history, now=now)
     answer = voucher_answer(SimpleNamespace(**values))
     if key:
         values |= {**key, "fingerprint": fingerprint, "creation_answer": answer}
@@ -68,13 +68,13 @@ def create_voucher(
     return answer
 
 
-def _creation_key(request: CreateVoucher, *, task_id: str | None) -> dict[str, str]:
+def _creation_key(request: CreateVoucher, *, delivery: str | None) -> dict[str, str]:
     if request.request_id is not None:
         return {"request_id": request.request_id}
-    return {} if task_id is None else {"delivery_id": task_id}
+    return {} if delivery is None else {"delivery_id": delivery}
 
 
-def _standing(request: CreateVoucher, *, history: ImportedHistory | None, now: datetime) -> dict[str, Any]:
+def _history_values(request: CreateVoucher, *, history: ImportedHistory | None, now: datetime) -> dict[str, Any]:
     restrictions = request.restrictions
     retirement = history and retirement_of(
         history, maximum_redemptions=restrictions.maximum_redemptions, expires_at=restrictions.expires_at, now=now
@@ -90,7 +90,7 @@ def _standing(request: CreateVoucher, *, history: ImportedHistory | None, now: d
 
 
 def values_of(request: CreateVoucher, *, created_at: datetime) -> dict[str, Any]:
-    """This function will return the columns of a new voucher."""
+    """Return the columns of a new voucher that the request decides."""
     card, maximum, budget = request.stamp_card, request.maximum_discount, request.budget
     restrictions, price, minimum = request.restrictions, request.price_discount, request.restrictions.minimum_subtotal
     return {

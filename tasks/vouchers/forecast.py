@@ -1,4 +1,4 @@
-"""Looking ahead: what the running discounts of a project or of a voucher will still cost, by month and currency."""
+"""Forecast the costs of the running discounts of a project or of a voucher, by month and currency."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -9,13 +9,21 @@ from sqlalchemy.orm import Session
 from domain.forecast import Series, forecast, months_from
 from domain.recurrence import add_months
 from domain.terms import RecurrenceType
-from models.base import StoredRow, read_clock, read_one_snapshot
+from models.base import read_clock, read_one_snapshot
 from models.vouchers.budget import find_budgets
-from models.vouchers.forecast import count_running, find_started, find_waiting
+from models.vouchers.forecast import (
+    NotStartedRow,
+    RunningCountRow,
+    StartedRow,
+    count_running,
+    find_not_started,
+    find_started,
+)
 from models.vouchers.look_up import find_voucher
 from tasks.vouchers.messages import Forecast
 from tasks.wire.answers import Answer, day, identity
 from tasks.wire.errors import found
+from tasks.wire.replay import FirstAnswer
 from tasks.wire.task import contract_task
 from worker.database import transaction
 
@@ -30,26 +38,26 @@ ASSUMPTIONS = (
 )
 
 
-@contract_task("vouchers.forecast", message=Forecast)
+@contract_task("vouchers.forecast", message=Forecast, first_answer=FirstAnswer.READS)
 def forecast_vouchers(request: Forecast) -> Answer:
-    """This task will forecast what running discounts will cost."""
+    """Forecast the costs of running discounts."""
     with transaction() as session:
         read_one_snapshot(session)
         return forecast_costs(session, request)
 
 
 def forecast_costs(session: Session, request: Forecast) -> Answer:
-    """This function will go on from the ledger's averages, or raise NotFound where there is no such voucher."""
+    """Return a forecast from the averages in the ledger. Raises NotFound if the voucher does not exist."""
     project, voucher = request.project, request.voucher
     if voucher is not None:
         found(find_voucher(session, project=project, id=voucher), "voucher")
     (this_month,) = months_from(read_clock(session).date(), months=1)
     months = months_from(request.from_ or this_month, months=request.months)
-    # What lies between now and the first month that is asked for is not had twice.
+    # Cycles between now and the first month are not shown, but they use up durations, balances and budgets.
     since = min(this_month, months[0])
-    begun = find_started(session, project=project, voucher_id=voucher, since=since)
-    to_begin = find_waiting(session, project=project, voucher_id=voucher, since=since)
-    series = [_going_on(row) for row in begun] + [_beginning(row) for row in to_begin if row.currency is not None]
+    started = find_started(session, project=project, voucher_id=voucher, since=since)
+    not_started = find_not_started(session, project=project, voucher_id=voucher, since=since)
+    series = [*map(_series_of_started, started), *filter(None, map(_series_of_not_started, not_started))]
     left = find_budgets(session, keys=[(project, each.voucher_id, each.currency) for each in series])
     budgets = {key[1:]: value for key, value in left.items()}
     costs = forecast(series, since=since, months=months, budgets_left_minor=budgets)
@@ -64,7 +72,7 @@ def forecast_costs(session: Session, request: Forecast) -> Answer:
             currency: sum(cost.get(currency, 0) for cost in costs)
             for currency in sorted({each for cost in costs for each in cost})
         },
-        "basis": _basis(counted, to_begin=to_begin),
+        "basis": _basis(counted, not_started=not_started),
         "assumptions": list(ASSUMPTIONS),
     }
 
@@ -73,18 +81,18 @@ def _month(first: date) -> str:
     return first.isoformat()[: len("2031-01")]
 
 
-def _basis(counted: StoredRow, *, to_begin: Sequence[StoredRow]) -> Answer:
-    unknown = sum(row.discounts for row in to_begin if row.currency is None)
+def _basis(counted: RunningCountRow, *, not_started: Sequence[NotStartedRow]) -> Answer:
+    unknown = sum(row.discounts for row in not_started if row.currency is None)
     return {
         "discounts": counted.discounts,
-        "byOwnAverage": counted.find_started,
-        "byVoucherAverage": counted.discounts - counted.find_started - unknown,
+        "byOwnAverage": counted.started,
+        "byVoucherAverage": counted.discounts - counted.started - unknown,
         "withoutHistory": unknown,
-        "cyclesInLedger": int(counted.cycles),
+        "cyclesInLedger": counted.cycles,
     }
 
 
-def _going_on(row: StoredRow) -> Series:
+def _series_of_started(row: StartedRow) -> Series:
     return Series(
         voucher_id=row.voucher_id,
         currency=row.currency,
@@ -98,8 +106,10 @@ def _going_on(row: StoredRow) -> Series:
     )
 
 
-def _beginning(row: StoredRow) -> Series:
-    """This function will return what discounts of one voucher take that have not begun, by the voucher's average."""
+def _series_of_not_started(row: NotStartedRow) -> Series | None:
+    """Return discounts that take the average of their voucher, or None if the voucher has no entry in the ledger."""
+    if row.currency is None or row.per_cycle is None or row.cycle_days is None:
+        return None
     average, months = Fraction(row.per_cycle), row.duration_in_months
     cycles = 1 if row.recurrence == RecurrenceType.ONCE else row.duration_in_cycles
     rest = Fraction()

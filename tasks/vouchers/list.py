@@ -1,32 +1,33 @@
-"""List vouchers, newest first, in pages."""
+"""List vouchers in pages, newest first."""
 
 from sqlalchemy.orm import Session
 
-from models.codes.text_holders import find_carriers
-from models.vouchers.listing import VoucherListing, newer, older
+from models.codes.text_holders import find_vouchers_with_code
+from models.vouchers.listing import VoucherListing, newer_vouchers, older_vouchers
 from tasks.vouchers.answers import voucher_answer
 from tasks.vouchers.messages import ListVouchers
 from tasks.wire.answers import Answer
 from tasks.wire.pages import page_answer
+from tasks.wire.replay import FirstAnswer
 from tasks.wire.task import contract_task
 from worker.database import transaction
 
 
-@contract_task("vouchers.list", message=ListVouchers)
+@contract_task("vouchers.list", message=ListVouchers, first_answer=FirstAnswer.READS)
 def list_(request: ListVouchers) -> Answer:
-    """This task will answer a page of the project's vouchers, and where the next and the previous one begin."""
+    """Return a page of the vouchers of a project, with the cursors of the neighbouring pages."""
     with transaction() as session:
         return list_vouchers(session, request)
 
 
 def list_vouchers(session: Session, request: ListVouchers) -> Answer:
-    """This function will answer a page of the project's vouchers."""
-    ids = None if request.code is None else find_carriers(session, project=request.project, code=request.code)
+    """Return a page of the vouchers of a project."""
+    ids = None if request.code is None else find_vouchers_with_code(session, project=request.project, code=request.code)
     listing = VoucherListing(project=request.project, statuses=frozenset(request.status), ids=ids)
     return page_answer(
         request,
         prefix="vou",
         item=voucher_answer,
-        older=lambda than, limit: older(session, listing=listing, than=than, limit=limit),
-        newer=lambda than, limit: newer(session, listing=listing, than=than, limit=limit),
+        older=lambda than, limit: older_vouchers(session, listing=listing, than=than, limit=limit),
+        newer=lambda than, limit: newer_vouchers(session, listing=listing, than=than, limit=limit),
     )

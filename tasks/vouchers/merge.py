@@ -1,9 +1,12 @@
-"""What a voucher would be with the changes that were sent, and which of them is to blame where it is none."""
+"""Merge an update into the stored voucher, and validate the result as a new voucher.
+
+If the result is invalid, the error names a field that the caller sent.
+"""
 
 from typing import Any
 
 from domain.value import value
-from models.base import StoredRow
+from models.vouchers.rows import ShownVoucherRow
 from tasks.vouchers.answers import voucher_answer
 from tasks.vouchers.messages import CreateVoucher, UpdateVoucher
 from tasks.wire.answers import percentage
@@ -12,37 +15,38 @@ from tasks.wire.parsing import parse
 
 
 @value
-class Half:
-    """A field that makes another one wrong, by what is sent for it or by being taken away."""
+class Cause:
+    """A field that makes another field invalid, by a new value or by a removal."""
 
     field: str
-    is_taken_away: bool
+    is_removed: bool
     message: str
 
 
-# Of fields that must fit each other, the last is found wrong. Where it was not sent, the one that was sent is.
-HALVES = {
+# If two fields do not fit each other, validation names the later one. If the caller did not send that,
+# an earlier field is the cause, and the error names the earlier field.
+CAUSES = {
     "restrictions.expiresAt": [
-        Half(field="restrictions.startsAt", is_taken_away=False, message="must be earlier than expiresAt")
+        Cause(field="restrictions.startsAt", is_removed=False, message="must be earlier than expiresAt")
     ],
     "priceDiscountPercentage": [
-        Half(
+        Cause(
             field="priceDiscount",
-            is_taken_away=True,
+            is_removed=True,
             message="exactly one of priceDiscount and priceDiscountPercentage must be left",
         )
     ],
     "carryOver": [
-        Half(field="priceDiscountPercentage", is_taken_away=False, message="must not be given while carryOver is true"),
-        Half(field="priceDiscount", is_taken_away=True, message="must be left while carryOver is true"),
-        Half(field="recurrence", is_taken_away=False, message="must not be once while carryOver is true"),
+        Cause(field="priceDiscountPercentage", is_removed=False, message="must not be given while carryOver is true"),
+        Cause(field="priceDiscount", is_removed=True, message="must be left while carryOver is true"),
+        Cause(field="recurrence", is_removed=False, message="must not be once while carryOver is true"),
     ],
 }
 KINDS_OF_PRICE = ("priceDiscount", "priceDiscountPercentage")
 
 
-def merged_voucher(request: UpdateVoucher, *, row: StoredRow) -> CreateVoucher:
-    """This function will return the voucher as it would be created now, or raise InvalidRequest for what was sent."""
+def merged_voucher(request: UpdateVoucher, *, row: ShownVoucherRow) -> CreateVoucher:
+    """Return the updated voucher as a request to create it. Raises InvalidRequest with the fields that were sent."""
     shown = voucher_answer(row)
     sent = _sent(request)
     body = {field: shown[field] for field in _writable()} | sent
@@ -72,16 +76,16 @@ def _sent(request: UpdateVoucher) -> dict[str, Any]:
 def _as_sent(error: dict[str, str], *, sent: dict[str, Any]) -> dict[str, str]:
     if _sent_at(error["field"], sent=sent) is not ...:
         return error
-    for half in HALVES.get(error["field"], []):
-        found = _sent_at(half.field, sent=sent)
-        if found is not ... and (found is None) is half.is_taken_away:
-            return {"field": half.field, "message": half.message}
+    for cause in CAUSES.get(error["field"], []):
+        sent_value = _sent_at(cause.field, sent=sent)
+        if sent_value is not ... and (sent_value is None) is cause.is_removed:
+            return {"field": cause.field, "message": cause.message}
     return error
 
 
 def _sent_at(field: str, *, sent: dict[str, Any]) -> Any:
-    """This function will return what was sent for a field, and an ellipsis for nothing."""
-    place: Any = sent
+    """Return the value that was sent for a field, or an ellipsis if there is none."""
+    found: Any = sent
     for part in field.split("."):
-        place = place.get(part, ...) if isinstance(place, dict) else ...
-    return place
+        found = found.get(part, ...) if isinstance(found, dict) else ...
+    return found

@@ -1,4 +1,4 @@
-"""The requests about vouchers."""
+"""The requests of the tasks on vouchers."""
 
 import hashlib
 from typing import Annotated, Any, Literal
@@ -29,7 +29,7 @@ STAMP_DAYS_MAX = 3_650
 
 
 class PriceDiscount(Message):
-    """An amount in minor units, with amounts for further currencies."""
+    """An amount in minor units of a currency, with amounts in other currencies."""
 
     amount: PositiveAmount
     currency: CurrencyCode
@@ -51,7 +51,7 @@ class PriceDiscount(Message):
 
 
 class Recurrence(Message):
-    """For how long a discount runs; exactly one of the durations with `repeating`, and only then."""
+    """How long a discount runs. `repeating` has exactly one of the durations; the other types have none."""
 
     type: Literal["once", "repeating", "forever"]
     duration_in_cycles: Annotated[int, Field(ge=1, le=999)] | None = None
@@ -73,14 +73,14 @@ class Recurrence(Message):
 
 
 class MinimumSubtotal(Message):
-    """What must be bought at least, in minor units."""
+    """The least amount of a purchase, in minor units."""
 
     amount: PositiveAmount
     currency: CurrencyCode
 
 
 class Restrictions(Message):
-    """Who may redeem, when and how often. The window is half-open."""
+    """Who may redeem a voucher, when, and how often. The window excludes `expiresAt`."""
 
     starts_at: InstantField | None = None
     expires_at: InstantField | None = None
@@ -99,14 +99,14 @@ class Restrictions(Message):
 
 
 class StampCard(Message):
-    """How many stamps complete a card, and for how many days each counts."""
+    """How many stamps complete a card, and for how many days each stamp counts."""
 
     stamps: Annotated[int, Field(ge=2, le=STAMPS_MAX)]
     expire_days: Annotated[int, Field(ge=1, le=STAMP_DAYS_MAX)] | None = None
 
 
 class CreateVoucher(Message):
-    """`vouchers.create`: exactly one of `priceDiscount` and `priceDiscountPercentage` (basis points inside)."""
+    """`vouchers.create`: exactly one of `priceDiscount` and `priceDiscountPercentage`, here in basis points."""
 
     project: ExternalId
     request_id: ExternalId | None = None
@@ -147,7 +147,7 @@ class VoucherReference(Message):
 
 
 class ListVouchers(Message):
-    """`vouchers.list`: `after` and `before` are positions, whether or not there is a voucher of that id."""
+    """`vouchers.list`: `after` and `before` are positions, even if no voucher has that id."""
 
     project: ExternalId
     status: Annotated[list[Annotated[VoucherStatus, Field(strict=False)]], Field(min_length=1, max_length=2)] = Field(
@@ -160,7 +160,7 @@ class ListVouchers(Message):
 
 
 class UpdateVoucher(Message):
-    """`vouchers.update`: what is not given stays, and null takes away what a voucher can be without."""
+    """`vouchers.update`: a field that is left out stays, and null removes an optional field."""
 
     project: ExternalId
     voucher: VoucherId
@@ -192,24 +192,24 @@ class UpdateVoucher(Message):
         return value
 
     def fingerprint(self) -> bytes:
-        """This function will return what two requests with the same body have in common: 32 bytes.
+        """Return 32 bytes that are the same for requests with the same body.
 
-        Elsewhere null means the same as a field that is left out. Here it takes something away.
+        In other requests, null means the same as a field that is left out. Here it removes the field.
         """
         names = _nulls(self) | {f"restrictions.{name}" for name in _nulls(self.restrictions)}
         return hashlib.sha256(super().fingerprint() + " ".join(sorted(names)).encode()).digest()
 
 
 def _nulls(message: Message | None) -> set[str]:
-    given = message.model_fields_set - {"request_id"} if message else set()
-    return {name for name in given if getattr(message, name) is None}
+    sent = message.model_fields_set - {"request_id"} if message else set()
+    return {name for name in sent if getattr(message, name) is None}
 
 
 MONTHS_MAX = 24
 
 
 class Forecast(Message):
-    """`vouchers.forecast`: so many calendar months from that of `from`, which is today in UTC where it is left out."""
+    """`vouchers.forecast`: `months` calendar months, from the month of `from` or else the current month in UTC."""
 
     project: ExternalId
     voucher: VoucherId | None = None

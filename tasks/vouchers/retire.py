@@ -10,22 +10,22 @@ from tasks.vouchers.answers import voucher_answer
 from tasks.vouchers.messages import VoucherReference
 from tasks.wire.answers import Answer
 from tasks.wire.errors import found
+from tasks.wire.replay import FirstAnswer
 from tasks.wire.task import contract_task
 from worker.database import transaction
 
 
-@contract_task("vouchers.retire", message=VoucherReference)
+@contract_task("vouchers.retire", message=VoucherReference, first_answer=FirstAnswer.STATE)
 def retire(request: VoucherReference) -> Answer:
-    """This task will end new redemptions of a voucher. What it granted already runs on."""
+    """Retire a voucher, which can no longer be redeemed after that. Granted discounts stay."""
     with transaction() as session:
         return retire_voucher(session, request)
 
 
 def retire_voucher(session: Session, request: VoucherReference) -> Answer:
-    """This function will retire the voucher, or leave it as it is where it was retired before.
+    """Retire a voucher, unless it is retired already.
 
-    One that has expired already is retired as that, as a sweep would have done it: the first reason stays.
-    Raises NotFound where there is no such voucher.
+    An expired voucher is retired as expired, as if a sweep had come first. Raises NotFound if there is no such voucher.
     """
     key = (request.project, request.voucher)
     lock_vouchers(session, keys=[key])

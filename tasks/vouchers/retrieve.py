@@ -7,17 +7,18 @@ from tasks.vouchers.answers import voucher_answer
 from tasks.vouchers.messages import VoucherReference
 from tasks.wire.answers import Answer
 from tasks.wire.errors import found
+from tasks.wire.replay import FirstAnswer
 from tasks.wire.task import contract_task
 from worker.database import transaction
 
 
-@contract_task("vouchers.retrieve", message=VoucherReference)
+@contract_task("vouchers.retrieve", message=VoucherReference, first_answer=FirstAnswer.READS)
 def retrieve(request: VoucherReference) -> Answer:
-    """This task will answer the voucher as it stands."""
+    """Return a voucher."""
     with transaction() as session:
         return retrieve_voucher(session, request)
 
 
 def retrieve_voucher(session: Session, request: VoucherReference) -> Answer:
-    """This function will answer the voucher as it stands, or raise NotFound."""
+    """Return a voucher. Raises NotFound if there is no such voucher."""
     return voucher_answer(found(find_voucher(session, project=request.project, id=request.voucher), "voucher"))

@@ -1,4 +1,4 @@
-"""Changing vouchers: anything before the first redemption, and all but the money terms after it."""
+"""Update vouchers. After the first redemption, the money terms can no longer be changed."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -8,26 +8,27 @@ from sqlalchemy.orm import Session
 
 from domain.terms import RetiredReason
 from domain.voucher_update import UpdateRefusal, retired_reason_after
-from models.base import StoredRow, read_clock
-from models.redemptions.open_holds import count_places
+from models.base import read_clock
+from models.redemptions.open_holds import count_held
 from models.vouchers.changes import change_voucher
 from models.vouchers.counters import places_taken
 from models.vouchers.look_up import find_voucher
+from models.vouchers.rows import VoucherRow
 from tasks.codes.primary import change_primary_code
 from tasks.codes.text_holders import TextHolders, lock_holders
 from tasks.vouchers.answers import voucher_answer
-from tasks.vouchers.budgets import change_budget, has_other_currencies, lock_budget
+from tasks.vouchers.budgets import change_budgets, has_other_currencies, lock_and_check_budgets
 from tasks.vouchers.create import values_of
 from tasks.vouchers.merge import merged_voucher
 from tasks.vouchers.messages import UpdateVoucher
 from tasks.wire.answers import Answer
 from tasks.wire.errors import InvalidRequest, NotFound
 from tasks.wire.fields import type_id
-from tasks.wire.replay import answer_once
+from tasks.wire.replay import FirstAnswer, answer_once
 from tasks.wire.task import contract_task, delivery_id
 from worker.database import ChangedMeanwhileError, run_in_transaction
 
-# What a discount copies when it is granted: those that were granted must not differ from those to come.
+# A discount copies these terms when it is granted, and all discounts of a voucher must have the same terms.
 MONEY_TERMS = (
     "percentage_basis_points",
     "amounts_minor",
@@ -44,18 +45,18 @@ MONEY_TERMS = (
 )
 
 
-@contract_task("vouchers.update", message=UpdateVoucher)
+@contract_task("vouchers.update", message=UpdateVoucher, first_answer=FirstAnswer.WRITE_ANSWERS)
 def update(request: UpdateVoucher) -> Answer:
-    """This task will change what was sent of a voucher, and nothing else of it."""
+    """Change the fields of a voucher that were sent."""
     delivery = delivery_id()
     return run_in_transaction(lambda session: update_voucher(session, request, delivery=delivery))
 
 
 def update_voucher(session: Session, request: UpdateVoucher, *, delivery: str | None = None) -> Answer:
-    """This function will change the voucher once for each request id, and answer the same for ever.
+    """Update a voucher once for each request id, and return the first answer to every repetition.
 
-    A voucher that was retired as expired or full is available again where the change removes the cause.
-    Raises NotFound where there is no such voucher, and InvalidRequest where the voucher would make no sense.
+    A voucher that is retired as expired or full becomes available if the update removes the cause.
+    Raises NotFound if the voucher does not exist, and InvalidRequest if the updated voucher would be invalid.
     """
     row, holders = lock_for_update(session, request)
     return answer_once(
@@ -68,9 +69,9 @@ def update_voucher(session: Session, request: UpdateVoucher, *, delivery: str | 
     )
 
 
-def lock_for_update(session: Session, request: UpdateVoucher) -> tuple[StoredRow | None, TextHolders]:
-    """This function will lock all that the update may change, and return the voucher's row and who has its code."""
-    # Together and in order with whoever has the code that is wanted: one that is over is retired for it.
+def lock_for_update(session: Session, request: UpdateVoucher) -> tuple[VoucherRow | None, TextHolders]:
+    """Lock everything that the update may change, and return the voucher's row and the codes with the wanted text."""
+    # The vouchers of replaceable codes are locked together with this voucher, in the order of their ids.
     before = find_voucher(session, project=request.project, id=request.voucher)
     code = _wanted_code(request, row=before)
     holders = lock_holders(
@@ -85,48 +86,50 @@ def lock_for_update(session: Session, request: UpdateVoucher) -> tuple[StoredRow
     return row, holders
 
 
-def _wanted_code(request: UpdateVoucher, *, row: StoredRow | None) -> str | None:
+def _wanted_code(request: UpdateVoucher, *, row: VoucherRow | None) -> str | None:
     return request.code if row is None or "code" in request.model_fields_set else row.code
 
 
-def _update(session: Session, request: UpdateVoucher, *, row: StoredRow | None, holders: TextHolders) -> Answer:
+def _update(session: Session, request: UpdateVoucher, *, row: VoucherRow | None, holders: TextHolders) -> Answer:
     if row is None:
         raise NotFound("voucher")
-    budget_errors = lock_budget(session, request, row=row)
+    budget_errors = lock_and_check_budgets(session, request, row=row)
     now = read_clock(session)
-    held = count_places(session, voucher=row, now=now)
-    values = _values(request, row=row, held=held, errors=budget_errors)
+    held = count_held(session, voucher=row, now=now)
+    values = _updated_values(request, row=row, held=held, errors=budget_errors)
     refusal = _refusal(row, values=values, held=held)
     if refusal is not None:
         return _refused(request, refusal)
     values |= _retirement(row, values=values, now=now)
     change_primary_code(session, voucher=row, changed=values, holders=holders, now=now)
-    change_budget(session, row=row, amounts_minor=values["budget_minor"])
+    change_budgets(session, row=row, amounts_minor=values["budget_minor"])
     changed = change_voucher(session, project=row.project, id=row.id, values={**values, "updated_at": now})
     return voucher_answer(changed)
 
 
-def _refusal(row: StoredRow, *, values: Mapping[str, Any], held: int) -> UpdateRefusal | None:
+def _refusal(row: VoucherRow, *, values: Mapping[str, Any], held: int) -> UpdateRefusal | None:
     is_promise_changed = _is_promise_changed(row, values=values)
     if row.redemptions and is_promise_changed:
         return UpdateRefusal.VOUCHER_ALREADY_REDEEMED
-    # What a place is held for must not change before it is redeemed: its discount is for products too.
+    # A hold promises the present terms. The products are among them, because the discount is for these only.
     if held and (is_promise_changed or _are_products_changed(row, values=values)):
         return UpdateRefusal.VOUCHER_HELD
     return None
 
 
-def _are_products_changed(row: StoredRow, *, values: Mapping[str, Any]) -> bool:
+def _are_products_changed(row: VoucherRow, *, values: Mapping[str, Any]) -> bool:
     return set(row.products or ()) != set(values["products"] or ())
 
 
-def _is_promise_changed(row: StoredRow, *, values: Mapping[str, Any]) -> bool:
+def _is_promise_changed(row: VoucherRow, *, values: Mapping[str, Any]) -> bool:
     is_term_changed = any(values[name] != getattr(row, name) for name in MONEY_TERMS)
     return is_term_changed or has_other_currencies(row.budget_minor, values["budget_minor"])
 
 
-def _values(request: UpdateVoucher, *, row: StoredRow, held: int, errors: list[dict[str, str]]) -> dict[str, Any]:
-    """This function will return every column that can be changed, as the voucher would have been created."""
+def _updated_values(
+    request: UpdateVoucher, *, row: VoucherRow, held: int, errors: list[dict[str, str]]
+) -> dict[str, Any]:
+    """Return all columns that an update can change, with the values of the updated voucher."""
     merged, errors = None, _count_errors(request, taken=places_taken(row) + held) + errors
     try:
         merged = merged_voucher(request, row=row)
@@ -145,7 +148,7 @@ def _count_errors(request: UpdateVoucher, *, taken: int) -> list[dict[str, str]]
     return [{"field": "restrictions.maximumRedemptions", "message": "must not be below what is redeemed or held"}]
 
 
-def _retirement(row: StoredRow, *, values: dict[str, Any], now: datetime) -> dict[str, Any]:
+def _retirement(row: VoucherRow, *, values: dict[str, Any], now: datetime) -> dict[str, Any]:
     before = None if row.retired_reason is None else RetiredReason(row.retired_reason)
     after = retired_reason_after(
         before,

@@ -1,1 +1,1 @@
-"""The parts that every task shares: registration, fields, messages, answers, replays, pages and dead letters."""
+"""The parts that all tasks share: registration, fields, messages, answers, replays, pages and dead letters."""

@@ -1,7 +1,7 @@
-"""Messages that were given up: kept with what they said, listed, sent again, discarded.
+"""Dead letters: messages that were given up. They are kept, listed, shown, retried and discarded.
 
-Whoever may read the database sees their bodies, codes and amounts included. What is kept as the reason never says
-what was in a message: the type of an exception, the state and the constraint that the database names, and the place.
+A dead letter has the whole message: anyone who may read the database sees codes and amounts. The reason shows no value
+of the message, but the type of the exception, the SQLSTATE, the constraint, and the line of our code.
 """
 
 import traceback
@@ -15,9 +15,10 @@ from kombu.serialization import dumps
 from sqlalchemy import func
 from sqlalchemy.orm import Session
 
-from models.base import StoredRow
 from models.intake.attempt import MessageKey, clear_attempts
 from models.intake.dead_letter import (
+    DeadLetterRow,
+    ListedDeadLetterRow,
     add_dead_letter,
     find_dead_letter,
     list_dead_letters,
@@ -31,26 +32,27 @@ from worker.intake.request import summary
 
 CHECKOUT = Path(__file__).parents[2]
 LISTED_MAX = 1_000
-# A message that is sent again begins anew, and at once: it waited long enough.
+# A retried dead letter begins anew: without retries, due at once, and without an expiry.
 FRESH_HEADERS = {"retries": 0, "eta": None, "expires": None}
-# What Celery puts into a message beside the arguments: what comes after it.
+# The parts of a body in which Celery embeds the tasks that follow.
 EMBEDDED = ("callbacks", "errbacks", "chain", "chord")
+# The headers of a message that the running task still knows.
 CARRIED_HEADERS = ("id", "task", "root_id", "parent_id", "group", "ignore_result")
 PROJECT_LENGTH_MAX = 255
 
 
 class DeadLetterNotFound(LookupError):
-    """There is no dead letter of that id."""
+    """There is no dead letter with that task id."""
 
 
-def list_newest(*, limit: int = LISTED_MAX) -> Sequence[StoredRow]:
-    """This function will list the messages that were given up last, without their bodies."""
+def list_newest(*, limit: int = LISTED_MAX) -> Sequence[ListedDeadLetterRow]:
+    """Return the latest dead letters, newest first, without their messages."""
     with transaction() as session:
         return list_dead_letters(session, limit=limit)
 
 
-def show(*, task_id: str) -> StoredRow:
-    """This function will return one message with all that was in it, or raise DeadLetterNotFound."""
+def show(*, task_id: str) -> DeadLetterRow:
+    """Return a dead letter with the whole message. Raises DeadLetterNotFound if there is none."""
     with transaction() as session:
         found = find_dead_letter(session, task_id=task_id)
     if found is None:
@@ -59,9 +61,10 @@ def show(*, task_id: str) -> StoredRow:
 
 
 def retry(*, task_id: str) -> None:
-    """This function will send a message again under its own id, with no attempts, or raise DeadLetterNotFound.
+    """Send the message of a dead letter again under the same id, with no attempts, and delete the dead letter.
 
-    It is removed once the broker has it: whatever happens in between, it is sent twice rather than never.
+    The deletion is committed after the broker has the message, so a failure in between cannot lose the message.
+    Raises DeadLetterNotFound if there is no such dead letter.
     """
     with transaction() as session:
         letter = _take_out(session, task_id=task_id)
@@ -70,13 +73,13 @@ def retry(*, task_id: str) -> None:
 
 
 def discard(*, task_id: str) -> None:
-    """This function will remove a message for ever, or raise DeadLetterNotFound."""
+    """Delete a dead letter for ever. Raises DeadLetterNotFound if there is none."""
     with transaction() as session:
         _take_out(session, task_id=task_id)
 
 
 def give_up(*, key: MessageKey, task: str, original: Original, reason: str, attempts: int) -> None:
-    """This function will keep a message as a dead letter; it is no longer under suspicion then."""
+    """Store a message as a dead letter, and delete the attempts at it."""
     project, task_id = key
     kept = {
         "project": project,
@@ -94,11 +97,10 @@ def give_up(*, key: MessageKey, task: str, original: Original, reason: str, atte
 
 
 def keep_running(*, reason: str, kwargs: Mapping[str, Any]) -> None:
-    """This function will keep the message of the task that runs, so that it can be sent again when it is mended.
+    """Store the message of the running task as a dead letter.
 
-    It is put together anew from what the task was told of it: Celery keeps no message of a task that runs by itself.
-    What asks for nothing in particular, as a sweep does, is asked for again by itself; nor is kept what a program of
-    ours has called.
+    The message is rebuilt from the task's context, because Celery does not keep it. An empty request is not stored: it
+    starts a sweep, and beat will start the next one. Nor is the request of a task that a program calls as a function.
     """
     task = app.current_worker_task
     if task is None or not kwargs.get("request"):
@@ -119,23 +121,26 @@ def keep_running(*, reason: str, kwargs: Mapping[str, Any]) -> None:
 
 
 def message_key(kwargs: object, *, task_id: str) -> MessageKey:
-    """This function will return the project that a message names, which may be none, and its id."""
+    """Return the project that a message names, or an empty text if there is no valid project, and the task id."""
     request = kwargs.get("request") if isinstance(kwargs, Mapping) else None
     project = request.get("project") if isinstance(request, Mapping) else None
-    is_one = isinstance(project, str) and len(project) <= PROJECT_LENGTH_MAX and project.isprintable()
-    return (str(project) if is_one else "", task_id)
+    is_valid = isinstance(project, str) and len(project) <= PROJECT_LENGTH_MAX and project.isprintable()
+    return (str(project) if is_valid else "", task_id)
 
 
 def reason_without_values(error: BaseException) -> str:
-    """This function will say what went wrong and where, and nothing of what it went wrong with."""
+    """Return the type of an error, the SQLSTATE, the constraint and the line of our code: never a value of the request.
+
+    For logs, results and dead letters. `worker.database.driver_message` may show values.
+    """
     database_error = getattr(error, "orig", None)
     state = getattr(database_error, "sqlstate", None)
     constraint = getattr(getattr(database_error, "diag", None), "constraint_name", None)
-    said = [type(error).__name__, state and f"SQLSTATE {state}", constraint, _place_of(error)]
-    return ", ".join(each for each in said if each)
+    parts = [type(error).__name__, state and f"SQLSTATE {state}", constraint, _line_of(error)]
+    return ", ".join(each for each in parts if each)
 
 
-def _take_out(session: Session, *, task_id: str) -> StoredRow:
+def _take_out(session: Session, *, task_id: str) -> DeadLetterRow:
     letter = lock_dead_letter(session, task_id=task_id)
     if letter is None:
         raise DeadLetterNotFound(task_id)
@@ -144,7 +149,7 @@ def _take_out(session: Session, *, task_id: str) -> StoredRow:
     return letter
 
 
-def _place_of(error: BaseException) -> str | None:
+def _line_of(error: BaseException) -> str | None:
     frames = traceback.extract_tb(error.__traceback__)
     for frame in reversed(frames):
         path = Path(frame.filename)
@@ -153,7 +158,7 @@ def _place_of(error: BaseException) -> str | None:
     return None
 
 
-def _publish(producer: Producer, letter: StoredRow) -> None:
+def _publish(producer: Producer, letter: DeadLetterRow) -> None:
     queue = app.amqp.queues[letter.queue]
     producer.publish(
         letter.body,

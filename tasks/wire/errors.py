@@ -8,13 +8,13 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from worker.database import ChangedMeanwhileError
 
 Found = TypeVar("Found")
-# Lost connections, locks and statements that ran out of time, deadlocks, a server that is restarting. An error
-# at COMMIT leaves the effect unknown: the next run finds the stored answers, or does the work.
+# Lost connections, timeouts of locks and statements, deadlocks, a server that restarts. After an error at COMMIT the
+# effect is unknown: the next attempt finds the stored answers, or does the work.
 INFRASTRUCTURE_FAULTS = (OperationalError, InterfaceError, InternalError, PoolTimeoutError, ChangedMeanwhileError)
 
 
 class InvalidRequest(ValueError):
-    """The request cannot be understood. `errors` holds every bad field and what is wrong with it, never its value."""
+    """The request has bad fields. `errors` names each field and the problem, and never shows a value."""
 
     def __init__(self, errors: list[dict[str, str]]) -> None:
         super().__init__(errors)
@@ -22,15 +22,15 @@ class InvalidRequest(ValueError):
 
 
 class NotFound(LookupError):
-    """What the request names does not exist in its project."""
+    """The row that the request names does not exist in the project."""
 
 
 def found(row: Found | None, name: str) -> Found:
-    """Return the row, or raise NotFound with the name of what was asked for."""
+    """Return the row. Raises NotFound with the name of the kind of row if there is none."""
     if row is None:
         raise NotFound(name)
     return row
 
 
 class Undecided(Exception):
-    """A request could not be decided this time. What is said of it has nothing in it of what was sent."""
+    """A request could not be decided this time. The message shows no value of the request."""

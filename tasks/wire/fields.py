@@ -1,6 +1,6 @@
-"""The types of single fields on the wire: what is accepted, and what it becomes inside.
+"""The types of fields on the wire: which values are accepted, and the Python values that they become.
 
-No message says what was sent: it would end up in logs and in Flower.
+No error message shows the value that was sent, because errors are shown in logs and in Flower.
 """
 
 import re
@@ -17,10 +17,10 @@ from typeid.errors import TypeIDException
 
 PRODUCTS_MAX = 1_000
 STAMPS_MAX = 1_000
-# The kind of every error that is raised here, among pydantic's own.
+# The type of our own errors, among those of pydantic.
 INVALID = "invalid"
 AMOUNT_MINOR_MAX = 999_999_999_999
-# Calendar arithmetic adds up to 999 months to a day, and an offset up to a day to an instant: both stay in range.
+# Calendar arithmetic adds up to 999 months to a day, and an offset adds up to a day: both stay within year 9999.
 YEAR_MIN, YEAR_MAX = 1970, 2999
 UUID_TEXT_LENGTH = 36
 DATE_TEXT_LENGTH = 10
@@ -28,7 +28,7 @@ PERCENTAGE_DECIMALS = 2
 METADATA_KEYS_MAX, METADATA_KEY_LENGTH_MAX, METADATA_VALUE_LENGTH_MAX = 50, 40, 500
 INTEGER_MAX = 2**63 - 1
 FULL_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
-# The offset is looked for afterwards, for the sake of a message of its own.
+# The offset is optional here, because the error message for a missing offset is another.
 RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
 _DAY = TypeAdapter(date)
 _INSTANT = TypeAdapter(datetime)
@@ -36,18 +36,18 @@ Parsed = TypeVar("Parsed")
 
 
 def invalid(message: str) -> PydanticCustomError:
-    """This function will return the error that pydantic reports for a field."""
+    """Return an error for pydantic to report of a field."""
     # Pydantic reads braces in a message as placeholders.
     return PydanticCustomError(INVALID, message.replace("{", "{{").replace("}", "}}"))
 
 
 def type_id(prefix: str, identity: UUID) -> str:
-    """This function will return an identity as callers see it: the prefix, an underscore, base32."""
+    """Return an id as callers see it: the prefix, an underscore, and the UUID in base32."""
     return f"{prefix}_{base32.encode(identity.bytes)}"
 
 
 def uuid_of(identity: str) -> UUID:
-    """This function will return what a TypeID of ours encodes."""
+    """Return the UUID that a TypeID encodes."""
     return UUID(bytes=TypeID.from_string(identity).uuid_bytes)
 
 
@@ -66,7 +66,7 @@ def _known_currency(value: str) -> str:
 
 
 def in_calendar(day: date) -> date:
-    """This function will return a day that calendar arithmetic can start from, or raise."""
+    """Return the day. Raises a field error if the year is outside the range of calendar arithmetic."""
     if not YEAR_MIN <= day.year <= YEAR_MAX:
         raise invalid(f"must lie between the years {YEAR_MIN} and {YEAR_MAX}")
     return day
@@ -79,7 +79,7 @@ def _parse_instant(value: Any) -> datetime:
     if parsed.tzinfo is None:
         raise invalid("must have an offset: a timestamp without one is ambiguous")
     in_calendar(parsed.date())
-    # It is shown in UTC, and what is shown can be sent back.
+    # Answers show the instant in UTC, and callers may send that back.
     in_calendar(parsed.astimezone(UTC).date())
     return parsed
 
@@ -94,7 +94,7 @@ def _parse_day(value: Any) -> date:
 
 
 def _parsed(adapter: TypeAdapter[Parsed], form: re.Pattern[str], value: Any) -> Parsed | None:
-    # The form first: pydantic would read a number in a text as seconds since 1970.
+    # The form is checked first, because pydantic reads a number in a string as seconds since 1970.
     if not isinstance(value, str) or not form.fullmatch(value):
         return None
     try:
@@ -106,7 +106,7 @@ def _parsed(adapter: TypeAdapter[Parsed], form: re.Pattern[str], value: Any) -> 
 def _parse_basis_points(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise invalid("must be a number")
-    # Through the shortest decimal text: 30.12 is exactly that, not the binary fraction beside it.
+    # Of the shortest decimal text: 30.12 is then exactly that, and not the nearest binary fraction.
     exact = Decimal(repr(value))
     if not exact.is_finite() or not Decimal("0.01") <= exact <= Decimal(100):
         raise invalid("must lie between 0.01 and 100")
@@ -139,7 +139,7 @@ def _check_metadata(value: dict[str, Any]) -> dict[str, Any]:
             raise invalid(f"must have keys of 1 to {METADATA_KEY_LENGTH_MAX} characters")
         _storable(key)
         _check_metadata_value(each)
-    # The order of keys means nothing in JSON, so it must not make two bodies differ.
+    # The order of keys has no meaning in JSON, so two bodies that differ only in that have the same fingerprint.
     return dict(sorted(value.items()))
 
 

@@ -1,4 +1,4 @@
-"""The base of every request: strict, camelCase on the wire, with a fingerprint of its body."""
+"""The base of every request: strict, camelCase on the wire, with a fingerprint of the body."""
 
 import hashlib
 from collections.abc import Callable
@@ -13,7 +13,7 @@ BULK_MAX = 1_000
 
 
 class Message(BaseModel):
-    """The base of every request: unknown fields are refused, and no number or text is converted silently."""
+    """The base of every request: unknown fields are refused, and no value is converted silently."""
 
     model_config = ConfigDict(
         alias_generator=to_camel,
@@ -23,25 +23,25 @@ class Message(BaseModel):
         strict=True,
         hide_input_in_errors=True,
     )
-    # How the fields are spelt where pydantic names them as they are called inside.
+    # The spelling of a field on the wire, for errors in which pydantic uses the Python name.
     spelling: ClassVar[Callable[[str], str]] = staticmethod(to_camel)
 
     def fingerprint(self) -> bytes:
-        """This function will return what two requests with the same body have in common: 32 bytes.
+        """Return the SHA-256 of the body, 32 bytes: requests with the same body have the same fingerprint.
 
-        A field that is left out counts as its default, so that a field added later changes no old fingerprint.
-        The fields count in the order in which they are declared: do not move them.
+        A missing field counts as the default, so a field that is added later changes no stored fingerprint.
+        The order in which the fields are declared counts: do not move them.
         """
         return hashlib.sha256(self.model_dump_json(exclude_defaults=True).encode()).digest()
 
 
 def was_given(info: ValidationInfo, name: str) -> bool:
-    """Return whether an earlier field was sent. A field that failed by itself is not in the data, but it was sent."""
-    # A field that failed by itself is not in the data: it was given.
+    """Return whether an earlier field was sent with a value other than null."""
+    # A field that is invalid by itself was sent, but is missing in the data.
     return info.data.get(name, name) is not None
 
 
 def check_exactly_one(info: ValidationInfo, *, value: object, other: str) -> None:
-    """Raise unless exactly one of the validated field and another, earlier one was sent."""
+    """Check that either the validated field or the earlier field `other` was sent. Raises a field error if not."""
     if (value is not None) == was_given(info, other):
         raise invalid(f"exactly one of {to_camel(other)} and {to_camel(info.field_name or '')} must be given")

@@ -1,58 +1,67 @@
-"""Pages of a list: which are asked for, and where the next and the previous one begin."""
+"""Pages of a list, each with the positions from which the next and the previous page begin."""
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, Protocol
+from typing import Annotated, Protocol, TypeVar
 from uuid import UUID
 
 from pydantic import AfterValidator, Field, ValidationInfo
 
-from models.base import StoredRow
 from tasks.wire.answers import Answer
 from tasks.wire.fields import invalid, type_id
+from tasks.wire.message import was_given
 
 PAGE_SIZE_MAX = 200
 PAGE_SIZE = 10
 
 
 def _one_direction(value: UUID | None, info: ValidationInfo) -> UUID | None:
-    # An `after` that failed by itself is not in the data, but it was given.
-    if value is not None and info.data.get("after", value) is not None:
+    if value is not None and was_given(info, "after"):
         raise invalid("must not be given together with after")
     return value
 
 
-# Of a field `before` that is declared behind `after`.
+# For a field `before` that is declared after a field `after`.
 ONE_DIRECTION = AfterValidator(_one_direction)
 Limit = Annotated[int, Field(ge=0, le=PAGE_SIZE_MAX)]
 
 
+class ListedRow(Protocol):
+    """A row with an id, which is the position in a list."""
+
+    id: UUID
+
+
+Row = TypeVar("Row", bound=ListedRow)
+
+
 class PageRequest(Protocol):
-    """A request for the page after or before a position, which is an id; without one it is the first page."""
+    """A request for the page after or before a position, which is an id, or for the first page."""
 
     @property
     def after(self) -> UUID | None:
-        """This method will return the position that the page begins behind."""
+        """The position after which the page begins."""
 
     @property
     def before(self) -> UUID | None:
-        """This method will return the position that the page ends before."""
+        """The position before which the page ends."""
 
     @property
     def limit(self) -> int:
-        """This method will return how many items the page has at most."""
+        """The maximum number of items on the page."""
 
 
 def page_answer(
     request: PageRequest,
     *,
     prefix: str,
-    item: Callable[[StoredRow], Answer],
-    older: Callable[[UUID | None, int], Sequence[StoredRow]],
-    newer: Callable[[UUID, int], Sequence[StoredRow]],
+    item: Callable[[Row], Answer],
+    older: Callable[[UUID | None, int], Sequence[Row]],
+    newer: Callable[[UUID, int], Sequence[Row]],
 ) -> Answer:
-    """This function will answer the page, newest first, with the ids to go on from in either direction.
+    """Return the answer with the page, newest item first, and the positions of the next and the previous page.
 
-    A page keeps its place whatever is created meanwhile: the positions are ids, and new ones are higher.
+    `older` and `newer` return the rows after and before a position, up to a limit. New rows do not shift the pages:
+    the positions are ids, and new ids are higher.
     """
     before, limit = request.before, request.limit
     rows = older(request.after, limit) if before is None else newer(before, limit)

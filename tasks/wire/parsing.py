@@ -1,4 +1,4 @@
-"""Parse a task's one argument, and name every bad field of a request."""
+"""Parse the argument of a task, and name every bad field of a request."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -11,13 +11,13 @@ from tasks.wire.fields import INVALID
 from tasks.wire.message import Message
 
 Request = TypeVar("Request", bound=Message)
-# A field name comes from the caller and may be of any length.
+# The name of an unknown field comes from the caller, and may be of any length.
 FIELD_PATH_LENGTH_MAX = 200
 WHOLE_REQUEST = "request"
 
 
 def parse(message: type[Request], request: object) -> Request:
-    """This function will return the request as its message, or raise InvalidRequest with every bad field."""
+    """Return the request as a message of that class. Raises InvalidRequest with every bad field."""
     try:
         return message.model_validate(request)
     except ValidationError as error:
@@ -25,7 +25,7 @@ def parse(message: type[Request], request: object) -> Request:
 
 
 def argument_of(args: Sequence[Any], kwargs: dict[str, Any]) -> object:
-    """This function will return the one argument of a task, or raise InvalidRequest."""
+    """Return the argument `request` of a task. Raises InvalidRequest if there are others or none."""
     if args or set(kwargs) != {WHOLE_REQUEST}:
         message = "must be the one argument, by keyword"
         raise InvalidRequest([{"field": WHOLE_REQUEST, "message": message}])
@@ -35,7 +35,7 @@ def argument_of(args: Sequence[Any], kwargs: dict[str, Any]) -> object:
 def answer_each(
     items: Sequence[object], *, message: type[Request], decide: Callable[[list[Request]], list[Answer]]
 ) -> Answer:
-    """This function will answer each item of a bulk request in its place; a bad item alone is answered as invalid."""
+    """Return the answer to a bulk request: the answers of the items in their order, `invalid` for a bad item."""
     parsed = [_parse_item(message, item) for item in items]
     decided = iter(decide([each for each in parsed if not isinstance(each, InvalidRequest)]))
     answers = [_invalid_answer(each) if isinstance(each, InvalidRequest) else next(decided) for each in parsed]
@@ -62,7 +62,7 @@ def _errors_of(error: ValidationError, *, spell: Callable[[str], str]) -> list[d
 
 
 def _path(location: tuple[int | str, ...], *, kind: str, spell: Callable[[str], str]) -> str:
-    # Where a field was left out and its default is wrong, pydantic names it as it is called inside.
+    # If the default of a missing field is invalid, pydantic uses the Python name of the field.
     parts = [spell(part) if kind == INVALID and "_" in (part := str(each)) else str(each) for each in location]
     return ".".join(parts)[:FIELD_PATH_LENGTH_MAX] or WHOLE_REQUEST
 

@@ -1,6 +1,7 @@
-"""One answer for each of the callers' ids, for ever: what was stored for them, and what a batch has decided since."""
+"""Replays: every repetition of a request gets the first answer."""
 
 from collections.abc import Callable, Mapping
+from enum import StrEnum
 from typing import Protocol
 
 from sqlalchemy.orm import Session
@@ -8,45 +9,64 @@ from sqlalchemy.orm import Session
 from models.intake.write_answer import add_answer, find_answer
 from tasks.wire.answers import Answer
 
-# The project and the caller's own id.
+# The project and an idempotency key: the caller's own id of a request or of an invoice.
 CallerKey = tuple[str, str]
 
 
+class FirstAnswer(StrEnum):
+    """The table that keeps the first answer of a task, or the reason why no table does."""
+
+    CODE_GENERATIONS = "code_generations"
+    HOLDS = "holds"
+    INVOICE_DISCOUNTS = "invoice_discounts"
+    REDEMPTIONS = "redemptions"
+    USAGE_RECORDS = "usage_records"
+    VOUCHERS = "vouchers"
+    # For writes without a row of their own.
+    WRITE_ANSWERS = "write_answers"
+    STATE = "none: a repetition finds the work done"
+    READS = "none: the task only reads"
+
+    def is_table(self) -> bool:
+        """Return whether a table keeps the answer."""
+        return self not in {FirstAnswer.STATE, FirstAnswer.READS}
+
+
 class FirstAnswers:
-    """The answers of a batch with the fingerprints of the bodies that they belong to, by the caller's id."""
+    """The first answers to the requests of a batch: stored before, or decided in the batch."""
 
     def __init__(self, stored: Mapping[CallerKey, tuple[bytes, Answer]]) -> None:
         self._by_key = dict(stored)
 
     def replay(self, key: CallerKey, *, fingerprint: bytes, conflict: Callable[[], Answer]) -> Answer | None:
-        """This method will return what this body was answered before, a conflict for another body, or None."""
+        """Return the first answer to this body, the conflict if the key has another body, or None if the key is new."""
         known = self._by_key.get(key)
         if known is None:
             return None
         return known[1] if known[0] == fingerprint else conflict()
 
     def knows(self, key: CallerKey) -> bool:
-        """This method will tell whether anything was answered under the caller's id."""
+        """Return whether a request with the key was answered."""
         return key in self._by_key
 
     def add(self, key: CallerKey, *, fingerprint: bytes, answer: Answer) -> None:
-        """This method will keep the first answer for an id."""
+        """Keep the first answer to a request."""
         self._by_key[key] = (fingerprint, answer)
 
 
 class Write(Protocol):
-    """A request that changes something and may carry its caller's own id."""
+    """A request that changes rows and may carry an idempotency key."""
 
     @property
     def project(self) -> str:
-        """This property will be the tenant."""
+        """The tenant."""
 
     @property
     def request_id(self) -> str | None:
-        """This property will be the caller's own id, or None."""
+        """The idempotency key, or None."""
 
     def fingerprint(self) -> bytes:
-        """This method will return what two requests with the same body have in common."""
+        """Return the hash of the body."""
 
 
 def answer_once(
@@ -58,11 +78,11 @@ def answer_once(
     conflict: Callable[[], Answer],
     work: Callable[[], Answer],
 ) -> Answer:
-    """This function will do the work once for each request id, store its answer, and answer the same for ever.
+    """Do the work and store the answer, or return the stored answer if the request was answered before.
 
-    Without a request id it is once for each delivery id, without either each time. Another body under the same id
-    gets the conflict, which is not stored. Call it behind the locks of what the work changes. A unique violation
-    means that somebody else stored the key at the same moment: run it again in a new transaction.
+    The key of a request is the request id, or the delivery id if there is none. Without either, the work is done each
+    time. Another body with the same key gets the conflict, which is not stored. Lock the rows that the work changes
+    before the call. Raises IntegrityError if a concurrent transaction stored the key: run the work again in a new one.
     """
     key = write_key(request, delivery=delivery)
     if key is None:
@@ -78,8 +98,8 @@ def answer_once(
 
 
 def write_key(request: Write, *, delivery: str | None) -> str | None:
-    """This function will return by what a write is told from all others, or None where nothing tells it."""
-    # Marked by its kind: no caller's id can be taken for that of a delivery.
+    """Return the key under which the answer of a write is stored, or None if the write has neither kind of id."""
+    # The prefix keeps a caller's id from matching the id of a delivery.
     if request.request_id is not None:
         return f"request:{request.request_id}"
     return None if delivery is None else f"delivery:{delivery}"

@@ -1,6 +1,6 @@
-"""Make a Celery task of a use case, under the name that the contract gives it.
+"""Register a use case as a Celery task, under the name in the contract.
 
-Every task takes exactly one keyword argument, `request`. A bad request fails the task with InvalidRequest; a fault of
+Every task takes exactly one keyword argument, `request`. A bad request fails the task with InvalidRequest. A fault of
 the servers is retried until they are back.
 """
 
@@ -12,6 +12,7 @@ from celery import Task
 from tasks.wire.dead_letters import keep_running, reason_without_values
 from tasks.wire.errors import INFRASTRUCTURE_FAULTS, InvalidRequest, NotFound, Undecided
 from tasks.wire.parsing import Request, argument_of, parse
+from tasks.wire.replay import FirstAnswer
 from worker.app import app
 from worker.intake.request import Request as ShownRequest
 from worker.retries import RETRIES_MAX, RETRY_BACKOFF_MAX_SECONDS
@@ -19,8 +20,14 @@ from worker.retries import RETRIES_MAX, RETRY_BACKOFF_MAX_SECONDS
 RETRY_DELAY_SECONDS = 5
 
 
-def contract_task(name: str, *, message: type[Request], **options: Any) -> Callable[[Callable[[Request], Any]], Task]:
-    """Return a decorator that makes a Celery task of a use case. `options` are further options of Celery's task."""
+def contract_task(
+    name: str, *, message: type[Request], first_answer: FirstAnswer, **options: Any
+) -> Callable[[Callable[[Request], Any]], Task]:
+    """Return a decorator that registers a use case as a Celery task.
+
+    `first_answer` says where a repeated request finds the first answer, for docs/architecture.md. `options` are passed
+    on to Celery.
+    """
 
     def register(use_case: Callable[[Request], Any]) -> Task:
         def run(*args: Any, **kwargs: Any) -> Any:
@@ -32,9 +39,9 @@ def contract_task(name: str, *, message: type[Request], **options: Any) -> Calla
                 if not is_last_attempt():
                     raise
                 fault = reason_without_values(error)
-            except Exception as error:  # noqa: BLE001 - a driver's error shows the request's values, and would be logged
+            except Exception as error:  # noqa: BLE001 - Celery would log the error, and a driver's error shows values
                 fault = reason_without_values(error)
-            # If the database is away, this raises, and the task is retried for that.
+            # If the database is away, this raises a fault of the servers, and the task is retried.
             keep_running(reason=fault, kwargs=kwargs)
             raise Undecided(fault)
 
@@ -50,8 +57,10 @@ def contract_task(name: str, *, message: type[Request], **options: Any) -> Calla
             retry_backoff_max=RETRY_BACKOFF_MAX_SECONDS,
             retry_jitter=True,
             Request=ShownRequest,
-            # An answer carries the voucher's code: it is for the caller, not for logs and events.
+            # An answer shows the voucher's code, so logs and events must not show the answer.
             resultrepr_maxsize=1,
+            first_answer=first_answer,
+            use_case_name=use_case.__name__,
             **options,
         )(run)
         return task
@@ -60,12 +69,12 @@ def contract_task(name: str, *, message: type[Request], **options: Any) -> Calla
 
 
 def is_last_attempt() -> bool:
-    """Return whether the running task is not retried after another fault of the servers."""
+    """Return whether the running task has no retries left."""
     task = app.current_worker_task
     return task is not None and task.request.retries >= RETRIES_MAX
 
 
 def delivery_id() -> str | None:
-    """Return the id of the running task, the same in each of its deliveries and retries, or None outside a worker."""
+    """Return the id of the running task, or None outside a worker. All deliveries and retries have the same id."""
     task = app.current_worker_task
     return task.request.id if task else None

@@ -1,4 +1,4 @@
-"""What Scrip is compared with does the same work: the same answers, the same rows, an audit without a violation."""
+"""The baselines do the same work as Scrip: the same answers, the same rows, no violation in the audit."""
 
 from pathlib import Path
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from benchmarks import batches, deciding, invoicing, orm, pgbench, rows
+from benchmarks import batches, invoicing, orm, pgbench, redeeming_alone, rows
 from tasks.invoices.messages import Apply
 from tasks.redemptions.messages import Redeem
 from tasks.redemptions.redeem import redeem_all
@@ -14,7 +14,7 @@ from tests.support.requests import create_voucher
 from worker.database import run_in_transaction, transaction
 
 VOUCHERS = 7
-# Not the instants, and not what is drawn at random.
+# Columns without instants and random values.
 ROWS = {
     "invoices": "SELECT project, subscription, customer, answer ->> 'discountTotal' FROM invoice_discounts",
     "entries": "SELECT project, period_start, period_end, currency, amount_minor FROM usage_entries",
@@ -31,25 +31,25 @@ pytestmark = pytest.mark.usefixtures("database")
 
 
 def found(query: str) -> list[tuple[Any, ...]]:
-    """This function will return the rows of a query in an order of their own."""
+    """Return the rows of a query, sorted."""
     with transaction() as session:
         return sorted(map(tuple, session.execute(text(query))), key=repr)
 
 
 def redeem_by_orm(body: rows.Body) -> rows.Body:
-    """This function will redeem as the baseline's task does."""
+    """Redeem as the baseline's task does."""
     with transaction() as session:
         return orm.redeem(session, body)
 
 
 def apply_by_orm(body: rows.Body) -> rows.Body:
-    """This function will discount an invoice as the baseline's task does."""
+    """Discount an invoice as the baseline's task does."""
     with transaction() as session:
         return orm.apply(session, body)
 
 
 def test_the_orm_redeems_and_numbers_as_scrip_does() -> None:
-    """In turn on one voucher: the numbers go on without a gap, and a request that comes again gets its answer."""
+    """Both redeem the same voucher in turn. The numbers have no gap, and a repeated request gets its first answer."""
     (voucher,) = rows.add_vouchers(1)
     bodies = rows.redemptions([voucher], how_many=4)
     first, third = (redeem_by_orm(body) for body in bodies[:2])
@@ -69,7 +69,7 @@ def test_the_orm_redeems_and_numbers_as_scrip_does() -> None:
     ],
 )
 def test_the_orm_keeps_the_limits(restrictions: dict[str, int], reason: str) -> None:
-    """The second of two requests of one customer for one subscription is refused."""
+    """The second of two requests of a customer for a subscription is refused."""
     voucher = create_voucher(project=rows.PROJECT, restrictions=restrictions)["id"]
     identity = found("SELECT id FROM vouchers")[0][0]
     assert voucher
@@ -78,7 +78,7 @@ def test_the_orm_keeps_the_limits(restrictions: dict[str, int], reason: str) -> 
 
 
 def test_the_orm_takes_the_same_off_an_invoice() -> None:
-    """And writes the same rows; the invoice that comes again is answered as before."""
+    """The rows are the same too, and a repeated invoice gets its first answer."""
     rows.add_vouchers(VOUCHERS)
     rows.add_redemptions(first=0, how_many=2, vouchers=VOUCHERS)
     invoicing.apply(range(1))
@@ -91,7 +91,7 @@ def test_the_orm_takes_the_same_off_an_invoice() -> None:
 
 
 def test_one_insert_writes_the_same_rows_as_the_use_case() -> None:
-    """In all three tables, on discounts of which neither has met an invoice yet."""
+    """The rows in all three tables are compared, for discounts without an invoice so far."""
     rows.add_vouchers(VOUCHERS)
     rows.add_redemptions(first=0, how_many=40, vouchers=VOUCHERS)
     invoicing.apply(range(20))
@@ -106,7 +106,7 @@ def test_one_insert_writes_the_same_rows_as_the_use_case() -> None:
 
 
 def test_rows_that_were_added_by_sql_can_be_redeemed_further() -> None:
-    """In two parts, over vouchers in turn; Scrip goes on with the next number."""
+    """They are added in two calls, over the vouchers in turn. Scrip continues with the next number."""
     vouchers = rows.add_vouchers(VOUCHERS)
     rows.add_redemptions(first=0, how_many=10, vouchers=VOUCHERS)
     rows.add_redemptions(first=10, how_many=11, vouchers=VOUCHERS)
@@ -117,32 +117,32 @@ def test_rows_that_were_added_by_sql_can_be_redeemed_further() -> None:
 
 
 def test_bare_sql_writes_as_many_rows_as_the_use_case() -> None:
-    """With the same numbers and terms, on other vouchers, in all four tables; the last batch is a smaller one."""
+    """Numbers and terms are the same in all four tables, on other vouchers. The last batch is smaller."""
     vouchers = rows.add_vouchers(2 * VOUCHERS)
-    bare_sql = deciding.Bare(vouchers=VOUCHERS)
+    bare_sql = redeeming_alone.BareSql(vouchers=VOUCHERS)
     assert min(bare_sql.write(batches.BATCH + 100), bare_sql.write(400)) > 0
     bare = [found(query) for query in REDEEMED]
-    assert deciding.redeem(vouchers[VOUCHERS:], 2 * batches.BATCH) > 0
+    assert redeeming_alone.redeem(vouchers[VOUCHERS:], 2 * batches.BATCH) > 0
     assert [found(query) for query in REDEEMED] == [sorted(2 * each, key=repr) for each in bare]
     assert list(map(len, bare)) == [1000, 1000, 1000, VOUCHERS]
 
 
 @pytest.mark.parametrize("vouchers", [1, VOUCHERS])
 def test_pgbench_redeems(vouchers: int, tmp_path: Path) -> None:
-    """Eight clients at once: what they have written stands up to the audit."""
+    """Eight clients redeem at once, and the rows pass the audit."""
     rows.add_vouchers(VOUCHERS)
     assert pgbench.redeem_rate(tmp_path, vouchers=vouchers, seconds=1) > 0
     ((redeemed, used),) = found("SELECT count(*), count(DISTINCT voucher_id) FROM redemptions WHERE reason IS NULL")
-    # Drawn anew in each transaction.
+    # The number is drawn anew in each transaction.
     assert f"random(0, {vouchers - 1})" in (tmp_path / "redeem.sql").read_text()
-    # One of them is the request whose statements were recorded.
+    # The request that was recorded is counted too.
     assert redeemed > 1
     assert used <= vouchers
     assert found("SELECT sum(redemptions) FROM vouchers") == [(redeemed,)]
 
 
 def test_pgbench_sends_every_statement_that_scrip_sends(tmp_path: Path) -> None:
-    """One transaction, with nothing left out and nothing of the recorded request but what is made anew."""
+    """All statements are in a single transaction, with generated values in place of the recorded ones."""
     rows.add_vouchers(1)
     with pgbench.recorded() as statements:
         batch = rows.parsed_redemptions([rows.redemption(voucher=str(rows.voucher_id(0)))])
@@ -154,7 +154,7 @@ def test_pgbench_sends_every_statement_that_scrip_sends(tmp_path: Path) -> None:
 
 
 def test_bodies_are_requests_of_the_contract() -> None:
-    """New customers over the vouchers in turn, and an invoice for a redemption that was added by SQL."""
+    """The bodies have new customers over the vouchers in turn, and an invoice fits a redemption added by SQL."""
     bodies = rows.redemptions(["a", "b", "c"], how_many=6)
     assert sorted(body["voucher"] for body in bodies) == list("aabbcc")
     assert len({body["requestId"] for body in bodies}) == 6

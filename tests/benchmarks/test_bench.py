@@ -1,4 +1,4 @@
-"""The whole of `make bench`, as small as it goes."""
+"""The whole of `make bench`, at the smallest size."""
 
 import json
 import os
@@ -13,12 +13,12 @@ from benchmarks.__main__ import MEASURES
 
 CHECKOUT = Path(__file__).parent.parent.parent
 SECONDS_MAX = 900
-# It needs neither a worker nor many rows.
+# These measures need neither a worker nor many rows.
 FAST = ("redeem-all", "apply-all")
 
 
 def bench(*words: str, into: Path) -> dict[str, list[dict[str, Any]]]:
-    """This function will run it and return the lines of each measure."""
+    """Run the benchmarks and return the lines of each measure."""
     command = [sys.executable, "-m", "benchmarks", *words, "--size", "quick", "--into", str(into)]
     ended = subprocess.run(
         command, cwd=CHECKOUT, env=os.environ, capture_output=True, text=True, timeout=SECONDS_MAX, check=False
@@ -34,7 +34,7 @@ def bench(*words: str, into: Path) -> dict[str, list[dict[str, Any]]]:
 
 
 def test_what_was_asked_for_is_measured(tmp_path: Path) -> None:
-    """On servers of its own, with an audit after it."""
+    """The servers are new, and audited afterwards."""
     lines = bench(*FAST, into=tmp_path)
     assert tuple(lines) == FAST
     assert all(min(line["values"]) > 0 for each in lines.values() for line in each)
@@ -42,7 +42,7 @@ def test_what_was_asked_for_is_measured(tmp_path: Path) -> None:
 
 @pytest.mark.scale
 def test_everything_is_measured(tmp_path: Path) -> None:
-    """Each measure gives its lines, through workers where it is end to end."""
+    """Each measure gives its lines, through workers if it is end to end."""
     lines = bench(into=tmp_path)
     assert tuple(lines) == tuple(MEASURES)
     assert all(lines.values())

@@ -1,33 +1,33 @@
-"""A Valkey of these tests' own: some change what it does."""
+"""A Valkey server for these tests only: some of them change its configuration."""
 
 from collections.abc import Iterator
 
 import pytest
 from redis import Redis
 
-from scrip.stack.data_folder import locked
-from tests.broker.queues import Server
+from scrip.stack.data_folder import locked_data_folder
+from tests.broker.durable_valkey import DurableValkey
 from worker.broker.transport import register
 
 
 @pytest.fixture(scope="module")
-def running_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """It runs for a module."""
+def running_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DurableValkey]:
+    """Run a server for a module of tests."""
     register()
     home = tmp_path_factory.mktemp("valkey") / "home"
-    with locked(home):
-        server = Server(home)
+    with locked_data_folder(home):
+        server = DurableValkey(home)
         try:
             server.start()
             yield server
         finally:
-            server.part.stop()
+            server.stop()
 
 
 @pytest.fixture
-def server(running_server: Server) -> Server:
-    """It is empty at the start of a test."""
-    with Redis.from_url(running_server.part.url) as client:
+def server(running_server: DurableValkey) -> DurableValkey:
+    """Return the server, empty and with new statistics."""
+    with Redis.from_url(running_server.url) as client:
         client.flushall()
         client.script_flush()
         client.config_resetstat()
@@ -35,13 +35,13 @@ def server(running_server: Server) -> Server:
 
 
 @pytest.fixture
-def redis(server: Server) -> Iterator[Redis]:
-    """A look into it from outside."""
-    with Redis.from_url(server.part.url, decode_responses=True) as client:
+def redis(server: DurableValkey) -> Iterator[Redis]:
+    """Yield a connection to the server, for a view from outside of kombu."""
+    with Redis.from_url(server.url, decode_responses=True) as client:
         yield client
 
 
 @pytest.fixture
-def url(server: Server) -> str:
-    """Where it is."""
-    return server.part.url
+def url(server: DurableValkey) -> str:
+    """Return the URL of the server."""
+    return server.url

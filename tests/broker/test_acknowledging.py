@@ -1,4 +1,4 @@
-"""Acknowledgements go many at once, before anybody waits, and none is forgotten."""
+"""Acknowledgements are sent many at a time, before the loop waits, and none is forgotten."""
 
 import threading
 import time
@@ -8,31 +8,32 @@ import pytest
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from tests.broker.queues import DRAIN_SECONDS, Server, calls, consuming, send
-from tests.end_to_end.running import eventually
+from tests.broker.consumers import DRAIN_SECONDS, command_counts, consuming, send
+from tests.broker.durable_valkey import DurableValkey
+from tests.end_to_end.waiting import eventually
 from worker.broker.fetch import SET_ASIDE_KEY
 
 
 def cut_connections(redis: Redis) -> None:
-    """This function will have the server close every connection but this one."""
+    """Make the server close every connection except this one."""
     for kind in ("normal", "pubsub"):
         redis.client_kill_filter(_type=kind, skipme=True)
 
 
-def test_a_hundred_messages_are_taken_and_acknowledged_at_once(url: str, redis: Redis) -> None:
-    """Acknowledgements wait for each other until the loop is about to wait."""
+def test_a_hundred_messages_are_fetched_and_acknowledged_at_once(url: str, redis: Redis) -> None:
+    """Acknowledgements are collected until the loop is about to wait."""
     send(url, "q", *range(100))
     with consuming(url, "q") as ours:
         ours.receive_count(100)
         ours.drain_once()
         assert redis.hlen("unacked") == redis.zcard("unacked_index") == 0
-    made = calls(redis)
+    made = command_counts(redis)
     assert made["hset"] == made["hdel"] == 1
     assert not {"rpop", "brpop"} & set(made)
 
 
-def test_nothing_is_due_when_nobody_waits_any_more(url: str, redis: Redis) -> None:
-    """Without an event loop nobody knows whether there will be another turn."""
+def test_no_acknowledgement_is_pending_after_a_wait_without_an_event_loop(url: str, redis: Redis) -> None:
+    """The caller may never wait again, so acknowledgements are flushed after the wait too."""
     send(url, "q", 1)
     with consuming(url, "q") as ours:
         ours.receive_count(1)
@@ -40,7 +41,7 @@ def test_nothing_is_due_when_nobody_waits_any_more(url: str, redis: Redis) -> No
 
 
 def test_another_thread_acknowledges_at_once(url: str, redis: Redis) -> None:
-    """The loop may be asleep, and will not wake for that."""
+    """The loop may be waiting, and an acknowledgement does not wake the loop."""
     send(url, "q", 1, 2)
     with consuming(url, "q", acknowledges=False) as ours:
         ours.receive_count(2)
@@ -50,8 +51,8 @@ def test_another_thread_acknowledges_at_once(url: str, redis: Redis) -> None:
         assert redis.hkeys("unacked") == [ours.messages[1].delivery_tag]
 
 
-def test_closing_a_channel_sends_what_is_due_and_puts_back_the_rest(url: str, redis: Redis) -> None:
-    """In their order, marked as delivered before."""
+def test_closing_a_channel_flushes_acknowledgements_and_puts_back_the_other_messages(url: str, redis: Redis) -> None:
+    """The messages that were put back are marked as redelivered."""
     send(url, "q", *range(6))
     with consuming(url, "q", prefetch_count=4, acknowledges=False) as ours:
         ours.receive_count(4)
@@ -64,8 +65,8 @@ def test_closing_a_channel_sends_what_is_due_and_puts_back_the_rest(url: str, re
         assert sorted(again) == [0, 2, 3]
 
 
-def test_what_is_recovered_makes_room(url: str, redis: Redis) -> None:
-    """A channel can put back all that it holds and go on."""
+def test_recovered_messages_make_room_for_others(url: str, redis: Redis) -> None:
+    """A channel can put back all of its messages and go on."""
     send(url, "q", "x" * 3_000)
     with consuming(url, "q", acknowledges=False, prefetch_bytes=1_000) as ours:
         ours.receive_count(1)
@@ -75,7 +76,7 @@ def test_what_is_recovered_makes_room(url: str, redis: Redis) -> None:
 
 
 def test_a_channel_whose_connection_was_given_up_can_still_be_closed(url: str, redis: Redis) -> None:
-    """Celery closes a broken connection twice. What it held comes back by itself."""
+    """Celery closes a broken connection twice. The messages are redelivered after the visibility timeout."""
     send(url, "q", 1)
     with consuming(url, "q", acknowledges=False) as ours:
         ours.receive_count(1)
@@ -86,8 +87,8 @@ def test_a_channel_whose_connection_was_given_up_can_still_be_closed(url: str, r
     assert redis.hlen("unacked") == 1
 
 
-def test_what_was_taken_and_not_delivered_is_put_back_too(url: str, redis: Redis) -> None:
-    """A channel is closed while the messages that it asked for are on their way."""
+def test_messages_that_were_fetched_and_not_delivered_are_put_back_too(url: str, redis: Redis) -> None:
+    """A channel is closed while the reply to its fetch is on its way."""
     send(url, "q", *range(6))
     with consuming(url, "q", acknowledges=False) as ours:
         ours.connection.transport.cycle.on_poll_start()
@@ -98,27 +99,27 @@ def test_what_was_taken_and_not_delivered_is_put_back_too(url: str, redis: Redis
 
 
 def test_an_acknowledgement_outlives_its_connection(url: str, redis: Redis) -> None:
-    """The message was dealt with; the next connection says so."""
+    """The next connection sends the acknowledgement of a processed message."""
     send(url, "q", *range(5))
     with consuming(url, "q", acknowledges=False) as ours:
         ours.receive_count(5)
         cut_connections(redis)
         ours.messages[0].ack()
         ours.connection.collect()
-        # Too late: it was put back. To acknowledge it does no harm.
+        # Too late: the message was put back. To acknowledge it now does no harm.
         ours.messages[1].ack()
     with consuming(url, "q") as ours:
         assert sorted(ours.receive_count(4)) == [1, 2, 3, 4]
     assert redis.llen("q") == redis.hlen("unacked") == redis.zcard("unacked_index") == 0
 
 
-def test_an_acknowledgement_that_cannot_be_sent_is_kept(server: Server, url: str, redis: Redis) -> None:
-    """The broker is away for a while; nothing is raised at who acknowledges, and nothing is forgotten."""
+def test_an_acknowledgement_that_cannot_be_sent_is_kept(server: DurableValkey, url: str, redis: Redis) -> None:
+    """While the broker is down, acknowledging raises no error, and no acknowledgement is forgotten."""
     send(url, "q", "done", "open")
     with suppress(RedisConnectionError), consuming(url, "q", acknowledges=False) as ours:
         ours.receive_count(2)
         done, tag = ours.messages[0], ours.messages[1].delivery_tag
-        server.part.clear()
+        server.kill()
         done.ack()
         ours.connection.collect()
         server.start()
@@ -127,13 +128,13 @@ def test_an_acknowledgement_that_cannot_be_sent_is_kept(server: Server, url: str
         ours.drain_until(lambda: redis.hkeys("unacked") == [tag])
 
 
-def test_a_message_comes_back_when_its_worker_is_gone(url: str, redis: Redis) -> None:
-    """By our transport and by kombu's, whichever of them had fetched it."""
+def test_a_message_is_redelivered_when_its_worker_is_gone(url: str, redis: Redis) -> None:
+    """Our transport and kombu's each redeliver messages that the other has fetched."""
     for had, gets in ((False, True), (True, False), (False, False)):
         send(url, "q", "held")
         with consuming(url, "q", acknowledges=False, stock=had) as first:
             first.receive_count(1)
-            # As if its process were gone: it puts nothing back.
+            # As if the process were gone: nothing is put back.
             first.channel.do_restore = False
         assert redis.hlen("unacked") == 1
         with consuming(url, "q", stock=gets, visibility_timeout=0.001, unacked_restore_throttle=1) as second:
@@ -142,8 +143,8 @@ def test_a_message_comes_back_when_its_worker_is_gone(url: str, redis: Redis) ->
         assert redis.hlen("unacked") == redis.zcard("unacked_index") == redis.llen("q") == 0
 
 
-def test_a_text_that_nobody_can_read_does_not_keep_others_from_coming_back(url: str, redis: Redis) -> None:
-    """Its worker died before it could put it aside."""
+def test_an_unreadable_text_does_not_keep_other_messages_from_being_redelivered(url: str, redis: Redis) -> None:
+    """The worker died before setting the text aside."""
     send(url, "q", "held")
     with consuming(url, "q", acknowledges=False) as first:
         first.receive_count(1)
@@ -156,8 +157,8 @@ def test_a_text_that_nobody_can_read_does_not_keep_others_from_coming_back(url: 
     assert redis.hlen("unacked") == redis.zcard("unacked_index") == redis.llen("q") == 0
 
 
-def test_our_own_acknowledgements_go_before_what_is_overdue_comes_back(url: str, redis: Redis) -> None:
-    """Or the loop would put back what it has dealt with a moment ago."""
+def test_acknowledgements_are_flushed_before_overdue_messages_are_put_back(url: str, redis: Redis) -> None:
+    """Otherwise the loop would put back messages that were processed a moment ago."""
     send(url, "q", "done")
     with consuming(url, "q", acknowledges=False, visibility_timeout=0.001) as ours:
         ours.receive_count(1)
@@ -168,8 +169,8 @@ def test_our_own_acknowledgements_go_before_what_is_overdue_comes_back(url: str,
         assert redis.llen("q") == redis.hlen("unacked") == 0
 
 
-def test_a_rejected_message_goes_or_waits_again(url: str, redis: Redis) -> None:
-    """As in kombu: dropped, or put back behind all others."""
+def test_a_rejected_message_is_dropped_or_put_back(url: str, redis: Redis) -> None:
+    """As in kombu, a message that is put back is behind all others."""
     send(url, "q", "dropped", "again", "last")
     with consuming(url, "q", prefetch_count=2, acknowledges=False) as ours:
         ours.receive_count(2)
@@ -185,7 +186,7 @@ def test_a_rejected_message_goes_or_waits_again(url: str, redis: Redis) -> None:
 
 @pytest.mark.parametrize("count", [2, 3])
 def test_copies_of_one_message_are_acknowledged_together(url: str, redis: Redis, count: int) -> None:
-    """A broker's second copy has the first one's delivery tag; room is given back once."""
+    """The broker's copies share one delivery tag, and count once against the prefetch count."""
     send(url, "q", "same")
     redis.lpush("q", *[str(redis.lindex("q", 0))] * (count - 1))
     with consuming(url, "q", prefetch_count=1) as ours:
@@ -195,8 +196,8 @@ def test_copies_of_one_message_are_acknowledged_together(url: str, redis: Redis,
     assert redis.hlen("unacked") == 0
 
 
-def test_one_client_is_lent_until_its_connections_are_given_up(url: str) -> None:
-    """Making one for each use would fetch longer than the use."""
+def test_the_same_client_is_lent_until_its_connections_are_closed(url: str) -> None:
+    """Creating a client takes longer than most uses."""
     with consuming(url, "q") as ours:
         with ours.channel.conn_or_acquire() as client, ours.channel.conn_or_acquire() as again:
             assert client is again

@@ -1,4 +1,4 @@
-"""What the transport leans on in kombu, and what Celery makes of it. An upgrade that changes it fails here, by name."""
+"""The parts of kombu on which our transport depends. An upgrade that changes any of them fails here, by name."""
 
 import inspect
 import re
@@ -12,13 +12,15 @@ from kombu.transport import redis, virtual
 from kombu.transport.redis import PRIORITY_STEPS
 from kombu.utils.scheduling import priority_cycle, round_robin_cycle, sorted_cycle
 
-from tests.end_to_end.running import CHECKOUT
+from tests.end_to_end.programs import CHECKOUT
 from worker.app import configuration
 from worker.broker import channel
+from worker.broker.acknowledgements import QoS
+from worker.broker.poller import Poller
 from worker.broker.transport import consuming_url
 from worker.settings import forget_settings
 
-# Methods that are overridden or called, with their arguments.
+# The methods that our classes override or call, with their arguments.
 SIGNATURES = {
     "redis.MultiChannelPoller.on_poll_start": "(self)",
     "redis.MultiChannelPoller.on_readable": "(self, fileno)",
@@ -51,7 +53,7 @@ SIGNATURES = {
     "virtual.QoS.can_consume_max_estimate": "(self)",
     "virtual.QoS.restore_unacked_once": "(self, stderr=None)",
 }
-# Attributes that are read or set, and the method of kombu's that does the other half.
+# The expressions in kombu's methods on which our overriding methods depend.
 ATTRIBUTES = {
     "redis.Channel._brpop_start": ("_queue_cycle", "_in_poll", "_brpop_sent_at", "self.client.connection"),
     "redis.Channel._brpop_read": (
@@ -83,32 +85,43 @@ ROOTS = {"redis": redis, "virtual": virtual}
 
 
 def find(name: str) -> Any:
-    """This function will find what the name says in kombu."""
+    """Return the method of kombu with that name."""
     module, kind, method = name.split(".")
     return getattr(getattr(ROOTS[module], kind), method)
 
 
-def test_the_version_is_the_one_that_was_read() -> None:
-    """With another one, read again what is listed here, then change this line and pyproject.toml."""
-    assert kombu.__version__.startswith("5.7."), "kombu's Redis transport has to be read again, see worker/channel.py"
+def test_the_version_is_the_one_that_was_reviewed() -> None:
+    """Before an upgrade, review the methods listed here. Then change this test and pyproject.toml."""
+    assert kombu.__version__.startswith("5.7."), "review kombu's Redis transport again, see worker/broker"
     assert re.search(r'"kombu>=5\.7,<5\.8"', Path(CHECKOUT, "pyproject.toml").read_text())
 
 
 @pytest.mark.parametrize("name", SIGNATURES)
-def test_kombus_methods_take_what_they_took(name: str) -> None:
-    """Each is overridden or called by worker/channel.py, polling.py, acknowledging.py or notifications.py."""
+def test_kombus_methods_take_the_same_arguments(name: str) -> None:
+    """Each is overridden or called in worker/broker."""
     assert str(inspect.signature(find(name))) == SIGNATURES[name]
 
 
+@pytest.mark.parametrize("ours", [channel.Channel, QoS, Poller])
+def test_our_classes_override_only_the_methods_listed_here(ours: type) -> None:
+    """A new method whose name kombu has too would silently replace kombu's."""
+    own = [each for each in ours.__mro__ if each.__module__.startswith("worker.")]
+    names = {name for each in own for name, member in vars(each).items() if inspect.isfunction(member)}
+    inherited = {name for each in ours.__mro__ if each not in own for name in vars(each)}
+    assert {name for name in names & inherited if not name.startswith("__")} <= {
+        each.split(".")[2] for each in SIGNATURES
+    }
+
+
 @pytest.mark.parametrize("name", ATTRIBUTES)
-def test_kombus_methods_do_what_they_did(name: str) -> None:
-    """Each holds the other half of something that ours do."""
+def test_kombus_methods_contain_the_same_expressions(name: str) -> None:
+    """Each does a part of the work of an overriding method."""
     source = inspect.getsource(find(name))
     assert [part for part in ATTRIBUTES[name] if part not in source] == []
 
 
-def test_kombus_constants_are_what_they_were() -> None:
-    """The keys and the lists of a queue, which other workers and every sender use."""
+def test_kombus_constants_are_the_same() -> None:
+    """Other workers and every sender use these keys and lists."""
     assert PRIORITY_STEPS == [0, 3, 6, 9]
     assert redis.Channel.sep == "\x06\x16"
     keys = (redis.Channel.unacked_key, redis.Channel.unacked_index_key, redis.Channel.unacked_mutex_key)
@@ -128,15 +141,15 @@ def test_kombus_constants_are_what_they_were() -> None:
     ],
 )
 def test_workers_read_from_a_redis_through_our_transport(broker: str, read_by_workers: str) -> None:
-    """From any other broker as Celery does."""
+    """Workers read from any other broker through kombu's own."""
     assert consuming_url(broker) == read_by_workers
 
 
 @pytest.mark.parametrize(("choice", "scheme"), [("scrip", "scrip-redis"), ("stock", "redis")])
-def test_only_workers_use_it_and_it_can_be_switched_off(
+def test_only_workers_use_our_transport_and_it_can_be_switched_off(
     monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], choice: str, scheme: str
 ) -> None:
-    """Senders, beat and Flower go through kombu's own: Flower goes by the scheme."""
+    """Senders, beat and Flower use kombu's own: Flower does not know our URL schemes."""
     monkeypatch.setenv("SCRIP_BROKER_TRANSPORT", choice)
     monkeypatch.setenv("REDIS_URL", environment["REDIS_URL"])
     forget_settings()
@@ -150,8 +163,8 @@ def test_only_workers_use_it_and_it_can_be_switched_off(
         forget_settings()
 
 
-def test_celery_knows_it_as_redis(url: str) -> None:
-    """It asks for the type before it sends events, gossips and disables prefetching."""
+def test_celery_takes_our_transport_for_redis(url: str) -> None:
+    """Celery asks for the type before it sends events, gossips or disables prefetching."""
     with kombu.Connection(consuming_url(url)) as connection:
         assert connection.transport.driver_type == "redis"
         assert connection.transport.implements.asynchronous
@@ -159,8 +172,8 @@ def test_celery_knows_it_as_redis(url: str) -> None:
         assert set(redis.Channel.from_transport_options) < set(channel.Channel.from_transport_options)
 
 
-def test_tls_and_sentinel_come_as_kombu_has_them() -> None:
-    """A secure scheme without options is secure; the sentinels keep the scheme by which kombu finds them."""
+def test_tls_and_sentinel_are_configured_as_in_kombu() -> None:
+    """A secure scheme needs no further options, and the sentinels keep the scheme that kombu knows."""
     secure = kombu.Connection(consuming_url("rediss://host/0"))
     assert secure.transport.client.ssl
     assert "required" in str(kombu.Connection(consuming_url("rediss://host/0?ssl_cert_reqs=required")).ssl).lower()

@@ -1,8 +1,8 @@
-"""The queues, as the broker that the URL names is to keep them."""
+"""The declaration of the queues depends on the broker."""
 
 import pytest
 
-from worker.app import QUEUES, queues
+from worker.queues import QUEUES, queues
 
 
 @pytest.mark.parametrize(
@@ -13,8 +13,8 @@ from worker.app import QUEUES, queues
         ("redis://valkey:6379/0", None),
     ],
 )
-def test_on_rabbitmq_every_queue_outlives_the_loss_of_a_node(broker_url: str, arguments: dict[str, str] | None):
-    """As a quorum queue; a Redis knows nothing of that."""
+def test_on_rabbitmq_every_queue_survives_the_loss_of_a_node(broker_url: str, arguments: dict[str, str] | None):
+    """RabbitMQ has quorum queues, Redis does not."""
     declared = queues(broker_url=broker_url)
     assert tuple(queue.name for queue in declared) == QUEUES
     assert [queue.as_dict()["queue_arguments"] for queue in declared] == [arguments] * len(QUEUES)

@@ -7,6 +7,6 @@ import pytest
 
 
 def cases(name: str) -> list:
-    """This function will return the cases of a file as parameters, named by their origin."""
+    """Return the cases of a file as parameters, named after their origin."""
     each = json.loads((Path(__file__).parent / f"{name}.json").read_text())["cases"]
     return [pytest.param(case, id=f"{index} {case['origin']}") for index, case in enumerate(each, start=1)]

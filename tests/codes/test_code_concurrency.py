@@ -1,4 +1,4 @@
-"""Promises about codes under concurrency, with threads, connections and commits of their own."""
+"""Codes under concurrency: each thread has a separate connection and commits separate transactions."""
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +11,7 @@ from tasks.codes.generate import generate_codes
 from tasks.codes.messages import CodeReference, GenerateCodes
 from tasks.codes.retire import retire_code
 from tasks.wire.errors import InvalidRequest
-from tests.codes.test_codes import LONG_AGO, listed
+from tests.codes.calls import LONG_AGO, listed
 from tests.support.concurrency import at_once, send, until_somebody_waits
 from tests.support.requests import add_codes, create_voucher, redeem, redemption
 from tests.support.tasks import task_named
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("wide_pool")
 
 
 def test_64_callers_on_a_code_limited_to_10():
-    """Exactly 10 accepted, and 54 refused for that one reason, while the voucher goes on."""
+    """Exactly 10 are accepted. The other 54 are refused because the code is full."""
     voucher = create_voucher()
     add_codes(voucher, {"code": "VIP", "maximumRedemptions": 10})
     answers = at_once(send("redemptions.redeem", [redemption(code="VIP") for _ in range(64)]))
@@ -33,7 +33,7 @@ def test_64_callers_on_a_code_limited_to_10():
 
 
 def test_with_capacity_left_no_contention_on_a_code_refuses_anybody():
-    """16 batches of 20 on one code with room for all of them, and for the voucher's id besides."""
+    """16 batches of 20 name the code and 16 name the voucher. Both limits have room for all of them."""
     voucher = create_voucher(restrictions={"maximumRedemptions": 640})
     add_codes(voucher, {"code": "VIP", "maximumRedemptions": 320})
     by_code = [{"requests": [redemption(code="VIP") for _ in range(20)]} for _ in range(16)]
@@ -44,7 +44,7 @@ def test_with_capacity_left_no_contention_on_a_code_refuses_anybody():
 
 
 def test_many_codes_for_one_use_of_one_voucher_at_once():
-    """30 codes, each wanted by three customers in batches of any order: each is used once."""
+    """Three customers want each of the 30 codes, in three batches with different orders. Each code is used once."""
     voucher = create_voucher()
     texts = [f"CODE-{index}" for index in range(30)]
     add_codes(voucher, *({"code": code, "maximumRedemptions": 1} for code in texts))
@@ -57,7 +57,7 @@ def test_many_codes_for_one_use_of_one_voucher_at_once():
 
 
 def test_a_code_that_is_retired_during_a_wait_is_refused():
-    """The voucher is locked while a redemption looks the code up; then the code is retired by hand."""
+    """The redemption waits for the lock on the voucher, and then looks up the code again."""
     (code,) = add_codes(create_voucher(), {"code": "VIP"})
     with db.transaction() as holder:
         holder.execute(text("SELECT 1 FROM vouchers FOR NO KEY UPDATE"))
@@ -70,7 +70,7 @@ def test_a_code_that_is_retired_during_a_wait_is_refused():
 
 
 def test_one_text_wanted_by_many_vouchers_at_once_goes_to_one_of_them():
-    """From a code that has expired: the others are told that it is taken."""
+    """An expired code had the text. All other additions fail, because the text is taken."""
     add_codes(create_voucher(name="old"), {"code": "VIP", "expiresAt": LONG_AGO})
     vouchers = [create_voucher() for _ in range(8)]
 
@@ -87,7 +87,7 @@ def test_one_text_wanted_by_many_vouchers_at_once_goes_to_one_of_them():
 
 
 def test_vouchers_that_want_each_others_texts_at_once_never_deadlock():
-    """Codes that have expired, in 8 orders; a deadlock would be a Retry here."""
+    """The texts belong to expired codes, and each of 8 vouchers wants all of them. A deadlock would be a Retry."""
     vouchers = [create_voucher() for _ in range(8)]
     texts = [f"CODE-{index}" for index in range(8)]
     for voucher, code in zip(vouchers, texts, strict=True):
@@ -107,7 +107,7 @@ def test_vouchers_that_want_each_others_texts_at_once_never_deadlock():
 
 
 def test_vouchers_that_want_the_same_new_texts_at_once_never_deadlock():
-    """400 of them, in either order: one voucher gets them all. A deadlock would be a Retry here."""
+    """Half of the requests have the texts in reverse order. A single voucher gets all. A deadlock would be a Retry."""
     texts = [f"CODE-{index}" for index in range(400)]
     bodies = [
         {"project": "gigs", "voucher": create_voucher()["id"], "codes": [{"code": code} for code in ordered]}
@@ -124,7 +124,7 @@ def test_vouchers_that_want_the_same_new_texts_at_once_never_deadlock():
 
 
 def test_one_addition_delivered_many_times_at_once_adds_once():
-    """Every copy gets the same answer."""
+    """Every delivery gets the same answer."""
     voucher = create_voucher()
     body = {"project": "gigs", "voucher": voucher["id"], "requestId": "r1", "codes": [{"code": "VIP"}]}
     answers = at_once(send("vouchers.add_codes", [body] * 12))
@@ -133,7 +133,7 @@ def test_one_addition_delivered_many_times_at_once_adds_once():
 
 
 def test_one_generation_delivered_twice_at_once_generates_once():
-    """Chunk by chunk in turn: no code too many, and both get the same answer."""
+    """The calls add chunks in turn, never more codes than requested, and get the same answer."""
     voucher = create_voucher()
     body = {"project": "gigs", "voucher": voucher["id"], "requestId": "r1", "count": 95}
     request = GenerateCodes.model_validate(body)
@@ -143,14 +143,14 @@ def test_one_generation_delivered_twice_at_once_generates_once():
 
 
 def test_generations_of_one_small_pattern_at_once_never_draw_a_code_twice():
-    """Four vouchers, 100 of 1,000 codes each; a deadlock would be a Retry here."""
+    """Each of four vouchers gets 100 of the 1,000 codes. A deadlock would be a Retry."""
     pattern = {"alphabet": "0123456789", "length": 3, "maximumRedemptions": None, "count": 100}
     bodies = [{"project": "gigs", "voucher": create_voucher()["id"], **pattern} for _ in range(4)]
     assert [each["generated"] for each in at_once(send("vouchers.generate_codes", bodies))] == [100] * 4
 
 
 def test_redeeming_retiring_and_sweeping_codes_at_once():
-    """Nobody waits in a circle; the audit after the test says the rest."""
+    """There is no deadlock. The audit after the test checks the counters."""
     voucher = create_voucher()
     due = [{"code": f"DUE-{index}", "expiresAt": LONG_AGO} for index in range(20)]
     open_codes = add_codes(voucher, *due, *({"code": f"OPEN-{index}"} for index in range(8)))[20:]

@@ -1,4 +1,4 @@
-"""Generating codes: as many as were asked for, once, whatever comes in between, and none that can be guessed."""
+"""Generate codes: as many as requested, exactly once in spite of crashes and redeliveries, and hard to guess."""
 
 import re
 from collections import Counter
@@ -15,8 +15,8 @@ from tasks.codes.generate import CHUNK_SIZE, generate_codes
 from tasks.codes.messages import GenerateCodes
 from tasks.codes.random_codes import draw_codes
 from tasks.wire.errors import InvalidRequest, NotFound
-from tests.codes.test_codes import listed, retire
-from tests.support.database import forget_other_tests
+from tests.codes.calls import listed, retire
+from tests.support.database_between_tests import vacuum_database
 from tests.support.requests import add_codes, create_voucher, redeem
 from tests.support.tasks import task_named
 from worker.database import transaction
@@ -27,27 +27,27 @@ pytestmark = pytest.mark.usefixtures("database")
 SMALL = {"alphabet": "0123456789", "length": 3, "maximumRedemptions": None}
 
 NOBODY_LISTENS = 1
-# The driver prepares a statement at its fifth run, and Postgres keeps a plan after five more.
+# The driver prepares a statement at the fifth execution, and Postgres keeps the plan after five more.
 ENOUGH_FOR_A_KEPT_PLAN = 12
 
 
 class WorkerLostError(Exception):
-    """What ends a worker between two chunks."""
+    """The end of a worker between two chunks."""
 
 
 def body(voucher: dict, **fields) -> dict:
-    """This function will return a request for codes of a voucher."""
+    """Return a request for codes of a voucher."""
     return {"project": "gigs", "voucher": voucher["id"], **fields}
 
 
 def generate(voucher: dict, **fields) -> dict:
-    """This function will generate codes as a task does."""
+    """Call the task that generates codes."""
     answer: dict = task_named("vouchers.generate_codes")(request=body(voucher, **fields))
     return answer
 
 
 def codes_of(voucher: dict) -> list[str]:
-    """This function will return the texts of all codes that a voucher has."""
+    """Return the texts of all codes of a voucher."""
     with transaction() as session:
         rows = session.execute(
             text("SELECT c.code FROM codes c JOIN vouchers v ON v.id = c.voucher_id WHERE v.name = :name"),
@@ -57,7 +57,7 @@ def codes_of(voucher: dict) -> list[str]:
 
 
 def test_codes_are_generated_as_they_were_asked_for():
-    """The answer says how many; each code is a row like any other, and redeems its voucher."""
+    """Each code is listed and can be redeemed like any other code."""
     voucher = create_voucher(restrictions={"expiresAt": "2099-02-01T00:00:00Z", "maximumRedemptions": 50})
     limits = {"maximumRedemptions": 3, "expiresAt": "2099-01-01T00:00:00Z", "customer": "cus_1"}
     answer = generate(voucher, count=20, prefix="SPRING-", alphabet="abcdef", length=9, **limits)
@@ -79,7 +79,7 @@ def test_codes_are_generated_as_they_were_asked_for():
 
 
 def test_by_default_a_code_is_for_one_use_and_has_thirteen_characters_without_look_alikes():
-    """The second who comes with it is refused."""
+    """The second redemption by a code is refused."""
     voucher = create_voucher()
     generate(voucher, count=100)
     (code, *_) = codes = codes_of(voucher)
@@ -89,7 +89,7 @@ def test_by_default_a_code_is_for_one_use_and_has_thirteen_characters_without_lo
 
 @pytest.mark.parametrize("alphabet", ["AB", "ABC", ALPHABET, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"])
 def test_each_character_is_equally_likely(alphabet):
-    """Also where 256 is no multiple of the alphabet's size: within five standard deviations."""
+    """Each count is within five standard deviations, even if 256 is no multiple of the alphabet's size."""
     drawn = 200_000
     counts = Counter("".join(draw_codes(CodePattern(prefix="", alphabet=alphabet, length=50), count=drawn // 50)))
     assert set(counts) == set(alphabet)
@@ -115,7 +115,7 @@ def test_each_character_is_equally_likely(alphabet):
     ],
 )
 def test_bad_input_names_every_bad_field_and_writes_nothing(fields, bad):
-    """Too short to be safe, too few to be drawn, limits beyond the voucher's."""
+    """Codes are too easy to guess, the pattern has too few codes, or a limit exceeds the voucher's."""
     voucher = create_voucher(restrictions={"maximumRedemptions": 5, "expiresAt": "2099-02-01T00:00:00Z"})
     with pytest.raises(InvalidRequest) as refused:
         generate(voucher, **{"length": 3 if "maximumRedemptions" in fields else 13, **fields})
@@ -125,7 +125,7 @@ def test_bad_input_names_every_bad_field_and_writes_nothing(fields, bad):
 
 
 def test_a_pattern_that_others_have_used_up_is_refused():
-    """Half of it is the most that one generation takes, and then half of what is left; a code retired is free."""
+    """A generation can have at most half of the free codes of a pattern."""
     voucher = create_voucher()
     assert generate(voucher, count=500, **SMALL)["generated"] == 500
     with pytest.raises(InvalidRequest) as refused:
@@ -136,7 +136,7 @@ def test_a_pattern_that_others_have_used_up_is_refused():
 
 
 def test_what_others_take_meanwhile_ends_the_generation_with_what_there_is():
-    """It goes on where it stopped as soon as there are codes again."""
+    """The generation continues as soon as there are free codes again."""
     voucher = create_voucher()
     pattern = {"alphabet": "01", "length": 3, "maximumRedemptions": None}
     request = GenerateCodes.model_validate(body(voucher, count=4, requestId="r1", **pattern))
@@ -154,7 +154,7 @@ def test_what_others_take_meanwhile_ends_the_generation_with_what_there_is():
 
 @pytest.mark.parametrize("key", [{"requestId": "r1"}, {}])
 def test_after_a_crash_it_goes_on_where_it_stopped_without_a_duplicate_or_a_hole(key):
-    """By the request's id, or by the task's own."""
+    """The redelivery is recognised by the request id or by the task id."""
     voucher = create_voucher()
     request = GenerateCodes.model_validate(body(voucher, count=25, **key))
     seen: list[int] = []
@@ -165,19 +165,19 @@ def test_after_a_crash_it_goes_on_where_it_stopped_without_a_duplicate_or_a_hole
             raise WorkerLostError
 
     with pytest.raises(WorkerLostError):
-        generate_codes(request, task_id="delivered-twice", report=crash_after_two, chunk_size=10)
+        generate_codes(request, delivery="delivered-twice", report=crash_after_two, chunk_size=10)
     before = codes_of(voucher)
-    answer = generate_codes(request, task_id="delivered-twice", report=crash_after_two, chunk_size=10)
+    answer = generate_codes(request, delivery="delivered-twice", report=crash_after_two, chunk_size=10)
     after = codes_of(voucher)
     assert seen == [10, 20, 25]
     assert (len(before), len(after), len(set(after)), answer["generated"]) == (20, 25, 25, 25)
     assert set(before) < set(after)
-    assert generate_codes(request, task_id="delivered-twice", report=crash_after_two) == answer
+    assert generate_codes(request, delivery="delivered-twice", report=crash_after_two) == answer
     assert sorted(codes_of(voucher)) == sorted(after)
 
 
 def test_the_same_request_id_with_another_body_is_refused_and_writes_nothing():
-    """Refusals are data; another message without an id generates anew."""
+    """A refusal is an answer, not an error. Without a request id, each message generates new codes."""
     voucher = create_voucher()
     first = generate(voucher, count=5, requestId="r1")
     assert generate(voucher, count=6, requestId="r1") == {
@@ -193,17 +193,17 @@ def test_the_same_request_id_with_another_body_is_refused_and_writes_nothing():
 
 
 def test_a_voucher_that_does_not_exist_is_not_found():
-    """Nor that of another project."""
+    """The voucher belongs to another project."""
     voucher = create_voucher()
     with pytest.raises(NotFound):
         task_named("vouchers.generate_codes")(request={**body(voucher, count=5), "project": "other"})
 
 
-# Celery's backend calls redis-py as it was called before; workers do not stop at warnings.
+# Celery's result backend uses a deprecated call of redis-py. Workers do not treat warnings as errors.
 @pytest.mark.filterwarnings("ignore:Call to deprecated setex:DeprecationWarning")
 def test_its_progress_is_in_the_tasks_state(monkeypatch):
-    """How many there are, of how many."""
-    monkeypatch.setattr(generate_codes, "__kwdefaults__", {"task_id": None, "chunk_size": 4})
+    """The state has the number of codes so far and their total."""
+    monkeypatch.setattr(generate_codes, "__kwdefaults__", {"delivery": None, "chunk_size": 4})
     voucher = create_voucher()
     task_named("vouchers.generate_codes").apply(
         kwargs={"request": body(voucher, count=10)}, task_id="with-progress"
@@ -213,8 +213,8 @@ def test_its_progress_is_in_the_tasks_state(monkeypatch):
 
 
 def test_a_result_backend_that_is_away_stops_no_generation(monkeypatch):
-    """How far it is cannot be said then; the codes are in the database all the same."""
-    monkeypatch.setattr(generate_codes, "__kwdefaults__", {"task_id": None, "chunk_size": 4})
+    """The progress cannot be reported, but the codes are in the database."""
+    monkeypatch.setattr(generate_codes, "__kwdefaults__", {"delivery": None, "chunk_size": 4})
     monkeypatch.setattr(app.backend, "client", Redis(port=NOBODY_LISTENS, retry=Retry(NoBackoff(), retries=0)))
     voucher = create_voucher()
     task_named("vouchers.generate_codes").apply(kwargs={"request": body(voucher, count=10)}, task_id="in-silence").get()
@@ -222,9 +222,9 @@ def test_a_result_backend_that_is_away_stops_no_generation(monkeypatch):
 
 
 def test_a_generation_of_several_chunks_is_whole():
-    """Two full ones and the rest, also where Postgres planned for a few codes before."""
+    """There are two full chunks and a rest. Before that, Postgres has kept a plan for single codes."""
     voucher = create_voucher(name="Several chunks")
-    forget_other_tests()
+    vacuum_database()
     for _ in range(ENOUGH_FOR_A_KEPT_PLAN):
         generate(create_voucher(), count=1)
     count = 2 * CHUNK_SIZE + 1

@@ -1,4 +1,4 @@
-"""`scrip audit`: 0 where all is well, 1 with a row for each violation, 2 where it could not look."""
+"""`scrip audit`: exit code 0 without a violation, 1 with a row for each violation, 2 if the audit could not run."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ from worker.database import transaction
 
 
 def run_audit(**variables: str) -> subprocess.CompletedProcess[str]:
-    """This function will run `scrip audit` with those variables on top."""
+    """Run `scrip audit` with those variables added."""
     program = Path(sys.executable).with_name("scrip")
     environment = {**os.environ, **variables}
     return subprocess.run(
@@ -24,7 +24,7 @@ def run_audit(**variables: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.usefixtures("database")
 def test_a_sound_database_passes():
-    """And the number of checks is told, so that none is taken for some."""
+    """The output has the number of checks, so that no audit can pass without a check."""
     redeem(voucher=create_voucher()["id"])
     done = run_audit()
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{len(CHECKS)} checks, 0 violations\n", "")
@@ -32,7 +32,7 @@ def test_a_sound_database_passes():
 
 @pytest.mark.usefixtures("tampered_database")
 def test_each_violation_is_a_row():
-    """Check, project, row and detail, for a person and for cut(1)."""
+    """A row has check, project, subject and detail, for a person and for cut(1)."""
     for project in ("gigs", "other"):
         create_voucher(project=project)
     with transaction() as session:
@@ -48,7 +48,7 @@ def test_each_violation_is_a_row():
 
 @pytest.mark.usefixtures("tampered_database")
 def test_an_output_that_lacks_a_character_gets_another_one():
-    """A terminal or a cron job without UTF-8 is told of a violation, not of its encoding."""
+    """A terminal or a cron job without UTF-8 shows the violation, not an encoding error."""
     create_voucher(project="Straße ✓")
     with transaction() as session:
         session.execute(text("UPDATE vouchers SET redemptions = 7"))
@@ -59,7 +59,7 @@ def test_an_output_that_lacks_a_character_gets_another_one():
 
 
 def test_a_database_that_cannot_be_reached_is_not_a_sound_one():
-    """One clear line, without the password."""
+    """The message is a single clear line, without the password."""
     done = run_audit(DATABASE_URL="postgresql://scrip:s3cr3t@127.0.0.1:1/none", REDIS_URL="redis://127.0.0.1:1/0")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("scrip: the audit could not run: ")
@@ -68,7 +68,7 @@ def test_a_database_that_cannot_be_reached_is_not_a_sound_one():
 
 
 def test_without_an_address_nothing_was_looked_at():
-    """That is no violation, and must not look like one to a program."""
+    """The exit code differs from that of a violation."""
     done = run_audit(DATABASE_URL="")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (

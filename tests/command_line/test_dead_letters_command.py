@@ -1,4 +1,4 @@
-"""`scrip dead-letters`: what was given up is listed, shown, sent again and discarded."""
+"""`scrip dead-letters`: dead letters are listed, shown, sent again and discarded."""
 
 import json
 import os
@@ -20,13 +20,13 @@ BODY = json.dumps([[], {"request": {"project": "gigs", "code": SECRET}}, {}])
 
 
 def scrip(*words: str) -> tuple[int, str, str]:
-    """This function will run `scrip dead-letters` in this process, and return its exit code and what it has printed."""
+    """Run `scrip dead-letters` in this process, and return the exit code, the output and the errors."""
     done = CliRunner().invoke(main, ["dead-letters", *words])
     return done.exit_code, done.stdout, done.stderr
 
 
 def scrip_alone(*words: str) -> tuple[int, str, str]:
-    """This function will run it as a program, which reads the environment anew."""
+    """Run `scrip dead-letters` as a program, which reads the environment anew."""
     program = Path(sys.executable).with_name("scrip")
     done = subprocess.run(
         [program, "dead-letters", *words], env=os.environ, capture_output=True, text=True, check=False
@@ -36,7 +36,7 @@ def scrip_alone(*words: str) -> tuple[int, str, str]:
 
 @pytest.fixture
 def dead_letter(database: dict[str, str]) -> str:
-    """A message that was given up, and its id."""
+    """Give up a message and return its id."""
     assert database
     original = Original(
         queue="redemptions",
@@ -57,14 +57,14 @@ def dead_letter(database: dict[str, str]) -> str:
 
 @pytest.mark.usefixtures("database")
 def test_where_nothing_was_given_up_nothing_is_listed():
-    """And an id that nobody knows is one clear line."""
+    """An unknown id gives a single clear line."""
     assert scrip("list") == (0, "", "0 dead letters\n")
     for command in ("show", "retry", "discard"):
         assert scrip(command, "task-1") == (1, "", "scrip: there is no dead letter task-1\n")
 
 
 def test_a_list_says_why_and_never_what(dead_letter: str):
-    """Only `show` has the body."""
+    """Only `show` prints the body."""
     code, shown, _ = scrip("list")
     assert code == 0
     (line,) = shown.splitlines()
@@ -78,7 +78,7 @@ def test_a_list_says_why_and_never_what(dead_letter: str):
 
 
 def test_a_retry_publishes_the_very_message_as_a_new_one(dead_letter: str, database: dict[str, str]):
-    """Under its own id, due now and never tried."""
+    """The message keeps its id, is due now, and has never been tried."""
     broker = Redis.from_url(database["REDIS_URL"], decode_responses=True)
     try:
         assert scrip("retry", dead_letter)[:2] == (0, "task-1\tsent again\n")
@@ -94,13 +94,13 @@ def test_a_retry_publishes_the_very_message_as_a_new_one(dead_letter: str, datab
 
 
 def test_what_is_discarded_is_gone(dead_letter: str):
-    """For ever."""
+    """The row is deleted."""
     assert scrip("discard", dead_letter)[:2] == (0, "task-1\tdiscarded\n")
     assert scrip("list")[1] == ""
 
 
 def test_what_cannot_be_sent_is_kept(dead_letter: str, monkeypatch: pytest.MonkeyPatch):
-    """A broker that is down costs nothing."""
+    """No dead letter is lost while the broker is down."""
     with monkeypatch.context() as patch:
         patch.setenv("BROKER_URL", "redis://127.0.0.1:1/0")
         code, shown, said = scrip_alone("retry", dead_letter)
@@ -111,7 +111,7 @@ def test_what_cannot_be_sent_is_kept(dead_letter: str, monkeypatch: pytest.Monke
 
 
 def test_without_an_address_nothing_was_looked_for(monkeypatch: pytest.MonkeyPatch):
-    """That is another exit code than that of an id that nobody knows."""
+    """The exit code differs from that of an unknown id."""
     monkeypatch.setenv("DATABASE_URL", "")
     said = "scrip: the environment is not as it must be: DATABASE_URL: String should have at least 1 character\n"
     for words in (("list",), ("show", "task-1"), ("retry", "task-1"), ("discard", "task-1")):

@@ -1,4 +1,4 @@
-"""The contract page as a list of steps: each task's heading, and the pairs of a request and its answer below it."""
+"""The examples of docs/contract.md: pairs of a request and an answer below the heading of each task."""
 
 import json
 import re
@@ -17,16 +17,16 @@ EXAMPLE = re.compile(r"^```json\n(.*?)^```", re.MULTILINE | re.DOTALL)
 IDENTITY = re.compile(
     r"\b(?:vou|voc|red|dis|use|gen|hol|rev)_[0-9a-hjkmnp-tv-z]{26}\b|\b[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}\b"
 )
-# Set by the database's clock, so that an example cannot know them.
+# Fields that the database's clock sets, so that their values differ from the page.
 CLOCKED = {"createdAt", "updatedAt", "decidedAt", "appliedAt", "retiredAt", "created_at", "modified_at", "create_at"}
 CLOCKED |= {"updated_at", "reversedAt", "endedAt"}
-# The request id of a stamp card's redemption is made of the voucher's identity, among others.
+# The request id of a stamp card's redemption is a hash that depends on the voucher's id.
 DERIVED = re.compile(r"usage-[0-9a-f]{64}")
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 
 
 class Step(NamedTuple):
-    """One example: what is sent to which task, and what is answered."""
+    """An example: a task, a request and an answer."""
 
     task: str
     request: Any
@@ -34,7 +34,7 @@ class Step(NamedTuple):
 
 
 def steps() -> list[Step]:
-    """This function will return the page's examples in their order, which is the order in which they are run."""
+    """Return the examples in the order of the page, in which the test runs them."""
     return list(_steps(PAGE.read_text()))
 
 
@@ -48,16 +48,16 @@ def _steps(page: str) -> Iterator[Step]:
 
 
 class Identities:
-    """Which identity of the database each one on the page stands for, learned where it first appears.
+    """The ids of the database for the ids on the page, each learned at the first appearance in an answer.
 
-    A TypeID and the UUID that it encodes are one identity.
+    A TypeID and the UUID that it encodes are the same id.
     """
 
     def __init__(self) -> None:
         self._real: dict[UUID, UUID] = {}
 
     def substitute(self, request: Any) -> Any:
-        """This method will return a request with the identities that the database has given."""
+        """Return a request with the ids of the database in place of those on the page."""
         return json.loads(IDENTITY.sub(self._given, json.dumps(request)))
 
     def _given(self, found: re.Match[str]) -> str:
@@ -66,17 +66,17 @@ class Identities:
         return type_id(prefix, real) if prefix else str(real)
 
     def is_same(self, expected: str, found: str) -> bool:
-        """This method will tell whether an identity stands for that one, as it has before."""
+        """Return whether the two ids belong together. If the id on the page is new, they do from now on."""
         (prefix, identity), (found_prefix, real) = _decoded(expected), _decoded(found)
         return prefix == found_prefix and self._real.setdefault(identity, real) == real
 
     def differences(self, expected: Any, found: Any, *, path: str = "answer") -> list[str]:
-        """This method will name each place in which an answer is not what the page says."""
+        """Return each difference between the answer on the page and the actual answer, with the path."""
         match expected, found:
             case dict(), dict():
                 wrong = [f"{path}: has {sorted(found)}"] if expected.keys() != found.keys() else []
                 common = [name for name in expected if name in found]
-                # A hold's end is set by the clock, a voucher's by its caller.
+                # The clock sets the end of a hold, but the caller sets the end of a voucher.
                 is_clocked = CLOCKED | ({"expiresAt"} if expected.get("object") == "hold" else set())
                 return wrong + [
                     each

@@ -1,4 +1,4 @@
-"""docs/contract.md: every task is on it, and each of its examples is answered as it says."""
+"""docs/contract.md has every task, and each example is answered as the page says."""
 
 import copy
 from typing import Any
@@ -13,17 +13,17 @@ pytestmark = pytest.mark.usefixtures("database")
 
 
 def contract_tasks() -> dict[str, Task]:
-    """This function will return the tasks that callers can send, by their names."""
+    """Return the tasks that callers can send, by name."""
     return {name: task for name, task in app.tasks.items() if not name.startswith("celery.")}
 
 
 def test_every_task_has_a_request_and_an_answer():
-    """And no other is described."""
+    """The page describes no other task."""
     assert {step.task for step in steps()} == set(contract_tasks())
 
 
 def test_each_example_is_answered_as_the_page_says():
-    """In the page's order, each on what the ones before it left, field by field."""
+    """The examples run in the order of the page, and each relies on the rows of the earlier ones."""
     identities, tasks = Identities(), contract_tasks()
     for step in steps():
         answer = tasks[step.task](request=identities.substitute(step.request))
@@ -31,7 +31,7 @@ def test_each_example_is_answered_as_the_page_says():
 
 
 def test_another_answer_is_noticed():
-    """A value, a missing field, a further item, another identity: none passes for what is on the page."""
+    """A different value, a missing field, a further item and a different id are all differences."""
     answer: dict[str, Any] = {"id": "vou_01m802aq92e78rshs8mnssdx40", "amount": 1, "lines": [{"id": "base"}]}
     tampered = [
         {**answer, "amount": 2},

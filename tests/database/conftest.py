@@ -1,4 +1,4 @@
-"""Databases of their own for tests of the schema."""
+"""Extra databases for tests of the schema."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from sqlalchemy import create_engine, make_url, text
 
 @pytest.fixture
 def two_databases(environment: dict[str, str]) -> Iterator[tuple[str, str]]:
-    """Two empty databases beside the one of the other tests."""
+    """Create two empty databases beside the database of the other tests, and yield their URLs."""
     server = create_engine(
         make_url(environment["DATABASE_URL"]).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT"
     )

@@ -1,4 +1,4 @@
-"""The ledger is append-only: the database itself refuses to change or to delete an entry."""
+"""The ledger is append-only: the database refuses to change or delete an entry."""
 
 import pytest
 from sqlalchemy import column, delete, select, text
@@ -36,7 +36,7 @@ KEYS = {
 
 @pytest.fixture(autouse=True)
 def one_of_everything(database: dict[str, str]) -> None:  # noqa: ARG001 - emptied before this, audited afterwards
-    """An entry in each table."""
+    """Add an entry to each table."""
     voucher = create_voucher()["id"]
     redeem(voucher=voucher, subscription="sub_1")
     apply(invoice="inv_1")
@@ -45,7 +45,7 @@ def one_of_everything(database: dict[str, str]) -> None:  # noqa: ARG001 - empti
 
 
 def rows_of(table: str) -> list[tuple]:
-    """This function will return every row of a table."""
+    """Return every row of a table."""
     with transaction() as session:
         return [tuple(map(str, row)) for row in session.execute(select(Base.metadata.tables[table]))]
 
@@ -53,7 +53,7 @@ def rows_of(table: str) -> list[tuple]:
 @pytest.mark.parametrize("verb", VERBS)
 @pytest.mark.parametrize("table", TABLES)
 def test_nothing_changes_or_deletes_an_entry(table, verb):
-    """With a clear error that nobody retries, and the rows stay."""
+    """The error is no fault of the servers, so nobody retries, and the rows stay as they are."""
     before = rows_of(table)
     statement = VERBS[verb].format(table=table, key=KEYS[table])
     with pytest.raises(IntegrityError, match="is append-only") as refused, transaction() as session:
@@ -64,6 +64,6 @@ def test_nothing_changes_or_deletes_an_entry(table, verb):
 
 @pytest.mark.parametrize("table", TABLES)
 def test_a_change_that_would_touch_no_row_is_refused_too(table):
-    """It is the statement that is refused."""
+    """The trigger refuses the statement, and not a row."""
     with pytest.raises(IntegrityError, match=f"{table} is append-only"), transaction() as session:
         session.execute(delete(Base.metadata.tables[table]).where(column("project") == "none"))

@@ -1,4 +1,4 @@
-"""Lists on their way to Postgres: whatever they hold arrives as it was sent."""
+"""Lists as parameters: PostgreSQL receives every element as it was sent."""
 
 from datetime import UTC, date, datetime, timedelta, timezone
 
@@ -27,7 +27,7 @@ COLUMNS = {
 
 
 def arrived(type_, values):
-    """This function will return a list as Postgres has received it."""
+    """Return the list that PostgreSQL has received."""
     with transaction() as session:
         return session.execute(select(bindparam("values", values, type_=ARRAY(type_)))).scalar_one()
 
@@ -37,7 +37,7 @@ def arrived(type_, values):
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(data=st.data())
 def test_every_element_arrives_as_it_was_sent(name, data):
-    """Quotes, backslashes, braces, commas, line breaks, empty texts and NULL included."""
+    """The elements include quotes, backslashes, braces, commas, line breaks, empty texts and NULL."""
     type_, elements = COLUMNS[name]
     values = data.draw(st.lists(st.none() | elements, max_size=6))
     assert arrived(type_, values) == values
@@ -45,7 +45,7 @@ def test_every_element_arrives_as_it_was_sent(name, data):
 
 @pytest.mark.usefixtures("database")
 def test_bytes_travel_as_the_text_of_a_bytea():
-    """A fingerprint is one of them."""
+    """Fingerprints are bytes."""
     with transaction() as session:
         texts = bindparam("values", [b"\x00\xff\\", None, b""], type_=ARRAY(Text()))
         assert session.execute(select(texts.cast(ARRAY(BYTEA)))).scalar_one() == [b"\x00\xff\\", None, b""]
@@ -54,6 +54,6 @@ def test_bytes_travel_as_the_text_of_a_bytea():
 @pytest.mark.usefixtures("database")
 @pytest.mark.parametrize("values", [["a", 1], [object()]])
 def test_a_list_of_mixed_or_unknown_types_is_not_guessed_at(values):
-    """Each column of a batch has one type."""
+    """Each column of a batch has one type, so such a list is a bug."""
     with pytest.raises((StatementError, TypeError, KeyError)):
         arrived(Text(), values)

@@ -1,4 +1,4 @@
-"""Behind every promise stands a constraint: what the code would never write is refused by the database too."""
+"""Each promise has a constraint: the database refuses a row that breaks the promise, even if the code has a bug."""
 
 import pytest
 from psycopg import Error as PsycopgError
@@ -9,11 +9,15 @@ from tests.support.requests import apply, create_voucher, redeem
 from worker.database import transaction
 
 COPY_OF_THE_REDEMPTION = """
-    INSERT INTO redemptions SELECT project, {request_id}, gen_random_uuid(), fingerprint, voucher_id, code, customer,
+    INSERT INTO redemptions (project, request_id, id, fingerprint, voucher_id, code, customer, subscription, reason,
+                             redemption_number, effective_at, decided_at)
+    SELECT project, {request_id}, gen_random_uuid(), fingerprint, voucher_id, code, customer,
            subscription, {reason}, {number}, effective_at, decided_at FROM redemptions
 """
 COPY_OF_THE_ENTRY = """
-    INSERT INTO usage_entries SELECT project, discount_id, {invoice}, gen_random_uuid(), period_start, period_end,
+    INSERT INTO usage_entries (project, discount_id, invoice, id, period_start, period_end, currency, amount_minor,
+                               created_at)
+    SELECT project, discount_id, {invoice}, gen_random_uuid(), period_start, period_end,
            currency, {amount}, created_at FROM usage_entries
 """
 COPY_OF_THE_DISCOUNT = """
@@ -32,23 +36,23 @@ BY_DELIVERY = "UPDATE vouchers SET request_id = NULL, delivery_id = 'task-1'"
 
 
 def redemption_copied(request_id: str = "'copy'", reason: str = "NULL", number: str = "2") -> str:
-    """This function will return a statement that adds the redemption once more, but for what is said otherwise."""
+    """Return a statement that copies the redemption, with the given expressions for columns."""
     return COPY_OF_THE_REDEMPTION.format(request_id=request_id, reason=reason, number=number)
 
 
 def entry_copied(invoice: str = "invoice", amount: str = "1") -> str:
-    """This function will return a statement that adds the ledger's entry once more, but for what is said otherwise."""
+    """Return a statement that copies the ledger entry, with the given expressions for columns."""
     return COPY_OF_THE_ENTRY.format(invoice=invoice, amount=amount)
 
 
 def write(statements: str) -> None:
-    """This function will run the statements in one transaction."""
+    """Run the statements in one transaction."""
     with transaction() as session:
         for statement in statements.split(";"):
             session.execute(text(statement))
 
 
-# What nobody may write, and what refuses it.
+# For each forbidden row, the statements that write it, and the constraint that refuses them.
 REFUSED = {
     "more redemptions than the maximum": (
         "UPDATE vouchers SET redemptions = 3",
@@ -111,7 +115,7 @@ REFUSED = {
 
 @pytest.fixture(autouse=True)
 def one_of_everything(database: dict[str, str]) -> None:  # noqa: ARG001 - emptied before this, audited afterwards
-    """A voucher with room for one more, a redemption, a discount and an invoice that are as they should be."""
+    """Add a voucher with one more place, a redemption, a discount and an invoice, which break no promise."""
     create_voucher(requestId="voucher-1", code="SUMMER", restrictions={"maximumRedemptions": 2})
     redeem(code="SUMMER", subscription="sub_1")
     apply(invoice="inv_1")
@@ -119,7 +123,7 @@ def one_of_everything(database: dict[str, str]) -> None:  # noqa: ARG001 - empti
 
 @pytest.mark.parametrize("what", REFUSED)
 def test_what_breaks_a_promise_is_refused(what):
-    """By the constraint that says so, and nothing of it stays."""
+    """The named constraint refuses it, and the transaction is rolled back."""
     statements, constraint = REFUSED[what]
     with pytest.raises(IntegrityError) as refused:
         write(statements)

@@ -1,4 +1,4 @@
-"""The pool: a connection that was lost is noticed before it is used, unless it was used just now."""
+"""The connection pool: a lost connection is replaced before the next use, unless the last use was just now."""
 
 import psycopg
 import pytest
@@ -9,12 +9,12 @@ from worker import database as db
 from worker.database import transaction
 from worker.settings import database_settings
 
-# Postgres waits so many milliseconds for its end.
+# PostgreSQL waits up to 10,000 ms for the end of the backend.
 LOSE = "SELECT pg_terminate_backend(%s, 10000)"
 
 
 def lose_connection(url: str) -> None:
-    """This function will have Postgres close the connection that this process has in its pool."""
+    """Have PostgreSQL close the connection in the pool of this process."""
     with transaction() as session:
         pooled = session.execute(text("SELECT pg_backend_pid()")).scalar_one()
     with psycopg.connect(url) as other:
@@ -25,7 +25,7 @@ def lose_connection(url: str) -> None:
 def test_a_connection_that_was_lost_while_nobody_used_it_is_made_again(
     database: dict[str, str], monkeypatch: pytest.MonkeyPatch, asked_after: str
 ):
-    """Nobody notices."""
+    """The next transaction succeeds."""
     monkeypatch.setattr(db, asked_after, 0)
     lose_connection(database["DATABASE_URL"])
     with transaction() as session:
@@ -35,7 +35,7 @@ def test_a_connection_that_was_lost_while_nobody_used_it_is_made_again(
 def test_postgres_ends_what_hangs_after_the_operators_seconds(
     database: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ):
-    """A statement, a wait for a lock, a transaction that nobody goes on with, and whatever a lost client began."""
+    """A statement, a wait for a lock, an idle transaction and the statement of a lost client have limits."""
     assert database
     monkeypatch.setenv("SCRIP_STATEMENT_TIMEOUT_SECONDS", "7")
     monkeypatch.setenv("SCRIP_LOCK_TIMEOUT_SECONDS", "3")
@@ -55,7 +55,7 @@ def test_postgres_ends_what_hangs_after_the_operators_seconds(
 
 
 def test_a_drivers_error_says_nothing_of_what_was_sent(database: dict[str, str]):
-    """It would end up in logs."""
+    """Values in an error would end up in logs."""
     assert database
     with pytest.raises(DataError) as failed, transaction() as session:
         session.execute(text("SELECT 1 / 0, :sent"), {"sent": "s3cr3t-value"})
@@ -66,7 +66,7 @@ def test_a_drivers_error_says_nothing_of_what_was_sent(database: dict[str, str])
 def test_one_that_was_used_just_now_is_not_asked_whether_it_lives(
     database: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ):
-    """Whoever meets the loss is told, as a task that is tried again for it; the next one has a new connection."""
+    """The transaction that meets the loss fails, and the task is retried. The next transaction has a new connection."""
     monkeypatch.setattr(db, "FRESH_SECONDS", 60)
     lose_connection(database["DATABASE_URL"])
     with pytest.raises(OperationalError), transaction() as session:

@@ -1,4 +1,4 @@
-"""Rows are locked and added in one order by everybody: of two batches that want the same, one waits for the other."""
+"""All transactions lock and insert rows in the same order: of two batches that share rows, one waits."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -20,35 +20,35 @@ from worker.database import run_in_transaction, transaction
 pytestmark = pytest.mark.usefixtures("database")
 
 COUNT = 20
-# Whoever does not find a row free waits for ever here: the one that holds it waits too.
+# A locked row would never become free here, because the holder waits too.
 FREE = text("SET LOCAL lock_timeout = '1s'")
 BUDGET = text("SELECT 1 FROM budgets WHERE voucher_id = :voucher FOR UPDATE")
 
-# What three callers do who want the same rows: the first one of them alone, all of them, all but the first.
+# Returns the requests of three callers for the same rows: for the first row, for all of them, for all but the first.
 Wanted = Callable[[], list[list[dict]]]
 
 
 def split(*bodies: list[dict]) -> list[list[dict]]:
-    """This function will leave each caller what it wants; all of them are asked for in the opposite order."""
+    """Return the first request of the first caller, all of the second in reverse, and the rest of the third."""
     first, everything, others = bodies
     return [first[:1], everything[::-1], others[1:]]
 
 
 def same_vouchers() -> list[list[dict]]:
-    """This function will have all callers redeem the same vouchers."""
+    """Return requests of all callers to redeem the same vouchers."""
     vouchers = [create_voucher()["id"] for _ in range(COUNT)]
     return split(*([redemption(voucher=each) for each in vouchers] for _ in range(3)))
 
 
 def same_subscriptions() -> list[list[dict]]:
-    """This function will have each caller redeem a voucher of its own on the same new subscriptions."""
+    """Return requests of each caller to redeem a different voucher on the same new subscriptions."""
     vouchers = [create_voucher()["id"] for _ in range(3)]
     names = [f"sub_{index:02}" for index in range(COUNT)]
     return split(*([redemption(voucher=each, subscription=name) for name in names] for each in vouchers))
 
 
 def same_known_subscriptions() -> list[list[dict]]:
-    """This function will have them do so on subscriptions that have redeemed before."""
+    """Return requests of each caller to redeem a different voucher on the same known subscriptions."""
     bodies = same_subscriptions()
     for each in bodies[1]:
         redeem(voucher=create_voucher()["id"], subscription=each["subscription"])
@@ -56,7 +56,7 @@ def same_known_subscriptions() -> list[list[dict]]:
 
 
 def same_request_ids() -> list[list[dict]]:
-    """This function will have each caller redeem a voucher of its own under the same ids."""
+    """Return requests of each caller to redeem a different voucher with the same request ids."""
     vouchers = [create_voucher()["id"] for _ in range(3)]
     return split(
         *([redemption(voucher=each, requestId=f"order-{index:02}") for index in range(COUNT)] for each in vouchers)
@@ -64,19 +64,19 @@ def same_request_ids() -> list[list[dict]]:
 
 
 def same_discounts() -> list[list[dict]]:
-    """This function will have all callers bill subscriptions that were granted something."""
+    """Return invoices of all callers for the same subscriptions, each of which has a discount."""
     voucher = create_voucher()["id"]
     names = [redeem(voucher=voucher)["subscription"] for _ in range(COUNT)]
     return split(*([invoice(subscription=name) for name in names] for _ in range(3)))
 
 
 def same_invoices() -> list[list[dict]]:
-    """This function will have all callers send the same invoices, of a subscription that was granted nothing."""
+    """Return the same invoices from all callers, for a subscription without a discount."""
     return split(*([invoice(invoice=f"inv-{index:02}") for index in range(COUNT)] for _ in range(3)))
 
 
 def decide(session: Session, bodies: list[dict]) -> None:
-    """This function will redeem, or discount, all of them in one transaction."""
+    """Redeem or discount all of the requests in the transaction."""
     if "invoice" in bodies[0]:
         apply_all(session, [Apply.model_validate(each) for each in bodies])
     else:
@@ -88,7 +88,7 @@ def decide(session: Session, bodies: list[dict]) -> None:
     [same_vouchers, same_subscriptions, same_known_subscriptions, same_request_ids, same_discounts, same_invoices],
 )
 def test_whoever_waits_for_the_first_row_holds_none_of_the_others(wanted: Wanted):
-    """Somebody else can have them meanwhile, and is waited for by nobody."""
+    """Another caller can lock the other rows meanwhile, and has to wait for nobody."""
     first, everything, others = wanted()
     with transaction() as holder, ThreadPoolExecutor(1) as threads:
         decide(holder, first)
@@ -103,7 +103,7 @@ def test_whoever_waits_for_the_first_row_holds_none_of_the_others(wanted: Wanted
 
 
 def test_a_reversal_that_waits_for_the_first_budget_holds_no_other():
-    """The first is the older voucher's, whichever was redeemed first."""
+    """The budget of the older voucher is locked first, whichever voucher was redeemed first."""
     budget = {"amount": 100_000, "currency": "USD"}
     vouchers = [create_voucher(budget=budget)["id"] for _ in range(2)]
     for each in reversed(vouchers):

@@ -1,4 +1,4 @@
-"""References that are checked once for a statement: nothing refers to what is not there, as with a foreign key."""
+"""References that a trigger checks once for each statement: like a foreign key, they never point to a missing row."""
 
 import pytest
 from psycopg import Error as PsycopgError
@@ -7,12 +7,12 @@ from sqlalchemy.exc import IntegrityError
 
 from models.base import new_id, rows_affected
 from tasks.wire.errors import INFRASTRUCTURE_FAULTS
-from tests.support.database import forget_other_tests
+from tests.support.database_between_tests import vacuum_database
 from tests.support.requests import apply, create_voucher, redeem
 from worker.database import transaction
 
 MISSING = "gen_random_uuid()"
-# A statement that would leave something without what it refers to, the reference, and the SQLSTATE.
+# For each case: a statement that would leave a row with a broken reference, the reference, and the SQLSTATE.
 NEW = """
     INSERT INTO redemptions (project, request_id, id, fingerprint, voucher_id, customer, subscription, reason,
                              effective_at, decided_at)
@@ -71,14 +71,14 @@ REFUSED = {
 
 @pytest.fixture(autouse=True)
 def one_of_each(database: dict[str, str]) -> None:  # noqa: ARG001 - emptied before this, audited afterwards
-    """A redemption of a voucher, and an entry of its discount."""
+    """Add a redemption of a voucher, and an entry of the discount."""
     redeem(voucher=create_voucher()["id"], subscription="sub_1")
     apply(invoice="inv_1")
 
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_nothing_refers_to_what_is_not_there(case):
-    """The statement is refused by the reference's name, and nobody retries it."""
+    """The error names the reference, and is no fault of the servers, so nobody retries."""
     statement, reference, sqlstate = REFUSED[case]
     with pytest.raises(IntegrityError) as refused, transaction() as session:
         session.execute(text(statement))
@@ -89,7 +89,7 @@ def test_nothing_refers_to_what_is_not_there(case):
 
 
 def test_a_transaction_that_cannot_see_what_was_added_since_deletes_nothing():
-    """A foreign key would look beyond its snapshot."""
+    """A foreign key would look beyond the snapshot, but a trigger cannot, and refuses the statement."""
     create_voucher()
     with transaction() as session:
         session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
@@ -98,7 +98,7 @@ def test_a_transaction_that_cannot_see_what_was_added_since_deletes_nothing():
 
 
 def test_a_reference_is_checked_whatever_the_session_calls_the_tables():
-    """As a restore does, which names every table with its schema."""
+    """A restore sets an empty search path, and names every table with its schema."""
     statement = NEW.format(voucher="voucher_id").replace("INTO redemptions", "INTO public.redemptions")
     with transaction() as session:
         session.execute(text("SET LOCAL search_path = ''"))
@@ -106,8 +106,8 @@ def test_a_reference_is_checked_whatever_the_session_calls_the_tables():
 
 
 def test_a_reference_is_one_look_for_each_row_also_by_a_plan_that_was_kept():
-    """From when there was one voucher."""
-    forget_other_tests()
+    """The plan was kept from the time when there was only one voucher."""
+    vacuum_database()
     many = 500
     ids = [str(new_id()) for _ in range(many)]
     with transaction() as session:
@@ -120,7 +120,7 @@ def test_a_reference_is_one_look_for_each_row_also_by_a_plan_that_was_kept():
 
 
 def test_what_nothing_refers_to_may_go_and_a_key_may_be_written_as_it_is():
-    """As with a foreign key: an unused voucher can be deleted, and a refusal without a voucher refers to nothing."""
+    """An unused voucher can be deleted, and a refused redemption may have no voucher, as with a foreign key."""
     create_voucher()
     assert redeem(voucher=None, code="NOSUCHCODE", subscription="sub_2")["reason"] == "voucher_not_found"
     with transaction() as session:

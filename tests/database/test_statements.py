@@ -1,4 +1,4 @@
-"""The number of SQL statements does not depend on the number of requests."""
+"""The number of SQL statements does not depend on the number of requests, and none of them reads a whole table."""
 
 import pytest
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.usefixtures("database")
 
 
 def test_redeeming_500_requests_takes_as_many_statements_as_one():
-    """On many vouchers, with and without limits, by id and by code, accepted and refused."""
+    """The requests name ten vouchers, with and without limits, and are accepted or refused."""
     limits = {"maximumRedemptions": 50, "maximumRedemptionsPerCustomer": 2}
     for index in range(10):
         create_voucher(code=f"CODE-{index}", restrictions=limits if index % 2 else {})
@@ -28,7 +28,7 @@ def test_redeeming_500_requests_takes_as_many_statements_as_one():
 
 
 def test_applying_500_invoices_takes_as_many_statements_as_one():
-    """On subscriptions with several discounts and with none."""
+    """The subscriptions have several discounts, one or none."""
     for kind in ({"priceDiscount": {"amount": 5, "currency": "USD"}}, {"recurrence": {"type": "once"}}, {}):
         voucher = create_voucher(**kind)["id"]
         requests = [redemption(voucher=voucher, subscription=f"sub_{index}", currency="USD") for index in range(400)]
@@ -44,7 +44,7 @@ def test_applying_500_invoices_takes_as_many_statements_as_one():
 
 
 def test_only_a_subscription_that_was_there_is_locked_by_a_statement_more():
-    """One that was just added is held by whoever added it."""
+    """The INSERT locks a new subscription."""
     vouchers = [create_voucher()["id"] for _ in range(2)]
     with counted() as new:
         task_named("redemptions.redeem")(request=redemption(voucher=vouchers[0], subscription="sub_1"))
@@ -57,7 +57,7 @@ def test_only_a_subscription_that_was_there_is_locked_by_a_statement_more():
 
 @pytest.mark.parametrize("known", ["nothing", "everything", "what was there before"])
 def test_no_statement_of_a_batch_reads_a_table_whatever_the_statistics_say(known):
-    """Unknown, up to date, and out of date: the last are those under which a whole table was once read."""
+    """The statistics are missing, up to date or out of date. Under the last, a whole table was once read."""
     codes = [create_voucher(code=f"CODE-{index}")["code"] for index in range(20)]
     grown = [redemption(code=code, subscription=f"sub_{index}") for index in range(30) for code in codes]
     if known == "what was there before":
@@ -67,7 +67,7 @@ def test_no_statement_of_a_batch_reads_a_table_whatever_the_statistics_say(known
     if known == "everything":
         analyze()
     with explained() as plans:
-        # Of subscriptions that are new, and of one that is locked because it was there.
+        # The subscriptions are new, except for the last, which is locked.
         requests = [redemption(code=code) for code in codes] + [redemption(code=codes[0], subscription="sub_0")]
         task_named("redemptions.redeem_many")(request={"requests": requests})
         task_named("billing.apply_many")(
@@ -78,7 +78,7 @@ def test_no_statement_of_a_batch_reads_a_table_whatever_the_statistics_say(known
 
 
 def test_naming_the_voucher_sends_no_statement_about_codes():
-    """Naming a code takes three: what it names, once more behind the lock, and its count."""
+    """A code takes three statements: the look-up, the same behind the lock, and the counter."""
     voucher = create_voucher(code="SUMMER")
     with counted() as by_id:
         task_named("redemptions.redeem")(request=redemption(voucher=voucher["id"]))
@@ -90,7 +90,7 @@ def test_naming_the_voucher_sends_no_statement_about_codes():
 
 
 def test_adding_500_codes_takes_as_many_statements_as_one():
-    """Of which half take their texts from vouchers that have expired."""
+    """Some codes take over the text of an expired voucher's code."""
     voucher = create_voucher()
     expired = [create_voucher(code=f"OLD-{index}", restrictions={"expiresAt": LONG_AGO}) for index in range(12)]
     with counted() as one:
@@ -104,7 +104,7 @@ def test_adding_500_codes_takes_as_many_statements_as_one():
 
 @pytest.mark.parametrize("known", ["nothing", "everything", "what was there before"])
 def test_no_statement_about_codes_reads_a_table_whatever_the_statistics_say(known):
-    """Adding, generating, listing, retiring, redeeming and sweeping."""
+    """Codes are added, generated, listed, retired, redeemed and swept."""
     voucher = create_voucher(code="SUMMER")
     task_named("vouchers.generate_codes")(request={"project": "gigs", "voucher": voucher["id"], "count": 50})
     if known == "what was there before":
@@ -133,7 +133,7 @@ def test_no_statement_about_codes_reads_a_table_whatever_the_statistics_say(know
 
 @pytest.mark.parametrize("status", [["available"], ["retired"], ["available", "retired"]])
 def test_a_page_of_codes_reads_no_more_at_the_end_than_at_the_beginning(status):
-    """Of 2,000 of each status, every page reads its own codes and those that tell whether more follow."""
+    """With 2,000 codes of each status, a page reads the shown codes, and another code to know whether more follow."""
     voucher = create_voucher()
     for index in range(4):
         expiring = {"expiresAt": LONG_AGO} if index % 2 else {}

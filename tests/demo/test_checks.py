@@ -1,4 +1,4 @@
-"""The demo's comparisons find what deviates: a demo that cannot fail proves nothing."""
+"""The demo's comparisons find deviations. A demo that cannot fail would prove nothing."""
 
 from io import StringIO
 from typing import Any
@@ -32,13 +32,13 @@ INVOICE: Json = {
 
 
 def redeemed(request_id: str, **answer: Any) -> Exchange:
-    """This function will return one request of the rush with its answer."""
+    """Return a request of the rush with an answer."""
     line = {"scenario": "rush", "request": {"project": "gigs", "requestId": request_id}}
     return Exchange(line, {"outcome": "accepted", "reason": None, "voucher": "vou_1", "redemptionNumber": 1} | answer)
 
 
 def invoiced(**answer: Any) -> Exchange:
-    """This function will return one invoice with its answer."""
+    """Return an invoice with an answer."""
     request = {"project": "gigs", "invoice": "inv_1", "subscription": "sub_monthly_31", "currency": "USD",
                "period": {"start": "2025-01-31", "end": "2025-02-28"}}  # fmt: skip
     wanted = {"outcome": "applied", "discountTotal": 999, "discounts": [{"cycle": 1, "endsOn": "2025-04-30"}]}
@@ -46,9 +46,9 @@ def invoiced(**answer: Any) -> Exchange:
 
 
 def found(**different: Any) -> Found:
-    """This function will return answers that are as expected, but for those that a test gives."""
+    """Return answers as expected, except for the given fields."""
     refused = redeemed("rush-3", outcome="refused", reason="max_redemptions_reached", redemptionNumber=None)
-    parts: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "redemptions": [redeemed("rush-1"), redeemed("rush-2", redemptionNumber=2), refused],
         "retrieved": [redeemed("rush-1")],
         "runs": [invoiced()],
@@ -56,19 +56,19 @@ def found(**different: Any) -> Found:
         "vouchers": [{"id": "vou_1", "name": "Gift 7", "redemptions": 2, "status": "retired",
                       "retiredReason": "maxRedemptionsReached"}],
     }  # fmt: skip
-    return Found(**parts | different)
+    return Found(**fields | different)
 
 
 def everything(answers: Found) -> list[Check]:
-    """This function will make every comparison."""
+    """Return every comparison."""
     cycles = (check for row in by_cycle(answers, EXPECTED) for check in row)
     compared = [by_reason(answers, EXPECTED), by_scenario(answers, EXPECTED), cycles, retired(answers, EXPECTED)]
     return [check for checks in (*compared, promises(answers, EXPECTED)) for check in checks]
 
 
 def deviating(answers: Found) -> set[str]:
-    """This function will name what is not as expected."""
-    return {f"{check.about} {check.what}".strip() for check in everything(answers) if not check.holds}
+    """Return the names of the comparisons that deviate."""
+    return {f"{check.about} {check.title}".strip() for check in everything(answers) if not check.holds}
 
 
 def test_what_is_as_expected_deviates_nowhere() -> None:
@@ -138,27 +138,27 @@ def test_what_is_as_expected_deviates_nowhere() -> None:
     ],
 )
 def test_each_deviation_is_found(different: dict[str, Any], deviations: set[str]) -> None:
-    """Where it belongs, and nowhere else."""
+    """Each deviation is reported in its own comparison, and in no other."""
     assert deviating(found(**different)) == deviations
 
 
 @pytest.mark.parametrize("violations", [0, 1])
 def test_the_report_fails_when_one_check_does(violations: int) -> None:
-    """One violation that the audit found is enough."""
-    answers = found(checks=[Check(what="violations that the audit found", expected=0, found=violations)])
+    """A single violation of the audit is enough."""
+    answers = found(checks=[Check(title="violations that the audit found", expected=0, found=violations)])
     console = Console(file=StringIO(), width=130)
     assert report(console, found=answers, expected=EXPECTED) is (violations == 0)
 
 
 def test_an_answer_may_say_more_than_is_expected_of_it() -> None:
-    """But a list has as many elements."""
+    """A list must have exactly the expected elements."""
     assert matches({"a": [{"b": 1}]}, {"a": [{"b": 1, "c": 2}], "d": 3})
     assert not matches({"a": [{"b": 1}]}, {"a": [{"b": 1}, {"b": 1}]})
     assert not matches({"a": None}, {})
 
 
 def test_lines_travel_alone_or_in_bulk() -> None:
-    """Those in bulk keep their order."""
+    """Lines in bulk keep their order."""
     lines: list[Json] = [{"alone": number == 1, "request": {"requestId": str(number)}} for number in range(3)]
     alone, bulk = messages(lines, REDEEM)
     assert (alone.task, alone.request) == ("redemptions.redeem", {"requestId": "1"})
@@ -178,5 +178,5 @@ def test_lines_travel_alone_or_in_bulk() -> None:
     ],
 )
 def test_a_task_has_its_queue_by_name(task: str, queue: str) -> None:
-    """As the contract says, section 1."""
+    """Section 1 of the contract has the queues."""
     assert queue_of(task) == queue

@@ -1,4 +1,4 @@
-"""The demo itself, as a newcomer runs it."""
+"""The demo, as a newcomer runs it."""
 
 import os
 import subprocess
@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from scrip.demo.demo import audit_demo
 
 SCRIP = Path(sys.executable).with_name("scrip")
 TABLES = (
@@ -24,7 +26,7 @@ TABLES = (
 
 @pytest.mark.scale
 def test_the_demo_ends_as_expected_and_leaves_nothing(tmp_path: Path) -> None:
-    """Every table is there, nothing is marked, and the temporary folder is gone."""
+    """Every table is there, no row is marked, and the temporary folder is gone."""
     command = [str(SCRIP), "demo"]
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
@@ -35,9 +37,14 @@ def test_the_demo_ends_as_expected_and_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_the_demo_wants_an_empty_folder(tmp_path: Path) -> None:
-    """What is there already would be among the results."""
+    """Existing data would be among the results."""
     (tmp_path / "something").touch()
     command = [str(SCRIP), "demo", "--home", str(tmp_path)]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert ran.returncode == 1
     assert ran.stderr == f"scrip demo: {tmp_path} is not empty; the demo starts with nothing\n"
+
+
+def test_the_demo_audits_its_database(database: dict[str, str]) -> None:
+    """The address comes from the environment of the stack."""
+    assert audit_demo(database).holds

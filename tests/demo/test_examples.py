@@ -1,4 +1,4 @@
-"""The example files are what examples/generate.py makes, and cover what a reader should learn from them."""
+"""The example files are the output of examples/generate.py, and cover everything that a reader should learn."""
 
 import json
 import subprocess
@@ -10,57 +10,70 @@ from typing import Any
 
 import pytest
 
-from scrip.demo.checks import REASONS
-
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 SMALL_FILES = ("vouchers", "redemptions", "plans", "invoices", "tour", "expected")
 BULK_FILES = ("vouchers", "redemptions", "invoices")
 FILE_SIZE_MAX = 200_000
+# The reasons that need nothing but a voucher; the tour shows the others.
+REASONS = (
+    "idempotency_conflict",
+    "voucher_not_found",
+    "voucher_retired",
+    "voucher_not_started",
+    "voucher_expired",
+    "max_redemptions_reached",
+    "customer_limit_reached",
+    "already_applied",
+    "product_not_eligible",
+    "currency_mismatch",
+    "minimum_subtotal_not_met",
+    "discount_limit_reached",
+)
 
 
 def generate(into: Path, *options: str) -> Path:
-    """This function will run the script as its users do."""
+    """Run the script as its users do, and return the folder."""
     subprocess.run([sys.executable, str(EXAMPLES / "generate.py"), "--into", str(into), *options], check=True)
     return into
 
 
 def read(name: str) -> Any:
-    """This function will read one of the files that stand in the repository."""
+    """Return the contents of a file in the repository."""
     return json.loads((EXAMPLES / f"{name}.json").read_text(encoding="utf-8"))
 
 
 def lines(folder: Path, name: str) -> list[dict[str, Any]]:
-    """This function will read a file of JSON lines."""
+    """Return the objects of a file of JSON lines."""
     return [json.loads(line) for line in (folder / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
 @pytest.fixture(scope="module")
 def bulk(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """This fixture will be a folder with everything that the script writes."""
+    """Return a folder with everything that the script writes."""
     return generate(tmp_path_factory.mktemp("bulk"), "--bulk")
 
 
 @pytest.mark.parametrize("name", SMALL_FILES)
 def test_the_files_are_what_the_script_makes(bulk: Path, name: str) -> None:
-    """A change of the script that is not in the files, or the other way round, is a mistake."""
+    """A change in the script only, or in the files only, is a mistake."""
     assert (bulk / f"{name}.json").read_bytes() == (EXAMPLES / f"{name}.json").read_bytes()
 
 
 def test_the_files_are_small_where_a_reader_looks() -> None:
-    """Bulk is made when it is needed."""
+    """The large files are generated on demand."""
     assert all(file.stat().st_size < FILE_SIZE_MAX for file in EXAMPLES.iterdir() if file.is_file())
     assert not list(EXAMPLES.glob("*.jsonl"))
 
 
 @pytest.mark.parametrize("name", BULK_FILES)
 def test_the_same_instant_and_seed_make_the_same_requests(bulk: Path, tmp_path: Path, name: str) -> None:
-    """There is no other source of chance and no clock in the script."""
+    """The script has no other source of chance, and no clock."""
     again = generate(tmp_path, "--bulk")
     assert (again / f"{name}.jsonl").read_bytes() == (bulk / f"{name}.jsonl").read_bytes()
 
 
 def test_another_seed_sends_the_same_requests_in_another_order(bulk: Path, tmp_path: Path) -> None:
-    """What is expected does not depend on the order."""
+    """The expected results do not depend on the order."""
     other = generate(tmp_path, "--bulk", "--seed", "7")
     ours, theirs = ((folder / "redemptions.jsonl").read_text(encoding="utf-8").splitlines() for folder in (bulk, other))
     assert ours != theirs
@@ -69,7 +82,7 @@ def test_another_seed_sends_the_same_requests_in_another_order(bulk: Path, tmp_p
 
 
 def test_another_instant_moves_the_windows_and_leaves_what_is_expected(bulk: Path, tmp_path: Path) -> None:
-    """The demo runs at any time, and also where an offset is used."""
+    """The demo runs at any time, in any time zone."""
     later = generate(tmp_path, "--now", "2030-07-01T12:00:00+02:00")
     windows = [
         {body["name"]: body.get("restrictions", {}).get("expiresAt") for body in json.loads(file.read_text())}
@@ -81,7 +94,7 @@ def test_another_instant_moves_the_windows_and_leaves_what_is_expected(bulk: Pat
 
 
 def test_the_vouchers_include_the_documented_bodies() -> None:
-    """A percentage of 30.12 once, 999 USD for three months, a percentage for ever, and each kind of restriction."""
+    """30.12 % once, 999 USD for three months, a percentage for ever, and each kind of restriction."""
     bodies = read("vouchers")
     terms = [
         (body.get("priceDiscountPercentage"), body.get("priceDiscount"), body["recurrence"])
@@ -103,13 +116,13 @@ def test_the_vouchers_include_the_documented_bodies() -> None:
 
 
 def test_the_redemptions_include_every_reason_and_acceptances() -> None:
-    """Each reason stands there with the request that it refuses."""
+    """Each reason has a request that is refused for it."""
     answers = Counter(each["answer"].get("reason") or each["answer"]["outcome"] for each in read("redemptions"))
     assert set(answers) == {*REASONS, "accepted", "invalid"}
 
 
 def test_the_demo_expects_every_reason() -> None:
-    """Reasons that nobody runs into prove nothing."""
+    """A reason that no request meets proves nothing."""
     expected = Counter[str]()
     for scenario in read("expected")["scenarios"].values():
         expected.update(scenario["answers"])
@@ -118,14 +131,14 @@ def test_the_demo_expects_every_reason() -> None:
 
 
 def test_every_scenario_accounts_for_each_of_its_requests(bulk: Path) -> None:
-    """The expected answers of a scenario are as many as its requests."""
+    """A scenario expects as many answers as it has requests."""
     sent = Counter(line["scenario"] for line in lines(bulk, "redemptions"))
     expected = {name: sum(each["answers"].values()) for name, each in read("expected")["scenarios"].items()}
     assert sent == expected
 
 
 def test_a_few_hundred_requests_travel_alone_and_thousands_in_bulk(bulk: Path) -> None:
-    """Both ways of sending are on show."""
+    """The demo shows both ways of sending."""
     alone = Counter(line["alone"] for line in lines(bulk, "redemptions"))
     assert 200 < alone[True] < 1_000
     assert alone[False] > 2_000
@@ -149,7 +162,7 @@ def test_the_plans_are_billed_in_four_intervals() -> None:
     ],
 )
 def test_the_periods_follow_the_interval(bulk: Path, subscription: str, starts: list[str]) -> None:
-    """The dates come from a calendar, not from the script; a month without a 31st is billed on its last day."""
+    """The dates come from a calendar, not from the script. A month without a 31st is billed on its last day."""
     periods = [
         line["request"]["period"]
         for line in lines(bulk, "invoices")
@@ -160,7 +173,7 @@ def test_the_periods_follow_the_interval(bulk: Path, subscription: str, starts: 
 
 
 def test_every_subscription_that_is_billed_has_redeemed_before(bulk: Path) -> None:
-    """An invoice without a discount to look for would prove nothing."""
+    """An invoice without a discount would prove nothing."""
     early = [line for line in lines(bulk, "redemptions") if line["wave"] <= 1]
     redeemed = {line["request"]["subscription"] for line in early}
     billed = {line["request"]["subscription"] for line in lines(bulk, "invoices")}
@@ -168,7 +181,7 @@ def test_every_subscription_that_is_billed_has_redeemed_before(bulk: Path) -> No
 
 
 def test_the_stories_include_what_goes_wrong_with_invoices() -> None:
-    """A trial, several invoices in one period, one delivered twice, one out of order, several currencies."""
+    """A trial, several invoices in a period, a repeated delivery, a late invoice, several currencies."""
     stories = {story["subscription"]: [each["request"] for each in story["invoices"]] for story in read("invoices")}
     assert stories["sub_trial"][0]["trial"]
     assert len({request["period"]["start"] for request in stories["sub_one_period"]}) == 1
@@ -180,7 +193,7 @@ def test_the_stories_include_what_goes_wrong_with_invoices() -> None:
 
 
 def test_the_instants_carry_an_offset() -> None:
-    """But for the one that is meant to be wrong, which is in the bulk."""
+    """The only exception is the invalid request in the bulk."""
     instants = [each["request"]["requestedAt"] for each in read("redemptions") if "requestedAt" in each["request"]]
     assert instants
     assert all(datetime.fromisoformat(instant).tzinfo for instant in instants)

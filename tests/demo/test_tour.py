@@ -1,4 +1,4 @@
-"""The tour's comparison: a step that is answered otherwise is found, and told with what came instead."""
+"""The tour's comparison: an unexpected answer to a step is found, and shown."""
 
 import json
 from pathlib import Path
@@ -7,23 +7,24 @@ from typing import Any
 import pytest
 
 from domain.eligibility import Refusal
-from scrip.demo.checks import REASONS, Check
+from scrip.demo.checks import Check
 from scrip.demo.client import Exchange
-from scrip.demo.tour import CHAPTERS, checks
+from scrip.demo.tour import CHAPTERS, step_checks
+from tests.demo.test_examples import REASONS
 
 TOUR = json.loads((Path(__file__).resolve().parents[2] / "examples" / "tour.json").read_text(encoding="utf-8"))
 
 
 def walked(**other: Any) -> list[Check]:
-    """This function will check a walk on which all was answered as expected, but for the last step of the balance."""
-    answered = {chapter: [Exchange(step, dict(step["answer"])) for step in steps] for chapter, steps in TOUR.items()}
-    last = answered["balance"][-1]
-    answered["balance"][-1] = Exchange(last.line, {**last.answer, **other})
-    return checks(answered)
+    """Check a tour with the expected answers, except for fields of the last answer about the balance."""
+    exchanges = {chapter: [Exchange(step, dict(step["answer"])) for step in steps] for chapter, steps in TOUR.items()}
+    last = exchanges["balance"][-1]
+    exchanges["balance"][-1] = Exchange(last.line, {**last.answer, **other})
+    return step_checks(exchanges)
 
 
 def test_every_chapter_has_a_table():
-    """And no other is told."""
+    """There is no table without a chapter."""
     assert set(TOUR) == set(CHAPTERS)
 
 
@@ -35,14 +36,14 @@ def test_a_walk_as_expected_deviates_nowhere():
 
 @pytest.mark.parametrize("other", [{"discountTotal": 2000}, {"discounts": []}])
 def test_a_step_that_is_answered_otherwise_is_found(other):
-    """With the answer that came."""
+    """The deviation shows the actual answer."""
     wrong = [check for check in walked(**other) if not check.holds]
-    assert [check.what for check in wrong] == ["A balance, invoice by invoice: an invoice over 20 USD in month 3"]
+    assert [check.title for check in wrong] == ["A balance, invoice by invoice: an invoice over 20 USD in month 3"]
     assert str(next(iter(other.values()))) in wrong[0].deviations[0]
 
 
 def test_the_tour_shows_reasons_that_the_other_examples_do_not():
-    """Those of codes, of stamp cards and of holds, which need more than a voucher."""
+    """Reasons of codes, stamp cards and holds, which need more than a voucher."""
     shown = {step["answer"].get("reason") for steps in TOUR.values() for step in steps} - {None}
     assert shown == {
         "code_not_for_customer",

@@ -1,4 +1,4 @@
-"""Procfile, docker-compose.yml, Dockerfile and Flower's configuration say the same, and nothing careless."""
+"""Procfile, docker-compose.yml, Dockerfile and Flower's configuration agree with each other, and are safe."""
 
 import re
 import runpy
@@ -16,8 +16,8 @@ from compose_spec import PyOptions
 
 from scrip.stack.postgres_server import BY_BYTES
 from scrip.stack.procfile import PROCFILE, RELEASE, ProcfileInvalid, read_procfile
-from scrip.stack.procfile_programs import parts
-from worker.app import QUEUES
+from scrip.stack.procfile_programs import stack_processes
+from worker.queues import QUEUES
 
 ROOT = PROCFILE.parent
 COMPOSE = (ROOT / "docker-compose.yml").read_text()
@@ -30,7 +30,7 @@ Service = Mapping[str, Any]
 
 @pytest.fixture
 def services() -> Mapping[str, Service]:
-    """The services of docker-compose.yml, read by a parser that knows the Compose specification."""
+    """Return the services of docker-compose.yml, read by a parser that knows the Compose specification."""
     compose = PyOptions(apply_merge=True).from_yaml(COMPOSE)
     compose.validate()
     services: Mapping[str, Service] = compose.to_dict()["services"]
@@ -39,12 +39,12 @@ def services() -> Mapping[str, Service]:
 
 @pytest.fixture
 def programs() -> Mapping[str, list[str]]:
-    """The Procfile's lines."""
+    """Return the Procfile's lines."""
     return {name: list(words) for name, words in read_procfile(PROCFILE).items()}
 
 
 def flower_settings(monkeypatch: pytest.MonkeyPatch, **environment: str) -> dict[str, Any]:
-    """This function will execute Flower's configuration as Flower does."""
+    """Execute Flower's configuration as Flower does, and return the settings."""
     for name in ("FLOWER_ADDRESS", "FLOWER_PORT", "FLOWER_BASIC_AUTH"):
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
@@ -61,12 +61,12 @@ def test_compose_runs_the_procfiles_lines_and_nothing_else(
 
 
 def test_compose_makes_the_database_as_scrip_up_does(services: Mapping[str, Service]) -> None:
-    """With the same order of texts."""
+    """The databases sort texts in the same order."""
     assert services["postgres"]["environment"]["POSTGRES_INITDB_ARGS"].split() == list(BY_BYTES)
 
 
 def test_a_name_that_stands_twice_in_a_procfile_is_refused(tmp_path: Path) -> None:
-    """One of the two programs would not run."""
+    """Only one of the two programs would run."""
     procfile = tmp_path / "Procfile"
     procfile.write_text("beat: celery -A tasks beat\nbeat: celery -A tasks beat\n")
     with pytest.raises(ProcfileInvalid, match="line 2"):
@@ -74,13 +74,13 @@ def test_a_name_that_stands_twice_in_a_procfile_is_refused(tmp_path: Path) -> No
 
 
 def test_scrip_up_runs_the_procfiles_lines(programs: Mapping[str, list[str]], tmp_path: Path) -> None:
-    """The embedded stack takes its programs from the same file, word for word."""
-    started = parts(programs, home=tmp_path, environment={}, folder=ROOT)
-    assert {part.name: list(part.command()) for part in started} == programs
+    """The embedded stack takes the commands from the same file, word for word."""
+    started = stack_processes(programs, data_folder=tmp_path, environment={}, folder=ROOT)
+    assert {process.name: list(process.command()) for process in started} == programs
 
 
 def test_every_queue_has_exactly_one_worker_line(programs: Mapping[str, list[str]]) -> None:
-    """A queue without a worker keeps its messages for ever; two lines would share what one was sized for."""
+    """A queue without a worker would keep its messages for ever. Two lines for a queue would share its messages."""
     consumed = [
         queue
         for words in programs.values()
@@ -92,7 +92,7 @@ def test_every_queue_has_exactly_one_worker_line(programs: Mapping[str, list[str
 
 
 def test_no_secret_has_a_default(services: Mapping[str, Service]) -> None:
-    """Whatever comes from outside must be given, and the example file names it without a value."""
+    """A secret must come from outside, and the example file names it without a value."""
     references = re.findall(r"(?<!\$)\$(?!\$)\S*", COMPOSE)
     required = {match[1] for each in references if (match := re.match(r"\$\{([A-Z_]+):\?", each))}
     assert len(references) == COMPOSE.count(":?")
@@ -110,7 +110,7 @@ def test_no_secret_has_a_default(services: Mapping[str, Service]) -> None:
 
 
 def test_only_flower_is_published_and_to_this_machine_alone(services: Mapping[str, Service]) -> None:
-    """Databases and brokers are reached from inside; Flower asks for its password besides."""
+    """Databases and brokers are reached from inside only. Flower also asks for a password."""
     assert {name: service["ports"] for name, service in services.items() if service.get("ports")} == {
         "flower": ["127.0.0.1:5555:5555"]
     }
@@ -119,7 +119,7 @@ def test_only_flower_is_published_and_to_this_machine_alone(services: Mapping[st
 
 
 def test_every_service_that_stays_up_has_a_health_check_and_time_to_stop(services: Mapping[str, Service]) -> None:
-    """Release is the one that ends."""
+    """Only `release` ends."""
     staying = {name: service for name, service in services.items() if name != RELEASE}
     assert all(service["healthcheck"]["test"] for service in staying.values())
     assert {service["restart"] for service in staying.values()} == {"unless-stopped"}
@@ -129,7 +129,7 @@ def test_every_service_that_stays_up_has_a_health_check_and_time_to_stop(service
 def test_a_workers_health_check_asks_that_worker(
     services: Mapping[str, Service], programs: Mapping[str, list[str]]
 ) -> None:
-    """The node that is asked is the one that the command names; %h is the container's host name."""
+    """The health check asks the node that the command names. %h is the container's host name."""
     workers = {name: words for name, words in programs.items() if "--hostname" in words}
     assert len(workers) == len(QUEUES)
     for name, words in workers.items():
@@ -140,7 +140,7 @@ def test_a_workers_health_check_asks_that_worker(
 def test_nothing_starts_before_what_it_needs(
     services: Mapping[str, Service], programs: Mapping[str, list[str]]
 ) -> None:
-    """Postgres, then the migrations, then the rest."""
+    """Postgres starts first, then the migrations, then the rest."""
     assert services[RELEASE]["depends_on"] == {"postgres": {"condition": "service_healthy"}}
     after = {"release": {"condition": "service_completed_successfully"}, "valkey": {"condition": "service_healthy"}}
     assert all(services[name]["depends_on"] == after for name in programs if name != RELEASE)
@@ -149,7 +149,7 @@ def test_nothing_starts_before_what_it_needs(
 def test_programs_run_without_privileges_on_a_read_only_image(
     services: Mapping[str, Service], programs: Mapping[str, list[str]]
 ) -> None:
-    """What a program may write is /tmp, which beat needs for its schedule."""
+    """A program may write to /tmp only. Beat needs that for its schedule."""
     for name in programs:
         service = services[name]
         assert service["read_only"]
@@ -159,7 +159,7 @@ def test_programs_run_without_privileges_on_a_read_only_image(
 
 
 def test_the_dockerfile_passes_hadolint() -> None:
-    """Pinned tags, exec forms, no caches left behind, and what else it knows."""
+    """Among other things: pinned tags, exec forms, no caches in the image."""
     hadolint = Path(sys.executable).parent / "hadolint"
     result = subprocess.run(
         [hadolint, "--failure-threshold", "style", ROOT / "Dockerfile"], capture_output=True, text=True, check=False
@@ -168,7 +168,7 @@ def test_the_dockerfile_passes_hadolint() -> None:
 
 
 def test_the_image_takes_locked_wheels_only_and_is_not_root() -> None:
-    """Every instruction that matters, in the words that make it so."""
+    """The instructions that ensure this are checked word for word."""
     bases = set(re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE))
     assert len(bases) == 1
     assert re.fullmatch(r"python:3\.\d+-slim-\w+", bases.pop())
@@ -182,7 +182,7 @@ def test_the_image_takes_locked_wheels_only_and_is_not_root() -> None:
 
 @pytest.mark.parametrize("credentials", ["", "scrip", "scrip:", ":password", "scrip:password,"])
 def test_flower_does_not_start_without_a_password(credentials: str, programs: Mapping[str, list[str]]) -> None:
-    """One clear line, and that before it looks for a broker."""
+    """It ends with a single clear line, before it looks for a broker."""
     result = subprocess.run(
         [sys.executable, "-m", *programs["flower"]],
         cwd=ROOT,
@@ -196,7 +196,7 @@ def test_flower_does_not_start_without_a_password(credentials: str, programs: Ma
 
 
 def test_flower_listens_on_this_machine_alone_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An empty address would be every interface to Flower itself."""
+    """For Flower itself, an empty address means every interface."""
     settings = flower_settings(monkeypatch, FLOWER_BASIC_AUTH="scrip:pw", FLOWER_ADDRESS="", FLOWER_PORT="")
     assert (settings["address"], settings["port"], settings["persistent"]) == ("127.0.0.1", 5555, False)
     told = {"FLOWER_BASIC_AUTH": "scrip:pw,ops:pw", "FLOWER_ADDRESS": "0.0.0.0", "FLOWER_PORT": "8080"}  # noqa: S104
@@ -218,7 +218,7 @@ def test_flower_listens_on_this_machine_alone_unless_told_otherwise(monkeypatch:
 def test_flower_shows_a_tasks_ids_and_nothing_else_of_it(
     monkeypatch: pytest.MonkeyPatch, announced: str | None, shown: str
 ) -> None:
-    """Senders announce whole bodies, cut off somewhere, and answers carry the code."""
+    """Senders announce whole bodies, truncated at any point, and answers have the code."""
     format_task = flower_settings(monkeypatch, FLOWER_BASIC_AUTH="scrip:pw")["format_task"]
     task = format_task(SimpleNamespace(args="('SECRET',)", kwargs=announced, result="{'code': 'SECRET'}"))
     assert "SECRET" not in repr(task)

@@ -1,4 +1,4 @@
-"""The image, without a container engine: the files that .dockerignore lets in, and the packages of requirements.txt."""
+"""The image, without a container engine: the files that .dockerignore lets in, the packages of requirements.txt."""
 
 import os
 import re
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 CHECKOUT = Path(__file__).parents[2]
-# Runs before any program: the packages of the development lock cannot be imported.
+# Runs before any program, and makes the packages of the development lock impossible to import.
 NOT_INSTALLED = """
 import sys
 class Missing:
@@ -22,12 +22,12 @@ sys.meta_path.insert(0, Missing())
 
 
 def locked(name: str) -> set[str]:
-    """Return the packages that a lock names."""
+    """Return the packages in a lock file."""
     return {each.lower() for each in re.findall(r"^([A-Za-z0-9_.-]+)==", (CHECKOUT / name).read_text(), re.MULTILINE)}
 
 
 def is_let_in(path: str) -> bool:
-    """Return whether .dockerignore lets the file into the build context; the last rule that matches decides."""
+    """Return whether .dockerignore lets the file into the build context. The last matching rule decides."""
     rules = [line for line in (CHECKOUT / ".dockerignore").read_text().splitlines() if line and line[0] != "#"]
     let_in = True
     for rule in rules:
@@ -39,7 +39,7 @@ def is_let_in(path: str) -> bool:
 
 @pytest.fixture(scope="module")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the image's files, and a site folder that hides what the image does not install."""
+    """Return a folder with the image's files, and a site folder that hides packages missing from the image."""
     folder = tmp_path_factory.mktemp("image")
     for entry in filter(lambda each: is_let_in(each.name), CHECKOUT.iterdir()):
         for path in entry.rglob("*.*") if entry.is_dir() else [entry]:
@@ -48,7 +48,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 (folder / name).write_bytes(path.read_bytes())
     hidden = {each.replace("-", "_") for each in locked("requirements-dev.txt") - locked("requirements.txt")}
-    # The name to import differs from the package's for this one.
+    # This package's module has another name.
     hidden |= {"dotenv"} if "python_dotenv" in hidden else set()
     (folder / "site").mkdir()
     (folder / "site" / "sitecustomize.py").write_text(NOT_INSTALLED.format(names=hidden))
@@ -56,7 +56,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(image: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run a program in the image's folder, with its modules and no others of the checkout."""
+    """Run a program in the image's folder, with no other modules of the checkout."""
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{image / 'site'}:{image}", **variables}
     return subprocess.run(
         [sys.executable, "-P", *words], cwd=image, env=environment, capture_output=True, text=True, check=False
@@ -84,7 +84,7 @@ def test_the_image_has_no_demo_and_no_embedded_stack(image: Path) -> None:
 
 @pytest.mark.parametrize("command", ["up", "demo"])
 def test_a_development_command_ends_with_one_line(image: Path, command: str) -> None:
-    """It says how to get what is missing, and shows no traceback."""
+    """The line says how to get the missing packages, and there is no traceback."""
     done = run(image, "-m", "scrip.cli", command)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert "make" in done.stderr
@@ -94,8 +94,8 @@ def test_every_module_of_the_image_can_be_imported(image: Path) -> None:
     """No production module needs a package that only the development lock has."""
     names = [
         ".".join(path.relative_to(image).with_suffix("").parts)
-        for floor in ("domain", "models", "scrip", "tasks", "worker")
-        for path in (image / floor).rglob("*.py")
+        for folder in ("domain", "models", "scrip", "tasks", "worker")
+        for path in (image / folder).rglob("*.py")
         if path.name not in {"__init__.py", "flower.py"}
     ]
     done = run(image, "-c", "import " + ", ".join(sorted(names)))
@@ -104,7 +104,7 @@ def test_every_module_of_the_image_can_be_imported(image: Path) -> None:
 
 @pytest.mark.usefixtures("database")
 def test_the_audit_needs_the_database_only(image: Path) -> None:
-    """No broker is asked for its address."""
+    """The audit does not need the address of a broker."""
     done = run(image, "-m", "scrip.cli", "audit", DATABASE_URL=os.environ["DATABASE_URL"])
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.endswith(" checks, 0 violations\n")

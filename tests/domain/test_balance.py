@@ -1,4 +1,4 @@
-"""A balance: a fixed amount that one invoice leaves to the next, in whatever order and currency they come."""
+"""A balance: a fixed amount whose rest carries over to the next invoice, in any order of invoices and currencies."""
 
 from dataclasses import replace
 from datetime import date, timedelta
@@ -23,12 +23,12 @@ BALANCE = Discount(
     starts_on=FIRST,
     progress=Progress(),
     taken_minor={},
-    taken_in_all_minor={},
+    taken_in_total_minor={},
 )
 
 
 def invoice(amount: int, *, currency: str = "USD", period: int = 0) -> Invoice:
-    """This function will return an invoice of one line, of the period that starts so many days later."""
+    """Return an invoice of one line, for the day that begins `period` days after the first."""
     start = FIRST + timedelta(days=period)
     return Invoice(
         currency=currency,
@@ -38,24 +38,24 @@ def invoice(amount: int, *, currency: str = "USD", period: int = 0) -> Invoice:
 
 
 def bill(discount: Discount, invoices: list[Invoice]) -> list[Applied | Skipped | None]:
-    """This function will apply the discount to each invoice and carry over what it leaves; None is not listed."""
-    in_all: dict[str, int] = {}
+    """Apply the discount to each invoice in turn, and return the results; None if the discount is not listed."""
+    in_total: dict[str, int] = {}
     by_period: dict[date, dict[str, int]] = {}
     results: list[Applied | Skipped | None] = []
     for each in invoices:
         taken = by_period.setdefault(each.period.start, {})
-        now = replace(discount, taken_minor=dict(taken), taken_in_all_minor=dict(in_all))
+        now = replace(discount, taken_minor=dict(taken), taken_in_total_minor=dict(in_total))
         result = next(iter(apply_discounts(each, discounts=[now])), None)
         if isinstance(result, Applied):
-            for counter in (taken, in_all):
+            for counter in (taken, in_total):
                 counter[each.currency] = counter.get(each.currency, 0) + result.amount_minor
             discount = replace(discount, progress=result.progress)
         results.append(result)
     return results
 
 
-def test_what_one_invoice_leaves_is_available_on_the_next():
-    """10.00: 6.00, then the 4.00 that are left of 9.00, and then it is over and not listed."""
+def test_the_rest_after_one_invoice_is_available_on_the_next():
+    """Of 10.00, the first invoice takes 6.00 and the second the rest of 4.00. On the third, nothing is listed."""
     first, second, third = bill(BALANCE, [invoice(600), invoice(900, period=30), invoice(900, period=60)])
     assert isinstance(first, Applied)
     assert isinstance(second, Applied)
@@ -64,22 +64,22 @@ def test_what_one_invoice_leaves_is_available_on_the_next():
     assert third is None
 
 
-def test_it_is_one_balance_within_a_period_too():
-    """Three invoices of one day."""
+def test_invoices_of_one_period_share_the_balance():
+    """Three invoices of a day share the balance."""
     results = bill(BALANCE, [invoice(600), invoice(300), invoice(300)])
     assert [each.amount_minor for each in results if isinstance(each, Applied)] == [600, 300, 100]
 
 
-def test_without_carry_over_each_period_has_its_own():
-    """And no balance is shown."""
-    plain = replace(BALANCE, taken_in_all_minor=None)
+def test_a_discount_that_does_not_carry_over_has_no_balance():
+    """The result then has no balance."""
+    plain = replace(BALANCE, taken_in_total_minor=None)
     (result,) = apply_discounts(invoice(600), discounts=[plain])
     assert isinstance(result, Applied)
     assert result.balance is None
 
 
-def test_what_was_taken_in_another_currency_counts_as_its_share():
-    """Half of 10.00 USD is half of 901 EUR cents, rounded down; the unit that no currency can give is lost."""
+def test_an_amount_taken_in_another_currency_counts_as_its_share():
+    """Half of USD 10.00 uses up half of EUR 9.01, rounded down. The odd cent is lost: no currency can give it."""
     two = replace(BALANCE, price_discount=FixedDiscount(amounts_minor={"USD": 1000, "EUR": 901}))
     first, second, third = bill(two, [invoice(500), invoice(900, currency="EUR"), invoice(900)])
     assert isinstance(first, Applied)
@@ -88,8 +88,8 @@ def test_what_was_taken_in_another_currency_counts_as_its_share():
     assert third is None
 
 
-def test_it_is_not_used_up_while_another_currency_can_still_be_given():
-    """One third of 3.00 USD is taken: of one yen nothing is left to give, of the dollars two thirds."""
+def test_a_balance_is_not_used_up_while_another_currency_can_be_given():
+    """After a third of USD 3.00, nothing of JPY 1 can be given, but USD 2.00 can."""
     assert not is_used_up({"USD": 300, "JPY": 1}, taken_minor={"USD": 100})
     two = replace(BALANCE, price_discount=FixedDiscount(amounts_minor={"USD": 300, "JPY": 1}))
     results = bill(two, [invoice(100), invoice(50, currency="JPY"), invoice(500)])
@@ -110,7 +110,7 @@ INVOICES = st.lists(
 
 @given(AMOUNTS, INVOICES)
 def test_a_balance_never_gives_more_than_its_amount(amounts, invoices):
-    """Whatever the order and the currencies: the shares sum to one at most."""
+    """In any order and currencies, the shares sum to 1 at most."""
     results = bill(replace(BALANCE, price_discount=FixedDiscount(amounts_minor=amounts)), invoices)
     shares = [
         Fraction(result.amount_minor, amounts[each.currency])
@@ -121,8 +121,8 @@ def test_a_balance_never_gives_more_than_its_amount(amounts, invoices):
 
 
 @given(st.integers(1, 5_000), st.lists(st.integers(0, 3_000), max_size=15))
-def test_a_balance_gives_all_that_there_is_to_take_and_then_is_not_listed(amount, bases):
-    """In one currency: what was billed, up to the amount."""
+def test_a_balance_gives_its_whole_amount_and_is_then_not_listed(amount, bases):
+    """In one currency, the amount given is the amount billed, up to the balance."""
     invoices = [invoice(base, period=index) for index, base in enumerate(bases)]
     results = bill(replace(BALANCE, price_discount=FixedDiscount(amounts_minor={"USD": amount})), invoices)
     given_so_far = 0

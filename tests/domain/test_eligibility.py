@@ -1,4 +1,4 @@
-"""Eligibility: a decision table in order of precedence, and t, the instant that decides."""
+"""Eligibility: a decision table in order of precedence, and the decisive instant."""
 
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
@@ -46,7 +46,7 @@ COUNTS = Counts(
     stamp_card_is_complete=True,
 )
 
-# How to break each rule, and only that one.
+# The changes that break exactly this rule.
 BREAKS: dict[Refusal, dict[str, Any]] = {
     Refusal.VOUCHER_RETIRED: {"retired_reason": RetiredReason.MANUAL_ACTION},
     Refusal.CODE_RETIRED: {"code.retired_reason": CodeRetiredReason.MANUAL_ACTION},
@@ -69,7 +69,7 @@ ORDER = list(BREAKS)
 
 
 def broken(*reasons: Refusal) -> dict:
-    """This function will return judge()'s arguments with those rules broken."""
+    """Return the arguments of `judge` with those rules broken."""
     changes = {name: value for reason in reasons for name, value in BREAKS[reason].items()}
 
     def changed(value, names):
@@ -85,12 +85,12 @@ def broken(*reasons: Refusal) -> dict:
 
 
 def decide(candidate=OPEN, purchase=PURCHASE, counts=COUNTS, effective_at=NOW):
-    """This function will judge a request that is eligible except for what is said otherwise."""
+    """Judge a request that is eligible but for the given arguments."""
     return judge(candidate, purchase=purchase, counts=counts, effective_at=effective_at)
 
 
 def test_an_eligible_request_is_accepted():
-    """Every limit is one short of being reached."""
+    """Each count is 1 below its limit."""
     assert decide() is None
 
 
@@ -98,12 +98,12 @@ def test_an_eligible_request_is_accepted():
     "held", [{"held": 1}, {"held_by_customer": 1}, {"held_by_code": 1}, {"subscription_is_held": True}]
 )
 def test_the_last_place_of_each_kind_can_be_held(held):
-    """In the voucher, for the customer, in the code, and on the subscription. It may become free again."""
+    """The last place of the voucher, of the customer and of the code, and the subscription."""
     assert decide(counts=replace(COUNTS, **held)) is Refusal.FULLY_RESERVED
 
 
-def test_what_is_held_where_there_is_no_limit_refuses_nobody():
-    """By a code without a limit, and without a code."""
+def test_held_places_without_a_limit_refuse_no_request():
+    """With a code without a limit, and without a code."""
     restrictions = replace(OPEN.restrictions, maximum_redemptions=None, maximum_redemptions_per_customer=None)
     counts = replace(COUNTS, held=9, held_by_customer=9, held_by_code=9)
     for code in (None, CodeTerms()):
@@ -111,36 +111,36 @@ def test_what_is_held_where_there_is_no_limit_refuses_nobody():
 
 
 def test_an_unknown_voucher_is_not_found():
-    """Before every rule about vouchers."""
+    """The reason comes before every rule about vouchers."""
     assert decide(candidate=None) is Refusal.VOUCHER_NOT_FOUND
 
 
 @pytest.mark.parametrize("reason", ORDER)
 def test_each_rule_refuses_by_itself(reason):
-    """Only this one is broken."""
+    """No other rule is broken."""
     assert decide(**broken(reason)) is reason
 
 
 @pytest.mark.parametrize("position", range(len(ORDER)))
-def test_the_first_reason_that_is_true_is_the_answer(position):
+def test_the_first_reason_that_applies_is_the_answer(position):
     """Rule n and every later one are broken."""
     assert decide(**broken(*ORDER[position:])) is ORDER[position]
 
 
 def test_the_rules_stand_in_the_order_of_the_reasons():
-    """The enumeration is the precedence; the first two need no voucher."""
+    """The order of the enum is the precedence. Its first two reasons need no rule."""
     assert [reason for reason, _ in RULES] == list(Refusal)[2:] == ORDER
 
 
 @pytest.mark.parametrize("reason", [RetiredReason.EXPIRED, RetiredReason.MAX_REDEMPTIONS_REACHED])
-def test_a_sweep_refuses_nobody(reason):
-    """What a sweep retired is judged by its window and its count alone."""
+def test_a_voucher_that_a_sweep_retired_is_judged_by_its_limits(reason):
+    """The window and the count decide."""
     assert decide(candidate=replace(OPEN, retired_reason=reason)) is None
 
 
 @pytest.mark.parametrize("reason", [CodeRetiredReason.EXPIRED, CodeRetiredReason.MAX_REDEMPTIONS_REACHED])
-def test_a_code_that_was_swept_is_judged_by_its_limits(reason):
-    """As its voucher is."""
+def test_a_code_that_a_sweep_retired_is_judged_by_its_limits(reason):
+    """As a voucher is."""
     assert decide(candidate=replace(OPEN, code=replace(CODE, retired_reason=reason))) is None
 
 
@@ -148,31 +148,31 @@ def test_a_code_that_was_swept_is_judged_by_its_limits(reason):
     "reason", [each for each in CodeRetiredReason if each is CodeRetiredReason.MANUAL_ACTION or "voucher" in each]
 )
 def test_a_code_that_was_retired_by_hand_or_taken_over_stays_retired(reason):
-    """Also where its voucher was not, or no longer is."""
+    """Also if its voucher was never retired, or is available again."""
     assert decide(candidate=replace(OPEN, code=replace(CODE, retired_reason=reason))) is Refusal.CODE_RETIRED
 
 
-def test_whoever_names_the_voucher_is_subject_to_no_code():
-    """Nor is a code without limits one."""
+def test_a_request_that_names_the_voucher_is_subject_to_no_code():
+    """A code without limits and without a customer restricts no request either."""
     bought = replace(PURCHASE, customer="cus_2")
     for code in (None, CodeTerms()):
         assert decide(candidate=replace(OPEN, code=code), purchase=bought) is None
 
 
-def test_the_customers_own_instant_decides_for_a_code_too():
-    """One microsecond before its end, and at its end."""
+def test_the_end_of_a_code_is_exclusive():
+    """A microsecond before the end, and at the end."""
     for early, reason in ((timedelta(microseconds=1), None), (timedelta(), Refusal.CODE_EXPIRED)):
         assert decide(effective_at=CODE_ENDS_AT - early) is reason
 
 
 def test_a_voucher_retired_for_an_unknown_reason_stays_retired():
-    """Somebody wanted it so."""
+    """The reason counts as retired by hand."""
     assert decide(candidate=replace(OPEN, retired_reason=RetiredReason.UNKNOWN)) is Refusal.VOUCHER_RETIRED
 
 
 @pytest.mark.parametrize("at", [NOW - timedelta(days=1), NOW + timedelta(days=1) - timedelta(microseconds=1)])
 def test_the_window_is_half_open(at):
-    """The start is in it, the end is not."""
+    """The start is included, the end is not."""
     assert decide(candidate=replace(OPEN, code=None), effective_at=at) is None
 
 
@@ -185,13 +185,13 @@ def test_the_window_is_half_open(at):
         (replace(PURCHASE, currency="EUR"), Refusal.MINIMUM_SUBTOTAL_NOT_MET),
     ],
 )
-def test_a_restriction_refuses_where_the_request_lacks_what_it_needs(purchase, reason):
-    """Missing, or in another currency than the minimum's."""
+def test_a_restriction_refuses_a_request_without_the_field_that_it_needs(purchase, reason):
+    """The field is missing, or the currency is not that of the minimum."""
     assert decide(purchase=purchase) is reason
 
 
 def test_a_percentage_needs_no_currency():
-    """It is a share of whatever is billed."""
+    """A percentage applies to an amount in any currency."""
     candidate = replace(
         OPEN,
         price_discount=PercentageDiscount(basis_points=1000),
@@ -201,7 +201,7 @@ def test_a_percentage_needs_no_currency():
 
 
 def test_without_restrictions_everything_is_eligible():
-    """An open-ended voucher of a percentage."""
+    """A percentage voucher without an end and without limits."""
     candidate = Candidate(
         price_discount=PercentageDiscount(basis_points=1),
         restrictions=Restrictions(),
@@ -221,6 +221,6 @@ def test_without_restrictions_everything_is_eligible():
         (NOW + timedelta(microseconds=1), NOW),
     ],
 )
-def test_the_customers_own_instant_decides_within_the_grace(requested_at, expected):
+def test_the_requested_instant_decides_within_the_grace(requested_at, expected):
     """At most 15 minutes back, and never ahead of the database's clock."""
     assert decisive_instant(decided_at=NOW, requested_at=requested_at, grace=GRACE) == expected

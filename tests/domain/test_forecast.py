@@ -1,4 +1,4 @@
-"""What discounts that go on as they did will cost."""
+"""The forecast cost of discounts that continue as before."""
 
 from datetime import date
 from fractions import Fraction
@@ -14,7 +14,7 @@ MONTHS = months_from(date(2027, 1, 17), months=4)
 
 
 def series(**fields) -> Series:
-    """This function will return 10.00 USD a month, billed for January, or as said otherwise."""
+    """Return a series of 10.00 USD a month that was billed for January, except for the given fields."""
     base = {
         "voucher_id": VOUCHER,
         "currency": "USD",
@@ -27,13 +27,13 @@ def series(**fields) -> Series:
 
 
 def costs(*each: Series, budgets: dict | None = None, since: date = MONTHS[0]) -> list[int]:
-    """This function will return what they cost in each month, in USD."""
+    """Return the cost of the series in each month, in minor units of USD."""
     found = forecast(each, since=since, months=MONTHS, budgets_left_minor=budgets or {})
     return [month.get("USD", 0) for month in found]
 
 
 def test_months_are_those_of_the_calendar():
-    """From that of the day, across the year's end."""
+    """They begin with the month of the day, and go on across the end of the year."""
     assert months_from(date(2027, 1, 31), months=3) == [date(2027, month, 1) for month in (1, 2, 3)]
     assert months_from(date(2027, 12, 31), months=2) == [date(2027, 12, 1), date(2028, 1, 1)]
 
@@ -59,18 +59,18 @@ def test_months_are_those_of_the_calendar():
     ],
 )
 def test_cycles_that_look_like_months_are_months(days, interval, count):
-    """Give or take three days of the average month."""
+    """A cycle may differ from whole average months by three days."""
     plan = plan_of(series(cycle_days=days))
     assert (plan.interval.value, plan.interval_count) == (interval, count)
 
 
-def test_a_discount_goes_on_where_it_was():
-    """January is billed."""
+def test_a_discount_continues_after_the_billed_period():
+    """January is billed already."""
     assert costs(series()) == [0, 1_000, 1_000, 1_000]
 
 
 def test_a_cycle_costs_in_the_month_in_which_it_begins():
-    """From the 31st: the last of each month. Weeks: four or five. Quarters: one in three."""
+    """A plan of the 31st begins on the last day of a short month. A month has four or five weeks."""
     on_the_31st = {"anchor": date(2026, 12, 31), "next_on": date(2027, 1, 31)}
     assert costs(series(**on_the_31st)) == [1_000] * 4
     assert costs(series(cycle_days=7)) == [0, 4_000, 4_000, 5_000]
@@ -78,7 +78,7 @@ def test_a_cycle_costs_in_the_month_in_which_it_begins():
 
 
 def test_cycles_that_should_have_been_billed_count_from_the_first_month_on():
-    """What was missed before is over."""
+    """Cycles that were missed before the first month cost nothing."""
     assert costs(series(anchor=date(2026, 6, 15), next_on=date(2026, 8, 15))) == [1_000] * 4
 
 
@@ -86,33 +86,33 @@ def test_cycles_that_should_have_been_billed_count_from_the_first_month_on():
     ("ends_on", "expected"),
     [(date(2027, 2, 1), 0), (date(2027, 2, 2), 1_000), (date(2027, 3, 1), 1_000), (date(2027, 3, 2), 2_000)],
 )
-def test_a_window_ends_it(ends_on, expected):
-    """A cycle that begins on its end is outside."""
+def test_a_window_ends_a_series(ends_on, expected):
+    """A cycle that begins on the end of the window is outside."""
     assert sum(costs(series(ends_on=ends_on))) == expected
 
 
-def test_cycles_end_with_the_last_one_and_a_balance_with_its_rest():
-    """Two whole ones, then what is left."""
+def test_a_series_in_cycles_ends_with_the_last_cycle_and_a_balance_with_its_rest():
+    """Whole cycles come first, then the rest."""
     assert costs(series(cycles_left=2)) == [0, 1_000, 1_000, 0]
     assert costs(series(cycles_left=1, rest_minor=Fraction(250))) == [0, 1_000, 250, 0]
     assert costs(series(cycles_left=0)) == [0, 0, 0, 0]
 
 
-def test_a_budget_ends_all_of_its_voucher():
-    """15.00 for two that take 10.00 each: the first month takes them; another voucher goes on."""
+def test_a_spent_budget_ends_all_series_of_its_voucher():
+    """Two series of 10.00 have 25.00 left. The series of another voucher goes on."""
     other = series(voucher_id=OTHER, per_cycle_minor=Fraction(1))
     assert costs(series(), series(), other, budgets={(VOUCHER, "USD"): 2_500}) == [0, 2_001, 501, 1]
     assert costs(series(), budgets={(VOUCHER, "EUR"): 0}) == [0, 1_000, 1_000, 1_000]
 
 
-def test_each_currency_is_for_itself():
-    """And one without a cost is not named."""
+def test_each_currency_has_its_own_sum():
+    """A currency without a cost is left out."""
     found = forecast([series(), series(currency="EUR")], since=MONTHS[0], months=MONTHS, budgets_left_minor={})
     assert found == [{}, *[{"EUR": 1_000, "USD": 1_000}] * 3]
 
 
 def test_halves_are_rounded_up_once_for_a_month():
-    """Three times a half is two, not three."""
+    """Three halves are 2, not 3."""
     half = series(per_cycle_minor=Fraction(1, 2))
     assert costs(half) == [0, 1, 1, 1]
     assert costs(half, half, half) == [0, 2, 2, 2]
@@ -121,15 +121,15 @@ def test_halves_are_rounded_up_once_for_a_month():
 @pytest.mark.parametrize(
     ("first", "next_on", "months", "expected"),
     [
-        # Moved to the last of February: from the 31st, the window of four months has three left.
+        # Moved to the last day of February. The plan is of the 31st, and three of four months are left.
         (date(2027, 2, 28), date(2027, 3, 31), 4, [0, 0, 1_000, 1_000]),
         (date(2027, 2, 28), date(2027, 3, 29), 2, [0, 0, 1_000, 0]),
-        # The second one was moved: nothing of the 31st of April is left.
+        # The second period was moved. A cycle on April 30th would be outside the window.
         (date(2027, 1, 31), date(2027, 2, 28), 3, [0, 1_000, 1_000, 0]),
     ],
 )
 def test_a_period_that_was_moved_to_a_months_last_day_loses_no_cycle(first, next_on, months, expected):
-    """The later day of the month is the plan's."""
+    """The plan has the later day of the month."""
     ends_on = add_months(first, months=months)
     assert costs(series(anchor=first, next_on=next_on, cycle_days=31, ends_on=ends_on)) == expected
 
@@ -145,15 +145,15 @@ def test_a_period_that_was_moved_to_a_months_last_day_loses_no_cycle(first, next
         ({"ends_on": date(2026, 12, 15)}, 3_500, [0, 0, 0, 0]),
     ],
 )
-def test_cycles_before_the_first_month_are_had_though_they_are_not_shown(fields, budget, expected):
-    """November and December of the year before."""
+def test_cycles_before_the_first_month_count_but_are_not_shown(fields, budget, expected):
+    """The series has cycles in November and December, and the forecast begins in January."""
     november = {"anchor": date(2026, 10, 1), "next_on": date(2026, 11, 1)}
     budgets = {} if budget is None else {(VOUCHER, "USD"): budget}
     assert costs(series(**november, **fields), budgets=budgets, since=date(2026, 11, 1)) == expected
 
 
 def test_a_series_that_ends_before_the_first_month_spends_the_budget_of_another():
-    """They share it: 500 are left of 2,500."""
+    """The two series share a budget of 25.00, of which 5.00 are left in January."""
     over = series(anchor=date(2026, 10, 1), next_on=date(2026, 11, 1), ends_on=date(2027, 1, 1))
     found = costs(over, series(next_on=date(2027, 1, 1)), budgets={(VOUCHER, "USD"): 2_500}, since=date(2026, 11, 1))
     assert found == [500, 0, 0, 0]

@@ -1,4 +1,4 @@
-"""What a hold promises: that nothing which changes after it refuses its confirmation."""
+"""The promise of a hold: no later change of the voucher refuses its confirmation."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -11,7 +11,7 @@ from domain.hold import Shortage, honoured, shortage
 from domain.terms import Restrictions, RetiredReason
 from tests.domain.test_eligibility import BREAKS, COUNTS, NOW, OPEN, PURCHASE, broken
 
-# What was decided when the place was held, and can change by the clock or by an operator's hand.
+# These were checked when the place was held, and can change with time or by an operator.
 HONOURED = {
     Refusal.VOUCHER_RETIRED,
     Refusal.CODE_RETIRED,
@@ -25,15 +25,15 @@ HONOURED = {
 
 @pytest.mark.parametrize("reason", BREAKS)
 def test_a_hold_is_honoured_whatever_has_changed(reason):
-    """Each rule broken by itself: those that are left cannot be broken by a change of the voucher or its code."""
+    """Each rule is broken by itself. No change of the voucher or its code can break the rules that still refuse."""
     arguments = broken(reason)
     arguments["candidate"] = honoured(arguments["candidate"])
     assert judge(**arguments) is (None if reason in HONOURED else reason)
 
 
 def test_a_hold_is_honoured_to_the_letter():
-    """All of it at once, long after."""
-    # Its own end is behind none of its holds: a code's never moves, and the redemption is of the hold's instant.
+    """All changes at once, long after."""
+    # Without the end of the code: it never moves, and the redemption counts as of the instant of the hold.
     code = OPEN.code and replace(OPEN.code, expires_at=None, retired_reason=CodeRetiredReason.VOUCHER_MANUALLY_RETIRED)
     gone = replace(OPEN, retired_reason=RetiredReason.UNKNOWN, code=code)
     late = NOW + timedelta(days=1_000)
@@ -53,13 +53,13 @@ def test_a_hold_is_honoured_to_the_letter():
         ({"held": 1, "held_by_code": 3}, (3, 3)),
     ],
 )
-def test_as_many_places_are_missing_as_the_tightest_limit_says(counts, expected):
-    """One fewer is still too few, and so many make room."""
+def test_the_tightest_limit_decides_how_many_places_are_missing(counts, expected):
+    """The number of places in all, and of the code among them."""
     missing = shortage(OPEN, counts=replace(COUNTS, **counts))
     assert missing == Shortage(places=expected[0], by_code=expected[1])
 
 
-def test_nothing_is_missing_without_a_limit():
-    """Whatever is held."""
+def test_no_place_is_missing_without_a_limit():
+    """However many places are held."""
     unlimited = replace(OPEN, restrictions=Restrictions(), code=None)
     assert shortage(unlimited, counts=replace(COUNTS, held=99)) == Shortage(places=0, by_code=0)

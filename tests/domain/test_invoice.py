@@ -1,4 +1,4 @@
-"""Discounting one invoice: order, base, amount, cap and lines."""
+"""Discounting an invoice: the order of discounts, the base, the amount, the caps and the lines."""
 
 from dataclasses import replace
 from datetime import date
@@ -19,7 +19,7 @@ INVOICE = Invoice(currency="USD", period=FEBRUARY, lines=[Line(id="base", amount
 
 
 def discount(price, *, products=None, recurrence=RecurrenceType.FOREVER, months=None, **fields) -> Discount:
-    """This function will return a discount that runs, granted before the invoice's period."""
+    """Return a running discount that was granted before the invoice's period."""
     values = {
         "id": uuid4(),
         "voucher_id": uuid4(),
@@ -34,34 +34,34 @@ def discount(price, *, products=None, recurrence=RecurrenceType.FOREVER, months=
 
 
 def fixed(amount, **options) -> Discount:
-    """This function will return a discount of a fixed amount in USD."""
+    """Return a discount of a fixed amount in USD, in minor units."""
     return discount(FixedDiscount(amounts_minor={"USD": amount}), **options)
 
 
 def percentage(basis_points, **options) -> Discount:
-    """This function will return a discount of so many basis points."""
+    """Return a discount of that many basis points."""
     return discount(PercentageDiscount(basis_points=basis_points), **options)
 
 
 def lines(*amounts) -> Invoice:
-    """This function will return an invoice with lines of those amounts."""
+    """Return an invoice with one line for each amount."""
     each = [Line(id=str(index), amount_minor=amount) for index, amount in enumerate(amounts)]
     return replace(INVOICE, lines=each)
 
 
 def amounts_of(results) -> list[int]:
-    """This function will return what the applied discounts took, in order."""
+    """Return the amounts of the applied discounts, in order."""
     return [each.amount_minor for each in results if isinstance(each, Applied)]
 
 
 def reasons_of(results) -> list[str]:
-    """This function will return why the others were skipped, in order."""
+    """Return the reasons of the skipped discounts, in order."""
     return [each.reason.value for each in results if isinstance(each, Skipped)]
 
 
 @pytest.mark.parametrize("case", cases("stacking"))
 def test_discounts_stack_as_public_systems_document(case):
-    """Each on what the ones before it left."""
+    """Each discount applies to the rest that the earlier discounts left."""
     discounts = [
         fixed(each["fixed"]) if "fixed" in each else percentage(each["percentage"] * 100) for each in case["discounts"]
     ]
@@ -71,7 +71,7 @@ def test_discounts_stack_as_public_systems_document(case):
 
 
 def test_discounts_restricted_to_products_come_first_then_the_order_redeemed():
-    """So that a discount on everything works on what they left."""
+    """A discount on everything then applies to the rest."""
     everything, first, second = percentage(1000), percentage(5000, products=["a"]), fixed(100, products=["a"])
     invoice = replace(INVOICE, lines=[Line(id="a", amount_minor=1000, product="a"), Line(id="b", amount_minor=1000)])
     results = apply_discounts(invoice, discounts=[everything, first, second])
@@ -80,7 +80,7 @@ def test_discounts_restricted_to_products_come_first_then_the_order_redeemed():
 
 
 def test_the_base_is_the_positive_discountable_lines_of_the_products():
-    """Credits, lines that are not discountable and other products stay as they are."""
+    """Credits, lines that are not discountable and other products are not discounted."""
     invoice = replace(
         INVOICE,
         lines=[
@@ -97,7 +97,7 @@ def test_the_base_is_the_positive_discountable_lines_of_the_products():
 
 
 def test_a_percentage_is_computed_once_on_the_base():
-    """Three lines of 1 with 50 %: 2 in all, not 3 times 1."""
+    """On three lines of 1, 50 % is 2 in total, not 1 for each line."""
     (applied,) = apply_discounts(lines(1, 1, 1), discounts=[percentage(5000)])
     assert isinstance(applied, Applied)
     assert applied.amount_minor == 2
@@ -109,8 +109,8 @@ def test_a_fixed_amount_is_capped_at_the_base():
     assert amounts_of(apply_discounts(lines(300), discounts=[fixed(999)])) == [300]
 
 
-def test_a_fixed_amount_is_the_one_for_the_invoices_currency():
-    """What the voucher names for EUR, not a conversion."""
+def test_a_fixed_amount_is_that_of_the_invoices_currency():
+    """The voucher names an amount for EUR; nothing is converted."""
     two = discount(FixedDiscount(amounts_minor={"USD": 999, "EUR": 899}))
     assert amounts_of(apply_discounts(replace(INVOICE, currency="EUR"), discounts=[two])) == [899]
 
@@ -128,12 +128,12 @@ def test_a_fixed_amount_is_the_one_for_the_invoices_currency():
     ],
 )
 def test_a_discount_that_takes_nothing_off_says_why(invoice, granted, reason):
-    """Each reason by itself."""
+    """In each row, only one reason is true."""
     assert reasons_of(apply_discounts(invoice, discounts=[granted])) == [reason.value]
 
 
 def test_the_first_reason_to_skip_is_the_answer():
-    """All are true; they are taken away one by one."""
+    """At first all reasons are true; each step removes the first of them."""
     invoice = replace(INVOICE, trial=True, currency="JPY", lines=[Line(id="x", amount_minor=0)])
     granted = fixed(1, products=["a"], starts_on=FEBRUARY.end)
     assert reasons_of(apply_discounts(invoice, discounts=[granted])) == ["trial"]
@@ -147,31 +147,31 @@ def test_the_first_reason_to_skip_is_the_answer():
 
 
 def test_a_period_counts_if_it_ends_after_the_start():
-    """A period that runs when the voucher is redeemed is discounted."""
+    """A period that has begun before the voucher is redeemed is discounted."""
     assert amounts_of(apply_discounts(INVOICE, discounts=[fixed(1, starts_on=date(2026, 2, 27))])) == [1]
 
 
-def test_a_discount_that_is_over_is_not_listed():
-    """Neither applied nor skipped, not even on a trial."""
-    over = fixed(
+def test_a_discount_that_does_not_cover_the_invoice_is_not_listed():
+    """It is neither applied nor skipped, not even on a trial."""
+    used = fixed(
         1,
         recurrence=RecurrenceType.ONCE,
         progress=Progress(first_start=date(2026, 1, 1), last_start=date(2026, 1, 1), cycles=1),
     )
-    assert apply_discounts(INVOICE, discounts=[over]) == []
-    assert apply_discounts(replace(INVOICE, trial=True), discounts=[over]) == []
+    assert apply_discounts(INVOICE, discounts=[used]) == []
+    assert apply_discounts(replace(INVOICE, trial=True), discounts=[used]) == []
 
 
 @pytest.mark.parametrize("invoice", [replace(INVOICE, trial=True), lines(0)])
 def test_an_invoice_that_is_not_discounted_starts_nothing(invoice):
-    """A trial or an empty invoice uses up no `once`."""
+    """A trial or an empty invoice does not use up a `once`."""
     once = fixed(1, recurrence=RecurrenceType.ONCE)
     assert isinstance(apply_discounts(invoice, discounts=[once])[0], Skipped)
     assert once.progress == Progress()
 
 
-def test_a_voucher_takes_part_once_and_what_was_skipped_took_no_part():
-    """Several of its discounts may cover the period: the first of them that takes something off."""
+def test_a_voucher_is_applied_once_and_a_skipped_discount_does_not_count():
+    """Of several discounts of a voucher, the first that takes an amount off is applied."""
     voucher_id = uuid4()
     spent = fixed(500, voucher_id=voucher_id, taken_minor={"USD": 500})
     second, third = (fixed(500, voucher_id=voucher_id) for _ in range(2))
@@ -181,7 +181,7 @@ def test_a_voucher_takes_part_once_and_what_was_skipped_took_no_part():
 
 
 def test_an_allowance_is_shared_by_the_currencies_of_a_period():
-    """Half of it was used in USD: half of what the voucher names in EUR is left, rounded down."""
+    """If half was used in USD, half of the EUR amount is left, rounded down."""
     amounts = {"USD": 1000, "EUR": 901}
     assert allowance_left(amounts, currency="EUR", taken_minor={"USD": 500}) == 450
     assert allowance_left(amounts, currency="USD", taken_minor={"USD": 500}) == 500
@@ -209,7 +209,7 @@ DISCOUNTS = st.lists(
 
 @given(LINES, DISCOUNTS)
 def test_no_line_goes_below_zero_and_every_amount_is_the_sum_of_its_parts(each_line, discounts):
-    """Whatever the discounts, in whatever order."""
+    """The discounts come in any order."""
     results = apply_discounts(replace(INVOICE, lines=each_line), discounts=discounts)
     assert len(results) == len(discounts)
     applied = [each for each in results if isinstance(each, Applied)]

@@ -1,4 +1,4 @@
-"""When the periods of a plan begin and end."""
+"""The billing periods of a plan."""
 
 from datetime import date, timedelta
 from itertools import pairwise
@@ -29,20 +29,20 @@ PLANS = st.builds(
     ],
 )
 def test_periods_are_counted_from_the_anchor(interval, count, starts):
-    """A short month does not shorten those after it."""
+    """A short month does not change the periods after it."""
     plan = Plan(interval=Interval(interval), interval_count=count, anchor=date(2027, 1, 31))
     assert [period_of(plan, number=number).start.isoformat() for number in range(4)] == starts
 
 
 def test_a_leap_days_year_ends_on_the_last_of_february():
-    """And the next leap year begins on its own day."""
+    """In the next leap year, the period begins on February 29th again."""
     plan = Plan(interval=Interval.YEAR, interval_count=2, anchor=date(2024, 2, 29))
     assert [period_of(plan, number=number).end for number in range(2)] == [date(2026, 2, 28), date(2028, 2, 29)]
 
 
 @given(PLANS)
 def test_no_day_lies_between_two_periods(plan):
-    """Each begins where the one before it ends, and is not empty."""
+    """Each period begins on the end of the period before, and is not empty."""
     periods = [period_of(plan, number=number) for number in range(30)]
     assert all(first.end == second.start for first, second in pairwise(periods))
     assert all(each.start < each.end for each in periods)
@@ -50,7 +50,7 @@ def test_no_day_lies_between_two_periods(plan):
 
 @given(PLANS, st.integers(-1_000, 30_000))
 def test_the_first_period_is_the_first_that_begins_then_or_later(plan, days):
-    """However far the anchor lies back; none comes before the anchor."""
+    """The anchor may be far in the past, and no period comes before it."""
     since = min(plan.anchor + timedelta(days), date(2999, 12, 31)) if plan.anchor.year > 1980 else plan.anchor
     number = first_number(plan, on_or_after=since)
     assert period_of(plan, number=number).start >= since

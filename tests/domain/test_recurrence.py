@@ -1,4 +1,4 @@
-"""Recurrence: which billing periods a discount covers, whatever the anchor day and the order of arrival."""
+"""Recurrence: the billing periods that a discount covers, for any anchor day and order of arrival."""
 
 from datetime import date, timedelta
 from itertools import permutations
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.recurrence import Period, Progress, add_months, advance, is_over
+from domain.recurrence import Period, Progress, add_months, advance, covers
 from domain.terms import Recurrence, RecurrenceType
 from tests.cases.load import cases
 
@@ -17,21 +17,21 @@ DAYS = st.dates(min_value=date(2000, 1, 1), max_value=date(2100, 1, 1))
 
 
 def repeating(months: int) -> Recurrence:
-    """This function will return a recurrence of so many months."""
+    """Return a recurrence of that many months."""
     return Recurrence(type=RecurrenceType.REPEATING, duration_in_months=months)
 
 
 def in_cycles(cycles: int) -> Recurrence:
-    """This function will return a recurrence of so many billing periods."""
+    """Return a recurrence of that many billing periods."""
     return Recurrence(type=RecurrenceType.REPEATING, duration_in_cycles=cycles)
 
 
 def bill(recurrence: Recurrence, starts: list[date]) -> tuple[list[date], Progress]:
-    """This function will offer periods to a discount in that order, and return those that it covered."""
+    """Offer periods to a discount in that order, and return the periods that it covers."""
     progress, covered = Progress(), []
     for start in starts:
         is_new_period = start not in covered
-        if is_over(recurrence, progress=progress, start=start, is_new_period=is_new_period):
+        if not covers(recurrence, progress=progress, start=start, is_new_period=is_new_period):
             continue
         period = Period(start=start, end=start + timedelta(days=1))
         progress = advance(recurrence, progress=progress, period=period, is_new_period=is_new_period)
@@ -51,13 +51,13 @@ def bill(recurrence: Recurrence, starts: list[date]) -> tuple[list[date], Progre
     ],
 )
 def test_adding_months_clamps_to_the_last_day(day, months, expected):
-    """The 31st plus one month is the last day of the next month."""
+    """The 31st plus one month is the last day of a shorter month."""
     assert add_months(day, months=months) == expected
 
 
 @pytest.mark.parametrize("case", cases("recurrence"))
 def test_a_repeating_discount_covers_the_periods_that_public_systems_document(case):
-    """Numbers of Stripe, Polar and Gigs."""
+    """The numbers are from the documentation of Stripe, Polar and Gigs."""
     starts = [date.fromisoformat(start) for start in case["starts"]]
     covered, _ = bill(repeating(case["months"]), starts)
     assert covered == starts[: case["covered"]]
@@ -65,7 +65,7 @@ def test_a_repeating_discount_covers_the_periods_that_public_systems_document(ca
 
 @given(DAYS, st.integers(min_value=1, max_value=36))
 def test_n_months_are_n_monthly_invoices_whatever_the_anchor(first, months):
-    """Also for anchors on the 29th, 30th and 31st."""
+    """The anchor may be the 29th, 30th or 31st."""
     starts = [add_months(first, months=index) for index in range(months + 5)]
     covered, progress = bill(repeating(months), starts)
     assert covered == starts[:months]
@@ -75,7 +75,7 @@ def test_n_months_are_n_monthly_invoices_whatever_the_anchor(first, months):
 
 @given(DAYS, st.integers(min_value=1, max_value=60))
 def test_n_months_are_every_started_year_of_a_yearly_plan(first, months):
-    """ceil(N / 12)."""
+    """The number of years is ceil(N / 12)."""
     starts = [add_months(first, months=12 * index) for index in range(7)]
     covered, _ = bill(repeating(months), starts)
     assert len(covered) == -(-months // 12)
@@ -83,7 +83,7 @@ def test_n_months_are_every_started_year_of_a_yearly_plan(first, months):
 
 @given(DAYS, st.integers(min_value=1, max_value=6), st.sampled_from([7, 14, 30]))
 def test_short_periods_are_covered_while_they_start_in_the_window(first, months, days):
-    """Weekly and 30-day plans get every invoice that starts before the window's end."""
+    """On weekly and 30-day plans, every period that starts before the end of the window is covered."""
     starts = [first + timedelta(days=days * index) for index in range(40)]
     covered, _ = bill(repeating(months), starts)
     assert covered == [start for start in starts if start < add_months(first, months=months)]
@@ -91,7 +91,7 @@ def test_short_periods_are_covered_while_they_start_in_the_window(first, months,
 
 @pytest.mark.parametrize("order", list(permutations(range(3))))
 def test_the_order_of_arrival_does_not_matter_inside_the_window(order):
-    """Three months, three invoices that fit: all are covered in any order, and the window is the same."""
+    """Three monthly periods fit into three months: in any order, all are covered and the window is the same."""
     starts = [date(2026, 1, 31), date(2026, 2, 28), date(2026, 3, 31)]
     covered, progress = bill(repeating(3), [starts[index] for index in order])
     assert sorted(covered) == starts
@@ -99,41 +99,41 @@ def test_the_order_of_arrival_does_not_matter_inside_the_window(order):
 
 
 @given(st.permutations([add_months(date(2026, 1, 31), months=index) for index in range(7)]))
-def test_no_order_of_arrival_gives_more_than_was_promised(starts):
-    """Four months never cover five monthly invoices, and what is covered lies in one window of four months."""
+def test_no_order_of_arrival_covers_more_than_the_window(starts):
+    """Four months never cover five monthly periods, and the covered periods lie in a window of four months."""
     covered, progress = bill(repeating(4), starts)
     assert len(covered) <= 4
     assert max(covered) < add_months(min(covered), months=4) == progress.ends_on
 
 
 def test_an_earlier_period_that_arrives_late_moves_the_window_back():
-    """February after March: the window now starts in February, and May is out of it."""
+    """February arrives after March, so the window starts in February and May is outside."""
     covered, progress = bill(repeating(3), [date(2026, 3, 1), date(2026, 2, 1), date(2026, 4, 1), date(2026, 5, 1)])
     assert covered == [date(2026, 3, 1), date(2026, 2, 1), date(2026, 4, 1)]
     assert progress.ends_on == date(2026, 5, 1)
 
 
 def test_an_earlier_period_does_not_push_a_discounted_one_out_of_the_window():
-    """March, April and May were discounted: February would be a fourth."""
+    """March, April and May were discounted, so February would be a fourth month."""
     covered, _ = bill(repeating(3), [date(2026, 3, 1), date(2026, 4, 1), date(2026, 5, 1), date(2026, 2, 1)])
     assert date(2026, 2, 1) not in covered
 
 
 def test_once_covers_one_invoice_and_forever_covers_all():
-    """Whatever comes first is it."""
+    """A `once` covers the period that arrives first, not the earliest."""
     starts = [date(2026, 5, 1), date(2026, 4, 1), date(2026, 6, 1)]
     assert bill(ONCE, starts)[0] == starts[:1]
     assert bill(FOREVER, starts)[0] == starts
 
 
 def test_the_window_of_once_ends_with_its_period_and_that_of_forever_never():
-    """What an answer shows as `endsOn`."""
+    """An answer shows this date as `endsOn`."""
     assert bill(ONCE, [date(2026, 5, 1)])[1].ends_on == date(2026, 5, 2)
     assert bill(FOREVER, [date(2026, 5, 1)])[1].ends_on is None
 
 
 def test_invoices_of_one_period_are_one_cycle():
-    """Two invoices with the same start count once."""
+    """Two periods with the same start count once."""
     assert bill(FOREVER, [date(2026, 5, 1), date(2026, 5, 1), date(2026, 6, 1)])[1].cycles == 2
 
 
@@ -143,20 +143,20 @@ WEEKLY = [date(2026, 1, 30) + timedelta(days=7 * index) for index in range(6)]
 @pytest.mark.parametrize(
     ("cycles", "arrived", "covered", "ends_on"),
     [
-        # Three cycles of a weekly plan are three weeks; the end is known when the third has come.
+        # Three cycles of a weekly plan are three weeks. The end is known when the third week has arrived.
         (3, [0], [0], None),
         (3, [0, 1], [0, 1], None),
         (3, [0, 1, 2], [0, 1, 2], 2),
         (3, [0, 1, 2, 3, 4], [0, 1, 2], 2),
-        # In whatever order they arrive: the first three that came are covered.
+        # In any order, the first three weeks that arrive are covered.
         (3, [4, 0, 2, 1, 3], [4, 0, 2], 4),
-        # A further invoice of a counted week is covered, of another week it is not.
+        # Another invoice of a covered week is covered, an invoice of a further week is not.
         (2, [1, 1, 0, 1, 0, 2], [1, 1, 0, 1, 0], 1),
         (1, [3, 3, 4], [3, 3], 3),
     ],
 )
 def test_n_cycles_of_a_weekly_plan_are_the_first_n_weeks_that_arrive(cycles, arrived, covered, ends_on):
-    """By the index of the week; each period of these examples ends a day after its start."""
+    """Weeks are given by their index. In these rows, each period ends a day after its start."""
     found, progress = bill(in_cycles(cycles), [WEEKLY[index] for index in arrived])
     assert found == [WEEKLY[index] for index in covered]
     assert progress.ends_on == (None if ends_on is None else WEEKLY[ends_on] + timedelta(days=1))
@@ -164,7 +164,7 @@ def test_n_cycles_of_a_weekly_plan_are_the_first_n_weeks_that_arrive(cycles, arr
 
 @given(st.integers(min_value=1, max_value=6), st.lists(st.sampled_from(WEEKLY), max_size=12))
 def test_n_cycles_are_n_distinct_periods_in_any_order_of_arrival(cycles, starts):
-    """Never more; exactly N when enough come; all invoices of a period that counts, and none of another."""
+    """If N periods arrive, exactly N are covered, each with all of its invoices."""
     covered, progress = bill(in_cycles(cycles), starts)
     distinct = list(dict.fromkeys(starts))[:cycles]
     assert covered == [start for start in starts if start in distinct]
@@ -173,15 +173,15 @@ def test_n_cycles_are_n_distinct_periods_in_any_order_of_arrival(cycles, starts)
 
 
 def test_the_end_is_the_latest_of_all_periods():
-    """A long period that started first ends last."""
+    """A long period can start first and end last."""
     progress = Progress()
     for start, end in ((date(2026, 1, 1), date(2027, 1, 1)), (date(2026, 2, 1), date(2026, 3, 1))):
         progress = advance(in_cycles(2), progress=progress, period=Period(start=start, end=end), is_new_period=True)
     assert (progress.cycles, progress.ends_on) == (2, date(2027, 1, 1))
 
 
-def test_an_end_that_is_known_stays():
-    """A further invoice of a counted period that ends later is covered, and does not bring back what is over."""
+def test_an_end_that_is_known_does_not_move():
+    """If another invoice of a covered period has a later end, the window does not move and does not open again."""
     progress, start = Progress(), date(2026, 1, 1)
     for end, is_new_period in ((date(2026, 2, 1), True), (date(2027, 1, 1), False)):
         period = Period(start=start, end=end)

@@ -1,4 +1,4 @@
-"""Reversals: reasons in order of precedence, shares that add up, and what is left of a discount."""
+"""Reversals: reasons in order of precedence, shares that add up, and the progress of a discount afterwards."""
 
 from datetime import date, timedelta
 from uuid import UUID
@@ -12,7 +12,7 @@ from domain.reversal import (
     BilledLine,
     ReversalReason,
     ReversalRefusal,
-    counts_as_over,
+    is_completed,
     judge_reversal,
     progress_through,
     shares_of_refund,
@@ -24,7 +24,7 @@ ONE, TWO, THREE = (UUID(int=number) for number in (1, 2, 3))
 
 
 def line(amount: int, *, refunded: int = 0, returned: dict[UUID, int] | None = None, **taken: int) -> BilledLine:
-    """This function will return a line that discounts, named by their numbers, have taken something off."""
+    """Return a line with the amounts that discounts took off. `_1=10` is discount 1 with 10 minor units."""
     by_discount = {UUID(int=int(name[1:])): amount for name, amount in taken.items()}
     return BilledLine(amount_minor=amount, by_discount=by_discount, refunded_minor=refunded, returned=returned or {})
 
@@ -46,7 +46,7 @@ LINES = {"base": line(100, _1=10, refunded=60), "credit": line(-5)}
     ],
 )
 def test_the_first_reason_that_is_true_is_the_answer(reason, earlier, refunds, expected):
-    """Each row breaks its rule; the first ones break later rules too."""
+    """Each row breaks its own rule, and the first rows break later rules too."""
     assert judge_reversal(reason, is_charged_back=False, earlier=earlier, lines=LINES, refunds=refunds) is expected
 
 
@@ -59,15 +59,15 @@ def test_the_first_reason_that_is_true_is_the_answer(reason, earlier, refunds, e
         (set(), 0, None),
     ],
 )
-def test_what_was_not_refunded_can_be_charged_back(earlier, refunded, expected):
-    """A credit is never refunded, and is nothing that is left."""
+def test_the_rest_after_refunds_can_be_charged_back(earlier, refunded, expected):
+    """A credit is never refunded, and does not count as a rest."""
     lines = {"base": line(100, _1=10, refunded=refunded), "credit": line(-5)}
     assert judge_reversal(FAILED, is_charged_back=True, earlier=earlier, lines=lines, refunds={}) is expected
 
 
 @st.composite
 def refunded_lines(draw: st.DrawFn) -> tuple[int, dict[UUID, int], list[int]]:
-    """This function will draw a line, what up to three discounts took off it, and how it is refunded bit by bit."""
+    """Draw the amount of a line, the amounts of up to three discounts, and refunds that add up to the line."""
     amount = draw(st.integers(1, 10**12))
     taken: dict[UUID, int] = {}
     for discount in (ONE, TWO, THREE)[: draw(st.integers(0, 3))]:
@@ -80,7 +80,7 @@ def refunded_lines(draw: st.DrawFn) -> tuple[int, dict[UUID, int], list[int]]:
 
 @given(refunded_lines())
 def test_refunds_in_any_number_add_up_to_exactly_each_discount(drawn):
-    """No share is negative, none is more than is left, and each total is the rounded share of what was refunded."""
+    """No share is negative or exceeds the rest, and after each refund the total is the rounded share."""
     amount, taken, parts = drawn
     returned, refunded = dict.fromkeys(taken, 0), 0
     for part in parts:
@@ -90,7 +90,7 @@ def test_refunds_in_any_number_add_up_to_exactly_each_discount(drawn):
         returned = {each: returned[each] + shares[each] for each in taken}
         assert all(share >= 0 for share in shares.values())
         assert all(returned[each] <= taken[each] for each in taken)
-        # Half up, on all of it.
+        # The total is rounded half up.
         exact = 2 * refunded * sum(taken.values())
         assert -amount < 2 * amount * sum(returned.values()) - exact <= amount
     assert returned == taken
@@ -107,8 +107,8 @@ PERIODS = st.builds(
 
 
 @given(st.sampled_from([MONTHLY, FOREVER]), st.lists(PERIODS, max_size=6))
-def test_progress_is_that_of_applying_the_invoices_that_stand(recurrence, periods):
-    """One after the other; nothing is where it was before the first."""
+def test_progress_is_that_of_applying_the_remaining_invoices(recurrence, periods):
+    """Computing the progress anew gives the same as advancing it with each invoice."""
     progress, starts = Progress(), []
     for period in periods:
         progress = advance(recurrence, progress=progress, period=period, is_new_period=period.start not in starts)
@@ -130,8 +130,8 @@ def test_progress_is_that_of_applying_the_invoices_that_stand(recurrence, period
         (CYCLES, 2, False, True),
     ],
 )
-def test_what_has_nothing_to_give_to_a_period_that_is_to_come_is_over(recurrence, periods, is_used_up, expected):
-    """Long after the last period."""
+def test_a_discount_that_takes_nothing_off_coming_periods_is_completed(recurrence, periods, is_used_up, expected):
+    """The day is long after the last period."""
     every = [Period(start=date(2026, month, 1), end=date(2026, month + 1, 1)) for month in range(1, periods + 1)]
     progress = progress_through(recurrence, periods=every)
-    assert counts_as_over(recurrence, progress=progress, is_used_up=is_used_up, today=date(2027, 1, 1)) is expected
+    assert is_completed(recurrence, progress=progress, is_used_up=is_used_up, today=date(2027, 1, 1)) is expected

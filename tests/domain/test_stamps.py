@@ -1,4 +1,4 @@
-"""Stamp cards: stamps are counted, taken by a grant and expire, oldest first, by a given clock."""
+"""Stamp cards: stamps are counted, used by a grant, and expire, the oldest first."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -16,12 +16,12 @@ TEN = StampCard(stamps=10, expire_days=90)
 
 
 def on(day: float) -> datetime:
-    """This function will return the instant so many days after the start."""
+    """Return the instant so many days after the start."""
     return START + timedelta(days=day)
 
 
 def entry(day: float, stamps: int, *, completed: bool = False) -> Collected:
-    """This function will return stamps recorded on that day."""
+    """Return stamps that were recorded on that day."""
     return Collected(at=on(day), stamps=stamps, completed_card=completed)
 
 
@@ -30,30 +30,30 @@ def entry(day: float, stamps: int, *, completed: bool = False) -> Collected:
     [
         ([], 0, 0),
         ([entry(0, 3), entry(1, 4)], 1, 7),
-        # The card is taken off what was collected, surplus stamps open the next one.
+        # A grant uses a whole card, and surplus stamps open the next card.
         ([entry(0, 8), entry(1, 5, completed=True)], 1, 3),
         ([entry(0, 9), entry(1, 1, completed=True)], 1, 0),
-        # A grant that was refused takes nothing; the next one takes one card.
+        # A refused grant uses nothing. The next grant uses one card.
         ([entry(0, 9), entry(1, 5)], 1, 14),
         ([entry(0, 9), entry(1, 5), entry(2, 1, completed=True)], 2, 5),
         # Each stamp expires 90 days after it was recorded, not a moment earlier.
         ([entry(0, 3), entry(10, 4)], 89.999, 7),
         ([entry(0, 3), entry(10, 4)], 90, 4),
         ([entry(0, 3), entry(10, 4)], 100, 0),
-        # What has expired completes no card: what a grant took were the ones that still counted.
+        # A grant uses only stamps that have not expired.
         ([entry(0, 5), entry(91, 10, completed=True)], 91, 0),
-        # The oldest are taken first, so what is left is the newest and expires last.
+        # The oldest stamps are used first, so the rest expires last.
         ([entry(0, 8), entry(50, 5, completed=True)], 90, 3),
         ([entry(0, 8), entry(50, 5, completed=True)], 140, 0),
     ],
 )
-def test_what_is_on_a_card(entries, day, left):
-    """Of 10 stamps, each good for 90 days."""
+def test_the_stamps_on_a_card_are_counted(entries, day, left):
+    """The card has 10 stamps, and each counts for 90 days."""
     assert stamps_on_card(TEN, entries=entries, at=on(day)) == left
 
 
 def test_stamps_without_an_expiry_count_for_ever():
-    """A hundred years on."""
+    """Also after a hundred years."""
     card = StampCard(stamps=10)
     assert stamps_on_card(card, entries=[entry(0, 9)], at=on(36_500)) == 9
 
@@ -62,8 +62,8 @@ DAYS = st.lists(st.tuples(st.integers(0, 40), st.integers(1, 10)), max_size=25).
 
 
 @given(DAYS, st.integers(1, 30) | st.none(), st.integers(0, 60))
-def test_it_is_what_counting_every_stamp_by_itself_gives(days, expire_days, later):
-    """Stamps in a list, each with its day: a grant takes the first ten of those that still count."""
+def test_the_result_is_that_of_counting_every_stamp_by_itself(days, expire_days, later):
+    """The model is a list of days, one for each stamp. A grant uses the first ten that have not expired."""
     card = StampCard(stamps=10, expire_days=expire_days)
     entries: list[Collected] = []
     single: list[int] = []
@@ -84,7 +84,7 @@ def test_it_is_what_counting_every_stamp_by_itself_gives(days, expire_days, late
 
 @given(st.lists(st.integers(1, 10), max_size=40))
 def test_without_expiry_a_card_is_granted_for_every_ten_stamps(stamps):
-    """As many as the stamps fill, and what is on the card is the rest."""
+    """Stamps divided by ten are the grants, and the remainder is on the card."""
     card, entries = StampCard(stamps=10), list[Collected]()
     for day, each in enumerate(stamps):
         entries.append(entry(day, each))
@@ -109,7 +109,7 @@ OPEN = Candidate(
 
 
 @pytest.mark.parametrize(
-    ("candidate", "redemptions", "day", "reason"),
+    ("candidate", "taken", "day", "reason"),
     [
         (OPEN, 4, 5, None),
         (replace(OPEN, retired_reason=RetiredReason.MANUAL_ACTION), 5, 11, Refusal.VOUCHER_RETIRED),
@@ -119,6 +119,6 @@ OPEN = Candidate(
         (replace(OPEN, retired_reason=RetiredReason.EXPIRED), 4, 5, None),
     ],
 )
-def test_stamps_are_collected_while_the_voucher_can_be_redeemed(candidate, redemptions, day, reason):
-    """What concerns a customer, a subscription or a purchase is looked at when the card is complete."""
-    assert collecting_refusal(candidate, redemptions=redemptions, at=on(day)) is reason
+def test_stamps_are_collected_while_the_voucher_can_be_redeemed(candidate, taken, day, reason):
+    """The rules about customer, subscription and purchase are checked when the card is complete."""
+    assert collecting_refusal(candidate, taken=taken, at=on(day)) is reason

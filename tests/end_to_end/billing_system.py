@@ -1,6 +1,7 @@
-"""A billing system in a process of its own: Celery, the broker's URL, and none of Scrip's modules.
+"""A billing system: a program with Celery and the broker's URL, but without Scrip's modules.
 
-It reads `[task, request]` from each line of its input and writes what came back.
+Reads `[task, request]` from each line of its input, and writes the answer or the error as a line of JSON. Exits with 1
+if a module of Scrip was imported.
 """
 
 import json

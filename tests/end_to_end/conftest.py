@@ -1,17 +1,21 @@
-"""One worker for all of these tests, on a database of Valkey's of its own."""
+"""Workers that several tests share, each on its own database of Valkey."""
 
 from collections.abc import Iterator
 
 import pytest
 
-from tests.end_to_end.running import Client, Worker, close_connections, with_redis
+from tests.end_to_end.broker import with_redis
+from tests.end_to_end.busy_child import PREFETCH_MULTIPLIER
+from tests.end_to_end.client import Client
+from tests.end_to_end.database import close_connections
+from tests.end_to_end.programs import Worker
 
-SHARED, IMPATIENT = 1, 3
+SHARED, IMPATIENT, BATCHING = 1, 3, 9
 
 
 @pytest.fixture(scope="session", autouse=True)
 def closed_connections() -> Iterator[None]:
-    """Nothing stays open when the tests are through."""
+    """Close the connections to databases after the last test."""
     yield
     close_connections()
 
@@ -20,7 +24,7 @@ def closed_connections() -> Iterator[None]:
 def running_worker(
     environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Worker, Client]]:
-    """A worker with two children and a client of it, for the whole run. At the end it stops when it is asked to."""
+    """Run a worker with two children for the session, and yield worker and client. At the end, the worker must stop."""
     variables = with_redis(environment, number=SHARED)
     folder = tmp_path_factory.mktemp("worker")
     with Worker(folder=folder, environment=variables) as worker, Client(variables) as client:
@@ -33,28 +37,28 @@ def worker(
     database: dict[str, str],  # noqa: ARG001 - first, so that the audit comes last
     running_worker: tuple[Worker, Client],
 ) -> Iterator[Worker]:
-    """The worker on an empty database. After the test it lives, and has acknowledged every message."""
+    """Yield the worker on an empty database. After the test, the worker must live and acknowledge every message."""
     worker, _ = running_worker
-    worker.revive()
+    worker.restart_if_stuck()
     yield worker
-    worker.settle()
+    worker.wait_until_acknowledged()
 
 
 @pytest.fixture
-def client(worker: Worker, running_worker: tuple[Worker, Client]) -> Client:  # noqa: ARG001 - it is ready then
-    """A client of that worker."""
+def client(worker: Worker, running_worker: tuple[Worker, Client]) -> Client:  # noqa: ARG001 - the worker is ready then
+    """Return a client of that worker."""
     return running_worker[1]
 
 
 @pytest.fixture
 def url(worker: Worker) -> str:
-    """The URL of the worker's database."""
+    """Return the URL of the worker's database."""
     return worker.environment["DATABASE_URL"]
 
 
 @pytest.fixture
 def log_since(worker: Worker) -> int:
-    """How long the worker's log was before the test."""
+    """Return the length of the worker's log before the test."""
     return len(worker.log)
 
 
@@ -62,7 +66,7 @@ def log_since(worker: Worker) -> int:
 def running_impatient_worker(
     environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Worker, Client]]:
-    """A worker that waits a second for a lock, and a client of it."""
+    """Run a worker with a lock timeout of a second, and yield worker and client."""
     variables = with_redis(environment, number=IMPATIENT) | {"SCRIP_LOCK_TIMEOUT_SECONDS": "1"}
     folder = tmp_path_factory.mktemp("impatient")
     with Worker(folder=folder, environment=variables) as worker, Client(variables) as client:
@@ -74,8 +78,35 @@ def impatient(
     database: dict[str, str],  # noqa: ARG001 - first, so that the audit comes last
     running_impatient_worker: tuple[Worker, Client],
 ) -> Iterator[tuple[Worker, Client]]:
-    """That worker on an empty database, and its client. After the test every message is acknowledged."""
+    """Yield the worker with the short lock timeout on an empty database, and the client."""
     worker, client = running_impatient_worker
-    worker.revive()
+    worker.restart_if_stuck()
     yield worker, client
-    worker.settle()
+    worker.wait_until_acknowledged()
+
+
+@pytest.fixture(scope="module")
+def running_batching_worker(
+    environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Worker, Client]]:
+    """Run a worker with a single child and a large prefetch for a module, and yield worker and client."""
+    variables = with_redis(environment, number=BATCHING)
+    folder = tmp_path_factory.mktemp("batching")
+    with (
+        Worker(folder=folder, environment=variables, children=1, prefetch_multiplier=PREFETCH_MULTIPLIER) as worker,
+        Client(variables) as client,
+    ):
+        yield worker.wait_ready(), client
+        assert worker.stop() == 0, worker.log
+
+
+@pytest.fixture
+def batching(
+    database: dict[str, str],  # noqa: ARG001 - first, so that the audit comes last
+    running_batching_worker: tuple[Worker, Client],
+) -> Iterator[tuple[Worker, Client]]:
+    """Yield the worker with a single child on an empty database, and the client."""
+    worker, client = running_batching_worker
+    worker.restart_if_stuck()
+    yield worker, client
+    worker.wait_until_acknowledged()

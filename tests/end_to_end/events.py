@@ -1,4 +1,4 @@
-"""The events that workers send, as Flower receives them."""
+"""The events that workers send, received as Flower receives them."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -6,45 +6,46 @@ from contextlib import contextmanager, suppress
 from celery import Celery
 from kombu import Connection
 
-from tests.end_to_end.running import Json, eventually
+from tests.end_to_end.broker import Json
+from tests.end_to_end.waiting import eventually
 
-Hear = Callable[[Callable[[list[Json]], bool]], list[Json]]
-LISTENING_SECONDS = 0.1
+Receive = Callable[[Callable[[list[Json]], bool]], list[Json]]
+DRAIN_SECONDS = 0.1
 ENDED = {"task-succeeded", "task-failed"}
 
 
 @contextmanager
-def listening(app: Celery, connection: Connection) -> Iterator[Hear]:
-    """This context will yield a function that hears events until they are enough, and returns them."""
-    heard: list[Json] = []
-    receiver = app.events.Receiver(connection, handlers={"*": heard.append})
+def receiving_events(app: Celery, connection: Connection) -> Iterator[Receive]:
+    """Yield a function that receives events until a condition on them holds, and returns them."""
+    received: list[Json] = []
+    receiver = app.events.Receiver(connection, handlers={"*": received.append})
 
-    def hear(are_enough: Callable[[list[Json]], bool]) -> list[Json]:
-        def listen() -> bool:
+    def receive(are_enough: Callable[[list[Json]], bool]) -> list[Json]:
+        def drain() -> bool:
             with suppress(TimeoutError):
-                listener.drain_events(timeout=LISTENING_SECONDS)
-            return are_enough(heard)
+                consumer.drain_events(timeout=DRAIN_SECONDS)
+            return are_enough(received)
 
-        eventually(listen)
-        return heard
+        eventually(drain)
+        return received
 
-    def call_and_listen() -> bool:
+    def send_and_receive() -> bool:
         dispatcher.send("calling")
-        return bool(hear(lambda _: True))
+        return bool(receive(lambda _: True))
 
-    with receiver.consumer_context(wakeup=False) as (listener, *_):
-        # Who is not listening yet has missed it.
+    with receiver.consumer_context(wakeup=False) as (consumer, *_):
+        # Events sent before the subscription are lost. The first event that arrives shows the subscription.
         url = connection.as_uri(include_password=True)
-        with Connection(url) as calling, app.events.Dispatcher(calling) as dispatcher:
-            eventually(call_and_listen)
-        heard.clear()
-        yield hear
+        with Connection(url) as sending, app.events.Dispatcher(sending) as dispatcher:
+            eventually(send_and_receive)
+        received.clear()
+        yield receive
 
 
-def events_of(hear: Hear, *task_ids: str) -> list[Json]:
-    """This function will wait until those tasks have ended, and return their events: others' may come late."""
+def events_of(receive: Receive, *task_ids: str) -> list[Json]:
+    """Wait until those tasks have ended, and return their events without the late events of other tasks."""
 
-    def are_over(heard: list[Json]) -> bool:
-        return set(task_ids) <= {each["uuid"] for each in heard if each["type"] in ENDED}
+    def have_ended(received: list[Json]) -> bool:
+        return set(task_ids) <= {each["uuid"] for each in received if each["type"] in ENDED}
 
-    return [each for each in hear(are_over) if each.get("uuid") in task_ids]
+    return [each for each in receive(have_ended) if each.get("uuid") in task_ids]

@@ -1,15 +1,18 @@
-"""Bad input at a real worker: InvalidRequest with every bad field, nothing written, and on to the next message."""
+"""A worker answers bad input with InvalidRequest and every bad field, writes nothing, and goes on."""
 
 import json
 from typing import Any
 
 import pytest
 
-from tests.end_to_end.requests import created, voucher
-from tests.end_to_end.running import Client, Json, Worker, row_counts
-from tests.support.requests import invoice, redemption
+from tests.end_to_end.broker import Json
+from tests.end_to_end.client import Client
+from tests.end_to_end.database import row_counts
+from tests.end_to_end.programs import Worker
+from tests.end_to_end.vouchers import created_voucher
+from tests.support.requests import invoice, redemption, voucher_body
 
-# Anything that stands in a request and must not come back, or show up anywhere.
+# A value in a request that must appear neither in an error nor in a log.
 SECRET = "HUSH-9f2c"
 NAIVE = "2031-07-08T09:10:11"
 TOO_MUCH = 10**18
@@ -20,60 +23,60 @@ REFERENCE = {"project": "gigs", "voucher": "vou_01h455vb4pex5vsknk084sn02q"}
 
 
 def line(**fields: object) -> list[Json]:
-    """This function will return the lines of an invoice that has one."""
+    """Return the lines of an invoice with a single line."""
     return [{"id": "base", "amount": 8000, **fields}]
 
 
-def price(**fields: object) -> Json:
-    """This function will return a voucher of 9.99 USD, except for what is said otherwise."""
-    return voucher(priceDiscount={"amount": 999, "currency": "USD", **fields})
+def fixed_amount(**fields: object) -> Json:
+    """Return a voucher of 9.99 USD, unless the fields differ."""
+    return voucher_body(priceDiscount={"amount": 999, "currency": "USD", **fields})
 
 
 def without(request: Json, field: str) -> Json:
-    """This function will return the request without one of its fields."""
+    """Return the request without one of its fields."""
     return {name: value for name, value in request.items() if name != field}
 
 
 CREATE: list[tuple[str, Json, set[str]]] = [
-    ("a number for a text", voucher(name=31_337_001), {"name"}),
-    ("a text for a number", voucher(priceDiscountPercentage=SECRET), {"priceDiscountPercentage"}),
-    ("a text for an object", voucher(recurrence=SECRET), {"recurrence"}),
-    ("a list for an object", voucher(restrictions=[SECRET]), {"restrictions"}),
-    ("an unknown field", voucher(maximumRedemptions=31_337_001), {"maximumRedemptions"}),
+    ("a number for a text", voucher_body(name=31_337_001), {"name"}),
+    ("a text for a number", voucher_body(priceDiscountPercentage=SECRET), {"priceDiscountPercentage"}),
+    ("a text for an object", voucher_body(recurrence=SECRET), {"recurrence"}),
+    ("a list for an object", voucher_body(restrictions=[SECRET]), {"restrictions"}),
+    ("an unknown field", voucher_body(maximumRedemptions=31_337_001), {"maximumRedemptions"}),
     (
         "an unknown restriction",
-        voucher(restrictions={"maxRedemptions": 31_337_001}),
+        voucher_body(restrictions={"maxRedemptions": 31_337_001}),
         {"restrictions.maxRedemptions"},
     ),
-    ("both prices", {**price(), "priceDiscountPercentage": 31.07}, {"priceDiscountPercentage"}),
-    ("no price", without(voucher(), "priceDiscountPercentage"), {"priceDiscountPercentage"}),
-    ("null for a name", voucher(name=None), {"name"}),
-    ("no name", without(voucher(), "name"), {"name"}),
-    ("an amount of 0", price(amount=0), {"priceDiscount.amount"}),
-    ("a negative amount", price(amount=-31_337), {"priceDiscount.amount"}),
-    ("an amount of 10^18", price(amount=TOO_MUCH), {"priceDiscount.amount"}),
-    ("an amount of 4,000 digits", price(amount=10**3999), {"priceDiscount.amount"}),
-    ("a fraction of a minor unit", price(amount=31.337), {"priceDiscount.amount"}),
-    ("an amount that is true", price(amount=True), {"priceDiscount.amount"}),
-    ("an amount that is not a number", price(amount=float("nan")), {"priceDiscount.amount"}),
-    ("an unknown currency", price(currency="ZZZ"), {"priceDiscount.currency"}),
-    ("a percentage of 0", voucher(priceDiscountPercentage=0), {"priceDiscountPercentage"}),
-    ("a percentage above 100", voucher(priceDiscountPercentage=100.07), {"priceDiscountPercentage"}),
-    ("three decimals", voucher(priceDiscountPercentage=31.337), {"priceDiscountPercentage"}),
-    ("an infinite percentage", voucher(priceDiscountPercentage=float("inf")), {"priceDiscountPercentage"}),
-    ("a naive timestamp", voucher(restrictions={"expiresAt": NAIVE}), {"restrictions.expiresAt"}),
+    ("both prices", {**fixed_amount(), "priceDiscountPercentage": 31.07}, {"priceDiscountPercentage"}),
+    ("no price", without(voucher_body(), "priceDiscountPercentage"), {"priceDiscountPercentage"}),
+    ("null for a name", voucher_body(name=None), {"name"}),
+    ("no name", without(voucher_body(), "name"), {"name"}),
+    ("an amount of 0", fixed_amount(amount=0), {"priceDiscount.amount"}),
+    ("a negative amount", fixed_amount(amount=-31_337), {"priceDiscount.amount"}),
+    ("an amount of 10^18", fixed_amount(amount=TOO_MUCH), {"priceDiscount.amount"}),
+    ("an amount of 4,000 digits", fixed_amount(amount=10**3999), {"priceDiscount.amount"}),
+    ("a fraction of a minor unit", fixed_amount(amount=31.337), {"priceDiscount.amount"}),
+    ("an amount that is true", fixed_amount(amount=True), {"priceDiscount.amount"}),
+    ("an amount that is not a number", fixed_amount(amount=float("nan")), {"priceDiscount.amount"}),
+    ("an unknown currency", fixed_amount(currency="ZZZ"), {"priceDiscount.currency"}),
+    ("a percentage of 0", voucher_body(priceDiscountPercentage=0), {"priceDiscountPercentage"}),
+    ("a percentage above 100", voucher_body(priceDiscountPercentage=100.07), {"priceDiscountPercentage"}),
+    ("three decimals", voucher_body(priceDiscountPercentage=31.337), {"priceDiscountPercentage"}),
+    ("an infinite percentage", voucher_body(priceDiscountPercentage=float("inf")), {"priceDiscountPercentage"}),
+    ("a naive timestamp", voucher_body(restrictions={"expiresAt": NAIVE}), {"restrictions.expiresAt"}),
     (
         "a window that ends before it starts",
-        voucher(restrictions={"startsAt": f"{NAIVE}Z", "expiresAt": "2030-01-01T00:00:00Z"}),
+        voucher_body(restrictions={"startsAt": f"{NAIVE}Z", "expiresAt": "2030-01-01T00:00:00Z"}),
         {"restrictions.expiresAt"},
     ),
-    ("repeating without months", voucher(recurrence={"type": "repeating"}), {"recurrence.durationInMonths"}),
-    ("a NUL in a code", voucher(code=f"{SECRET}\x00"), {"code"}),
-    ("a code of 10,000 characters", voucher(code=SECRET * 1_112), {"code"}),
-    ("a NUL in a name", voucher(name=f"{SECRET}\x00"), {"name"}),
-    ("half of a surrogate pair", voucher(name=f"{SECRET}\ud800"), {"name"}),
-    ("metadata that nests", voucher(metadata={"key": {SECRET: [SECRET]}}), {"metadata"}),
-    ("a NUL in metadata", voucher(metadata={"key": f"{SECRET}\x00"}), {"metadata"}),
+    ("repeating without months", voucher_body(recurrence={"type": "repeating"}), {"recurrence.durationInMonths"}),
+    ("a NUL in a code", voucher_body(code=f"{SECRET}\x00"), {"code"}),
+    ("a code of 10,000 characters", voucher_body(code=SECRET * 1_112), {"code"}),
+    ("a NUL in a name", voucher_body(name=f"{SECRET}\x00"), {"name"}),
+    ("half of a surrogate pair", voucher_body(name=f"{SECRET}\ud800"), {"name"}),
+    ("metadata that nests", voucher_body(metadata={"key": {SECRET: [SECRET]}}), {"metadata"}),
+    ("a NUL in metadata", voucher_body(metadata={"key": f"{SECRET}\x00"}), {"metadata"}),
     (
         "several at once",
         {"project": "", "name": 31_337_001, "code": "a b", "recurrence": {"type": "twice"}, "price": 31_337_001},
@@ -132,20 +135,20 @@ Case = tuple[str, str, Any, set[str]]
 CASES: list[list[Case]] = [
     [("vouchers.create", *case) for case in CREATE],
     [("redemptions.redeem", *case) for case in REDEEM],
-    [("billing.apply", what, VALID_INVOICE | fields, bad) for what, fields, bad in APPLY],
+    [("billing.apply", label, VALID_INVOICE | fields, bad) for label, fields, bad in APPLY],
     OTHERS,
 ]
-# What no log and no error may contain: every value of the cases that is recognizable as one.
+# No log and no error may contain one of these: the recognizable values of the cases.
 TELLTALES = (SECRET, NAIVE, str(TOO_MUCH), "31337", "31.07", "31.337", "ZZZ", "0" * 3_000)
 
 
 def telltales_in(text: str) -> list[str]:
-    """This function will return which of the sent values the text has in it."""
+    """Return the values of requests that the text contains."""
     return [value for value in TELLTALES if value in text]
 
 
 def bad_fields_of(outcome: Json) -> set[str]:
-    """This function will return the fields over which a task failed with InvalidRequest."""
+    """Return the fields for which a task failed with InvalidRequest."""
     error = outcome["result"]
     assert (outcome["status"], error["exc_type"]) == ("FAILURE", "InvalidRequest"), outcome
     [errors] = error["exc_message"]
@@ -157,13 +160,13 @@ def bad_fields_of(outcome: Json) -> set[str]:
 def test_bad_input_fails_with_every_bad_field_and_writes_nothing(
     cases: list[Case], client: Client, worker: Worker, url: str, log_since: int
 ) -> None:
-    """Neither the error nor the log says what was sent, and the next request is answered."""
-    sent = {f"{task}: {what}": client.send(task, request) for task, what, request, _ in cases}
-    outcomes = {what: client.outcome(result) for what, result in sent.items()}
-    assert {what: bad_fields_of(outcome) for what, outcome in outcomes.items()} == {
-        f"{task}: {what}": fields for task, what, _, fields in cases
+    """Neither the error nor the log contains a value of a request, and the next request is answered."""
+    sent = {f"{task}: {label}": client.send(task, request) for task, label, request, _ in cases}
+    outcomes = {label: client.outcome(result) for label, result in sent.items()}
+    assert {label: bad_fields_of(outcome) for label, outcome in outcomes.items()} == {
+        f"{task}: {label}": fields for task, label, _, fields in cases
     }
-    assert {what: found for what, outcome in outcomes.items() if (found := telltales_in(json.dumps(outcome)))} == {}
+    assert {label: found for label, outcome in outcomes.items() if (found := telltales_in(json.dumps(outcome)))} == {}
     assert row_counts(url) == {}
     assert client.ask("redemptions.redeem", VALID_REDEMPTION)["reason"] == "voucher_not_found"
     assert telltales_in(worker.log[log_since:]) == []
@@ -183,20 +186,20 @@ def test_bad_input_fails_with_every_bad_field_and_writes_nothing(
 def test_a_task_takes_exactly_one_argument_by_keyword(
     arguments: Json, client: Client, worker: Worker, url: str, log_since: int
 ) -> None:
-    """Anything else is as invalid as a bad field."""
+    """Any other arguments are invalid, like a bad field."""
     outcome = client.outcome(client.send_arguments("redemptions.redeem", **arguments))
     assert bad_fields_of(outcome) == {"request"}
     assert telltales_in(json.dumps(outcome) + worker.log[log_since:]) == []
     assert row_counts(url) == {}
 
 
-def test_a_bad_request_among_others_is_answered_as_invalid_alone(
+def test_only_the_bad_requests_of_a_bulk_are_answered_as_invalid(
     client: Client, worker: Worker, url: str, log_since: int
 ) -> None:
-    """The others are decided in their order, as if it had not been there."""
-    identity = created(client, restrictions={"maximumRedemptions": 2})
+    """The others are decided in their order, as if the bad requests were not there."""
+    voucher_id = created_voucher(client, restrictions={"maximumRedemptions": 2})
     bad: list[object] = [request for _, request, _ in REDEEM] + [None, SECRET, 31_337_001, [], [VALID_REDEMPTION], {}]
-    good = [redemption(voucher=identity) for _ in range(3)]
+    good = [redemption(voucher=voucher_id) for _ in range(3)]
     items = client.ask("redemptions.redeem_many", {"requests": [good[0], *bad, *good[1:]]})["items"]
     assert [item["outcome"] for item in items] == ["accepted", *["invalid"] * len(bad), "accepted", "refused"]
     expected = [fields for _, _, fields in REDEEM]
@@ -207,10 +210,10 @@ def test_a_bad_request_among_others_is_answered_as_invalid_alone(
     assert row_counts(url) == {"vouchers": 1, "redemptions": 3, "discounts": 2, "subscriptions": 3}
 
 
-def test_a_bad_invoice_among_others_is_answered_as_invalid_alone(
+def test_only_the_bad_invoices_of_a_bulk_are_answered_as_invalid(
     client: Client, worker: Worker, url: str, log_since: int
 ) -> None:
-    """The same for invoices."""
+    """The others are discounted."""
     bad = [VALID_INVOICE | fields for _, fields, _ in APPLY]
     items = client.ask("billing.apply_many", {"invoices": [*bad, invoice(), None]})["items"]
     assert [item["outcome"] for item in items] == [*["invalid"] * len(bad), "applied", "invalid"]
@@ -220,8 +223,8 @@ def test_a_bad_invoice_among_others_is_answered_as_invalid_alone(
     assert row_counts(url) == {"invoice_discounts": 1}
 
 
-def test_a_batch_of_bad_requests_only_is_answered(client: Client, url: str) -> None:
-    """Nothing is left to decide then."""
+def test_a_bulk_of_bad_requests_only_is_answered(client: Client, url: str) -> None:
+    """No request is left to decide."""
     items = client.ask("redemptions.redeem_many", {"requests": [{}] * 1_000})["items"]
     assert [item["outcome"] for item in items] == ["invalid"] * 1_000
     assert row_counts(url) == {}

@@ -1,4 +1,4 @@
-"""Beat as it runs: the sweep in its own queue, worth nothing after a minute."""
+"""Beat sends the sweep to its own queue, with an expiry of a minute."""
 
 import json
 from collections.abc import Iterator
@@ -10,16 +10,18 @@ import pytest
 from celery.beat import PersistentScheduler
 
 from tasks.celery import app
-from tests.end_to_end.running import Broker, Program, eventually, with_redis
+from tests.end_to_end.broker import Broker, with_redis
+from tests.end_to_end.programs import Program
+from tests.end_to_end.waiting import eventually
 from worker.schedule import SWEEP_PERIOD
 
-# Nobody reads here.
+# A database of Valkey from which no worker reads.
 UNREAD = 6
 
 
 @pytest.fixture
 def beat(environment: dict[str, str], tmp_path: Path) -> Iterator[Program]:
-    """`celery -A tasks beat` whose schedule file says that every entry last ran long ago."""
+    """Run `celery -A tasks beat` with a schedule file in which every entry is overdue."""
     schedule_file = tmp_path / "schedule"
     with closing(PersistentScheduler(app=app, schedule_filename=str(schedule_file))) as scheduler:
         for entry in scheduler.schedule.values():
@@ -32,10 +34,10 @@ def beat(environment: dict[str, str], tmp_path: Path) -> Iterator[Program]:
 
 
 def test_beat_sends_the_sweep_with_an_expiry_into_its_own_queue(beat: Program) -> None:
-    """A sweep that nobody took in time is dropped: the next one does its work."""
+    """A sweep that no worker has fetched in time expires: the next sweep does the same work."""
     broker = Broker(beat.environment)
-    eventually(lambda: broker.waiting("sweeps") or not beat.lives())
-    assert beat.lives(), beat.log
+    eventually(lambda: broker.waiting("sweeps") or not beat.is_alive())
+    assert beat.is_alive(), beat.log
     message = json.loads(str(broker.redis.rpop("sweeps")))
     headers = message["headers"]
     assert headers["task"] == "expiry.sweep"

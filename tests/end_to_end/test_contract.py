@@ -1,4 +1,8 @@
-"""The tasks as callers see them, through a real broker: their names, their queues and their answers."""
+"""The answers of the tasks, through a real broker, to a client that has none of Scrip's code.
+
+A single long test follows a voucher from creation to retirement, since each request needs the answers to the requests
+before.
+"""
 
 import json
 import os
@@ -9,69 +13,19 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from celery.exceptions import QueueNotFound
-from kombu import Connection
 
-from tasks.celery import app
-from tests.end_to_end.requests import created, voucher
-from tests.end_to_end.running import QUEUES, Broker, Client, Json, Worker, with_redis
-from tests.support.requests import invoice, redemption
-
-# Nobody reads here.
-UNREAD = 2
-
-QUEUE_BY_TASK = {
-    "redemptions.redeem": "redemptions",
-    "redemptions.redeem_many": "redemptions",
-    "redemptions.retrieve": "redemptions",
-    "redemptions.validate": "redemptions",
-    "redemptions.reserve": "redemptions",
-    "redemptions.confirm": "redemptions",
-    "redemptions.release": "redemptions",
-    "billing.apply": "billing",
-    "billing.apply_many": "billing",
-    "billing.reverse": "billing",
-    "billing.preview": "billing",
-    "expiry.sweep": "sweeps",
-}
-QUEUE_BY_TASK |= dict.fromkeys(
-    (
-        "vouchers.create",
-        "vouchers.retrieve",
-        "vouchers.list",
-        "vouchers.update",
-        "vouchers.retire",
-        "vouchers.add_codes",
-        "vouchers.generate_codes",
-        "codes.list",
-        "codes.retire",
-        "usages.record",
-        "usages.list",
-        "vouchers.forecast",
-        "discounts.list",
-        "discounts.end",
-        "subscriptions.end",
-        "gigs.vouchers.create",
-        "gigs.vouchers.retrieve",
-        "gigs.vouchers.list",
-        "gigs.vouchers.retire",
-        "polar.discounts.create",
-        "polar.discounts.retrieve",
-        "polar.discounts.update",
-        "polar.discounts.list",
-        "polar.discounts.delete",
-        "dintero.discounts.usages",
-        "stripe.coupons.import",
-    ),
-    "admin",
-)
+from tests.end_to_end.broker import Json
+from tests.end_to_end.client import Client
+from tests.end_to_end.programs import Worker
+from tests.end_to_end.vouchers import created_voucher
+from tests.support.requests import invoice, redemption, voucher_body
 
 Ask = Callable[[str, Json], Json]
 
 
 @pytest.fixture
 def ask(worker: Worker, tmp_path: Path) -> Iterator[Ask]:
-    """A billing system that does not have Scrip's code, in a process of its own."""
+    """Yield a function that asks through a billing system in a process of its own."""
     with subprocess.Popen(
         [sys.executable, "-I", str(Path(__file__).with_name("billing_system.py"))],
         cwd=tmp_path,
@@ -96,13 +50,13 @@ def ask(worker: Worker, tmp_path: Path) -> Iterator[Ask]:
 
 
 def as_instant(value: str) -> datetime:
-    """This function will read an instant as the contract writes it: in UTC, with `Z`."""
+    """Parse an instant in the format of the contract: in UTC, with `Z`."""
     assert value.endswith("Z")
     return datetime.fromisoformat(value)
 
 
 def test_an_ordinary_client_gets_the_contracts_answer_to_every_task(ask: Ask) -> None:
-    """The whole life of a voucher, by names and JSON alone."""
+    """The client follows the whole life of a voucher, by the names of tasks and JSON alone."""
     terms = {
         "project": "gigs",
         "name": "Summer",
@@ -113,11 +67,11 @@ def test_an_ordinary_client_gets_the_contracts_answer_to_every_task(ask: Ask) ->
     }
     restrictions = {"maximumRedemptions": 1, "products": ["prod_a"], "expiresAt": "2099-04-14T21:38:34+02:00"}
     answer = ask("vouchers.create", {**terms, "restrictions": restrictions})
-    identity, created_at = answer["id"], as_instant(answer["createdAt"])
-    assert identity.startswith("vou_")
+    voucher_id, created_at = answer["id"], as_instant(answer["createdAt"])
+    assert voucher_id.startswith("vou_")
     as_created = {
         "object": "voucher",
-        "id": identity,
+        "id": voucher_id,
         "createdAt": answer["createdAt"],
         **terms,
         "recurrence": {"type": "repeating", "durationInMonths": 3, "durationInCycles": None},
@@ -140,7 +94,7 @@ def test_an_ordinary_client_gets_the_contracts_answer_to_every_task(ask: Ask) ->
         "retiredAt": None,
     }
     assert answer == as_created
-    reference = {"project": "gigs", "voucher": identity}
+    reference = {"project": "gigs", "voucher": voucher_id}
     assert ask("vouchers.retrieve", reference) == as_created
 
     who = {"project": "gigs", "requestId": "order-1", "customer": "cus_1", "subscription": "sub_1"}
@@ -155,7 +109,7 @@ def test_an_ordinary_client_gets_the_contracts_answer_to_every_task(ask: Ask) ->
         **who,
         "outcome": "accepted",
         "reason": None,
-        "voucher": identity,
+        "voucher": voucher_id,
         "code": "SUMMER",
         "discount": accepted["discount"],
         "redemptionNumber": 1,
@@ -206,7 +160,7 @@ def test_an_ordinary_client_gets_the_contracts_answer_to_every_task(ask: Ask) ->
         "discounts": [
             {
                 "discount": accepted["discount"],
-                "voucher": identity,
+                "voucher": voucher_id,
                 "amount": 999,
                 "lines": {"base": 999},
                 "cycle": 1,
@@ -240,21 +194,14 @@ def test_an_ordinary_client_gets_the_contracts_answer_to_every_task(ask: Ask) ->
     assert unknown == {"error": "NotFound", "details": ["redemption"]}
 
 
-def test_an_ordinary_client_may_name_the_queue_itself(worker: Worker) -> None:
-    """Who has no routes writes `queue=`, as a client in another language does."""
-    with Client(worker.environment, routes=None) as client:
-        answer = client.ask("redemptions.redeem", redemption(code="NONE"), queue="redemptions")
-    assert answer["reason"] == "voucher_not_found"
-
-
 def test_every_task_that_is_delivered_twice_answers_the_same(client: Client) -> None:
-    """The callers' ids make writes idempotent; a voucher is retired once."""
-    identity = created(client)
-    reference = {"project": "gigs", "voucher": identity}
+    """The callers' ids are idempotency keys, and a voucher is retired once."""
+    voucher_id = created_voucher(client)
+    reference = {"project": "gigs", "voucher": voucher_id}
     repeated: list[tuple[str, Json]] = [
-        ("vouchers.create", voucher(requestId="voucher-1")),
-        ("redemptions.redeem", redemption(voucher=identity, subscription="sub_1")),
-        ("redemptions.redeem_many", {"requests": [redemption(voucher=identity), redemption(code="NONE")]}),
+        ("vouchers.create", voucher_body(requestId="voucher-1")),
+        ("redemptions.redeem", redemption(voucher=voucher_id, subscription="sub_1")),
+        ("redemptions.redeem_many", {"requests": [redemption(voucher=voucher_id), redemption(code="NONE")]}),
         ("billing.apply", invoice()),
         ("billing.apply_many", {"invoices": [invoice(), invoice(trial=True)]}),
         ("vouchers.retire", reference),
@@ -262,27 +209,3 @@ def test_every_task_that_is_delivered_twice_answers_the_same(client: Client) -> 
     for task, request in repeated:
         assert client.ask(task, request) == client.ask(task, request)
     assert client.ask("vouchers.retrieve", reference)["redemptions"] == 2
-
-
-def test_the_worker_has_the_contracts_tasks_and_no_others() -> None:
-    """A name is forever: it stands in messages that are on their way."""
-    assert {name for name in app.tasks if not name.startswith("celery.")} == set(QUEUE_BY_TASK)
-
-
-def test_each_name_goes_to_its_queue(environment: dict[str, str]) -> None:
-    """As our own app sends it, to a broker that nobody reads."""
-    url = with_redis(environment, number=UNREAD)["REDIS_URL"]
-    broker = Broker({"REDIS_URL": url})
-    for task, queue in QUEUE_BY_TASK.items():
-        broker.redis.flushdb()
-        with Connection(url) as connection:
-            app.send_task(task, kwargs={"request": {}}, connection=connection, ignore_result=True)
-        assert {name for name in QUEUES if broker.waiting(name)} == {queue}, task
-    broker.redis.flushdb()
-
-
-def test_a_misspelt_queue_is_an_error_at_the_sender(environment: dict[str, str]) -> None:
-    """It would otherwise be a queue that nobody reads."""
-    assert environment
-    with pytest.raises(QueueNotFound, match="redemption"):
-        app.send_task("redemptions.redeem", kwargs={"request": {}}, queue="redemption", ignore_result=True)

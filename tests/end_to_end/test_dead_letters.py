@@ -1,46 +1,48 @@
-"""What fails for a reason of ours, by itself or in bulk, is kept as it was sent and can be sent again."""
+"""A message that fails because of a fault of Scrip is kept unchanged, and can be sent again."""
 
 import json
 
 import pytest
 
-from tests.end_to_end.requests import created
-from tests.end_to_end.running import Client, Worker, holding, poisoned, rows, scrip
+from tests.end_to_end.client import Client
+from tests.end_to_end.database import holding, poisoned, rows
+from tests.end_to_end.programs import Worker, scrip
+from tests.end_to_end.vouchers import created_voucher
 from tests.support.requests import redemption
 
 POISON = "cus_poison"
 
 
 def test_a_bulk_request_that_fails_is_kept_whole(client: Client, worker: Worker, log_since: int) -> None:
-    """One bad row of the database's refuses all of them, and none is gone: sent again, all are answered."""
+    """The database refuses the row of one item, so all items fail. Sent again, all are answered."""
     url = worker.environment["DATABASE_URL"]
-    identity = created(client)
-    requests = [redemption(voucher=identity) for _ in range(3)]
+    voucher_id = created_voucher(client)
+    requests = [redemption(voucher=voucher_id) for _ in range(3)]
     requests[1]["customer"] = POISON
     with poisoned(url, customer=POISON):
         sent = client.send("redemptions.redeem_many", {"requests": requests})
         outcome = client.outcome(sent)
-        kept = worker.while_it_lives(lambda: rows(url, "SELECT task_id, project, task, attempts FROM dead_letters"))
+        kept = worker.eventually(lambda: rows(url, "SELECT task_id, project, task, attempts FROM dead_letters"))
     assert (outcome["status"], outcome["result"]["exc_type"]) == ("FAILURE", "Undecided")
     assert kept == [(sent, "", "redemptions.redeem_many", 1)]
     assert rows(url, "SELECT * FROM redemptions") == []
     assert POISON not in json.dumps(outcome) + worker.log[log_since:]
     scrip(worker, "dead-letters", "retry", sent)
-    worker.while_it_lives(lambda: client.broker.state(sent)["status"] == "SUCCESS")
+    worker.eventually(lambda: client.broker.state(sent)["status"] == "SUCCESS")
     assert [item["redemptionNumber"] for item in client.answer(sent)["items"]] == [1, 2, 3]
     assert rows(url, "SELECT * FROM dead_letters") == []
 
 
-def test_so_is_any_other_task(client: Client, worker: Worker) -> None:
-    """With its project, by which whoever looks finds it; what it says of the fault has nothing in it of the request."""
+def test_a_message_of_any_other_task_is_kept_too(client: Client, worker: Worker) -> None:
+    """The dead letter has the project, for the operator to find it. The reason shows no value of the request."""
     url = worker.environment["DATABASE_URL"]
-    identity = created(client)
+    voucher_id = created_voucher(client)
     place = {"project": "gigs", "requestId": "order-1", "customer": POISON, "subscription": "sub_1"}
-    hold = client.answer(client.send("redemptions.reserve", {**place, "voucher": identity}))
+    hold = client.answer(client.send("redemptions.reserve", {**place, "voucher": voucher_id}))
     with poisoned(url, customer=POISON):
         sent = client.send("redemptions.confirm", {"project": "gigs", "hold": hold["id"]})
         assert client.outcome(sent)["status"] == "FAILURE"
-        (kept,) = worker.while_it_lives(lambda: rows(url, "SELECT task_id, project, reason FROM dead_letters"))
+        (kept,) = worker.eventually(lambda: rows(url, "SELECT task_id, project, reason FROM dead_letters"))
     assert kept[:2] == (sent, "gigs")
     assert "23514" in kept[2]
     assert POISON not in kept[2]
@@ -48,15 +50,15 @@ def test_so_is_any_other_task(client: Client, worker: Worker) -> None:
     assert rows(url, "SELECT * FROM dead_letters") == []
 
 
-def test_what_cannot_be_kept_yet_is_tried_again(impatient: tuple[Worker, Client]) -> None:
-    """Until it is kept, the message is not acknowledged and its sender is not told that it has failed."""
+def test_a_message_that_cannot_be_kept_yet_is_retried(impatient: tuple[Worker, Client]) -> None:
+    """Until the dead letter is stored, the message is not acknowledged and the caller is not told of a failure."""
     worker, client = impatient
     url, since = worker.environment["DATABASE_URL"], len(worker.log)
-    requests = [redemption(voucher=created(client), customer=POISON)]
+    requests = [redemption(voucher=created_voucher(client), customer=POISON)]
     with poisoned(url, customer=POISON):
         with holding(url, "LOCK TABLE dead_letters"):
             sent = client.send("redemptions.redeem_many", {"requests": requests})
-            worker.while_it_lives(lambda: "retry: Retry in" in worker.log[since:])
+            worker.eventually(lambda: "retry: Retry in" in worker.log[since:])
         assert client.outcome(sent)["result"]["exc_type"] == "Undecided"
     assert rows(url, "SELECT task_id FROM dead_letters") == [(sent,)]
 
@@ -65,15 +67,15 @@ def test_what_cannot_be_kept_yet_is_tried_again(impatient: tuple[Worker, Client]
     ("task", "request_body"),
     [
         pytest.param("vouchers.create", {"project": "gigs"}, id="bad input"),
-        pytest.param("redemptions.retrieve", {"project": "gigs", "requestId": "none"}, id="nothing of that name"),
+        pytest.param("redemptions.retrieve", {"project": "gigs", "requestId": "none"}, id="an unknown id"),
     ],
 )
-def test_what_is_the_callers_own_fault_is_not_kept(
+def test_a_message_that_fails_by_the_callers_fault_is_not_kept(
     client: Client, worker: Worker, task: str, request_body: dict[str, str]
 ) -> None:
-    """The caller is told, and would be told the same again."""
+    """The caller is told. Sent again, the message would fail in the same way."""
     outcome = client.outcome(client.send(task, request_body))
     assert outcome["status"] == "FAILURE"
-    worker.settle()
+    worker.wait_until_acknowledged()
     assert json.loads(scrip(worker, "dead-letters", "list").stdout or "[]") == []
     assert rows(worker.environment["DATABASE_URL"], "SELECT * FROM dead_letters") == []

@@ -1,9 +1,10 @@
-"""How much memory a worker's child takes."""
+"""The memory of a worker's children."""
 
 import sys
 
-from tests.end_to_end.requests import created
-from tests.end_to_end.running import Client, Worker
+from tests.end_to_end.client import Client
+from tests.end_to_end.programs import Worker
+from tests.end_to_end.vouchers import created_voucher
 from tests.support.requests import invoice, redemption
 
 MEBIBYTE = 2**20
@@ -12,10 +13,10 @@ BATCH = 1_000
 
 
 def test_a_child_stays_small_after_the_largest_batches(client: Client, worker: Worker) -> None:
-    """Each child has a few of them behind it, each of them twice."""
-    identity = created(client)
+    """Every batch is sent twice, so that the second is answered from the stored answers."""
+    voucher_id = created_voucher(client)
     for _ in range(2):
-        requests = [redemption(voucher=identity) for _ in range(BATCH)]
+        requests = [redemption(voucher=voucher_id) for _ in range(BATCH)]
         invoices = [invoice(subscription=request["subscription"]) for request in requests]
         redeemed = [client.send("redemptions.redeem_many", {"requests": requests}) for _ in range(2)]
         first, second = [client.answer(each)["items"] for each in redeemed]

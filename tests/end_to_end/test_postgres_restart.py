@@ -1,8 +1,7 @@
-"""Postgres crashes under load and comes back: every request is decided once, and every caller gets its answer."""
+"""Postgres crashes under load and restarts: every request is decided once, and every caller gets an answer."""
 
 import os
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,27 +11,26 @@ from sqlalchemy import create_engine
 from sqlalchemy.orm import Session
 
 from models.base import Base
-from scrip.stack.data_folder import locked
+from scrip.stack.data_folder import locked_data_folder
 from scrip.stack.postgres_server import Postgres
 from tasks.audit.audit import CHECKS, run_check
-from tests.end_to_end.requests import created, granted
-from tests.end_to_end.running import POLL_SECONDS, Client, Json, Worker, eventually, rows, waiting_for_locks, with_redis
+from tests.end_to_end.broker import Json, with_redis
+from tests.end_to_end.client import Client
+from tests.end_to_end.database import rows, waiting_for_locks
+from tests.end_to_end.programs import Worker
+from tests.end_to_end.vouchers import created_voucher, granted_discount
+from tests.end_to_end.waiting import eventually, pause
 from tests.support.requests import invoice, redemption
 
-# A worker of its own, and nobody else, reads here.
+# A database of Valkey for the worker of this test.
 RESTARTED = 7
-
-
-def pause() -> None:
-    """This function will wait a moment for a server."""
-    time.sleep(POLL_SECONDS)
 
 
 @pytest.fixture
 def postgres(tmp_path: Path) -> Iterator[Postgres]:
-    """A Postgres of the test's own, with empty tables."""
-    with locked(tmp_path / "home"):
-        server = Postgres(home=tmp_path / "home", environment=os.environ)
+    """Run a Postgres server of the test's own, with empty tables."""
+    with locked_data_folder(tmp_path / "home"):
+        server = Postgres(data_folder=tmp_path / "home", environment=os.environ)
         try:
             server.create(pause)
             server.spawn()
@@ -47,23 +45,23 @@ def postgres(tmp_path: Path) -> Iterator[Postgres]:
 
 @pytest.fixture
 def worker(environment: dict[str, str], postgres: Postgres, tmp_path: Path) -> Iterator[Worker]:
-    """A worker on that Postgres."""
+    """Run a worker on that server."""
     variables = with_redis(environment, number=RESTARTED) | {"DATABASE_URL": postgres.url}
     with Worker(folder=tmp_path / "worker", environment=variables) as worker:
         yield worker.wait_ready()
-        worker.settle()
+        worker.wait_until_acknowledged()
 
 
 def crash(server: Postgres) -> None:
-    """This function will end the server at once, without a checkpoint and without a word to its clients."""
-    postmaster = int((server.data / "postmaster.pid").read_text().splitlines()[0])
+    """End the server at once, without a checkpoint and without a warning to its clients."""
+    postmaster = int((server.cluster / "postmaster.pid").read_text().splitlines()[0])
     os.kill(postmaster, signal.SIGQUIT)
     eventually(lambda: server.exit_code() is not None)
-    server.clear()
+    server.kill()
 
 
 def audit(url: str) -> list[object]:
-    """This function will return every violation in that database."""
+    """Return every violation that the audit finds in the database."""
     engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
     with Session(engine) as session:
         violations: list[object] = [each for check in CHECKS for each in run_check(session, check=check)]
@@ -71,12 +69,15 @@ def audit(url: str) -> list[object]:
     return violations
 
 
-def test_requests_outlive_a_crash_of_postgres(postgres: Postgres, worker: Worker) -> None:
-    """One batch is in the middle of its transaction, others are decided already, most still wait."""
+def test_requests_survive_a_crash_of_postgres(postgres: Postgres, worker: Worker) -> None:
+    """One batch is in the middle of its transaction, others are decided already, most still wait.
+
+    The test is one long function, since every step needs the requests and locks of the steps before.
+    """
     url = postgres.url
     with Client(worker.environment) as client:
-        granted(client, subscription="sub_1", name="Granted")
-        held, other = created(client, name="Held"), created(client, name="Open")
+        granted_discount(client, subscription="sub_1", name="Granted")
+        held, other = created_voucher(client, name="Held"), created_voucher(client, name="Open")
         in_the_middle = [redemption(voucher=held) for _ in range(50)]
         singles = [redemption(voucher=other) for _ in range(150)]
         batches = [[redemption(voucher=other) for _ in range(50)] for _ in range(3)]
@@ -94,8 +95,8 @@ def test_requests_outlive_a_crash_of_postgres(postgres: Postgres, worker: Worker
 
         crash(postgres)
         holder.close()
-        # Something arrives while it is down.
-        worker.while_it_lives(lambda: " retry: " in worker.log)
+        # A task meets the fault while the server is down.
+        worker.eventually(lambda: " retry: " in worker.log)
         postgres.spawn()
         postgres.wait_ready(pause)
 

@@ -1,21 +1,25 @@
-"""Callers that do not wait for the answer, and answers that cannot be stored: the effect is the same."""
+"""The effect is the same if the caller ignores the answer, or if the answer cannot be stored."""
 
 import socket
 from pathlib import Path
 
 from scrip.stack.listener import free_port
-from tests.end_to_end.requests import created, voucher
-from tests.end_to_end.running import Client, Worker, eventually, rows, with_redis
-from tests.support.requests import redemption
+from tests.end_to_end.broker import with_redis
+from tests.end_to_end.client import Client
+from tests.end_to_end.database import rows
+from tests.end_to_end.programs import Worker
+from tests.end_to_end.vouchers import created_voucher
+from tests.end_to_end.waiting import eventually
+from tests.support.requests import redemption, voucher_body
 
-# A worker of its own, and nobody else, reads here.
+# A database of Valkey for the workers of these tests.
 ANSWERLESS = 5
 DAY_SECONDS = 86_400
 
 
 def test_a_caller_that_ignores_the_answer_gets_the_effect(client: Client, url: str) -> None:
-    """Nothing is stored for it, and the answer can still be asked for by the request's id."""
-    request = redemption(voucher=created(client))
+    """No result is stored. The answer can still be retrieved by the request's id."""
+    request = redemption(voucher=created_voucher(client))
     sent = client.send("redemptions.redeem", request, ignore_result=True)
     eventually(lambda: rows(url, "SELECT redemptions FROM vouchers") == [(1,)])
     reference = {"project": "gigs", "requestId": request["requestId"]}
@@ -24,11 +28,11 @@ def test_a_caller_that_ignores_the_answer_gets_the_effect(client: Client, url: s
 
 
 def test_an_answer_is_kept_for_a_day(client: Client) -> None:
-    """That of a message which was decided among others, and that of one which was not."""
-    identity = created(client)
+    """The answers of a gathered task and of another task."""
+    voucher_id = created_voucher(client)
     requests = {
-        "redemptions.redeem": redemption(voucher=identity),
-        "vouchers.retrieve": {"project": "gigs", "voucher": identity},
+        "redemptions.redeem": redemption(voucher=voucher_id),
+        "vouchers.retrieve": {"project": "gigs", "voucher": voucher_id},
     }
     for task, request in requests.items():
         sent = client.send(task, request)
@@ -37,26 +41,26 @@ def test_an_answer_is_kept_for_a_day(client: Client) -> None:
 
 
 def test_a_result_store_that_is_down_changes_no_effect(database: dict[str, str], tmp_path: Path) -> None:
-    """Requests are decided once each, one after the other, and their messages are acknowledged."""
+    """Each request is decided once, and each message is acknowledged."""
     variables = with_redis(database, number=ANSWERLESS)
     nowhere = {"RESULT_BACKEND_URL": f"redis://127.0.0.1:{free_port()}/0"}
     with Worker(folder=tmp_path / "answerless", environment=variables | nowhere) as worker, Client(variables) as client:
         worker.wait_ready()
-        client.send("vouchers.create", voucher(code="SUMMER"))
+        client.send("vouchers.create", voucher_body(code="SUMMER"))
         url = database["DATABASE_URL"]
-        worker.while_it_lives(lambda: rows(url, "SELECT 1 FROM vouchers"))
+        worker.eventually(lambda: rows(url, "SELECT 1 FROM vouchers"))
         for _ in range(3):
             client.send("redemptions.redeem", redemption(code="SUMMER"))
         client.send("redemptions.redeem_many", {"requests": [redemption(code="SUMMER") for _ in range(3)]})
         client.send("redemptions.redeem", {"code": "SUMMER"})
-        # Nobody hears that it has expired either.
+        # Celery cannot store that this message has expired.
         client.send("redemptions.redeem", redemption(code="SUMMER"), expires=-1)
-        worker.while_it_lives(lambda: rows(url, "SELECT redemptions FROM vouchers") == [(6,)])
-        worker.settle()
+        worker.eventually(lambda: rows(url, "SELECT redemptions FROM vouchers") == [(6,)])
+        worker.wait_until_acknowledged()
 
 
-def test_a_result_store_that_says_nothing_holds_nobody_up(database: dict[str, str], tmp_path: Path) -> None:
-    """Whoever sent what is no task is not told, and the next message is decided."""
+def test_a_result_store_that_does_not_answer_delays_no_message(database: dict[str, str], tmp_path: Path) -> None:
+    """The callers of dropped messages are not told, and the next message is decided."""
     variables = with_redis(database, number=ANSWERLESS)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         store = {"RESULT_BACKEND_URL": f"redis://127.0.0.1:{silent.getsockname()[1]}/0"}
@@ -65,7 +69,7 @@ def test_a_result_store_that_says_nothing_holds_nobody_up(database: dict[str, st
             for _ in range(3):
                 client.send("redemptions.redem", {}, queue="redemptions")
             client.send("redemptions.redeem", redemption(code="SUMMER"), ignore_result=True)
-            worker.while_it_lives(lambda: rows(database["DATABASE_URL"], "SELECT 1 FROM redemptions"))
-            worker.settle()
+            worker.eventually(lambda: rows(database["DATABASE_URL"], "SELECT 1 FROM redemptions"))
+            worker.wait_until_acknowledged()
             assert worker.log.count("nobody is told of dropped messages") == 1
             assert "Traceback" not in worker.log

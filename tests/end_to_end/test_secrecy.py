@@ -1,4 +1,4 @@
-"""What a worker says of its tasks, in its log, in events and when it is asked: the callers' ids and nothing else."""
+"""A worker shows only the callers' ids of its tasks: in the log, in events, and under `celery inspect`."""
 
 import json
 from typing import Any
@@ -7,49 +7,37 @@ from kombu import Connection
 from uuid_utils.compat import uuid7
 
 from tasks.celery import app
-from tests.end_to_end.events import events_of, listening
-from tests.end_to_end.requests import created, voucher
-from tests.end_to_end.running import (
-    DEADLINE_SECONDS,
-    Client,
-    Worker,
-    eventually,
-    holding,
-    wait_for_locks,
-    with_redis,
-)
-from tests.support.requests import invoice, redemption
+from tests.end_to_end.broker import with_redis
+from tests.end_to_end.client import Client
+from tests.end_to_end.database import holding_vouchers, wait_for_locks
+from tests.end_to_end.events import events_of, receiving_events
+from tests.end_to_end.programs import Worker
+from tests.end_to_end.vouchers import created_voucher
+from tests.end_to_end.waiting import DEADLINE_SECONDS, eventually
+from tests.support.requests import invoice, redemption, voucher_body
 
-# Nobody reads here.
+# A database of Valkey from which no worker reads.
 UNREAD = 8
-
-
 CODE, CARD = "HUSH-CODE-5e1d", "4111-1111"
-
-
 SUBTOTAL, PRODUCT, LINE = 31_337_007, "HUSH-PRODUCT", "HUSH-LINE"
-
-
-UNKNOWN = uuid7()
-
-
 SECRETS = (CODE, CODE.lower(), CARD, str(SUBTOTAL), PRODUCT, LINE)
+UNKNOWN_VOUCHER = uuid7()
 
 
 def secrets_in(text: str) -> list[str]:
-    """This function will return which of the secrets the text has in it."""
+    """Return the secrets that the text contains."""
     return [secret for secret in SECRETS if secret in text]
 
 
 def all_tasks() -> list[tuple[str, Any]]:
-    """This function will return a request for every task, with secrets wherever one can stand."""
+    """Return tasks with their requests, which contain a secret in every possible place."""
     restrictions = {"products": [PRODUCT], "minimumSubtotal": {"amount": SUBTOTAL, "currency": "USD"}}
     purchase = {"code": CODE, "products": [PRODUCT], "currency": "USD", "subtotal": SUBTOTAL}
     billed = {"lines": [{"id": LINE, "amount": SUBTOTAL, "product": PRODUCT}]}
     accepted = redemption(**purchase, subscription="sub_1")
     return [
-        ("vouchers.create", voucher(code=CODE, metadata={"card": CARD}, restrictions=restrictions)),
-        ("vouchers.create", voucher(code=CODE)),
+        ("vouchers.create", voucher_body(code=CODE, metadata={"card": CARD}, restrictions=restrictions)),
+        ("vouchers.create", voucher_body(code=CODE)),
         ("redemptions.redeem", accepted),
         ("redemptions.redeem", accepted | {"currency": "EUR"}),
         ("redemptions.redeem", accepted | {"customer": None}),
@@ -64,10 +52,10 @@ def all_tasks() -> list[tuple[str, Any]]:
 
 
 def catalogue_tasks() -> list[tuple[str, Any]]:
-    """This function will return requests of the tasks about vouchers, codes and usage, and of other systems' words."""
+    """Return tasks about vouchers, codes and usage, and tasks in the formats of other systems, with their requests."""
     polar = {"name": "Ten", "type": "percentage", "duration": "once", "basis_points": 1000, "organization_id": "gigs"}
     coupon = {"id": CODE, "object": "coupon", "duration": "once", "amount_off": SUBTOTAL, "currency": "usd"}
-    reference = {"project": "gigs", "voucher": str(UNKNOWN)}
+    reference = {"project": "gigs", "voucher": str(UNKNOWN_VOUCHER)}
     return [
         ("vouchers.update", reference | {"code": CODE, "metadata": {"card": CARD}}),
         ("vouchers.list", {"project": "gigs", "code": CODE}),
@@ -80,7 +68,7 @@ def catalogue_tasks() -> list[tuple[str, Any]]:
             reference | {"customer": "cus_1", "ref": "receipt", "amount": SUBTOTAL, "products": [PRODUCT]},
         ),
         ("usages.list", reference | {"startingAfter": CODE}),
-        ("gigs.vouchers.create", voucher(code=CODE)),
+        ("gigs.vouchers.create", voucher_body(code=CODE)),
         ("gigs.vouchers.list", {"project": "gigs", "code": CODE}),
         ("polar.discounts.create", polar | {"code": CODE, "products": [PRODUCT]}),
         ("polar.discounts.update", {"organization_id": "gigs", "id": CODE, "code": CODE}),
@@ -90,14 +78,14 @@ def catalogue_tasks() -> list[tuple[str, Any]]:
 
 
 def test_log_and_events_show_ids_only(client: Client, worker: Worker, log_since: int) -> None:
-    """Each task in turn, whether it succeeds, refuses or fails."""
+    """Whether a task succeeds, refuses or fails."""
     sent = all_tasks()
-    with client.app.connection_for_read() as connection, listening(client.app, connection) as hear:
+    with client.app.connection_for_read() as connection, receiving_events(client.app, connection) as receive:
         ids = []
         for task, request in sent:
             ids.append(client.send(task, request))
             client.outcome(ids[-1])
-        events = events_of(hear, *ids)
+        events = events_of(receive, *ids)
     received = [each for each in events if each["type"] == "task-received"]
     assert [each["name"] for each in received] == [task for task, _ in sent]
     assert all("'project': 'gigs'" in each["kwargs"] for each in received if each["name"] != "redemptions.redeem_many")
@@ -105,10 +93,10 @@ def test_log_and_events_show_ids_only(client: Client, worker: Worker, log_since:
     assert secrets_in(worker.log[log_since:]) == []
 
 
-def test_a_worker_that_is_asked_shows_ids_only(client: Client, url: str) -> None:
-    """`celery inspect` and Flower ask what it is doing and what it will do next."""
-    created(client, code=CODE)
-    with holding(url, "SELECT 1 FROM vouchers FOR UPDATE"):
+def test_an_inspected_worker_shows_ids_only(client: Client, url: str) -> None:
+    """`celery inspect` and Flower ask for the active and the reserved tasks."""
+    created_voucher(client, code=CODE)
+    with holding_vouchers(url):
         sent: list[str] = []
         for waiting in (1, 2, 2, 2):
             sent.append(client.send("redemptions.redeem", redemption(code=CODE, products=[PRODUCT])))
@@ -123,18 +111,18 @@ def test_a_worker_that_is_asked_shows_ids_only(client: Client, url: str) -> None
         client.answer(each)
 
 
-def test_a_task_that_is_tried_again_shows_ids_only(impatient: tuple[Worker, Client]) -> None:
-    """The worker sends it again itself, and says so."""
+def test_a_retried_task_shows_ids_only(impatient: tuple[Worker, Client]) -> None:
+    """The worker itself publishes the message again, with an event and a log line."""
     worker, client = impatient
-    created(client, name="Held", code=CODE)
+    created_voucher(client, name="Held", code=CODE)
     log_since = len(worker.log)
-    with client.app.connection_for_read() as connection, listening(client.app, connection) as hear:
-        with holding(worker.environment["DATABASE_URL"], "SELECT 1 FROM vouchers FOR UPDATE"):
+    with client.app.connection_for_read() as connection, receiving_events(client.app, connection) as receive:
+        with holding_vouchers(worker.environment["DATABASE_URL"]):
             sent = client.send("redemptions.redeem", redemption(code=CODE, products=[PRODUCT]))
             eventually(lambda: client.broker.state(sent)["status"] == "RETRY")
             state = client.broker.state(sent)
         client.answer(sent)
-        events = events_of(hear, sent)
+        events = events_of(receive, sent)
     assert "task-retried" in {each["type"] for each in events}
     assert "task-sent" not in {each["type"] for each in events}
     assert secrets_in(json.dumps(state)) == []
@@ -142,16 +130,16 @@ def test_a_task_that_is_tried_again_shows_ids_only(impatient: tuple[Worker, Clie
     assert secrets_in(worker.log[log_since:]) == []
 
 
-def test_nobody_announces_what_our_own_app_sends(environment: dict[str, str]) -> None:
-    """The event of its being sent would carry the whole request."""
+def test_our_own_app_sends_no_event_for_a_message_that_it_sends(environment: dict[str, str]) -> None:
+    """A task-sent event would contain the whole request."""
     url = with_redis(environment, number=UNREAD)["REDIS_URL"]
-    with Connection(url) as connection, listening(app, connection) as hear:
+    with Connection(url) as connection, receiving_events(app, connection) as receive:
         request = redemption(code=CODE, products=[PRODUCT])
         with Connection(url) as sending:
             app.send_task("redemptions.redeem", kwargs={"request": request}, connection=sending, ignore_result=True)
             with app.events.Dispatcher(sending) as dispatcher:
                 dispatcher.send("sent-afterwards")
             sending.default_channel.client.flushdb()
-        events = hear(lambda heard: any(each["type"] == "sent-afterwards" for each in heard))
+        events = receive(lambda heard: any(each["type"] == "sent-afterwards" for each in heard))
     assert "task-sent" not in {each["type"] for each in events}
     assert secrets_in(json.dumps(events)) == []

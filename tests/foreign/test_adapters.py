@@ -1,4 +1,4 @@
-"""The adapters together: their names, their queue, and one row behind all of them."""
+"""All adapters together: the names of their tasks, their queue, and the row that they share."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from tests.support.tasks import task_named
 
 pytestmark = pytest.mark.usefixtures("database")
 
-# A project whose name is an account of Dintero's too.
+# The name of the project is also a valid account of Dintero.
 PROJECT = "P12345678"
 NAMES = {
     "dintero.discounts.usages",
@@ -28,7 +28,7 @@ NAMES = {
 
 
 def test_the_tasks_are_there_by_their_names_and_go_to_the_queue_for_administration():
-    """A sender's routes say the same as the worker's."""
+    """A sender and the worker route them alike."""
     systems = {name.split(".")[0] for name in NAMES}
     assert {name for name in app.tasks if name.split(".")[0] in systems} == NAMES
     assert {app.amqp.router.route({}, name)["queue"].name for name in NAMES} == {"admin"}
@@ -72,7 +72,7 @@ def _by_ourselves() -> str:
 
 @pytest.mark.parametrize("make", [_by_gigs, _by_polar, _by_stripe, _by_ourselves])
 def test_a_voucher_means_the_same_through_every_door(make):
-    """Before it is redeemed, after it, and when it is retired, whoever made it."""
+    """All adapters agree on a new, a redeemed and a retired voucher, whichever of them created it."""
     reference = {"project": PROJECT, "voucher": make()}
     by_id = {"organization_id": PROJECT, "id": reference["voucher"]}
 

@@ -1,4 +1,4 @@
-"""Dintero's usages of a discount: the documented parameters and fields, and `usages.list` behind them."""
+"""Usages of a discount in the format of Dintero: documented parameters and fields, and `usages.list` behind them."""
 
 from typing import Any
 from uuid import UUID
@@ -14,10 +14,10 @@ from tests.support.tasks import task_named
 
 pytestmark = pytest.mark.usefixtures("database")
 
-# As in the documents: a production account.
+# A production account, as in the documents.
 ACCOUNT = "P12345678"
 
-# The documented answer, as it is written there.
+# The documented answer, word for word.
 DOCUMENTED: list[dict[str, Any]] = [
     {
         "id": "<string>",
@@ -54,7 +54,7 @@ PARAMETERS = {"aid": "P12345678", "did": IDENTITY}
 
 
 def our_usage() -> dict[str, Any]:
-    """This function will return our item that says what the documented one says."""
+    """Return our item with the values of the documented item."""
     (documented,) = DOCUMENTED
     (entry,) = documented["usage_refs"]
     statistics = documented["statistics"]
@@ -90,7 +90,7 @@ def our_usage() -> dict[str, Any]:
 
 
 def test_a_usage_is_said_in_exactly_their_fields():
-    """Ours turned into theirs is the documented one, but for the ids, which are plain UUIDs."""
+    """Our item becomes the documented item, except for the ids, which are plain UUIDs."""
     ids = {"id": IDENTITY, "ref_id": IDENTITY, "discount_id": OTHER}
     answer = dintero_usage(our_usage())
     assert answer == DOCUMENTED[0] | ids
@@ -98,12 +98,12 @@ def test_a_usage_is_said_in_exactly_their_fields():
 
 
 def test_what_was_never_granted_has_no_ref():
-    """A customer that has collected stamps only, say."""
+    """An example is a customer that has only collected stamps."""
     assert dintero_usage({**our_usage(), "refId": None})["ref_id"] is None
 
 
 def test_the_parameters_have_their_limits_and_defaults():
-    """Ten refs by default, a thousand at most; production and test accounts."""
+    """The limit is 10 by default and 1,000 at most. An account is for production or for tests."""
     assert parse(DinteroUsages, PARAMETERS).limit == 10
     full = parse(DinteroUsages, {**PARAMETERS, "aid": "T00000000", "limit": 1000, "starting_after": OTHER})
     assert (full.aid, full.limit, str(full.did), str(full.starting_after)) == ("T00000000", 1000, IDENTITY, OTHER)
@@ -125,14 +125,14 @@ def test_the_parameters_have_their_limits_and_defaults():
     ],
 )
 def test_bad_parameters_are_refused(changes, fields):
-    """Each is named as it is called there."""
+    """The error names each as Dintero does."""
     with pytest.raises(InvalidRequest) as refused:
         parse(DinteroUsages, {**PARAMETERS, **changes})
     assert [error["field"] for error in refused.value.errors] == fields
 
 
 def listed(voucher: dict[str, Any], **parameters: Any) -> list[dict[str, Any]]:
-    """This function will ask for the usages of a voucher, by the UUID that its id encodes."""
+    """Return the usages of a voucher, which the request names by UUID."""
     did = str(parse(DinteroUsages, {"aid": ACCOUNT, "did": voucher["id"]}).did)
     answer: list[dict[str, Any]] = task_named("dintero.discounts.usages")(
         request={"aid": ACCOUNT, "did": did, **parameters}
@@ -141,7 +141,7 @@ def listed(voucher: dict[str, Any], **parameters: Any) -> list[dict[str, Any]]:
 
 
 def test_usages_are_a_bare_list_with_exactly_their_fields():
-    """A discount with an invoice and a receipt, in the words of both."""
+    """The discount has an invoice and a recorded receipt."""
     voucher = create_voucher(project=ACCOUNT, priceDiscount={"amount": 500, "currency": "USD"})
     redeem(project=ACCOUNT, voucher=voucher["id"], customer="cus_1", subscription="sub_1", currency="USD")
     apply(project=ACCOUNT, invoice="inv_1")
@@ -170,7 +170,7 @@ def test_usages_are_a_bare_list_with_exactly_their_fields():
 
 
 def test_stamps_are_counted_and_a_customer_without_a_discount_has_no_ref():
-    """Three of five on the card."""
+    """The card has three of five stamps."""
     voucher = create_voucher(project=ACCOUNT, stampCard={"stamps": 5})
     record(project=ACCOUNT, voucher=voucher["id"], stamp=3, subscription="sub_1")
     (answer,) = listed(voucher)
@@ -180,7 +180,7 @@ def test_stamps_are_counted_and_a_customer_without_a_discount_has_no_ref():
 
 @pytest.mark.parametrize("position", ["id", "ref_id"])
 def test_a_page_starts_after_the_id_of_an_item(position):
-    """Either of its ids."""
+    """The item has two ids, and either may be sent."""
     voucher = create_voucher(project=ACCOUNT)
     for number in range(3):
         redeem(project=ACCOUNT, voucher=voucher["id"], customer=f"cus_{number}")
@@ -192,7 +192,7 @@ def test_a_page_starts_after_the_id_of_an_item(position):
 
 
 def test_a_discount_without_usages_has_none_and_an_unknown_one_is_not_found():
-    """Nothing of one account is visible from another; a retired voucher keeps its usages."""
+    """No row of one account is visible from another. A retired voucher keeps all usages."""
     voucher = create_voucher(project=ACCOUNT)
     assert listed(voucher) == []
     redeem(project=ACCOUNT, voucher=voucher["id"])
@@ -203,7 +203,7 @@ def test_a_discount_without_usages_has_none_and_an_unknown_one_is_not_found():
 
 
 def test_a_position_that_is_no_usage_of_the_discount_is_a_bad_parameter():
-    """Named as it is called there."""
+    """The error names the parameter as Dintero does."""
     voucher, other = create_voucher(project=ACCOUNT), create_voucher(project=ACCOUNT)
     redeem(project=ACCOUNT, voucher=other["id"])
     for position in (OTHER, listed(other)[0]["id"]):

@@ -1,4 +1,4 @@
-"""Changing Polar's discounts: what is sent changes, by the rules of `vouchers.update`."""
+"""Updates of discounts in the format of Polar: the fields that were sent change, by the rules of `vouchers.update`."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import pytest
 
 from tasks.codes.text_holders import CODE_IS_TAKEN
 from tasks.wire.errors import InvalidRequest, NotFound
-from tests.foreign.test_polar import DOCUMENTED, ENDPOINT, ENDPOINT_FIXED, ORGANIZATION, PROMO, create, ours, reference
+from tests.foreign.polar import DOCUMENTED, ENDPOINT, ENDPOINT_FIXED, ORGANIZATION, PROMO, create, ours, reference
 from tests.support.bad_requests import SECRET
 from tests.support.concurrency import at_once
 from tests.support.requests import create_voucher, redeem
@@ -25,13 +25,13 @@ FULL: dict[str, Any] = {
 
 
 def update(discount: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    """This function will change the discount."""
+    """Change the discount."""
     answer: dict[str, Any] = task_named("polar.discounts.update")(request={**reference(discount), **changes})
     return answer
 
 
 def bad_fields(discount: dict[str, Any], **changes: Any) -> list[str]:
-    """This function will send bad changes, see that nothing changes, and return the fields that were found bad."""
+    """Send bad changes, check that nothing changes, and return the bad fields that the error names."""
     before = ours(discount)
     with pytest.raises(InvalidRequest) as refused:
         update(discount, **changes)
@@ -58,7 +58,7 @@ def bad_fields(discount: dict[str, Any], **changes: Any) -> list[str]:
     ],
 )
 def test_what_is_sent_changes_and_everything_else_stays(changes):
-    """The answer is the discount with exactly its documented fields; `modified_at` says when."""
+    """The answer has exactly the documented fields, and `modified_at` is the instant of the change."""
     made = create(FULL)
     answer = update(made, **changes)
     assert set(answer) == set(DOCUMENTED)
@@ -68,7 +68,7 @@ def test_what_is_sent_changes_and_everything_else_stays(changes):
 
 
 def test_null_takes_away_what_a_discount_can_be_without():
-    """A code, both dates, the limit."""
+    """Null removes the code, both dates and the limit."""
     answer = update(create(FULL), code=None, starts_at=None, ends_at=None, max_redemptions=None)
     assert [answer[name] for name in ("code", "starts_at", "ends_at", "max_redemptions")] == [None] * 4
     assert update(create(FULL), code=" ")["code"] is None
@@ -78,21 +78,21 @@ def test_null_takes_away_what_a_discount_can_be_without():
     "name", ["name", "type", "duration", "amount", "currency", "basis_points", "metadata", "products"]
 )
 def test_null_changes_nothing_of_the_rest(name):
-    """As in Polar, where it is every field's default."""
+    """Null is the default of every field in Polar."""
     made = create(FULL)
     answer = update(made, **{name: None})
     assert answer == {**made, "modified_at": answer["modified_at"]}
 
 
 def test_an_empty_list_of_products_is_all_of_them():
-    """As Polar reads it."""
+    """Polar does the same."""
     made = create(FULL)
     assert update(made, products=[])["products"] == []
     assert ours(made)["restrictions"]["products"] is None
 
 
 def test_a_percentage_and_its_months_can_be_changed():
-    """Those of the other kind are ignored."""
+    """Fields of the other type are ignored."""
     made = create(PROMO, organization_id=ORGANIZATION)
     answer = update(made, basis_points=3012, duration_in_months=5, amount=7, currency="eur")
     assert answer == {**made, "basis_points": 3012, "duration_in_months": 5, "modified_at": answer["modified_at"]}
@@ -102,7 +102,7 @@ def test_a_percentage_and_its_months_can_be_changed():
 
 
 def test_amounts_in_other_currencies_stay():
-    """Polar has no word for them; a currency that becomes the discount's own is one of them no longer."""
+    """Polar does not show them. A currency that becomes the main currency is removed from them."""
     voucher = create_voucher(priceDiscount={"amount": 5, "currency": "USD", "currencyOptions": {"EUR": 4, "GBP": 3}})
     made = task_named("polar.discounts.retrieve")(request={"organization_id": "gigs", "id": voucher["id"]})
     update(made, amount=6)
@@ -112,7 +112,7 @@ def test_amounts_in_other_currencies_stay():
 
 
 def test_money_terms_stay_after_the_first_redemption_and_the_same_value_passes():
-    """The refusal is ours, as data; all the rest can still be changed."""
+    """The refusal is data in our format. All other fields can still be changed."""
     made = create(FULL)
     redeem(project=ORGANIZATION, code="DISCOUNT", currency="USD", products=["prod_a"])
     for changes in ({"amount": 999}, {"currency": "eur"}):
@@ -152,7 +152,7 @@ def test_money_terms_stay_after_the_first_redemption_and_the_same_value_passes()
     ],
 )
 def test_bad_changes_change_nothing(changes, fields):
-    """Every bad field is named as it is called there, whichever half of a window was sent."""
+    """The error names every bad field as Polar does, even if only the start or the end of a window was sent."""
     create_voucher(project=ORGANIZATION, code="taken")
     assert bad_fields(create(FULL), **changes) == fields
 
@@ -166,7 +166,7 @@ def test_bad_changes_change_nothing(changes, fields):
     ],
 )
 def test_what_is_wrong_is_said_in_their_words(changes, message):
-    """A message names the other field as it is called there, and other words stay."""
+    """A message names the other field as Polar does, and other words stay."""
     create_voucher(project=ORGANIZATION, code="taken")
     with pytest.raises(InvalidRequest) as refused:
         update(create(FULL), **changes)
@@ -174,7 +174,7 @@ def test_what_is_wrong_is_said_in_their_words(changes, message):
 
 
 def test_a_limit_below_what_is_redeemed_is_a_bad_field():
-    """Polar takes it; a voucher of ours is never over-redeemed."""
+    """Polar accepts such a limit, but our vouchers are never over-redeemed."""
     made = create(ENDPOINT)
     for _ in range(2):
         redeem(project=ORGANIZATION, code="DISCOUNT")
@@ -182,7 +182,7 @@ def test_a_limit_below_what_is_redeemed_is_a_bad_field():
 
 
 def test_what_is_not_there_or_was_deleted_is_not_found():
-    """Nothing of one organization is visible from another."""
+    """No row of one organization is visible from another."""
     made = create()
     with pytest.raises(NotFound):
         update({**made, "organization_id": "other"}, name="Another")
@@ -193,7 +193,7 @@ def test_what_is_not_there_or_was_deleted_is_not_found():
 
 
 def test_an_update_that_is_delivered_twice_is_made_once():
-    """Also where another came between the two; another body under the same task's id is a conflict."""
+    """Another update in between does not count. Another body with the same task id is a conflict."""
     made = create(FULL)
 
     def deliver(task_id: str, **changes: Any) -> dict[str, Any]:
@@ -213,7 +213,7 @@ def test_an_update_that_is_delivered_twice_is_made_once():
 
 
 def test_updates_at_once_are_one_after_the_other():
-    """Parts of one amount that arrive together are both kept."""
+    """Concurrent changes of the amount and of the currency are both kept."""
     made = create(FULL)
     at_once([lambda: update(made, amount=5), lambda: update(made, currency="eur"), lambda: update(made, name="N")])
     after = task_named("polar.discounts.retrieve")(request=reference(made))

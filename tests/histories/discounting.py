@@ -1,4 +1,4 @@
-"""One invoice, discounted as the contract says in words: in exact fractions, from everything that was taken before."""
+"""The model of random histories: the discounts of an invoice, in exact fractions, from all earlier amounts."""
 
 import math
 from calendar import monthrange
@@ -10,14 +10,14 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tests.histories.kept import Code
+    from tests.histories.entities import Code
 
 Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Taken:
-    """What a discount took off one invoice, in minor units, and when."""
+    """The discount of an invoice, in minor units, and the period."""
 
     invoice: str
     at: datetime
@@ -29,7 +29,7 @@ class Taken:
 
 @dataclass(eq=False)
 class Discount:
-    """What a redemption granted: the voucher's terms as they stood then, and everything that it took since."""
+    """A discount: the voucher's terms at the redemption, and every amount since."""
 
     id: str
     voucher: str
@@ -40,32 +40,32 @@ class Discount:
     terms: Json
     starts_on: date
     starts_on_in_utc: date
-    # All that its voucher granted, and the voucher's body as it is now: they share its budget.
+    # All discounts of the voucher, which share the budget, and the voucher's current body.
     siblings: list["Discount"]
     current: Callable[[], Json]
     taken: list[Taken] = field(default_factory=list)
     is_completed: bool = False
-    # The code that it was redeemed by, if it was.
+    # The code of the redemption, if there was one.
     code: "Code | None" = None
     ended_at: datetime | None = None
-    # What it got back found its voucher running again, or no room on the subscription.
-    is_parked: bool = False
-    # Whether a place of it is free again.
-    has_returned: bool = False
+    # A cycle was given back, but the voucher runs there again or the subscription is full. So it stays completed.
+    stays_completed: bool = False
+    # Whether the place was returned.
+    place_is_returned: bool = False
 
     @property
     def products(self) -> list[str] | None:
-        """The products that it is restricted to."""
+        """The products that the discount is restricted to."""
         products: list[str] | None = self.terms.get("restrictions", {}).get("products")
         return products
 
     @property
     def starts(self) -> set[date]:
-        """The distinct periods that it discounted: a period is known by its start."""
+        """The starts of the distinct periods that were discounted."""
         return {each.start for each in self.taken}
 
     def ends_on(self) -> date | None:
-        """This method will return the end of its window, where it has one by now."""
+        """Return the end of the window, or None if there is none yet."""
         if not self.taken:
             return None
         match self.terms["recurrence"]:
@@ -74,17 +74,17 @@ class Discount:
             case {"type": "repeating", "durationInMonths": months}:
                 return months_after(min(self.starts), months)
             case {"type": "repeating", "durationInCycles": cycles} if len(self.starts) == cycles:
-                # As it was when the last cycle came.
+                # The end is fixed by the periods known when the last cycle came.
                 last = next(each for each in self.taken if self.starts_until(each) == self.starts)
                 return max(each.end for each in self.taken[: self.taken.index(last) + 1])
         return None
 
     def starts_until(self, taken: Taken) -> set[date]:
-        """This method will return the distinct periods that it had discounted when it took that."""
+        """Return the starts of the distinct periods that were discounted by the time of that amount."""
         return {each.start for each in self.taken[: self.taken.index(taken) + 1]}
 
     def is_over_for(self, start: date) -> bool:
-        """This method will tell whether a period that starts then lies outside what the discount promised."""
+        """Return whether the discount does not cover a period with that start."""
         if self.is_used_up():
             return True
         match self.terms["recurrence"]:
@@ -98,46 +98,46 @@ class Discount:
         return False
 
     def is_over_by(self, today: date) -> bool:
-        """This method will tell whether the discount no longer counts as running."""
+        """Return whether the discount no longer counts as running."""
         if self.is_over_at_once():
             return True
         ends_on = self.ends_on()
         return ends_on is not None and ends_on <= today
 
     def runs_by(self, today: date) -> bool:
-        """This method will tell whether it counts as running."""
-        return not (self.is_over_by(today) or self.is_parked or self.ended_at is not None)
+        """Return whether the discount counts as running."""
+        return not (self.is_over_by(today) or self.stays_completed or self.ended_at is not None)
 
     def is_over_at_once(self) -> bool:
-        """This method will tell whether the latest invoice has ended it, whatever day it is."""
+        """Return whether the latest invoice has ended the discount, on whatever day."""
         return self.is_used_up() or (self.terms["recurrence"]["type"] == "once" and bool(self.taken))
 
     def is_used_up(self) -> bool:
-        """This method will tell whether not one unit of any currency is left of a balance."""
+        """Return whether a balance has no unit left in any currency."""
         return bool(self.terms.get("carryOver")) and not any(map(self.left_in, amounts_of(self.terms)))
 
     def left_in(self, currency: str, *, start: date | None = None) -> int:
-        """This method will return what is left of a fixed amount: of a period's, or of all where no start is given."""
+        """Return the rest of a fixed amount: of the period with that start, or of the whole balance."""
         amounts = amounts_of(self.terms)
         taken = [each for each in self.taken if start is None or each.start == start]
         used = sum((Fraction(each.amount, amounts[each.currency]) for each in taken), start=Fraction())
         return math.floor(amounts[currency] * (1 - used))
 
     def maximum(self) -> dict[str, int]:
-        """This method will return the most that it takes off one invoice, by currency."""
+        """Return the most for an invoice, by currency."""
         return named(self.terms.get("maximumDiscount"))
 
     def budget_left(self) -> dict[str, int]:
-        """This method will return what all that its voucher granted has left of the budget, by currency."""
+        """Return the rest of the voucher's budget, by currency."""
         budget = named(self.current().get("budget"))
         return {currency: amount - given_by(self.siblings, currency) for currency, amount in budget.items()}
 
     def caps(self, currency: str) -> list[int | None]:
-        """This method will return what its caps leave in a currency: None where one does not name it."""
+        """Return the rest under each cap in a currency. None stands for a cap that does not name the currency."""
         return [each.get(currency) for each in (self.maximum(), self.budget_left()) if each]
 
     def worth(self, base: int, *, currency: str, start: date) -> int:
-        """This method will return what it would take off a base, before the cap."""
+        """Return the discount of a base amount, before the caps."""
         percentage = self.terms.get("priceDiscountPercentage")
         if percentage is not None:
             share = Decimal(base) * Decimal(str(percentage)) / 100
@@ -146,28 +146,28 @@ class Discount:
 
 
 def given_by(discounts: Sequence[Discount], currency: str) -> int:
-    """This function will return what they took together in a currency."""
+    """Return the sum of the discounts in a currency."""
     return sum(each.amount for discount in discounts for each in discount.taken if each.currency == currency)
 
 
 def named(amounts: Json | None) -> dict[str, int]:
-    """This function will return amounts by currency; none where nothing is said."""
+    """Return amounts by currency, or none for None."""
     return {} if amounts is None else {amounts["currency"]: amounts["amount"], **amounts.get("currencyOptions", {})}
 
 
 def amounts_of(terms: Json) -> dict[str, int]:
-    """This function will return a fixed voucher's amount for each of its currencies; none for a percentage."""
+    """Return a fixed voucher's amount for each currency, or none for a percentage."""
     return named(terms.get("priceDiscount"))
 
 
 def months_after(day: date, months: int) -> date:
-    """This function will return the same day so many months later, or that month's last."""
+    """Return the same day so many months later, or that month's last day."""
     year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
     return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
 
 
 def split(amount: int, weights: Sequence[int]) -> list[int]:
-    """This function will split an amount by largest remainder, ties to the earlier one."""
+    """Split an amount by largest remainder. The earlier part wins a tie."""
     quotas = [Fraction(amount * weight, sum(weights)) for weight in weights]
     parts = [math.floor(quota) for quota in quotas]
     while sum(parts) < amount:
@@ -177,7 +177,7 @@ def split(amount: int, weights: Sequence[int]) -> list[int]:
 
 
 def discount_invoice(invoice: Json, *, granted: Sequence[Discount], at: datetime) -> tuple[list[Json], list[Json]]:
-    """This function will discount an invoice, and return its `discounts` and what was `skipped`."""
+    """Discount an invoice, and return `discounts` and `skipped` of the answer."""
     start, end = period_of(invoice, today=at.date())
     left = {line["id"]: line["amount"] for line in invoice["lines"] if line["discountable"] and line["amount"] > 0}
     restricted = [each for each in granted if each.products is not None]
@@ -206,27 +206,29 @@ def discount_invoice(invoice: Json, *, granted: Sequence[Discount], at: datetime
         parts = {line: part for line, part in zip(base, split(amount, list(base.values())), strict=True) if part}
         for line, part in parts.items():
             left[line] -= part
-        taken = Taken(
-            invoice=invoice["invoice"], at=at, start=start, end=end, currency=invoice["currency"], amount=amount
+        each.taken.append(
+            Taken(invoice=invoice["invoice"], at=at, start=start, end=end, currency=invoice["currency"], amount=amount)
         )
-        each.taken.append(taken)
-        ends_on = each.ends_on()
-        discounts.append(
-            {
-                "discount": each.id,
-                "voucher": each.voucher,
-                "amount": amount,
-                "lines": parts,
-                "cycle": len(each.starts),
-                "endsOn": ends_on and ends_on.isoformat(),
-                "debitBalance": each.left_in(taken.currency) if each.terms.get("carryOver") else None,
-            }
-        )
+        discounts.append(shown_part(each, parts=parts, currency=invoice["currency"]))
     return discounts, skipped
 
 
+def shown_part(discount: Discount, *, parts: dict[str, int], currency: str) -> Json:
+    """Return a discount's part of an answer."""
+    ends_on = discount.ends_on()
+    return {
+        "discount": discount.id,
+        "voucher": discount.voucher,
+        "amount": sum(parts.values()),
+        "lines": parts,
+        "cycle": len(discount.starts),
+        "endsOn": ends_on and ends_on.isoformat(),
+        "debitBalance": discount.left_in(currency) if discount.terms.get("carryOver") else None,
+    }
+
+
 def skip_reason(discount: Discount, *, invoice: Json, end: date, covers_a_line: bool) -> str | None:
-    """This function will return why a discount that is not over takes no part, in the contract's order."""
+    """Return why a discount that is not over takes no part, in the contract's order, or None."""
     starts_on = discount.starts_on if invoice.get("period") else discount.starts_on_in_utc
     amounts, caps = amounts_of(discount.terms), discount.caps(invoice["currency"])
     rows = {
@@ -240,7 +242,7 @@ def skip_reason(discount: Discount, *, invoice: Json, end: date, covers_a_line: 
 
 
 def period_of(invoice: Json, *, today: date) -> tuple[date, date]:
-    """This function will return an invoice's period, which is today for a one-off purchase."""
+    """Return an invoice's period, which is today for a one-off purchase."""
     period = invoice.get("period")
     if period is None:
         return today, today + timedelta(days=1)

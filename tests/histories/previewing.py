@@ -1,4 +1,4 @@
-"""A preview, as the contract says it: what would be answered if the coming periods of a plan were billed."""
+"""The model of random histories: `billing.preview`, by billing the periods in a copy of the model."""
 
 from copy import deepcopy
 from datetime import date, datetime
@@ -7,12 +7,12 @@ from tests.histories.discounting import Json, months_after
 from tests.histories.model import Model
 
 SHOWN = ("subtotal", "discountTotal", "total", "lines", "discounts", "skipped")
-# More than any window of the histories has.
+# More months than any window of a history has.
 MONTHS_MAX = 60
 
 
 def preview(model: Model, body: Json, *, at: datetime) -> list[Json]:
-    """This function will bill the periods of a monthly plan in a copy of the model, and return what is shown."""
+    """Bill the periods of a monthly plan in a copy of the model, and return the shown fields."""
     copy, plan = deepcopy(model), body["plan"]
     since, anchor = date.fromisoformat(body["from"]), date.fromisoformat(plan["anchor"])
     first = next(number for number in range(MONTHS_MAX * 20) if months_after(anchor, number) >= since)

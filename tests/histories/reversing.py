@@ -1,4 +1,4 @@
-"""`billing.reverse`, `discounts.end` and `subscriptions.end`, as the model answers them."""
+"""The model of random histories: `billing.reverse`."""
 
 import math
 from collections.abc import Sequence
@@ -6,15 +6,16 @@ from datetime import datetime
 from fractions import Fraction
 
 from tests.histories.discounting import Discount, Taken, split
-from tests.histories.kept import Json, Reversal, shown_amounts, written
-from tests.histories.model import RUNNING_MAX, Model
-from tests.histories.updating import retired_after
+from tests.histories.ending import ends_on, is_charged_back, status_of
+from tests.histories.entities import Json, Reversal, written
+from tests.histories.model import Model
+from tests.histories.refusals import RUNNING_MAX
 
 GIVING_BACK = ("voided", "payment_failed")
 
 
 def reverse(model: Model, body: Json, *, answered: Json, at: datetime) -> Json:
-    """This function will answer `billing.reverse`; identities of entries are those of the answer."""
+    """Answer `billing.reverse`. The ids of entries are those of the answer."""
     head = {"object": "reversal", "project": body["project"], "invoice": body["invoice"]}
     head |= {"requestId": body.get("requestId"), "reversalReason": body["reason"]}
     head["chargedBack"] = body.get("chargedBack", False)
@@ -38,20 +39,20 @@ def reverse(model: Model, body: Json, *, answered: Json, at: datetime) -> Json:
     left = {line: amount for line, amount in left.items() if amount or not billed[line]}
     reason = refusal(*kind, wanted=wanted, billed=billed, earlier=earlier)
     if first is not None:
-        # It names the moment at which that was done.
+        # The repeated answer has the instant of the first reversal.
         answer, at = first.answer, model.now
     elif reason is not None:
         answer = {**head, **nothing, "outcome": "refused", "reason": reason}
     else:
         answer = {**head, "outcome": "reversed", "reason": None, "id": answered["id"]}
-        answer |= take_back(model, body, invoice=invoice, wanted=wanted or left, answered=answered, at=at)
+        answer |= reverse_lines(model, body, invoice=invoice, wanted=wanted or left, answered=answered, at=at)
         new = model.reversals[body["project"], body["invoice"]][-1]
         new.answer.update(answer)
-    return model.keep(key, body=body, answer=answer, at=at) if "requestId" in body else answer
+    return model.remember(key, body=body, answer=answer, at=at) if "requestId" in body else answer
 
 
 def refunded_of(line: str, earlier: Sequence[Reversal]) -> int:
-    """This function will return how much of a line was reversed before."""
+    """Return the amount of a line that was reversed before."""
     return sum(each.lines.get(line, 0) for each in earlier)
 
 
@@ -63,7 +64,7 @@ def refusal(
     billed: dict[str, int],
     earlier: Sequence[Reversal],
 ) -> str | None:
-    """This function will return the first reason that is true, in the contract's order."""
+    """Return the first reason that is true, in the contract's order, or None."""
     is_something_left = any(refunded_of(line, earlier) < amount for line, amount in billed.items())
     rows = {
         "already_reversed": any(each.reason in GIVING_BACK for each in earlier),
@@ -76,51 +77,56 @@ def refusal(
     return next((reason for reason, is_so in rows.items() if is_so), None)
 
 
-def take_back(model: Model, body: Json, *, invoice: Json, wanted: dict[str, int], answered: Json, at: datetime) -> Json:
-    """This function will reverse so much of each line, and return what the answer says of it."""
+def reverse_lines(
+    model: Model, body: Json, *, invoice: Json, wanted: dict[str, int], answered: Json, at: datetime
+) -> Json:
+    """Reverse an amount of each line, and return those fields of the answer."""
     place = (body["project"], body["invoice"])
     earlier = model.reversals.setdefault(place, [])
     billed = {line["id"]: line["amount"] for line in invoice["lines"]}
-    parts = {
-        line: parts_of(line, amount, billed=billed[line], discounts=invoice["discounts"], earlier=earlier)
-        for line, amount in wanted.items()
-    }
     new = Reversal(
         invoice=body["invoice"],
         reason=body["reason"],
         is_charged_back=body.get("chargedBack", False),
         at=at,
         lines=wanted,
-        parts=parts,
+        parts={
+            line: parts_of(line, amount, billed=billed[line], discounts=invoice["discounts"], earlier=earlier)
+            for line, amount in wanted.items()
+        },
         answer={},
     )
     earlier.append(new)
-    on_it = [each for each in model.discounts if each.id in {part["discount"] for part in invoice["discounts"]}]
-    touched = sorted(
-        (each for each in on_it if any(each.id in each_line for each_line in parts.values())), key=lambda each: each.id
-    )
+    on_invoice = [each for each in model.discounts if each.id in {part["discount"] for part in invoice["discounts"]}]
+    in_parts = [each for each in on_invoice if any(each.id in parts for parts in new.parts.values())]
+    touched = sorted(in_parts, key=lambda each: each.id)
     if body["reason"] in GIVING_BACK:
         give_cycle_back(model, touched, invoice=body["invoice"], at=at)
-    model.taken_back += [(each, new) for each in touched]
-    for each in on_it:
+    model.reversed_discounts += [(each, new) for each in touched]
+    for each in on_invoice:
         free_customers_place(model, each)
-    shown = {each["discount"]: each for each in answered["discounts"]}
     request, _ = model.answered["apply", *place]
+    return shown_reversal(new, touched, request=request, answered=answered)
+
+
+def shown_reversal(new: Reversal, touched: Sequence[Discount], *, request: Json, answered: Json) -> Json:
+    """Return the fields of an answer about a reversal."""
+    shown = {each["discount"]: each for each in answered["discounts"]}
     return {
         "subscription": request["subscription"],
         "customer": request["customer"],
         "currency": request["currency"],
-        "amount": sum(wanted.values()),
+        "amount": sum(new.lines.values()),
         "discountTotal": sum(new.of(each.id) for each in touched),
         "lines": [
-            {"id": line, "amount": amount, "discountShare": sum(parts[line].values())}
-            for line, amount in wanted.items()
+            {"id": line, "amount": amount, "discountShare": sum(new.parts[line].values())}
+            for line, amount in new.lines.items()
         ],
         "discounts": [
             {
                 "discount": each.id,
                 "voucher": each.voucher,
-                # Not shown elsewhere.
+                # Ids that no other answer shows.
                 "usage": shown.get(each.id, {}).get("usage"),
                 "reverses": shown.get(each.id, {}).get("reverses"),
                 "amount": new.of(each.id),
@@ -130,14 +136,14 @@ def take_back(model: Model, body: Json, *, invoice: Json, wanted: dict[str, int]
             }
             for each in touched
         ],
-        "reversedAt": written(at),
+        "reversedAt": written(new.at),
     }
 
 
 def parts_of(
     line: str, amount: int, *, billed: int, discounts: Sequence[Json], earlier: Sequence[Reversal]
 ) -> dict[str, int]:
-    """This function will return each discount's part of a line: what is due by now, less what went before."""
+    """Return each discount's part of a line: the part due by now, without earlier parts."""
     taken = {each["discount"]: each["lines"][line] for each in discounts if line in each["lines"]}
     if not taken:
         return {}
@@ -153,7 +159,7 @@ def parts_of(
 
 
 def give_cycle_back(model: Model, discounts: Sequence[Discount], *, invoice: str, at: datetime) -> None:
-    """This function will undo what an invoice did to its discounts; what finds no place does not count as running."""
+    """Undo the effect of an invoice on discounts. A discount without room on the subscription stays completed."""
     if not discounts:
         return
     place = {"project": discounts[0].project, "subscription": discounts[0].subscription}
@@ -168,36 +174,31 @@ def give_cycle_back(model: Model, discounts: Sequence[Discount], *, invoice: str
             continue
         taken = {other.voucher for other in others} | held_for(model, place, at=at)
         has_no_place = each.voucher in taken or len(others) >= RUNNING_MAX
-        each.is_parked = has_no_place and not each.is_over_by(at.date())
-        each.is_completed = each.is_parked or each.is_over_by(at.date())
+        each.stays_completed = has_no_place and not each.is_over_by(at.date())
+        each.is_completed = each.stays_completed or each.is_over_by(at.date())
         if not each.is_completed:
             others.append(each)
 
 
 def held_for(model: Model, place: Json, *, at: datetime) -> set[str]:
-    """This function will return the vouchers that are held for a subscription."""
+    """Return the vouchers that are held for a subscription."""
     open_ = [each for each in model.holds if each.status == "open" and not each.has_lapsed(at)]
     return {each.voucher.id for each in open_ if all(each.body[name] == value for name, value in place.items())}
 
 
 def free_customers_place(model: Model, discount: Discount) -> None:
-    """This function will free the customer's own place, where all that was bought was refunded in full."""
+    """Return the customer's own place if everything that was bought was refunded in full."""
     voucher = model.voucher(discount.project, discount.voucher)
     assert voucher is not None
-    if discount.has_returned or is_charged_back(model, discount) or not discount.taken:
+    if discount.place_is_returned or is_charged_back(model, discount) or not discount.taken:
         return
     if all(is_refunded_in_full(model, discount, taken) for taken in discount.taken):
-        discount.has_returned = True
+        discount.place_is_returned = True
         voucher.freed.append(discount.customer)
 
 
-def is_charged_back(model: Model, discount: Discount) -> bool:
-    """This function will tell whether something that a discount was used for was charged back."""
-    return any(each is discount and reversal.is_charged_back for each, reversal in model.taken_back)
-
-
 def is_refunded_in_full(model: Model, discount: Discount, taken: Taken) -> bool:
-    """This function will tell whether nothing is left of the lines that a discount took something off."""
+    """Return whether nothing is left of the lines that a discount reduced."""
     _, invoice = model.answered["apply", discount.project, taken.invoice]
     mine = next(each["lines"] for each in invoice["discounts"] if each["discount"] == discount.id)
     refunds = [each for each in model.reversals.get((discount.project, taken.invoice), []) if each.reason == "refunded"]
@@ -206,96 +207,3 @@ def is_refunded_in_full(model: Model, discount: Discount, taken: Taken) -> bool:
         for line in invoice["lines"]
         if line["id"] in mine
     )
-
-
-def end(model: Model, discount: Discount, *, at: datetime) -> Json:
-    """This function will answer `discounts.end`."""
-    if discount.ended_at is None:
-        stop(model, discount, at=at)
-    return shown_discount(discount)
-
-
-def stop(model: Model, discount: Discount, *, at: datetime) -> None:
-    """This function will end a discount."""
-    model.move_on(at)
-    discount.ended_at, discount.is_completed = at, True
-
-
-def end_subscription(model: Model, body: Json, *, at: datetime) -> Json:
-    """This function will answer `subscriptions.end`: what never took effect gives its place back, once."""
-    granted = model.granted_to(body)
-    model.move_on(at)
-    ended = [each for each in granted if each.ended_at is None]
-    for each in ended:
-        stop(model, each, at=at)
-    unused = [each for each in granted if not each.taken and not is_charged_back(model, each)]
-    returned = [each for each in unused if not each.has_returned]
-    for each in returned:
-        return_place(model, each)
-    for voucher in [each for each in model.vouchers if each.id in {one.voucher for one in returned}]:
-        voucher.retired = retired_after(voucher, at=at)
-    come_back = [each.code for each in returned if each.code is not None and each.code.retired is not None]
-    for code in sorted(set(come_back), key=lambda code: code.created_at, reverse=True):
-        carriers = model.codes.carrying(project=code.voucher.body["project"], text=code.text)
-        if code.retired and code.retired[0] == "maxRedemptionsReached" and all(each.retired for each in carriers):
-            code.retired = None
-    return {
-        "object": "subscription",
-        "project": body["project"],
-        "subscription": body["subscription"],
-        "requestId": body.get("requestId"),
-        "outcome": "ended",
-        "reason": None,
-        "discounts": [shown_discount(each) for each in sorted(ended, key=lambda each: each.id, reverse=True)],
-        "placesReturned": len(returned),
-        "endedAt": written(at),
-    }
-
-
-def return_place(model: Model, discount: Discount) -> None:
-    """This function will give the voucher's, the code's and the customer's place back."""
-    voucher = model.voucher(discount.project, discount.voucher)
-    assert voucher is not None
-    discount.has_returned = True
-    voucher.returned.append(discount.customer)
-    if discount.code is not None:
-        discount.code.redemptions -= 1
-
-
-def shown_discount(discount: Discount) -> Json:
-    """This function will return a discount as callers see it."""
-    price = discount.terms.get("priceDiscount")
-    return {
-        "object": "discount",
-        "id": discount.id,
-        "project": discount.project,
-        "createdAt": written(discount.created_at),
-        "voucher": discount.voucher,
-        "customer": discount.customer,
-        "subscription": discount.subscription,
-        "priceDiscount": price and {"currencyOptions": {}, **price},
-        "priceDiscountPercentage": discount.terms.get("priceDiscountPercentage"),
-        "recurrence": {"durationInMonths": None, "durationInCycles": None, **discount.terms["recurrence"]},
-        "carryOver": discount.terms.get("carryOver", False),
-        "maximumDiscount": shown_amounts(discount.terms.get("maximumDiscount")),
-        "products": discount.products,
-        "startsOn": discount.starts_on.isoformat(),
-        "firstPeriodStart": min(discount.starts).isoformat() if discount.starts else None,
-        "endsOn": ends_on(discount),
-        "cycles": len(discount.starts),
-        "status": status_of(discount),
-        "endedAt": written(discount.ended_at),
-    }
-
-
-def ends_on(discount: Discount) -> str | None:
-    """This function will return the end of a discount's window as it is shown."""
-    day = discount.ends_on()
-    return day.isoformat() if day else None
-
-
-def status_of(discount: Discount) -> str:
-    """This function will return a discount's status as it is shown."""
-    if discount.ended_at is not None:
-        return "ended"
-    return "completed" if discount.is_completed else "running"

@@ -1,11 +1,11 @@
-"""Changing vouchers, as the contract says it: what may change when, and what a voucher is after it."""
+"""The model of random histories: `vouchers.update`, with the changes that are allowed and the voucher afterwards."""
 
 from copy import deepcopy
 from datetime import datetime
 
 from tests.histories.discounting import amounts_of, given_by, named
-from tests.histories.holding import counting
-from tests.histories.kept import End, Json, Voucher, shown_amounts
+from tests.histories.entities import End, Json, Voucher, shown_amounts
+from tests.histories.hold_rules import open_holds
 from tests.histories.model import Model
 
 KINDS_OF_PRICE = ("priceDiscount", "priceDiscountPercentage")
@@ -13,7 +13,7 @@ NOT_CHANGED = ("project", "voucher", "requestId")
 
 
 def update(model: Model, body: Json, *, at: datetime) -> Json:
-    """This function will answer `vouchers.update`."""
+    """Answer `vouchers.update`."""
     key = ("update", body["project"], body["requestId"])
     head = {"object": "voucher", "id": body["voucher"], "project": body["project"], "requestId": body["requestId"]}
     stored = model.replay(key, body=body, conflict=head)
@@ -24,19 +24,19 @@ def update(model: Model, body: Json, *, at: datetime) -> Json:
         return {"notFound": "voucher"}
     sent = {name: value for name, value in body.items() if name not in NOT_CHANGED}
     changed = changed_body(voucher.body, sent=sent)
-    held = len(counting(model.holds, voucher=voucher, at=at))
+    held = len(open_holds(model.holds, voucher=voucher, at=at))
     invalid = wrong_fields(voucher, changed=changed, sent=sent, held=held)
     if invalid:
         return {"invalid": invalid}
     why = why_refused(voucher, changed=changed, held=held)
     if why is not None:
-        return model.keep(key, body=body, answer={**head, **why}, at=at)
+        return model.remember(key, body=body, answer={**head, **why}, at=at)
     after = Voucher(**{**vars(voucher), "body": changed})
     after.retired = retired_after(after, at=at)
     if not model.codes.follow(after, before=voucher, at=at):
         return {"invalid": ["code"]}
     voucher.body, voucher.retired = after.body, after.retired
-    return model.keep(key, body=body, answer=voucher.answer(), at=at)
+    return model.remember(key, body=body, answer=voucher.answer(), at=at)
 
 
 ALREADY_REDEEMED = {"outcome": "refused", "reason": "voucher_already_redeemed"}
@@ -44,7 +44,7 @@ HELD = {"outcome": "refused", "reason": "voucher_held"}
 
 
 def why_refused(voucher: Voucher, *, changed: Json, held: int) -> Json | None:
-    """This function will return the refusal of a change that may not be made now, or None."""
+    """Return the refusal of a change that is not allowed now, or None."""
     is_promise_changed = promise_of(changed) != promise_of(voucher.body)
     if voucher.redeemed_by and is_promise_changed:
         return ALREADY_REDEEMED
@@ -52,12 +52,12 @@ def why_refused(voucher: Voucher, *, changed: Json, held: int) -> Json | None:
 
 
 def products_of(body: Json) -> set[str]:
-    """This function will return the products that a voucher is for; without any it is for all."""
+    """Return the products of a voucher. None of them means all products."""
     return set(body.get("restrictions", {}).get("products") or ())
 
 
 def changed_body(before: Json, *, sent: Json) -> Json:
-    """This function will return the voucher as it would have been created: null takes away, the rest stays."""
+    """Return the body with the changes: null removes a field, and other fields stay."""
     after = {**deepcopy(before), **sent}
     for kind, other in (KINDS_OF_PRICE, KINDS_OF_PRICE[::-1]):
         if sent.get(kind) is not None:
@@ -68,7 +68,7 @@ def changed_body(before: Json, *, sent: Json) -> Json:
 
 
 def wrong_fields(voucher: Voucher, *, changed: Json, sent: Json, held: int) -> list[str]:
-    """This function will return what makes no sense, of two fields that do not fit the one that was sent."""
+    """Return the fields that make no sense. Of two fields that contradict each other, the sent field is named."""
     after, restrictions = Voucher(**{**vars(voucher), "body": changed}), sent.get("restrictions", {})
     starts_at, expires_at = after.instant("startsAt"), after.instant("expiresAt")
     maximum = restrictions.get("maximumRedemptions")
@@ -85,7 +85,7 @@ def wrong_fields(voucher: Voucher, *, changed: Json, sent: Json, held: int) -> l
 
 
 def budget_below_spent(voucher: Voucher, *, sent: Json) -> list[tuple[str, bool]]:
-    """This function will return each amount of a budget that is less than what was given of it."""
+    """Return each amount of a budget, and whether it is less than the discounts so far."""
     before, after = named(voucher.body.get("budget")), named(sent.get("budget"))
     fields = {
         each: "budget.amount" if each == sent["budget"]["currency"] else f"budget.currencyOptions.{each}"
@@ -97,7 +97,7 @@ def budget_below_spent(voucher: Voucher, *, sent: Json) -> list[tuple[str, bool]
 
 
 def balance_without_sense(changed: Json, *, sent: Json) -> list[tuple[str, bool]]:
-    """This function will return the field that takes from a balance what it needs: an amount, and a next invoice."""
+    """Return the fields that a balance needs, and whether they are wrong: an amount, and more than a single invoice."""
     carries_over, is_once = changed.get("carryOver", False), changed["recurrence"]["type"] == "once"
     has_amount = "priceDiscount" in changed
     if "carryOver" in sent:
@@ -110,7 +110,7 @@ def balance_without_sense(changed: Json, *, sent: Json) -> list[tuple[str, bool]
 
 
 def promise_of(body: Json) -> Json:
-    """This function will return what is fixed with the first redemption."""
+    """Return the fields that are fixed by the first redemption."""
     recurrence = {name: value for name, value in body["recurrence"].items() if value is not None}
     percentage = body.get("priceDiscountPercentage")
     currency = body["priceDiscount"]["currency"] if "priceDiscount" in body else None
@@ -128,7 +128,7 @@ def promise_of(body: Json) -> Json:
 
 
 def retired_after(voucher: Voucher, *, at: datetime) -> End | None:
-    """This function will return why a voucher is retired now. By hand is for good, the rest while it is true."""
+    """Return reason and instant of the retirement now, or None. A manual retirement is final."""
     expires_at, maximum = voucher.instant("expiresAt"), voucher.restriction("maximumRedemptions")
     before = voucher.retired
     if before is not None and before[0] == "manualAction":

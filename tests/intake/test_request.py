@@ -1,4 +1,4 @@
-"""What a worker shows of a message: its ids, whatever the sender wrote into the headers."""
+"""A worker shows the ids in a message and no other value, no matter what the sender wrote into the headers."""
 
 import ast
 import json
@@ -13,7 +13,7 @@ from kombu import Message
 
 from worker.intake.request import Request, summary
 
-# No name of ours: the project's own tasks are known to every app of the process.
+# Not a task of ours, because those are known to every app of the process.
 TASK = "example.task"
 VOUCHER = "vou_01h455vb4pex5vsknk084sn02q"
 REDEEM = {
@@ -34,19 +34,19 @@ JSON = st.recursive(
 
 @pytest.fixture
 def app() -> Iterator[Celery]:
-    """An app of its own with one task. It connects to nothing."""
+    """Yield an app with one task, which connects to nothing."""
     app = Celery("test", set_as_current=False)
 
     @app.task(name=TASK, Request=Request, shared=False)
     def example() -> None:
-        """It is never called."""
+        """Do nothing."""
 
     yield app
     app.close()
 
 
 def received(app: Celery, *, body: object, **headers: str) -> Request:
-    """This function will build the request as a worker does, from a message of protocol 2."""
+    """Return the request that a worker makes of a message of protocol 2."""
     message = Message(
         body=json.dumps(body),
         content_type="application/json",
@@ -58,13 +58,13 @@ def received(app: Celery, *, body: object, **headers: str) -> Request:
 
 
 def test_a_request_shows_the_callers_ids_in_camel_case_and_in_snake_case() -> None:
-    """Both spellings of the wire contract show the same."""
+    """Adapters spell the fields in snake_case."""
     snake = {"request_id" if field == "requestId" else field: value for field, value in REDEEM.items()}
     assert summary({"request": REDEEM}) == summary({"request": snake}) == REDEEM_IDS
 
 
 def test_a_hold_is_shown_by_its_id_alone() -> None:
-    """As a voucher is."""
+    """A value that is no id of a hold is not shown."""
     hold = VOUCHER.replace("vou", "hol")
     assert summary({"request": {"project": "gigs", "hold": hold}}) == f"{{'project': 'gigs', 'hold': '{hold}'}}"
     for other in ("SECRET-CODE", VOUCHER):
@@ -72,7 +72,7 @@ def test_a_hold_is_shown_by_its_id_alone() -> None:
 
 
 def test_a_code_is_never_shown_even_where_the_vouchers_id_belongs() -> None:
-    """Who knows a code can redeem it; an id alone is shown as the voucher."""
+    """A code is a secret, because anyone who knows the code can redeem. Only an id is shown as the voucher."""
     assert summary({"request": {"voucher": "SECRET-CODE", "code": "SECRET-CODE"}}) == "{}"
     assert summary({"request": {"voucher": VOUCHER}}) == f"{{'voucher': '{VOUCHER}'}}"
     uuid = "018f2f5d-9c96-7a1e-8f5e-3b9d0a2c4e6f"
@@ -80,7 +80,7 @@ def test_a_code_is_never_shown_even_where_the_vouchers_id_belongs() -> None:
 
 
 def test_the_ids_of_other_systems_are_shown_under_our_names() -> None:
-    """What an adapter takes; a coupon shows no more than its project, for its id is a code."""
+    """Of a request to import a coupon only the project is shown, because the coupon's id is a code."""
     uuid = "018f2f5d-9c96-7a1e-8f5e-3b9d0a2c4e6f"
     expected = f"{{'project': 'P12345678', 'voucher': '{uuid}'}}"
     assert summary({"request": {"id": uuid, "organization_id": "P12345678", "code": "SECRET"}}) == expected
@@ -90,7 +90,7 @@ def test_the_ids_of_other_systems_are_shown_under_our_names() -> None:
 
 
 def test_a_bulk_request_shows_its_count_and_its_first_ids() -> None:
-    """A thousand requests make one short line."""
+    """A thousand requests are shown on one short line."""
     assert summary({"request": {"requests": [REDEEM] * 1_000}}) == "{'count': 1000, " + REDEEM_IDS[1:]
     invoices = [{"project": "gigs", "invoice": "inv_1", "lines": [{"amount": 4_300}]}, {}]
     assert summary({"request": {"invoices": invoices}}) == "{'count': 2, 'project': 'gigs', 'invoice': 'inv_1'}"
@@ -111,19 +111,19 @@ def test_a_bulk_request_shows_its_count_and_its_first_ids() -> None:
     ],
 )
 def test_what_is_not_an_id_is_not_shown(kwargs: object) -> None:
-    """Wrong types, wrong lengths and wrong places leave nothing to see."""
+    """A value of a wrong type, of a wrong length or in a wrong place is not shown."""
     assert summary(kwargs) == "{}"
 
 
 @given(JSON)
 def test_any_payload_has_a_summary_and_a_summary_is_its_own(kwargs: object) -> None:
-    """Flower reads a worker's summary and summarises it again."""
+    """Flower reads the summary of a worker and summarises that again."""
     shown = summary(kwargs)
     assert summary(ast.literal_eval(shown)) == shown
 
 
 def test_a_request_overrules_what_the_sender_wrote_into_the_headers(app: Celery) -> None:
-    """Logs, events and the child process all read one of these."""
+    """Logs, events and the child process each read one of these attributes."""
     body = [[], {"request": REDEEM}, {}]
     request = received(app, body=body, argsrepr="('SECRET-CODE',)", kwargsrepr=repr(REDEEM))
     assert (request.argsrepr, request.kwargsrepr) == ("()", REDEEM_IDS)
@@ -133,30 +133,30 @@ def test_a_request_overrules_what_the_sender_wrote_into_the_headers(app: Celery)
 
 
 def test_a_request_hides_positional_arguments(app: Celery) -> None:
-    """The contract has none; a caller that sends some is told so by the task, not by the log."""
+    """The contract has none. The task refuses them, and the log does not show them."""
     assert received(app, body=[["SECRET-CODE"], {}, {}]).argsrepr == "(…)"
 
 
 def test_inspecting_a_worker_shows_no_body(app: Celery) -> None:
-    """`celery inspect active` asks for everything; Flower's page of a worker shows its answer."""
+    """`celery inspect active` asks for all arguments, and Flower shows the answer on the page of a worker."""
     request = received(app, body=[[], {"request": REDEEM}, {}])
     assert request.info(safe=False)["kwargs"] == REDEEM_IDS
 
 
 @pytest.mark.parametrize("kwargs", [None, "text", 7, ["project"]])
 def test_arguments_of_the_wrong_type_are_left_to_the_task(app: Celery, kwargs: object) -> None:
-    """The request can be built, so the task fails with an answer."""
+    """The worker can build the request, so the task fails and the caller gets an answer."""
     assert received(app, body=[[], kwargs, {}]).kwargsrepr == "{}"
 
 
 @pytest.mark.parametrize("body", [None, 7, [], [[], {}], [[], {}, {}, {}]])
 def test_a_body_of_the_wrong_shape_is_an_invalid_task(app: Celery, body: object) -> None:
-    """Celery rejects an invalid task and goes on; it would stop at any other error."""
+    """Celery rejects an invalid task and goes on. Any other error would stop the worker."""
     with pytest.raises(InvalidTaskError):
         received(app, body=body)
 
 
 def test_a_message_without_an_id_is_an_invalid_task(app: Celery) -> None:
-    """The same goes for its headers."""
+    """A header can be missing too."""
     with pytest.raises(InvalidTaskError):
         Request(Message(body="[[], {}, {}]", content_type="application/json", headers={"task": TASK}), app=app)

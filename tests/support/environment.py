@@ -1,4 +1,4 @@
-"""What a test says in the environment of its own process."""
+"""Environment variables of the test's own process, changed for a part of a test."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from worker.settings import forget_settings
 
 @contextmanager
 def changed_environment(**variables: str) -> Iterator[None]:
-    """This context will have settings read, and connections made, by these variables, and by the old ones after it."""
+    """Set these variables, and read the settings and connect anew. Restore the old variables in the end."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in variables.items():
             patch.setenv(name, value)

@@ -1,4 +1,4 @@
-"""Requests about holds, the tasks called as plain functions, and time that passes by moving the rows' instants."""
+"""Requests about holds, with the tasks called as plain functions. To let time pass, the instants of rows are moved."""
 
 from typing import Any
 
@@ -12,37 +12,37 @@ from worker.database import transaction
 
 
 def reserve(**fields: Any) -> dict[str, Any]:
-    """This function will hold a place for its own customer and subscription, except for what is said otherwise."""
+    """Hold a place for a new customer and subscription. Fields override the defaults."""
     answer: dict[str, Any] = task_named("redemptions.reserve")(request=redemption(**fields))
     return answer
 
 
 def reference(hold: dict[str, Any]) -> dict[str, Any]:
-    """This function will return how a hold is named."""
+    """Return the project and the id of a hold, as requests name a hold."""
     return {"project": hold["project"], "hold": hold["id"]}
 
 
 def confirm(hold: dict[str, Any]) -> dict[str, Any]:
-    """This function will confirm a hold."""
+    """Confirm a hold."""
     answer: dict[str, Any] = task_named("redemptions.confirm")(request=reference(hold))
     return answer
 
 
 def release(hold: dict[str, Any]) -> dict[str, Any]:
-    """This function will release a hold."""
+    """Release a hold."""
     answer: dict[str, Any] = task_named("redemptions.release")(request=reference(hold))
     return answer
 
 
 def validate(**fields: Any) -> dict[str, Any]:
-    """This function will ask what such a request would be answered."""
+    """Return the answer of `redemptions.validate` to such a request."""
     body = {name: value for name, value in redemption(**fields).items() if name != "requestId" or name in fields}
     answer: dict[str, Any] = task_named("redemptions.validate")(request=body)
     return answer
 
 
 def lapse() -> None:
-    """This function will let a week and a day pass for every hold that is open, which has lapsed then."""
+    """Let eight days pass for every open hold, so that all have lapsed."""
     with transaction() as session:
         session.execute(
             text("""
@@ -54,11 +54,11 @@ def lapse() -> None:
 
 
 def stored(name: str = "status", table: Table = HOLDS) -> list[Any]:
-    """This function will return a column of every row, in the order of the identities."""
+    """Return a column of every row, in the order of the ids."""
     with transaction() as session:
         return list(session.execute(select(table.c[name]).order_by(table.c.id)).scalars())
 
 
 def voucher_held() -> int:
-    """This function will return what the one voucher counts as held."""
+    """Return the counter `held` of the only voucher."""
     return int(stored("held", VOUCHERS)[0])

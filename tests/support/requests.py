@@ -1,4 +1,4 @@
-"""Requests as callers send them, and the tasks called as plain functions."""
+"""Requests of callers, and the tasks called as plain functions. Fields override the defaults."""
 
 from itertools import count
 from typing import Any
@@ -9,20 +9,20 @@ _numbers = count(1)
 
 
 def voucher_body(**fields: Any) -> dict[str, Any]:
-    """This function will return a voucher of 10 % for ever, except for what is said otherwise."""
+    """Return a voucher of 10 % for ever."""
     if "priceDiscount" not in fields:
         fields = {"priceDiscountPercentage": 10, **fields}
     return {"project": "gigs", "name": "Ten percent", "recurrence": {"type": "forever"}, **fields}
 
 
 def create_voucher(**fields: Any) -> dict[str, Any]:
-    """This function will create such a voucher."""
+    """Create a voucher of 10 % for ever and return the answer."""
     answer: dict[str, Any] = task_named("vouchers.create")(request=voucher_body(**fields))
     return answer
 
 
 def redemption(**fields: Any) -> dict[str, Any]:
-    """This function will return a request of its own customer and subscription, except for what is said otherwise."""
+    """Return a redemption request of a new customer and subscription."""
     number = next(_numbers)
     return {
         "project": "gigs",
@@ -34,13 +34,13 @@ def redemption(**fields: Any) -> dict[str, Any]:
 
 
 def redeem(**fields: Any) -> dict[str, Any]:
-    """This function will redeem such a request."""
+    """Redeem for a new customer and subscription and return the answer."""
     answer: dict[str, Any] = task_named("redemptions.redeem")(request=redemption(**fields))
     return answer
 
 
 def invoice(**fields: Any) -> dict[str, Any]:
-    """This function will return an invoice over 80.00 USD for February 2027, except for what is said otherwise."""
+    """Return an invoice over 80.00 USD for February 2027."""
     return {
         "project": "gigs",
         "invoice": f"inv_{next(_numbers)}",
@@ -54,25 +54,25 @@ def invoice(**fields: Any) -> dict[str, Any]:
 
 
 def apply(**fields: Any) -> dict[str, Any]:
-    """This function will discount such an invoice."""
+    """Discount an invoice over 80.00 USD for February 2027 and return the answer."""
     answer: dict[str, Any] = task_named("billing.apply")(request=invoice(**fields))
     return answer
 
 
 def add_codes(voucher: dict[str, Any], *new: dict[str, Any], **fields: Any) -> list[dict[str, Any]]:
-    """This function will add codes to a voucher and return them."""
+    """Add codes to a voucher and return them."""
     body = {"project": voucher["project"], "voucher": voucher["id"], "codes": list(new), **fields}
     items: list[dict[str, Any]] = task_named("vouchers.add_codes")(request=body)["items"]
     return items
 
 
 def usage(**fields: Any) -> dict[str, Any]:
-    """This function will return a use of the customer cus_1 under a reference of its own, or as said otherwise."""
+    """Return a usage of the customer cus_1 with a new reference."""
     counted = {} if {"stamp", "amount"} & set(fields) else {"usage": 1}
     return {"project": "gigs", "customer": "cus_1", "ref": f"receipt-{next(_numbers)}", **counted, **fields}
 
 
 def record(**fields: Any) -> dict[str, Any]:
-    """This function will record such a use."""
+    """Record a usage of the customer cus_1 and return the answer."""
     answer: dict[str, Any] = task_named("usages.record")(request=usage(**fields))
     return answer

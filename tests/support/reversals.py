@@ -1,4 +1,4 @@
-"""Reversals of discounted invoices, as callers send them."""
+"""Requests that reverse discounted invoices, with the tasks called as plain functions."""
 
 from typing import Any
 
@@ -9,16 +9,12 @@ from tests.support.tasks import task_named
 from worker.database import transaction
 
 FEBRUARY, MARCH, APRIL, MAY = ({"start": f"2027-0{month}-01", "end": f"2027-0{month + 1}-01"} for month in (2, 3, 4, 5))
-
-
 ONCE = {"recurrence": {"type": "once"}}
-
-
 GIVING_BACK = ("voided", "payment_failed")
 
 
 def reverse(invoice_id: str, reason: str = "voided", **fields: Any) -> dict[str, Any]:
-    """This function will reverse an invoice of the project."""
+    """Reverse an invoice of the project."""
     answer: dict[str, Any] = task_named("billing.reverse")(
         request={"project": "gigs", "invoice": invoice_id, "reason": reason, **fields}
     )
@@ -26,13 +22,13 @@ def reverse(invoice_id: str, reason: str = "voided", **fields: Any) -> dict[str,
 
 
 def refund(invoice_id: str, request_id: str, **amounts: int) -> dict[str, Any]:
-    """This function will refund so much of each line of an invoice."""
+    """Refund an amount of each given line of an invoice."""
     lines = [{"id": line, "amount": amount} for line, amount in amounts.items()]
     return reverse(invoice_id, "refunded", requestId=request_id, lines=lines)
 
 
 def grant(**fields: Any) -> dict[str, Any]:
-    """This function will redeem a new voucher on sub_1, from 2027 on."""
+    """Redeem a new voucher on sub_1, from 2027 on."""
     return redeem(
         voucher=create_voucher(**fields)["id"],
         customer="cus_1",
@@ -43,6 +39,6 @@ def grant(**fields: Any) -> dict[str, Any]:
 
 
 def discount_row() -> Any:
-    """This function will return the one discount that there is."""
+    """Return the row of the only discount."""
     with transaction() as session:
         return session.execute(text("SELECT * FROM discounts")).one()

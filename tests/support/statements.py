@@ -1,4 +1,4 @@
-"""Count the statements of a piece of work, and explain how Postgres runs them."""
+"""Recorders for the SQL statements of a piece of work: their number, their plans, and the rows that they read."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from worker.database import engine
 
 @contextmanager
 def counted() -> Iterator[list[str]]:
-    """This context will note every statement that is sent."""
+    """Yield a list that collects every statement."""
     statements: list[str] = []
 
     def note(_connection, _cursor, statement, *_) -> None:
@@ -28,7 +28,7 @@ SCANS = ("Seq Scan", "Bitmap", "Merge Join", "Hash Join")
 
 @contextmanager
 def explained() -> Iterator[list[str]]:
-    """This context will note the plan of every statement, as it is made for the statistics that there are."""
+    """Yield a list that collects the plan of every statement, made with the current statistics."""
     plans: list[str] = []
 
     def note(_connection, cursor, statement, parameters, *_) -> None:
@@ -44,14 +44,14 @@ def explained() -> Iterator[list[str]]:
 
 
 def analyze() -> None:
-    """Have Postgres read the statistics of all tables."""
+    """Make Postgres collect the statistics of all tables."""
     with engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("ANALYZE"))
 
 
 @contextmanager
 def rows_read() -> Iterator[list[int]]:
-    """This context will note for each statement how many rows its scans of an index have read, kept or not."""
+    """Yield a list that collects, for each statement on codes, the number of rows that its index scans read."""
     read: list[int] = []
 
     def note(_connection, cursor, statement, parameters, *_) -> None:
@@ -67,7 +67,7 @@ def rows_read() -> Iterator[list[int]]:
 
 
 def scanned(plan: dict) -> int:
-    """Return how many rows a plan reads."""
+    """Return the number of rows that a plan reads, rows removed by a filter included."""
     below = sum(scanned(each) for each in plan.get("Plans", []))
     if "Scan" not in plan["Node Type"] or "Relation Name" not in plan:
         return below

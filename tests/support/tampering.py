@@ -1,4 +1,4 @@
-"""Rows that are changed behind the back of the program."""
+"""Rows changed behind the back of the program, for tests of the audit."""
 
 from sqlalchemy import text
 
@@ -6,9 +6,9 @@ from worker.database import transaction
 
 
 def tamper(statements: str) -> None:
-    """This function will run statements that no use case would."""
+    """Run statements that no use case would run."""
     with transaction() as session:
-        # Neither can the ledger be changed otherwise.
+        # Without triggers, because those of the ledger refuse every change.
         session.execute(text("SET LOCAL session_replication_role = replica"))
         for statement in statements.split(";"):
             session.execute(text(statement.replace(":", r"\:").replace(r"\:\:", "::")))

@@ -9,5 +9,5 @@ from tasks.celery import app
 
 
 def task_named(name: str) -> Task:
-    """Return the task that callers send under that name. It is looked up at its first use, which needs the settings."""
+    """Return the task of that name. The task is looked up at the first use, because the app needs the settings."""
     return cast("Task", Proxy(lambda: app.tasks[name]))

@@ -1,4 +1,4 @@
-"""The sweep: what is due goes, what is not yet due stays, and what somebody holds waits."""
+"""The sweep: rows that are due change, rows that are not yet due stay, and locked rows wait for the next run."""
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
@@ -6,8 +6,9 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from sqlalchemy import event, text
 
-from models.expiry import complete_over, retire_expired
+from models.expiry import complete_discounts, retire_expired
 from tasks.sweeps.expiry import sweep_all
+from tests.support.instants import in_minutes
 from tests.support.requests import apply, create_voucher, redeem
 from tests.support.tasks import task_named
 from worker.database import engine, transaction
@@ -27,23 +28,18 @@ LONG_AGO = "2026-01-01T00:00:00Z"
 
 
 def status_of(voucher: dict) -> tuple[str, str | None]:
-    """This function will return the status of a voucher and why it was retired."""
+    """Return the status and the retired reason of a voucher."""
     after = task_named("vouchers.retrieve")(request={"project": voucher["project"], "voucher": voucher["id"]})
     return after["status"], after["retiredReason"]
 
 
-def in_minutes(minutes: float) -> str:
-    """This function will return the instant so many minutes ahead."""
-    return (datetime.now(UTC) + timedelta(minutes=minutes)).isoformat()
-
-
 def test_it_does_nothing_on_an_empty_database():
-    """And says so."""
+    """Every count in the answer is zero."""
     assert task_named("expiry.sweep")(request={}) == NOTHING
 
 
 def test_it_leaves_what_is_not_yet_due():
-    """Open-ended, not yet expired, not yet full, and still running."""
+    """The vouchers are open-ended, not yet expired or not yet full, and the window of the discount has not ended."""
     kept = [
         create_voucher(),
         create_voucher(restrictions={"expiresAt": in_minutes(1)}),
@@ -59,7 +55,7 @@ def test_it_leaves_what_is_not_yet_due():
 
 
 def test_it_retires_what_has_expired_with_the_instant_of_its_end():
-    """In every project; once."""
+    """The sweep covers every project, and a second run finds nothing."""
     due = [create_voucher(restrictions={"expiresAt": LONG_AGO}, project=project) for project in ("gigs", "other")]
     assert task_named("expiry.sweep")(request={}) == {**NOTHING, "expired": 2}
     after = task_named("vouchers.retrieve")(request={"project": "gigs", "voucher": due[0]["id"]})
@@ -68,7 +64,7 @@ def test_it_retires_what_has_expired_with_the_instant_of_its_end():
 
 
 def test_what_is_due_at_this_very_instant_is_due():
-    """Windows are half-open: one microsecond before, and a day before, nothing is."""
+    """Windows exclude their end: a microsecond or a day earlier, nothing is due."""
     create_voucher(restrictions={"expiresAt": LONG_AGO})
     ends_at = datetime.fromisoformat(LONG_AGO)
     window = create_voucher(recurrence={"type": "repeating", "durationInMonths": 1})
@@ -78,11 +74,11 @@ def test_what_is_due_at_this_very_instant_is_due():
         instants = (ends_at - timedelta(microseconds=1), ends_at)
         assert [retire_expired(session, now=each, batch_size=5) for each in instants] == [0, 1]
         days = (date(2026, 1, 31), date(2026, 2, 1))
-        assert [complete_over(session, today=each, batch_size=5) for each in days] == [0, 1]
+        assert [complete_discounts(session, today=each, batch_size=5) for each in days] == [0, 1]
 
 
 def test_it_retires_what_is_full():
-    """What an import left, say, and once: redeeming retires a full voucher by itself, and at the instant of that."""
+    """An import can leave such a voucher. A redemption that fills a voucher retires the voucher at once."""
     voucher = create_voucher(restrictions={"maximumRedemptions": 1})
     filled_at = redeem(voucher=voucher["id"])["decidedAt"]
     assert task_named("expiry.sweep")(request={}) == NOTHING
@@ -96,7 +92,7 @@ def test_it_retires_what_is_full():
 
 
 def test_the_first_reason_stays():
-    """Retired by hand, then expired."""
+    """A voucher that was retired by hand and then expires keeps the manual reason."""
     voucher = create_voucher(restrictions={"expiresAt": in_minutes(60)})
     task_named("vouchers.retire")(request={"project": "gigs", "voucher": voucher["id"]})
     with transaction() as session:
@@ -106,7 +102,7 @@ def test_the_first_reason_stays():
 
 
 def test_it_completes_discounts_whose_window_is_over():
-    """Not those that never took effect, nor those for ever."""
+    """Discounts that never took effect stay, and so do those that run for ever."""
     for recurrence in ({"type": "repeating", "durationInMonths": 1}, {"type": "forever"}):
         voucher = create_voucher(recurrence=recurrence)
         redeem(voucher=voucher["id"], subscription="sub_1", startsOn="2026-01-01")
@@ -117,7 +113,7 @@ def test_it_completes_discounts_whose_window_is_over():
 
 
 def test_a_voucher_that_a_redemption_is_holding_is_left_for_the_next_run():
-    """It neither waits nor fails, and the rest is retired."""
+    """The sweep neither waits for the lock nor fails, and retires the other voucher."""
     held, free = (create_voucher(restrictions={"expiresAt": LONG_AGO}) for _ in range(2))
     with transaction() as session:
         session.execute(text("SELECT 1 FROM vouchers WHERE name = 'Ten percent' ORDER BY id LIMIT 1 FOR NO KEY UPDATE"))
@@ -128,14 +124,14 @@ def test_a_voucher_that_a_redemption_is_holding_is_left_for_the_next_run():
 
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 7, 100])
 def test_it_works_through_everything_in_bounded_batches(batch_size):
-    """Whatever the size of a batch, the end state and the counts are the same."""
+    """The end state and the counts are the same for every size of a batch."""
     for _ in range(6):
         create_voucher(restrictions={"expiresAt": LONG_AGO})
     assert sweep_all(batch_size=batch_size)["expired"] == 6
 
 
 def transactions_of(call: Callable[[], object]) -> int:
-    """This function will count the transactions that were committed meanwhile."""
+    """Return how many transactions the call commits."""
     committed: list[object] = []
     note = committed.append
     event.listen(engine(), "commit", note)
@@ -147,7 +143,7 @@ def transactions_of(call: Callable[[], object]) -> int:
 
 
 def test_each_batch_is_a_transaction_of_its_own():
-    """Whatever interrupts a run, what it has done stays done, and no lock is held for long."""
+    """An interrupted run keeps the batches that are done, and no lock is held for long."""
     for _ in range(6):
         create_voucher(restrictions={"expiresAt": LONG_AGO})
     with_six, with_none = (transactions_of(lambda: sweep_all(batch_size=2)) for _ in range(2))
@@ -155,7 +151,7 @@ def test_each_batch_is_a_transaction_of_its_own():
 
 
 def test_what_a_run_had_to_leave_is_done_by_the_next_one():
-    """Two of four are held while the first runs, one voucher a batch."""
+    """Two of four vouchers are locked during the first run, with a single voucher in each batch."""
     for _ in range(4):
         create_voucher(restrictions={"expiresAt": LONG_AGO})
     with transaction() as other:

@@ -1,13 +1,14 @@
-"""Forecasts: what running discounts will still cost, from what the ledger says that they took."""
+"""Forecasts of the costs of running discounts, from their averages in the ledger."""
 
 import pytest
 from sqlalchemy import text
 
 from tasks.wire.errors import InvalidRequest, NotFound
-from tests.invoices.test_preview import contents
+from tests.invoices.previews import contents
 from tests.support.requests import apply, create_voucher, redeem
 from tests.support.statements import SCANS, counted, explained
 from tests.support.tasks import task_named
+from tests.vouchers.forecasts import bill, costs, grant, look
 from worker.database import transaction
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -15,40 +16,8 @@ pytestmark = pytest.mark.usefixtures("database")
 FIVE = {"amount": 500, "currency": "USD"}
 
 
-def month(number: int) -> dict:
-    """This function will return a month of 2031 as a period."""
-    return {"start": f"2031-{number:02}-01", "end": f"2031-{number + 1:02}-01"}
-
-
-def grant(*, subscription: str = "sub_1", **fields) -> dict:
-    """This function will redeem a new voucher of 10 % for ever, or as said otherwise."""
-    voucher = create_voucher(**fields)
-    redeem(voucher=voucher["id"], subscription=subscription, currency="USD", startsOn="2031-01-01")
-    return voucher
-
-
-def bill(*amounts: int, subscription: str = "sub_1", currency: str = "USD", first: int = 1) -> None:
-    """This function will bill the months of 2031, one after the other."""
-    for number, amount in enumerate(amounts, start=first):
-        lines = [{"id": "base", "amount": amount}]
-        apply(subscription=subscription, period=month(number), lines=lines, currency=currency)
-
-
-def look(*, months: int = 4, since: str = "2031-03-10", **fields) -> dict:
-    """This function will forecast from March 2031 on."""
-    answer: dict = task_named("vouchers.forecast")(
-        request={"project": "gigs", "months": months, "from": since, **fields}
-    )
-    return answer
-
-
-def costs(answer: dict, *, currency: str = "USD") -> list[int]:
-    """This function will return what each month costs."""
-    return [each["amounts"].get(currency, 0) for each in answer["months"]]
-
-
 def test_a_discount_goes_on_with_its_own_average():
-    """Of 8.00 and 4.00 that is 6.00 a month; what is asked for and what is assumed are in the answer."""
+    """The average of 8.00 and 4.00 is 6.00 a month. The answer has the request's fields and the assumptions."""
     grant()
     bill(8_000, 4_000)
     answer = look(months=2)
@@ -81,7 +50,7 @@ def test_several_invoices_of_a_period_are_one_cycle():
 
 
 def test_what_is_billed_already_is_not_forecast_again():
-    """March is."""
+    """March is billed, so the forecast for March is zero."""
     grant()
     bill(8_000, 8_000, 8_000)
     assert costs(look()) == [0, 800, 800, 800]
@@ -98,14 +67,14 @@ def test_what_is_billed_already_is_not_forecast_again():
     ],
 )
 def test_what_ends_a_discount_ends_its_cost(fields, expected):
-    """A window, cycles, a balance with its rest, a budget: 5.00 in January and February."""
+    """5.00 were taken in January and February. A window, a number of cycles, a balance or a budget ends the costs."""
     grant(**{"priceDiscountPercentage": None, "priceDiscount": FIVE, **fields})
     bill(500, 500)
     assert costs(look()) == expected
 
 
 def test_a_balance_in_cycles_ends_with_whichever_comes_first():
-    """20.00 are left, one cycle too."""
+    """20.00 of the balance are left, but only a single cycle."""
     price = {"amount": 3_000, "currency": "USD"}
     grant(priceDiscount=price, carryOver=True, recurrence={"type": "repeating", "durationInCycles": 3})
     bill(500, 500)
@@ -113,7 +82,7 @@ def test_a_balance_in_cycles_ends_with_whichever_comes_first():
 
 
 def test_a_balance_in_two_currencies_is_used_up_in_both():
-    """A quarter of it in each; half is left, which lasts as long as the first half did."""
+    """A quarter is used in each currency. The other half lasts as long as the first."""
     grant(priceDiscount={"amount": 1_000, "currency": "USD", "currencyOptions": {"EUR": 800}}, carryOver=True)
     bill(250)
     bill(200, currency="EUR", first=2)
@@ -122,7 +91,7 @@ def test_a_balance_in_two_currencies_is_used_up_in_both():
 
 
 def test_what_has_not_begun_takes_its_vouchers_average():
-    """Two that have not, beside one that takes 5.00 a month."""
+    """Two discounts have not started. The third takes 5.00 a month."""
     voucher = grant(priceDiscount=FIVE, recurrence={"type": "repeating", "durationInMonths": 3})
     bill(500, 500)
     for number in (2, 3):
@@ -139,7 +108,7 @@ def test_what_has_not_begun_takes_its_vouchers_average():
 
 
 def test_the_average_of_a_voucher_is_of_what_is_over_too():
-    """Once: 6.00 and 4.00 were given; the third has not begun."""
+    """Two discounts took 6.00 and 4.00 once and are completed. The third has not started."""
     voucher = grant(recurrence={"type": "once"})
     bill(6_000)
     for number, amount in ((2, 4_000), (3, None)):
@@ -153,7 +122,7 @@ def test_the_average_of_a_voucher_is_of_what_is_over_too():
 
 
 def test_a_balance_that_has_not_begun_is_used_up_in_its_vouchers_cycles():
-    """12.00 at 5.00 a month, beside the 2.00 that are left of the one that has begun."""
+    """The new discount takes 12.00 at 5.00 a month. The other discount still has 2.00."""
     voucher = grant(priceDiscount={"amount": 1_200, "currency": "USD"}, carryOver=True)
     bill(500, 500)
     redeem(voucher=voucher["id"], subscription="sub_2", currency="USD", startsOn="2031-03-01")
@@ -161,7 +130,7 @@ def test_a_balance_that_has_not_begun_is_used_up_in_its_vouchers_cycles():
 
 
 def test_without_any_history_it_is_counted_and_costs_nothing():
-    """Nobody knows what it will take."""
+    """There is no average to go by."""
     grant()
     answer = look()
     assert (answer["totals"], answer["basis"]["withoutHistory"]) == ({}, 1)
@@ -169,7 +138,7 @@ def test_without_any_history_it_is_counted_and_costs_nothing():
 
 
 def test_a_voucher_can_be_asked_for_alone():
-    """In its own project."""
+    """Another project finds neither the voucher nor the costs."""
     first, second = grant(), grant(priceDiscount=FIVE, subscription="sub_2")
     bill(8_000)
     bill(8_000, subscription="sub_2")
@@ -182,7 +151,7 @@ def test_a_voucher_can_be_asked_for_alone():
 
 
 def test_what_is_over_costs_nothing_swept_or_not():
-    """A window that ended in January of this century, a once, a balance that is used up."""
+    """A discount that runs once was used, and the window of another discount has ended."""
     grant(recurrence={"type": "once"})
     bill(8_000)
     voucher = create_voucher(recurrence={"type": "repeating", "durationInMonths": 1})
@@ -195,7 +164,7 @@ def test_what_is_over_costs_nothing_swept_or_not():
 
 
 def test_without_a_date_it_begins_with_the_current_month():
-    """In UTC."""
+    """The month is that of UTC."""
     with transaction() as session:
         today = session.execute(text("SELECT current_date")).scalar_one()
     answer = task_named("vouchers.forecast")(request={"project": "gigs"})
@@ -204,7 +173,7 @@ def test_without_a_date_it_begins_with_the_current_month():
 
 
 def test_nothing_is_written():
-    """Not a row."""
+    """Every table has the same rows before and after."""
     grant()
     bill(8_000)
     before = contents()
@@ -224,14 +193,14 @@ def test_nothing_is_written():
     ],
 )
 def test_a_bad_field_is_named(changed, field):
-    """By its path."""
+    """The error has the path of the field."""
     with pytest.raises(InvalidRequest) as raised:
         task_named("vouchers.forecast")(request={"project": "gigs", **changed})
     assert [each["field"] for each in raised.value.errors] == [field]
 
 
 def test_any_number_of_discounts_takes_the_same_statements_and_none_reads_a_table():
-    """40 that have begun and 40 that have not."""
+    """40 discounts have started and 40 have not. No plan has a sequential scan."""
     voucher = grant(subscription="sub_0", budget={"amount": 90_000, "currency": "USD"})
     bill(800, subscription="sub_0")
     with counted() as one:
@@ -251,7 +220,7 @@ def test_any_number_of_discounts_takes_the_same_statements_and_none_reads_a_tabl
 
 
 def test_a_period_that_was_moved_to_a_months_last_day_costs_what_its_preview_says():
-    """Billed from the last of February; the plan's day is the 31st."""
+    """The first period starts on the last of February. The day of the plan is the 31st."""
     grant(recurrence={"type": "repeating", "durationInMonths": 4})
     apply(subscription="sub_1", period={"start": "2031-02-28", "end": "2031-03-31"})
     plan = {"interval": "month", "anchor": "2031-01-31", "currency": "USD", "lines": [{"id": "base", "amount": 8_000}]}
@@ -261,7 +230,7 @@ def test_a_period_that_was_moved_to_a_months_last_day_costs_what_its_preview_say
 
 
 def test_cycles_before_the_first_month_are_not_had_again():
-    """Three cycles and a budget; and one that begins before."""
+    """They use up the three cycles and the budget, although their months are not shown."""
     voucher = grant(
         recurrence={"type": "repeating", "durationInCycles": 3}, budget={"amount": 3_000, "currency": "USD"}
     )

@@ -1,20 +1,13 @@
-"""Listing vouchers: order, cursors, filters, and what a page costs."""
+"""List vouchers: order, cursors and filters."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import event, text
-from sqlalchemy.orm import Session
 
-from tasks.vouchers.list import list_vouchers
-from tasks.vouchers.messages import ListVouchers
 from tasks.wire.errors import InvalidRequest
 from tests.support.requests import create_voucher
 from tests.support.tasks import task_named
-from worker.database import engine
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -22,23 +15,23 @@ UNKNOWN = "vou_01m802aq92e78rshs8mnssdx40"
 
 
 def page(**fields: Any) -> dict[str, Any]:
-    """This function will list vouchers of the project."""
+    """List vouchers of the project."""
     answer: dict[str, Any] = task_named("vouchers.list")(request={"project": "gigs", **fields})
     return answer
 
 
 def ids(answer: dict[str, Any]) -> list[str]:
-    """This function will return the ids on a page, in its order."""
+    """Return the ids on a page in their order."""
     return [item["id"] for item in answer["items"]]
 
 
 def created(how_many: int, **fields: Any) -> list[str]:
-    """This function will create so many vouchers and return their ids, newest first."""
+    """Create vouchers, and return their ids, newest first."""
     return [create_voucher(**fields)["id"] for _ in range(how_many)][::-1]
 
 
 def retired(how_many: int, **fields: Any) -> list[str]:
-    """This function will create so many vouchers, retire them, and return their ids, newest first."""
+    """Create vouchers, retire them, and return their ids, newest first."""
     made = []
     for _ in range(how_many):
         made.append(create_voucher(**fields)["id"])
@@ -47,7 +40,7 @@ def retired(how_many: int, **fields: Any) -> list[str]:
 
 
 def test_vouchers_are_listed_newest_first_as_they_are_retrieved():
-    """With every field."""
+    """Each item has every field of a retrieved voucher."""
     made = created(3, code=None, restrictions={"maximumRedemptions": 3}, metadata={"a": 1})
     answer = page()
     assert answer["object"] == "list"
@@ -58,12 +51,12 @@ def test_vouchers_are_listed_newest_first_as_they_are_retrieved():
 
 
 def test_nothing_is_listed_on_an_empty_database():
-    """And nothing is more."""
+    """There are no cursors either."""
     assert page() == {"object": "list", "items": [], "moreItemsAfter": None, "moreItemsBefore": None}
 
 
 def test_a_page_holds_ten_unless_said_otherwise():
-    """As in Gigs."""
+    """The default is that of Gigs."""
     made = created(11)
     answer = page()
     assert ids(answer) == made[:10]
@@ -72,7 +65,7 @@ def test_a_page_holds_ten_unless_said_otherwise():
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7])
 def test_the_pages_after_each_other_hold_everything_once(size):
-    """Also where the last page is full."""
+    """The last page may be full or not."""
     made = created(6)
     walked, answer = [], page(limit=size)
     while True:
@@ -87,7 +80,7 @@ def test_the_pages_after_each_other_hold_everything_once(size):
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7])
 def test_the_pages_before_each_other_hold_everything_once_and_newest_first(size):
-    """From the oldest back to the newest."""
+    """The pages go from the oldest voucher back to the newest."""
     made = created(6)
     walked, answer = made[-1:], page(limit=size, before=made[-1])
     while True:
@@ -101,13 +94,13 @@ def test_the_pages_before_each_other_hold_everything_once_and_newest_first(size)
 
 
 def test_before_is_the_page_next_to_the_position():
-    """Not the first one of the list."""
+    """That is not the first page of the list."""
     made = created(6)
     assert ids(page(limit=2, before=made[4])) == made[2:4]
 
 
 def test_a_walk_is_stable_while_vouchers_are_being_created():
-    """Nothing twice, nothing old missed; what is new comes before the first page."""
+    """No voucher is listed twice, no old voucher is missed, and new vouchers come before the first page."""
     made = created(5)
     first = page(limit=2)
     new = created(3)
@@ -122,7 +115,7 @@ def test_a_walk_is_stable_while_vouchers_are_being_created():
 
 @pytest.mark.parametrize("direction", ["after", "before"])
 def test_a_cursor_is_a_position_whether_or_not_its_voucher_is_there(direction):
-    """Another project's, one that does not exist, and one that has another status by now."""
+    """The voucher belongs to another project, does not exist, or has another status now."""
     older = created(2)
     position = {
         "gone": retired(1)[0],
@@ -138,7 +131,7 @@ def test_a_cursor_is_a_position_whether_or_not_its_voucher_is_there(direction):
 
 @pytest.mark.parametrize("how_many", [0, 1, 200])
 def test_a_page_holds_as_many_as_asked_for(how_many):
-    """None at all means that nothing is said about more either."""
+    """A page of zero vouchers has no cursors."""
     made = created(201)
     answer = page(limit=how_many)
     assert ids(answer) == made[:how_many]
@@ -147,7 +140,7 @@ def test_a_page_holds_as_many_as_asked_for(how_many):
 
 
 def test_a_status_is_a_filter_and_available_unless_said_otherwise():
-    """One, the other, or both, whichever comes first."""
+    """Both statuses can be given, in either order."""
     first, second, third, fourth = created(1), retired(1), created(1), retired(1)
     assert ids(page()) == ids(page(status=["available"])) == third + first
     assert ids(page(status=["retired"])) == fourth + second
@@ -157,14 +150,14 @@ def test_a_status_is_a_filter_and_available_unless_said_otherwise():
 
 
 def test_more_is_told_of_what_the_filter_lets_pass():
-    """A page that holds all the retired ones is the only one, whatever else there is."""
+    """A page with all retired vouchers has no cursors, although there are available vouchers."""
     created(2), retired(2), created(2)
     answer = page(status=["retired"], limit=2)
     assert (answer["moreItemsAfter"], answer["moreItemsBefore"]) == (None, None)
 
 
 def test_a_code_is_a_filter_without_regard_to_case():
-    """Every voucher that carries it, with the other filters and the cursors."""
+    """The filter finds every voucher with the code, and combines with the other filters and cursors."""
     old = retired(3, code="SUMMER")
     new = created(1, code="Summer")
     created(1, code="WINTER"), created(1)
@@ -177,7 +170,7 @@ def test_a_code_is_a_filter_without_regard_to_case():
 
 
 def test_other_projects_are_invisible():
-    """Neither listed nor counted as more."""
+    """Vouchers of other projects are neither listed nor counted for the cursors."""
     created(1, project="other", code="SUMMER")
     mine = created(1, code="SUMMER")
     created(1, project="other")
@@ -208,132 +201,8 @@ def test_other_projects_are_invisible():
     ],
 )
 def test_what_cannot_be_understood_is_refused(fields, bad):
-    """With the field that is wrong, and never its value."""
+    """The error names the bad field, never a value."""
     with pytest.raises(InvalidRequest) as refused:
         page(**fields)
     assert refused.value.errors[0]["field"] == bad
     assert "SUMMER" not in str(refused.value)
-
-
-# Enough that a walk along all of them cannot be taken for a page.
-MANY = 100_000
-PAGE = 200
-# The way down from the root of an index and the leaves that hold a page's entries, for the page and both probes.
-INDEX_BLOCKS_MAX = 24
-# Psycopg's own number.
-EXECUTIONS_UNTIL_PREPARED = 6
-INSERT_MANY = text("""
-    INSERT INTO vouchers (project, id, created_at, name, code, percentage_basis_points, recurrence, metadata,
-                          retired_reason, retired_at)
-    SELECT :project, gen_random_uuid(), now(), 'Many', 'CODE-' || number, 1000, 'once', '{}',
-           CASE WHEN is_retired THEN 'manualAction' END, CASE WHEN is_retired THEN now() END
-    FROM (SELECT number, number % 100 < :percent AS is_retired FROM generate_series(1, :how_many) AS number) AS each
-""")
-INSERT_CODES = text("""
-    INSERT INTO codes (project, id, voucher_id, code, created_at, is_primary)
-    SELECT project, id, id, code, created_at, true FROM vouchers WHERE project = :project
-""")
-# It also keeps autovacuum from the tables to the end of the transaction: to it they are empty.
-FORGET_STATISTICS = text("""
-    SELECT pg_clear_relation_stats(schemaname, relation) FROM pg_indexes
-    CROSS JOIN LATERAL unnest(ARRAY[tablename, indexname]) AS relation WHERE tablename IN ('vouchers', 'codes')
-""")
-FIRST, LAST = "00000000-0000-7000-8000-000000000000", "ffffffff-ffff-7fff-bfff-ffffffffffff"
-PAGES: list[dict[str, Any]] = [
-    {},
-    {"after": LAST},
-    {"before": LAST},
-    {"before": FIRST},
-    {"after": "80000000-0000-7000-8000-000000000000"},
-    {"status": ["retired"]},
-    {"status": ["retired"], "before": FIRST},
-    {"status": ["available", "retired"]},
-    {"status": ["available", "retired"], "before": FIRST},
-    {"code": "code-77", "status": ["available", "retired"]},
-]
-
-
-@pytest.fixture(params=[1, 99])
-def many(request: pytest.FixtureRequest) -> Iterator[Session]:
-    """A transaction with many vouchers scattered over the table, of which that share in percent was retired."""
-    with Session(engine(), info={"project": request.node.nodeid}) as session:
-        # A project of each test's own: what an earlier one rolled back lies between nothing of this one.
-        session.execute(INSERT_MANY, {"project": request.node.nodeid, "how_many": MANY, "percent": request.param})
-        session.execute(INSERT_CODES, {"project": request.node.nodeid})
-        yield session
-        session.rollback()
-
-
-def page_of_many(session: Session, **fields: Any) -> dict[str, Any]:
-    """This function will list a large page of the many vouchers."""
-    body = {"project": session.info["project"], "limit": PAGE, **fields}
-    return list_vouchers(session, ListVouchers.model_validate(body))
-
-
-def test_a_page_reads_its_own_rows_and_nothing_else_wherever_it_lies(many):
-    """By an index, in its order, whatever the statistics say: the rows of a page, and one for what lies beyond."""
-    many.execute(FORGET_STATISTICS)
-    _check_plans(many)
-    many.execute(text("ANALYZE vouchers, codes"))
-    _check_plans(many)
-    # A statement that is sent often is prepared, and planned without its parameters.
-    many.execute(text("SET LOCAL plan_cache_mode = force_generic_plan"))
-    _check_blocks(many)
-
-
-def _check_plans(session: Session) -> None:
-    for fields in PAGES:
-        with _explained(session) as plans:
-            answer = page_of_many(session, **fields)
-        assert "code" not in fields or len(answer["items"]) == 1
-        nodes = [node for plan in plans for node in _nodes(plan["Plan"])]
-        scans = [node for node in nodes if node.get("Relation Name") in {"vouchers", "codes"}]
-        assert {node["Node Type"] for node in scans} <= {"Index Scan", "Index Only Scan"}, fields
-        assert not [node for node in nodes if node.get("Rows Removed by Filter")], fields
-        assert "code" in fields or "Sort" not in {node["Node Type"] for node in nodes}, fields
-        # One for each probe, and those with a code are looked up before.
-        rows_max = len(answer["items"]) + (3 if "code" in fields else 2)
-        assert sum(node["Actual Rows"] * node["Actual Loops"] for node in scans) <= rows_max, fields
-        blocks = sum(plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"] for plan in plans)
-        assert blocks <= rows_max + INDEX_BLOCKS_MAX, fields
-
-
-def _check_blocks(session: Session) -> None:
-    for fields in PAGES:
-        for _ in range(EXECUTIONS_UNTIL_PREPARED + 1):
-            before = _blocks_fetched(session)
-            answer = page_of_many(session, **fields)
-            fetched = _blocks_fetched(session) - before
-        assert fetched <= len(answer["items"]) + 2 + INDEX_BLOCKS_MAX, fields
-
-
-@contextmanager
-def _explained(session: Session) -> Iterator[list[dict[str, Any]]]:
-    plans: list[dict[str, Any]] = []
-
-    def note(_connection, cursor, statement, parameters, *_) -> None:
-        cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}", parameters)
-        plans.extend(cursor.fetchone()[0])
-
-    connection = session.connection()
-    event.listen(connection, "before_cursor_execute", note)
-    try:
-        yield plans
-    finally:
-        event.remove(connection, "before_cursor_execute", note)
-
-
-def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield node
-    for child in node.get("Plans", ()):
-        yield from _nodes(child)
-
-
-def _blocks_fetched(session: Session) -> int:
-    # Of the table and all its indexes, by this transaction.
-    fetched = """
-        SELECT sum(pg_stat_get_xact_blocks_fetched(indexrelid))
-               + pg_stat_get_xact_blocks_fetched('vouchers'::regclass)
-        FROM pg_index WHERE indrelid = 'vouchers'::regclass
-    """
-    return int(session.execute(text(fetched)).scalar_one())

@@ -1,4 +1,4 @@
-"""Updates at the same moment as other updates, creations, redemptions and sweeps."""
+"""Updates that run at the same time as other updates, creations, redemptions and sweeps."""
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -17,14 +17,14 @@ from tasks.wire.errors import InvalidRequest
 from tests.support.concurrency import at_once, send, until_somebody_waits
 from tests.support.requests import create_voucher, redeem, redemption, voucher_body
 from tests.support.tasks import task_named
-from tests.vouchers.test_voucher_update import LATER, PAST, expired, full, retrieve, update
+from tests.vouchers.calls import LATER, PAST, expired, full, retrieve, update
 from worker import database as db
 
 pytestmark = pytest.mark.usefixtures("wide_pool")
 
 
 def outcome(voucher: str, **fields: Any) -> str:
-    """This function will update the voucher and say its status then, or the field that is bad."""
+    """Update a voucher, and return its new status or the first bad field."""
     try:
         return str(update(voucher, **fields)["status"])
     except InvalidRequest as error:
@@ -32,7 +32,7 @@ def outcome(voucher: str, **fields: Any) -> str:
 
 
 def creation(**fields: Any) -> str:
-    """This function will create a voucher and say its status, or the field that is bad."""
+    """Create a voucher, and return its status or the first bad field."""
     try:
         return str(create_voucher(**fields)["status"])
     except InvalidRequest as error:
@@ -40,7 +40,7 @@ def creation(**fields: Any) -> str:
 
 
 def test_one_update_delivered_many_times_at_once_has_one_effect_and_one_answer():
-    """Every copy gets the same answer."""
+    """Every delivery gets the same answer."""
     voucher = create_voucher(code="SUMMER")["id"]
     fields = {"code": "WINTER", "requestId": "r1", "restrictions": {"maximumRedemptions": 5}}
     answers = at_once([partial(update, voucher, **fields)] * 12)
@@ -48,7 +48,7 @@ def test_one_update_delivered_many_times_at_once_has_one_effect_and_one_answer()
 
 
 def test_one_request_id_for_many_vouchers_at_once_changes_one():
-    """No lock is shared: the constraint decides, and all the others are conflicts."""
+    """The updates share no lock. A unique constraint lets a single update pass, and the others are conflicts."""
     made = [create_voucher()["id"] for _ in range(12)]
     answers = at_once([partial(update, each, name="n", requestId="r1") for each in made])
     assert Counter(answer.get("reason") for answer in answers) == {None: 1, "idempotency_conflict": 11}
@@ -56,7 +56,7 @@ def test_one_request_id_for_many_vouchers_at_once_changes_one():
 
 
 def test_two_updates_at_once_are_one_after_the_other():
-    """Neither undoes what the other has changed."""
+    """No update undoes the change of another update."""
     voucher = create_voucher()["id"]
     changes: list[dict[str, Any]] = [{"name": "n"}, {"code": "WINTER"}, {"metadata": {"a": 1}}]
     limits: list[dict[str, Any]] = [
@@ -74,7 +74,7 @@ def test_two_updates_at_once_are_one_after_the_other():
 
 @pytest.mark.parametrize("attempt", range(3))
 def test_one_code_wanted_by_many_updates_and_creations_at_once_belongs_to_one(attempt):
-    """An expired voucher held it; the others are told that it is taken."""
+    """The code belonged to an expired voucher. All other requests fail, because the code is taken."""
     create_voucher(code="SUMMER", restrictions={"expiresAt": PAST})
     made = [create_voucher(name=f"{attempt}")["id"] for _ in range(6)]
     answers = at_once([partial(creation, code="summer")] * 6 + [partial(outcome, each, code="SUMMER") for each in made])
@@ -83,7 +83,7 @@ def test_one_code_wanted_by_many_updates_and_creations_at_once_belongs_to_one(at
 
 @pytest.mark.parametrize(("make", "cause"), [(expired, "expiresAt"), (full, "maximumRedemptions")])
 def test_becoming_available_again_while_somebody_creates_its_code(make, cause):
-    """Whoever commits first has the code, and the other is told."""
+    """The creation commits first and gets the code, so the update fails."""
     voucher = make(code="SUMMER")
     with db.transaction() as creator, ThreadPoolExecutor(1) as threads:
         create_voucher_in(creator, CreateVoucher.model_validate(voucher_body(code="SUMMER")))
@@ -96,7 +96,7 @@ def test_becoming_available_again_while_somebody_creates_its_code(make, cause):
 
 @pytest.mark.parametrize(("make", "cause"), [(expired, "expiresAt"), (full, "maximumRedemptions")])
 def test_creating_a_code_while_its_old_voucher_becomes_available_again(make, cause):
-    """The other way round."""
+    """The update commits first and gets the code, so the creation fails."""
     voucher = make(code="SUMMER")
     body = {"project": "gigs", "voucher": voucher, "restrictions": {cause: None}}
     with db.transaction() as updater, ThreadPoolExecutor(1) as threads:
@@ -108,14 +108,14 @@ def test_creating_a_code_while_its_old_voucher_becomes_available_again(make, cau
 
 
 def test_many_becoming_available_again_with_one_code_at_once():
-    """One of them has it; nobody waits for a retry to find out."""
+    """A single update gets the code, and the others fail without a retry of the task."""
     made = [expired(code="SUMMER") for _ in range(8)]
     answers = at_once([partial(outcome, each, restrictions={"expiresAt": None}) for each in made])
     assert Counter(answers) == {"available": 1, "code": 7}
 
 
 def test_codes_that_are_exchanged_at_once_lock_in_order():
-    """Each wants what the other, which has expired, still holds: no deadlock, and each has one code at most."""
+    """Each update wants the code of the other expired voucher. Without a deadlock, at least one succeeds."""
     for _ in range(5):
         window = {"expiresAt": PAST}
         one, other = (create_voucher(code=code, restrictions=window)["id"] for code in ("CODE-1", "CODE-2"))
@@ -132,7 +132,7 @@ def test_codes_that_are_exchanged_at_once_lock_in_order():
 
 
 def test_a_code_that_somebody_takes_during_a_wait_is_looked_up_again():
-    """Locking its holder on the spot would be out of order: the transaction is run again."""
+    """The voucher of the code cannot be locked in order any more, so the transaction is run again."""
     voucher = create_voucher()["id"]
     request = UpdateVoucher.model_validate({"project": "gigs", "voucher": voucher, "code": "SUMMER"})
 
@@ -153,7 +153,7 @@ def test_a_code_that_somebody_takes_during_a_wait_is_looked_up_again():
 
 
 def test_an_update_waits_for_a_redemption_and_sees_it():
-    """What it would have changed before is refused then; its limit counts what was redeemed meanwhile."""
+    """Money terms are refused after the redemption, and a limit below the redemptions is invalid."""
     voucher = create_voucher()["id"]
     with db.transaction() as redeemer, ThreadPoolExecutor(2) as threads:
         redeem_all(redeemer, [Redeem.model_validate(redemption(voucher=voucher)) for _ in range(2)])
@@ -166,7 +166,7 @@ def test_an_update_waits_for_a_redemption_and_sees_it():
 
 
 def test_a_redemption_waits_for_an_update_and_sees_it():
-    """Its code too: what was looked up before is looked up again."""
+    """The code is looked up again after the wait."""
     voucher = create_voucher(code="SUMMER")["id"]
     with db.transaction() as holder, ThreadPoolExecutor(2) as threads:
         holder.execute(text("SELECT 1 FROM vouchers FOR NO KEY UPDATE"))
@@ -180,7 +180,7 @@ def test_a_redemption_waits_for_an_update_and_sees_it():
 
 
 def test_redeeming_while_the_limit_is_lowered_and_raised():
-    """Never over-redeemed and numbered without a gap, which the audit says; the last limit is filled."""
+    """The audit after the test checks that the limit is kept and that the numbers have no gap."""
     voucher = create_voucher(restrictions={"maximumRedemptions": 8})["id"]
     limits = [partial(outcome, voucher, restrictions={"maximumRedemptions": limit}) for limit in (4, 6, 12, 16)]
     sweeps = send("expiry.sweep", [{}] * 2)
@@ -191,7 +191,7 @@ def test_redeeming_while_the_limit_is_lowered_and_raised():
 
 
 def test_sweeping_while_the_end_is_moved():
-    """The sweep leaves what is locked, and finds nothing to retire afterwards."""
+    """The sweep skips locked vouchers, and there is nothing to retire afterwards."""
     made = [create_voucher(restrictions={"expiresAt": PAST})["id"] for _ in range(8)]
     updates = [partial(outcome, each, restrictions={"expiresAt": None}) for each in made]
     answers = at_once([*updates, *send("expiry.sweep", [{}] * 4)])

@@ -1,4 +1,4 @@
-"""The fingerprints of stored requests: whoever changes them makes every old request a conflict."""
+"""The fingerprints of stored requests: a changed fingerprint makes every repetition of an old request a conflict."""
 
 from tasks.invoices.messages import Apply, ReverseInvoice
 from tasks.redemptions.messages import Redeem
@@ -38,7 +38,7 @@ VOUCHER = {
 
 
 def test_a_fingerprint_stays_what_it_was_when_it_was_stored():
-    """Every field is given, so that a field that moves or is renamed is noticed."""
+    """The requests have every field, so that the test notices a field that moves or is renamed."""
     created = CreateVoucher.model_validate(VOUCHER)
     full = Redeem.model_validate(
         redemption(
@@ -74,7 +74,7 @@ def test_the_same_meaning_has_the_same_fingerprint():
 
 
 def test_the_order_of_keys_does_not_count_inside_either():
-    """Of what a caller names: metadata, and the amounts for further currencies."""
+    """The objects with keys of the caller's choice are metadata and the amounts in further currencies."""
     turned = {
         **VOUCHER,
         "priceDiscount": {**DISCOUNT, "currencyOptions": {"JPY": 1500, "EUR": 899}},

@@ -1,1 +1,1 @@
-"""The way to the broker: fetch messages, acknowledge them, wait for more, publish."""
+"""Access to the broker: fetch and acknowledge messages, wait for new messages, publish."""

@@ -1,4 +1,4 @@
-"""Acknowledging messages on Redis, many at once, and never forgetting to."""
+"""Acknowledgements on Redis: sent many at a time, and kept if the connection breaks."""
 
 import os
 import threading
@@ -13,18 +13,18 @@ from worker.broker.fetch import UNREADABLE
 
 logger = get_logger(__name__)
 
-# Redis answers nobody else meanwhile; so many fetch it a millisecond.
+# At most this many delivery tags in a command, which blocks Redis for about 1 ms.
 FLUSH_COUNT_MAX = 1_000
 
 
 class PendingAcknowledgements:
-    """The delivery tags whose messages have been dealt with and are to be removed from the unacknowledged ones.
+    """The delivery tags of processed messages that are still to be removed from the unacknowledged messages.
 
-    They outlive their channel: what a broken connection left is paid through the next one.
+    The tags outlive their channel: if the connection breaks, the next channel sends them.
     """
 
     def __init__(self, *, unacked: str, index: str) -> None:
-        """This method will begin without pending, for messages that are noted under these two keys."""
+        """Begin with none. `unacked` and `index` are kombu's keys for the unacknowledged messages and their index."""
         self._unacked, self._index = unacked, index
         self._tags: deque[str] = deque()
 
@@ -32,17 +32,20 @@ class PendingAcknowledgements:
         return bool(self._tags)
 
     def add(self, tag: str) -> None:
-        """This method will note one. Any thread may call it."""
+        """Add a delivery tag. Any thread may call this."""
         self._tags.append(tag)
 
     def flush(self, client: Any) -> None:
-        """This method will flush all of them, or keep what it could not flush and raise the connection's error."""
+        """Send all pending acknowledgements.
+
+        Raises the connection's error if the connection breaks; the tags that were not sent are kept.
+        """
         while tags := self._next():
             try:
                 with client.pipeline() as pipeline:
                     pipeline.zrem(self._index, *tags).hdel(self._unacked, *tags).execute()
             except BaseException:
-                # Perhaps it was paid: to flush twice does no harm.
+                # The server may have received them. Sending them again does no harm.
                 self._tags.extend(tags)
                 raise
 
@@ -59,43 +62,48 @@ def _pending(_process: int, _broker: tuple[Any, ...], unacked: str, index: str) 
 
 
 def pending_acknowledgements(channel: Any) -> PendingAcknowledgements:
-    """This function will return the pending of this process to the channel's broker. A forked child has none."""
-    at = channel.connection.client
-    broker = (at.hostname, at.port, at.virtual_host, channel.global_keyprefix)
+    """Return the pending acknowledgements of this process for the channel's broker. A forked child begins with none."""
+    address = channel.connection.client
+    broker = (address.hostname, address.port, address.virtual_host, channel.global_keyprefix)
     return _pending(os.getpid(), broker, channel.unacked_key, channel.unacked_index_key)
 
 
 class QoS(redis.QoS):
-    """What a channel has fetched and not acknowledged. The script that took it has noted it in Redis already."""
+    """The messages that a channel has fetched and not acknowledged, limited by number and by size.
+
+    Redis has the same list: the script that fetches messages adds them to the unacknowledged messages.
+    """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
-        """This method will begin with nothing fetched."""
         super().__init__(*arguments, **options)
         self.pending = pending_acknowledgements(self.channel)
         self.bytes_held = 0
         self._sizes: dict[str, int] = {}
         self._lock = threading.Lock()
 
-    def note(self, tag: str, *, size: int) -> None:
-        """This method will count a message that was fetched and not delivered yet: it may still have to go back."""
+    def track(self, tag: str, *, size: int) -> None:
+        """Count a fetched message before its delivery, so that closing the channel restores an undelivered message.
+
+        `size` is in bytes.
+        """
         with self._lock:
             self.bytes_held += size - self._sizes.pop(tag, 0)
             self._sizes[tag] = size
         virtual.QoS.append(self, None, tag)
 
     def append(self, message: Any, delivery_tag: str) -> None:
-        """This method will hold a message that is being delivered. Only a fanout's is not noted in Redis."""
+        """Keep a message that is being delivered. Only a message of a fanout queue is not in Redis yet."""
         if delivery_tag in self._sizes:
             virtual.QoS.append(self, message, delivery_tag)
         else:
             super().append(message, delivery_tag)
 
     def can_consume(self) -> bool:
-        """This method will tell whether there is room, by number and by size: large messages fill it sooner."""
+        """Return whether another message may be prefetched, by the number of messages and by their size."""
         return bool(super().can_consume()) and self.bytes_held < self.channel.prefetch_bytes
 
     def ack(self, delivery_tag: str) -> None:
-        """This method will acknowledge a message: before the loop waits, or at once where it may be waiting already."""
+        """Acknowledge a message: on the loop's thread before the loop waits next, on any other thread at once."""
         self.pending.add(delivery_tag)
         self._forget_size(delivery_tag)
         virtual.QoS.ack(self, delivery_tag)
@@ -103,7 +111,7 @@ class QoS(redis.QoS):
             self.flush_acknowledgements()
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:  # noqa: FBT001, FBT002 - kombu's own signature
-        """This method will drop a message, or put it back behind all that wait."""
+        """Drop a message by acknowledging it, or put it back at the end of its queue."""
         if not requeue:
             self.ack(delivery_tag)
             return
@@ -112,14 +120,14 @@ class QoS(redis.QoS):
         self._forget_size(delivery_tag)
 
     def flush_acknowledgements(self) -> None:
-        """This method will send the acknowledgements that are due, or keep them and raise the connection's error."""
-        # A channel that was given up leaves them to the next one.
+        """Send the pending acknowledgements. They are kept if this raises the connection's error."""
+        # If the connection was given up, the next channel sends them.
         if self.pending and self.channel.is_attached():
             with self.channel.conn_or_acquire() as client:
                 self.pending.flush(client)
 
     def restore_unacked(self, client: Any = None) -> None:
-        """This method will put back what was not acknowledged."""
+        """Put the unacknowledged messages back into their queues."""
         self.flush_acknowledgements()
         self._flush()
         super().restore_unacked(client)
@@ -128,26 +136,27 @@ class QoS(redis.QoS):
             self.bytes_held = 0
 
     def restore_unacked_once(self, stderr: Any = None) -> None:
-        """This method will put back what was not acknowledged when the channel is closed.
+        """Put the unacknowledged messages back into their queues when the channel is closed.
 
-        Where the broker cannot be reached the messages are not lost: they come back when their time is over. Closing
-        goes on, or the other channels of the connection would stay open and the worker could not connect again.
+        If the broker cannot be reached, the messages are redelivered after their visibility timeout. No error is
+        raised: the connection's other channels would stay open, and the worker could not connect again.
         """
         if not self.channel.is_attached():
             self._delivered.clear()
         try:
             super().restore_unacked_once(stderr)
         except self.channel.connection_errors:
-            logger.warning("could not hand back %d messages: they come back by themselves", len(self._delivered))
+            count = len(self._delivered)
+            logger.warning("could not put back %d messages: they are redelivered after the visibility timeout", count)
             self._delivered.clear()
 
     def restore_visible(self, *arguments: Any, **options: Any) -> None:
-        """This method will put back what somebody took and has not acknowledged in time. Ours go first."""
+        """Put back the messages of any worker whose visibility timeout is over, after flushing our acknowledgements."""
         self.flush_acknowledgements()
         super().restore_visible(*arguments, **options)
 
     def restore_by_tag(self, tag: Any, client: Any = None, leftmost: bool = False) -> None:  # noqa: FBT001, FBT002 - kombu's own signature
-        """This method will put a message back. What cannot be read must not keep others from being put back."""
+        """Put a message back into its queue, or set an unreadable text aside, so that others are still put back."""
         try:
             super().restore_by_tag(tag, client, leftmost)
         except UNREADABLE:

@@ -1,7 +1,8 @@
-"""Taking messages from Redis: one script moves them from their queues to the unacknowledged ones, or leaves them.
+"""The script that fetches messages from Redis, by moving them from their queues to the unacknowledged messages.
 
-kombu pops a message and notes it as unacknowledged in a second round trip; a worker that dies in between loses it.
-Here the server does both at once, for as many messages as the worker has room for, in kombu's own format.
+kombu pops a message and stores it as unacknowledged in a second round trip. If the worker dies in between, the message
+is lost. Here the server does both in a single step, for as many messages as the worker may prefetch. The format is
+kombu's.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -9,24 +10,27 @@ from dataclasses import dataclass
 from hashlib import sha1
 from typing import Any, NamedTuple
 
-# Redis answers nobody else while the script runs: so many small messages fetch it a few milliseconds.
+# The script blocks Redis for a few milliseconds if it fetches this many small messages.
 FETCH_COUNT_MAX = 1_000
-# Messages of more than this come one by one.
+# A fetch ends before the message that would exceed this size. A larger message is fetched alone.
 FETCH_BYTES_MAX = 2**20
-# Where texts are put that are no message at all. Nobody can run them; an operator may look.
+# The list of texts that are not messages. They cannot run; an operator can inspect them.
 SET_ASIDE_KEY = "unreadable"
-# What reading such a text raises, kombu's own objects in it among others.
+# The errors that decoding such a text raises, including errors from kombu's own JSON types.
 UNREADABLE = (ValueError, TypeError, AttributeError, ArithmeticError, RecursionError)
 
-# The lists are looked at in groups of `width`, one for each priority, and fetch turns in their group.
-# A text stays as it is: encoding it again would change numbers and empty lists. It leaves its list last, so that a
-# script which fails has changed nothing. The first call changes nothing either: after a call that could free memory
-# a full server lets the script go on, or it could never be emptied. Half of a character pair, which Python sends and
-# reads, is more than the server's parser takes: for reading, and only then, it is replaced.
+# A queue has a list for each priority. The script reads the lists in groups of `width`, in turns within a group.
+#
+# The text of a message is stored unchanged: encoding it again would change numbers and empty lists.
+# Messages leave their lists last, so a script that fails has removed nothing.
+# The first write is a ZREM that removes nothing. If the server's memory is full, it permits the writes that follow;
+# otherwise workers could never empty such a server.
+# Python sends and reads half of a surrogate pair, but the server's JSON parser rejects such a text. The script then
+# parses a copy without the half.
 SCRIPT = """
 local unacked, index, aside = KEYS[1], KEYS[2], KEYS[3]
 local now, count_max, bytes_max, width = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local fetched, noted, scores, unreadable, seen = {}, {}, {}, {}, {}
+local fetched, entries, scores, unreadable, seen = {}, {}, {}, {}, {}
 local bytes, full = 0, false
 
 local function routing(text)
@@ -41,7 +45,7 @@ local function routing(text)
     return tag, info.exchange, info.routing_key
 end
 
-local function look_at(list)
+local function fetch_next(list)
     local text = redis.call('LINDEX', KEYS[list], -1 - (seen[list] or 0))
     if not text then return false end
     if bytes > 0 and bytes + #text > bytes_max then
@@ -52,8 +56,9 @@ local function look_at(list)
     seen[list] = (seen[list] or 0) + 1
     local tag, exchange, routing_key = routing(text)
     if tag then
-        noted[#noted + 1] = tag
-        noted[#noted + 1] = '[' .. text .. ', ' .. cjson.encode(exchange) .. ', ' .. cjson.encode(routing_key) .. ']'
+        entries[#entries + 1] = tag
+        local exchange_and_key = cjson.encode(exchange) .. ', ' .. cjson.encode(routing_key)
+        entries[#entries + 1] = '[' .. text .. ', ' .. exchange_and_key .. ']'
         scores[#scores + 1] = now
         scores[#scores + 1] = tag
         fetched[#fetched + 1] = list - 4
@@ -62,7 +67,7 @@ local function look_at(list)
     else
         unreadable[#unreadable + 1] = text
     end
-    full = #noted / 2 + #unreadable >= count_max
+    full = #entries / 2 + #unreadable >= count_max
     return true
 end
 
@@ -70,7 +75,7 @@ for first = 4, #KEYS, width do
     local exhausted, open = {}, width
     while open > 0 and not full do
         for list = first, first + width - 1 do
-            if not full and not exhausted[list] and not look_at(list) then
+            if not full and not exhausted[list] and not fetch_next(list) then
                 exhausted[list] = true
                 open = open - 1
             end
@@ -78,10 +83,10 @@ for first = 4, #KEYS, width do
     end
 end
 
-if bytes > 0 then
+if #entries > 0 or #unreadable > 0 then
     redis.call('ZREM', index, '')
-    if #noted > 0 then
-        redis.call('HSET', unacked, unpack(noted))
+    if #entries > 0 then
+        redis.call('HSET', unacked, unpack(entries))
         redis.call('ZADD', index, unpack(scores))
     end
     if #unreadable > 0 then redis.call('LPUSH', aside, unpack(unreadable)) end
@@ -93,7 +98,7 @@ SCRIPT_SHA = sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
 
 
 class FetchedMessage(NamedTuple):
-    """A message that is noted as unacknowledged: the queue that it came from, its delivery tag, and its own text."""
+    """A fetched message, now unacknowledged: its queue, its delivery tag and its unchanged text."""
 
     queue: str
     tag: str
@@ -102,7 +107,10 @@ class FetchedMessage(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FetchRequest:
-    """What to fetch: from these queues, with their lists in the order of preference, and no more than that."""
+    """A fetch: the queues, their lists in order of preference, and the limits in messages and bytes.
+
+    `width` is the number of lists that take turns.
+    """
 
     queues: Sequence[str]
     lists: Sequence[str]
@@ -110,16 +118,23 @@ class FetchRequest:
     count_max: int
     bytes_max: int
 
-    def command(self, *, name: Callable[[str], str], noted_in: Sequence[str], now: float, known: bool) -> list[Any]:
-        """This method will return the command. `known` says that the server has the script; `name` prefixes a key."""
-        keys = [name(key) for key in (*noted_in, SET_ASIDE_KEY, *self.lists)]
-        script = ("EVALSHA", SCRIPT_SHA) if known else ("EVAL", SCRIPT)
+    def command(
+        self, *, prefixed: Callable[[str], str], unacked_keys: Sequence[str], now: float, is_loaded: bool
+    ) -> list[Any]:
+        """Return the command that runs the script.
+
+        `prefixed` adds the prefix of all keys to a key. `now` is in seconds since 1970. `is_loaded` says whether the
+        server has the script; otherwise the command contains the script.
+        """
+        keys = [prefixed(key) for key in (*unacked_keys, SET_ASIDE_KEY, *self.lists)]
+        script = ("EVALSHA", SCRIPT_SHA) if is_loaded else ("EVAL", SCRIPT)
         return [*script, len(keys), *keys, repr(now), self.count_max, self.bytes_max, self.width]
 
-    def read(self, reply: Sequence[Any]) -> "FetchReply":
-        """This method will make values of the script's answer."""
-        unreadable, fetched, was_all = reply
-        return FetchReply(unreadable=unreadable, messages=list(self._messages(fetched)), was_all=bool(was_all))
+    def parse_reply(self, reply: Sequence[Any]) -> "FetchReply":
+        """Return the script's reply as a value."""
+        unreadable, fetched, is_drained = reply
+        messages = list(self._messages(fetched))
+        return FetchReply(unreadable_count=unreadable, messages=messages, is_drained=bool(is_drained))
 
     def _messages(self, fetched: Sequence[Any]) -> Iterator[FetchedMessage]:
         for position, tag, text in zip(fetched[::3], fetched[1::3], fetched[2::3], strict=True):
@@ -127,8 +142,8 @@ class FetchRequest:
 
 
 class FetchReply(NamedTuple):
-    """The messages that a script took, how many texts it put aside, and whether that was all there was."""
+    """The fetched messages, the number of texts set aside, and whether the queues are empty now."""
 
-    unreadable: int
+    unreadable_count: int
     messages: list[FetchedMessage]
-    was_all: bool
+    is_drained: bool

@@ -1,7 +1,7 @@
-"""Being told that a queue has something, without asking all the time and without taking anything.
+"""Notifications of new messages, without polling and without popping anything.
 
-The server remembers which keys a connection has looked at, and says once when one of them changes. Redis calls it
-client-side caching, and it works for any number of lists. `BLMOVE key key RIGHT RIGHT` waits for one list only.
+The server remembers the keys that a connection has read, and sends a notification when any of them changes. Redis calls
+this client-side caching. Any number of lists can be watched; `BLMOVE key key RIGHT RIGHT` waits for a single list.
 """
 
 import ssl
@@ -9,36 +9,37 @@ from typing import Any
 
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-# Where a connection that speaks the second version of the protocol hears of changes.
+# The channel on which a connection with protocol version 2 (RESP2) receives the notifications.
 CHANGES = "__redis__:invalidate"
-# A change is told in less than a hundred bytes.
+# A notification has less than 100 bytes.
 READ_BYTES_MAX = 2**16
 
 
 class NotificationConnection:
-    """A connection on which nothing is asked. For kombu's poller it is a client like any other."""
+    """A connection that only receives notifications. To kombu's poller it is a client like any other."""
 
     def __init__(self, connection_pool: Any) -> None:
-        """This method will describe the connection, which the poller makes."""
+        """Describe the connection. The poller opens it."""
         self.connection_pool = connection_pool
         self.connection: Any = None
-        self._heard_by: Any = None
+        # The sockets of the last subscription: of this connection, and of the connection that reads the keys.
+        self._subscribed: Any = None
 
-    def subscribe(self, asking: Any) -> None:
-        """This method will have the server tell here what happens to the keys that the other connection looks at.
+    def subscribe(self, reader: Any) -> None:
+        """Make the server send a notification here when a key changes that the connection `reader` has read.
 
-        It raises ResponseError where the server does not know how.
+        Raises ResponseError if the server does not support that.
         """
-        if self._heard_by == (pair := (self.connection._sock, asking._sock)):  # noqa: SLF001 - a new socket is a new pair
+        if self._subscribed == (sockets := (self.connection._sock, reader._sock)):  # noqa: SLF001 - new after a reconnect
             return
-        identity = _ask(self.connection, "CLIENT", "ID")
+        client_id = _call(self.connection, "CLIENT", "ID")
         self.connection.send_command("SUBSCRIBE", CHANGES)
         self.connection.read_response(push_request=True)
-        _ask(asking, "CLIENT", "TRACKING", "ON", "REDIRECT", identity, "NOLOOP")
-        self._heard_by = pair
+        _call(reader, "CLIENT", "TRACKING", "ON", "REDIRECT", client_id, "NOLOOP")
+        self._subscribed = sockets
 
     def read(self) -> None:
-        """This method will read what has come, without a look at it, or raise the connection's error."""
+        """Read the pending notifications and discard them. Raises redis-py's ConnectionError if the server is gone."""
         sock = self.connection._sock  # noqa: SLF001 - kombu's poller waits for this very socket
         timeout = sock.gettimeout()
         try:
@@ -52,9 +53,9 @@ class NotificationConnection:
             sock.settimeout(timeout)
         if not alive:
             self.connection.disconnect()
-            raise RedisConnectionError("the server has closed the connection on which it tells of changes")
+            raise RedisConnectionError("the server has closed the connection for notifications")
 
 
-def _ask(connection: Any, *words: Any) -> Any:
+def _call(connection: Any, *words: Any) -> Any:
     connection.send_command(*words)
     return connection.read_response()

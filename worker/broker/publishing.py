@@ -1,6 +1,6 @@
-"""Sending many messages at once, for bulk senders of our own: a few round trips to the broker for thousands of tasks.
+"""Publishing for Scrip's own bulk senders: thousands of messages in a few round trips to the broker.
 
-What arrives is what `send_task` sends, one by one: the same headers, ids and routes.
+Each message has the headers, ids and routes that `send_task` would give it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,34 +13,35 @@ from kombu import Producer
 from kombu.exceptions import BatchPublishError, OperationalError
 from kombu.utils.uuid import uuid
 
-# Messages in one round trip. It holds them all in memory: a bulk request of 1,000 items is 200 kB.
-AT_ONCE = 500
-# A broker that restarts is waited for: a bulk sender has nobody who would try again. 100 attempts fetch three minutes.
-RETRIES_MAX = 100
-RETRY_POLICY = {"max_retries": RETRIES_MAX, "interval_start": 0, "interval_step": 0.2, "interval_max": 2}
+# Messages in a round trip, which holds them in memory: a bulk request of 1,000 items is 200 kB.
+ROUND_TRIP_COUNT = 500
+# A bulk sender waits for a broker that restarts, since nobody would repeat its work. 100 attempts take three minutes.
+SEND_RETRIES_MAX = 100
+RETRY_POLICY = {"max_retries": SEND_RETRIES_MAX, "interval_start": 0, "interval_step": 0.2, "interval_max": 2}
 
 
 class Outgoing(NamedTuple):
-    """A task to send: its name, its request, and whatever else `send_task` is to be told."""
+    """A message to send: the name of its task, its request, and further options of `send_task`."""
 
     task: str
     request: object
     options: Mapping[str, Any] = {}
 
 
-def send_all(app: Celery, messages: Iterable[Outgoing], *, at_once: int = AT_ONCE) -> list[AsyncResult]:
-    """This function will send the messages in their order, so many in one round trip, and return their results.
+def send_all(
+    app: Celery, messages: Iterable[Outgoing], *, round_trip_count: int = ROUND_TRIP_COUNT
+) -> list[AsyncResult]:
+    """Send the messages in their order, `round_trip_count` in each round trip, and return their results.
 
-    When the connection breaks, the round trip is made again once the broker is back. Some of its messages may then
-    be there twice, each time under the same task id; none is missing. It raises kombu's OperationalError where the
-    broker stays away: what was sent by then stays sent. A broker that knows no round trips for many messages, as
-    RabbitMQ, is sent one after the other.
+    If the connection breaks, the round trip is repeated when the broker is back. Some of its messages may then be in
+    the queue twice, under the same task id; none is missing. RabbitMQ gets each message in a round trip of its own.
+    Raises kombu's OperationalError if the broker does not come back; the messages sent until then stay sent.
     """
     results: list[AsyncResult] = []
-    # The ids are drawn here: a message that has to be sent again must be the same one.
+    # The ids are drawn before sending, so that a message sent again keeps its id.
     identified = ((each, {"task_id": uuid(), **each.options}) for each in messages)
     with app.producer_pool.acquire(block=True) as producer:
-        while chunk := list(islice(identified, at_once)):
+        while chunk := list(islice(identified, round_trip_count)):
             results += _send(app, producer, chunk)
     return results
 
@@ -50,14 +51,14 @@ def _send(app: Celery, producer: Producer, chunk: Sequence[tuple[Outgoing, Mappi
         try:
             with producer.batch(max_size=len(chunk)):
                 return [
-                    # Sending one of them again by itself would be in nobody's order.
+                    # A retry of a single message would change the order.
                     app.send_task(
                         each.task, kwargs={"request": each.request}, producer=producer, retry=False, **options
                     )
                     for each, options in chunk
                 ]
         except (BatchPublishError, OperationalError) as error:
-            # What happened to the connection, for whoever decides whether to connect again.
+            # `ensure` decides by the connection's own error whether to connect again.
             raise error.__cause__ or error from None
 
     sent: list[AsyncResult] = producer.connection.ensure(producer, send, **RETRY_POLICY)()

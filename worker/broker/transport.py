@@ -1,7 +1,7 @@
-"""The way to Redis that loses nothing: kombu's own transport, but for how messages are fetched and acknowledged.
+"""A Redis transport that loses no message: kombu's own, except for how messages are fetched and acknowledged.
 
-A message is at every instant in its queue or among the unacknowledged ones, from where it comes back when its worker
-is gone. Senders, and workers on kombu's own transport, work beside it: keys and formats are the same.
+At every instant a message is either in its queue or among the unacknowledged messages, from which it is redelivered if
+the worker dies. Keys and formats are kombu's, so senders and workers on kombu's own transport can share the queues.
 """
 
 import ssl
@@ -12,53 +12,52 @@ from kombu.transport import TRANSPORT_ALIASES, redis
 from worker.broker.channel import Channel
 from worker.broker.poller import Poller
 
-# Our own names in kombu's table: only who asks for them gets these transports.
+# Our own URL schemes in kombu's table. kombu's schemes keep kombu's transports.
 SCHEMES = {"redis": "scrip-redis", "rediss": "scrip-rediss", "sentinel": "scrip-sentinel"}
 
 
 class Transport(redis.Transport):
-    """This class will be kombu's transport with those channels."""
+    """kombu's transport with our channel and our poller."""
 
     Channel = Channel
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
-        """This method will give all channels a poller of ours."""
         super().__init__(*arguments, **options)
         self.cycle = Poller()
 
 
 class SecureTransport(Transport):
-    """This class will be the same over TLS."""
+    """Our transport over TLS."""
 
     def __init__(self, client: Any, **options: Any) -> None:
-        """This method will use TLS where the URL says no more than that, as kombu does for a scheme that it knows."""
+        """Use TLS even if the URL has no options for it, as kombu does for its own scheme `rediss`."""
         client.ssl = client.ssl or {"ssl_cert_reqs": ssl.CERT_NONE}
         super().__init__(client, **options)
 
 
 class SentinelChannel(Channel, redis.SentinelChannel):
-    """A channel to the server that Sentinel names."""
+    """A channel to the server that Sentinel names as the master."""
 
     from_transport_options = (*redis.SentinelChannel.from_transport_options, "prefetch_bytes")
 
 
 class SentinelTransport(Transport):
-    """This class will be the same where Sentinel names the server."""
+    """Our transport to the server that Sentinel names as the master."""
 
     default_port = redis.SentinelTransport.default_port
     Channel = SentinelChannel
 
     def __init__(self, client: Any, **options: Any) -> None:
-        """This method will give the sentinels their usual scheme back, by which kombu knows them."""
+        """Restore the scheme `sentinel` in the URLs of the other sentinels: kombu selects them by that."""
         client.alt = [url.replace(SCHEMES["sentinel"], "sentinel", 1) for url in client.alt]
         super().__init__(client, **options)
 
 
 def register() -> None:
-    """This function will enter the transports into kombu's table, under schemes of their own."""
+    """Add the transports to kombu's table, under our own schemes."""
     TRANSPORT_ALIASES.update(
         {
-            # kombu calls a function that it finds there, and takes the class that it returns.
+            # kombu calls a function in this table to get the class of the transport.
             SCHEMES["redis"]: lambda: Transport,
             SCHEMES["rediss"]: lambda: SecureTransport,
             SCHEMES["sentinel"]: lambda: SentinelTransport,
@@ -67,12 +66,12 @@ def register() -> None:
 
 
 def consuming_url(broker_url: str) -> str:
-    """This function will return the URL that reads from the broker through these transports, where it is a Redis."""
+    """Return the URL with our schemes instead of kombu's for Redis. Other URLs are returned unchanged."""
     return ";".join(_with_our_scheme(each) for each in broker_url.split(";"))
 
 
 def _with_our_scheme(url: str) -> str:
     scheme, separator, rest = url.partition("://")
-    # `redis+socket://` is the scheme, and how to connect.
-    name, plus, way = scheme.partition("+")
-    return f"{SCHEMES.get(name, name)}{plus}{way}{separator}{rest}"
+    # A scheme such as `redis+socket` also says how to connect.
+    name, plus, connection = scheme.partition("+")
+    return f"{SCHEMES.get(name, name)}{plus}{connection}{separator}{rest}"

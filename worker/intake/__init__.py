@@ -1,1 +1,1 @@
-"""The way of a message through a worker: check it, gather it into a batch, send that to a child, store the answer."""
+"""The life of a message in a worker: check, gather, send the batch to a child, store the answers, acknowledge."""

@@ -1,4 +1,9 @@
-"""A batch of messages at its child and back: each ends in Celery's life cycle, or is left to the broker."""
+"""A batch of messages, from the worker to a child and back.
+
+The child returns an outcome for each message. The worker then ends each message in Celery's life cycle, which
+acknowledges the message. If the child dies, the worker sends the batch to another child. A message that is not ended
+stays with the broker, which redelivers it.
+"""
 
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, suppress
@@ -18,37 +23,39 @@ from worker.settings import settings
 logger = get_logger(__name__)
 
 
-class Runner(Protocol):
-    """What a batch needs of whoever has gathered it."""
+class BatchGatherer(Protocol):
+    """The gatherer of a batch, as the batch uses it."""
 
     task: Task
     consumer: Any
     pool: Any
 
     def is_open(self) -> bool:
-        """This method will tell whether batches may begin."""
+        """Return whether batches may start."""
 
-    def add_again(self, batch: "Batch") -> None:
-        """This method will have a batch run again as soon as there is a child for it."""
+    def run_again(self, batch: "Batch") -> None:
+        """Run a batch again as soon as a child is free."""
 
-    def ended(self) -> None:
-        """This method will be told that a batch is no longer at its child."""
+    def on_batch_ended(self) -> None:
+        """Note that a batch is no longer running."""
 
 
 def decide_in_child(name: str, deliveries: Sequence[Delivery], child_death: str) -> list[Outcome]:
-    """Decide a batch of the task of that name, in the child that this is called in."""
+    """Decide a batch of the task with that name. The pool calls this in a child."""
     outcomes: list[Outcome] = current_app.tasks[name].decide_batch(deliveries, child_death)
     return outcomes
 
 
 class Batch:
-    """Requests that are decided together, each message once however often it is among them."""
+    """Requests that are decided together. Copies of a message are decided once, and every copy is ended."""
 
-    def __init__(self, *, gatherer: Runner, requests: Iterable[Request], child_death: str = "") -> None:
-        """This method will put the copies of a message side by side."""
+    def __init__(self, *, gatherer: BatchGatherer, requests: Iterable[Request], child_death: str = "") -> None:
+        """Group the copies of each message.
+
+        `child_death` says how the child died that ran the requests before, or is empty.
+        """
         self.gatherer = gatherer
         self.task = gatherer.task
-        # How the child ended that had it before.
         self.child_death = child_death
         copies: dict[tuple[str, Any], list[Request]] = {}
         for request in requests:
@@ -57,16 +64,17 @@ class Batch:
 
     @property
     def requests(self) -> list[Request]:
-        """This property will be all requests of the batch."""
+        """All requests of the batch, copies included."""
         return [request for copies in self.copies for request in copies]
 
     def without_revoked(self) -> "Batch | None":
-        """This method will return the batch without what was revoked since, or None where nothing is left."""
+        """Return the batch without the requests that were revoked or have expired, or None if no request is left."""
+        # Acknowledgement point: Celery's `revoked` acknowledges a message that was revoked or has expired.
         left = [request for request in self.requests if not request.revoked()]
         return Batch(gatherer=self.gatherer, requests=left, child_death=self.child_death) if left else None
 
     def send(self) -> bool:
-        """This method will give the batch to a child, and tell whether there was one."""
+        """Send the batch to a child, and return whether there was a child."""
         deliveries = [delivery_of(copies[0], is_suspect=bool(self.child_death)) for copies in self.copies]
         result = self.gatherer.pool.apply_async(
             decide_in_child,
@@ -79,81 +87,86 @@ class Batch:
         return result is not None
 
     def on_accepted(self, pid: int, time_accepted: float) -> None:
-        """This method will say of each message that it has begun."""
+        """Tell Celery that each request has started, in the child with that process id."""
         with ExitStack() as each_of_them:
             for request in self.requests:
                 each_of_them.callback(request.on_accepted, pid, time_accepted)
 
     def on_outcomes(self, outcomes: Sequence[Outcome]) -> None:
-        """This method will end each message as its outcome says, whatever happens to the others."""
+        """End each request by its outcome. An error over a request does not keep the others from being ended."""
         with ExitStack() as each_of_them:
-            each_of_them.callback(self.gatherer.ended)
-            again: list[tuple[Request, Outcome]] = []
+            each_of_them.callback(self.gatherer.on_batch_ended)
+            to_retry: list[tuple[Request, Outcome]] = []
             for copies, outcome in zip(self.copies, outcomes, strict=True):
                 for request in copies:
                     if outcome.fate is Fate.TRY_AGAIN:
-                        again.append((request, outcome))
+                        to_retry.append((request, outcome))
                     else:
                         each_of_them.callback(end_message, request, outcome)
-            if again:
-                each_of_them.callback(self.send_again, again)
+            if to_retry:
+                each_of_them.callback(self.publish_retries, to_retry)
 
     def on_fault(self, fault: ExceptionInfo) -> None:
-        """This method will have the messages run again whose child has died, or was killed over one of them."""
+        """End the requests or run them again, after the batch failed as a whole."""
         with ExitStack() as afterwards:
-            afterwards.callback(self.gatherer.ended)
-            self.end_with(fault)
+            afterwards.callback(self.gatherer.on_batch_ended)
+            self.end_or_run_again(fault)
 
-    def end_with(self, fault: ExceptionInfo) -> None:
-        """This method will end or run again each message by how the batch has failed."""
+    def end_or_run_again(self, fault: ExceptionInfo) -> None:
+        """End revoked requests, run the requests of a dead child again, or retry requests later after another error."""
         error = fault.exception
         if isinstance(error, ExceptionWithTraceback):
             error = error.exc
         if isinstance(error, Terminated):
-            self.on_terminated(fault)
+            self.end_revoked(fault)
         elif isinstance(error, (WorkerLostError, TimeLimitExceeded, SystemExit, KeyboardInterrupt)):
             logger.error("a child was lost with %d messages of %s: %r", len(self.copies), self.task.name, error)
             self.run_again(self.requests, child_death=f"{type(error).__name__}: its process ended")
         else:
             logger.error("a batch of %s has failed: %s", self.task.name, type(error).__name__)
-            self.send_again([(request, Outcome(Fate.TRY_AGAIN, error=error)) for request in self.requests])
+            self.publish_retries([(request, Outcome(Fate.TRY_AGAIN, error=error)) for request in self.requests])
 
-    def on_terminated(self, fault: ExceptionInfo) -> None:
-        """This method will end what somebody has revoked together with its child, and run the others again."""
-        over = [each for each in self.requests if each._already_revoked or each._already_cancelled]  # noqa: SLF001
-        for request in over:
+    def end_revoked(self, fault: ExceptionInfo) -> None:
+        """End the requests that an operator revoked by terminating the child, and run the others again."""
+        revoked = [each for each in self.requests if each._already_revoked or each._already_cancelled]  # noqa: SLF001
+        for request in revoked:
+            # Not an acknowledgement: Celery acknowledged a revoked message when it was revoked. A message that Celery
+            # cancelled, after the loss of the connection, stays with the broker.
             request.on_failure(fault)
-        self.run_again([each for each in self.requests if each not in over], child_death=self.child_death)
+        self.run_again([each for each in self.requests if each not in revoked], child_death=self.child_death)
 
     def run_again(self, requests: Sequence[Request], *, child_death: str) -> None:
-        """This method will give the requests to another child; where there is none, the broker has them still."""
+        """Run the requests in another child. If the worker is stopping, they stay unacknowledged with the broker."""
         if requests and self.gatherer.is_open():
-            self.gatherer.add_again(Batch(gatherer=self.gatherer, requests=requests, child_death=child_death))
+            self.gatherer.run_again(Batch(gatherer=self.gatherer, requests=requests, child_death=child_death))
 
-    def send_again(self, again: Sequence[tuple[Request, Outcome]]) -> None:
-        """This method will publish messages to be tried later, and acknowledge what the broker then has twice.
+    def publish_retries(self, to_retry: Sequence[tuple[Request, Outcome]]) -> None:
+        """Publish a delayed copy of each message, then acknowledge the messages.
 
-        Those of one age come together, so that they are a batch again.
+        Messages with the same number of retries get the same delay, so that they form a batch again. If publishing
+        fails, the messages go back to their queue.
         """
-        delays = {retries: self.delay_seconds(retries) for retries in {retries_of(request) for request, _ in again}}
+        retry_counts = {retries_of(request) for request, _ in to_retry}
+        delays = {retries: self.backoff_seconds(retries) for retries in retry_counts}
         try:
             with self.task.app.producer_or_acquire() as producer, producer.batch():
-                for request, _ in again:
+                for request, _ in to_retry:
                     context = request._context  # noqa: SLF001 - as Celery does for a child that was lost
                     retries = retries_of(request)
                     options = {"countdown": delays[retries], "retries": retries + 1}
                     self.task.signature_from_request(context, **options).apply_async(producer=producer)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the messages must not stay with a worker that lives
+        except Exception as error:  # noqa: BLE001 - after any error, the messages must leave this worker, which lives on
             logger.error("messages to be tried again go back to their queue: %s", type(error).__name__)  # noqa: TRY400
-            for request, _ in again:
+            for request, _ in to_retry:
+                # Not an acknowledgement: the broker puts the message back into its queue.
                 request.reject(requeue=True)
             return
         with ExitStack() as each_of_them:
-            for request, outcome in again:
+            for request, outcome in to_retry:
                 each_of_them.callback(end_for_retry, request, outcome, countdown=delays[retries_of(request)])
 
-    def delay_seconds(self, retries: int) -> int:
-        """This method will return after how long to try again what was tried so often, by chance in part."""
+    def backoff_seconds(self, retries: int) -> int:
+        """Return the delay before the next attempt: exponential backoff with jitter."""
         seconds: int = get_exponential_backoff_interval(
             factor=max(1, int(self.task.retry_backoff)),
             retries=retries,
@@ -164,7 +177,10 @@ class Batch:
 
 
 def delivery_of(request: Request, *, is_suspect: bool) -> Delivery:
-    """This function will return a request as a child needs to know it."""
+    """Return the part of a request that a child needs.
+
+    `is_suspect` says that the request may have killed a child.
+    """
     redelivered = bool(request.delivery_info["redelivered"])
     retries = retries_of(request)
     return Delivery(
@@ -181,13 +197,13 @@ def delivery_of(request: Request, *, is_suspect: bool) -> Delivery:
 
 
 def retries_of(request: Request) -> int:
-    """This function will return how often a message was sent again."""
+    """Return how often a message was published again."""
     retries: int = request.request_dict.get("retries") or 0
     return retries
 
 
 def original_of(request: Request) -> Original:
-    """This function will return a request's message as it came."""
+    """Return the message of a request as it was received."""
     message = request.message
     body = message.body
     return Original(
@@ -200,7 +216,11 @@ def original_of(request: Request) -> Original:
 
 
 def end_message(request: Request, outcome: Outcome) -> None:
-    """This function will end a message that was decided, or that nobody can decide."""
+    """End a message that succeeded or failed.
+
+    A message fails if its request is invalid, or if it was given up and is now a dead letter.
+    """
+    # Acknowledgement point: the effect is committed, or the failure is final.
     if outcome.fate is Fate.SUCCEEDED:
         request.on_success((False, "…", outcome.seconds))
     else:
@@ -208,10 +228,11 @@ def end_message(request: Request, outcome: Outcome) -> None:
 
 
 def end_for_retry(request: Request, outcome: Outcome, *, countdown: int) -> None:
-    """This function will end a message whose copy is tried later."""
+    """End a message whose copy was published. The copy is tried after `countdown` seconds."""
     reason = Retry(exc=outcome.error, when=countdown)
     logger.info("Task %s[%s] retry: %s", request.name, request.id, reason)
-    # Without a traceback there is no record of an exception.
+    # ExceptionInfo needs a traceback, which only a raised exception has.
     with suppress(Retry):
         raise reason
+    # Acknowledgement point: the broker has the copy, so until now the message was there twice.
     request.on_failure(ExceptionInfo((Retry, reason, reason.__traceback__)))

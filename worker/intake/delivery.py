@@ -1,4 +1,4 @@
-"""What a worker and its children tell each other of a batch: the messages, and what became of each of them."""
+"""The values that a worker and the children exchange: a delivery and an outcome for each message of a batch."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 
 class Original(NamedTuple):
-    """A message as it came, so that it can be kept and sent once more."""
+    """A message as received, so that it can be kept as a dead letter and sent again."""
 
     queue: str
     headers: Mapping[str, Any]
@@ -19,28 +19,28 @@ class Original(NamedTuple):
 
 
 class Delivery(NamedTuple):
-    """One message of a batch, as a child needs to know it."""
+    """A message of a batch, as it is sent to a child."""
 
     id: str
-    # As they came: whether they make sense is not known yet.
+    # As received: not validated yet.
     args: Any
     kwargs: Any
     retries: int
-    # The broker has delivered it before: whoever had it then did not live to acknowledge it.
+    # The broker has delivered the message before, and the worker did not acknowledge it.
     redelivered: bool
     wants_answer: bool
     group: str | None
     parent: str | None
-    # Of those only that may be given up at this delivery.
+    # Only for a message that may be given up at this delivery.
     original: Original | None
 
     def __repr__(self) -> str:
-        # Logs show what is passed to a child.
+        # Logs show the arguments of a call in a child.
         return f"{self.id}(…)"
 
 
 class Fate(StrEnum):
-    """What became of a message."""
+    """The end of a message's run."""
 
     SUCCEEDED = "succeeded"
     FAILED = "failed"
@@ -48,13 +48,13 @@ class Fate(StrEnum):
 
 
 class Outcome(NamedTuple):
-    """What became of one message, as the worker needs to know it. Its answer is stored already."""
+    """The outcome of a message, as a child returns it to the worker. The child has already stored the answer."""
 
     fate: Fate
     seconds: float = 0.0
-    # Why it failed (Celery's own record of an exception), or why it is tried again (an exception).
+    # For FAILED, Celery's record of the exception; for TRY_AGAIN, the exception.
     error: Any = None
 
 
 class GivenUp(Exception):
-    """A message could not be decided in all of its attempts. It is kept as a dead letter, and can be sent again."""
+    """A message failed in all of its attempts. It is kept as a dead letter, and can be sent again."""

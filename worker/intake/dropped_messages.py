@@ -1,4 +1,4 @@
-"""Telling whoever waits that its message is no task. The worker's loop does it, and must not wait for the store."""
+"""Telling the callers of dropped messages. The event loop does this, so it must not wait for the store."""
 
 from collections.abc import Mapping
 from time import monotonic
@@ -16,23 +16,22 @@ from worker.intake.results import STORE_ERRORS, TaskResult, write_together
 
 logger = get_logger(__name__)
 
-# A store that is there answers in milliseconds.
+# A store that is up answers in milliseconds.
 STORE_SECONDS_MAX = 1
-# So long one that is not there is left alone.
+# After an error, the store is not tried again for this time.
 QUIET_SECONDS = 60
 
 
 class DroppedMessages:
-    """The answers to messages that are not run, where results are on Redis. Elsewhere nobody is told."""
+    """The failures of messages that were dropped. Their callers are told only if the result store is Redis."""
 
     def __init__(self, app: Any) -> None:
-        """This method will connect to nothing yet."""
         self._app = app
         self._backend: RedisBackend | None = None
         self._quiet_until = 0.0
 
-    def answer(self, headers: Mapping[str, Any], error: Exception) -> None:
-        """This method will have the task of a message with those headers fail with the error, or give up at once."""
+    def store_failure(self, headers: Mapping[str, Any], error: Exception) -> None:
+        """Store that the task with those headers failed with the error. There is only a single attempt."""
         task_id = headers.get("id")
         if not is_plain(task_id) or headers.get("ignore_result") or monotonic() < self._quiet_until:
             return
@@ -50,7 +49,7 @@ class DroppedMessages:
 
     def _impatient_backend(self) -> RedisBackend:
         if self._backend is None:
-            self._backend = self._app._get_backend()  # noqa: SLF001 - one of our own, beside the app's
+            self._backend = self._app._get_backend()  # noqa: SLF001 - a backend of our own, beside the app's
             self._backend.connparams.update(
                 socket_timeout=STORE_SECONDS_MAX,
                 socket_connect_timeout=STORE_SECONDS_MAX,

@@ -1,4 +1,4 @@
-"""What Celery's protocol asks of a message, in either of its versions, before Celery looks into it."""
+"""Checks that a message follows Celery's protocol, version 1 or 2, before Celery reads the message."""
 
 from collections.abc import Mapping
 from typing import Any, TypeGuard
@@ -10,27 +10,27 @@ from worker.broker.fetch import UNREADABLE
 from worker.retries import RETRIES_MAX
 
 UNDECODABLE = "its body cannot be decoded"
-# Ours have six levels. Pickling, on the way to a child, fails at about five hundred, and the worker with it.
+# Our own messages have six levels. Pickling a message for a child fails at about 500 levels, and ends the worker.
 LEVELS_MAX = 100
-# Ids that are ours or Celery's are far shorter. They are written into tables.
+# Our own and Celery's ids are far shorter. Ids are stored in tables.
 ID_LENGTH_MAX = 255
-# More than a timer can take, and more than any task of ours needs.
+# Far longer than any task of ours needs. A huge number would overflow a timer.
 LIMIT_SECONDS_MAX = 86_400
 
 
 def is_plain(task_id: object) -> TypeGuard[str]:
-    """This function will tell whether a task's id, which any program can write, can be a key and be shown."""
+    """Return whether a task id can be a key and be logged: any program can write any id into a queue."""
     return (
         isinstance(task_id, str) and 1 <= len(task_id) <= ID_LENGTH_MAX and task_id.isascii() and task_id.isprintable()
     )
 
 
 def problem_of(message: Message) -> str | None:
-    """This function will say why a message is no task of either version of Celery's protocol, or None where it is one.
+    """Return the reason why a message does not follow Celery's protocol, or None if it does.
 
-    What Celery does not expect in a message ends its worker. The message is then delivered to the next one.
+    An unexpected value in a message ends Celery's worker. The message would then be redelivered to the next worker.
     """
-    # Any value can stand in an envelope where the body's text belongs.
+    # The body of an envelope can be any JSON value.
     if not isinstance(message.body, str | bytes | bytearray | memoryview):
         return UNDECODABLE
     try:
@@ -48,7 +48,7 @@ def problem_of(message: Message) -> str | None:
 
 
 def headers_of(message: Message) -> Any:
-    """This function will return what a message says of its task: the protocol's first version has it in the body."""
+    """Return the fields that describe the task: the headers, or the body in version 1 of the protocol."""
     return message.headers if "task" in message.headers else message.payload
 
 
@@ -88,7 +88,7 @@ def _are_arguments(body: object) -> bool:
 
 
 def _is_followed_by_tasks(options: Mapping[str, Any]) -> bool:
-    # Celery looks at them when the task has had its effect, and would say that it failed.
+    # Celery reads these after the task has had its effect, and would report the task as failed.
     followers = [options.get(name) or [] for name in ("callbacks", "errbacks", "chain")]
     chord = options.get("chord")
     return all(isinstance(each, list) and all(map(_is_signature, each)) for each in followers) and (
@@ -115,7 +115,8 @@ def _is_count(retries: object) -> bool:
 
 
 def _are_times(*times: object) -> bool:
-    # Celery reads the text, and fails it where it cannot. An empty one it takes for none, and then looks into it.
+    # Celery itself fails a message with a text that is no time. But Celery first takes an empty text for no time, and
+    # stops later.
     return all(each is None or (isinstance(each, str) and each) for each in times)
 
 

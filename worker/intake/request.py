@@ -1,4 +1,4 @@
-"""What logs, events and Flower may show of a task's arguments: the caller's ids, and nothing else of the body."""
+"""Requests that show only the caller's ids in logs, events and Flower, and nothing else of the body."""
 
 import re
 from collections.abc import Mapping
@@ -9,10 +9,10 @@ from celery.worker.request import Request as CeleryRequest
 
 from worker.intake.results import STORE_ERRORS, logger
 
-# Field to shown name, in the order shown. `code` is not here: who knows a code can redeem it.
+# The field and the name that is shown, in the order shown. `code` is missing: anybody who knows a code can redeem it.
 ID_FIELDS = {
     "project": "project",
-    # As Polar and Dintero call it, and below what they call the voucher.
+    # Polar's and Dintero's names for a project, and below for a voucher.
     "organization_id": "project",
     "aid": "project",
     "requestId": "requestId",
@@ -27,9 +27,9 @@ ID_FIELDS = {
     "ref": "ref",
 }
 BULK_FIELDS = ("requests", "invoices")
-# The contract's limit on a caller's own ids. What is longer is not an id.
+# The contract's limit on a caller's own ids. A longer text is not an id.
 ID_LENGTH_MAX = 255
-# A code that was put where an id of ours belongs must not show up either: a TypeID or a UUID only.
+# A caller may send a code in the place of Scrip's id. So these fields show only a TypeID or a UUID.
 OUR_IDS = {
     shown: re.compile(rf"{prefix}_[0-9a-z]{{26}}|[0-9a-f]{{8}}(-?[0-9a-f]{{4}}){{3}}-?[0-9a-f]{{12}}", re.IGNORECASE)
     for shown, prefix in {"voucher": "vou", "hold": "hol"}.items()
@@ -37,10 +37,10 @@ OUR_IDS = {
 
 
 def summary(kwargs: object) -> str:
-    """This function will show the ids in a task's keyword arguments as a dict literal, whatever it is given.
+    """Return the ids in a task's keyword arguments as a dict literal; `kwargs` may be any value.
 
-    A bulk request shows how many items it has and the ids of the first. A summary's own value gives the same
-    summary, so that Flower can apply it to what it hears, whoever said it.
+    For a bulk request, the summary has the number of items and the ids of the first item. The summary of a summary
+    is the same, so Flower can apply this to the events of senders and of workers.
     """
     body = kwargs.get("request", kwargs) if isinstance(kwargs, Mapping) else None
     if not isinstance(body, Mapping):
@@ -71,29 +71,30 @@ def _count(body: Mapping[str, object]) -> dict[str, str | int]:
 
 
 class Request(CeleryRequest):
-    """This class will hold a message that a worker received, showing its ids only, whatever its sender wrote."""
+    """A message that a worker received. Its representation has only ids, whatever the sender wrote."""
 
     def __init__(self, message: Any, **options: Any) -> None:
         try:
             super().__init__(message, **options)
         except (KeyError, TypeError, ValueError, OverflowError):
-            # Celery takes any other error here for its own and stops; the message would stop every worker in turn.
+            # Any other error here stops Celery. Redelivered, the message would stop every worker in turn.
             raise InvalidTaskError("the message has no id, or its body is not args, kwargs and options") from None
         self._argsrepr = "(…)" if self.args else "()"
         self._kwargsrepr = summary(self.kwargs)
-        # The child process logs from this copy.
+        # The child process logs the values of this copy.
         self._request_dict.update(argsrepr=self._argsrepr, kwargsrepr=self._kwargsrepr)
 
     def _announce_revoked(self, *arguments: Any) -> None:
         try:
             super()._announce_revoked(*arguments)
         except STORE_ERRORS as error:
-            # The worker would take it for the broker's and connect again, for as long as the store is down.
+            # Celery would take this for an error of the broker, and reconnect for as long as the store is down.
             logger.warning("an answer to a revoked task could not be stored: %s", type(error).__name__)
+            # Acknowledgement point: Celery failed to store the answer, before it acknowledged the revoked message.
             self.acknowledge()
             self._already_revoked = True
 
     def info(self, safe: bool = True) -> dict[str, Any]:  # noqa: ARG002, FBT001, FBT002 - Celery's own signature
-        """This function will describe the request to `celery inspect` and Flower, never with the arguments' values."""
+        """Return the description for `celery inspect` and Flower, never with the values of the arguments."""
         description: dict[str, Any] = super().info(safe=True)
         return description

@@ -1,6 +1,6 @@
-"""Storing the answers of a whole batch: in one round trip where the store is Redis, and never at the price of a stop.
+"""Storing the answers of a batch in the result store: in a single round trip if the store is Redis.
 
-The answers are in the database as well. A store that is down costs its callers' waiting and nothing else.
+The answers are in the database as well. If the result store is down, callers wait in vain, but work goes on.
 """
 
 import time
@@ -20,12 +20,12 @@ from worker.intake.delivery import Delivery
 logger = get_logger(__name__)
 
 STORE_ERRORS = (RedisError, BackendError, OperationalError, OSError)
-# A store that restarts is back within seconds. One that was down at the last batch is tried once at the next.
+# A store that restarts is back within seconds. A store that was down at the last batch is tried only once.
 PAUSES_SECONDS = (0.25, 0.5, 1.0, 2.0, 4.0)
 
 
 class TaskResult(NamedTuple):
-    """What is stored for one caller: Celery's state of the task with its answer or its error."""
+    """The result of a task: Celery's state with the answer or the error."""
 
     delivery: Delivery
     state: str
@@ -34,16 +34,16 @@ class TaskResult(NamedTuple):
 
 
 class ResultStore:
-    """The result backend of a process."""
+    """The result store of a process. While the store is down, each batch tries it only once."""
 
     def __init__(self, *, pauses_seconds: Sequence[float] = PAUSES_SECONDS) -> None:
-        """This method will begin with a store that is thought to be there."""
+        """Assume that the store is up. `pauses_seconds` are the pauses between two attempts."""
         self.pauses_seconds = pauses_seconds
         self.is_down = False
 
-    def store(self, backend: Any, answers: Sequence[TaskResult]) -> None:
-        """This method will store the answers that somebody wants, or lose them after a bounded number of tries."""
-        wanted = [each for each in answers if each.delivery.wants_answer]
+    def store(self, backend: Any, results: Sequence[TaskResult]) -> None:
+        """Store the results whose callers want an answer. After the last attempt they are lost, without an error."""
+        wanted = [each for each in results if each.delivery.wants_answer]
         if not wanted:
             return
         for pause_seconds in (0.0, *(() if self.is_down else self.pauses_seconds)):
@@ -58,34 +58,34 @@ class ResultStore:
         self.note_down(problem)
 
     def note_working(self) -> None:
-        """This method will say that the store is back, where it was down."""
+        """Log that the store is back, if it was down."""
         if self.is_down:
             logger.warning("the result store is back")
         self.is_down = False
 
     def note_down(self, problem: str) -> None:
-        """This method will say once that the store is down."""
+        """Log that the store is down, but only once."""
         if not self.is_down:
             logger.error("the result store is down (%s): answers are kept in the database only", problem)
         self.is_down = True
 
 
-def _write(backend: Any, answers: Sequence[TaskResult]) -> None:
+def _write(backend: Any, results: Sequence[TaskResult]) -> None:
     if isinstance(backend, RedisBackend):
-        write_together(backend, answers)
+        write_together(backend, results)
         return
-    for each in answers:
+    for each in results:
         backend.store_result(
             each.delivery.id, each.result, each.state, traceback=each.traceback, request=_context(each.delivery)
         )
 
 
-def write_together(backend: Any, answers: Sequence[TaskResult]) -> None:
-    """This function will store and announce the answers as the backend does each of them, in one round trip."""
-    succeeded = _succeeded(backend, [each.delivery.id for each in answers if each.state != states.SUCCESS])
+def write_together(backend: Any, results: Sequence[TaskResult]) -> None:
+    """Store and publish the results in a single round trip, each in the backend's own format."""
+    succeeded = _succeeded(backend, [each.delivery.id for each in results if each.state != states.SUCCESS])
     with backend.client.pipeline(transaction=False) as commands:
-        for each in answers:
-            # A copy that came late does not replace the success of the other.
+        for each in results:
+            # The failure of a late copy does not replace the success of the first.
             if each.delivery.id in succeeded and each.state != states.SUCCESS:
                 continue
             key, value = backend.get_key_for_task(each.delivery.id), _stored(backend, each)
@@ -102,14 +102,14 @@ def _succeeded(backend: Any, task_ids: Sequence[str]) -> set[str]:
     return {task_id for task_id, meta in metas if meta["status"] == states.SUCCESS}
 
 
-def _stored(backend: Any, answered: TaskResult) -> str:
-    meta = backend._get_result_meta(  # noqa: SLF001 - what callers read, and what no public method returns
-        result=backend.encode_result(answered.result, answered.state),
-        state=answered.state,
-        traceback=answered.traceback,
-        request=_context(answered.delivery),
+def _stored(backend: Any, result: TaskResult) -> str:
+    meta = backend._get_result_meta(  # noqa: SLF001 - callers read this format, and no public method returns it
+        result=backend.encode_result(result.result, result.state),
+        state=result.state,
+        traceback=result.traceback,
+        request=_context(result.delivery),
     )
-    text: str = backend.encode(meta | {"task_id": answered.delivery.id})
+    text: str = backend.encode(meta | {"task_id": result.delivery.id})
     return text
 
 

@@ -1,7 +1,7 @@
-"""The Celery app of the small house: a worker that a test can kill."""
+"""The Celery app of the sample checkout: a worker that a test can kill."""
 
 import os
 
 from celery import Celery
 
-app = Celery("house", broker=os.environ["REDIS_URL"])
+app = Celery("sample", broker=os.environ["REDIS_URL"])

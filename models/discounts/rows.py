@@ -1,0 +1,66 @@
+"""The rows of discounts that queries return."""
+
+from datetime import date, datetime
+from typing import Protocol
+from uuid import UUID
+
+
+class DiscountRow(Protocol):
+    """A row of `discounts` with all columns."""
+
+    project: str
+    id: UUID
+    voucher_id: UUID
+    customer: str
+    subscription: str
+    created_at: datetime
+    percentage_basis_points: int | None
+    amounts_minor: dict[str, int] | None
+    recurrence: str
+    duration_in_months: int | None
+    duration_in_cycles: int | None
+    carry_over: bool
+    products: list[str] | None
+    starts_on: date
+    starts_on_in_utc: date
+    status: str
+    first_period_start: date | None
+    last_period_start: date | None
+    cycles: int
+    ends_on: date | None
+    last_period_end: date | None
+    entries_given_back: int
+    ended_at: datetime | None
+    maximum_discount_minor: dict[str, int] | None
+    has_budget: bool
+
+
+class ListedDiscountRow(DiscountRow, Protocol):
+    """A row of `discounts` with the currencies of its voucher."""
+
+    currency: str | None
+    maximum_discount_currency: str | None
+
+
+class RecurrenceRow(Protocol):
+    """The columns of a row of `discounts` that say which periods it covers."""
+
+    recurrence: str
+    duration_in_months: int | None
+    duration_in_cycles: int | None
+
+
+class ProgressRow(Protocol):
+    """The columns of a row of `discounts` that say which periods it has covered."""
+
+    first_period_start: date | None
+    last_period_start: date | None
+    cycles: int
+    ends_on: date | None
+    last_period_end: date | None
+
+
+class WindowRow(Protocol):
+    """The end of a discount's window."""
+
+    ends_on: date | None

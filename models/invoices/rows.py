@@ -1,0 +1,57 @@
+"""The rows of invoices, ledger entries and reversals that queries return."""
+
+from datetime import date, datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+
+class InvoiceRow(Protocol):
+    """A row of `invoice_discounts` with all columns."""
+
+    project: str
+    invoice: str
+    fingerprint: bytes
+    subscription: str
+    customer: str
+    answer: dict[str, Any]
+    applied_at: datetime
+
+
+class EntryRow(Protocol):
+    """A row of `usage_entries` with all columns."""
+
+    project: str
+    discount_id: UUID
+    invoice: str
+    id: UUID
+    period_start: date
+    period_end: date
+    currency: str
+    amount_minor: int
+    created_at: datetime
+
+
+class InvoiceReversalRow(Protocol):
+    """A row of `invoice_reversals` without the answer, which can be long."""
+
+    project: str
+    id: UUID
+    reason: str
+    is_charged_back: bool
+    lines: list[dict[str, Any]]
+
+
+class UsageReversalRow(Protocol):
+    """A row of `usage_reversals` with all columns."""
+
+    project: str
+    id: UUID
+    discount_id: UUID
+    invoice: str
+    reversal_id: UUID
+    reason: str
+    is_charged_back: bool
+    currency: str
+    amount_minor: int
+    is_in_full: bool
+    created_at: datetime

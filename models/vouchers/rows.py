@@ -1,0 +1,88 @@
+"""The rows that the queries on vouchers return, with the types of their columns."""
+
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+
+class PriceDiscountRow(Protocol):
+    """The columns of a voucher or of a discount that say how much is taken off. Exactly one of them is set."""
+
+    percentage_basis_points: int | None
+    amounts_minor: dict[str, int] | None
+
+
+class DiscountTermsRow(PriceDiscountRow, Protocol):
+    """The terms that a discount copies from the voucher and that an answer shows."""
+
+    currency: str | None
+    recurrence: str
+    duration_in_months: int | None
+    duration_in_cycles: int | None
+    carry_over: bool
+    maximum_discount_minor: dict[str, int] | None
+    maximum_discount_currency: str | None
+
+
+class PlacesRow(Protocol):
+    """The counters of a voucher or of a code: redemptions, and how many of their places were returned."""
+
+    redemptions: int
+    places_returned: int
+
+
+class DecisiveVoucherRow(PriceDiscountRow, PlacesRow, Protocol):
+    """The columns of a voucher that a decision needs."""
+
+    project: str
+    id: UUID
+    code: str | None
+    starts_at: datetime | None
+    expires_at: datetime | None
+    maximum_redemptions: int | None
+    maximum_redemptions_per_customer: int | None
+    products: list[str] | None
+    minimum_subtotal_minor: int | None
+    minimum_subtotal_currency: str | None
+    stamps_required: int | None
+    stamp_expire_days: int | None
+    held: int
+    retired_reason: str | None
+
+
+class ShownVoucherRow(DiscountTermsRow, PlacesRow, Protocol):
+    """The columns of a voucher that an answer shows."""
+
+    project: str
+    id: UUID
+    created_at: datetime
+    name: str
+    code: str | None
+    starts_at: datetime | None
+    expires_at: datetime | None
+    maximum_redemptions: int | None
+    maximum_redemptions_per_customer: int | None
+    products: list[str] | None
+    minimum_subtotal_minor: int | None
+    minimum_subtotal_currency: str | None
+    stamps_required: int | None
+    stamp_expire_days: int | None
+    retired_reason: str | None
+    retired_at: datetime | None
+    metadata: dict[str, Any]
+    budget_minor: dict[str, int] | None
+    budget_currency: str | None
+
+
+class VoucherRow(ShownVoucherRow, Protocol):
+    """A whole row of `vouchers`."""
+
+    held: int
+    updated_at: datetime | None
+
+
+class VoucherCreationRow(Protocol):
+    """The first answer to the request that created a voucher, and the fingerprint of that request's body."""
+
+    fingerprint: bytes | None
+    creation_answer: dict[str, Any] | None

@@ -1,0 +1,149 @@
+"""Carry out a reversal that was accepted: lock its discounts, give cycles and budgets back, and write the ledger."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from domain.reversal import GIVING_BACK, BilledLine
+from domain.value import value
+from models.base import new_id, read_clock
+from models.discounts.discount import DiscountStatus
+from models.discounts.locks import DiscountKey, lock_discounts_and_running, lock_discounts_by_id
+from models.discounts.progress import DiscountState
+from models.discounts.rows import DiscountRow
+from models.discounts.values import progress_of
+from models.invoices.ledger import find_entries
+from models.invoices.reversal import add_reversal
+from models.invoices.rows import EntryRow, InvoiceRow
+from models.redemptions.returned_place import return_customers_places
+from tasks.invoices.budgets import refill_budgets
+from tasks.invoices.give_cycle_back import give_cycle_back
+from tasks.invoices.messages import ReverseInvoice
+from tasks.invoices.reversal_answers import reversal_answer, reversed_discount_answer
+from tasks.invoices.reversed_lines import ReversedLine, is_in_full, reversed_lines
+from tasks.wire.answers import Answer
+from tasks.wire.fields import uuid_of
+
+
+@value
+class _ReversedDiscount:
+    """A discount of the invoice with its ledger entry, and the part of the entry that is reversed."""
+
+    row: DiscountRow
+    entry: EntryRow
+    amount_minor: int
+    is_in_full: bool
+    # Of the new row in `usage_reversals`.
+    usage_id: UUID
+
+    def columns(self) -> dict[str, Any]:
+        return {
+            "id": self.usage_id,
+            "discount_id": self.row.id,
+            "currency": self.entry.currency,
+            "amount_minor": -self.amount_minor,
+            "is_in_full": self.is_in_full,
+        }
+
+    def answer(self, *, state: DiscountState) -> Answer:
+        return reversed_discount_answer(
+            self.row, state=state, usage=self.usage_id, reverses=self.entry.id, amount_minor=self.amount_minor
+        )
+
+
+def carry_out_reversal(
+    session: Session,
+    request: ReverseInvoice,
+    *,
+    invoice: InvoiceRow,
+    lines: Mapping[str, BilledLine],
+    refunds: Mapping[str, int],
+) -> Answer:
+    """Reverse the refunds, or without refunds the rest of the invoice, and return the answer.
+
+    Call it after locking the invoice's subscription.
+    """
+    gives_back = request.reason in GIVING_BACK
+    parts = reversed_lines(lines, refunds=refunds)
+    affected = {discount for part in parts for discount in part.by_discount}
+    keys = [(request.project, uuid_of(each["discount"])) for each in invoice.answer["discounts"]]
+    locked = _lock_discounts(session, keys=keys, invoice=invoice, gives_back=gives_back)
+    rows = [each for each in locked if each.id in affected]
+    entries = find_entries(session, keys=[(each.project, each.id, request.invoice) for each in rows])
+    if gives_back:
+        refill_budgets(session, discounts=rows, entries=entries)
+    at = read_clock(session)
+    if gives_back:
+        beside = [each for each in locked if each.id not in affected]
+        states = give_cycle_back(session, invoice=invoice, discounts=rows, beside=beside, at=at)
+    else:
+        states = {(each.project, each.id): _present_state(each) for each in rows}
+    entry_of = {each.discount_id: each for each in entries}
+    discounts = [
+        _reversed_discount(each, entry=entry_of[each.id], parts=parts, lines=lines, refunds=refunds) for each in rows
+    ]
+    answer = _write(session, request, invoice=invoice, parts=parts, discounts=discounts, states=states, at=at)
+    return_customers_places(session, keys=keys, at=at)
+    return answer
+
+
+def _lock_discounts(
+    session: Session, *, keys: Sequence[DiscountKey], invoice: InvoiceRow, gives_back: bool
+) -> Sequence[DiscountRow]:
+    if not gives_back:
+        return lock_discounts_by_id(session, keys=keys)
+    # A discount may run again, so the other running discounts of the subscription are counted, and locked for that.
+    return lock_discounts_and_running(session, keys=keys, subscription=(invoice.project, invoice.subscription))
+
+
+def _reversed_discount(
+    row: DiscountRow,
+    *,
+    entry: EntryRow,
+    parts: Sequence[ReversedLine],
+    lines: Mapping[str, BilledLine],
+    refunds: Mapping[str, int],
+) -> _ReversedDiscount:
+    return _ReversedDiscount(
+        row=row,
+        entry=entry,
+        amount_minor=sum(part.by_discount.get(row.id, 0) for part in parts),
+        is_in_full=is_in_full(row.id, lines=lines, refunds=refunds),
+        usage_id=new_id(),
+    )
+
+
+def _present_state(row: DiscountRow) -> DiscountState:
+    return DiscountState(progress=progress_of(row), status=DiscountStatus(row.status))
+
+
+def _write(
+    session: Session,
+    request: ReverseInvoice,
+    *,
+    invoice: InvoiceRow,
+    parts: Sequence[ReversedLine],
+    discounts: Sequence[_ReversedDiscount],
+    states: Mapping[DiscountKey, DiscountState],
+    at: datetime,
+) -> Answer:
+    id_ = new_id()
+    answers = [each.answer(state=states[each.row.project, each.row.id]) for each in discounts]
+    answer = reversal_answer(request, id=id_, invoice=invoice, lines=parts, discounts=answers, at=at)
+    columns = {
+        "project": request.project,
+        "invoice": request.invoice,
+        "reason": request.reason.value,
+        "is_charged_back": request.charged_back,
+        "created_at": at,
+    }
+    refunded_lines = [each.stored() for each in parts] if request.lines else []
+    add_reversal(
+        session,
+        values={**columns, "id": id_, "lines": refunded_lines, "answer": answer},
+        entries=[{**columns, "reversal_id": id_, **each.columns()} for each in discounts],
+    )
+    return answer

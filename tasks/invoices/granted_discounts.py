@@ -1,0 +1,98 @@
+"""The discounts that a batch of invoices works on, each with the amounts that it has taken so far."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+
+from sqlalchemy.orm import Session
+
+from domain.invoice import Applied, Discount
+from domain.recurrence import Progress
+from models.discounts.locks import DiscountKey
+from models.discounts.rows import DiscountRow
+from models.discounts.values import granted_discount_of
+from models.invoices.given_back import AmountsGivenBack, sum_given_back
+from models.invoices.taken import taken_in_periods, taken_in_total
+
+
+@dataclass(slots=True)
+class GrantedDiscount:
+    """A discount as the database had it when the batch began, and the progress that the batch has made since.
+
+    Amounts are in minor units by currency. Those of the ledger are read by the functions below.
+    """
+
+    row: DiscountRow
+    progress: Progress
+    # The rest of the voucher's budget. All discounts of the voucher share this dictionary.
+    budget_left_minor: dict[str, int] | None = None
+    # By the start of the period, for each period of the batch.
+    taken_minor: dict[date, dict[str, int]] = field(default_factory=dict)
+    # Of all periods, if the discount carries over.
+    taken_in_total_minor: dict[str, int] | None = None
+    has_advanced: bool = False
+    is_used_up: bool = False
+
+    @property
+    def key(self) -> DiscountKey:
+        """The project and the discount's id."""
+        return self.row.project, self.row.id
+
+    def at_period(self, start: date, *, starts_on: date) -> Discount:
+        """Return the discount as the rules need it for an invoice of the period that begins on `start`."""
+        return granted_discount_of(
+            self.row,
+            progress=self.progress,
+            taken_minor=self.taken_minor[start],
+            taken_in_total_minor=self.taken_in_total_minor,
+            starts_on=starts_on,
+            budget_left_minor=self.budget_left_minor,
+        )
+
+    def advance(self, applied: Applied, *, start: date, currency: str) -> None:
+        """Record an amount that the discount took off an invoice of the period that begins on `start`."""
+        taken = self.taken_minor[start]
+        taken[currency] = taken.get(currency, 0) + applied.amount_minor
+        self.progress = applied.progress
+        self.has_advanced = True
+        if self.budget_left_minor is not None:
+            self.budget_left_minor[currency] -= applied.amount_minor
+        if applied.balance is not None and self.taken_in_total_minor is not None:
+            self.taken_in_total_minor[currency] = self.taken_in_total_minor.get(currency, 0) + applied.amount_minor
+            self.is_used_up = applied.balance.is_used_up
+
+    def subtract(self, given_back: AmountsGivenBack) -> None:
+        """Subtract the amounts of the ledger entries that reversals gave back."""
+        for (start, currency), amount_minor in given_back.items():
+            for taken in (self.taken_minor.get(start), self.taken_in_total_minor):
+                if taken is not None:
+                    taken[currency] -= amount_minor
+        # To the rules, a period is new if nothing was taken in it. So it must not keep amounts of 0.
+        for by_currency in self.taken_minor.values():
+            for currency in [name for name, amount_minor in by_currency.items() if not amount_minor]:
+                del by_currency[currency]
+
+
+def read_taken(session: Session, periods: Sequence[tuple[GrantedDiscount, date]]) -> None:
+    """Read the amount that each discount took in the period that begins on the date."""
+    keys = [(*granted.key, start) for granted, start in periods]
+    for (granted, start), taken in zip(periods, taken_in_periods(session, keys=keys), strict=True):
+        granted.taken_minor[start] = taken
+
+
+def read_balances(session: Session, discounts: Iterable[GrantedDiscount]) -> None:
+    """Read the total of each discount that carries over. If none does, send no statement."""
+    balances = [each for each in discounts if each.row.carry_over]
+    if balances:
+        totals = taken_in_total(session, keys=[each.key for each in balances])
+        for each, taken in zip(balances, totals, strict=True):
+            each.taken_in_total_minor = taken
+
+
+def read_given_back(session: Session, discounts: Iterable[GrantedDiscount]) -> None:
+    """Subtract the amounts given back from the amounts read before. If nothing was given back, send no statement."""
+    reversed_ = [each for each in discounts if each.row.entries_given_back]
+    if reversed_:
+        sums = sum_given_back(session, keys=[each.key for each in reversed_])
+        for each, given_back in zip(reversed_, sums, strict=True):
+            each.subtract(given_back)

@@ -1,0 +1,145 @@
+"""Look up the vouchers and codes that the requests of a batch name, with or without a lock."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from domain.eligibility import Candidate
+from models.codes.look_up import find_by_code
+from models.codes.rows import NamedCodeRow
+from models.redemptions.redemption import count_taken_by_customer
+from models.vouchers.look_up import lock_vouchers, read_vouchers
+from models.vouchers.rows import DecisiveVoucherRow
+from tasks.redemptions.batch_vouchers import BatchCode, BatchVoucher, VoucherKey
+from tasks.redemptions.messages import Redeem
+from tasks.wire.replay import CallerKey
+from worker.database import ChangedMeanwhileError
+
+# The project and the text in lower case.
+CodeText = tuple[str, str]
+
+
+class VoucherQuery(Protocol):
+    """A query that returns the rows of vouchers, with or without locking them."""
+
+    def __call__(self, session: Session, *, keys: Iterable[VoucherKey]) -> dict[VoucherKey, DecisiveVoucherRow]:
+        """Return the row of each voucher that exists."""
+
+
+@dataclass(slots=True)
+class Claim:
+    """A request for a place, with the named voucher and code. The requests of a batch share these objects."""
+
+    request: Redeem
+    fingerprint: bytes
+    voucher: BatchVoucher | None
+    code: BatchCode | None
+
+    @property
+    def key(self) -> CallerKey:
+        """The project and the request id."""
+        return self.request.project, self.request.request_id
+
+    @property
+    def subscription(self) -> tuple[str, str]:
+        """The project and the subscription."""
+        return self.request.project, self.request.subscription
+
+    @property
+    def candidate(self) -> Candidate | None:
+        """The voucher for the rules, with the code if the request names a code."""
+        named = self.code or self.voucher
+        return named.candidate if named else None
+
+    @property
+    def voucher_id(self) -> UUID | None:
+        """The id of the voucher, or None if there is no such voucher."""
+        return self.voucher.row.id if self.voucher else None
+
+    @property
+    def code_id(self) -> UUID | None:
+        """The id of the code, or None if the request names the voucher's id or an unknown code."""
+        return self.code.row.id if self.code else None
+
+    @property
+    def code_text(self) -> str | None:
+        """The text of the named code, or else of the voucher's own code. Without a voucher, the text as sent."""
+        named = self.code or self.voucher
+        return named.row.code if named else self.request.code
+
+
+def lock_claims(session: Session, requests: Sequence[Redeem]) -> list[Claim]:
+    """Lock the vouchers that requests name, by id or by code, and return a claim for each request.
+
+    Raises ChangedMeanwhileError if a code was handed to another voucher during the wait for a lock.
+    """
+    return _look_up(session, requests, query=lock_vouchers)
+
+
+def read_claims(session: Session, requests: Sequence[Redeem]) -> list[Claim]:
+    """Return the same as `lock_claims`, without a lock: for decisions that write nothing."""
+    return _look_up(session, requests, query=read_vouchers)
+
+
+def count_customers_places(session: Session, claims: Sequence[Claim]) -> None:
+    """Count the places that the customers of a batch have taken of vouchers with a limit for each customer.
+
+    Call it after locking the vouchers.
+    """
+    counted: list[tuple[BatchVoucher, str]] = []
+    for claim in claims:
+        voucher, customer = claim.voucher, claim.request.customer
+        if voucher is None or voucher.row.maximum_redemptions_per_customer is None:
+            continue
+        if customer not in voucher.taken_by_customer:
+            voucher.taken_by_customer[customer] = 0
+            counted.append((voucher, customer))
+    keys = [(*voucher.key, customer) for voucher, customer in counted]
+    for (voucher, customer), taken in zip(counted, count_taken_by_customer(session, keys=keys), strict=True):
+        voucher.taken_by_customer[customer] = taken
+
+
+def _look_up(session: Session, requests: Sequence[Redeem], *, query: VoucherQuery) -> list[Claim]:
+    # Computed before the locks, so that no other transaction waits for the fingerprints.
+    fingerprints = [each.fingerprint() for each in requests]
+    texts = [_code_text(each) for each in requests]
+    wanted = [each for each in texts if each is not None]
+    before_locks = find_by_code(session, codes=wanted)
+    keys = [_voucher_key(request, text, before_locks) for request, text in zip(requests, texts, strict=True)]
+    rows = query(session, keys=[each for each in keys if each is not None])
+    named = find_by_code(session, codes=wanted)
+    # During the wait for a lock, a code may have gone over to another voucher. Locking that voucher now would break the
+    # order of locks.
+    if _ids(named) != _ids(before_locks):
+        raise ChangedMeanwhileError
+    vouchers = {key: BatchVoucher.from_row(row) for key, row in rows.items()}
+    codes = {
+        text: BatchCode.from_row(row, voucher=vouchers[row.project, row.voucher_id]) for text, row in named.items()
+    }
+    return [
+        Claim(
+            request=request,
+            fingerprint=fingerprint,
+            voucher=None if key is None else vouchers.get(key),
+            code=None if text is None else codes.get(text),
+        )
+        for request, fingerprint, key, text in zip(requests, fingerprints, keys, texts, strict=True)
+    ]
+
+
+def _code_text(request: Redeem) -> CodeText | None:
+    return None if request.code is None else (request.project, request.code.lower())
+
+
+def _voucher_key(request: Redeem, text: CodeText | None, named: Mapping[CodeText, NamedCodeRow]) -> VoucherKey | None:
+    if text is None:
+        return None if request.voucher is None else (request.project, request.voucher)
+    code = named.get(text)
+    return None if code is None else (request.project, code.voucher_id)
+
+
+def _ids(named: Mapping[CodeText, NamedCodeRow]) -> dict[CodeText, UUID]:
+    return {text: row.id for text, row in named.items()}

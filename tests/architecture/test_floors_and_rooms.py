@@ -1,0 +1,80 @@
+"""Floors and rooms: import-linter reports each forbidden import, and a new task is listed nowhere."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).parents[2]
+FLOORS = ("domain", "models", "scrip", "tasks", "worker")
+NEW_TASK = '''
+"""Count the vouchers of a project."""
+
+from tasks.vouchers.messages import VoucherReference
+from tasks.wire.answers import Answer
+from tasks.wire.replay import FirstAnswer
+from tasks.wire.task import contract_task
+
+
+@contract_task("vouchers.count", message=VoucherReference, first_answer=FirstAnswer.READS)
+def count(request: VoucherReference) -> Answer:
+    """Count the vouchers of a project."""
+    return {"object": "count", "project": request.project}
+'''
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """Copy the code, for a change that must not stay."""
+    for floor in FLOORS:
+        shutil.copytree(CHECKOUT / floor, tmp_path / floor, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "docs"):
+        source = CHECKOUT / name
+        if source.is_dir():
+            shutil.copytree(source, tmp_path / name)
+        else:
+            shutil.copy(source, tmp_path)
+    return tmp_path
+
+
+def lint(copy: Path) -> str:
+    """Return import-linter's report on the copy, empty if no contract is broken."""
+    program = Path(sys.executable).with_name("lint-imports")
+    done = subprocess.run([program, "--no-cache"], cwd=copy, capture_output=True, text=True, check=False)
+    return done.stdout if done.returncode else ""
+
+
+@pytest.mark.parametrize(
+    ("module", "line", "contract"),
+    [
+        ("models/base.py", "import tasks.wire.fields", "floors"),
+        ("worker/schedule.py", "import tasks.sweeps.expiry", "floors"),
+        ("tasks/wire/pages.py", "import tasks.vouchers.answers", "tasks.wire serves"),
+        ("tasks/codes/limits.py", "import tasks.vouchers.create", "form no circle"),
+        ("models/vouchers/values.py", "import models.codes.code", "form no circle"),
+        ("worker/broker/fetch.py", "import worker.intake.batch", "form no circle"),
+        ("domain/money.py", "import pydantic", "domain is pure"),
+    ],
+)
+def test_a_breach_is_seen(copy: Path, module: str, line: str, contract: str) -> None:
+    """An import of a higher floor, a circle of rooms, and a package that a floor must not import."""
+    with (copy / module).open("a") as file:
+        file.write(f"\n{line}\n")
+    broken = [each for each in lint(copy).splitlines() if each.endswith("BROKEN")]
+    assert any(contract in each for each in broken), broken
+
+
+def test_a_new_task_is_a_module_and_nothing_else(copy: Path) -> None:
+    """The task is registered and routed as soon as the module is in a room."""
+    (copy / "tasks" / "vouchers" / "count.py").write_text(NEW_TASK)
+    look = (
+        "from tasks.celery import app;"
+        "print(app.tasks['vouchers.count'].__doc__, app.amqp.router.route({}, 'vouchers.count')['queue'].name)"
+    )
+    environment = {"DATABASE_URL": "postgresql://none", "REDIS_URL": "redis://none", "PYTHONPATH": str(copy)}
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", look], cwd=copy, env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "Count the vouchers of a project. admin\n"

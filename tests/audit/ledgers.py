@@ -1,0 +1,67 @@
+"""Ledgers that the audit finds nothing wrong with, for tests that then break a promise."""
+
+from tasks.audit.audit import audit
+from tests.support.endings import end, end_subscription
+from tests.support.holds import confirm, reserve
+from tests.support.requests import apply, create_voucher, record, redeem
+from tests.support.reversals import FEBRUARY, refund, reverse
+from tests.support.tampering import tamper
+from tests.support.tasks import task_named
+
+
+def begin_with_each_row() -> None:
+    """Add a voucher with codes, a confirmed hold, a redemption, a discount, an invoice, and a recorded use."""
+    voucher = create_voucher(code="SUMMER", priceDiscount={"amount": 500, "currency": "USD"})
+    task_named("vouchers.generate_codes")(
+        request={"project": "gigs", "voucher": voucher["id"], "count": 1, "maximumRedemptions": 5}
+    )
+    confirm(reserve(code="SUMMER", customer="cus_1", subscription="sub_1", currency="USD"))
+    apply()
+    record(voucher=voucher["id"], customer="cus_1")
+    assert audit() == []
+
+
+def begin_with_reversals() -> None:
+    """Add a voided invoice, a half refunded invoice, and a discount that was ended before any invoice."""
+    create_voucher(code="SUMMER")
+    redeem(code="SUMMER", subscription="sub_1")
+    apply(invoice="inv_1")
+    apply(invoice="inv_2")
+    reverse("inv_1")
+    refund("inv_2", "r1", base=4000)
+    end(redeem(code="SUMMER", subscription="sub_2")["discount"])
+    assert end_subscription("sub_2")["placesReturned"] == 1
+    assert audit() == []
+
+
+def begin_with_a_refund(**fields) -> None:
+    """Redeem a voucher with those fields, with a limit of 1 for each customer, and refund a quarter of an invoice."""
+    voucher = create_voucher(**{"restrictions": {"maximumRedemptionsPerCustomer": 1}, **fields})["id"]
+    redeem(voucher=voucher, customer="cus_1", subscription="sub_1", startsOn="2027-01-01", currency="USD")
+    apply(invoice="inv_1", period=FEBRUARY)
+    refund("inv_1", "r1", base=2000)
+    assert audit() == []
+
+
+def broken() -> set[str]:
+    """Return the checks that find a violation, each with a row."""
+    found = audit()
+    assert all(each.project == "gigs" and each.subject and each.detail for each in found)
+    return {each.check for each in found}
+
+
+def broken_by(change: str) -> set[str]:
+    """Tamper with the ledger, and return the checks that find a violation."""
+    tamper(change)
+    return broken()
+
+
+def all_of(changes: dict[str, list[str]]) -> list[tuple[str, str]]:
+    """Return pairs of a check and a change."""
+    return [(check, change) for check, each in changes.items() for change in each]
+
+
+def open_a_hold() -> None:
+    """Hold another place of the voucher."""
+    reserve(code="SUMMER", currency="USD")
+    assert audit() == []

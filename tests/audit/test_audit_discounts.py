@@ -1,0 +1,156 @@
+"""Each check of discounts, their progress and their windows is made to fail."""
+
+import pytest
+
+from tasks.audit.discounts import DISCOUNT_CHECKS
+from tests.audit.ledgers import all_of, begin_with_a_refund, broken_by, open_a_hold
+from tests.support.requests import create_voucher, redeem
+
+WINDOW = "a window ends so long after its first period"
+RUNS = "a discount runs until it is over"
+ENDED = "nothing was taken off by a discount that had ended"
+MONTHS = {"recurrence": {"type": "repeating", "durationInMonths": 3}}
+# For each check of windows, the terms of a voucher, and a change that breaks only that promise.
+WINDOWS = [
+    (WINDOW, MONTHS, "UPDATE discounts SET ends_on = '2027-05-02'"),
+    (WINDOW, {"recurrence": {"type": "once"}}, "UPDATE discounts SET ends_on = '2027-03-02'"),
+    (RUNS, MONTHS, "UPDATE discounts SET status = 'completed'"),
+    (RUNS, {"recurrence": {"type": "forever"}}, "UPDATE discounts SET status = 'completed'"),
+    (RUNS, {"recurrence": {"type": "once"}}, "UPDATE discounts SET status = 'running'"),
+]
+# For each check, a change that breaks only that promise.
+TAMPERING = {
+    "a fixed discount gave no more than its amount in a period": """
+        UPDATE discounts SET amounts_minor = '{"USD": 499, "EUR": 999}'
+    """,
+    "a balance gave no more than its amount": """
+        INSERT INTO invoice_discounts (project, invoice, fingerprint, subscription, customer, answer, applied_at)
+        SELECT project, 'later', fingerprint, subscription, customer,
+               '{"discountTotal": 1}', applied_at FROM invoice_discounts;
+        INSERT INTO usage_entries (project, discount_id, invoice, id, period_start, period_end, currency,
+                                   amount_minor, created_at)
+        SELECT project, discount_id, 'later', gen_random_uuid(),
+               (period_start + interval '1 month')::date, (period_end + interval '1 month')::date,
+               currency, 1, created_at FROM usage_entries;
+        UPDATE discounts SET carry_over = true, status = 'completed', cycles = 2,
+               last_period_start = (first_period_start + interval '1 month')::date,
+               last_period_end = (last_period_end + interval '1 month')::date
+    """,
+    "a balance that is used up is completed": "UPDATE discounts SET carry_over = true",
+    "what an invoice was answered is what the ledger says": """
+        UPDATE invoice_discounts SET answer = '{"discountTotal": 501}'
+    """,
+    "a discount's progress is what the ledger says": "UPDATE discounts SET cycles = 2",
+    "a once discount took part in one invoice": """
+        INSERT INTO invoice_discounts (project, invoice, fingerprint, subscription, customer, answer, applied_at)
+        SELECT project, 'copy', fingerprint, subscription, customer,
+               '{"discountTotal": 1}', applied_at FROM invoice_discounts;
+        INSERT INTO usage_entries (project, discount_id, invoice, id, period_start, period_end, currency,
+                                   amount_minor, created_at)
+        SELECT project, discount_id, 'copy', gen_random_uuid(), period_start, period_end,
+               currency, 1, created_at FROM usage_entries;
+        UPDATE discounts SET recurrence = 'once', amounts_minor = '{"USD": 999}', status = 'completed',
+               ends_on = last_period_end
+    """,
+    "a repeating discount stayed in its window": """
+        UPDATE discounts SET recurrence = 'repeating', duration_in_months = 1,
+               ends_on = (first_period_start + interval '1 month')::date;
+        INSERT INTO invoice_discounts (project, invoice, fingerprint, subscription, customer, answer, applied_at)
+        SELECT project, 'later', fingerprint, subscription, customer,
+               '{"discountTotal": 1}', applied_at FROM invoice_discounts;
+        INSERT INTO usage_entries (project, discount_id, invoice, id, period_start, period_end, currency,
+                                   amount_minor, created_at)
+        SELECT project, discount_id, 'later', gen_random_uuid(),
+               (period_start + interval '1 month')::date, (period_end + interval '1 month')::date,
+               currency, 1, created_at FROM usage_entries;
+        UPDATE discounts SET cycles = 2, last_period_start = (first_period_start + interval '1 month')::date,
+               last_period_end = (last_period_end + interval '1 month')::date
+    """,
+    "a discount in cycles ends with its last one": """
+        UPDATE discounts SET recurrence = 'repeating', duration_in_cycles = 2, ends_on = '2027-03-01'
+    """,
+    "no subscription runs too many discounts": """
+        UPDATE vouchers SET redemptions = 21;
+        INSERT INTO vouchers (project, id, created_at, name, percentage_basis_points, amounts_minor, currency,
+                              recurrence, duration_in_months, redemptions, metadata)
+        SELECT project, gen_random_uuid(), created_at, name, percentage_basis_points, amounts_minor, currency,
+               recurrence, duration_in_months, 1, metadata
+        FROM vouchers, generate_series(2, 21);
+        UPDATE vouchers SET redemptions = 1;
+        INSERT INTO redemptions (project, request_id, id, fingerprint, voucher_id, code, customer, subscription,
+                                 reason, redemption_number, effective_at, decided_at)
+        SELECT r.project, v.id::text, gen_random_uuid(), r.fingerprint, v.id, r.code,
+               r.customer, r.subscription, r.reason, 1, r.effective_at, r.decided_at
+        FROM redemptions r, vouchers v WHERE v.id <> r.voucher_id;
+        INSERT INTO discounts (project, id, voucher_id, customer, subscription, created_at, percentage_basis_points,
+                               amounts_minor, recurrence, duration_in_months, products, starts_on, starts_on_in_utc)
+        SELECT d.project, r.id, r.voucher_id, d.customer, d.subscription,
+               d.created_at, d.percentage_basis_points, d.amounts_minor, d.recurrence, d.duration_in_months,
+               d.products, d.starts_on, d.starts_on_in_utc
+        FROM discounts d, redemptions r WHERE r.id <> d.id
+    """,
+}
+# More changes that break a promise, made while a hold is open.
+BESIDE_A_HOLD: dict[str, list[str]] = {
+    "a fixed discount gave no more than its amount in a period": [
+        """UPDATE discounts SET amounts_minor = '{"EUR": 999}'"""
+    ],
+    "what an invoice was answered is what the ledger says": [
+        """
+            DELETE FROM usage_entries;
+            UPDATE discounts SET cycles = 0, first_period_start = NULL, last_period_start = NULL, last_period_end = NULL
+        """
+    ],
+    "a discount's progress is what the ledger says": [
+        "UPDATE discounts SET first_period_start = first_period_start - 1",
+        "UPDATE discounts SET last_period_start = last_period_start + 1",
+        "UPDATE discounts SET last_period_end = last_period_end + 1",
+    ],
+    "a discount in cycles ends with its last one": [
+        """
+            UPDATE discounts SET recurrence = 'repeating', duration_in_cycles = 1, ends_on = last_period_end + 1
+        """
+    ],
+}
+
+
+def test_every_check_is_made_to_fail():
+    """No check is left out here."""
+    assert {*TAMPERING, WINDOW, RUNS, ENDED} == set(DISCOUNT_CHECKS)
+
+
+@pytest.mark.usefixtures("each_row")
+@pytest.mark.parametrize(("check", "change"), TAMPERING.items())
+def test_a_broken_promise_is_found_with_its_row(check, change):
+    """No other check finds a violation."""
+    assert broken_by(change) == {check}
+
+
+@pytest.mark.usefixtures("each_row")
+@pytest.mark.parametrize(("check", "change"), all_of(BESIDE_A_HOLD))
+def test_so_is_a_promise_that_is_broken_in_another_way(check, change):
+    """No other check finds a violation."""
+    open_a_hold()
+    assert broken_by(change) == {check}
+
+
+@pytest.mark.usefixtures("tampered_database")
+@pytest.mark.parametrize(("check", "fields", "change"), WINDOWS)
+def test_a_window_or_a_status_that_is_wrong_is_found(check, fields, change):
+    """No other check finds a violation, whatever the recurrence."""
+    begin_with_a_refund(**fields)
+    assert broken_by(change) == {check}
+
+
+@pytest.mark.usefixtures("tampered_database")
+def test_a_discount_that_is_completed_before_its_invoice_is_found():
+    """A discount with recurrence `once` has to take part in an invoice first."""
+    redeem(voucher=create_voucher(recurrence={"type": "once"})["id"])
+    assert broken_by("UPDATE discounts SET status = 'completed'") == {RUNS}
+
+
+@pytest.mark.usefixtures("reversals")
+def test_an_entry_of_a_discount_that_had_ended_is_found():
+    """No other check finds a violation."""
+    change = "UPDATE discounts SET status = 'ended', ended_at = created_at WHERE status = 'running'"
+    assert broken_by(change) == {ENDED}

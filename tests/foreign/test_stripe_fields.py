@@ -1,0 +1,94 @@
+"""Bad fields of a coupon."""
+
+from typing import Any
+
+import pytest
+
+from tests.foreign.stripe import DOCUMENTED, FIXED
+from tests.support.bad_requests import SECRET, fields_of
+from tests.support.tasks import task_named
+
+pytestmark = pytest.mark.usefixtures("database")
+
+
+def bad_fields(coupon: dict[str, Any], **changes: Any) -> list[str]:
+    """Import a bad coupon, and return the bad fields that the error names, without the prefix `coupon.`."""
+    found = fields_of(task_named("stripe.coupons.import"), {"project": "gigs", "coupon": {**coupon, **changes}})
+    assert all(field.startswith("coupon.") for field in found)
+    return [field.removeprefix("coupon.") for field in found]
+
+
+@pytest.mark.parametrize(
+    ("changes", "fields"),
+    [
+        ({"id": "ab"}, ["id"]),
+        ({"id": " SUMMER"}, ["id"]),
+        ({"id": "sümmer"}, ["id"]),
+        ({"id": "a" * 257}, ["id"]),
+        ({"id": f"{SECRET}!"}, ["id"]),
+        ({"object": "promotion_code"}, ["object"]),
+        ({"deleted": True}, ["deleted"]),
+        ({"script": {"configuration": {}}, "type": "script"}, ["script", "type"]),
+        ({"type": "amount_off"}, ["type"]),
+        ({"currency": "usd"}, ["currency"]),
+        ({"currency_options": {"usd": {"amount_off": 5}}}, ["currency_options"]),
+        *(({"percent_off": bad}, ["percent_off"]) for bad in (0, -1, 100.01, 33.333, "25", True)),
+        ({"percent_off": None}, ["percent_off"]),
+        ({"duration": "weekly"}, ["duration"]),
+        ({"duration": "once"}, ["duration_in_months"]),
+        ({"duration_in_months": None}, ["duration_in_months"]),
+        ({"duration_in_months": 1000}, ["duration_in_months"]),
+        ({"max_redemptions": 0}, ["max_redemptions"]),
+        ({"times_redeemed": -1}, ["times_redeemed"]),
+        ({"times_redeemed": None}, ["times_redeemed"]),
+        ({"times_redeemed": 6, "max_redemptions": 5}, ["times_redeemed"]),
+        *(({"redeem_by": bad}, ["redeem_by"]) for bad in ("2026-01-01", 1.5, True, 10**30, -1, 10**11)),
+        ({"created": "now"}, ["created"]),
+        ({"livemode": "no"}, ["livemode"]),
+        ({"valid": None}, ["valid"]),
+        ({"name": ""}, ["name"]),
+        ({"metadata": {"a": 1}}, ["metadata"]),
+        ({"metadata": {"a": "v" * 501}}, ["metadata"]),
+        ({"applies_to": {"products": []}}, ["applies_to.products"]),
+        ({"applies_to": {"products": ["a"], "prices": []}}, ["applies_to.prices"]),
+        ({"minimum_amount": 5}, ["minimum_amount"]),
+        ({"id": "!", "valid": None, "bogus": 1}, ["id", "valid", "bogus"]),
+    ],
+)
+def test_a_coupon_with_bad_fields_is_not_imported(changes, fields):
+    """The error names every bad field as Stripe does. Unknown fields are bad, because they may be restrictions."""
+    assert bad_fields(DOCUMENTED, **changes) == fields
+
+
+@pytest.mark.parametrize(
+    ("changes", "fields"),
+    [
+        ({"amount_off": 1.5}, ["amount_off"]),
+        ({"amount_off": 10**12}, ["amount_off"]),
+        ({"currency": None}, ["currency"]),
+        ({"currency": "USD"}, ["currency"]),
+        ({"currency": "zzz"}, ["currency"]),
+        ({"percent_off": 10}, ["percent_off"]),
+        ({"currency_options": {"usd": {"amount_off": 499}}}, ["currency_options"]),
+        ({"currency_options": {"eur": {"amount_off": 0}}}, ["currency_options.eur.amount_off"]),
+        ({"currency_options": {"EUR": {"amount_off": 1}}}, ["currency_options.EUR.[key]"]),
+        ({"currency_options": {"eur": {"amount_off": 1, "minimum": 2}}}, ["currency_options.eur.minimum"]),
+    ],
+)
+def test_a_fixed_coupon_with_bad_fields_is_not_imported(changes, fields):
+    """The amount, the currency and the amounts in other currencies are validated."""
+    assert bad_fields(FIXED, **changes) == fields
+
+
+def test_a_deleted_coupon_as_stripe_answers_it_is_refused():
+    """Stripe shows only three fields of a deleted coupon."""
+    deleted = {"id": "jMT0WJUD", "object": "coupon", "deleted": True}
+    fields = fields_of(task_named("stripe.coupons.import"), {"project": "gigs", "coupon": deleted})
+    assert {"coupon.deleted", "coupon.duration", "coupon.valid"} <= set(fields)
+
+
+@pytest.mark.parametrize("request_", [{"coupon": DOCUMENTED}, {"project": "gigs"}, {"project": "gigs", "coupon": []}])
+def test_a_request_is_a_project_and_a_coupon(request_):
+    """Both fields are required."""
+    missing = "project" if "project" not in request_ else "coupon"
+    assert fields_of(task_named("stripe.coupons.import"), request_) == [missing]

@@ -1,0 +1,106 @@
+"""The model of random histories: `discounts.end`, `subscriptions.end`, and discounts as callers see them."""
+
+from datetime import datetime
+
+from tests.histories.discounting import Discount
+from tests.histories.entities import Json, shown_amounts, written
+from tests.histories.model import Model
+from tests.histories.updating import retired_after
+
+
+def is_charged_back(model: Model, discount: Discount) -> bool:
+    """Return whether an invoice of the discount was charged back."""
+    return any(each is discount and reversal.is_charged_back for each, reversal in model.reversed_discounts)
+
+
+def end(model: Model, discount: Discount, *, at: datetime) -> Json:
+    """Answer `discounts.end`."""
+    if discount.ended_at is None:
+        stop(model, discount, at=at)
+    return shown_discount(discount)
+
+
+def stop(model: Model, discount: Discount, *, at: datetime) -> None:
+    """End a discount."""
+    model.move_on(at)
+    discount.ended_at, discount.is_completed = at, True
+
+
+def end_subscription(model: Model, body: Json, *, at: datetime) -> Json:
+    """Answer `subscriptions.end`. A discount without an invoice returns the place, once."""
+    granted = model.granted_to(body)
+    model.move_on(at)
+    ended = [each for each in granted if each.ended_at is None]
+    for each in ended:
+        stop(model, each, at=at)
+    unused = [each for each in granted if not each.taken and not is_charged_back(model, each)]
+    returned = [each for each in unused if not each.place_is_returned]
+    for each in returned:
+        return_place(model, each)
+    for voucher in [each for each in model.vouchers if each.id in {one.voucher for one in returned}]:
+        voucher.retired = retired_after(voucher, at=at)
+    come_back = [each.code for each in returned if each.code is not None and each.code.retired is not None]
+    for code in sorted(set(come_back), key=lambda code: code.created_at, reverse=True):
+        carriers = model.codes.carrying(project=code.voucher.body["project"], text=code.text)
+        if code.retired and code.retired[0] == "maxRedemptionsReached" and all(each.retired for each in carriers):
+            code.retired = None
+    return {
+        "object": "subscription",
+        "project": body["project"],
+        "subscription": body["subscription"],
+        "requestId": body.get("requestId"),
+        "outcome": "ended",
+        "reason": None,
+        "discounts": [shown_discount(each) for each in sorted(ended, key=lambda each: each.id, reverse=True)],
+        "placesReturned": len(returned),
+        "endedAt": written(at),
+    }
+
+
+def return_place(model: Model, discount: Discount) -> None:
+    """Return the place of the voucher, of the code and of the customer."""
+    voucher = model.voucher(discount.project, discount.voucher)
+    assert voucher is not None
+    discount.place_is_returned = True
+    voucher.returned.append(discount.customer)
+    if discount.code is not None:
+        discount.code.redemptions -= 1
+
+
+def shown_discount(discount: Discount) -> Json:
+    """Return a discount as callers see it."""
+    price = discount.terms.get("priceDiscount")
+    return {
+        "object": "discount",
+        "id": discount.id,
+        "project": discount.project,
+        "createdAt": written(discount.created_at),
+        "voucher": discount.voucher,
+        "customer": discount.customer,
+        "subscription": discount.subscription,
+        "priceDiscount": price and {"currencyOptions": {}, **price},
+        "priceDiscountPercentage": discount.terms.get("priceDiscountPercentage"),
+        "recurrence": {"durationInMonths": None, "durationInCycles": None, **discount.terms["recurrence"]},
+        "carryOver": discount.terms.get("carryOver", False),
+        "maximumDiscount": shown_amounts(discount.terms.get("maximumDiscount")),
+        "products": discount.products,
+        "startsOn": discount.starts_on.isoformat(),
+        "firstPeriodStart": min(discount.starts).isoformat() if discount.starts else None,
+        "endsOn": ends_on(discount),
+        "cycles": len(discount.starts),
+        "status": status_of(discount),
+        "endedAt": written(discount.ended_at),
+    }
+
+
+def ends_on(discount: Discount) -> str | None:
+    """Return the end of a discount's window as callers see it."""
+    day = discount.ends_on()
+    return day.isoformat() if day else None
+
+
+def status_of(discount: Discount) -> str:
+    """Return a discount's status as callers see it."""
+    if discount.ended_at is not None:
+        return "ended"
+    return "completed" if discount.is_completed else "running"

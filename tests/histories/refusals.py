@@ -1,0 +1,66 @@
+"""The model of random histories: the reasons to refuse a redemption."""
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+
+from tests.histories.discounting import Discount, amounts_of
+from tests.histories.entities import Code, Json, Voucher
+
+REQUESTED_AT_GRACE = timedelta(minutes=15)
+
+
+RUNNING_MAX = 20
+
+
+# A code with one of these reasons is judged by end and counter, with or without a sweep.
+JUDGED_BY_LIMITS = {"expired", "maxRedemptionsReached"}
+
+
+def refusal(
+    voucher: Voucher | None,
+    code: Code | None,
+    *,
+    body: Json,
+    running: list[Discount],
+    at: datetime,
+    card_is_full: bool = False,
+    waived: Collection[str] = (),
+) -> str | None:
+    """Return the first reason that is true, in the contract's order, or None.
+
+    The function is longer than 40 lines because it is a table: a row for each reason, in order of precedence.
+    """
+    if voucher is None:
+        return "voucher_not_found"
+    requested_at = datetime.fromisoformat(body["requestedAt"]) if "requestedAt" in body else at
+    t = requested_at if at - REQUESTED_AT_GRACE <= requested_at <= at else at
+    starts_at, products, minimum = (
+        voucher.instant("startsAt"),
+        voucher.restriction("products"),
+        voucher.restriction("minimumSubtotal"),
+    )
+    maximum, per_customer = (
+        voucher.restriction("maximumRedemptions"),
+        voucher.restriction("maximumRedemptionsPerCustomer"),
+    )
+    amounts = amounts_of(voucher.body)
+    own = code.limits if code else {}
+    rows = {
+        "voucher_retired": voucher.retired is not None and voucher.retired[0] == "manualAction",
+        "code_retired": code is not None and code.retired is not None and code.retired[0] not in JUDGED_BY_LIMITS,
+        "voucher_not_started": starts_at is not None and t < starts_at,
+        "voucher_expired": voucher.has_expired(t),
+        "code_expired": code is not None and code.own_end(t) is not None,
+        "max_redemptions_reached": maximum is not None and voucher.places_taken() >= maximum,
+        "code_max_redemptions_reached": code is not None and code.redemptions == own.get("maximumRedemptions"),
+        "code_not_for_customer": own.get("customer", body["customer"]) != body["customer"],
+        "customer_limit_reached": per_customer is not None and voucher.places_of(body["customer"]) >= per_customer,
+        "already_applied": voucher.id in [each.voucher for each in running],
+        "stamp_card_incomplete": voucher.body.get("stampCard") is not None and not card_is_full,
+        "product_not_eligible": products is not None and not set(products) & set(body.get("products", [])),
+        "currency_mismatch": bool(amounts) and body.get("currency") not in amounts,
+        "minimum_subtotal_not_met": minimum is not None
+        and (body.get("currency") != minimum["currency"] or body.get("subtotal", -1) < minimum["amount"]),
+        "discount_limit_reached": len(running) >= RUNNING_MAX,
+    }
+    return next((reason for reason, is_so in rows.items() if is_so and reason not in waived), None)

@@ -1,0 +1,88 @@
+"""A fault of the servers: the messages are tried again without limit, and none of them is blamed."""
+
+import pytest
+
+from tasks.intake.decide_batch import ALONE_MAX
+from tasks.wire.dead_letters import list_newest
+from tests.end_to_end.database import holding, poisoned
+from tests.intake.deliveries import LOST, POISON, REDEEM, batch, begin_alone, fates, query, run
+from tests.support.requests import create_voucher, redemption
+from tests.support.tasks import task_named
+from worker.intake.delivery import Fate
+from worker.retries import RETRIES_MAX
+
+LOCKED = "SELECT 1 FROM vouchers FOR UPDATE"
+
+
+@pytest.mark.usefixtures("impatience")
+def test_a_fault_of_the_servers_is_nobodys_doing(database: dict[str, str]):
+    """If a lock cannot be had, the whole batch is tried again, and no attempt alone is counted."""
+    delivered = batch(6, redelivered=True)
+    begin_alone(delivered[:2], times=ALONE_MAX - 1)
+    with holding(database["DATABASE_URL"], LOCKED):
+        outcomes = run(REDEEM, delivered, "")
+        # In a batch of their own, the two suspects are reached while the lock is held.
+        outcomes += run(REDEEM, delivered[:2], "")
+    assert fates(outcomes) == [Fate.TRY_AGAIN] * 8
+    assert {type(outcome.error).__name__ for outcome in outcomes} == {"OperationalError"}
+    noted = query("SELECT task_id, alone FROM attempts WHERE alone > 0 ORDER BY 1")
+    assert noted == [("task-0", ALONE_MAX - 1), ("task-1", ALONE_MAX - 1)]
+    assert fates(run(REDEEM, delivered, "")) == [Fate.SUCCEEDED] * 6
+
+
+@pytest.mark.usefixtures("impatience")
+def test_the_attempts_of_innocent_messages_are_those_that_began(database: dict[str, str]):
+    """The attempt that was lost with the child, and the group's attempt that met the fault; none is alone."""
+    delivered = batch(124, is_suspect=True)
+    with holding(database["DATABASE_URL"], LOCKED):
+        assert fates(run(REDEEM, delivered, LOST)) == [Fate.TRY_AGAIN] * 124
+    noted = query("SELECT together, alone, count(*) FROM attempts GROUP BY together, alone ORDER BY 1")
+    assert noted == [(1, 0, 62), (2, 0, 62)]
+    retried = [each._replace(retries=1) for each in delivered]
+    assert fates(run(REDEEM, retried, "")) == [Fate.SUCCEEDED] * 124
+    assert query("SELECT * FROM attempts") == []
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        "deadlock_detected",
+        "serialization_failure",
+        "lock_not_available",
+        "query_canceled",
+        "idle_in_transaction_session_timeout",
+        "admin_shutdown",
+        "too_many_connections",
+        "disk_full",
+        "internal_error",
+    ],
+)
+def test_whatever_the_servers_cannot_do_now_is_tried_again(database: dict[str, str], error: str):
+    """No message is given up, and all are decided when the fault is over."""
+    delivered = batch(3, poison=1, retries=RETRIES_MAX)
+    with poisoned(database["DATABASE_URL"], customer=POISON, error=error):
+        for _ in range(ALONE_MAX + 1):
+            assert fates(run(REDEEM, delivered, "")) == [Fate.TRY_AGAIN] * 3
+    assert list_newest() == []
+    assert fates(run(REDEEM, delivered, "")) == [Fate.SUCCEEDED] * 3
+
+
+@pytest.mark.usefixtures("impatience")
+def test_while_the_servers_are_away_a_message_is_tried_for_ever(database: dict[str, str]):
+    """No request is lost because it was retried often."""
+    delivered = batch(2, retries=1_000_000)
+    with holding(database["DATABASE_URL"], LOCKED):
+        assert fates(run(REDEEM, delivered, "")) == [Fate.TRY_AGAIN] * 2
+    assert fates(run(REDEEM, delivered, "")) == [Fate.SUCCEEDED] * 2
+
+
+@pytest.mark.usefixtures("impatience")
+def test_what_runs_by_itself_is_kept_after_its_last_attempt(database: dict[str, str]):
+    """After an outage of days, the request of a task without batches is still there as a dead letter."""
+    request = {"requests": [redemption(voucher=create_voucher()["id"])]}
+    with holding(database["DATABASE_URL"], LOCKED):
+        result = task_named("redemptions.redeem_many").apply(
+            kwargs={"request": request}, retries=RETRIES_MAX, routing_key="redemptions"
+        )
+    assert type(result.result).__name__ == "Undecided"
+    assert [letter.task_id for letter in list_newest()] == [result.id]

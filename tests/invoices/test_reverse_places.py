@@ -1,0 +1,55 @@
+"""`billing.reverse` returns the customer's place if all that was bought was refunded in full."""
+
+import pytest
+
+from tests.invoices.calls import LIMITED, redeem_again
+from tests.support.requests import apply, redeem
+from tests.support.reversals import FEBRUARY, GIVING_BACK, MARCH, ONCE, grant, refund, reverse
+
+pytestmark = pytest.mark.usefixtures("database")
+
+
+def test_a_customers_place_is_returned_when_all_was_refunded_in_full():
+    """A refund that is a unit short does not suffice. The voucher's place stays taken."""
+    first = grant(**ONCE, **LIMITED)
+    apply(invoice="inv_1", lines=[{"id": "base", "amount": 3}, {"id": "seats", "amount": 20}])
+    refund("inv_1", "r1", base=3)
+    refund("inv_1", "r2", seats=19)
+    assert redeem_again(first)["reason"] == "customer_limit_reached"
+    refund("inv_1", "r3", seats=1)
+    assert redeem_again(first)["redemptionNumber"] == 2
+    assert redeem(voucher=first["voucher"])["reason"] == "max_redemptions_reached"
+
+
+def test_an_invoice_that_was_not_refunded_keeps_the_place():
+    """When the other invoice is refunded too, the place is returned."""
+    first = grant(**LIMITED)
+    apply(invoice="inv_1", period=FEBRUARY)
+    apply(invoice="inv_2", period=MARCH)
+    refund("inv_1", "r1", base=8000)
+    assert redeem_again(first)["reason"] == "customer_limit_reached"
+    refund("inv_2", "r2", base=8000)
+    assert redeem_again(first)["outcome"] == "accepted"
+
+
+@pytest.mark.parametrize("reason", GIVING_BACK)
+def test_a_voided_or_unpaid_invoice_does_not_keep_the_place(reason):
+    """Of two invoices, the other was refunded in full."""
+    first = grant(**LIMITED)
+    apply(invoice="inv_1", period=FEBRUARY)
+    apply(invoice="inv_2", period=MARCH)
+    refund("inv_1", "r1", base=8000)
+    assert redeem_again(first)["reason"] == "customer_limit_reached"
+    reverse("inv_2", reason)
+    assert redeem_again(first)["outcome"] == "accepted"
+
+
+@pytest.mark.parametrize("reason", GIVING_BACK)
+def test_giving_a_cycle_back_returns_no_place(reason):
+    """The discount can be used, so neither the voucher nor the customer gets a place back."""
+    first = grant(**ONCE, **LIMITED)
+    apply(invoice="inv_1")
+    reverse("inv_1", reason)
+    assert redeem_again(first)["reason"] == "customer_limit_reached"
+    redeem(voucher=first["voucher"])
+    assert redeem(voucher=first["voucher"])["reason"] == "max_redemptions_reached"

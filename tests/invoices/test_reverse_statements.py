@@ -1,0 +1,91 @@
+"""The number of statements of reversals and ends, and their query plans."""
+
+import pytest
+
+from tests.support.endings import end, end_subscription
+from tests.support.requests import apply, create_voucher, invoice, redemption
+from tests.support.reversals import refund, reverse
+from tests.support.statements import SCANS, analyze, counted, explained
+from tests.support.tasks import task_named
+
+pytestmark = pytest.mark.usefixtures("database")
+
+
+def redeem_many(count: int, **fields: str) -> list[str]:
+    """Redeem a voucher on `count` subscriptions, and return the discounts."""
+    voucher = create_voucher(restrictions={"maximumRedemptionsPerCustomer": 5_000})["id"]
+    requests = [redemption(**{"voucher": voucher, "subscription": f"sub_{index}", **fields}) for index in range(count)]
+    return [each["discount"] for each in task_named("redemptions.redeem_many")(request={"requests": requests})["items"]]
+
+
+def test_only_discounts_with_reversals_cost_an_invoice_batch_a_statement():
+    """The whole batch sends one more statement."""
+    redeem_many(3)
+    invoices = [invoice(subscription=f"sub_{index}") for index in range(3)]
+    task_named("billing.apply_many")(request={"invoices": invoices})
+    with counted() as before:
+        task_named("billing.apply_many")(
+            request={"invoices": [invoice(subscription=f"sub_{index}") for index in range(3)]}
+        )
+    for each in invoices[:2]:
+        reverse(each["invoice"])
+    with counted() as after:
+        task_named("billing.apply_many")(
+            request={"invoices": [invoice(subscription=f"sub_{index}") for index in range(3)]}
+        )
+    with counted() as elsewhere:
+        task_named("billing.apply_many")(request={"invoices": [invoice(subscription="sub_2")]})
+    assert elsewhere == before
+    assert [statement for statement in after if "usage_reversals" not in statement] == before
+    assert len(after) == len(before) + 1
+
+
+def test_reversing_takes_as_many_statements_for_20_discounts_as_for_one():
+    """The reversals are a void, and a refund of 50 lines."""
+    for index in range(20):
+        redeem_many(1, subscription="sub_many")
+        redeem_many(1, subscription="sub_one") if index == 0 else None
+    lines = [{"id": f"line_{index}", "amount": 8000} for index in range(50)]
+    for subscription, count in (("sub_one", 1), ("sub_many", 20)):
+        for kind in ("void", "refund"):
+            answer = apply(invoice=f"{subscription}-{kind}", subscription=subscription, lines=lines)
+            assert len(answer["discounts"]) == count
+    statements = {}
+    for subscription in ("sub_one", "sub_many"):
+        with counted() as void:
+            reverse(f"{subscription}-void")
+        with counted() as refunding:
+            refund(f"{subscription}-refund", subscription, **{f"line_{index}": 1 for index in range(50)})
+        statements[subscription] = void, refunding
+    assert statements["sub_one"] == statements["sub_many"]
+    assert all(len(each) < 18 for each in statements["sub_many"])
+
+
+@pytest.mark.parametrize("known", ["nothing", "everything", "what was there before"])
+def test_no_statement_scans_a_table_whatever_the_statistics_say(known):
+    """The statistics are unknown, up to date, or out of date."""
+    redeem_many(100)
+    if known == "what was there before":
+        analyze()
+    discount, *_ = redeem_many(900, customer="cus_1")
+    task_named("billing.apply_many")(
+        request={"invoices": [invoice(subscription=f"sub_{index}") for index in range(300)]}
+    )
+    for index in range(3):
+        apply(invoice=f"inv_{index}", subscription=f"sub_{index}")
+    if known == "everything":
+        analyze()
+    with explained() as plans:
+        reverse("inv_0")
+        refund("inv_1", "r1", base=8000)
+        apply(subscription="sub_0")
+        end(discount)
+        end_subscription("sub_800")
+        end_subscription("sub_2")
+        task_named("redemptions.redeem")(request=redemption(voucher=create_voucher()["id"], customer="cus_1"))
+        for owner in ({"customer": "cus_1"}, {"subscription": "sub_5"}, {"customer": "cus_1", "subscription": "sub_5"}):
+            task_named("discounts.list")(request={"project": "gigs", **owner, "limit": 5})
+            task_named("discounts.list")(request={"project": "gigs", **owner, "limit": 5, "after": discount})
+            task_named("discounts.list")(request={"project": "gigs", **owner, "limit": 5, "before": discount})
+    assert len(plans) > 40
+    assert [plan for plan in plans if any(scan in plan for scan in SCANS)] == []

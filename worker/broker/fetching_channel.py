@@ -1,0 +1,157 @@
+"""A channel of kombu's Redis transport that fetches messages by the script and delivers them.
+
+At every instant a message is either in its queue or among the unacknowledged messages. Keys and formats are kombu's.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from queue import Empty
+from time import time
+from typing import Any
+
+from celery.utils.log import get_logger
+from kombu.transport import redis
+from kombu.utils.encoding import bytes_to_str
+from kombu.utils.json import loads
+from kombu.utils.scheduling import priority_cycle
+
+from worker.broker.acknowledgements import QoS
+from worker.broker.fetch import (
+    FETCH_BYTES_MAX,
+    SET_ASIDE_KEY,
+    UNREADABLE,
+    FetchedMessage,
+    FetchReply,
+    FetchRequest,
+)
+
+logger = get_logger(__name__)
+
+# A worker prefetches no more than this. A prefetch count for small messages would let a worker hoard large messages.
+PREFETCH_BYTES = 16 * 2**20
+
+
+class FetchingChannel(redis.Channel):
+    """A channel that fetches, delivers and acknowledges messages. Its subclass waits for new messages."""
+
+    QoS = QoS
+    prefetch_bytes = PREFETCH_BYTES
+    from_transport_options = (*redis.Channel.from_transport_options, "prefetch_bytes")
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        self._no_ack_queues: set[str] = set()
+        self._lent_client: Any = None
+        super().__init__(*arguments, **options)
+
+    @contextmanager
+    def conn_or_acquire(self, client: Any = None) -> Iterator[Any]:
+        """Lend the same client each time: kombu creates a client for each use, which takes longer than most uses."""
+        # Each command takes a connection from the client's pool. After a connection loss, the channel has a new pool.
+        if client is None and (self._lent_client is None or self._lent_client.connection_pool is not self.pool):
+            self._lent_client = self._create_client()
+        yield client or self._lent_client
+
+    def is_attached(self) -> bool:
+        """Return whether the channel's connection is still in use, so that acknowledgements can be sent."""
+        return self.connection is not None and self.connection.client is not None
+
+    def is_polled_by_this_thread(self) -> bool:
+        """Return whether this thread runs the event loop, which flushes acknowledgements before waiting."""
+        return self.connection is not None and self.connection.cycle.thread == threading.get_ident()
+
+    def flush_acknowledgements(self) -> None:
+        """Send the pending acknowledgements."""
+        if self.ack_emulation and self._qos is not None:
+            self._qos.flush_acknowledgements()
+
+    def basic_consume(self, queue: str, no_ack: bool, *arguments: Any, **options: Any) -> Any:  # noqa: FBT001 - kombu's own
+        """Begin to consume a queue. With `no_ack`, the channel itself acknowledges each message on delivery."""
+        (self._no_ack_queues.add if no_ack else self._no_ack_queues.discard)(queue)
+        return super().basic_consume(queue, no_ack, *arguments, **options)
+
+    def basic_get(self, queue: str, no_ack: bool = False, **options: Any) -> Any:  # noqa: FBT001, FBT002 - kombu's own
+        """Fetch one message without waiting, or return None."""
+        message = super().basic_get(queue, no_ack=no_ack, **options)
+        if message is not None and no_ack and self.ack_emulation:
+            self.qos.ack(message.delivery_tag)
+        return message
+
+    def _get(self, queue: str, timeout: float | None = None) -> Any:  # noqa: ARG002 - kombu's own
+        if not self.ack_emulation:
+            return super()._get(queue)
+        request = self._request_from([queue], count_max=1)
+        with self.conn_or_acquire() as client:
+            reply = request.parse_reply(client.execute_command(*self._script_command(request, is_loaded=False)))
+            self._maybe_update_queues_expire(client, queue)
+        self._track(reply)
+        for fetched in reply.messages:
+            if (message := self._decode(fetched)) is not None:
+                return message
+        raise Empty
+
+    def _request_from(self, queues: list[str], *, count_max: int) -> FetchRequest:
+        # In round-robin order the queues take turns. In kombu's other orders a queue is emptied before the next.
+        width = 1 if isinstance(self._queue_cycle, priority_cycle) else len(queues)
+        return FetchRequest(
+            queues=queues,
+            lists=self._lists(queues),
+            width=width,
+            count_max=count_max,
+            bytes_max=max(1, min(FETCH_BYTES_MAX, self.prefetch_bytes - self.qos.bytes_held)),
+        )
+
+    def _script_command(self, request: FetchRequest, *, is_loaded: bool) -> list[Any]:
+        keys = (self.unacked_key, self.unacked_index_key)
+        return request.command(prefixed=self._prefixed, unacked_keys=keys, now=time(), is_loaded=is_loaded)
+
+    def _deliver_all(self, reply: FetchReply) -> bool:
+        self._track(reply)
+        # A channel that is being closed restores the messages to their queues.
+        if self._closing:
+            return False
+        for fetched in reply.messages:
+            message = self._decode(fetched)
+            if message is not None:
+                self.connection._deliver(message, fetched.queue)  # noqa: SLF001 - as kombu's own channel does
+                if fetched.queue in self._no_ack_queues:
+                    self.qos.ack(fetched.tag)
+            self._queue_cycle.rotate(fetched.queue)
+        return True
+
+    def _track(self, reply: FetchReply) -> None:
+        if reply.unreadable_count:
+            logger.error("moved %d texts that are not messages to %s", reply.unreadable_count, SET_ASIDE_KEY)
+        for fetched in reply.messages:
+            self.qos.track(fetched.tag, size=len(fetched.text))
+
+    def _decode(self, fetched: FetchedMessage) -> Any:
+        try:
+            message = loads(bytes_to_str(fetched.text))
+            # kombu would raise errors for such a body or such headers later, and stop the worker.
+            self.decode_body(message.get("body"), message["properties"].get("body_encoding"))
+            is_readable = isinstance(message.get("headers"), dict | None)
+        except UNREADABLE:
+            # The server's JSON parser is more lenient than Python's.
+            is_readable = False
+        if is_readable:
+            return message
+        self.set_aside(fetched.tag)
+        return None
+
+    def set_aside(self, tag: Any) -> None:
+        """Acknowledge an unreadable text by moving it to a list for the operator."""
+        tag = bytes_to_str(tag)
+        with self.conn_or_acquire() as client, client.pipeline() as pipeline:
+            text = client.hget(self.unacked_key, tag)
+            if text is not None:
+                pipeline.lpush(SET_ASIDE_KEY, text)
+            pipeline.hdel(self.unacked_key, tag).zrem(self.unacked_index_key, tag).execute()
+        logger.error("moved a text that is not a message to %s", SET_ASIDE_KEY)
+        self.qos.ack(tag)
+
+    def _lists(self, queues: list[str]) -> list[str]:
+        return [self._q_for_pri(queue, priority) for priority in self.priority_steps for queue in queues]
+
+    def _prefixed(self, key: str) -> str:
+        return f"{self.global_keyprefix}{key}"
