@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-scale test-histories up bench bench-scale bench-where bench-catalogue check lint types imports lock clean
+.PHONY: help demo test test-scale test-histories up bench bench-scale bench-where bench-catalogue docs check lint types imports lock clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "make %-16s%s\n", $$1, $$2 }' Makefile
@@ -23,7 +23,7 @@ test-scale: $(INSTALLED) ## run the tests that take minutes, or hours: 10,000 ra
 	@$(BIN)/pytest -m scale
 
 test-histories: $(INSTALLED) ## run 10,000 random histories, a thousand for each of ten seeds (SEED=7 for one of them)
-	@$(BIN)/pytest -m scale -n logical --maxprocesses 4 -k "ten_thousand_histories$(if $(SEED), and [$(SEED)])" tests/machine
+	@$(BIN)/pytest -m scale -n logical --maxprocesses 4 -k "ten_thousand_histories$(if $(SEED), and [$(SEED)])" tests/histories
 
 up: $(INSTALLED) ## start Postgres, Valkey, the workers, beat and Flower for development
 	@$(BIN)/scrip up
@@ -35,11 +35,14 @@ bench-scale: $(INSTALLED) ## measure with 10,000,000 redemptions stored, and mem
 	@$(BIN)/python -m benchmarks --size scale
 
 bench-where: $(INSTALLED) ## measure what each process computes for a thousand requests
-	@$(BIN)/python -m benchmarks.where
+	@$(BIN)/python -m benchmarks.processor_time
 
 bench-catalogue: $(INSTALLED) ## measure pages of 200 among a million vouchers, and generating 100,000 codes
 	@$(BIN)/python -m benchmarks.listing
 	@$(BIN)/python -m benchmarks.generating
+
+docs: $(INSTALLED) ## write the parts of the documents that are made from the code
+	@PYTHONPATH=. $(BIN)/python docs/generate.py
 
 check: lint types imports ## lint, types and import contracts
 

@@ -1,7 +1,11 @@
 """`scrip up` with the project's own Procfile."""
 
 import http.client
+import json
+import re
 import signal
+import subprocess
+import sys
 from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,22 +18,25 @@ from celery import Celery
 
 from tests.stack.running import Up, eventually, lives
 
+README = Path(__file__).parents[2] / "README.md"
+# The ids and instants of an answer, which differ on every stack.
+VARYING = re.compile(r"(?<=_)[0-9a-z]{26}\b|\d{4}-\d\d-\d\dT[\d:.]+Z")
 URLS = ("DATABASE_URL", "REDIS_URL", "FLOWER_URL")
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    """This fixture will be the whole stack, ready, while the module's tests run; nothing may be left of it then."""
-    home = tmp_path_factory.mktemp("whole") / "home"
-    with Up(home) as up:
+    """Run the whole stack while the tests of the module run. No process may be left afterwards."""
+    data_folder = tmp_path_factory.mktemp("whole") / "home"
+    with Up(data_folder) as up:
         yield up.wait_ready()
         assert up.end(signal.SIGTERM) == 0
         assert not up.left()
-        assert not (home / "env").exists()
+        assert not (data_folder / "env").exists()
 
 
 def status_of(url: str, *, credentials: str, asked: tuple[str, str] = ("GET", "/")) -> int:
-    """This function will return the status with which a web server answers to those credentials."""
+    """Return the status of a web server's answer to a request with those credentials."""
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port)
     headers = {"Authorization": f"Basic {b64encode(credentials.encode()).decode()}"} if credentials else {}
@@ -41,57 +48,70 @@ def status_of(url: str, *, credentials: str, asked: tuple[str, str] = ("GET", "/
 
 
 def test_the_env_file_says_all_that_a_caller_needs(whole: Up) -> None:
-    """The URLs, and where beat keeps its times."""
+    """The file has the URLs, and the path of beat's schedule."""
     assert set(whole.environment) == {*URLS, "SCRIP_BEAT_SCHEDULE_FILE"}
-    assert Path(whole.environment["SCRIP_BEAT_SCHEDULE_FILE"]).parent == whole.home
+    assert Path(whole.environment["SCRIP_BEAT_SCHEDULE_FILE"]).parent == whole.data_folder
 
 
 def test_the_migrations_have_run(whole: Up) -> None:
-    """Before any worker started."""
+    """They run before any worker starts."""
     with psycopg.connect(whole.environment["DATABASE_URL"]) as connection:
         assert connection.execute("SELECT count(*) FROM alembic_version").fetchone() == (1,)
 
 
+def test_the_readmes_snippet_gets_the_readmes_answer(whole: Up, tmp_path: Path) -> None:
+    """A newcomer pastes it as it stands, twice: the second answer is the first."""
+    (snippet,) = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    (shown,) = re.findall(r"```json\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    (tmp_path / ".scrip").symlink_to(whole.data_folder)
+    command = [sys.executable, "-W", "error", "-c", snippet]
+    first, second = (
+        subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout for _ in range(2)
+    )
+    assert first == second
+    assert json.loads(VARYING.sub("…", first)) == json.loads(VARYING.sub("…", shown))
+
+
 def test_every_worker_answers(whole: Up) -> None:
-    """Ready means that a task sent now is worked on."""
+    """After `ready`, a task sent now is executed."""
     assert who_answers(whole, at_most=4) == {"redemptions", "billing", "admin", "sweeps"}
 
 
 def who_answers(whole: Up, *, at_most: int) -> set[str]:
-    """This function will return the names of the workers that answer a ping."""
+    """Return the names of the workers that answer a ping."""
     with Celery(broker=whole.environment["REDIS_URL"], set_as_current=False) as app:
         replies = app.control.ping(timeout=5, limit=at_most)
     return {name.partition("@")[0] for reply in replies for name in reply}
 
 
 def test_beat_runs(whole: Up) -> None:
-    """It is the one part that nobody can ask."""
-    assert whole.part("beat").is_running()
+    """Beat answers no requests, so only the process can be checked."""
+    assert whole.child("beat").is_running()
 
 
 def test_flower_lets_nobody_in_without_its_password(whole: Up) -> None:
-    """The URL in the env file carries it; the line on the console does not."""
+    """The URL in the env file has the password. The line on the console does not."""
     url = whole.environment["FLOWER_URL"]
     parts = urlsplit(url)
     assert status_of(url, credentials="") == http.HTTPStatus.UNAUTHORIZED
     assert status_of(url, credentials=f"{parts.username}:wrong") == http.HTTPStatus.UNAUTHORIZED
     assert status_of(url, credentials=f"{parts.username}:{parts.password}") == http.HTTPStatus.OK
-    assert f"Flower: http://127.0.0.1:{parts.port} (user and password: FLOWER_URL in {whole.home / 'env'})" in (
+    assert f"Flower: http://127.0.0.1:{parts.port} (user and password: FLOWER_URL in {whole.data_folder / 'env'})" in (
         whole.output.splitlines()
     )
 
 
 @pytest.mark.parametrize("path", ["/api/task/send-task/redemptions.redeem", "/api/worker/shutdown/admin@anywhere"])
 def test_flower_looks_and_does_not_touch(whole: Up, path: str) -> None:
-    """Not even for those who have its password."""
+    """The password does not allow changes either."""
     parts = urlsplit(whole.environment["FLOWER_URL"])
     credentials = f"{parts.username}:{parts.password}"
     status = status_of(whole.environment["FLOWER_URL"], credentials=credentials, asked=("POST", path))
     assert status == http.HTTPStatus.FORBIDDEN
 
 
-def test_no_part_listens_to_other_machines(whole: Up) -> None:
-    """Each port is on the loopback interface."""
+def test_no_process_listens_to_other_machines(whole: Up) -> None:
+    """Every port is on the loopback interface."""
     ports = {urlsplit(whole.environment[name]).port for name in URLS}
     listening = {tuple(each.laddr) for each in psutil.net_connections("inet") if each.status == psutil.CONN_LISTEN}
     assert {address for address in listening if address[1] in ports} == {("127.0.0.1", port) for port in ports}
@@ -105,12 +125,12 @@ def test_no_password_is_printed_or_on_a_command_line(whole: Up) -> None:
 
 
 def test_a_worker_that_dies_takes_its_children_with_it_and_is_restarted(whole: Up) -> None:
-    """A new worker beside the old one's children would be twice as many."""
-    worker = whole.part("redemptions@%h")
+    """With the old worker's children still alive, there would be twice as many."""
+    worker = whole.child("redemptions@%h")
     children = worker.children(recursive=True)
     assert children
     worker.kill()
     whole.wait_for("redemptions died (exit code -9), restarted")
     assert not [child for child in children if lives(child)]
     eventually(lambda: "redemptions" in who_answers(whole, at_most=4))
-    assert len(whole.part("redemptions@%h").children(recursive=True)) == len(children)
+    assert len(whole.child("redemptions@%h").children(recursive=True)) == len(children)
