@@ -1,6 +1,7 @@
 """The updates of a sweep, each of a bounded number of rows. Locked rows are skipped, and left for the next run."""
 
 from datetime import date, datetime
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import ColumnElement, Table, and_, bindparam, func, literal, select, text, update
@@ -15,35 +16,27 @@ from models.discounts.discount import DISCOUNTS, DiscountStatus
 from models.redemptions.hold import HOLDS, IS_OPEN
 from models.vouchers.voucher import VOUCHERS
 
-_IS_AVAILABLE = VOUCHERS.c.retired_reason.is_(None)
-_CODE_IS_AVAILABLE = CODES.c.retired_reason.is_(None)
-
 
 def retire_expired(session: Session, *, now: datetime, batch_size: int) -> int:
     """Retire at most `batch_size` vouchers that have expired, and return their number."""
-    return _update_due(
-        session,
-        VOUCHERS,
-        is_due=and_(_IS_AVAILABLE, VOUCHERS.c.expires_at <= now),
-        order_by=VOUCHERS.c.expires_at,
-        batch_size=batch_size,
-        values={"retired_reason": RetiredReason.EXPIRED.value, "retired_at": VOUCHERS.c.expires_at},
-    )
+    return _retire_expired(session, VOUCHERS, reason=RetiredReason.EXPIRED, now=now, batch_size=batch_size)
 
 
 def retire_full(session: Session, *, now: datetime, batch_size: int) -> int:
     """Retire at most `batch_size` vouchers that are full, and return their number."""
-    return _update_due(
-        session,
-        VOUCHERS,
-        is_due=and_(_IS_AVAILABLE, VOUCHERS.c.is_full),
-        order_by=VOUCHERS.c.id,
-        batch_size=batch_size,
-        values={
-            "retired_reason": RetiredReason.MAX_REDEMPTIONS_REACHED.value,
-            "retired_at": literal(now, Instant),
-        },
-    )
+    reason = RetiredReason.MAX_REDEMPTIONS_REACHED
+    return _retire_full(session, VOUCHERS, reason=reason, now=now, batch_size=batch_size)
+
+
+def retire_expired_codes(session: Session, *, now: datetime, batch_size: int) -> int:
+    """Retire at most `batch_size` codes whose own end has come, and return their number."""
+    return _retire_expired(session, CODES, reason=CodeRetiredReason.EXPIRED, now=now, batch_size=batch_size)
+
+
+def retire_full_codes(session: Session, *, now: datetime, batch_size: int) -> int:
+    """Retire at most `batch_size` codes that are full, and return their number."""
+    reason = CodeRetiredReason.MAX_REDEMPTIONS_REACHED
+    return _retire_full(session, CODES, reason=reason, now=now, batch_size=batch_size)
 
 
 def complete_discounts(session: Session, *, today: date, batch_size: int) -> int:
@@ -58,30 +51,25 @@ def complete_discounts(session: Session, *, today: date, batch_size: int) -> int
     )
 
 
-def retire_expired_codes(session: Session, *, now: datetime, batch_size: int) -> int:
-    """Retire at most `batch_size` codes whose own end has come, and return their number."""
+def _retire_expired(session: Session, table: Table, *, reason: StrEnum, now: datetime, batch_size: int) -> int:
     return _update_due(
         session,
-        CODES,
-        is_due=and_(_CODE_IS_AVAILABLE, CODES.c.expires_at <= now),
-        order_by=CODES.c.expires_at,
+        table,
+        is_due=and_(table.c.retired_reason.is_(None), table.c.expires_at <= now),
+        order_by=table.c.expires_at,
         batch_size=batch_size,
-        values={"retired_reason": CodeRetiredReason.EXPIRED.value, "retired_at": CODES.c.expires_at},
+        values={"retired_reason": reason.value, "retired_at": table.c.expires_at},
     )
 
 
-def retire_full_codes(session: Session, *, now: datetime, batch_size: int) -> int:
-    """Retire at most `batch_size` codes that are full, and return their number."""
+def _retire_full(session: Session, table: Table, *, reason: StrEnum, now: datetime, batch_size: int) -> int:
     return _update_due(
         session,
-        CODES,
-        is_due=and_(_CODE_IS_AVAILABLE, CODES.c.is_full),
-        order_by=CODES.c.id,
+        table,
+        is_due=and_(table.c.retired_reason.is_(None), table.c.is_full),
+        order_by=table.c.id,
         batch_size=batch_size,
-        values={
-            "retired_reason": CodeRetiredReason.MAX_REDEMPTIONS_REACHED.value,
-            "retired_at": literal(now, Instant),
-        },
+        values={"retired_reason": reason.value, "retired_at": literal(now, Instant)},
     )
 
 

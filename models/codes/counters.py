@@ -4,25 +4,15 @@ from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Text, Uuid, and_, bindparam, case, text, update
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from domain.code import CodeRetiredReason
-from models.base import LOOK_UP_COLLATION, Instant, array_parameters, rows_from_arrays
+from models.base import LOOK_UP_COLLATION, array_parameters
 from models.codes.code import CODES
+from models.vouchers.counters import granting_update
 
-_GRANTED = rows_from_arrays("granted", project=Text(), id=Uuid(), count=BigInteger())
-_TOTAL = CODES.c.redemptions + _GRANTED.c.count
-_FILLS_UP = and_(CODES.c.retired_reason.is_(None), CODES.c.maximum_redemptions <= _TOTAL - CODES.c.places_returned)
-_COUNT = (
-    update(CODES)
-    .where(CODES.c.project == _GRANTED.c.project, CODES.c.id == _GRANTED.c.id)
-    .values(
-        redemptions=_TOTAL,
-        retired_reason=case((_FILLS_UP, CodeRetiredReason.MAX_REDEMPTIONS_REACHED.value), else_=CODES.c.retired_reason),
-        retired_at=case((_FILLS_UP, bindparam("decided_at", type_=Instant)), else_=CODES.c.retired_at),
-    )
-)
+_COUNT = granting_update(CODES, full=CodeRetiredReason.MAX_REDEMPTIONS_REACHED)
 
 
 def count_code_redemptions(session: Session, *, granted: Iterable[tuple[str, UUID, int]], decided_at: datetime) -> None:

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from enum import StrEnum
 from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Text, Uuid, and_, bindparam, case, update
+from sqlalchemy import BigInteger, Table, Text, Update, Uuid, and_, bindparam, case, update
 from sqlalchemy.orm import Session
 
 from domain.terms import RetiredReason
@@ -15,19 +16,30 @@ from models.vouchers.rows import PlacesRow
 from models.vouchers.voucher import VOUCHERS
 
 _GRANTED = rows_from_arrays("granted", project=Text(), id=Uuid(), count=BigInteger())
-_TOTAL = VOUCHERS.c.redemptions + _GRANTED.c.count
-_FILLS_UP = and_(
-    VOUCHERS.c.retired_reason.is_(None), VOUCHERS.c.maximum_redemptions <= _TOTAL - VOUCHERS.c.places_returned
-)
-_COUNT = (
-    update(VOUCHERS)
-    .where(VOUCHERS.c.project == _GRANTED.c.project, VOUCHERS.c.id == _GRANTED.c.id)
-    .values(
-        redemptions=_TOTAL,
-        retired_reason=case((_FILLS_UP, RetiredReason.MAX_REDEMPTIONS_REACHED.value), else_=VOUCHERS.c.retired_reason),
-        retired_at=case((_FILLS_UP, bindparam("decided_at", type_=Instant)), else_=VOUCHERS.c.retired_at),
+
+
+def granting_update(table: Table, *, full: StrEnum) -> Update:
+    """Return an UPDATE that adds the granted numbers to the redemptions of vouchers or of codes.
+
+    A row that becomes full is retired with the reason `full`. The parameters are the arrays of `granted`, with the
+    columns project, id and count, and `decided_at`.
+    """
+    total = table.c.redemptions + _GRANTED.c.count
+    becomes_full = and_(
+        table.c.retired_reason.is_(None), table.c.maximum_redemptions <= total - table.c.places_returned
     )
-)
+    return (
+        update(table)
+        .where(table.c.project == _GRANTED.c.project, table.c.id == _GRANTED.c.id)
+        .values(
+            redemptions=total,
+            retired_reason=case((becomes_full, full.value), else_=table.c.retired_reason),
+            retired_at=case((becomes_full, bindparam("decided_at", type_=Instant)), else_=table.c.retired_at),
+        )
+    )
+
+
+_COUNT = granting_update(VOUCHERS, full=RetiredReason.MAX_REDEMPTIONS_REACHED)
 
 
 def count_redemptions(session: Session, *, granted: Iterable[tuple[str, UUID, int]], decided_at: datetime) -> None:

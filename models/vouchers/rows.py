@@ -31,12 +31,9 @@ class PlacesRow(Protocol):
     places_returned: int
 
 
-class DecisiveVoucherRow(PriceDiscountRow, PlacesRow, Protocol):
-    """The columns of a voucher that a decision needs."""
+class RestrictionsRow(Protocol):
+    """The columns that restrict redemptions of a voucher, the stamp card included."""
 
-    project: str
-    id: UUID
-    code: str | None
     starts_at: datetime | None
     expires_at: datetime | None
     maximum_redemptions: int | None
@@ -46,11 +43,19 @@ class DecisiveVoucherRow(PriceDiscountRow, PlacesRow, Protocol):
     minimum_subtotal_currency: str | None
     stamps_required: int | None
     stamp_expire_days: int | None
+
+
+class DecisiveVoucherRow(PriceDiscountRow, PlacesRow, RestrictionsRow, Protocol):
+    """The columns of a voucher that a decision needs."""
+
+    project: str
+    id: UUID
+    code: str | None
     held: int
     retired_reason: str | None
 
 
-class ShownVoucherRow(DiscountTermsRow, PlacesRow, Protocol):
+class ShownVoucherRow(DiscountTermsRow, PlacesRow, RestrictionsRow, Protocol):
     """The columns of a voucher that an answer shows."""
 
     project: str
@@ -58,15 +63,6 @@ class ShownVoucherRow(DiscountTermsRow, PlacesRow, Protocol):
     created_at: datetime
     name: str
     code: str | None
-    starts_at: datetime | None
-    expires_at: datetime | None
-    maximum_redemptions: int | None
-    maximum_redemptions_per_customer: int | None
-    products: list[str] | None
-    minimum_subtotal_minor: int | None
-    minimum_subtotal_currency: str | None
-    stamps_required: int | None
-    stamp_expire_days: int | None
     retired_reason: str | None
     retired_at: datetime | None
     metadata: dict[str, Any]

@@ -8,7 +8,7 @@ from tasks.intake.gathered import gathered_task
 from tasks.invoices.batch import InvoiceBatch
 from tasks.invoices.messages import Apply, ApplyMany
 from tasks.wire.answers import Answer
-from tasks.wire.parsing import answer_each
+from tasks.wire.bulk import answer_each
 from tasks.wire.replay import FirstAnswer
 from tasks.wire.task import contract_task
 from worker.database import run_in_transaction
@@ -36,8 +36,4 @@ def apply(request: Apply) -> Answer:
 @contract_task("billing.apply_many", message=ApplyMany, first_answer=FirstAnswer.INVOICE_DISCOUNTS)
 def apply_many(request: ApplyMany) -> Answer:
     """Discount up to 1,000 invoices, in the order sent."""
-    return answer_each(
-        request.invoices,
-        message=Apply,
-        decide=lambda invoices: run_in_transaction(lambda session: apply_all(session, invoices)),
-    )
+    return answer_each(request.invoices, message=Apply, decide=apply_all)

@@ -9,7 +9,7 @@ from tasks.redemptions.batch import RedemptionBatch
 from tasks.redemptions.claims import lock_claims
 from tasks.redemptions.messages import Redeem, RedeemMany
 from tasks.wire.answers import Answer
-from tasks.wire.parsing import answer_each
+from tasks.wire.bulk import answer_each
 from tasks.wire.replay import CallerKey, FirstAnswer
 from tasks.wire.task import contract_task
 from worker.database import run_in_transaction
@@ -45,8 +45,4 @@ def redeem(request: Redeem) -> Answer:
 @contract_task("redemptions.redeem_many", message=RedeemMany, first_answer=FirstAnswer.REDEMPTIONS)
 def redeem_many(request: RedeemMany) -> Answer:
     """Decide up to 1,000 redemptions, in the order sent."""
-    return answer_each(
-        request.requests,
-        message=Redeem,
-        decide=lambda requests: run_in_transaction(lambda session: redeem_all(session, requests)),
-    )
+    return answer_each(request.requests, message=Redeem, decide=redeem_all)

@@ -5,7 +5,6 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from tasks.wire.answers import Answer
 from tasks.wire.errors import InvalidRequest
 from tasks.wire.fields import INVALID
 from tasks.wire.message import Message
@@ -30,27 +29,6 @@ def argument_of(args: Sequence[Any], kwargs: dict[str, Any]) -> object:
         message = "must be the one argument, by keyword"
         raise InvalidRequest([{"field": WHOLE_REQUEST, "message": message}])
     return kwargs[WHOLE_REQUEST]
-
-
-def answer_each(
-    items: Sequence[object], *, message: type[Request], decide: Callable[[list[Request]], list[Answer]]
-) -> Answer:
-    """Return the answer to a bulk request: the answers of the items in their order, `invalid` for a bad item."""
-    parsed = [_parse_item(message, item) for item in items]
-    decided = iter(decide([each for each in parsed if not isinstance(each, InvalidRequest)]))
-    answers = [_invalid_answer(each) if isinstance(each, InvalidRequest) else next(decided) for each in parsed]
-    return {"object": "list", "items": answers}
-
-
-def _parse_item(message: type[Request], item: object) -> Request | InvalidRequest:
-    try:
-        return parse(message, item)
-    except InvalidRequest as error:
-        return error
-
-
-def _invalid_answer(error: InvalidRequest) -> Answer:
-    return {"outcome": "invalid", "errors": error.errors}
 
 
 def _errors_of(error: ValidationError, *, spell: Callable[[str], str]) -> list[dict[str, str]]:

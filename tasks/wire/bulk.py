@@ -1,0 +1,35 @@
+"""Answer a bulk request, item by item."""
+
+from collections.abc import Callable, Sequence
+
+from sqlalchemy.orm import Session
+
+from tasks.wire.answers import Answer
+from tasks.wire.errors import InvalidRequest
+from tasks.wire.parsing import Request, parse
+from worker.database import run_in_transaction
+
+
+def answer_each(
+    items: Sequence[object], *, message: type[Request], decide: Callable[[Session, list[Request]], list[Answer]]
+) -> Answer:
+    """Decide the items of a bulk request in one transaction, and return their answers in order.
+
+    A bad item is answered as `invalid`, and the others are decided.
+    """
+    parsed = [_parse_item(message, item) for item in items]
+    requests = [each for each in parsed if not isinstance(each, InvalidRequest)]
+    decided = iter(run_in_transaction(lambda session: decide(session, requests)))
+    answers = [_invalid_answer(each) if isinstance(each, InvalidRequest) else next(decided) for each in parsed]
+    return {"object": "list", "items": answers}
+
+
+def _parse_item(message: type[Request], item: object) -> Request | InvalidRequest:
+    try:
+        return parse(message, item)
+    except InvalidRequest as error:
+        return error
+
+
+def _invalid_answer(error: InvalidRequest) -> Answer:
+    return {"outcome": "invalid", "errors": error.errors}
