@@ -1,0 +1,249 @@
+"""The rows of queries: each query of `models` returns the columns that the Protocol of its rows declares.
+
+mypy compares the users of a row with the Protocol. Only these tests compare the Protocol with the query. Even without a
+row, PostgreSQL tells the type of each column and the column of a table that was selected.
+"""
+
+from collections.abc import Callable, Collection, Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from functools import cache
+from importlib import import_module
+from inspect import getmembers, isfunction
+from itertools import product
+from pkgutil import walk_packages
+from types import NoneType, UnionType
+from typing import Any, NamedTuple, Protocol, TypeGuard, Union, get_args, get_origin, get_type_hints
+from uuid import UUID
+
+import pytest
+from sqlalchemy import Row, Table, event, text
+
+import models
+from domain.terms import RetiredReason
+from models.codes.code import CODES
+from models.codes.generation import add_generation
+from models.codes.listing import CodeListing, CodeStatus
+from models.discounts.discount import DiscountStatus
+from models.discounts.listing import DiscountListing
+from models.redemptions.hold import HOLDS
+from models.redemptions.rows import is_accepted
+from models.vouchers.changes import add_voucher
+from models.vouchers.listing import VoucherListing, VoucherStatus
+from worker.database import transaction
+
+NOW, TODAY, ID = datetime(2027, 1, 1, tzinfo=UTC), date(2027, 1, 1), UUID(int=1)
+NAMED = {"project": "gigs", "id": ID}
+OF_VOUCHER: dict[str, Any] = {"project": "gigs", "voucher_id": ID}
+IDS, TEXTS = {"keys": [("gigs", ID)]}, {"keys": [("gigs", "text")]}
+VOUCHER = {**NAMED, "created_at": NOW, "name": "", "percentage_basis_points": 1, "recurrence": "once", "metadata": {}}
+GENERATION = {**NAMED, "voucher_id": ID, "fingerprint": b"", "parameters": {}, "count": 1, "created_at": NOW}
+PAGE = {"than": ID, "limit": 1}
+CODE_LISTING = CodeListing(**OF_VOUCHER, statuses=frozenset(CodeStatus))
+DISCOUNT_LISTING = DiscountListing(**OF_VOUCHER, statuses=frozenset(DiscountStatus), subscription=None, customer=None)
+VOUCHER_LISTING = VoucherListing(project="gigs", statuses=frozenset(VoucherStatus))
+# The arguments of each query after the session. The database has only the voucher and the generation above.
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "codes.generation.add_generation": {"values": {**GENERATION, "id": UUID(int=2)}},
+    "codes.generation.count_generated": {**NAMED, "added": 1, "now": NOW},
+    "codes.generation.find_generation": {"project": "gigs", "key": "request"},
+    "codes.generation.lock_generation": NAMED,
+    "codes.listing.newer_codes": {**PAGE, "listing": CODE_LISTING},
+    "codes.listing.older_codes": {**PAGE, "listing": CODE_LISTING},
+    "codes.look_up.find_by_code": {"codes": [("gigs", "text")]},
+    "codes.look_up.find_code": NAMED,
+    "codes.primary.find_primary_code": {**OF_VOUCHER, "code": "text"},
+    "codes.text_holders.find_holders": {"project": "gigs", "codes": ["text"]},
+    "discounts.ending.find_granted": {"project": "gigs", "subscription": "sub_1"},
+    "discounts.listing.find_discounts": {"project": "gigs", "ids": [ID]},
+    "discounts.listing.newer_discounts": {**PAGE, "listing": DISCOUNT_LISTING},
+    "discounts.listing.older_discounts": {**PAGE, "listing": DISCOUNT_LISTING},
+    "discounts.locks.lock_discounts_and_running": {**IDS, "subscription": ("gigs", "sub_1")},
+    "discounts.locks.lock_discounts_by_id": IDS,
+    "discounts.of_subscription.find_covering": {"project": "gigs", "subscription": "sub_1"},
+    "discounts.of_subscription.find_running": {"subscriptions": [("gigs", "sub_1")]},
+    "discounts.of_subscription.lock_covering": {"subscriptions": [("gigs", "sub_1")]},
+    "intake.attempt.find_attempts": TEXTS,
+    "intake.dead_letter.find_dead_letter": {"task_id": "task"},
+    "intake.dead_letter.list_dead_letters": {"limit": 1},
+    "intake.dead_letter.lock_dead_letter": {"task_id": "task"},
+    "intake.write_answer.find_answer": {"project": "gigs", "task": "task", "key": "request"},
+    "invoices.given_back.remaining_entries": IDS,
+    "invoices.ledger.find_entries": {"keys": [("gigs", ID, "invoice")]},
+    "invoices.ledger.find_invoices": TEXTS,
+    "invoices.reversal.find_reversals": {"project": "gigs", "invoice": "invoice"},
+    "invoices.reversal.find_usage_reversals": {"project": "gigs", "discounts": [ID]},
+    "redemptions.hold.find_hold": {**NAMED, "request_id": None},
+    "redemptions.hold.find_holds": TEXTS,
+    "redemptions.open_holds.find_open_holds": {"requests": [("gigs", ID, "cus_1", "sub_1")]},
+    "redemptions.redemption.find_redemptions": TEXTS,
+    "redemptions.returned_place.return_places": {**IDS, "at": NOW},
+    "usages.by_customer.entries_of": {"project": "gigs", "discounts": [ID]},
+    "usages.by_customer.grants_of": {**OF_VOUCHER, "customers": ["cus_1"]},
+    "usages.by_customer.records_of": {**OF_VOUCHER, "customers": ["cus_1"]},
+    "usages.record.find_record": {**OF_VOUCHER, "customer": "cus_1", "ref": "receipt"},
+    "vouchers.budget.lock_budgets_of": OF_VOUCHER,
+    "vouchers.changes.change_voucher": {**NAMED, "values": {"name": "new"}},
+    "vouchers.changes.mark_retired": {**NAMED, "reason": RetiredReason.MANUAL_ACTION, "retired_at": NOW},
+    "vouchers.forecast.count_running": {**OF_VOUCHER, "since": TODAY},
+    "vouchers.forecast.find_not_started": {**OF_VOUCHER, "since": TODAY},
+    "vouchers.forecast.find_started": {**OF_VOUCHER, "since": TODAY},
+    "vouchers.listing.newer_vouchers": {**PAGE, "listing": VOUCHER_LISTING},
+    "vouchers.listing.older_vouchers": {**PAGE, "listing": VOUCHER_LISTING},
+    "vouchers.look_up.find_creation": {"project": "gigs", "key": {"request_id": "request"}},
+    "vouchers.look_up.find_voucher": NAMED,
+    "vouchers.look_up.lock_vouchers": IDS,
+    "vouchers.look_up.read_vouchers": IDS,
+    "vouchers.numbered_pages.find_page": {"project": "gigs", "query": "text", "sorting": [], "limit": 1, "offset": 0},
+}
+# PostgreSQL does not tell the table of a column of a UNION.
+TABLES_OF_UNIONS = {
+    "codes.listing.newer_codes": CODES,
+    "codes.listing.older_codes": CODES,
+    "redemptions.open_holds.find_open_holds": HOLDS,
+}
+# The columns that are nullable in the table but not in the Protocol, or the reverse. A computed column has no table, so
+# it counts as nullable.
+OTHERWISE_NULLABLE = {
+    # Check constraints demand both unless the request was refused, and these queries leave out refused requests.
+    "AcceptedHoldRow": {"voucher_id", "expires_at"},
+    "HeldPlaceRow": {"voucher_id", "expires_at"},
+    "NamedCodeRow": {"wanted"},  # A parameter.
+    "NotStartedRow": {"currency", "discounts", "next_on"},  # LEFT JOIN, a count, the later of two days.
+    "RunningCountRow": {"discounts", "started", "cycles"},  # Counts, and a sum or else 0.
+    # Check constraints demand the days after the first cycle. The others are sums and averages of at least one entry.
+    "StartedRow": {"anchor", "next_on", "cycle_days", "per_cycle", "rest"},
+}
+TYPES = {
+    bool: {"bool"},
+    bytes: {"bytea"},
+    date: {"date"},
+    datetime: {"timestamptz"},
+    Decimal: {"numeric"},
+    dict: {"json", "jsonb"},
+    int: {"int4", "int8"},
+    list: {"json", "jsonb", "text[]"},
+    str: {"text"},
+    UUID: {"uuid"},
+}
+NOT_NULL = text("SELECT attrelid, attnum FROM pg_attribute WHERE attnotnull")
+
+
+class Column(NamedTuple):
+    """The type of a column, in PostgreSQL or in Python, and whether it may be null."""
+
+    type: Any
+    is_nullable: bool
+
+
+def protocols_in(annotation: Any) -> set[type]:
+    """Return the Protocols in a return annotation, at any depth. A TypeGuard is a bool, so it returns no row."""
+    if get_origin(annotation) is TypeGuard:
+        return set()
+    if Protocol in getattr(annotation, "__bases__", ()):
+        return {annotation}
+    return {found for each in get_args(annotation) for found in protocols_in(each)}
+
+
+@cache
+def queries() -> dict[str, tuple[Callable[..., Any], set[type]]]:
+    """Return each public function of `models` that returns rows, and their Protocols, by its name in `models`."""
+    found = {}
+    for module in walk_packages(models.__path__, "models."):
+        for name, function in getmembers(import_module(module.name), isfunction):
+            if function.__module__ == module.name and not name.startswith("_"):
+                protocols = protocols_in(get_type_hints(function).get("return"))
+                found[f"{module.name}.{name}".removeprefix("models.")] = (function, protocols)
+    return {name: query for name, query in found.items() if query[1]}
+
+
+def columns_of_result(cursor: Any, not_null: Collection[tuple[int, int]], union_of: Table | None) -> dict[str, Column]:
+    """Return the columns of the last statement, without those that a method of the row hides, such as `count`."""
+    columns = {}
+    for number, each in enumerate(cursor.description or ()):
+        origin = (cursor.pgresult.ftable(number), cursor.pgresult.ftablecol(number))
+        is_nullable = origin not in not_null if union_of is None else bool(union_of.c[each.name].nullable)
+        columns[each.name] = Column(each.type_display, is_nullable)
+    return {name: column for name, column in columns.items() if not hasattr(Row, name)}
+
+
+def columns_of_query(
+    query: Callable[..., Any], arguments: dict[str, Any], union_of: Table | None = None
+) -> list[dict[str, Column]]:
+    """Return the columns of each statement of a query. A statement with a single column, as a total, is left out."""
+    statements = []
+    with transaction() as session:
+        not_null = {tuple(row) for row in session.execute(NOT_NULL)}
+        add_voucher(session, values=VOUCHER)
+        add_generation(session, values=GENERATION)
+
+        def note(_connection: object, cursor: Any, *_: object) -> None:
+            statements.append(columns_of_result(cursor, not_null, union_of))
+
+        event.listen(session.connection(), "after_cursor_execute", note)
+        query(session, **arguments)
+        session.rollback()
+    return [columns for columns in statements if len(columns) > 1]
+
+
+def columns_of_protocol(protocol: type) -> dict[str, Column]:
+    """Return the columns that a Protocol declares, inherited columns included."""
+    columns = {}
+    for name, annotation in get_type_hints(protocol).items():
+        members = get_args(annotation) if get_origin(annotation) in {Union, UnionType} else (annotation,)
+        (type_,) = {get_origin(each) or each for each in members} - {NoneType}
+        columns[name] = Column(type_, NoneType in members)
+    return columns
+
+
+def disagreements(protocol: type, returned: dict[str, Column]) -> tuple[set[str], set[str], set[str]]:
+    """Return the columns that a query does not return, or with another type, or with another nullability."""
+    declared = columns_of_protocol(protocol)
+    both = declared.keys() & returned.keys()
+    mistyped = {name for name in both if returned[name].type not in TYPES[declared[name].type]}
+    otherwise_nullable = {name for name in both if returned[name].is_nullable != declared[name].is_nullable}
+    return declared.keys() - returned.keys(), mistyped, otherwise_nullable
+
+
+def test_every_query_has_arguments():
+    """A new query needs arguments here, and a removed query or Protocol leaves none behind."""
+    assert ARGUMENTS.keys() == queries().keys()
+    assert TABLES_OF_UNIONS.keys() <= queries().keys()
+    assert OTHERWISE_NULLABLE.keys() <= {each.__name__ for _, protocols in queries().values() for each in protocols}
+
+
+@pytest.mark.usefixtures("database")
+@pytest.mark.parametrize("name", ARGUMENTS)
+def test_a_query_returns_the_columns_of_its_protocol(name):
+    """A column is nullable in the Protocol if it is nullable in its table, with the exceptions above."""
+    query, protocols = queries()[name]
+    statements = columns_of_query(query, ARGUMENTS[name], TABLES_OF_UNIONS.get(name))
+    assert statements
+    for protocol, columns in product(protocols, statements):
+        assert disagreements(protocol, columns) == (set(), set(), OTHERWISE_NULLABLE.get(protocol.__name__, set()))
+
+
+class WrongRow(Protocol):
+    """A row with a misspelt column, a column hidden by a method, a wrong type, and two wrong nullabilities."""
+
+    id: UUID
+    expires_on: datetime | None
+    count: int
+    amounts_minor: int | None
+    name: str | None
+    code: str
+
+
+@pytest.mark.usefixtures("database")
+def test_a_wrong_protocol_is_noticed():
+    """Every row has a method `count`, as every tuple has."""
+    statement = text("SELECT id, expires_at, redemptions AS count, amounts_minor, name, code FROM vouchers")
+    (columns,) = columns_of_query(lambda session: session.execute(statement), {})
+    assert disagreements(WrongRow, columns) == ({"expires_on", "count"}, {"amounts_minor"}, {"name", "code"})
+
+
+def test_protocols_are_found_within_other_types():
+    """The TypeGuard of a row is not a row."""
+    for annotation in (WrongRow, WrongRow | None, dict[str, list[WrongRow]], tuple[Sequence[WrongRow], int]):
+        assert protocols_in(annotation) == {WrongRow}
+    assert protocols_in(get_type_hints(is_accepted)["return"]) == protocols_in(list[int]) == set()
