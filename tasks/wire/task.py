@@ -30,23 +30,6 @@ def contract_task(
     """
 
     def register(use_case: Callable[[Request], Any]) -> Task:
-        def run(*args: Any, **kwargs: Any) -> Any:
-            try:
-                return use_case(parse(message, argument_of(args, kwargs)))
-            except (InvalidRequest, NotFound):
-                raise
-            except INFRASTRUCTURE_FAULTS as error:
-                if not is_last_attempt():
-                    raise
-                fault = reason_without_values(error)
-            except Exception as error:  # noqa: BLE001 - Celery would log the error, and a driver's error shows values
-                fault = reason_without_values(error)
-            # If the database is away, this raises a fault of the servers, and the task is retried.
-            keep_running(reason=fault, kwargs=kwargs)
-            raise Undecided(fault)
-
-        run.__doc__ = use_case.__doc__
-        run.__module__ = use_case.__module__
         task: Task = app.task(
             name=name,
             throws=(InvalidRequest, NotFound),
@@ -62,10 +45,33 @@ def contract_task(
             first_answer=first_answer,
             use_case_name=use_case.__name__,
             **options,
-        )(run)
+        )(running(use_case, message=message))
         return task
 
     return register
+
+
+def running(use_case: Callable[[Request], Any], *, message: type[Request]) -> Callable[..., Any]:
+    """Return the function that a task of a use case runs: parse, decide, and keep a fault that no retry can mend."""
+
+    def run(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return use_case(parse(message, argument_of(args, kwargs)))
+        except (InvalidRequest, NotFound):
+            raise
+        except INFRASTRUCTURE_FAULTS as error:
+            if not is_last_attempt():
+                raise
+            fault = reason_without_values(error)
+        except Exception as error:  # noqa: BLE001 - Celery would log the error, and a driver's error shows values
+            fault = reason_without_values(error)
+        # If the database is away, this raises a fault of the servers, and the task is retried.
+        keep_running(reason=fault, kwargs=kwargs)
+        raise Undecided(fault)
+
+    run.__doc__ = use_case.__doc__
+    run.__module__ = use_case.__module__
+    return run
 
 
 def is_last_attempt() -> bool:

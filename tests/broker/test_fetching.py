@@ -246,6 +246,5 @@ def test_workers_of_both_kinds_share_a_queue(url: str, redis: Redis) -> None:
                     if not message.acknowledged:
                         message.ack()
         assert sorted(ours.bodies + stock.bodies) == list(range(40))
-        assert ours.messages
-        assert stock.messages
+        assert min(len(ours.messages), len(stock.messages)) > 0
     assert redis.keys("unacked*") == []

@@ -56,7 +56,10 @@ def as_instant(value: str) -> datetime:
 
 
 def test_an_ordinary_client_gets_the_contracts_answer_to_every_task(ask: Ask) -> None:
-    """The client follows the whole life of a voucher, by the names of tasks and JSON alone."""
+    """The client follows the whole life of a voucher, by the names of tasks and JSON alone.
+
+    The function is longer than 40 lines, since each step needs the answers of the steps before.
+    """
     terms = {
         "project": "gigs",
         "name": "Summer",
