@@ -42,7 +42,12 @@ class InvoiceBatch:
         self._new_entries: list[dict[str, Any]] = []
         # Discounts are applied in the order redeemed.
         for row in sorted(discounts, key=attrgetter("created_at", "id")):
-            granted = GrantedDiscount(row=row, progress=progress_of(row), budget_left_minor=budgets.left_of(row))
+            granted = GrantedDiscount(
+                key=(row.project, row.id),
+                row=row,
+                progress=progress_of(row),
+                budget_left_minor=budgets.left_of(row),
+            )
             self._granted[row.project, row.subscription].append(granted)
 
     @classmethod
@@ -92,7 +97,7 @@ class InvoiceBatch:
     def discount(self, invoice: Apply) -> Answer:
         """Apply the discounts to an invoice, and advance each discount that took an amount off."""
         period = self.period_of(invoice)
-        granted = {each.row.id: each for each in self._granted[invoice.project, invoice.subscription]}
+        granted = {each.key[1]: each for each in self._granted[invoice.project, invoice.subscription]}
         discounts = [
             each.at_period(period.start, starts_on=each.row.starts_on if invoice.period else each.row.starts_on_in_utc)
             for each in granted.values()

@@ -22,6 +22,7 @@ class GrantedDiscount:
     Amounts are in minor units by currency. Those of the ledger are read by the functions below.
     """
 
+    key: DiscountKey
     row: DiscountRow
     progress: Progress
     # The rest of the voucher's budget. All discounts of the voucher share this dictionary.
@@ -32,11 +33,6 @@ class GrantedDiscount:
     taken_in_total_minor: dict[str, int] | None = None
     has_advanced: bool = False
     is_used_up: bool = False
-
-    @property
-    def key(self) -> DiscountKey:
-        """The project and the discount's id."""
-        return self.row.project, self.row.id
 
     def at_period(self, start: date, *, starts_on: date) -> Discount:
         """Return the discount as the rules need it for an invoice of the period that begins on `start`."""

@@ -29,6 +29,7 @@ class BatchCodeRow(CodeTermsRow, PlacesRow, Protocol):
 class BatchVoucher:
     """A voucher that requests of the batch name."""
 
+    key: VoucherKey
     row: DecisiveVoucherRow
     candidate: Candidate
     granted: int = 0
@@ -38,12 +39,7 @@ class BatchVoucher:
     @classmethod
     def from_row(cls, row: DecisiveVoucherRow) -> Self:
         """Return the voucher of a row, before the batch grants anything."""
-        return cls(row=row, candidate=candidate_of(row))
-
-    @property
-    def key(self) -> VoucherKey:
-        """The project and the id of the voucher."""
-        return self.row.project, self.row.id
+        return cls(key=(row.project, row.id), row=row, candidate=candidate_of(row))
 
     @property
     def places_taken(self) -> int:

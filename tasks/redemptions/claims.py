@@ -1,13 +1,11 @@
 """Look up the vouchers and codes that the requests of a batch name, with or without a lock."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from domain.eligibility import Candidate
 from models.codes.look_up import find_by_code
 from models.codes.rows import NamedCodeRow
 from models.redemptions.redemption import count_taken_by_customer
@@ -15,7 +13,6 @@ from models.vouchers.look_up import lock_vouchers, read_vouchers
 from models.vouchers.rows import DecisiveVoucherRow
 from tasks.redemptions.batch_vouchers import BatchCode, BatchVoucher, VoucherKey
 from tasks.redemptions.messages import Redeem
-from tasks.wire.replay import CallerKey
 from worker.database import ChangedMeanwhileError
 
 # The project and the text in lower case.
@@ -29,40 +26,42 @@ class VoucherQuery(Protocol):
         """Return the row of each voucher that exists."""
 
 
-@dataclass(slots=True)
 class Claim:
-    """A request for a place, with the named voucher and code. The requests of a batch share these objects."""
+    """A request for a place, with the voucher and the code that the request names.
 
-    request: Redeem
-    fingerprint: bytes
-    voucher: BatchVoucher | None
-    code: BatchCode | None
+    Several claims of a batch can share a voucher or a code. A decision reads these attributes often, so they are
+    computed once.
+    """
 
-    @property
-    def key(self) -> CallerKey:
-        """The project and the request id."""
-        return self.request.project, self.request.request_id
+    __slots__ = (
+        "candidate",
+        "code",
+        "code_id",
+        "fingerprint",
+        "key",
+        "request",
+        "subscription",
+        "voucher",
+        "voucher_id",
+    )
 
-    @property
-    def subscription(self) -> tuple[str, str]:
-        """The project and the subscription."""
-        return self.request.project, self.request.subscription
-
-    @property
-    def candidate(self) -> Candidate | None:
-        """The voucher for the rules, with the code if the request names a code."""
-        named = self.code or self.voucher
-        return named.candidate if named else None
-
-    @property
-    def voucher_id(self) -> UUID | None:
-        """The id of the voucher, or None if there is no such voucher."""
-        return self.voucher.row.id if self.voucher else None
-
-    @property
-    def code_id(self) -> UUID | None:
-        """The id of the code, or None if the request names the voucher's id or an unknown code."""
-        return self.code.row.id if self.code else None
+    def __init__(
+        self, request: Redeem, *, fingerprint: bytes, voucher: BatchVoucher | None, code: BatchCode | None
+    ) -> None:
+        self.request = request
+        self.fingerprint = fingerprint
+        self.voucher = voucher
+        self.code = code
+        # The project and the request id.
+        self.key = (request.project, request.request_id)
+        # The project and the subscription.
+        self.subscription = (request.project, request.subscription)
+        # The voucher for the rules, with the code if the request names a code.
+        self.candidate = code.candidate if code else voucher.candidate if voucher else None
+        # None if there is no such voucher.
+        self.voucher_id = voucher.key[1] if voucher else None
+        # None if the request names the voucher's id or an unknown code.
+        self.code_id = code.row.id if code else None
 
     @property
     def code_text(self) -> str | None:
@@ -121,7 +120,7 @@ def _look_up(session: Session, requests: Sequence[Redeem], *, query: VoucherQuer
     }
     return [
         Claim(
-            request=request,
+            request,
             fingerprint=fingerprint,
             voucher=None if key is None else vouchers.get(key),
             code=None if text is None else codes.get(text),

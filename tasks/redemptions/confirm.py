@@ -54,4 +54,4 @@ def _claim_of(session: Session, hold: AcceptedHoldRow, *, voucher: BatchVoucher)
         # By id, because the text may have gone to another voucher since the hold.
         row = found(find_code(session, project=hold.project, id=hold.code_id), "code")
         code = BatchCode.from_row(row, voucher=voucher)
-    return Claim(request=request, fingerprint=request.fingerprint(), voucher=voucher, code=code)
+    return Claim(request, fingerprint=request.fingerprint(), voucher=voucher, code=code)

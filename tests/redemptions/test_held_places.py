@@ -62,7 +62,8 @@ def possible_counts(
     row: Any = SimpleNamespace(project=PROJECT, id=VOUCHER)
     body = redemption(project=PROJECT, voucher=str(VOUCHER), customer="cus_1", subscription=subscription)
     request = Redeem.model_validate(body)
-    claim = Claim(request=request, fingerprint=b"", voucher=BatchVoucher(row=row, candidate=candidate), code=None)
+    voucher = BatchVoucher(key=(PROJECT, VOUCHER), row=row, candidate=candidate)
+    claim = Claim(request, fingerprint=b"", voucher=voucher, code=None)
     return list(places.possible_counts(NO_COUNTS, claim=claim, candidate=candidate))
 
 
