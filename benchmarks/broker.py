@@ -12,7 +12,7 @@ from celery import Celery
 from redis import Redis
 
 from benchmarks.sampling import MeasureFailed
-from worker.broker.publishing import Outgoing, send_all
+from worker.broker.bulk_publishing import Outgoing, send_all
 
 # A database of the Valkey server that nothing else uses.
 STAGING = 15

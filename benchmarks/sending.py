@@ -10,7 +10,7 @@ from benchmarks.plan import Plan
 from benchmarks.sampling import in_turn
 from benchmarks.servers import BenchmarkServers
 from benchmarks.table_line import TableLine
-from worker.broker.publishing import Outgoing, send_all
+from worker.broker.bulk_publishing import Outgoing, send_all
 
 TASK, QUEUE = "redemptions.redeem", "nobody-reads-it"
 # Messages that send_task sends in about a second.
@@ -38,7 +38,7 @@ def many_at_once(servers: BenchmarkServers, plan: Plan) -> Iterator[TableLine]:
 
         samples = in_turn({"many": together, "one": one_by_one}, repetitions=plan.repetitions)
     yield TableLine(
-        measure="messages sent by worker/broker/publishing.py",
+        measure="messages sent by worker/broker/bulk_publishing.py",
         baseline="send_task",
         values=samples["many"],
         baselines=samples["one"],

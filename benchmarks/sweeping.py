@@ -15,7 +15,7 @@ from benchmarks.sampling import MeasureFailed
 from benchmarks.servers import EMPTY, BenchmarkServers
 from benchmarks.table_line import TableLine, at_least, at_most
 from models.base import read_clock
-from models.expiry import retire_expired
+from models.expiry import retire_expired_vouchers
 from tasks.redemptions.redeem import redeem_all
 from tasks.sweeps.expiry import sweep_all
 from worker.database import engine, run_in_transaction, transaction
@@ -106,7 +106,7 @@ def _sweep_for(seconds: float) -> None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         with transaction() as session:
-            count = retire_expired(session, now=read_clock(session), batch_size=batch_size)
+            count = retire_expired_vouchers(session, now=read_clock(session), batch_size=batch_size)
         if count < batch_size:
             raise MeasureFailed("nothing was left to sweep while redeeming was watched")
 

@@ -88,8 +88,8 @@ def judge_reversal(
 def shares_of_refund(line: BilledLine, *, amount_minor: int) -> dict[UUID, int]:
     """Return each discount's share of a refund of the line, in minor units.
 
-    The total of all refunds of the line is rounded half up, not each refund. So any number of refunds adds up to
-    exactly the discount. (Lago's credit notes round each refund by itself.)
+    The total of all refunds of the line is rounded half up, not each refund. So refunds that add up to the line return
+    exactly the discount, however many they are. (Lago's credit notes round each refund by itself.)
     If several discounts are on the line, the share is divided by largest remainder, in proportion to the rest of each.
     """
     refunded_minor = line.refunded_minor + amount_minor

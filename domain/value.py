@@ -1,4 +1,4 @@
-"""The values that the rules take and return: compared by their fields, built with keywords, and never changed."""
+"""A decorator for the values that the rules take and return: compared by their fields, and never changed."""
 
 from dataclasses import dataclass
 from typing import TypeVar, dataclass_transform

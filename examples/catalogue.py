@@ -5,7 +5,7 @@ from typing import Any
 
 Json = dict[str, Any]
 
-PROJECT = "gigs"
+PROJECT = "acme"
 RUSH_MAXIMUM = 100
 GIFTS = 100
 OVERDUE = 50

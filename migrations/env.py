@@ -3,6 +3,7 @@
 from logging.config import fileConfig
 
 from alembic import context
+from alembic.util import CommandError
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
@@ -33,4 +34,8 @@ with connected() as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
         # Creating an index on a large table may exceed the tasks' statement timeout.
         connection.execute(text("SET LOCAL statement_timeout = 0"))
-        context.run_migrations()
+        try:
+            context.run_migrations()
+        except CommandError as error:
+            # The version in the database is not one of this checkout's.
+            raise SystemExit(f"scrip: the database cannot be migrated, make it anew: {error}") from None

@@ -1,9 +1,10 @@
 """The tables, their constraints and their queries. Nothing here begins or ends a transaction."""
 
 # Importing any model loads all tables, because their foreign keys name each other.
+from models import write_answer
 from models.codes import code, generation
 from models.discounts import discount, subscription
-from models.intake import attempt, dead_letter, write_answer
+from models.intake import attempt, dead_letter
 from models.invoices import ledger, reversal
 from models.redemptions import hold, redemption, returned_place
 from models.usages import record

@@ -17,7 +17,7 @@ from models.redemptions.hold import HOLDS, IS_OPEN
 from models.vouchers.voucher import VOUCHERS
 
 
-def retire_expired(session: Session, *, now: datetime, batch_size: int) -> int:
+def retire_expired_vouchers(session: Session, *, now: datetime, batch_size: int) -> int:
     """Retire at most `batch_size` vouchers that have expired, and return their number."""
     return _retire_expired(session, VOUCHERS, reason=RetiredReason.EXPIRED, now=now, batch_size=batch_size)
 
@@ -100,7 +100,7 @@ _DUE_HOLDS = (
     .where(IS_OPEN, HOLDS.c.expires_at <= bindparam("now", type_=Instant))
     .order_by(HOLDS.c.expires_at)
     .limit(bindparam("batch_size"))
-    # The voucher is locked too, because a transaction that has locked the voucher may be confirming a hold.
+    # The voucher is locked too: a confirmation locks the voucher first, and then changes the hold.
     .with_for_update(of=[VOUCHERS, HOLDS], key_share=True, skip_locked=True)
     .cte("due")
 )

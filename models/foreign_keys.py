@@ -2,9 +2,12 @@
 
 They guarantee the same: a row refers to an existing row, which is neither deleted nor given another key.
 
-There are three differences. They take no lock, so a transaction that inserts rows must have locked or inserted the
-rows that these refer to. Above READ COMMITTED, no referenced row can be deleted, because the transaction cannot see
-references that others have added since its snapshot. TRUNCATE is not checked.
+There are three differences:
+
+- They take no lock. A transaction that inserts rows must have locked or inserted the rows to which the new rows refer.
+- Above READ COMMITTED, no referenced row can be deleted, because the transaction cannot see references that others
+  have added since its snapshot.
+- TRUNCATE is not checked.
 """
 
 from sqlalchemy import DDL, Table, event

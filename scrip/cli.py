@@ -88,6 +88,9 @@ def ends_if_not_installed() -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
+        # A misspelt import of our own is no missing package.
+        if (error.name or "").startswith(("domain.", "models.", "tasks.", "worker.")):
+            raise
         typer.echo(f"scrip: {NOT_INSTALLED} ({error.name} is missing)", err=True)
         raise typer.Exit(2) from None
 

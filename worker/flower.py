@@ -7,7 +7,7 @@ import ast
 import os
 from typing import Any
 
-from worker.intake.request import summary
+from worker.intake.shown_request import summary
 
 credentials = os.environ.get("FLOWER_BASIC_AUTH", "").split(",")
 if not all(user and password for user, _, password in (each.partition(":") for each in credentials)):

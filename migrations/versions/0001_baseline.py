@@ -5,7 +5,7 @@ from pathlib import Path
 
 from alembic import op
 
-revision = "0001"
+revision = "0001_baseline"
 down_revision = None
 
 SCHEMA = Path(__file__).with_suffix(".sql").read_text(encoding="utf-8")

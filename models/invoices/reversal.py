@@ -169,6 +169,9 @@ def find_usage_reversals(session: Session, *, project: str, discounts: Iterable[
 
 
 def add_reversal(session: Session, *, values: Mapping[str, Any], entries: Iterable[Mapping[str, Any]]) -> None:
-    """Add a reversal and its entries. A unique violation means that the invoice was given back before."""
+    """Add a reversal and its entries.
+
+    A unique violation means that another transaction has voided the invoice, or noted that its payment failed.
+    """
     session.execute(insert(INVOICE_REVERSALS).values(**values))
     session.execute(_INSERT, array_parameters("new", _COLUMNS, map(itemgetter(*_COLUMNS), entries)))

@@ -199,7 +199,7 @@ def find_hold(
 def find_held_vouchers(
     session: Session, *, project: str, subscription: str, vouchers: Iterable[UUID], now: datetime
 ) -> set[UUID]:
-    """Return the vouchers of which an open hold that has not lapsed exists for a locked subscription."""
+    """Return the vouchers that an unlapsed open hold keeps for a locked subscription."""
     parameters = array_parameters("vouchers", ("id",), [(each,) for each in set(vouchers)])
     place = {"project": project, "subscription": subscription, "now": now}
     return set(session.execute(_HELD_VOUCHERS, {**parameters, **place}).scalars())

@@ -76,9 +76,10 @@ _RETURN_CUSTOMERS = text(f"""
 
 
 def return_customers_places(session: Session, *, keys: Iterable[tuple[str, UUID]], at: datetime) -> None:
-    """Record that a discount has returned its customer's place if all that was bought with it was refunded in full.
+    """Record that a discount has returned its customer's place if its invoices were refunded in full.
 
-    An invoice that was voided or whose payment failed bought nothing. After a charge-back, the place stays taken.
+    These are the invoices that the discount reduced, without those that were voided or not paid. After a charge-back,
+    the place stays taken.
     Call it after locking the discounts.
     """
     session.execute(_RETURN_CUSTOMERS, {**array_parameters("keys", ("project", "id"), set(keys)), "at": at})

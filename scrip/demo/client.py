@@ -13,7 +13,7 @@ from celery.result import AsyncResult
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from worker.broker.publishing import Outgoing, send_all
+from worker.broker.bulk_publishing import Outgoing, send_all
 
 Json = dict[str, Any]
 

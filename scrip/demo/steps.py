@@ -13,7 +13,7 @@ from scrip.demo.checks import Check, Found
 from scrip.demo.client import APPLY, REDEEM, BulkMessage, Client, Json, messages
 
 GENERATE = Path(__file__).resolve().parents[2] / "examples" / "generate.py"
-PROJECT = "gigs"
+PROJECT = "acme"
 # Names in examples/ of the vouchers and the scenario that the demo treats differently from the others.
 CREATED_TWICE = "Partner campaign"
 RETIRED_BY_HAND = "Retired by hand"

@@ -18,7 +18,7 @@ CHAPTERS = {
     "balance": "A balance, invoice by invoice",
     "hold": "A hold, a preview and reversals, step by step",
 }
-PROJECT = "gigs"
+PROJECT = "acme"
 GENERATED_USED = 200
 
 

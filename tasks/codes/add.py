@@ -17,12 +17,12 @@ from tasks.codes.messages import AddCodes, NewCode
 from tasks.codes.text_holders import CODE_IS_TAKEN, TextHolders, lock_holders
 from tasks.wire.answers import Answer, conflict_answer
 from tasks.wire.errors import InvalidRequest, found
-from tasks.wire.replay import FirstAnswer, answer_once
+from tasks.wire.replay import AnswerTable, answer_once
 from tasks.wire.task import contract_task, delivery_id
 from worker.database import run_in_transaction
 
 
-@contract_task("vouchers.add_codes", message=AddCodes, first_answer=FirstAnswer.WRITE_ANSWERS)
+@contract_task("vouchers.add_codes", message=AddCodes, first_answer=AnswerTable.WRITE_ANSWERS)
 def add(request: AddCodes) -> Answer:
     """Add up to 1,000 codes to a voucher, all or none."""
     delivery = delivery_id()

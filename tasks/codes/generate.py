@@ -28,7 +28,7 @@ from tasks.codes.random_codes import draw_codes
 from tasks.wire.answers import Answer, conflict_answer
 from tasks.wire.errors import InvalidRequest, found
 from tasks.wire.fields import type_id
-from tasks.wire.replay import FirstAnswer, write_key
+from tasks.wire.replay import AnswerTable, write_key
 from tasks.wire.task import contract_task, delivery_id
 from worker.app import app
 from worker.database import run_in_transaction
@@ -41,7 +41,7 @@ DRAWN_MIN = 1_000
 Report = Callable[[GenerationRow], None]
 
 
-@contract_task("vouchers.generate_codes", message=GenerateCodes, first_answer=FirstAnswer.CODE_GENERATIONS)
+@contract_task("vouchers.generate_codes", message=GenerateCodes, first_answer=AnswerTable.CODE_GENERATIONS)
 def generate(request: GenerateCodes) -> Answer:
     """Generate up to a million codes for a voucher, and report the progress in the state of the task."""
     return generate_codes(request, delivery=delivery_id(), report=report_progress)

@@ -10,12 +10,12 @@ from tasks.codes.messages import ListCodes
 from tasks.wire.answers import Answer
 from tasks.wire.errors import found
 from tasks.wire.pages import page_answer
-from tasks.wire.replay import FirstAnswer
+from tasks.wire.replay import AnswerTable
 from tasks.wire.task import contract_task
 from worker.database import transaction
 
 
-@contract_task("codes.list", message=ListCodes, first_answer=FirstAnswer.READS)
+@contract_task("codes.list", message=ListCodes, first_answer=AnswerTable.READS)
 def list_(request: ListCodes) -> Answer:
     """Return a page of the codes of a voucher, with the cursors of the neighbouring pages."""
     with transaction() as session:

@@ -11,12 +11,12 @@ from tasks.codes.answers import code_answer
 from tasks.codes.messages import CodeReference
 from tasks.wire.answers import Answer
 from tasks.wire.errors import found
-from tasks.wire.replay import FirstAnswer
+from tasks.wire.replay import AnswerTable
 from tasks.wire.task import contract_task
 from worker.database import transaction
 
 
-@contract_task("codes.retire", message=CodeReference, first_answer=FirstAnswer.STATE)
+@contract_task("codes.retire", message=CodeReference, first_answer=AnswerTable.STATE)
 def retire(request: CodeReference) -> Answer:
     """Retire a code, which can no longer be redeemed after that. Granted discounts stay."""
     with transaction() as session:

@@ -13,8 +13,8 @@ from models.base import read_clock
 from models.codes.retirement import CodeKey, retire_codes
 from models.codes.rows import TextHolderRow
 from models.codes.text_holders import find_holders
-from models.vouchers.changes import retire_expired_vouchers
 from models.vouchers.look_up import VoucherKey, lock_vouchers
+from models.vouchers.writes import retire_as_expired
 from worker.database import ChangedMeanwhileError
 
 CODE_IS_TAKEN = "is already the code of a voucher that can still be redeemed"
@@ -40,7 +40,7 @@ class TextHolders:
         if self.replaceable:
             retire_codes(session, retirements=self.replaceable)
         if self.expired_vouchers:
-            retire_expired_vouchers(session, keys=self.expired_vouchers)
+            retire_as_expired(session, keys=self.expired_vouchers)
 
 
 def lock_holders(

@@ -12,14 +12,14 @@ from tasks.discounts.answers import discount_answer
 from tasks.discounts.messages import EndDiscount
 from tasks.wire.answers import Answer, conflict_answer
 from tasks.wire.errors import NotFound
-from tasks.wire.replay import FirstAnswer, answer_once
+from tasks.wire.replay import AnswerTable, answer_once
 from tasks.wire.task import contract_task, delivery_id
 from worker.database import run_in_transaction
 
 END = "discounts.end"
 
 
-@contract_task(END, message=EndDiscount, first_answer=FirstAnswer.WRITE_ANSWERS)
+@contract_task(END, message=EndDiscount, first_answer=AnswerTable.WRITE_ANSWERS)
 def end(request: EndDiscount) -> Answer:
     """End a discount, so that it takes nothing off any further invoice."""
     return run_in_transaction(lambda session: end_discount(session, request, delivery=delivery_id()))

@@ -25,14 +25,14 @@ from models.vouchers.rows import DecisiveVoucherRow
 from tasks.discounts.answers import discount_answer
 from tasks.discounts.messages import EndSubscription
 from tasks.wire.answers import Answer, conflict_answer, instant
-from tasks.wire.replay import FirstAnswer, answer_once
+from tasks.wire.replay import AnswerTable, answer_once
 from tasks.wire.task import contract_task, delivery_id
 from worker.database import ChangedMeanwhileError, run_in_transaction
 
 END_SUBSCRIPTION = "subscriptions.end"
 
 
-@contract_task(END_SUBSCRIPTION, message=EndSubscription, first_answer=FirstAnswer.WRITE_ANSWERS)
+@contract_task(END_SUBSCRIPTION, message=EndSubscription, first_answer=AnswerTable.WRITE_ANSWERS)
 def end(request: EndSubscription) -> Answer:
     """End all discounts of a subscription, and return the places of redemptions that never took effect."""
     return run_in_transaction(lambda session: end_subscription(session, request, delivery=delivery_id()))

@@ -7,12 +7,12 @@ from tasks.discounts.answers import discount_answer
 from tasks.discounts.messages import ListDiscounts
 from tasks.wire.answers import Answer
 from tasks.wire.pages import page_answer
-from tasks.wire.replay import FirstAnswer
+from tasks.wire.replay import AnswerTable
 from tasks.wire.task import contract_task
 from worker.database import transaction
 
 
-@contract_task("discounts.list", message=ListDiscounts, first_answer=FirstAnswer.READS)
+@contract_task("discounts.list", message=ListDiscounts, first_answer=AnswerTable.READS)
 def list_(request: ListDiscounts) -> Answer:
     """List discounts, newest first, in pages."""
     with transaction() as session:

@@ -15,7 +15,7 @@ from tasks.usages.messages import ListUsages
 from tasks.wire.answers import Answer
 from tasks.wire.fields import UsageId, VoucherId
 from tasks.wire.parsing import parse
-from tasks.wire.replay import FirstAnswer
+from tasks.wire.replay import AnswerTable
 from tasks.wire.task import contract_task
 from worker.database import transaction
 
@@ -33,7 +33,7 @@ class DinteroUsages(SnakeCaseMessage):
     starting_after: UsageId | None = None
 
 
-@contract_task("dintero.discounts.usages", message=DinteroUsages, first_answer=FirstAnswer.READS)
+@contract_task("dintero.discounts.usages", message=DinteroUsages, first_answer=AnswerTable.READS)
 def usages(request: DinteroUsages) -> list[Answer]:
     """Return a page of a discount's usages, as a bare list."""
     with fields_named(FIELDS), transaction() as session:

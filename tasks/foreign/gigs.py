@@ -29,7 +29,7 @@ from tasks.wire.fields import (
 )
 from tasks.wire.message import Message, check_exactly_one
 from tasks.wire.parsing import parse
-from tasks.wire.replay import FirstAnswer
+from tasks.wire.replay import AnswerTable
 from tasks.wire.task import contract_task, delivery_id
 from worker.database import run_in_transaction, transaction
 
@@ -110,7 +110,7 @@ class ListGigsVouchers(ListVouchers):
         return value.split(",") if isinstance(value, str) else value
 
 
-@contract_task("gigs.vouchers.create", message=CreateGigsVoucher, first_answer=FirstAnswer.VOUCHERS)
+@contract_task("gigs.vouchers.create", message=CreateGigsVoucher, first_answer=AnswerTable.VOUCHERS)
 def create(request: CreateGigsVoucher) -> Answer:
     """Create a voucher, once for each task id."""
     voucher, key = our_voucher(request), delivery_id()
@@ -118,21 +118,21 @@ def create(request: CreateGigsVoucher) -> Answer:
     return unless_refused(answer, gigs_voucher)
 
 
-@contract_task("gigs.vouchers.retrieve", message=GigsVoucherReference, first_answer=FirstAnswer.READS)
+@contract_task("gigs.vouchers.retrieve", message=GigsVoucherReference, first_answer=AnswerTable.READS)
 def retrieve(request: GigsVoucherReference) -> Answer:
     """Return the voucher as it is now."""
     with transaction() as session:
         return gigs_voucher(retrieve_voucher(session, _our_reference(request)))
 
 
-@contract_task("gigs.vouchers.retire", message=GigsVoucherReference, first_answer=FirstAnswer.STATE)
+@contract_task("gigs.vouchers.retire", message=GigsVoucherReference, first_answer=AnswerTable.STATE)
 def retire(request: GigsVoucherReference) -> Answer:
     """Retire a voucher: it can no longer be redeemed."""
     with transaction() as session:
         return gigs_voucher(retire_voucher(session, _our_reference(request)))
 
 
-@contract_task("gigs.vouchers.list", message=ListGigsVouchers, first_answer=FirstAnswer.READS)
+@contract_task("gigs.vouchers.list", message=ListGigsVouchers, first_answer=AnswerTable.READS)
 def list_(request: ListGigsVouchers) -> Answer:
     """Return a page of the project's vouchers, and the positions of the next and the previous page."""
     with transaction() as session:

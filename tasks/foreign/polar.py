@@ -23,7 +23,7 @@ from tasks.vouchers.update import lock_for_update, update_voucher
 from tasks.wire.answers import BASIS_POINTS_PER_PERCENT, Answer, conflict_answer, instant, percentage
 from tasks.wire.errors import InvalidRequest, NotFound
 from tasks.wire.parsing import parse
-from tasks.wire.replay import FirstAnswer, answer_once
+from tasks.wire.replay import AnswerTable, answer_once
 from tasks.wire.task import contract_task, delivery_id
 from worker.database import run_in_transaction, transaction
 
@@ -49,7 +49,7 @@ LIMITS = {
 }
 
 
-@contract_task("polar.discounts.create", message=CreateDiscount, first_answer=FirstAnswer.VOUCHERS)
+@contract_task("polar.discounts.create", message=CreateDiscount, first_answer=AnswerTable.VOUCHERS)
 def create(request: CreateDiscount) -> Answer:
     """Create a discount, once for each task id."""
     voucher, key = our_voucher(request), delivery_id()
@@ -58,14 +58,14 @@ def create(request: CreateDiscount) -> Answer:
     return unless_refused(answer, lambda created: polar_discount(created, modified_at=None))
 
 
-@contract_task("polar.discounts.retrieve", message=DiscountReference, first_answer=FirstAnswer.READS)
+@contract_task("polar.discounts.retrieve", message=DiscountReference, first_answer=AnswerTable.READS)
 def retrieve(request: DiscountReference) -> Answer:
     """Return the discount as it is now."""
     with transaction() as session:
         return _discount_of(_existing(session, request))
 
 
-@contract_task("polar.discounts.update", message=UpdateDiscount, first_answer=FirstAnswer.WRITE_ANSWERS)
+@contract_task("polar.discounts.update", message=UpdateDiscount, first_answer=AnswerTable.WRITE_ANSWERS)
 def update(request: UpdateDiscount) -> Answer:
     """Change the fields of a discount that were sent, once for each task id."""
     delivery = delivery_id()
@@ -73,7 +73,7 @@ def update(request: UpdateDiscount) -> Answer:
         return run_in_transaction(lambda session: update_discount(session, request, delivery=delivery))
 
 
-@contract_task("polar.discounts.list", message=ListDiscounts, first_answer=FirstAnswer.READS)
+@contract_task("polar.discounts.list", message=ListDiscounts, first_answer=AnswerTable.READS)
 def list_(request: ListDiscounts) -> Answer:
     """Return a page of the discounts that were not deleted, and their total count."""
     with transaction() as session:
@@ -89,7 +89,7 @@ def list_(request: ListDiscounts) -> Answer:
     return {"items": [_discount_of(row) for row in rows], "pagination": {"total_count": total, "max_page": pages}}
 
 
-@contract_task("polar.discounts.delete", message=DiscountReference, first_answer=FirstAnswer.STATE)
+@contract_task("polar.discounts.delete", message=DiscountReference, first_answer=AnswerTable.STATE)
 def delete(request: DiscountReference) -> None:
     """Retire the discount. The answer is empty, as in Polar, also for a redelivery."""
     reference = {"project": request.organization_id, "voucher": str(request.id)}

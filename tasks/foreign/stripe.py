@@ -30,7 +30,7 @@ from tasks.wire.fields import (
 )
 from tasks.wire.message import was_given
 from tasks.wire.parsing import parse
-from tasks.wire.replay import FirstAnswer
+from tasks.wire.replay import AnswerTable
 from tasks.wire.task import contract_task
 from worker.database import run_in_transaction
 
@@ -158,7 +158,7 @@ class ImportCoupon(SnakeCaseMessage):
     coupon: Coupon
 
 
-@contract_task("stripe.coupons.import", message=ImportCoupon, first_answer=FirstAnswer.VOUCHERS)
+@contract_task("stripe.coupons.import", message=ImportCoupon, first_answer=AnswerTable.VOUCHERS)
 def import_(request: ImportCoupon) -> Answer:
     """Create a voucher from a coupon, once for each coupon id."""
     return run_in_transaction(lambda session: import_coupon(session, request))

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 from sqlalchemy.orm import Session
 
-from tasks.intake.gathered import gathered_task
+from tasks.intake.gathered_task import gathered_task
 from tasks.invoices.batch import InvoiceBatch
 from tasks.invoices.messages import Apply, ApplyMany
 from tasks.wire.answers import Answer
 from tasks.wire.bulk import answer_each
-from tasks.wire.replay import FirstAnswer
+from tasks.wire.replay import AnswerTable
 from tasks.wire.task import contract_task
 from worker.database import run_in_transaction
 
@@ -27,13 +27,13 @@ def apply_all(session: Session, invoices: Sequence[Apply]) -> list[Answer]:
     return answers
 
 
-@gathered_task("billing.apply", message=Apply, first_answer=FirstAnswer.INVOICE_DISCOUNTS, decide=apply_all)
+@gathered_task("billing.apply", message=Apply, first_answer=AnswerTable.INVOICE_DISCOUNTS, decide=apply_all)
 def apply(request: Apply) -> Answer:
     """Discount an invoice. A worker gathers these messages into batches for `apply_all`; this runs a single message."""
     return run_in_transaction(lambda session: apply_all(session, [request]))[0]
 
 
-@contract_task("billing.apply_many", message=ApplyMany, first_answer=FirstAnswer.INVOICE_DISCOUNTS)
+@contract_task("billing.apply_many", message=ApplyMany, first_answer=AnswerTable.INVOICE_DISCOUNTS)
 def apply_many(request: ApplyMany) -> Answer:
     """Discount up to 1,000 invoices, in the order sent."""
     return answer_each(request.invoices, message=Apply, decide=apply_all)

@@ -11,9 +11,6 @@ from models.invoices.rows import EntryRow
 from models.vouchers.budget import BudgetKey, find_budgets, lock_budgets, spend_budgets
 from tasks.invoices.messages import Apply
 
-# The project and the voucher.
-VoucherKey = tuple[str, UUID]
-
 
 class LimitedDiscountRow(Protocol):
     """The columns of a discount that say which budget limits it, if `has_budget`."""
@@ -30,7 +27,7 @@ class Budgets:
 
     def __init__(self, left_minor: Mapping[BudgetKey, int]) -> None:
         self._left_before_minor = left_minor
-        self._left_minor: defaultdict[VoucherKey, dict[str, int]] = defaultdict(dict)
+        self._left_minor: defaultdict[tuple[str, UUID], dict[str, int]] = defaultdict(dict)
         for (project, voucher_id, currency), amount_minor in left_minor.items():
             self._left_minor[project, voucher_id][currency] = amount_minor
 

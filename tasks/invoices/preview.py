@@ -20,7 +20,7 @@ from tasks.invoices.messages import Apply, Preview
 from tasks.invoices.messages import Period as PeriodMessage
 from tasks.wire.answers import Answer, day
 from tasks.wire.fields import YEAR_MAX
-from tasks.wire.replay import FirstAnswer, FirstAnswers
+from tasks.wire.replay import AnswerTable, FirstAnswers
 from tasks.wire.task import contract_task
 from worker.database import transaction
 
@@ -31,7 +31,7 @@ PERMANENT_SKIPS = {Skip.PRODUCT_NOT_ELIGIBLE.value, Skip.CURRENCY_MISMATCH.value
 SHOWN = ("subtotal", "discountTotal", "total", "lines", "discounts", "skipped")
 
 
-@contract_task("billing.preview", message=Preview, first_answer=FirstAnswer.READS)
+@contract_task("billing.preview", message=Preview, first_answer=AnswerTable.READS)
 def preview(request: Preview) -> Answer:
     """Return the future answers of `billing.apply` to the invoices of a plan, if nothing else happens until then."""
     with transaction() as session:

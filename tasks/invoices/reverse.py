@@ -15,14 +15,14 @@ from tasks.invoices.reversal_answers import reversal_refused
 from tasks.invoices.reversed_lines import billed_lines
 from tasks.wire.answers import Answer
 from tasks.wire.errors import found
-from tasks.wire.replay import FirstAnswer, answer_once
+from tasks.wire.replay import AnswerTable, answer_once
 from tasks.wire.task import contract_task, delivery_id
 from worker.database import run_in_transaction
 
 REVERSE = "billing.reverse"
 
 
-@contract_task(REVERSE, message=ReverseInvoice, first_answer=FirstAnswer.WRITE_ANSWERS)
+@contract_task(REVERSE, message=ReverseInvoice, first_answer=AnswerTable.WRITE_ANSWERS)
 def reverse(request: ReverseInvoice) -> Answer:
     """Reverse the discounts of an invoice, or the share of them that belongs to refunded lines."""
     return run_in_transaction(lambda session: reverse_invoice(session, request, delivery=delivery_id()))

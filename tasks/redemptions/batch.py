@@ -1,4 +1,4 @@
-"""Decide a batch of redemptions in memory: read the stored state, decide request after request, and write once."""
+"""Decide a batch of redemptions: read the stored state once, decide each request in memory, and write once."""
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
@@ -25,7 +25,7 @@ from tasks.redemptions.answers import redemption_answer, redemption_conflict_ans
 from tasks.redemptions.batch_vouchers import BatchCode, BatchVoucher
 from tasks.redemptions.claims import Claim, count_customers_places
 from tasks.redemptions.held_places import HeldPlaces
-from tasks.redemptions.hold_requests import is_redeemed_by
+from tasks.redemptions.hold_match import is_redeemed_by
 from tasks.redemptions.judge_inputs import counts_for, purchase_of
 from tasks.redemptions.messages import Redeem
 from tasks.wire.answers import Answer
@@ -137,7 +137,7 @@ class RedemptionBatch:
         return decisive_instant(decided_at=self.decided_at, requested_at=request.requested_at, grace=self.grace)
 
     def verdict(self, claim: Claim, *, candidate: Candidate | None, effective_at: datetime) -> Verdict:
-        """Judge a request, and replace as few holds of the customer as possible.
+        """Judge a request, and find the fewest holds of the customer that must be replaced.
 
         `candidate` is the claim's own, or the honoured candidate of the hold that the request confirms.
         """

@@ -9,11 +9,9 @@ from domain.eligibility import Candidate
 from models.codes.rows import CodeTermsRow
 from models.codes.values import code_terms_of
 from models.vouchers.counters import places_taken
+from models.vouchers.look_up import VoucherKey
 from models.vouchers.rows import DecisiveVoucherRow, PlacesRow
 from models.vouchers.values import candidate_of
-
-# The project and the id.
-VoucherKey = tuple[str, UUID]
 
 
 class BatchCodeRow(CodeTermsRow, PlacesRow, Protocol):

@@ -1,4 +1,4 @@
-"""Look up the vouchers and codes that the requests of a batch name, with or without a lock."""
+"""Claims: the requests of a batch, each with the voucher and code that it names, looked up with or without a lock."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
@@ -6,17 +6,14 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from models.codes.look_up import find_by_code
+from models.codes.look_up import CodeText, find_by_code
 from models.codes.rows import NamedCodeRow
 from models.redemptions.redemption import count_taken_by_customer
-from models.vouchers.look_up import lock_vouchers, read_vouchers
+from models.vouchers.look_up import VoucherKey, lock_vouchers, read_vouchers
 from models.vouchers.rows import DecisiveVoucherRow
-from tasks.redemptions.batch_vouchers import BatchCode, BatchVoucher, VoucherKey
+from tasks.redemptions.batch_vouchers import BatchCode, BatchVoucher
 from tasks.redemptions.messages import Redeem
 from worker.database import ChangedMeanwhileError
-
-# The project and the text in lower case.
-CodeText = tuple[str, str]
 
 
 class VoucherQuery(Protocol):

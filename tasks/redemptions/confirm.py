@@ -9,17 +9,17 @@ from tasks.redemptions.answers import hold_released_answer
 from tasks.redemptions.batch import RedemptionBatch
 from tasks.redemptions.batch_vouchers import BatchCode, BatchVoucher
 from tasks.redemptions.claims import Claim
-from tasks.redemptions.hold_requests import redemption_request_of
+from tasks.redemptions.hold_match import redemption_request_of
 from tasks.redemptions.messages import HoldReference
 from tasks.redemptions.named_hold import lock_hold, redemption_under
 from tasks.wire.answers import Answer
 from tasks.wire.errors import found
-from tasks.wire.replay import FirstAnswer
+from tasks.wire.replay import AnswerTable
 from tasks.wire.task import contract_task
 from worker.database import run_in_transaction
 
 
-@contract_task("redemptions.confirm", message=HoldReference, first_answer=FirstAnswer.REDEMPTIONS)
+@contract_task("redemptions.confirm", message=HoldReference, first_answer=AnswerTable.REDEMPTIONS)
 def confirm(request: HoldReference) -> Answer:
     """Redeem the place that a hold keeps."""
     return run_in_transaction(lambda session: confirm_hold(session, request))
@@ -39,8 +39,8 @@ def confirm_hold(session: Session, reference: HoldReference) -> Answer:
     answer = batch.decide(claim)
     redemption = next(iter(batch.redemptions), None) or redemption_under(session, hold)
     is_over = hold.status != HoldStatus.OPEN or hold.expires_at <= batch.decided_at
-    # A hold that was over and is refused stays lapsed or replaced. Any other final decision under the id closes the
-    # hold: also another redemption that was accepted there, after which the hold can never be confirmed.
+    # A lapsed or replaced hold that is refused keeps its status. Otherwise a final decision closes the hold, even if
+    # the decision was another redemption under the same id.
     if hold.status not in FINAL_STATUSES and redemption is not None and not (is_over and redemption.reason):
         batch.end_hold(hold, redemption=redemption)
     batch.write(session)

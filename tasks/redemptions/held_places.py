@@ -16,10 +16,11 @@ from models.redemptions.hold import add_holds, close_holds, find_holds
 from models.redemptions.open_holds import count_held_by_code, count_lapsed, find_open_holds
 from models.redemptions.rows import AcceptedHoldRow, HeldPlaceRow, is_accepted
 from models.vouchers.counters import change_held
-from tasks.redemptions.batch_vouchers import BatchCode, VoucherKey
+from models.vouchers.look_up import VoucherKey
+from tasks.redemptions.batch_vouchers import BatchCode
 from tasks.redemptions.claims import Claim
-from tasks.redemptions.hold_requests import is_request_of
-from tasks.redemptions.replaced_holds import after_replacing, fewest_to_replace
+from tasks.redemptions.hold_match import is_request_of
+from tasks.redemptions.holds_to_replace import after_replacing, fewest_to_replace
 from tasks.wire.replay import CallerKey
 
 
@@ -103,9 +104,9 @@ class HeldPlaces:
     ) -> Iterator[tuple[Counts, list[HeldPlaceRow]]]:
         """Yield `counts` with the held places and, if replacing more holds makes room, the counts after that.
 
-        A customer's own hold never stands in the customer's way. So each yielded counts come with the holds of the
-        customer that are replaced in them: always the hold for this subscription, and then the fewest others that the
-        limits require.
+        A customer's own hold never stands in the customer's way. Each result has the counts, and the holds of the
+        customer that these counts treat as replaced: always the hold for this subscription, and then the fewest others
+        that the limits require.
         """
         key = claim.voucher.key if claim.voucher else None
         if key is None or candidate is None or not self._held[key]:

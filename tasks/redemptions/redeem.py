@@ -4,13 +4,13 @@ from collections.abc import Collection, Sequence
 
 from sqlalchemy.orm import Session
 
-from tasks.intake.gathered import gathered_task
+from tasks.intake.gathered_task import gathered_task
 from tasks.redemptions.batch import RedemptionBatch
 from tasks.redemptions.claims import lock_claims
 from tasks.redemptions.messages import Redeem, RedeemMany
 from tasks.wire.answers import Answer
 from tasks.wire.bulk import answer_each
-from tasks.wire.replay import CallerKey, FirstAnswer
+from tasks.wire.replay import AnswerTable, CallerKey
 from tasks.wire.task import contract_task
 from worker.database import run_in_transaction
 
@@ -36,13 +36,13 @@ def redeem_all(
     return answers
 
 
-@gathered_task("redemptions.redeem", message=Redeem, first_answer=FirstAnswer.REDEMPTIONS, decide=redeem_all)
+@gathered_task("redemptions.redeem", message=Redeem, first_answer=AnswerTable.REDEMPTIONS, decide=redeem_all)
 def redeem(request: Redeem) -> Answer:
     """Decide a redemption: grant the discount of the voucher, or refuse with a reason."""
     return run_in_transaction(lambda session: redeem_all(session, [request]))[0]
 
 
-@contract_task("redemptions.redeem_many", message=RedeemMany, first_answer=FirstAnswer.REDEMPTIONS)
+@contract_task("redemptions.redeem_many", message=RedeemMany, first_answer=AnswerTable.REDEMPTIONS)
 def redeem_many(request: RedeemMany) -> Answer:
     """Decide up to 1,000 redemptions, in the order sent."""
     return answer_each(request.requests, message=Redeem, decide=redeem_all)

@@ -7,16 +7,16 @@ from models.base import read_clock
 from models.redemptions.hold import close_holds
 from models.vouchers.counters import change_held
 from tasks.redemptions.hold_answers import hold_answer
-from tasks.redemptions.hold_requests import is_redeemed_by
+from tasks.redemptions.hold_match import is_redeemed_by
 from tasks.redemptions.messages import HoldReference
 from tasks.redemptions.named_hold import lock_hold, redemption_under
 from tasks.wire.answers import Answer
-from tasks.wire.replay import FirstAnswer
+from tasks.wire.replay import AnswerTable
 from tasks.wire.task import contract_task
 from worker.database import run_in_transaction
 
 
-@contract_task("redemptions.release", message=HoldReference, first_answer=FirstAnswer.STATE)
+@contract_task("redemptions.release", message=HoldReference, first_answer=AnswerTable.STATE)
 def release(request: HoldReference) -> Answer:
     """Release a hold, so that other requests can take the place."""
     return run_in_transaction(lambda session: release_hold(session, request))

@@ -10,13 +10,13 @@ from domain.eligibility import Refusal
 from domain.hold import HoldStatus
 from models.base import new_id
 from models.redemptions.hold import find_holds
-from tasks.intake.gathered import gathered_task
+from tasks.intake.gathered_task import gathered_task
 from tasks.redemptions.batch import RedemptionBatch
 from tasks.redemptions.claims import Claim, lock_claims
 from tasks.redemptions.hold_answers import first_hold_answer, hold_conflict_answer
 from tasks.redemptions.messages import Reserve
 from tasks.wire.answers import Answer
-from tasks.wire.replay import FirstAnswer, FirstAnswers
+from tasks.wire.replay import AnswerTable, FirstAnswers
 from worker.database import run_in_transaction
 
 
@@ -92,7 +92,7 @@ class Reservations:
         )
 
 
-@gathered_task("redemptions.reserve", message=Reserve, first_answer=FirstAnswer.HOLDS, decide=reserve_all)
+@gathered_task("redemptions.reserve", message=Reserve, first_answer=AnswerTable.HOLDS, decide=reserve_all)
 def reserve(request: Reserve) -> Answer:
     """Hold a place for a customer for a limited time, by the rules of a redemption."""
     return run_in_transaction(lambda session: reserve_all(session, [request]))[0]

@@ -5,12 +5,12 @@ from tasks.redemptions.answers import redemption_answer
 from tasks.redemptions.messages import RedemptionReference
 from tasks.wire.answers import Answer
 from tasks.wire.errors import found
-from tasks.wire.replay import FirstAnswer
+from tasks.wire.replay import AnswerTable
 from tasks.wire.task import contract_task
 from worker.database import transaction
 
 
-@contract_task("redemptions.retrieve", message=RedemptionReference, first_answer=FirstAnswer.READS)
+@contract_task("redemptions.retrieve", message=RedemptionReference, first_answer=AnswerTable.READS)
 def retrieve(request: RedemptionReference) -> Answer:
     """Return the stored decision on a request id."""
     key = (request.project, request.request_id)

@@ -8,12 +8,12 @@ from tasks.redemptions.batch import RedemptionBatch
 from tasks.redemptions.claims import read_claims
 from tasks.redemptions.messages import Redeem, Validate
 from tasks.wire.answers import Answer
-from tasks.wire.replay import FirstAnswer
+from tasks.wire.replay import AnswerTable
 from tasks.wire.task import contract_task
 from worker.database import run_in_transaction
 
 
-@contract_task("redemptions.validate", message=Validate, first_answer=FirstAnswer.READS)
+@contract_task("redemptions.validate", message=Validate, first_answer=AnswerTable.READS)
 def validate(request: Validate) -> Answer:
     """Answer as `redemptions.redeem` would now, and write nothing."""
     return run_in_transaction(lambda session: validate_redemption(session, request))

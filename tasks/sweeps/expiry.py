@@ -8,20 +8,20 @@ from models.base import read_clock
 from models.expiry import (
     complete_discounts,
     lapse_holds,
-    retire_expired,
     retire_expired_codes,
+    retire_expired_vouchers,
     retire_full,
     retire_full_codes,
 )
 from tasks.sweeps.messages import Sweep
 from tasks.wire.answers import Answer
-from tasks.wire.replay import FirstAnswer
+from tasks.wire.replay import AnswerTable
 from tasks.wire.task import contract_task
 from worker.database import transaction
 from worker.settings import settings
 
 
-@contract_task("expiry.sweep", message=Sweep, first_answer=FirstAnswer.STATE)
+@contract_task("expiry.sweep", message=Sweep, first_answer=AnswerTable.STATE)
 def sweep(_request: Sweep) -> Answer:
     """Retire expired and full vouchers and codes, complete discounts whose window has ended, and lapse holds."""
     return sweep_all(batch_size=settings().sweep_batch_size)
@@ -35,7 +35,7 @@ def sweep_all(*, batch_size: int) -> Answer:
     """
 
     def expired(session: Session) -> int:
-        return retire_expired(session, now=read_clock(session), batch_size=batch_size)
+        return retire_expired_vouchers(session, now=read_clock(session), batch_size=batch_size)
 
     def full(session: Session) -> int:
         return retire_full(session, now=read_clock(session), batch_size=batch_size)

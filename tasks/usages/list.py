@@ -20,12 +20,12 @@ from tasks.usages.items import usage_item, uses_by_customer
 from tasks.usages.messages import ListUsages
 from tasks.wire.answers import Answer
 from tasks.wire.errors import InvalidRequest, found
-from tasks.wire.replay import FirstAnswer
+from tasks.wire.replay import AnswerTable
 from tasks.wire.task import contract_task
 from worker.database import transaction
 
 
-@contract_task("usages.list", message=ListUsages, first_answer=FirstAnswer.READS)
+@contract_task("usages.list", message=ListUsages, first_answer=AnswerTable.READS)
 def list_(request: ListUsages) -> Answer:
     """List the usage of a voucher: a page of its customers, each with all entries and their sums."""
     with transaction() as session:

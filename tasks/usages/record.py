@@ -22,7 +22,7 @@ from tasks.usages.answers import usage_answer, usage_conflict_answer
 from tasks.usages.messages import RecordUsage
 from tasks.wire.answers import Answer
 from tasks.wire.errors import InvalidRequest, found
-from tasks.wire.replay import FirstAnswer
+from tasks.wire.replay import AnswerTable
 from tasks.wire.task import contract_task
 from worker.database import run_in_transaction
 
@@ -30,7 +30,7 @@ from worker.database import run_in_transaction
 TICK = timedelta(microseconds=1)
 
 
-@contract_task("usages.record", message=RecordUsage, first_answer=FirstAnswer.USAGE_RECORDS)
+@contract_task("usages.record", message=RecordUsage, first_answer=AnswerTable.USAGE_RECORDS)
 def record(request: RecordUsage) -> Answer:
     """Record usage or stamps of a voucher for a customer, and grant the discount of a stamp card that is completed."""
     return run_in_transaction(lambda session: record_usage(session, request))

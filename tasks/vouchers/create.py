@@ -9,19 +9,19 @@ from sqlalchemy.orm import Session
 from domain.imported_history import ImportedHistory, retirement_of
 from models.base import new_id, read_clock
 from models.vouchers.budget import set_budgets
-from models.vouchers.changes import add_voucher
 from models.vouchers.look_up import find_creation
+from models.vouchers.writes import add_voucher
 from tasks.codes.primary import add_primary_code
 from tasks.codes.text_holders import lock_holders, primary_code
 from tasks.vouchers.answers import voucher_answer
 from tasks.vouchers.messages import CreateVoucher, PriceDiscount
 from tasks.wire.answers import Answer, conflict_answer
-from tasks.wire.replay import FirstAnswer
+from tasks.wire.replay import AnswerTable
 from tasks.wire.task import contract_task, delivery_id
 from worker.database import run_in_transaction
 
 
-@contract_task("vouchers.create", message=CreateVoucher, first_answer=FirstAnswer.VOUCHERS)
+@contract_task("vouchers.create", message=CreateVoucher, first_answer=AnswerTable.VOUCHERS)
 def create(request: CreateVoucher) -> Answer:
     """Create a voucher."""
     delivery = delivery_id()

@@ -23,7 +23,7 @@ from models.vouchers.look_up import find_voucher
 from tasks.vouchers.messages import Forecast
 from tasks.wire.answers import Answer, day, identity
 from tasks.wire.errors import found
-from tasks.wire.replay import FirstAnswer
+from tasks.wire.replay import AnswerTable
 from tasks.wire.task import contract_task
 from worker.database import transaction
 
@@ -38,7 +38,7 @@ ASSUMPTIONS = (
 )
 
 
-@contract_task("vouchers.forecast", message=Forecast, first_answer=FirstAnswer.READS)
+@contract_task("vouchers.forecast", message=Forecast, first_answer=AnswerTable.READS)
 def forecast_vouchers(request: Forecast) -> Answer:
     """Forecast the costs of running discounts."""
     with transaction() as session:

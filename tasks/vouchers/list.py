@@ -8,12 +8,12 @@ from tasks.vouchers.answers import voucher_answer
 from tasks.vouchers.messages import ListVouchers
 from tasks.wire.answers import Answer
 from tasks.wire.pages import page_answer
-from tasks.wire.replay import FirstAnswer
+from tasks.wire.replay import AnswerTable
 from tasks.wire.task import contract_task
 from worker.database import transaction
 
 
-@contract_task("vouchers.list", message=ListVouchers, first_answer=FirstAnswer.READS)
+@contract_task("vouchers.list", message=ListVouchers, first_answer=AnswerTable.READS)
 def list_(request: ListVouchers) -> Answer:
     """Return a page of the vouchers of a project, with the cursors of the neighbouring pages."""
     with transaction() as session:

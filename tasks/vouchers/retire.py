@@ -4,18 +4,18 @@ from sqlalchemy.orm import Session
 
 from domain.terms import RetiredReason
 from models.base import read_clock
-from models.vouchers.changes import mark_retired
 from models.vouchers.look_up import find_voucher, lock_vouchers
+from models.vouchers.writes import mark_retired
 from tasks.vouchers.answers import voucher_answer
 from tasks.vouchers.messages import VoucherReference
 from tasks.wire.answers import Answer
 from tasks.wire.errors import found
-from tasks.wire.replay import FirstAnswer
+from tasks.wire.replay import AnswerTable
 from tasks.wire.task import contract_task
 from worker.database import transaction
 
 
-@contract_task("vouchers.retire", message=VoucherReference, first_answer=FirstAnswer.STATE)
+@contract_task("vouchers.retire", message=VoucherReference, first_answer=AnswerTable.STATE)
 def retire(request: VoucherReference) -> Answer:
     """Retire a voucher, which can no longer be redeemed after that. Granted discounts stay."""
     with transaction() as session:

@@ -7,12 +7,12 @@ from tasks.vouchers.answers import voucher_answer
 from tasks.vouchers.messages import VoucherReference
 from tasks.wire.answers import Answer
 from tasks.wire.errors import found
-from tasks.wire.replay import FirstAnswer
+from tasks.wire.replay import AnswerTable
 from tasks.wire.task import contract_task
 from worker.database import transaction
 
 
-@contract_task("vouchers.retrieve", message=VoucherReference, first_answer=FirstAnswer.READS)
+@contract_task("vouchers.retrieve", message=VoucherReference, first_answer=AnswerTable.READS)
 def retrieve(request: VoucherReference) -> Answer:
     """Return a voucher."""
     with transaction() as session:

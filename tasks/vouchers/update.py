@@ -10,10 +10,10 @@ from domain.terms import RetiredReason
 from domain.voucher_update import UpdateRefusal, retired_reason_after
 from models.base import read_clock
 from models.redemptions.open_holds import count_held
-from models.vouchers.changes import change_voucher
 from models.vouchers.counters import places_taken
 from models.vouchers.look_up import find_voucher
 from models.vouchers.rows import VoucherRow
+from models.vouchers.writes import change_voucher
 from tasks.codes.primary import change_primary_code
 from tasks.codes.text_holders import TextHolders, lock_holders
 from tasks.vouchers.answers import voucher_answer
@@ -24,7 +24,7 @@ from tasks.vouchers.messages import UpdateVoucher
 from tasks.wire.answers import Answer
 from tasks.wire.errors import InvalidRequest, NotFound
 from tasks.wire.fields import type_id
-from tasks.wire.replay import FirstAnswer, answer_once
+from tasks.wire.replay import AnswerTable, answer_once
 from tasks.wire.task import contract_task, delivery_id
 from worker.database import ChangedMeanwhileError, run_in_transaction
 
@@ -45,7 +45,7 @@ MONEY_TERMS = (
 )
 
 
-@contract_task("vouchers.update", message=UpdateVoucher, first_answer=FirstAnswer.WRITE_ANSWERS)
+@contract_task("vouchers.update", message=UpdateVoucher, first_answer=AnswerTable.WRITE_ANSWERS)
 def update(request: UpdateVoucher) -> Answer:
     """Change the fields of a voucher that were sent."""
     delivery = delivery_id()

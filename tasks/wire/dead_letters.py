@@ -28,7 +28,7 @@ from models.intake.dead_letter import (
 from worker.app import app
 from worker.database import transaction
 from worker.intake.delivery import Original
-from worker.intake.request import summary
+from worker.intake.shown_request import summary
 
 CHECKOUT = Path(__file__).parents[2]
 LISTED_MAX = 1_000

@@ -6,14 +6,14 @@ from typing import Protocol
 
 from sqlalchemy.orm import Session
 
-from models.intake.write_answer import add_answer, find_answer
+from models.write_answer import add_answer, find_answer
 from tasks.wire.answers import Answer
 
 # The project and an idempotency key: the caller's own id of a request or of an invoice.
 CallerKey = tuple[str, str]
 
 
-class FirstAnswer(StrEnum):
+class AnswerTable(StrEnum):
     """The table that keeps the first answer of a task, or the reason why no table does."""
 
     CODE_GENERATIONS = "code_generations"
@@ -29,7 +29,7 @@ class FirstAnswer(StrEnum):
 
     def is_table(self) -> bool:
         """Return whether a table keeps the answer."""
-        return self not in {FirstAnswer.STATE, FirstAnswer.READS}
+        return self not in {AnswerTable.STATE, AnswerTable.READS}
 
 
 class FirstAnswers:

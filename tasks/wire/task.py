@@ -1,7 +1,7 @@
 """Register a use case as a Celery task, under the name in the contract.
 
 Every task takes exactly one keyword argument, `request`. A bad request fails the task with InvalidRequest. A fault of
-the servers is retried until they are back.
+the servers is retried 10,000 times, at most a minute apart, and then kept as a dead letter.
 """
 
 from collections.abc import Callable
@@ -12,16 +12,16 @@ from celery import Task
 from tasks.wire.dead_letters import keep_running, reason_without_values
 from tasks.wire.errors import INFRASTRUCTURE_FAULTS, InvalidRequest, NotFound, Undecided
 from tasks.wire.parsing import Request, argument_of, parse
-from tasks.wire.replay import FirstAnswer
+from tasks.wire.replay import AnswerTable
 from worker.app import app
-from worker.intake.request import Request as ShownRequest
+from worker.intake.shown_request import Request as ShownRequest
 from worker.retries import RETRIES_MAX, RETRY_BACKOFF_MAX_SECONDS
 
 RETRY_DELAY_SECONDS = 5
 
 
 def contract_task(
-    name: str, *, message: type[Request], first_answer: FirstAnswer, **options: Any
+    name: str, *, message: type[Request], first_answer: AnswerTable, **options: Any
 ) -> Callable[[Callable[[Request], Any]], Task]:
     """Return a decorator that registers a use case as a Celery task.
 

@@ -70,3 +70,8 @@ def test_every_path_and_link_of_a_page_leads_somewhere(page: Path):
         if not target and anchor not in headings:
             missing.append(link)
     assert missing == []
+
+
+def test_the_readme_stays_short():
+    """Details have pages of their own."""
+    assert len((CHECKOUT / "README.md").read_text(encoding="utf-8").splitlines()) <= 150

@@ -1,8 +1,12 @@
 """Floors and rooms: import-linter reports each forbidden import, and a new task is listed nowhere."""
 
+import ast
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,11 +18,11 @@ NEW_TASK = '''
 
 from tasks.vouchers.messages import VoucherReference
 from tasks.wire.answers import Answer
-from tasks.wire.replay import FirstAnswer
+from tasks.wire.replay import AnswerTable
 from tasks.wire.task import contract_task
 
 
-@contract_task("vouchers.count", message=VoucherReference, first_answer=FirstAnswer.READS)
+@contract_task("vouchers.count", message=VoucherReference, first_answer=AnswerTable.READS)
 def count(request: VoucherReference) -> Answer:
     """Count the vouchers of a project."""
     return {"object": "count", "project": request.project}
@@ -54,7 +58,7 @@ def lint(copy: Path) -> str:
         ("tasks/wire/pages.py", "import tasks.vouchers.answers", "tasks.wire serves"),
         ("tasks/codes/limits.py", "import tasks.vouchers.create", "form no circle"),
         ("models/vouchers/values.py", "import models.codes.code", "form no circle"),
-        ("worker/broker/fetch.py", "import worker.intake.batch", "form no circle"),
+        ("worker/broker/fetch_script.py", "import worker.intake.batch", "form no circle"),
         ("domain/money.py", "import pydantic", "domain is pure"),
     ],
 )
@@ -78,3 +82,55 @@ def test_a_new_task_is_a_module_and_nothing_else(copy: Path) -> None:
         [sys.executable, "-P", "-c", look], cwd=copy, env=environment, capture_output=True, text=True, check=True
     )
     assert done.stdout == "Count the vouchers of a project. admin\n"
+    subprocess.run([sys.executable, "docs/generate.py"], cwd=copy, env=environment, check=True)
+    line = "- [`vouchers.count`](#voucherscount): Count the vouchers of a project. Queue `admin`."
+    assert line in (copy / "docs" / "contract.md").read_text().splitlines()
+    assert "| `vouchers.count` | `admin` | `tasks/vouchers/count.py`: `count` |" in (
+        copy / "docs" / "architecture.md"
+    ).read_text(encoding="utf-8")
+
+
+def trees(*floors: str) -> Iterator[tuple[str, ast.Module]]:
+    """Yield the path and the syntax tree of every module of those floors."""
+    for floor in floors:
+        for path in (CHECKOUT / floor).rglob("*.py"):
+            yield str(path.relative_to(CHECKOUT)), ast.parse(path.read_text(encoding="utf-8"))
+
+
+def test_no_string_names_a_module():
+    """Celery and Alembic import what a string names, which import-linter cannot see."""
+    modules = {path.removesuffix(".py").replace("/", ".") for path, _ in trees(*FLOORS)}
+    named = {
+        (path, node.value)
+        for path, tree in trees(*FLOORS)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and re.split(r":|\.(?=[A-Z])", node.value)[0] in modules
+    }
+    assert named == set()
+
+
+def test_domain_imports_the_standard_library_only():
+    """Also a package that pyproject.toml does not forbid by name."""
+    imported = {
+        name.partition(".")[0]
+        for _, tree in trees("domain")
+        for node in ast.walk(tree)
+        for name in (
+            [each.name for each in node.names]
+            if isinstance(node, ast.Import)
+            else [str(node.module)]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+    }
+    assert imported - sys.stdlib_module_names == {"domain"}
+
+
+def test_every_room_of_tasks_is_forbidden_to_the_wire():
+    """A new room has to be added to the contract."""
+    contracts = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    (forbidden,) = (set(each["forbidden_modules"]) for each in contracts if each["name"].startswith("tasks.wire"))
+    rooms = {each.parent.name for each in (CHECKOUT / "tasks").glob("*/__init__.py")} - {"wire"}
+    assert {f"tasks.{room}" for room in rooms} | {"tasks.celery"} <= forbidden

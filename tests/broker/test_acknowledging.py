@@ -11,7 +11,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from tests.broker.consumers import DRAIN_SECONDS, command_counts, consuming, send
 from tests.broker.durable_valkey import DurableValkey
 from tests.end_to_end.waiting import eventually
-from worker.broker.fetch import SET_ASIDE_KEY
+from worker.broker.fetch_script import SET_ASIDE_KEY
 
 
 def cut_connections(redis: Redis) -> None:

@@ -14,7 +14,7 @@ from kombu.utils.scheduling import priority_cycle, round_robin_cycle, sorted_cyc
 
 from tests.end_to_end.programs import CHECKOUT
 from worker.app import configuration
-from worker.broker import channel
+from worker.broker import waiting_channel
 from worker.broker.acknowledgements import QoS
 from worker.broker.poller import Poller
 from worker.broker.transport import consuming_url
@@ -102,7 +102,7 @@ def test_kombus_methods_take_the_same_arguments(name: str) -> None:
     assert str(inspect.signature(find(name))) == SIGNATURES[name]
 
 
-@pytest.mark.parametrize("ours", [channel.Channel, QoS, Poller])
+@pytest.mark.parametrize("ours", [waiting_channel.Channel, QoS, Poller])
 def test_our_classes_override_only_the_methods_listed_here(ours: type) -> None:
     """A new method whose name kombu has too would silently replace kombu's."""
     own = [each for each in ours.__mro__ if each.__module__.startswith("worker.")]
@@ -168,8 +168,8 @@ def test_celery_takes_our_transport_for_redis(url: str) -> None:
     with kombu.Connection(consuming_url(url)) as connection:
         assert connection.transport.driver_type == "redis"
         assert connection.transport.implements.asynchronous
-        assert type(connection.default_channel) is channel.Channel
-        assert set(redis.Channel.from_transport_options) < set(channel.Channel.from_transport_options)
+        assert type(connection.default_channel) is waiting_channel.Channel
+        assert set(redis.Channel.from_transport_options) < set(waiting_channel.Channel.from_transport_options)
 
 
 def test_tls_and_sentinel_are_configured_as_in_kombu() -> None:
@@ -179,7 +179,7 @@ def test_tls_and_sentinel_are_configured_as_in_kombu() -> None:
     assert "required" in str(kombu.Connection(consuming_url("rediss://host/0?ssl_cert_reqs=required")).ssl).lower()
     watched = kombu.Connection(consuming_url("sentinel://a:1;sentinel://b:2"), transport_options={"master_name": "m"})
     assert watched.transport.client.alt == ["sentinel://a:1", "sentinel://b:2"]
-    assert issubclass(watched.transport.Channel, channel.Channel)
+    assert issubclass(watched.transport.Channel, waiting_channel.Channel)
     assert watched.transport.Channel.connection_class is redis.SentinelChannel.connection_class
     watched.maybe_switch_next()
     assert watched.transport_cls == "scrip-sentinel"

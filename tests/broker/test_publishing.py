@@ -14,7 +14,7 @@ from redis import Redis
 from tests.end_to_end.broker import with_redis
 from tests.end_to_end.client import ROUTES
 from tests.end_to_end.waiting import DEADLINE_SECONDS, eventually
-from worker.broker.publishing import RETRY_POLICY, Outgoing, send_all
+from worker.broker.bulk_publishing import RETRY_POLICY, Outgoing, send_all
 
 # A database of Valkey from which no worker reads.
 UNREAD = 5

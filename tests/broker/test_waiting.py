@@ -10,9 +10,9 @@ from redis import Redis
 
 from tests.broker.consumers import command_counts, consuming, send
 from tests.end_to_end.waiting import DEADLINE_SECONDS
-from worker.broker import channel
 from worker.broker import poller as polling
-from worker.broker.channel import Step
+from worker.broker import waiting_channel
+from worker.broker.waiting_channel import Step
 
 LISTS = [(queue, priority) for queue in ("a", "b") for priority in (0, 3, 6, 9)]
 
@@ -20,7 +20,7 @@ LISTS = [(queue, priority) for queue in ("a", "b") for priority in (0, 3, 6, 9)]
 @pytest.fixture
 def without_idle_fetches(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make an idle channel depend on notifications."""
-    for module in (channel, polling):
+    for module in (waiting_channel, polling):
         monkeypatch.setattr(module, "IDLE_SECONDS_MAX", 10 * DEADLINE_SECONDS)
 
 

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import func, select
 
 from models.base import Base
-from tasks.wire.replay import FirstAnswer
+from tasks.wire.replay import AnswerTable
 from tests.contract.page import Identities, steps
 from tests.support.tasks import task_named
 from worker.database import transaction
@@ -35,7 +35,7 @@ def test_each_first_answer_is_where_its_task_says():
         new = row_counts() - before
         if task.first_answer.is_table() and task.first_answer in new:
             added.add(step.task)
-        if task.first_answer is FirstAnswer.READS:
+        if task.first_answer is AnswerTable.READS:
             assert new == Counter(), step.task
     kept = {step.task for step in steps() if task_named(step.task).first_answer.is_table()}
     # The examples of these have no request id of their own, or repeat an invoice.

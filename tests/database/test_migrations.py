@@ -8,7 +8,7 @@ import pytest
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, insert, select
+from sqlalchemy import create_engine, insert, select, text
 from sqlalchemy.exc import IntegrityError
 
 from models.base import Base
@@ -20,7 +20,7 @@ from tests.support.tasks import task_named
 from worker.database import transaction
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
-BASELINE = "0001"
+BASELINE = "0001_baseline"
 # Adds a column that old rows cannot have.
 FAULTY = '''
 """A column without a value for the rows that are there."""
@@ -119,3 +119,15 @@ def test_a_migration_that_filled_tables_cannot_have_is_noticed(filled: str, tmp_
     (copy / "versions" / "faulty.py").write_text(FAULTY.format(head=head))
     with pytest.raises(IntegrityError, match="colour"), changed_environment(DATABASE_URL=filled):
         command.upgrade(configuration(copy), "head")
+
+
+def test_a_database_of_an_unknown_revision_is_refused(two_databases: tuple[str, str]):
+    """The line says what to do: no migration leads here from there."""
+    _, url = two_databases
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE alembic_version (version_num text)"))
+        connection.execute(text("INSERT INTO alembic_version VALUES ('0013')"))
+    engine.dispose()
+    with changed_environment(DATABASE_URL=url), pytest.raises(SystemExit, match=r"make it anew.*0013"):
+        command.upgrade(configuration(MIGRATIONS), "head")

@@ -28,8 +28,8 @@ from models.discounts.discount import DiscountStatus
 from models.discounts.listing import DiscountListing
 from models.redemptions.hold import HOLDS
 from models.redemptions.rows import is_accepted
-from models.vouchers.changes import add_voucher
 from models.vouchers.listing import VoucherListing, VoucherStatus
+from models.vouchers.writes import add_voucher
 from worker.database import transaction
 
 NOW, TODAY, ID = datetime(2027, 1, 1, tzinfo=UTC), date(2027, 1, 1), UUID(int=1)
@@ -67,7 +67,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "intake.dead_letter.find_dead_letter": {"task_id": "task"},
     "intake.dead_letter.list_dead_letters": {"limit": 1},
     "intake.dead_letter.lock_dead_letter": {"task_id": "task"},
-    "intake.write_answer.find_answer": {"project": "gigs", "task": "task", "key": "request"},
+    "write_answer.find_answer": {"project": "gigs", "task": "task", "key": "request"},
     "invoices.given_back.remaining_entries": IDS,
     "invoices.ledger.find_entries": {"keys": [("gigs", ID, "invoice")]},
     "invoices.ledger.find_invoices": TEXTS,
@@ -83,8 +83,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "usages.by_customer.records_of": {**OF_VOUCHER, "customers": ["cus_1"]},
     "usages.record.find_record": {**OF_VOUCHER, "customer": "cus_1", "ref": "receipt"},
     "vouchers.budget.lock_budgets_of": OF_VOUCHER,
-    "vouchers.changes.change_voucher": {**NAMED, "values": {"name": "new"}},
-    "vouchers.changes.mark_retired": {**NAMED, "reason": RetiredReason.MANUAL_ACTION, "retired_at": NOW},
+    "vouchers.writes.change_voucher": {**NAMED, "values": {"name": "new"}},
+    "vouchers.writes.mark_retired": {**NAMED, "reason": RetiredReason.MANUAL_ACTION, "retired_at": NOW},
     "vouchers.forecast.count_running": {**OF_VOUCHER, "since": TODAY},
     "vouchers.forecast.find_not_started": {**OF_VOUCHER, "since": TODAY},
     "vouchers.forecast.find_started": {**OF_VOUCHER, "since": TODAY},

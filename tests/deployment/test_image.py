@@ -80,6 +80,22 @@ def test_the_image_has_no_demo_and_no_embedded_stack(image: Path) -> None:
         "tasks",
         "worker",
     }
+    assert {each.name for each in image.iterdir() if each.is_file()} == {
+        "README.md",
+        "alembic.ini",
+        "pyproject.toml",
+        "requirements.txt",
+    }
+
+
+def test_the_build_context_starts_empty() -> None:
+    """Whatever else lies in a checkout, such as `.env` or `.scrip`, stays outside."""
+    first, *rest = (line for line in (CHECKOUT / ".dockerignore").read_text().splitlines() if line[0] != "#")
+    assert first == "*"
+    assert {line.removeprefix("!") for line in rest if line.startswith("!")} == {
+        *("README.md", "alembic.ini", "pyproject.toml", "requirements.txt"),
+        *("domain", "migrations", "models", "scrip", "tasks", "worker"),
+    }
 
 
 @pytest.mark.parametrize("command", ["up", "demo"])

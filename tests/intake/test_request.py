@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kombu import Message
 
-from worker.intake.request import Request, summary
+from worker.intake.shown_request import Request, summary
 
 # Not a task of ours, because those are known to every app of the process.
 TASK = "example.task"

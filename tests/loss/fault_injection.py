@@ -91,8 +91,9 @@ class FaultInjection:
         for worker in self.workers:
             worker.start()
         for fault in faults:
+            before = self.redeemed()
             self.send_requests(backlog=backlog)
-            self.wait_for_progress()
+            self.wait_for_progress(since=before)
             # This sleep chooses the moment of the fault, and does not wait for a condition.
             time.sleep(self.random.uniform(0, FAULT_SECONDS_MAX))
             self.inject(fault)
@@ -109,10 +110,9 @@ class FaultInjection:
                 self.client.send("redemptions.redeem", request, producer=producer, ignore_result=True)
                 self.sent.append(request["requestId"])
 
-    def wait_for_progress(self) -> None:
-        """Wait until another request is redeemed."""
-        before = self.redeemed()
-        eventually(lambda: self.redeemed() > before)
+    def wait_for_progress(self, *, since: int) -> None:
+        """Wait until more than `since` requests are redeemed."""
+        eventually(lambda: self.redeemed() > since)
 
     def inject(self, fault: Fault) -> None:
         """Inject a fault into a random worker, or into the broker."""

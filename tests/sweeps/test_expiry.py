@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from sqlalchemy import event, text
 
-from models.expiry import complete_discounts, retire_expired
+from models.expiry import complete_discounts, retire_expired_vouchers
 from tasks.sweeps.expiry import sweep_all
 from tests.support.instants import in_minutes
 from tests.support.requests import apply, create_voucher, redeem
@@ -72,7 +72,7 @@ def test_what_is_due_at_this_very_instant_is_due():
     apply(period={"start": "2026-01-01", "end": "2026-02-01"})
     with transaction() as session:
         instants = (ends_at - timedelta(microseconds=1), ends_at)
-        assert [retire_expired(session, now=each, batch_size=5) for each in instants] == [0, 1]
+        assert [retire_expired_vouchers(session, now=each, batch_size=5) for each in instants] == [0, 1]
         days = (date(2026, 1, 31), date(2026, 2, 1))
         assert [complete_discounts(session, today=each, batch_size=5) for each in days] == [0, 1]
 

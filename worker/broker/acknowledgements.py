@@ -9,7 +9,7 @@ from typing import Any
 from celery.utils.log import get_logger
 from kombu.transport import redis, virtual
 
-from worker.broker.fetch import UNREADABLE
+from worker.broker.fetch_script import UNREADABLE
 
 logger = get_logger(__name__)
 

@@ -17,7 +17,7 @@ from kombu.utils.json import loads
 from kombu.utils.scheduling import priority_cycle
 
 from worker.broker.acknowledgements import QoS
-from worker.broker.fetch import (
+from worker.broker.fetch_script import (
     FETCH_BYTES_MAX,
     SET_ASIDE_KEY,
     UNREADABLE,

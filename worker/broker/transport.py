@@ -9,8 +9,8 @@ from typing import Any
 
 from kombu.transport import TRANSPORT_ALIASES, redis
 
-from worker.broker.channel import Channel
 from worker.broker.poller import Poller
+from worker.broker.waiting_channel import Channel
 
 # Our own URL schemes in kombu's table. kombu's schemes keep kombu's transports.
 SCHEMES = {"redis": "scrip-redis", "rediss": "scrip-rediss", "sentinel": "scrip-sentinel"}

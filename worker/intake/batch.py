@@ -2,7 +2,8 @@
 
 The child returns an outcome for each message. The worker then ends each message in Celery's life cycle, which
 acknowledges the message. If the child dies, the worker sends the batch to another child. A message that is not ended
-stays with the broker, which redelivers it.
+stays with the broker, which redelivers it. For messages that run by themselves, Celery does the same:
+`task_retry_on_worker_lost` in `worker/app.py`.
 """
 
 from collections.abc import Iterable, Sequence

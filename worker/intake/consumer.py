@@ -11,8 +11,8 @@ from celery.worker.consumer import Consumer as CeleryConsumer
 from kombu import Message
 
 from worker.intake.dropped_messages import DroppedMessages
+from worker.intake.envelope import UNDECODABLE, headers_of, is_plain, problem_of
 from worker.intake.gathering import Gatherer
-from worker.intake.protocol import UNDECODABLE, headers_of, is_plain, problem_of
 
 logger = get_logger(__name__)
 

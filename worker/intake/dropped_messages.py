@@ -11,7 +11,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from worker.intake.delivery import Delivery
-from worker.intake.protocol import is_plain
+from worker.intake.envelope import is_plain
 from worker.intake.results import STORE_ERRORS, TaskResult, write_together
 
 logger = get_logger(__name__)

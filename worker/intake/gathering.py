@@ -31,7 +31,7 @@ from celery.worker.request import Request
 from celery.worker.strategy import default
 
 from worker.intake.batch import Batch
-from worker.intake.protocol import is_plain
+from worker.intake.envelope import is_plain
 from worker.settings import settings
 
 # The size of a batch in bytes: a few large invoices fill a batch as many small requests do.

@@ -13,7 +13,7 @@ from typing import Any
 from celery.utils.log import get_logger
 from redis.exceptions import NoScriptError, ResponseError
 
-from worker.broker.fetch import FETCH_COUNT_MAX, FetchRequest
+from worker.broker.fetch_script import FETCH_COUNT_MAX, FetchRequest
 from worker.broker.fetching_channel import FetchingChannel
 from worker.broker.notifications import NotificationConnection
 from worker.broker.poller import IDLE_SECONDS_MAX, NOTIFICATION

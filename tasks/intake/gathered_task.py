@@ -10,7 +10,7 @@ from domain.value import value
 from tasks.intake.decide_batch import decide_batch
 from tasks.wire.answers import Answer
 from tasks.wire.parsing import Request
-from tasks.wire.replay import FirstAnswer
+from tasks.wire.replay import AnswerTable
 from tasks.wire.task import contract_task
 from worker.intake.gathering import strategy
 
@@ -27,7 +27,7 @@ def gathered_task(
     name: str,
     *,
     message: type[Request],
-    first_answer: FirstAnswer,
+    first_answer: AnswerTable,
     decide: Callable[[Session, Sequence[Request]], list[Answer]],
 ) -> Callable[[Callable[[Request], Any]], Task]:
     """Return a decorator that makes a task of a use case, as `contract_task` does.

@@ -6,7 +6,7 @@ from typing import Any, TypeGuard
 from kombu import Message
 from kombu.exceptions import ContentDisallowed, DecodeError
 
-from worker.broker.fetch import UNREADABLE
+from worker.broker.fetch_script import UNREADABLE
 from worker.retries import RETRIES_MAX
 
 UNDECODABLE = "its body cannot be decoded"

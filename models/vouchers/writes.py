@@ -54,6 +54,6 @@ _RETIRE_EXPIRED_VOUCHERS = (
 )
 
 
-def retire_expired_vouchers(session: Session, *, keys: Iterable[tuple[str, UUID]]) -> None:
+def retire_as_expired(session: Session, *, keys: Iterable[tuple[str, UUID]]) -> None:
     """Retire locked vouchers that have expired, as the next sweep would."""
     session.execute(_RETIRE_EXPIRED_VOUCHERS, array_parameters("expired", ("project", "id"), set(keys)))
