@@ -24,9 +24,9 @@ from models.vouchers.counters import count_redemptions
 from tasks.redemptions.answers import redemption_answer, redemption_conflict_answer
 from tasks.redemptions.batch_vouchers import BatchCode, BatchVoucher
 from tasks.redemptions.claims import Claim, count_customers_places
+from tasks.redemptions.counts_and_purchase import counts_for, purchase_of
 from tasks.redemptions.held_places import HeldPlaces
 from tasks.redemptions.hold_match import is_redeemed_by
-from tasks.redemptions.judge_inputs import counts_for, purchase_of
 from tasks.redemptions.messages import Redeem
 from tasks.wire.answers import Answer
 from tasks.wire.replay import CallerKey, FirstAnswers

@@ -1,4 +1,7 @@
-"""Acknowledgements on Redis: sent many at a time, and kept if the connection breaks."""
+"""How acknowledgements are sent on Redis: many at a time, and kept if the connection breaks.
+
+docs/architecture.md lists the points at which a message is acknowledged.
+"""
 
 import os
 import threading
