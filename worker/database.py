@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 from celery.signals import worker_process_init
 from psycopg import Error as PsycopgError
 from pydantic_core import from_json
-from sqlalchemy import Dialect, Engine, create_engine, event
+from sqlalchemy import Dialect, Engine, ExceptionContext, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DisconnectionError, IntegrityError
+from sqlalchemy.exc import DatabaseError, DisconnectionError, IntegrityError, InternalError, OperationalError
 from sqlalchemy.orm import Session
 
 from worker.postgres_arrays import ArrayDumper
@@ -29,6 +29,12 @@ PLANNED_SECONDS_MAX = 5
 
 # SQLSTATE of a unique violation.
 UNIQUE_VIOLATION = "23505"
+# The faults that pass, so that the same statement can succeed later, by class of SQLSTATE: connections, serialization
+# and deadlocks, resources (connections, disk, memory), shutdown and statement timeout, and input or output. (PostgreSQL
+# 18, appendix A.)
+PASSING_CLASSES = frozenset({"08", "40", "53", "57", "58"})
+# Lock timeout, a server that became a read-only standby, and a transaction that was idle for too long.
+PASSING_STATES = frozenset({"55P03", "25006", "25P03"})
 # Two callers that use the same id at the same moment collide once: the second run finds the stored row of the first.
 COLLISIONS_MAX = 5
 
@@ -60,6 +66,7 @@ def engine() -> Engine:
     event.listen(made, "connect", _note_plans)
     event.listen(made, "checkin", _note_use)
     event.listen(made, "checkout", partial(_make_ready, made.dialect))
+    event.listen(made, "handle_error", _as_lasting_fault)
     return made
 
 
@@ -79,6 +86,20 @@ def _server_options(values: DatabaseSettings) -> dict[str, str]:
         "enable_hashjoin": "off",
         "TimeZone": "UTC",
     }
+
+
+def _as_lasting_fault(context: ExceptionContext) -> DatabaseError | None:
+    """Return a plain DatabaseError instead of a fault that will not pass, however often the statement is repeated.
+
+    psycopg files limits of PostgreSQL, such as an index row that is too large, under OperationalError, as it does lost
+    connections. An error without a SQLSTATE is one of the connection.
+    """
+    error, state = context.sqlalchemy_exception, getattr(context.original_exception, "sqlstate", None)
+    if not isinstance(error, OperationalError | InternalError) or error.orig is None or state is None:
+        return None
+    if state[:2] in PASSING_CLASSES or state in PASSING_STATES or context.is_disconnect:
+        return None
+    return DatabaseError(error.statement, error.params, error.orig, hide_parameters=True)
 
 
 def _send_arrays_as_text(connection: Any, _record: object) -> None:

@@ -9,7 +9,8 @@ from worker.database import ChangedMeanwhileError
 
 Found = TypeVar("Found")
 # Lost connections, timeouts of locks and statements, deadlocks, a server that restarts. After an error at COMMIT the
-# effect is unknown: the next attempt finds the stored answers, or does the work.
+# effect is unknown: the next attempt finds the stored answers, or does the work. `worker.database` raises faults that
+# never pass as another class.
 INFRASTRUCTURE_FAULTS = (OperationalError, InterfaceError, InternalError, PoolTimeoutError, ChangedMeanwhileError)
 
 

@@ -54,7 +54,7 @@ def test_the_attempts_of_innocent_messages_are_those_that_began(database: dict[s
         "admin_shutdown",
         "too_many_connections",
         "disk_full",
-        "internal_error",
+        "read_only_sql_transaction",
     ],
 )
 def test_whatever_the_servers_cannot_do_now_is_tried_again(database: dict[str, str], error: str):
@@ -65,6 +65,18 @@ def test_whatever_the_servers_cannot_do_now_is_tried_again(database: dict[str, s
             assert fates(run(REDEEM, delivered, "")) == [Fate.TRY_AGAIN] * 3
     assert list_newest() == []
     assert fates(run(REDEEM, delivered, "")) == [Fate.SUCCEEDED] * 3
+
+
+@pytest.mark.parametrize("error", ["program_limit_exceeded", "internal_error"])
+def test_a_fault_that_never_passes_ends_in_a_dead_letter(database: dict[str, str], error: str):
+    """After three attempts alone. The other messages of the batch are decided at once."""
+    delivered = batch(3, poison=1, retries=1)
+    with poisoned(database["DATABASE_URL"], customer=POISON, error=error):
+        outcomes = [fates(run(REDEEM, delivered, "")) for _ in range(ALONE_MAX)]
+    assert [fate for each in outcomes for fate in each[:1] + each[2:]] == [Fate.SUCCEEDED] * 2 * ALONE_MAX
+    assert [each[1] for each in outcomes] == [Fate.TRY_AGAIN] * (ALONE_MAX - 1) + [Fate.FAILED]
+    (letter,) = list_newest()
+    assert "SQLSTATE" in letter.reason
 
 
 @pytest.mark.usefixtures("impatience")
