@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from hashlib import sha256
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -9,6 +10,7 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     CheckConstraint,
+    Computed,
     ForeignKeyConstraint,
     Index,
     Integer,
@@ -25,17 +27,21 @@ from domain.stamps import Collected, StampCard
 from models.append_only import append_only
 from models.base import Base, Instant, table_of
 
+# The SHA-256 of the reference in UTF-8. A generated column takes immutable functions only, and `convert_to` is not one.
+REF_DIGEST = r"sha256(decode(replace(ref, '\', '\\'), 'escape'))"
+
 
 class UsageRecord(Base):
     """An entry under a reference of the caller. Rows are written once and never changed."""
 
     __tablename__ = "usage_records"
 
-    # Because of this key, a reference is recorded once for each voucher and customer.
+    # Because of this key, a reference is recorded once for each voucher and customer. The reference is in the key as a
+    # digest: three ids of 255 characters of four bytes do not fit into a row of an index (2,704 bytes).
     project: Mapped[str] = mapped_column(Text, primary_key=True)
     voucher_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
     customer: Mapped[str] = mapped_column(Text, primary_key=True)
-    ref: Mapped[str] = mapped_column(Text, primary_key=True)
+    ref: Mapped[str] = mapped_column(Text)
     id: Mapped[UUID] = mapped_column(Uuid)
     ref_type: Mapped[str] = mapped_column(Text)
     # A refused entry has a reason and counts nothing, so that sums can ignore the reason.
@@ -51,6 +57,7 @@ class UsageRecord(Base):
     fingerprint: Mapped[bytes] = mapped_column(LargeBinary)
     # JSON, not JSONB: a replay has the fields in their first order.
     answer: Mapped[dict[str, Any]] = mapped_column(JSON)
+    ref_digest: Mapped[bytes] = mapped_column(LargeBinary, Computed(REF_DIGEST, persisted=True), primary_key=True)
 
     __table_args__ = (
         # The voucher and the discount of an entry are not deleted, because they explain the entry.
@@ -112,7 +119,7 @@ def find_record(session: Session, *, project: str, voucher_id: UUID, customer: s
             USAGE_RECORDS.c.project == project,
             USAGE_RECORDS.c.voucher_id == voucher_id,
             USAGE_RECORDS.c.customer == customer,
-            USAGE_RECORDS.c.ref == ref,
+            USAGE_RECORDS.c.ref_digest == sha256(ref.encode()).digest(),
         )
     ).one_or_none()
 
