@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from domain.value import value
+from domain.value_class import value
 
 
 @value

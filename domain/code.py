@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import TypeVar
 
 from domain.terms import RetiredReason
-from domain.value import value
+from domain.value_class import value
 
 
 class CodeRetiredReason(StrEnum):

@@ -1,6 +1,6 @@
 """The pattern of generated codes, and how hard a code is to guess."""
 
-from domain.value import value
+from domain.value_class import value
 
 # Without the look-alikes 0 and O, 1 and I, 32 characters are left, 5 bits each.
 ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"

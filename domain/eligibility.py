@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from domain.code import CodeRetiredReason, CodeTerms
 from domain.terms import FixedDiscount, PriceDiscount, Restrictions, RetiredReason
-from domain.value import value
+from domain.value_class import value
 
 # Stripe has the same limit. It bounds the work on an invoice.
 DISCOUNTS_PER_SUBSCRIPTION_MAX = 20

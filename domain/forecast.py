@@ -10,7 +10,7 @@ from uuid import UUID
 from domain.money import divide_half_up
 from domain.plan import Interval, Plan, first_number, period_of
 from domain.recurrence import add_months
-from domain.value import value
+from domain.value_class import value
 
 # Over four years, a month has 487/16 days on average. A cycle that is up to three days longer or shorter than whole
 # months is taken for whole months: February is 2.4 days shorter than the average, a month of 31 days 0.6 longer.

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from domain.eligibility import Candidate, Counts
 from domain.terms import Restrictions
-from domain.value import value
+from domain.value_class import value
 
 
 class HoldStatus(StrEnum):

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from domain.terms import RetiredReason
-from domain.value import value
+from domain.value_class import value
 
 
 @value

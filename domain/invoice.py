@@ -10,7 +10,7 @@ from domain.caps import Caps
 from domain.money import allocate, percentage_of
 from domain.recurrence import Period, Progress, advance, covers
 from domain.terms import FixedDiscount, PercentageDiscount, PriceDiscount, Recurrence
-from domain.value import value
+from domain.value_class import value
 
 
 class Skip(StrEnum):

@@ -4,7 +4,7 @@ from datetime import date, timedelta
 from enum import StrEnum
 
 from domain.recurrence import MONTHS_PER_YEAR, Period, add_months
-from domain.value import value
+from domain.value_class import value
 
 DAYS_PER_WEEK = 7
 

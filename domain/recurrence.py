@@ -10,7 +10,7 @@ from datetime import date
 from functools import lru_cache
 
 from domain.terms import Recurrence, RecurrenceType
-from domain.value import value
+from domain.value_class import value
 
 MONTHS_PER_YEAR = 12
 

@@ -8,7 +8,7 @@ from uuid import UUID
 from domain.money import allocate, divide_half_up
 from domain.recurrence import Period, Progress, advance
 from domain.terms import Recurrence, RecurrenceType
-from domain.value import value
+from domain.value_class import value
 
 
 class ReversalReason(StrEnum):

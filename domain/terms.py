@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 
-from domain.value import value
+from domain.value_class import value
 
 
 class RecurrenceType(StrEnum):

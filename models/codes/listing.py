@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import Select, Uuid, literal, select, tuple_, union_all
 from sqlalchemy.orm import Session
 
-from domain.value import value
+from domain.value_class import value
 from models.codes.code import CODES
 from models.codes.rows import CodeRow
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from domain.value import value
+from domain.value_class import value
 from models.base import LOOK_UP_COLLATION
 from models.discounts.discount import DiscountStatus
 from models.discounts.rows import ListedDiscountRow

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.types import TypeEngine
 
 from domain.recurrence import Progress
-from domain.value import value
+from domain.value_class import value
 from models.base import array_parameters, rows_from_arrays
 from models.discounts.discount import DISCOUNTS, DiscountStatus
 from models.discounts.locks import DiscountKey

@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from domain.stamps import Collected, StampCard
+from domain.stamp_card import Collected, StampCard
 from models.append_only import append_only
 from models.base import Base, Instant, table_of
 

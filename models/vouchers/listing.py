@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import ARRAY, Select, Uuid, bindparam, func, select
 from sqlalchemy.orm import Session
 
-from domain.value import value
+from domain.value_class import value
 from models.vouchers.rows import ShownVoucherRow
 from models.vouchers.voucher import VOUCHERS
 

@@ -6,7 +6,7 @@ from typing import Any, Generic
 from celery import Task
 from sqlalchemy.orm import Session
 
-from domain.value import value
+from domain.value_class import value
 from tasks.intake.decide_batch import decide_batch
 from tasks.wire.answers import Answer
 from tasks.wire.parsing import Request

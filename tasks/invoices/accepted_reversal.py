@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from domain.reversal import GIVING_BACK, BilledLine
-from domain.value import value
+from domain.value_class import value
 from models.base import new_id, read_clock
 from models.discounts.discount import DiscountStatus
 from models.discounts.locks import DiscountKey, lock_discounts_and_running, lock_discounts_by_id

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from domain.reversal import BilledLine, shares_of_refund
-from domain.value import value
+from domain.value_class import value
 from tasks.wire.fields import uuid_of
 
 

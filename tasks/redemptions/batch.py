@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from domain.eligibility import Candidate, Refusal, decisive_instant, judge
 from domain.hold import HoldStatus, honoured
-from domain.value import value
+from domain.value_class import value
 from models.base import new_id, read_clock
 from models.codes.counters import count_code_redemptions
 from models.discounts.discount import add_discounts
@@ -23,10 +23,10 @@ from models.redemptions.rows import AcceptedHoldRow, HeldPlaceRow, RedemptionRow
 from models.vouchers.counters import count_redemptions
 from tasks.redemptions.answers import redemption_answer, redemption_conflict_answer
 from tasks.redemptions.batch_vouchers import BatchCode, BatchVoucher
-from tasks.redemptions.claims import Claim, count_customers_places
 from tasks.redemptions.counts_and_purchase import counts_for, purchase_of
 from tasks.redemptions.held_places import HeldPlaces
 from tasks.redemptions.hold_match import is_redeemed_by
+from tasks.redemptions.look_up import Claim, count_customers_places
 from tasks.redemptions.messages import Redeem
 from tasks.wire.answers import Answer
 from tasks.wire.replay import CallerKey, FirstAnswers

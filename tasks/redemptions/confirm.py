@@ -8,8 +8,8 @@ from models.redemptions.rows import AcceptedHoldRow
 from tasks.redemptions.answers import hold_released_answer
 from tasks.redemptions.batch import RedemptionBatch
 from tasks.redemptions.batch_vouchers import BatchCode, BatchVoucher
-from tasks.redemptions.claims import Claim
 from tasks.redemptions.hold_match import redemption_request_of
+from tasks.redemptions.look_up import Claim
 from tasks.redemptions.messages import HoldReference
 from tasks.redemptions.named_hold import lock_hold, redemption_under
 from tasks.wire.answers import Answer

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from uuid import UUID
 
 from domain.eligibility import Counts, Purchase
-from tasks.redemptions.claims import Claim
+from tasks.redemptions.look_up import Claim
 from tasks.redemptions.messages import Redeem
 from tasks.wire.replay import CallerKey
 

@@ -18,9 +18,9 @@ from models.redemptions.rows import AcceptedHoldRow, HeldPlaceRow, is_accepted
 from models.vouchers.counters import change_held
 from models.vouchers.look_up import VoucherKey
 from tasks.redemptions.batch_vouchers import BatchCode
-from tasks.redemptions.claims import Claim
 from tasks.redemptions.hold_match import is_request_of
 from tasks.redemptions.holds_to_replace import after_replacing, fewest_to_replace
+from tasks.redemptions.look_up import Claim
 from tasks.wire.replay import CallerKey
 
 

@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 
 from tasks.intake.gathered_task import gathered_task
 from tasks.redemptions.batch import RedemptionBatch
-from tasks.redemptions.claims import lock_claims
+from tasks.redemptions.look_up import lock_claims
 from tasks.redemptions.messages import Redeem, RedeemMany
 from tasks.wire.answers import Answer
 from tasks.wire.bulk import answer_each

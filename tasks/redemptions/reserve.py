@@ -12,8 +12,8 @@ from models.base import new_id
 from models.redemptions.hold import find_holds
 from tasks.intake.gathered_task import gathered_task
 from tasks.redemptions.batch import RedemptionBatch
-from tasks.redemptions.claims import Claim, lock_claims
 from tasks.redemptions.hold_answers import first_hold_answer, hold_conflict_answer
+from tasks.redemptions.look_up import Claim, lock_claims
 from tasks.redemptions.messages import Reserve
 from tasks.wire.answers import Answer
 from tasks.wire.replay import AnswerTable, FirstAnswers

@@ -8,7 +8,7 @@ from pydantic_core import to_json
 from sqlalchemy.orm import Session
 
 from domain.eligibility import Refusal
-from domain.stamps import Collected, StampCard, collecting_refusal, stamps_on_card
+from domain.stamp_card import Collected, StampCard, collecting_refusal, stamps_on_card
 from models.base import new_id, read_clock
 from models.redemptions.redemption import find_redemptions
 from models.usages.record import add_record, collected_stamps, find_record, stamp_card_of

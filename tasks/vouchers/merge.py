@@ -5,7 +5,7 @@ If the result is invalid, the error names a field that the caller sent.
 
 from typing import Any
 
-from domain.value import value
+from domain.value_class import value
 from models.vouchers.rows import ShownVoucherRow
 from tasks.vouchers.answers import voucher_answer
 from tasks.vouchers.messages import CreateVoucher, UpdateVoucher

@@ -15,7 +15,7 @@ from kombu.utils.scheduling import priority_cycle, round_robin_cycle, sorted_cyc
 from tests.end_to_end.programs import CHECKOUT
 from worker.app import configuration
 from worker.broker import waiting_channel
-from worker.broker.acknowledgements import QoS
+from worker.broker.batched_acknowledgements import QoS
 from worker.broker.poller import Poller
 from worker.broker.transport import consuming_url
 from worker.settings import forget_settings

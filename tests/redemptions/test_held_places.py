@@ -11,8 +11,8 @@ from domain.eligibility import Candidate, Counts
 from domain.hold import HoldStatus
 from domain.terms import PercentageDiscount, Restrictions
 from tasks.redemptions.batch_vouchers import BatchVoucher
-from tasks.redemptions.claims import Claim
 from tasks.redemptions.held_places import HeldPlaces
+from tasks.redemptions.look_up import Claim
 from tasks.redemptions.messages import Redeem
 from tests.support.requests import redemption
 

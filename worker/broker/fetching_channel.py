@@ -16,7 +16,7 @@ from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import loads
 from kombu.utils.scheduling import priority_cycle
 
-from worker.broker.acknowledgements import QoS
+from worker.broker.batched_acknowledgements import QoS
 from worker.broker.fetch_script import (
     FETCH_BYTES_MAX,
     SET_ASIDE_KEY,

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from domain.eligibility import Candidate, Counts, Purchase, Refusal, judge
-from domain.value import value
+from domain.value_class import value
 
 # The reasons that concern the voucher alone. The customer's limits are checked when the card is complete.
 COLLECTING_REFUSALS = (

@@ -1,4 +1,7 @@
-"""Claims: the requests of a batch, each with the voucher and code that it names, looked up with or without a lock."""
+"""Look up the vouchers and codes that the requests of a batch name, with or without a lock.
+
+A claim is a request with its voucher and its code.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.eligibility import Candidate, Refusal
-from domain.stamps import Collected, StampCard, collecting_refusal, stamps_on_card
+from domain.stamp_card import Collected, StampCard, collecting_refusal, stamps_on_card
 from domain.terms import PercentageDiscount, Restrictions, RetiredReason
 
 START = datetime(2026, 3, 1, 10, tzinfo=UTC)
