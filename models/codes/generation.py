@@ -42,7 +42,7 @@ from models.base import (
     table_of,
 )
 from models.codes.code import CODES
-from models.codes.rows import GenerationRow
+from models.codes.row_types import GenerationRow
 
 
 class CodeGeneration(Base):

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from domain.value_class import value
 from models.codes.code import CODES
-from models.codes.rows import CodeRow
+from models.codes.row_types import CodeRow
 
 
 class CodeStatus(StrEnum):

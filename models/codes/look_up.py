@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from models.base import LOOK_UP_COLLATION, array_parameters, columns_of, rows_from_arrays
 from models.codes.code import CODES
-from models.codes.rows import CodeRow, NamedCodeRow
+from models.codes.row_types import CodeRow, NamedCodeRow
 
 # The project and the text in lower case.
 CodeText = tuple[str, str]

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from domain.code import CodeRetirement
 from models.base import LOOK_UP_COLLATION
 from models.codes.code import CODES
-from models.codes.rows import CodeRow
+from models.codes.row_types import CodeRow
 
 
 def find_primary_code(session: Session, *, project: str, voucher_id: UUID, code: str) -> CodeRow | None:

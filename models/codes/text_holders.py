@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from models.base import LOOK_UP_COLLATION, array_parameters, rows_from_arrays
 from models.codes.code import CODES
-from models.codes.rows import TextHolderRow
+from models.codes.row_types import TextHolderRow
 from models.vouchers.voucher import VOUCHERS
 
 _TEXTS = rows_from_arrays("texts", project=Text(), code=Text())

@@ -1,7 +1,7 @@
 """Convert rows of codes to values of the rules."""
 
 from domain.code import CodeRetiredReason, CodeTerms
-from models.codes.rows import CodeTermsRow
+from models.codes.row_types import CodeTermsRow
 
 
 def code_terms_of(row: CodeTermsRow) -> CodeTerms:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from domain.value_class import value
 from models.base import LOOK_UP_COLLATION
 from models.discounts.discount import DiscountStatus
-from models.discounts.rows import ListedDiscountRow
+from models.discounts.row_types import ListedDiscountRow
 
 # The voucher says which currency of a discount is shown as the main amount. A redeemed voucher keeps its money terms,
 # so discounts have no copy of these currencies.

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from models.base import LOOK_UP_COLLATION, array_parameters, rows_from_arrays
 from models.discounts.discount import DISCOUNTS
-from models.discounts.rows import DiscountRow
+from models.discounts.row_types import DiscountRow
 
 # The project and the discount's id.
 DiscountKey = tuple[str, UUID]

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from models.base import LOOK_UP_COLLATION, array_parameters, rows_from_arrays
 from models.discounts.discount import DISCOUNTS, ID_UNLESS_RUNNING
-from models.discounts.rows import DiscountRow, WindowRow
+from models.discounts.row_types import DiscountRow, WindowRow
 
 _SUBSCRIPTIONS = rows_from_arrays("subscriptions", project=Text(), subscription=Text())
 _ON_SUBSCRIPTION = and_(

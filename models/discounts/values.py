@@ -7,7 +7,7 @@ from domain.caps import caps_of
 from domain.invoice import Discount
 from domain.recurrence import Progress
 from domain.terms import Recurrence, RecurrenceType
-from models.discounts.rows import DiscountRow, ProgressRow, RecurrenceRow
+from models.discounts.row_types import DiscountRow, ProgressRow, RecurrenceRow
 from models.vouchers.values import price_discount_of
 
 

@@ -14,7 +14,7 @@ from models.base import array_parameters, rows_from_arrays
 from models.discounts.locks import DiscountKey
 from models.invoices.ledger import USAGE_ENTRIES
 from models.invoices.reversal import USAGE_REVERSALS
-from models.invoices.rows import EntryRow
+from models.invoices.row_types import EntryRow
 
 _DISCOUNTS = rows_from_arrays("discounts_of", project=Text(), discount_id=Uuid())
 

@@ -13,7 +13,7 @@ from models.append_only import append_only
 from models.base import Base, Instant, array_parameters, insert_from_arrays, rows_from_arrays, table_of
 from models.discounts.discount import DISCOUNTS
 from models.foreign_keys import add_foreign_key
-from models.invoices.rows import EntryRow, InvoiceRow
+from models.invoices.row_types import EntryRow, InvoiceRow
 
 
 class InvoiceDiscount(Base):

@@ -35,7 +35,7 @@ from models.base import (
     rows_from_arrays,
     table_of,
 )
-from models.invoices.rows import InvoiceReversalRow, UsageReversalRow
+from models.invoices.row_types import InvoiceReversalRow, UsageReversalRow
 
 REASON_KNOWN = one_of("reason", ReversalReason)
 PAYMENT_FAILED_IF_CHARGED_BACK = "NOT is_charged_back OR reason = 'payment_failed'"

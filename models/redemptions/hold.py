@@ -35,7 +35,7 @@ from models.base import (
     rows_from_arrays,
     table_of,
 )
-from models.redemptions.rows import AcceptedHoldRow, HoldRow
+from models.redemptions.row_types import AcceptedHoldRow, HoldRow
 
 
 class Hold(Base):

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from models.base import Instant, array_parameters, rows_from_arrays
 from models.redemptions.hold import HOLDS, IS_OPEN
-from models.redemptions.rows import HeldCountRow, HeldPlaceRow
+from models.redemptions.row_types import HeldCountRow, HeldPlaceRow
 
 _NOW = bindparam("now", type_=Instant)
 _KEYS = rows_from_arrays("keys", project=Text(), id=Uuid())

@@ -31,7 +31,7 @@ from models.base import (
 )
 from models.foreign_keys import add_foreign_key
 from models.redemptions.returned_place import RETURNED_PLACES
-from models.redemptions.rows import RedemptionRow
+from models.redemptions.row_types import RedemptionRow
 from models.vouchers.voucher import VOUCHERS
 
 

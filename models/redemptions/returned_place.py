@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.append_only import append_only
 from models.base import Base, Instant, array_parameters, one_of, rows_from_arrays, table_of
-from models.redemptions.rows import ReturnedPlaceRow
+from models.redemptions.row_types import ReturnedPlaceRow
 
 
 class PlaceKind(StrEnum):

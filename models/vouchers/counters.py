@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from domain.terms import RetiredReason
 from models.base import Instant, array_parameters, rows_from_arrays
-from models.vouchers.rows import PlacesRow
+from models.vouchers.row_types import PlacesRow
 from models.vouchers.voucher import VOUCHERS
 
 _GRANTED = rows_from_arrays("granted", project=Text(), id=Uuid(), count=BigInteger())

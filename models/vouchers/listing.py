@@ -8,7 +8,7 @@ from sqlalchemy import ARRAY, Select, Uuid, bindparam, func, select
 from sqlalchemy.orm import Session
 
 from domain.value_class import value
-from models.vouchers.rows import ShownVoucherRow
+from models.vouchers.row_types import ShownVoucherRow
 from models.vouchers.voucher import VOUCHERS
 
 

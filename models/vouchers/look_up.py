@@ -7,7 +7,7 @@ from sqlalchemy import Text, Uuid, and_, select
 from sqlalchemy.orm import Session
 
 from models.base import array_parameters, columns_of, rows_from_arrays
-from models.vouchers.rows import DecisiveVoucherRow, VoucherCreationRow, VoucherRow
+from models.vouchers.row_types import DecisiveVoucherRow, VoucherCreationRow, VoucherRow
 from models.vouchers.voucher import VOUCHERS
 
 VoucherKey = tuple[str, UUID]

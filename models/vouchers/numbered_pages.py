@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session
 
 from domain.terms import RetiredReason
-from models.vouchers.rows import VoucherRow
+from models.vouchers.row_types import VoucherRow
 from models.vouchers.voucher import VOUCHERS
 
 # Ids are UUIDv7, so they sort in the order of creation.

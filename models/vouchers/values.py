@@ -2,7 +2,7 @@
 
 from domain.eligibility import Candidate
 from domain.terms import FixedDiscount, Money, PercentageDiscount, PriceDiscount, Restrictions, RetiredReason
-from models.vouchers.rows import DecisiveVoucherRow, PriceDiscountRow
+from models.vouchers.row_types import DecisiveVoucherRow, PriceDiscountRow
 
 
 def candidate_of(row: DecisiveVoucherRow) -> Candidate:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from domain.terms import RetiredReason
 from models.base import array_parameters, rows_from_arrays
-from models.vouchers.rows import VoucherRow
+from models.vouchers.row_types import VoucherRow
 from models.vouchers.voucher import VOUCHERS
 
 

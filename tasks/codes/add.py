@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from models.base import new_id, read_clock
 from models.codes.code import add_codes
 from models.vouchers.look_up import find_voucher
-from models.vouchers.rows import ShownVoucherRow
+from models.vouchers.row_types import ShownVoucherRow
 from tasks.codes.answers import code_answer
 from tasks.codes.limits import limit_errors
 from tasks.codes.messages import AddCodes, NewCode

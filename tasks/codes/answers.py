@@ -2,9 +2,9 @@
 
 from domain.code import CodeRetiredReason, CodeRetirement, retirement_by_voucher, smaller_limit
 from domain.terms import RetiredReason
-from models.codes.rows import CodeRow
+from models.codes.row_types import CodeRow
 from models.vouchers.counters import places_taken
-from models.vouchers.rows import ShownVoucherRow
+from models.vouchers.row_types import ShownVoucherRow
 from tasks.wire.answers import Answer, instant
 from tasks.wire.fields import type_id
 

@@ -20,7 +20,7 @@ from models.codes.generation import (
     find_generation,
     lock_generation,
 )
-from models.codes.rows import GenerationRow
+from models.codes.row_types import GenerationRow
 from models.vouchers.look_up import find_voucher, lock_vouchers
 from tasks.codes.limits import limit_errors
 from tasks.codes.messages import TOO_FEW_CODES, GenerateCodes

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Protocol
 
-from models.vouchers.rows import ShownVoucherRow
+from models.vouchers.row_types import ShownVoucherRow
 
 
 class Limits(Protocol):

@@ -4,7 +4,7 @@ from sqlalchemy.orm import Session
 
 from models.codes.listing import CodeListing, CodeStatus, newer_codes, older_codes
 from models.vouchers.look_up import find_voucher
-from models.vouchers.rows import ShownVoucherRow
+from models.vouchers.row_types import ShownVoucherRow
 from tasks.codes.answers import code_answer
 from tasks.codes.messages import ListCodes
 from tasks.wire.answers import Answer

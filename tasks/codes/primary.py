@@ -11,8 +11,8 @@ from models.base import new_id
 from models.codes.code import add_codes
 from models.codes.primary import add_retired_code, find_primary_code, respell_code
 from models.codes.retirement import retire_codes
-from models.codes.rows import CodeRow
-from models.vouchers.rows import ShownVoucherRow
+from models.codes.row_types import CodeRow
+from models.vouchers.row_types import ShownVoucherRow
 from tasks.codes.text_holders import CODE_IS_TAKEN, TextHolders, primary_code
 from tasks.wire.errors import InvalidRequest
 

@@ -11,7 +11,7 @@ from domain.code import CodeRetiredReason, CodeRetirement, first_retirement, ret
 from domain.terms import RetiredReason
 from models.base import read_clock
 from models.codes.retirement import CodeKey, retire_codes
-from models.codes.rows import TextHolderRow
+from models.codes.row_types import TextHolderRow
 from models.codes.text_holders import find_holders
 from models.vouchers.look_up import VoucherKey, lock_vouchers
 from models.vouchers.writes import retire_as_expired

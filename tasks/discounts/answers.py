@@ -1,6 +1,6 @@
 """The answer about a discount."""
 
-from models.discounts.rows import ListedDiscountRow
+from models.discounts.row_types import ListedDiscountRow
 from tasks.vouchers.answers import maximum_discount, price_discount, recurrence
 from tasks.wire.answers import Answer, day, instant, percentage
 from tasks.wire.fields import type_id

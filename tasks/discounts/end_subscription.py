@@ -15,13 +15,13 @@ from models.discounts.discount import DiscountStatus
 from models.discounts.ending import end_discounts, find_granted
 from models.discounts.listing import find_discounts
 from models.discounts.locks import lock_discounts_by_id
-from models.discounts.rows import DiscountRow
+from models.discounts.row_types import DiscountRow
 from models.discounts.subscription import lock_subscriptions
 from models.redemptions.returned_place import find_returned, return_places
-from models.redemptions.rows import ReturnedPlaceRow
+from models.redemptions.row_types import ReturnedPlaceRow
 from models.vouchers.counters import count_returned, places_taken
 from models.vouchers.look_up import lock_vouchers
-from models.vouchers.rows import DecisiveVoucherRow
+from models.vouchers.row_types import DecisiveVoucherRow
 from tasks.discounts.answers import discount_answer
 from tasks.discounts.messages import EndSubscription
 from tasks.wire.answers import Answer, conflict_answer, instant

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from domain.terms import RetiredReason
 from models.vouchers.look_up import find_voucher
 from models.vouchers.numbered_pages import find_page
-from models.vouchers.rows import VoucherRow
+from models.vouchers.row_types import VoucherRow
 from tasks.foreign.adapter import fields_named, plain_uuid, unless_refused
 from tasks.foreign.polar_messages import CreateDiscount, DiscountReference, DiscountTerms, ListDiscounts, UpdateDiscount
 from tasks.vouchers.answers import voucher_answer

@@ -13,11 +13,11 @@ from models.base import new_id, read_clock
 from models.discounts.discount import DiscountStatus
 from models.discounts.locks import DiscountKey, lock_discounts_and_running, lock_discounts_by_id
 from models.discounts.progress import DiscountState
-from models.discounts.rows import DiscountRow
+from models.discounts.row_types import DiscountRow
 from models.discounts.values import progress_of
 from models.invoices.ledger import find_entries
 from models.invoices.reversal import add_reversal
-from models.invoices.rows import EntryRow, InvoiceRow
+from models.invoices.row_types import EntryRow, InvoiceRow
 from models.redemptions.returned_place import return_customers_places
 from tasks.invoices.budgets import refill_budgets
 from tasks.invoices.give_cycle_back import give_cycle_back

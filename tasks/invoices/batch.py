@@ -14,7 +14,7 @@ from domain.recurrence import Period
 from models.base import new_id, read_clock
 from models.discounts.of_subscription import lock_covering
 from models.discounts.progress import advance_discounts
-from models.discounts.rows import DiscountRow
+from models.discounts.row_types import DiscountRow
 from models.discounts.values import progress_of
 from models.invoices.ledger import add_entries, add_invoices, find_invoices
 from tasks.invoices.answers import invoice_answer, invoice_conflict_answer

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from models.invoices.rows import EntryRow
+from models.invoices.row_types import EntryRow
 from models.vouchers.budget import BudgetKey, find_budgets, lock_budgets, spend_budgets
 from tasks.invoices.messages import Apply
 

@@ -15,10 +15,10 @@ from models.discounts.discount import DiscountStatus
 from models.discounts.locks import DiscountKey
 from models.discounts.of_subscription import is_within_window
 from models.discounts.progress import DiscountState, complete_discounts_by_id, rewind_discounts
-from models.discounts.rows import DiscountRow
+from models.discounts.row_types import DiscountRow
 from models.discounts.values import recurrence_of
 from models.invoices.given_back import remaining_entries
-from models.invoices.rows import EntryRow, InvoiceRow
+from models.invoices.row_types import EntryRow, InvoiceRow
 from models.redemptions.hold import find_held_vouchers
 from models.vouchers.values import price_discount_of
 

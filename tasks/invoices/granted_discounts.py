@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from domain.invoice import Applied, Discount
 from domain.recurrence import Progress
 from models.discounts.locks import DiscountKey
-from models.discounts.rows import DiscountRow
+from models.discounts.row_types import DiscountRow
 from models.discounts.values import granted_discount_of
 from models.invoices.given_back import AmountsGivenBack, sum_given_back
 from models.invoices.taken import taken_in_periods, taken_in_total

@@ -6,8 +6,8 @@ from uuid import UUID
 
 from domain.reversal import ReversalRefusal
 from models.discounts.progress import DiscountState
-from models.discounts.rows import DiscountRow
-from models.invoices.rows import InvoiceRow
+from models.discounts.row_types import DiscountRow
+from models.invoices.row_types import InvoiceRow
 from tasks.invoices.messages import ReverseInvoice
 from tasks.invoices.reversed_lines import ReversedLine
 from tasks.wire.answers import Answer, day, instant

@@ -8,7 +8,7 @@ from domain.reversal import GIVING_BACK, ReversalReason, ReversalRefusal, judge_
 from models.discounts.subscription import lock_subscriptions
 from models.invoices.ledger import find_invoices
 from models.invoices.reversal import find_reversal_answer, find_reversals
-from models.invoices.rows import InvoiceReversalRow, InvoiceRow
+from models.invoices.row_types import InvoiceReversalRow, InvoiceRow
 from tasks.invoices.accepted_reversal import carry_out_reversal
 from tasks.invoices.messages import ReverseInvoice
 from tasks.invoices.reversal_answers import reversal_refused

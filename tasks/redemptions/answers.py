@@ -4,7 +4,7 @@ from datetime import datetime
 
 from domain.eligibility import Refusal
 from domain.hold import HoldRefusal
-from models.redemptions.rows import AcceptedHoldRow, RedemptionRow
+from models.redemptions.row_types import AcceptedHoldRow, RedemptionRow
 from tasks.redemptions.messages import Redeem, Validate
 from tasks.wire.answers import Answer, identity, instant
 

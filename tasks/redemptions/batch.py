@@ -19,7 +19,7 @@ from models.discounts.of_subscription import RunningDiscountRow, find_running, i
 from models.discounts.progress import complete_discounts_by_id
 from models.discounts.subscription import lock_subscriptions
 from models.redemptions.redemption import add_redemptions, find_redemptions
-from models.redemptions.rows import AcceptedHoldRow, HeldPlaceRow, RedemptionRow
+from models.redemptions.row_types import AcceptedHoldRow, HeldPlaceRow, RedemptionRow
 from models.vouchers.counters import count_redemptions
 from tasks.redemptions.answers import redemption_answer, redemption_conflict_answer
 from tasks.redemptions.batch_vouchers import BatchCode, BatchVoucher

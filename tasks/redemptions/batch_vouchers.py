@@ -6,11 +6,11 @@ from typing import Protocol, Self
 from uuid import UUID
 
 from domain.eligibility import Candidate
-from models.codes.rows import CodeTermsRow
+from models.codes.row_types import CodeTermsRow
 from models.codes.values import code_terms_of
 from models.vouchers.counters import places_taken
 from models.vouchers.look_up import VoucherKey
-from models.vouchers.rows import DecisiveVoucherRow, PlacesRow
+from models.vouchers.row_types import DecisiveVoucherRow, PlacesRow
 from models.vouchers.values import candidate_of
 
 

@@ -4,7 +4,7 @@ from sqlalchemy.orm import Session
 
 from domain.hold import FINAL_STATUSES, HoldStatus
 from models.codes.look_up import find_code
-from models.redemptions.rows import AcceptedHoldRow
+from models.redemptions.row_types import AcceptedHoldRow
 from tasks.redemptions.answers import hold_released_answer
 from tasks.redemptions.batch import RedemptionBatch
 from tasks.redemptions.batch_vouchers import BatchCode, BatchVoucher

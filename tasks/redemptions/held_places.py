@@ -14,7 +14,7 @@ from domain.eligibility import Candidate, Counts
 from domain.hold import HoldStatus
 from models.redemptions.hold import add_holds, close_holds, find_holds
 from models.redemptions.open_holds import count_held_by_code, count_lapsed, find_open_holds
-from models.redemptions.rows import AcceptedHoldRow, HeldPlaceRow, is_accepted
+from models.redemptions.row_types import AcceptedHoldRow, HeldPlaceRow, is_accepted
 from models.vouchers.counters import change_held
 from models.vouchers.look_up import VoucherKey
 from tasks.redemptions.batch_vouchers import BatchCode

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from domain.eligibility import Refusal
 from domain.hold import HoldStatus
-from models.redemptions.rows import HoldRow
+from models.redemptions.row_types import HoldRow
 from tasks.redemptions.messages import Redeem
 from tasks.wire.answers import Answer, identity, instant
 

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from models.redemptions.rows import HoldRow, RedemptionRow
+from models.redemptions.row_types import HoldRow, RedemptionRow
 from tasks.redemptions.messages import Redeem
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from domain.eligibility import Candidate, Counts
 from domain.hold import shortage
-from models.redemptions.rows import HeldPlaceRow
+from models.redemptions.row_types import HeldPlaceRow
 
 
 def after_replacing(counts: Counts, holds: Sequence[HeldPlaceRow], *, code_id: UUID | None) -> Counts:

@@ -10,10 +10,10 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from models.codes.look_up import CodeText, find_by_code
-from models.codes.rows import NamedCodeRow
+from models.codes.row_types import NamedCodeRow
 from models.redemptions.redemption import count_taken_by_customer
 from models.vouchers.look_up import VoucherKey, lock_vouchers, read_vouchers
-from models.vouchers.rows import DecisiveVoucherRow
+from models.vouchers.row_types import DecisiveVoucherRow
 from tasks.redemptions.batch_vouchers import BatchCode, BatchVoucher
 from tasks.redemptions.messages import Redeem
 from worker.database import ChangedMeanwhileError

@@ -4,7 +4,7 @@ from sqlalchemy.orm import Session
 
 from models.redemptions.hold import find_hold
 from models.redemptions.redemption import find_redemptions
-from models.redemptions.rows import AcceptedHoldRow, RedemptionRow
+from models.redemptions.row_types import AcceptedHoldRow, RedemptionRow
 from models.vouchers.look_up import lock_vouchers
 from tasks.redemptions.batch_vouchers import BatchVoucher
 from tasks.redemptions.messages import HoldReference

@@ -10,7 +10,7 @@ from uuid import UUID
 from domain.allowance import allowance_left
 from domain.reversal import GIVING_BACK
 from domain.stamp_card import stamps_on_card
-from models.invoices.rows import UsageReversalRow
+from models.invoices.row_types import UsageReversalRow
 from models.usages.by_customer import UsageEntryRow, UsageGrantRow, UsageRecordRow
 from models.usages.record import StampCardRow, collected_of, stamp_card_of
 from tasks.wire.answers import Answer, identity, instant

@@ -14,7 +14,7 @@ from models.redemptions.redemption import find_redemptions
 from models.usages.record import add_record, collected_stamps, find_record, stamp_card_of
 from models.vouchers.counters import places_taken
 from models.vouchers.look_up import lock_vouchers
-from models.vouchers.rows import DecisiveVoucherRow
+from models.vouchers.row_types import DecisiveVoucherRow
 from models.vouchers.values import candidate_of
 from tasks.redemptions.messages import Redeem
 from tasks.redemptions.redeem import redeem_all

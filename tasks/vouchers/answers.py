@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from models.vouchers.counters import places_taken
-from models.vouchers.rows import DiscountTermsRow, ShownVoucherRow
+from models.vouchers.row_types import DiscountTermsRow, ShownVoucherRow
 from tasks.wire.answers import Answer, instant, percentage
 from tasks.wire.fields import type_id
 

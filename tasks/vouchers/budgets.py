@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from sqlalchemy.orm import Session
 
 from models.vouchers.budget import lock_budgets_of, set_budgets
-from models.vouchers.rows import ShownVoucherRow
+from models.vouchers.row_types import ShownVoucherRow
 from tasks.vouchers.messages import UpdateVoucher
 
 

@@ -6,7 +6,7 @@ If the result is invalid, the error names a field that the caller sent.
 from typing import Any
 
 from domain.value_class import value
-from models.vouchers.rows import ShownVoucherRow
+from models.vouchers.row_types import ShownVoucherRow
 from tasks.vouchers.answers import voucher_answer
 from tasks.vouchers.messages import CreateVoucher, UpdateVoucher
 from tasks.wire.answers import percentage

@@ -12,7 +12,7 @@ from models.base import read_clock
 from models.redemptions.open_holds import count_held
 from models.vouchers.counters import places_taken
 from models.vouchers.look_up import find_voucher
-from models.vouchers.rows import VoucherRow
+from models.vouchers.row_types import VoucherRow
 from models.vouchers.writes import change_voucher
 from tasks.codes.primary import change_primary_code
 from tasks.codes.text_holders import TextHolders, lock_holders

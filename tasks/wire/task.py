@@ -15,7 +15,7 @@ from tasks.wire.parsing import Request, argument_of, parse
 from tasks.wire.replay import AnswerTable
 from worker.app import app
 from worker.intake.shown_request import Request as ShownRequest
-from worker.retries import RETRIES_MAX, RETRY_BACKOFF_MAX_SECONDS
+from worker.retry_limits import RETRIES_MAX, RETRY_BACKOFF_MAX_SECONDS
 
 RETRY_DELAY_SECONDS = 5
 

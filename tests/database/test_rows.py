@@ -27,7 +27,7 @@ from models.codes.listing import CodeListing, CodeStatus
 from models.discounts.discount import DiscountStatus
 from models.discounts.listing import DiscountListing
 from models.redemptions.hold import HOLDS
-from models.redemptions.rows import is_accepted
+from models.redemptions.row_types import is_accepted
 from models.vouchers.listing import VoucherListing, VoucherStatus
 from models.vouchers.writes import add_voucher
 from worker.database import transaction

@@ -9,7 +9,7 @@ from tests.intake.deliveries import LOST, POISON, REDEEM, batch, begin_alone, fa
 from tests.support.requests import create_voucher, redemption
 from tests.support.tasks import task_named
 from worker.intake.delivery import Fate
-from worker.retries import RETRIES_MAX
+from worker.retry_limits import RETRIES_MAX
 
 LOCKED = "SELECT 1 FROM vouchers FOR UPDATE"
 

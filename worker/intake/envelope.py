@@ -7,7 +7,7 @@ from kombu import Message
 from kombu.exceptions import ContentDisallowed, DecodeError
 
 from worker.broker.fetch_script import UNREADABLE
-from worker.retries import RETRIES_MAX
+from worker.retry_limits import RETRIES_MAX
 
 UNDECODABLE = "its body cannot be decoded"
 # Our own messages have six levels. Pickling a message for a child fails at about 500 levels, and ends the worker.

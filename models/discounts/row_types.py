@@ -1,4 +1,4 @@
-"""The rows of discounts that queries return."""
+"""The types of the rows of discounts that queries return: Protocols with the columns and their types."""
 
 from datetime import date, datetime
 from typing import Protocol
