@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from domain.code import CodeRetiredReason, CodeTerms
+from domain.code_terms import CodeRetiredReason, CodeTerms
 from domain.terms import FixedDiscount, PriceDiscount, Restrictions, RetiredReason
 from domain.value_class import value
 

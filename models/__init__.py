@@ -7,7 +7,7 @@ from models.discounts import discount, subscription
 from models.intake import attempt, dead_letter
 from models.invoices import ledger, reversal
 from models.redemptions import hold, redemption, returned_place
-from models.usages import record
+from models.usages import recorded_usage
 from models.vouchers import budget, voucher
 
 __all__ = [
@@ -19,7 +19,7 @@ __all__ = [
     "generation",
     "hold",
     "ledger",
-    "record",
+    "recorded_usage",
     "redemption",
     "returned_place",
     "reversal",

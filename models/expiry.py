@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Table, and_, bindparam, func, literal, select, text, update
 from sqlalchemy.orm import Session
 
-from domain.code import CodeRetiredReason
+from domain.code_terms import CodeRetiredReason
 from domain.hold import HoldStatus
 from domain.terms import RetiredReason
 from models.base import Instant, rows_affected

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, Boolean, CheckConstraint, Computed, ForeignKeyConstraint, Index, Text, Uuid, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from domain.code import CodeRetiredReason
+from domain.code_terms import CodeRetiredReason
 from models.base import LOOK_UP_COLLATION, Base, Instant, array_parameters, insert_from_arrays, one_of, table_of
 
 

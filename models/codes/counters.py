@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from domain.code import CodeRetiredReason
+from domain.code_terms import CodeRetiredReason
 from models.base import LOOK_UP_COLLATION, array_parameters
 from models.codes.code import CODES
 from models.vouchers.counters import granting_update

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import and_, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from domain.code import CodeRetirement
+from domain.code_terms import CodeRetirement
 from models.base import LOOK_UP_COLLATION
 from models.codes.code import CODES
 from models.codes.row_types import CodeRow

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import Text, Uuid, bindparam, update
 from sqlalchemy.orm import Session
 
-from domain.code import LOST_TEXT_REASONS, CodeRetiredReason, CodeRetirement
+from domain.code_terms import LOST_TEXT_REASONS, CodeRetiredReason, CodeRetirement
 from models.base import Instant, array_parameters, rows_from_arrays
 from models.codes.code import CODES
 

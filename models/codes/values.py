@@ -1,6 +1,6 @@
 """Convert rows of codes to values of the rules."""
 
-from domain.code import CodeRetiredReason, CodeTerms
+from domain.code_terms import CodeRetiredReason, CodeTerms
 from models.codes.row_types import CodeTermsRow
 
 

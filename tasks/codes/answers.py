@@ -1,6 +1,6 @@
 """The answer about a code."""
 
-from domain.code import CodeRetiredReason, CodeRetirement, retirement_by_voucher, smaller_limit
+from domain.code_terms import CodeRetiredReason, CodeRetirement, retirement_by_voucher, smaller_limit
 from domain.terms import RetiredReason
 from models.codes.row_types import CodeRow
 from models.vouchers.counters import places_taken

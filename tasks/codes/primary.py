@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from domain.code import LOST_TEXT_REASONS, CodeRetiredReason, CodeRetirement, retirement_by_voucher
+from domain.code_terms import LOST_TEXT_REASONS, CodeRetiredReason, CodeRetirement, retirement_by_voucher
 from domain.terms import RetiredReason
 from models.base import new_id
 from models.codes.code import add_codes

@@ -2,7 +2,7 @@
 
 from sqlalchemy.orm import Session
 
-from domain.code import CodeRetiredReason, CodeRetirement, retirement_by_clock
+from domain.code_terms import CodeRetiredReason, CodeRetirement, retirement_by_clock
 from models.base import read_clock
 from models.codes.look_up import find_code
 from models.codes.retirement import retire_codes, retire_without_text

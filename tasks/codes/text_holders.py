@@ -7,7 +7,13 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from domain.code import CodeRetiredReason, CodeRetirement, first_retirement, retirement_by_clock, retirement_by_voucher
+from domain.code_terms import (
+    CodeRetiredReason,
+    CodeRetirement,
+    first_retirement,
+    retirement_by_clock,
+    retirement_by_voucher,
+)
 from domain.terms import RetiredReason
 from models.base import read_clock
 from models.codes.retirement import CodeKey, retire_codes

@@ -12,7 +12,7 @@ from domain.reversal import GIVING_BACK
 from domain.stamp_card import stamps_on_card
 from models.invoices.row_types import UsageReversalRow
 from models.usages.by_customer import UsageEntryRow, UsageGrantRow, UsageRecordRow
-from models.usages.record import StampCardRow, collected_of, stamp_card_of
+from models.usages.recorded_usage import StampCardRow, collected_of, stamp_card_of
 from tasks.wire.answers import Answer, identity, instant
 from tasks.wire.fields import type_id
 

@@ -11,7 +11,7 @@ from domain.eligibility import Refusal
 from domain.stamp_card import Collected, StampCard, collecting_refusal, stamps_on_card
 from models.base import new_id, read_clock
 from models.redemptions.redemption import find_redemptions
-from models.usages.record import add_record, collected_stamps, find_record, stamp_card_of
+from models.usages.recorded_usage import add_record, collected_stamps, find_record, stamp_card_of
 from models.vouchers.counters import places_taken
 from models.vouchers.look_up import lock_vouchers
 from models.vouchers.row_types import DecisiveVoucherRow

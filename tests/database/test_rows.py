@@ -81,7 +81,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "usages.by_customer.entries_of": {"project": "gigs", "discounts": [ID]},
     "usages.by_customer.grants_of": {**OF_VOUCHER, "customers": ["cus_1"]},
     "usages.by_customer.records_of": {**OF_VOUCHER, "customers": ["cus_1"]},
-    "usages.record.find_record": {**OF_VOUCHER, "customer": "cus_1", "ref": "receipt"},
+    "usages.recorded_usage.find_record": {**OF_VOUCHER, "customer": "cus_1", "ref": "receipt"},
     "vouchers.budget.lock_budgets_of": OF_VOUCHER,
     "vouchers.writes.change_voucher": {**NAMED, "values": {"name": "new"}},
     "vouchers.writes.mark_retired": {**NAMED, "reason": RetiredReason.MANUAL_ACTION, "retired_at": NOW},

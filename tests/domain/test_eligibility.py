@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from domain.code import CodeRetiredReason, CodeTerms
+from domain.code_terms import CodeRetiredReason, CodeTerms
 from domain.eligibility import (
     RULES,
     Candidate,

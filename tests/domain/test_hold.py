@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from domain.code import CodeRetiredReason
+from domain.code_terms import CodeRetiredReason
 from domain.eligibility import Refusal, judge
 from domain.hold import Shortage, honoured, shortage
 from domain.terms import Restrictions, RetiredReason

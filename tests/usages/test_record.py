@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import func, select, text
 
 from models.base import Base
-from models.usages.record import USAGE_RECORDS
+from models.usages.recorded_usage import USAGE_RECORDS
 from tasks.wire.errors import InvalidRequest, NotFound
 from tests.support.requests import create_voucher, record, redeem, usage
 from tests.support.tasks import task_named
