@@ -37,5 +37,5 @@ with connected() as connection:
         try:
             context.run_migrations()
         except CommandError as error:
-            # The version in the database is not one of this checkout's.
-            raise SystemExit(f"scrip: the database cannot be migrated, make it anew: {error}") from None
+            # For example, a newer release has migrated the database.
+            raise SystemExit(f"scrip: the database cannot be migrated: {error}") from None
