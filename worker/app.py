@@ -11,8 +11,8 @@ from worker.queues import DEFAULT_QUEUE, queues, routes
 from worker.schedule import BEAT_SCHEDULE
 from worker.settings import settings
 
-# Workers look for unacknowledged messages past their visibility timeout this often.
-RESTORE_SECONDS = 10
+# Workers look for messages whose leases are over this often: a postponed message is that late at most.
+RESTORE_SECONDS = 1
 
 
 def broker_read_url() -> str:
@@ -58,15 +58,11 @@ def configuration() -> dict[str, Any]:
         # Celery's own consumer stops at a message that is not a task. Redelivered, the message would stop every worker.
         "worker_consumer": Consumer,
         "broker_connection_retry_on_startup": True,
-        # kombu looks for messages to redeliver every `interval` times `throttle` seconds: here every 10 s. Its default
-        # is 100 s.
+        # kombu looks for messages to redeliver every `interval` times `throttle` seconds. Its default is 100 s.
         "broker_transport_options": {
             "visibility_timeout": values.visibility_timeout_seconds,
             "unacked_restore_throttle": 1,
-            "unacked_restore_interval": (interval := min(RESTORE_SECONDS, values.visibility_timeout_seconds)),
-            # If a worker dies while it restores messages, its lock stops the others for this time. kombu's default is
-            # 300 s.
-            "unacked_mutex_expire": interval,
+            "unacked_restore_interval": RESTORE_SECONDS,
         },
         "result_backend_transport_options": {"visibility_timeout": values.visibility_timeout_seconds},
         "timezone": "UTC",

@@ -11,7 +11,14 @@ from psycopg import Error as PsycopgError
 from pydantic_core import from_json
 from sqlalchemy import Dialect, Engine, ExceptionContext, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DatabaseError, DisconnectionError, IntegrityError, InternalError, OperationalError
+from sqlalchemy.exc import (
+    DatabaseError,
+    DisconnectionError,
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+)
 from sqlalchemy.orm import Session
 
 from worker.postgres_arrays import ArrayDumper
@@ -35,6 +42,10 @@ UNIQUE_VIOLATION = "23505"
 PASSING_CLASSES = frozenset({"08", "40", "53", "57", "58"})
 # Lock timeout, a server that became a read-only standby, and a transaction that was idle for too long.
 PASSING_STATES = frozenset({"55P03", "25006", "25P03"})
+# Of these, the faults after which no other statement can succeed either: the server is not there, has no resources, or
+# has become a read-only standby.
+AWAY_CLASSES = frozenset({"08", "53", "58"})
+AWAY_STATES = frozenset({"57P01", "57P02", "57P03", "25006"})
 # Two callers that use the same id at the same moment collide once: the second run finds the stored row of the first.
 COLLISIONS_MAX = 5
 
@@ -100,6 +111,14 @@ def _as_lasting_fault(context: ExceptionContext) -> DatabaseError | None:
     if state[:2] in PASSING_CLASSES or state in PASSING_STATES or context.is_disconnect:
         return None
     return DatabaseError(error.statement, error.params, error.orig, hide_parameters=True)
+
+
+def are_servers_away(error: BaseException) -> bool:
+    """Return whether a fault that passes concerns every statement, and not only that of one request."""
+    state = getattr(getattr(error, "orig", None), "sqlstate", None)
+    if state is None:
+        return isinstance(error, OperationalError | InterfaceError)
+    return state[:2] in AWAY_CLASSES or state in AWAY_STATES
 
 
 def _send_arrays_as_text(connection: Any, _record: object) -> None:

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 from functools import cache
-from typing import Literal, Self, TypeVar
+from typing import Literal, TypeVar
 
 from celery.app.backends import BACKEND_ALIASES
 from celery.utils.imports import load_extension_class_names
 from kombu.transport import TRANSPORT_ALIASES
 from kombu.utils.url import url_to_parts
-from pydantic import AliasChoices, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import AliasChoices, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import make_url
@@ -121,11 +121,12 @@ class Settings(DatabaseSettings):
         description="The most rows that one transaction of the sweep locks and writes.",
     )
     visibility_timeout_seconds: int = Field(
-        default=300,
+        default=20,
         ge=1,
         le=86_400,
-        description="Redis and Valkey redeliver a message that was not acknowledged within this time. It must be the "
-        "same in every process, and longer than the lock timeout: a worker that waits for a lock is alive.",
+        description="The lease of a message on Redis and Valkey, which must be the same in every process. A worker "
+        "renews the leases of its messages four times in this time, however long they take. If it dies, "
+        "the others redeliver its messages when their leases are over.",
     )
     broker_transport: Literal["scrip", "stock"] = Field(
         default="scrip",
@@ -145,12 +146,6 @@ class Settings(DatabaseSettings):
                 "url", f"must be redis://HOST:PORT/NUMBER or another URL that Celery knows, {ENCODED}"
             )
         return urls
-
-    @model_validator(mode="after")
-    def _redelivers_after_locks(self) -> Self:
-        if self.visibility_timeout_seconds <= self.lock_timeout_seconds:
-            raise ValueError("SCRIP_VISIBILITY_TIMEOUT_SECONDS must be longer than SCRIP_LOCK_TIMEOUT_SECONDS")
-        return self
 
 
 def _is_transport(name: str) -> bool:

@@ -15,10 +15,10 @@ from tasks.codes.answers import code_answer
 from tasks.codes.limits import limit_errors
 from tasks.codes.messages import AddCodes, NewCode
 from tasks.codes.text_holders import CODE_IS_TAKEN, TextHolders, lock_holders
+from tasks.intake.task import contract_task, delivery_id
 from tasks.wire.answers import Answer, conflict_answer
 from tasks.wire.errors import InvalidRequest, found
 from tasks.wire.replay import AnswerTable, answer_once
-from tasks.wire.task import contract_task, delivery_id
 from worker.database import run_in_transaction
 
 

@@ -25,13 +25,13 @@ from models.vouchers.look_up import find_voucher, lock_vouchers
 from tasks.codes.limits import limit_errors
 from tasks.codes.messages import TOO_FEW_CODES, GenerateCodes
 from tasks.codes.random_codes import draw_codes
+from tasks.intake.task import contract_task, delivery_id
 from tasks.wire.answers import Answer, conflict_answer
 from tasks.wire.errors import InvalidRequest, found
 from tasks.wire.fields import type_id
 from tasks.wire.replay import AnswerTable, write_key
-from tasks.wire.task import contract_task, delivery_id
-from worker.app import app
 from worker.database import run_in_transaction
+from worker.intake.current_message import report_state
 
 # The transaction of a chunk takes a fraction of a second. Redemptions of the voucher wait no longer than that.
 CHUNK_SIZE = 10_000
@@ -118,13 +118,10 @@ def add_chunk(session: Session, *, request: GenerateCodes, generation_id: UUID, 
 
 
 def report_progress(generation: GenerationRow) -> None:
-    """Put the progress of a generation into the state of the running task, if the result backend can be reached."""
-    task = app.current_worker_task
-    if task is None:
-        return
+    """Put the progress of a generation into the state of its task, if the result backend can be reached."""
     # The codes are in the database. If the result backend is away, the task must still generate the rest.
     with suppress(RedisError, OperationalError):
-        task.update_state(state="PROGRESS", meta={"generated": generation.generated, "count": generation.requested})
+        report_state("PROGRESS", {"generated": generation.generated, "count": generation.requested})
 
 
 def _check(session: Session, request: GenerateCodes) -> None:

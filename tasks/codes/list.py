@@ -7,11 +7,11 @@ from models.vouchers.look_up import find_voucher
 from models.vouchers.row_types import ShownVoucherRow
 from tasks.codes.answers import code_answer
 from tasks.codes.messages import ListCodes
+from tasks.intake.task import contract_task
 from tasks.wire.answers import Answer
 from tasks.wire.errors import found
 from tasks.wire.pages import page_answer
 from tasks.wire.replay import AnswerTable
-from tasks.wire.task import contract_task
 from worker.database import transaction
 
 

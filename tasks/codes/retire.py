@@ -9,10 +9,10 @@ from models.codes.retirement import retire_codes, retire_without_text
 from models.vouchers.look_up import find_voucher, lock_vouchers
 from tasks.codes.answers import code_answer
 from tasks.codes.messages import CodeReference
+from tasks.intake.task import contract_task
 from tasks.wire.answers import Answer
 from tasks.wire.errors import found
 from tasks.wire.replay import AnswerTable
-from tasks.wire.task import contract_task
 from worker.database import transaction
 
 

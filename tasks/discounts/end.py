@@ -10,10 +10,10 @@ from models.discounts.locks import lock_discounts_by_id
 from models.discounts.subscription import lock_subscriptions
 from tasks.discounts.answers import discount_answer
 from tasks.discounts.messages import EndDiscount
+from tasks.intake.task import contract_task, delivery_id
 from tasks.wire.answers import Answer, conflict_answer
 from tasks.wire.errors import NotFound
 from tasks.wire.replay import AnswerTable, answer_once
-from tasks.wire.task import contract_task, delivery_id
 from worker.database import run_in_transaction
 
 END = "discounts.end"

@@ -24,9 +24,9 @@ from models.vouchers.look_up import lock_vouchers
 from models.vouchers.row_types import DecisiveVoucherRow
 from tasks.discounts.answers import discount_answer
 from tasks.discounts.messages import EndSubscription
+from tasks.intake.task import contract_task, delivery_id
 from tasks.wire.answers import Answer, conflict_answer, instant
 from tasks.wire.replay import AnswerTable, answer_once
-from tasks.wire.task import contract_task, delivery_id
 from worker.database import ChangedMeanwhileError, run_in_transaction
 
 END_SUBSCRIPTION = "subscriptions.end"

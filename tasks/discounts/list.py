@@ -5,10 +5,10 @@ from sqlalchemy.orm import Session
 from models.discounts.listing import DiscountListing, newer_discounts, older_discounts
 from tasks.discounts.answers import discount_answer
 from tasks.discounts.messages import ListDiscounts
+from tasks.intake.task import contract_task
 from tasks.wire.answers import Answer
 from tasks.wire.pages import page_answer
 from tasks.wire.replay import AnswerTable
-from tasks.wire.task import contract_task
 from worker.database import transaction
 
 

@@ -10,13 +10,13 @@ from pydantic import Field, StringConstraints
 
 from models.base import read_one_snapshot
 from tasks.foreign.adapter import SnakeCaseMessage, fields_named, plain_uuid
+from tasks.intake.task import contract_task
 from tasks.usages.list import list_usages
 from tasks.usages.messages import ListUsages
 from tasks.wire.answers import Answer
 from tasks.wire.fields import UsageId, VoucherId
 from tasks.wire.parsing import parse
 from tasks.wire.replay import AnswerTable
-from tasks.wire.task import contract_task
 from worker.database import transaction
 
 LIMIT_MAX = 1_000

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, ConfigDict, Field, ValidationInfo, field_validator
 
 from tasks.foreign.adapter import months_for, unless_refused
+from tasks.intake.task import contract_task, delivery_id
 from tasks.vouchers.create import create_voucher
 from tasks.vouchers.list import list_vouchers
 from tasks.vouchers.messages import CreateVoucher, ListVouchers, VoucherReference
@@ -30,7 +31,6 @@ from tasks.wire.fields import (
 from tasks.wire.message import Message, check_exactly_one
 from tasks.wire.parsing import parse
 from tasks.wire.replay import AnswerTable
-from tasks.wire.task import contract_task, delivery_id
 from worker.database import run_in_transaction, transaction
 
 

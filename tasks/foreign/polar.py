@@ -15,6 +15,7 @@ from models.vouchers.numbered_pages import find_page
 from models.vouchers.row_types import VoucherRow
 from tasks.foreign.adapter import fields_named, plain_uuid, unless_refused
 from tasks.foreign.polar_messages import CreateDiscount, DiscountReference, DiscountTerms, ListDiscounts, UpdateDiscount
+from tasks.intake.task import contract_task, delivery_id
 from tasks.vouchers.answers import voucher_answer
 from tasks.vouchers.create import create_voucher
 from tasks.vouchers.messages import CreateVoucher, UpdateVoucher, VoucherReference
@@ -24,7 +25,6 @@ from tasks.wire.answers import BASIS_POINTS_PER_PERCENT, Answer, conflict_answer
 from tasks.wire.errors import InvalidRequest, NotFound
 from tasks.wire.parsing import parse
 from tasks.wire.replay import AnswerTable, answer_once
-from tasks.wire.task import contract_task, delivery_id
 from worker.database import run_in_transaction, transaction
 
 # Our names of the fields in which our use cases find an error, and the names in Polar's format.

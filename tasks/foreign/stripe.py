@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from domain.imported_history import ImportedHistory
 from tasks.foreign.adapter import LowerCaseCurrency, SnakeCaseMessage, fields_named, months_for
+from tasks.intake.task import contract_task
 from tasks.vouchers.create import create_voucher
 from tasks.vouchers.messages import CreateVoucher
 from tasks.wire.answers import Answer, instant, percentage
@@ -31,7 +32,6 @@ from tasks.wire.fields import (
 from tasks.wire.message import was_given
 from tasks.wire.parsing import parse
 from tasks.wire.replay import AnswerTable
-from tasks.wire.task import contract_task
 from worker.database import run_in_transaction
 
 NAME_LENGTH_MAX = 255

@@ -3,12 +3,13 @@
 If a batch fails because of its data, it is halved until the message at fault is alone. If the child died, the batch
 runs again in ever smaller groups (`tasks.intake.poison_messages`). A message that fails alone in three attempts becomes
 a dead letter, and the caller gets the error `GivenUp`. After a fault of the servers, all undecided messages are tried
-again later, and no attempt alone is counted.
+again, and no attempt alone is counted.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from typing import Any, Generic
 
 from celery import Task, states
 from celery.app.task import Context
@@ -17,14 +18,17 @@ from celery.utils.log import get_logger
 from celery.utils.serialization import get_pickleable_exception
 from sqlalchemy.orm import Session
 
+from domain.value_class import value
 from tasks.intake.poison_messages import PoisonSearch
 from tasks.wire.answers import Answer
 from tasks.wire.dead_letters import give_up, message_key, reason_without_values
-from tasks.wire.errors import INFRASTRUCTURE_FAULTS, InvalidRequest, Undecided
+from tasks.wire.errors import INFRASTRUCTURE_FAULTS, InvalidRequest, NotFound, Undecided
 from tasks.wire.message import Message
-from tasks.wire.parsing import argument_of, parse
-from worker.database import run_in_transaction
+from tasks.wire.parsing import WHOLE_REQUEST, Request, argument_of, parse
+from worker.database import are_servers_away, run_in_transaction
+from worker.intake.current_message import deciding
 from worker.intake.delivery import Delivery, Fate, GivenUp, Original, Outcome
+from worker.intake.followers import end_with_followers
 from worker.intake.results import ResultStore, TaskResult
 
 logger = get_logger(__name__)
@@ -33,8 +37,22 @@ trace_logger = get_logger("celery.app.trace")
 
 # Attempts at a message alone before it becomes a dead letter.
 ALONE_MAX = 3
+# The same if nothing is known but that the worker was lost: workers are stopped and killed for other reasons too.
+ALONE_IN_LOST_WORKERS_MAX = 10
 
 _store = ResultStore()
+
+
+@value
+class Decision(Generic[Request]):
+    """How a task decides: the class of its requests, and its use case for one request.
+
+    `decide_together` decides many requests in a transaction and returns the answers in order, if the task can do that.
+    """
+
+    message: type[Request]
+    use_case: Callable[[Request], Any]
+    decide_together: Callable[[Session, Sequence[Request]], list[Answer]] | None = None
 
 
 def decide_batch(task: Task, deliveries: Sequence[Delivery], child_death: str) -> list[Outcome]:
@@ -82,8 +100,9 @@ class BatchInChild:
         """Decide a message that may kill this process, or give it up if all attempts are used up."""
         attempts = self.poison_search.note_alone(position)
         original = self.deliveries[position].original
-        if attempts > ALONE_MAX and original:
-            self.give_up(position, original, reason=self.child_death or "its worker was lost", attempts=ALONE_MAX)
+        attempts_max = ALONE_MAX if self.child_death else ALONE_IN_LOST_WORKERS_MAX
+        if attempts > attempts_max and original:
+            self.give_up(position, original, reason=self.child_death or "its worker was lost", attempts=attempts_max)
             return
         self.attempts_alone[position] = attempts
         try:
@@ -101,9 +120,13 @@ class BatchInChild:
         if not requests:
             return
         try:
-            answers = run_in_transaction(lambda session: self.decide_in(session, requests))
+            answers = self.answers_to(requests)
         except INFRASTRUCTURE_FAULTS:
             raise
+        except (InvalidRequest, NotFound) as error:
+            # Only the use case for a single request raises these.
+            self.fail_for_good(dict.fromkeys(requests, error))
+            return
         except Exception as error:  # noqa: BLE001 - whatever one message raises, the others are decided
             fault = error
         else:
@@ -115,26 +138,41 @@ class BatchInChild:
     def parse(self, positions: Sequence[int]) -> dict[int, Message]:
         """Return the requests by position, and fail the messages without a valid request."""
         requests: dict[int, Message] = {}
-        invalid: dict[int, TaskResult] = {}
+        invalid: dict[int, Exception] = {}
         unreadable: dict[int, Exception] = {}
         for position in positions:
             delivery = self.deliveries[position]
             try:
-                requests[position] = parse(self.task.batched.message, argument_of(delivery.args, delivery.kwargs))
+                requests[position] = parse(self.task.decision.message, argument_of(delivery.args, delivery.kwargs))
             except InvalidRequest as error:
-                invalid[position] = self.fail(position, error)
+                invalid[position] = error
             except Exception as error:  # noqa: BLE001 - whatever one message raises, the others are decided
                 unreadable[position] = error
         if invalid:
-            self.poison_search.clear(invalid.keys() & self.poison_search.suspects.keys())
-            _store.store(self.task.backend, list(invalid.values()))
+            self.fail_for_good(invalid)
         for position, fault in unreadable.items():
             self.fail_alone(position, fault)
         return requests
 
+    def fail_for_good(self, errors: Mapping[int, Exception]) -> None:
+        """Fail messages whose requests are invalid, or name a row that does not exist."""
+        self.poison_search.clear(errors.keys() & self.poison_search.suspects.keys())
+        self.store({position: self.fail(position, error) for position, error in errors.items()})
+
+    def answers_to(self, requests: Mapping[int, Message]) -> list[Answer]:
+        """Return the answers to the requests, which are committed then."""
+        if self.task.decision.decide_together:
+            return run_in_transaction(lambda session: self.decide_in(session, requests))
+        # A message of such a task runs by itself.
+        ((position, request),) = requests.items()
+        with deciding(self.deliveries[position]):
+            answer: Answer = self.task.decision.use_case(request)
+        self.poison_search.clear(requests.keys() & self.poison_search.suspects.keys())
+        return [answer]
+
     def decide_in(self, session: Session, requests: Mapping[int, Message]) -> list[Answer]:
         """Return the answers to the requests; once this is committed, none of their messages is a suspect."""
-        answers: list[Answer] = self.task.batched.decide(session, list(requests.values()))
+        answers: list[Answer] = self.task.decision.decide_together(session, list(requests.values()))
         self.poison_search.clear_suspects(session, positions=requests)
         return answers
 
@@ -143,11 +181,20 @@ class BatchInChild:
         outcome = Outcome(Fate.SUCCEEDED, seconds)
         for position in answers:
             self.outcomes[position] = outcome
-        _store.store(
-            self.task.backend,
-            [TaskResult(self.deliveries[position], states.SUCCESS, answer) for position, answer in answers.items()],
+        self.store(
+            {
+                position: TaskResult(self.deliveries[position], states.SUCCESS, answer)
+                for position, answer in answers.items()
+            }
         )
         self.log_success(answers, seconds=seconds)
+
+    def store(self, results: Mapping[int, TaskResult]) -> None:
+        """Store final results. The messages whose followers cannot be sent now are tried again."""
+        _store.store(self.task.backend, [each for each in results.values() if not each.delivery.followers])
+        for position, result in results.items():
+            if result.delivery.followers and not end_with_followers(self.task, result):
+                self.try_again([position], Undecided("the tasks that follow could not be sent"))
 
     def log_success(self, answers: Mapping[int, Answer], *, seconds: float) -> None:
         """Log of each message what Celery logs of a task."""
@@ -185,6 +232,10 @@ class BatchInChild:
     def give_up(self, position: int, original: Original, *, reason: str, attempts: int) -> None:
         """Make a message a dead letter, and fail the task with GivenUp."""
         delivery, key = self.deliveries[position], self.keys[position]
+        if delivery.kwargs == {WHOLE_REQUEST: {}}:
+            # It started a sweep, and beat will start the next one.
+            self.fail_for_good({position: raised(Undecided(reason))})
+            return
         try:
             give_up(key=key, task=self.task.name, original=original, reason=reason, attempts=attempts)
         except INFRASTRUCTURE_FAULTS:
@@ -198,7 +249,7 @@ class BatchInChild:
         message = (
             f"given up after {attempts} attempts ({reason}): it is kept, see `scrip dead-letters show {delivery.id}`"
         )
-        _store.store(self.task.backend, [self.fail(position, raised(GivenUp(message)))])
+        self.store({position: self.fail(position, raised(GivenUp(message)))})
 
     def fail(self, position: int, error: Exception) -> TaskResult:
         """End a message as Celery ends a task that has failed, and return the result to store."""
@@ -210,19 +261,24 @@ class BatchInChild:
         return TaskResult(delivery, states.FAILURE, error, record.traceback)
 
     def try_again(self, positions: Sequence[int], error: Exception) -> None:
-        """Have messages sent again later. There is no limit, because a fault of the servers may last for days."""
+        """Have messages tried again after a pause. There is no limit, because a lock may be held for long."""
         outcome = Outcome(Fate.TRY_AGAIN, error=get_pickleable_exception(error))
         self.outcomes.update(dict.fromkeys(positions, outcome))
         answers = [TaskResult(self.deliveries[position], states.RETRY, outcome.error) for position in positions]
         _store.store(self.task.backend, answers)
 
     def try_undecided_again(self, error: Exception) -> None:
-        """Have all messages without an outcome sent again later."""
-        self.try_again([each for each in range(len(self.deliveries)) if each not in self.outcomes], error)
+        """Have all messages without an outcome tried again, after a pause or when the servers are back."""
+        undecided = [each for each in range(len(self.deliveries)) if each not in self.outcomes]
+        if are_servers_away(error):
+            outcome = Outcome(Fate.AWAIT_SERVERS, error=get_pickleable_exception(error))
+            self.outcomes.update(dict.fromkeys(undecided, outcome))
+        else:
+            self.try_again(undecided, error)
 
 
-def raised(error: GivenUp) -> GivenUp:
+def raised(error: GivenUp | Undecided) -> GivenUp | Undecided:
     """Return the error with a traceback, because Celery records no error without a traceback."""
-    with suppress(GivenUp):
+    with suppress(GivenUp, Undecided):
         raise error from None
     return error

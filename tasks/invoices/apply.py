@@ -4,13 +4,12 @@ from collections.abc import Sequence
 
 from sqlalchemy.orm import Session
 
-from tasks.intake.gathered_task import gathered_task
+from tasks.intake.task import contract_task, gathered_task
 from tasks.invoices.batch import InvoiceBatch
 from tasks.invoices.messages import Apply, ApplyMany
 from tasks.wire.answers import Answer
 from tasks.wire.bulk import answer_each
 from tasks.wire.replay import AnswerTable
-from tasks.wire.task import contract_task
 from worker.database import run_in_transaction
 
 

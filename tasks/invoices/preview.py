@@ -13,6 +13,7 @@ from domain.terms import RecurrenceType
 from models.base import read_clock, read_one_snapshot
 from models.discounts.of_subscription import find_covering
 from models.invoices.taken import taken_since
+from tasks.intake.task import contract_task
 from tasks.invoices.batch import InvoiceBatch
 from tasks.invoices.budgets import Budgets
 from tasks.invoices.granted_discounts import read_balances, read_given_back
@@ -21,7 +22,6 @@ from tasks.invoices.messages import Period as PeriodMessage
 from tasks.wire.answers import Answer, day
 from tasks.wire.fields import YEAR_MAX
 from tasks.wire.replay import AnswerTable, FirstAnswers
-from tasks.wire.task import contract_task
 from worker.database import transaction
 
 # More than a year of days, or 33 years of months. If the discounts last longer, the answer has no date of full price.

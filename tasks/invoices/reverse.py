@@ -9,6 +9,7 @@ from models.discounts.subscription import lock_subscriptions
 from models.invoices.ledger import find_invoices
 from models.invoices.reversal import find_reversal_answer, find_reversals
 from models.invoices.row_types import InvoiceReversalRow, InvoiceRow
+from tasks.intake.task import contract_task, delivery_id
 from tasks.invoices.accepted_reversal import carry_out_reversal
 from tasks.invoices.messages import ReverseInvoice
 from tasks.invoices.reversal_answers import reversal_refused
@@ -16,7 +17,6 @@ from tasks.invoices.reversed_lines import billed_lines
 from tasks.wire.answers import Answer
 from tasks.wire.errors import found
 from tasks.wire.replay import AnswerTable, answer_once
-from tasks.wire.task import contract_task, delivery_id
 from worker.database import run_in_transaction
 
 REVERSE = "billing.reverse"

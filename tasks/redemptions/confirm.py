@@ -5,6 +5,7 @@ from sqlalchemy.orm import Session
 from domain.hold import FINAL_STATUSES, HoldStatus
 from models.codes.look_up import find_code
 from models.redemptions.row_types import AcceptedHoldRow
+from tasks.intake.task import contract_task
 from tasks.redemptions.answers import hold_released_answer
 from tasks.redemptions.batch import RedemptionBatch
 from tasks.redemptions.batch_vouchers import BatchCode, BatchVoucher
@@ -15,7 +16,6 @@ from tasks.redemptions.named_hold import lock_hold, redemption_under
 from tasks.wire.answers import Answer
 from tasks.wire.errors import found
 from tasks.wire.replay import AnswerTable
-from tasks.wire.task import contract_task
 from worker.database import run_in_transaction
 
 

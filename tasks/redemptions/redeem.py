@@ -4,14 +4,13 @@ from collections.abc import Collection, Sequence
 
 from sqlalchemy.orm import Session
 
-from tasks.intake.gathered_task import gathered_task
+from tasks.intake.task import contract_task, gathered_task
 from tasks.redemptions.batch import RedemptionBatch
 from tasks.redemptions.look_up import lock_claims
 from tasks.redemptions.messages import Redeem, RedeemMany
 from tasks.wire.answers import Answer
 from tasks.wire.bulk import answer_each
 from tasks.wire.replay import AnswerTable, CallerKey
-from tasks.wire.task import contract_task
 from worker.database import run_in_transaction
 
 

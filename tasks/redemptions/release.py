@@ -6,13 +6,13 @@ from domain.hold import FINAL_STATUSES, HoldStatus
 from models.base import read_clock
 from models.redemptions.hold import close_holds
 from models.vouchers.counters import change_held
+from tasks.intake.task import contract_task
 from tasks.redemptions.hold_answers import hold_answer
 from tasks.redemptions.hold_match import is_redeemed_by
 from tasks.redemptions.messages import HoldReference
 from tasks.redemptions.named_hold import lock_hold, redemption_under
 from tasks.wire.answers import Answer
 from tasks.wire.replay import AnswerTable
-from tasks.wire.task import contract_task
 from worker.database import run_in_transaction
 
 

@@ -10,7 +10,7 @@ from domain.eligibility import Refusal
 from domain.hold import HoldStatus
 from models.base import new_id
 from models.redemptions.hold import find_holds
-from tasks.intake.gathered_task import gathered_task
+from tasks.intake.task import gathered_task
 from tasks.redemptions.batch import RedemptionBatch
 from tasks.redemptions.hold_answers import first_hold_answer, hold_conflict_answer
 from tasks.redemptions.look_up import Claim, lock_claims

@@ -1,12 +1,12 @@
 """Retrieve the stored decision on a request id."""
 
 from models.redemptions.redemption import find_redemptions
+from tasks.intake.task import contract_task
 from tasks.redemptions.answers import redemption_answer
 from tasks.redemptions.messages import RedemptionReference
 from tasks.wire.answers import Answer
 from tasks.wire.errors import found
 from tasks.wire.replay import AnswerTable
-from tasks.wire.task import contract_task
 from worker.database import transaction
 
 

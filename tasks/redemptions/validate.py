@@ -3,13 +3,13 @@
 from sqlalchemy.orm import Session
 
 from models.base import new_id, read_one_snapshot
+from tasks.intake.task import contract_task
 from tasks.redemptions.answers import validation_answer
 from tasks.redemptions.batch import RedemptionBatch
 from tasks.redemptions.look_up import read_claims
 from tasks.redemptions.messages import Redeem, Validate
 from tasks.wire.answers import Answer
 from tasks.wire.replay import AnswerTable
-from tasks.wire.task import contract_task
 from worker.database import run_in_transaction
 
 

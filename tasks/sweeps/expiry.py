@@ -13,10 +13,10 @@ from models.expiry import (
     retire_full,
     retire_full_codes,
 )
+from tasks.intake.task import contract_task
 from tasks.sweeps.messages import Sweep
 from tasks.wire.answers import Answer
 from tasks.wire.replay import AnswerTable
-from tasks.wire.task import contract_task
 from worker.database import transaction
 from worker.settings import settings
 

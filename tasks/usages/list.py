@@ -16,12 +16,12 @@ from models.usages.by_customer import (
     records_of,
 )
 from models.vouchers.look_up import find_voucher
+from tasks.intake.task import contract_task
 from tasks.usages.items import usage_item, uses_by_customer
 from tasks.usages.messages import ListUsages
 from tasks.wire.answers import Answer
 from tasks.wire.errors import InvalidRequest, found
 from tasks.wire.replay import AnswerTable
-from tasks.wire.task import contract_task
 from worker.database import transaction
 
 

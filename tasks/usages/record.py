@@ -16,6 +16,7 @@ from models.vouchers.counters import places_taken
 from models.vouchers.look_up import lock_vouchers
 from models.vouchers.row_types import DecisiveVoucherRow
 from models.vouchers.values import candidate_of
+from tasks.intake.task import contract_task
 from tasks.redemptions.messages import Redeem
 from tasks.redemptions.redeem import redeem_all
 from tasks.usages.answers import usage_answer, usage_conflict_answer
@@ -23,7 +24,6 @@ from tasks.usages.messages import RecordUsage
 from tasks.wire.answers import Answer
 from tasks.wire.errors import InvalidRequest, found
 from tasks.wire.replay import AnswerTable
-from tasks.wire.task import contract_task
 from worker.database import run_in_transaction
 
 # The stamps of a customer are ordered by their instants. If the clock is set back, an entry still follows the last.

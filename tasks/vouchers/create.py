@@ -13,11 +13,11 @@ from models.vouchers.look_up import find_creation
 from models.vouchers.writes import add_voucher
 from tasks.codes.primary import add_primary_code
 from tasks.codes.text_holders import lock_holders, primary_code
+from tasks.intake.task import contract_task, delivery_id
 from tasks.vouchers.answers import voucher_answer
 from tasks.vouchers.messages import CreateVoucher, PriceDiscount
 from tasks.wire.answers import Answer, conflict_answer
 from tasks.wire.replay import AnswerTable
-from tasks.wire.task import contract_task, delivery_id
 from worker.database import run_in_transaction
 
 

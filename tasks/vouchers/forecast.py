@@ -20,11 +20,11 @@ from models.vouchers.forecast import (
     find_started,
 )
 from models.vouchers.look_up import find_voucher
+from tasks.intake.task import contract_task
 from tasks.vouchers.messages import Forecast
 from tasks.wire.answers import Answer, day, identity
 from tasks.wire.errors import found
 from tasks.wire.replay import AnswerTable
-from tasks.wire.task import contract_task
 from worker.database import transaction
 
 ASSUMPTIONS = (

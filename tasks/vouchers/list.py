@@ -4,12 +4,12 @@ from sqlalchemy.orm import Session
 
 from models.codes.text_holders import find_vouchers_with_code
 from models.vouchers.listing import VoucherListing, newer_vouchers, older_vouchers
+from tasks.intake.task import contract_task
 from tasks.vouchers.answers import voucher_answer
 from tasks.vouchers.messages import ListVouchers
 from tasks.wire.answers import Answer
 from tasks.wire.pages import page_answer
 from tasks.wire.replay import AnswerTable
-from tasks.wire.task import contract_task
 from worker.database import transaction
 
 

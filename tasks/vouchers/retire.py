@@ -6,12 +6,12 @@ from domain.terms import RetiredReason
 from models.base import read_clock
 from models.vouchers.look_up import find_voucher, lock_vouchers
 from models.vouchers.writes import mark_retired
+from tasks.intake.task import contract_task
 from tasks.vouchers.answers import voucher_answer
 from tasks.vouchers.messages import VoucherReference
 from tasks.wire.answers import Answer
 from tasks.wire.errors import found
 from tasks.wire.replay import AnswerTable
-from tasks.wire.task import contract_task
 from worker.database import transaction
 
 

@@ -3,12 +3,12 @@
 from sqlalchemy.orm import Session
 
 from models.vouchers.look_up import find_voucher
+from tasks.intake.task import contract_task
 from tasks.vouchers.answers import voucher_answer
 from tasks.vouchers.messages import VoucherReference
 from tasks.wire.answers import Answer
 from tasks.wire.errors import found
 from tasks.wire.replay import AnswerTable
-from tasks.wire.task import contract_task
 from worker.database import transaction
 
 

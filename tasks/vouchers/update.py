@@ -16,6 +16,7 @@ from models.vouchers.row_types import VoucherRow
 from models.vouchers.writes import change_voucher
 from tasks.codes.primary import change_primary_code
 from tasks.codes.text_holders import TextHolders, lock_holders
+from tasks.intake.task import contract_task, delivery_id
 from tasks.vouchers.answers import voucher_answer
 from tasks.vouchers.budgets import change_budgets, has_other_currencies, lock_and_check_budgets
 from tasks.vouchers.create import values_of
@@ -25,7 +26,6 @@ from tasks.wire.answers import Answer
 from tasks.wire.errors import InvalidRequest, NotFound
 from tasks.wire.fields import type_id
 from tasks.wire.replay import AnswerTable, answer_once
-from tasks.wire.task import contract_task, delivery_id
 from worker.database import ChangedMeanwhileError, run_in_transaction
 
 # A discount copies these terms when it is granted, and all discounts of a voucher must have the same terms.

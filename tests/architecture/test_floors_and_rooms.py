@@ -19,7 +19,7 @@ NEW_TASK = '''
 from tasks.vouchers.messages import VoucherReference
 from tasks.wire.answers import Answer
 from tasks.wire.replay import AnswerTable
-from tasks.wire.task import contract_task
+from tasks.intake.task import contract_task
 
 
 @contract_task("vouchers.count", message=VoucherReference, first_answer=AnswerTable.READS)

@@ -92,3 +92,9 @@ def command_counts(redis: Redis) -> dict[str, int]:
     """Return how often the server has run each command since the statistics were reset."""
     statistics: dict[str, Any] = redis.info("commandstats")
     return {name.removeprefix("cmdstat_"): each["calls"] for name, each in statistics.items()}
+
+
+def cut_connections(redis: Redis) -> None:
+    """Make the server close every connection except this one."""
+    for kind in ("normal", "pubsub"):
+        redis.client_kill_filter(_type=kind, skipme=True)

@@ -8,16 +8,10 @@ import pytest
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from tests.broker.consumers import DRAIN_SECONDS, command_counts, consuming, send
+from tests.broker.consumers import DRAIN_SECONDS, command_counts, consuming, cut_connections, send
 from tests.broker.durable_valkey import DurableValkey
 from tests.end_to_end.waiting import eventually
 from worker.broker.fetch_script import SET_ASIDE_KEY
-
-
-def cut_connections(redis: Redis) -> None:
-    """Make the server close every connection except this one."""
-    for kind in ("normal", "pubsub"):
-        redis.client_kill_filter(_type=kind, skipme=True)
 
 
 def test_a_hundred_messages_are_fetched_and_acknowledged_at_once(url: str, redis: Redis) -> None:
@@ -114,18 +108,18 @@ def test_an_acknowledgement_outlives_its_connection(url: str, redis: Redis) -> N
 
 
 def test_an_acknowledgement_that_cannot_be_sent_is_kept(server: DurableValkey, url: str, redis: Redis) -> None:
-    """While the broker is down, acknowledging raises no error, and no acknowledgement is forgotten."""
+    """While the broker is down, acknowledging raises no error. The next channel sends what the last one could not."""
     send(url, "q", "done", "open")
     with suppress(RedisConnectionError), consuming(url, "q", acknowledges=False) as ours:
         ours.receive_count(2)
-        done, tag = ours.messages[0], ours.messages[1].delivery_tag
         server.kill()
-        done.ack()
+        ours.messages[0].ack()
         ours.connection.collect()
         server.start()
         assert redis.hlen("unacked") == 2
     with consuming(url, "other") as ours:
-        ours.drain_until(lambda: redis.hkeys("unacked") == [tag])
+        ours.drain_until(lambda: not redis.hlen("unacked"))
+    assert redis.llen("q") == 1
 
 
 def test_a_message_is_redelivered_when_its_worker_is_gone(url: str, redis: Redis) -> None:
@@ -170,13 +164,13 @@ def test_acknowledgements_are_flushed_before_overdue_messages_are_put_back(url: 
 
 
 def test_a_rejected_message_is_dropped_or_put_back(url: str, redis: Redis) -> None:
-    """As in kombu, a message that is put back is behind all others."""
+    """A message that is put back keeps its turn: it is fetched before all others, as on RabbitMQ."""
     send(url, "q", "dropped", "again", "last")
     with consuming(url, "q", prefetch_count=2, acknowledges=False) as ours:
         ours.receive_count(2)
         ours.messages[0].reject()
         ours.messages[1].requeue()
-        assert ours.receive_count(4)[2:] == ["last", "again"]
+        assert ours.receive_count(4)[2:] == ["again", "last"]
         assert ours.channel.qos.bytes_held > 0
         for message in ours.messages[2:]:
             message.ack()

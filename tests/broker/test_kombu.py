@@ -15,8 +15,8 @@ from kombu.utils.scheduling import priority_cycle, round_robin_cycle, sorted_cyc
 from tests.end_to_end.programs import CHECKOUT
 from worker.app import configuration
 from worker.broker import waiting_channel
-from worker.broker.batched_acknowledgements import QoS
 from worker.broker.poller import Poller
+from worker.broker.prefetched_messages import QoS
 from worker.broker.transport import consuming_url
 from worker.settings import forget_settings
 
@@ -45,7 +45,10 @@ SIGNATURES = {
     "redis.QoS.reject": "(self, delivery_tag, requeue=False)",
     "redis.QoS.restore_unacked": "(self, client=None)",
     "redis.QoS.restore_visible": "(self, start=0, num=10, interval=10)",
-    "redis.QoS.restore_by_tag": "(self, tag, client=None, leftmost=False)",
+    "redis.Transport.register_with_event_loop": "(self, connection, loop)",
+    "redis.MultiChannelPoller.maybe_restore_messages": "(self)",
+    "virtual.Channel._lookup": "(self, exchange, routing_key, default=None)",
+    "virtual.Channel._get_message_priority": "(self, message, reverse=False)",
     "virtual.QoS.append": "(self, message, delivery_tag)",
     "virtual.QoS.ack": "(self, delivery_tag)",
     "virtual.QoS._flush": "(self)",
@@ -77,6 +80,8 @@ ATTRIBUTES = {
     "redis.Transport.register_with_event_loop": ("cycle.on_poll_start", "self.on_readable"),
     "redis.Transport.__init__": ("self.cycle = MultiChannelPoller()",),
     "redis.QoS.restore_by_tag": ("M, EX, RK = loads(",),
+    "redis.Channel._do_restore_message": ("_lookup(exchange, routing_key)", "_get_message_priority(", "_q_for_pri("),
+    "redis.MultiChannelPoller.maybe_restore_messages": ("qos.restore_visible(",),
     "redis.QoS.restore_unacked": ("for tag in self._delivered",),
     "redis.SentinelChannel._sentinel_managed_pool": ("self.connection.client.alt", "url.scheme == 'sentinel'"),
     "virtual.QoS.restore_unacked_once": ("self._delivered", "restore_unacked()"),

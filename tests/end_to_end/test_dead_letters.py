@@ -23,8 +23,8 @@ def test_a_bulk_request_that_fails_is_kept_whole(client: Client, worker: Worker,
         sent = client.send("redemptions.redeem_many", {"requests": requests})
         outcome = client.outcome(sent)
         kept = worker.eventually(lambda: rows(url, "SELECT task_id, project, task, attempts FROM dead_letters"))
-    assert (outcome["status"], outcome["result"]["exc_type"]) == ("FAILURE", "Undecided")
-    assert kept == [(sent, "", "redemptions.redeem_many", 1)]
+    assert (outcome["status"], outcome["result"]["exc_type"]) == ("FAILURE", "GivenUp")
+    assert kept == [(sent, "", "redemptions.redeem_many", 3)]
     assert rows(url, "SELECT * FROM redemptions") == []
     assert POISON not in json.dumps(outcome) + worker.log[log_since:]
     scrip(worker, "dead-letters", "retry", sent)
@@ -58,8 +58,8 @@ def test_a_message_that_cannot_be_kept_yet_is_retried(impatient: tuple[Worker, C
     with poisoned(url, customer=POISON):
         with holding(url, "LOCK TABLE dead_letters"):
             sent = client.send("redemptions.redeem_many", {"requests": requests})
-            worker.eventually(lambda: "retry: Retry in" in worker.log[since:])
-        assert client.outcome(sent)["result"]["exc_type"] == "Undecided"
+            worker.eventually(lambda: "is tried again in" in worker.log[since:])
+        assert client.outcome(sent)["result"]["exc_type"] == "GivenUp"
     assert rows(url, "SELECT task_id FROM dead_letters") == [(sent,)]
 
 

@@ -96,7 +96,7 @@ def test_requests_survive_a_crash_of_postgres(postgres: Postgres, worker: Worker
         crash(postgres)
         holder.close()
         # A task meets the fault while the server is down.
-        worker.eventually(lambda: " retry: " in worker.log)
+        worker.eventually(lambda: "the database is away" in worker.log)
         postgres.spawn()
         postgres.wait_ready(pause)
 

@@ -116,11 +116,3 @@ def test_the_grace_is_fifteen_minutes_and_can_be_set(monkeypatch):
     """The contract says so."""
     assert read(monkeypatch, **ADDRESSES).requested_at_grace_seconds == 15 * 60
     assert read(monkeypatch, SCRIP_REQUESTED_AT_GRACE_SECONDS="60").requested_at_grace_seconds == 60
-
-
-def test_no_message_is_redelivered_while_it_may_wait_for_a_lock(monkeypatch):
-    """After three such redeliveries, the message would be given up as if it had killed its workers."""
-    with pytest.raises(SystemExit) as ended:
-        read(monkeypatch, **ADDRESSES, SCRIP_VISIBILITY_TIMEOUT_SECONDS="20", SCRIP_LOCK_TIMEOUT_SECONDS="20")
-    said = "SCRIP_VISIBILITY_TIMEOUT_SECONDS must be longer than SCRIP_LOCK_TIMEOUT_SECONDS"
-    assert str(ended.value) == f"scrip: the environment is not as it must be: {said}"

@@ -29,7 +29,9 @@ UNREADABLE = (ValueError, TypeError, AttributeError, ArithmeticError, RecursionE
 # parses a copy without the half.
 SCRIPT = """
 local unacked, index, aside = KEYS[1], KEYS[2], KEYS[3]
-local now, count_max, bytes_max, width = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local count_max, bytes_max, width = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local time = redis.call('TIME')
+local now = time[1] + time[2] / 1000000
 local fetched, entries, scores, unreadable, seen = {}, {}, {}, {}, {}
 local bytes, full = 0, false
 
@@ -92,7 +94,7 @@ if #entries > 0 or #unreadable > 0 then
     if #unreadable > 0 then redis.call('LPUSH', aside, unpack(unreadable)) end
     for list, count in pairs(seen) do redis.call('LTRIM', KEYS[list], 0, -1 - count) end
 end
-return {#unreadable, fetched, full and 0 or 1}
+return {#unreadable, fetched, full and 0 or 1, tostring(time[1])}
 """
 SCRIPT_SHA = sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
 
@@ -118,23 +120,26 @@ class FetchRequest:
     count_max: int
     bytes_max: int
 
-    def command(
-        self, *, prefixed: Callable[[str], str], unacked_keys: Sequence[str], now: float, is_loaded: bool
-    ) -> list[Any]:
+    def command(self, *, prefixed: Callable[[str], str], unacked_keys: Sequence[str], is_loaded: bool) -> list[Any]:
         """Return the command that runs the script.
 
-        `prefixed` adds the prefix of all keys to a key. `now` is in seconds since 1970. `is_loaded` says whether the
-        server has the script; otherwise the command contains the script.
+        `prefixed` adds the prefix of all keys to a key. `is_loaded` says whether the server has the script; otherwise
+        the command contains the script.
         """
         keys = [prefixed(key) for key in (*unacked_keys, SET_ASIDE_KEY, *self.lists)]
         script = ("EVALSHA", SCRIPT_SHA) if is_loaded else ("EVAL", SCRIPT)
-        return [*script, len(keys), *keys, repr(now), self.count_max, self.bytes_max, self.width]
+        return [*script, len(keys), *keys, self.count_max, self.bytes_max, self.width]
 
     def parse_reply(self, reply: Sequence[Any]) -> "FetchReply":
         """Return the script's reply as a value."""
-        unreadable, fetched, is_drained = reply
+        unreadable, fetched, is_drained, server_time = reply
         messages = list(self._messages(fetched))
-        return FetchReply(unreadable_count=unreadable, messages=messages, is_drained=bool(is_drained))
+        return FetchReply(
+            unreadable_count=unreadable,
+            messages=messages,
+            is_drained=bool(is_drained),
+            server_time=float(server_time),
+        )
 
     def _messages(self, fetched: Sequence[Any]) -> Iterator[FetchedMessage]:
         for position, tag, text in zip(fetched[::3], fetched[1::3], fetched[2::3], strict=True):
@@ -142,8 +147,12 @@ class FetchRequest:
 
 
 class FetchReply(NamedTuple):
-    """The fetched messages, the number of texts set aside, and whether the queues are empty now."""
+    """The fetched messages, the number of texts set aside, and whether the queues are empty now.
+
+    `server_time` is in seconds since 1970, by the server's clock.
+    """
 
     unreadable_count: int
     messages: list[FetchedMessage]
     is_drained: bool
+    server_time: float

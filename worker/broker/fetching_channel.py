@@ -7,7 +7,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from queue import Empty
-from time import time
 from typing import Any
 
 from celery.utils.log import get_logger
@@ -16,7 +15,6 @@ from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import loads
 from kombu.utils.scheduling import priority_cycle
 
-from worker.broker.batched_acknowledgements import QoS
 from worker.broker.fetch_script import (
     FETCH_BYTES_MAX,
     SET_ASIDE_KEY,
@@ -25,11 +23,14 @@ from worker.broker.fetch_script import (
     FetchReply,
     FetchRequest,
 )
+from worker.broker.prefetched_messages import QoS
 
 logger = get_logger(__name__)
 
 # A worker prefetches no more than this. A prefetch count for small messages would let a worker hoard large messages.
 PREFETCH_BYTES = 16 * 2**20
+# A message that is due within this time is not postponed.
+DUE_SECONDS = 1
 
 
 class FetchingChannel(redis.Channel):
@@ -60,10 +61,44 @@ class FetchingChannel(redis.Channel):
         """Return whether this thread runs the event loop, which flushes acknowledgements before waiting."""
         return self.connection is not None and self.connection.cycle.thread == threading.get_ident()
 
-    def flush_acknowledgements(self) -> None:
-        """Send the pending acknowledgements."""
+    def flush_acknowledgements(self, *, is_last: bool = False) -> None:
+        """Send the pending changes of the unacknowledged messages.
+
+        If the server has just refused to write, this waits for a later call, unless `is_last`.
+        """
         if self.ack_emulation and self._qos is not None:
-            self._qos.flush_acknowledgements()
+            self._qos.flush_acknowledgements(is_last=is_last)
+
+    def leave_to_next_channel(self, tags: frozenset[str]) -> None:
+        """Forget messages that children run, so that closing this channel does not put them back."""
+        if self._qos is not None:
+            self._qos.forget(tags)
+
+    def renew_leases(self, tags: frozenset[str]) -> None:
+        """Renew the leases of the messages with those delivery tags."""
+        if self.ack_emulation and tags:
+            self.qos.renew(tags)
+
+    def is_due(self, instant: float) -> bool:
+        """Return whether an instant has come by the server's clock, or comes within a second."""
+        return bool(instant - self.qos.unacknowledged.server_time() <= DUE_SECONDS)
+
+    def postpone(self, tag: str, *, until: float) -> None:
+        """Have a message wait on the server until an instant of its clock, in seconds since 1970."""
+        self.qos.postpone(tag, until=until)
+
+    def postpone_for(self, tag: str, seconds: float) -> None:
+        """Have a message wait on the server for a time."""
+        self.postpone(tag, until=self.qos.unacknowledged.server_time() + seconds)
+
+    def lists_of(self, message: Any, *, exchange: str, routing_key: str) -> list[str]:
+        """Return the lists of the queues to which a message belongs."""
+        priority = self._get_message_priority(message, reverse=False)
+        return [self._q_for_pri(queue, priority) for queue in self._lookup(exchange, routing_key)]
+
+    def look_for_overdue_soon(self) -> None:
+        """Look again for messages whose leases are over, when the loop has done its other work."""
+        self.connection.cycle.look_for_overdue_soon()
 
     def basic_consume(self, queue: str, no_ack: bool, *arguments: Any, **options: Any) -> Any:  # noqa: FBT001 - kombu's own
         """Begin to consume a queue. With `no_ack`, the channel itself acknowledges each message on delivery."""
@@ -103,7 +138,7 @@ class FetchingChannel(redis.Channel):
 
     def _script_command(self, request: FetchRequest, *, is_loaded: bool) -> list[Any]:
         keys = (self.unacked_key, self.unacked_index_key)
-        return request.command(prefixed=self._prefixed, unacked_keys=keys, now=time(), is_loaded=is_loaded)
+        return request.command(prefixed=self.prefixed, unacked_keys=keys, is_loaded=is_loaded)
 
     def _deliver_all(self, reply: FetchReply) -> bool:
         self._track(reply)
@@ -120,6 +155,7 @@ class FetchingChannel(redis.Channel):
         return True
 
     def _track(self, reply: FetchReply) -> None:
+        self.qos.unacknowledged.note_server_time(reply.server_time)
         if reply.unreadable_count:
             logger.error("moved %d texts that are not messages to %s", reply.unreadable_count, SET_ASIDE_KEY)
         for fetched in reply.messages:
@@ -153,5 +189,6 @@ class FetchingChannel(redis.Channel):
     def _lists(self, queues: list[str]) -> list[str]:
         return [self._q_for_pri(queue, priority) for priority in self.priority_steps for queue in queues]
 
-    def _prefixed(self, key: str) -> str:
+    def prefixed(self, key: str) -> str:
+        """Return the key with the prefix of all keys."""
         return f"{self.global_keyprefix}{key}"

@@ -17,6 +17,8 @@ class Poller(redis.MultiChannelPoller):
 
     # The thread that runs the loop. The loop may be waiting, so other threads send their acknowledgements at once.
     thread: int | None = None
+    # The worker's event loop, or None if a program polls without one.
+    loop: Any = None
 
     def on_poll_start(self) -> None:
         """Flush acknowledgements and start fetching before the loop waits."""
@@ -41,8 +43,13 @@ class Poller(redis.MultiChannelPoller):
         finally:
             self.flush_acknowledgements()
 
+    def look_for_overdue_soon(self) -> None:
+        """Look again for messages whose leases are over, when the loop has done its other work."""
+        if self.loop is not None:
+            self.loop.call_soon(self.maybe_restore_messages)
+
     def flush_acknowledgements(self) -> None:
-        """Send the pending acknowledgements of all channels."""
+        """Send the pending changes of the unacknowledged messages of all channels."""
         for channel in self._channels:
             channel.flush_acknowledgements()
 

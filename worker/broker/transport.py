@@ -25,6 +25,11 @@ class Transport(redis.Transport):
         super().__init__(*arguments, **options)
         self.cycle = Poller()
 
+    def register_with_event_loop(self, connection: Any, loop: Any) -> None:
+        """Make the loop poll the channels."""
+        self.cycle.loop = loop
+        super().register_with_event_loop(connection, loop)
+
 
 class SecureTransport(Transport):
     """Our transport over TLS."""

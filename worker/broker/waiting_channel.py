@@ -11,7 +11,8 @@ from time import monotonic
 from typing import Any
 
 from celery.utils.log import get_logger
-from redis.exceptions import NoScriptError, ResponseError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import NoScriptError, ReadOnlyError, ResponseError
 
 from worker.broker.fetch_script import FETCH_COUNT_MAX, FetchRequest
 from worker.broker.fetching_channel import FetchingChannel
@@ -100,11 +101,11 @@ class Channel(FetchingChannel):
     def _track_command(self, queues: list[str]) -> list[Any]:
         # The reply is the number of lists that are not empty. The server notifies this connection of their next change.
         self._was_notified = False
-        return ["EXISTS", *map(self._prefixed, self._lists(queues))]
+        return ["EXISTS", *map(self.prefixed, self._lists(queues))]
 
     def _block_command(self, queues: list[str]) -> list[Any]:
         # BLMOVE waits for a message in the first list. Source and target are the same, so the list does not change.
-        key = self._prefixed(self._lists(queues)[0])
+        key = self.prefixed(self._lists(queues)[0])
         return ["BLMOVE", key, key, "RIGHT", "RIGHT", BLOCK_SECONDS]
 
     def _brpop_read(self, **options: Any) -> bool:
@@ -141,13 +142,27 @@ class Channel(FetchingChannel):
             # The server's scripts were flushed: send the whole script again.
             self._script_is_loaded = False
             raise Empty from None
+        except ReadOnlyError as error:
+            # The server has become a replica. Behind Sentinel, a new connection leads to the new master.
+            self._disconnect(connection)
+            raise RedisConnectionError(str(error)) from None
+        except ResponseError as error:
+            self.qos.unacknowledged.note_refused(error)
+            self._idle()
+            raise Empty from None
         except self.connection_errors:
-            # Before the loop waits again, kombu opens a new connection.
-            connection.disconnect()
-            self.step = Step.FETCH
+            self._disconnect(connection)
             raise
         self._script_is_loaded = self._script_is_loaded or self.step == Step.FETCH
         return reply
+
+    def _disconnect(self, connection: Any) -> None:
+        # Before the loop waits again, kombu opens a new connection.
+        connection.disconnect()
+        self.step = Step.FETCH
+
+    def _idle(self) -> None:
+        self.step, self._was_notified, self._idle_since = Step.IDLE, False, monotonic()
 
     def on_notification(self) -> None:
         """Note that a queue has changed. Raises Empty, since a notification delivers no message."""
@@ -165,7 +180,7 @@ class Channel(FetchingChannel):
         """Close the channel: flush acknowledgements, and restore unacknowledged messages to their queues."""
         self._closing = True
         with suppress(*self.connection_errors):
-            self.flush_acknowledgements()
+            self.flush_acknowledgements(is_last=True)
         # An error here would leave the channel half open.
         with suppress(Empty, *self.connection_errors):
             if self._in_poll:

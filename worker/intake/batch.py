@@ -2,23 +2,22 @@
 
 The child returns an outcome for each message. The worker then ends each message in Celery's life cycle, which
 acknowledges the message. If the child dies, the worker sends the batch to another child. A message that is not ended
-stays with the broker, which redelivers it. For messages that run by themselves, Celery does the same:
-`task_retry_on_worker_lost` in `worker/app.py`.
+stays with the broker, which redelivers it.
 """
 
 from collections.abc import Iterable, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from typing import Any, Protocol
 
 from billiard.einfo import ExceptionInfo, ExceptionWithTraceback
 from billiard.exceptions import Terminated, TimeLimitExceeded, WorkerLostError
 from celery import Task, current_app
-from celery.exceptions import Retry
 from celery.utils.log import get_logger
-from celery.utils.time import get_exponential_backoff_interval
 from celery.worker.request import Request
 
 from worker.intake.delivery import Delivery, Fate, Original, Outcome
+from worker.intake.followers import followers_of
+from worker.intake.unended import postpone, put_back
 from worker.settings import settings
 
 logger = get_logger(__name__)
@@ -37,8 +36,14 @@ class BatchGatherer(Protocol):
     def run_again(self, batch: "Batch") -> None:
         """Run a batch again as soon as a child is free."""
 
-    def on_batch_ended(self) -> None:
-        """Note that a batch is no longer running."""
+    def add_later(self, request: Request, seconds: float) -> None:
+        """Gather a request again after that time."""
+
+    def await_servers(self, batch: "Batch", error: object) -> None:
+        """Run a batch again when the servers are back."""
+
+    def on_batch_ended(self, batch: "Batch", *, found_servers: bool | None) -> None:
+        """Note that a batch is no longer running, and whether it found the servers, if that is known."""
 
 
 def decide_in_child(name: str, deliveries: Sequence[Delivery], child_death: str) -> list[Outcome]:
@@ -49,6 +54,9 @@ def decide_in_child(name: str, deliveries: Sequence[Delivery], child_death: str)
 
 class Batch:
     """Requests that are decided together. Copies of a message are decided once, and every copy is ended."""
+
+    # Whether a child has begun.
+    is_accepted = False
 
     def __init__(self, *, gatherer: BatchGatherer, requests: Iterable[Request], child_death: str = "") -> None:
         """Group the copies of each message.
@@ -83,38 +91,55 @@ class Batch:
             accept_callback=self.on_accepted,
             callback=self.on_outcomes,
             error_callback=self.on_fault,
-            timeout=self.task.time_limit or settings().batch_time_limit_seconds,
+            timeout=self.time_limit(),
         )
         return result is not None
 
+    def time_limit(self) -> float | None:
+        """Return the time in seconds after which the child is killed, or None if there is no limit.
+
+        A sender may set a limit for a message, which is then alone in its batch.
+        """
+        limits = [limit for request in self.requests if (limit := own_time_limit(request))]
+        if limits:
+            return min(limits)
+        return settings().batch_time_limit_seconds if self.task.is_gathered else None
+
     def on_accepted(self, pid: int, time_accepted: float) -> None:
         """Tell Celery that each request has started, in the child with that process id."""
+        self.is_accepted = True
         with ExitStack() as each_of_them:
             for request in self.requests:
                 each_of_them.callback(request.on_accepted, pid, time_accepted)
 
     def on_outcomes(self, outcomes: Sequence[Outcome]) -> None:
         """End each request by its outcome. An error over a request does not keep the others from being ended."""
+        found_servers = all(each.fate is not Fate.AWAIT_SERVERS for each in outcomes)
         with ExitStack() as each_of_them:
-            each_of_them.callback(self.gatherer.on_batch_ended)
-            to_retry: list[tuple[Request, Outcome]] = []
+            each_of_them.callback(self.gatherer.on_batch_ended, self, found_servers=found_servers)
+            waiting: list[Request] = []
             for copies, outcome in zip(self.copies, outcomes, strict=True):
                 for request in copies:
-                    if outcome.fate is Fate.TRY_AGAIN:
-                        to_retry.append((request, outcome))
-                    else:
-                        each_of_them.callback(end_message, request, outcome)
-            if to_retry:
-                each_of_them.callback(self.publish_retries, to_retry)
+                    match outcome.fate:
+                        case Fate.AWAIT_SERVERS:
+                            waiting.append(request)
+                        case Fate.TRY_AGAIN:
+                            each_of_them.callback(postpone, request, outcome.error, add_later=self.gatherer.add_later)
+                        case _:
+                            each_of_them.callback(end_message, request, outcome)
+            if waiting:
+                error = next(each.error for each in outcomes if each.fate is Fate.AWAIT_SERVERS)
+                again = Batch(gatherer=self.gatherer, requests=waiting, child_death=self.child_death)
+                each_of_them.callback(self.gatherer.await_servers, again, error)
 
     def on_fault(self, fault: ExceptionInfo) -> None:
         """End the requests or run them again, after the batch failed as a whole."""
         with ExitStack() as afterwards:
-            afterwards.callback(self.gatherer.on_batch_ended)
+            afterwards.callback(self.gatherer.on_batch_ended, self, found_servers=None)
             self.end_or_run_again(fault)
 
     def end_or_run_again(self, fault: ExceptionInfo) -> None:
-        """End revoked requests, run the requests of a dead child again, or retry requests later after another error."""
+        """End revoked requests, run the requests of a dead child again, or postpone requests after another error."""
         error = fault.exception
         if isinstance(error, ExceptionWithTraceback):
             error = error.exc
@@ -125,7 +150,8 @@ class Batch:
             self.run_again(self.requests, child_death=f"{type(error).__name__}: its process ended")
         else:
             logger.error("a batch of %s has failed: %s", self.task.name, type(error).__name__)
-            self.publish_retries([(request, Outcome(Fate.TRY_AGAIN, error=error)) for request in self.requests])
+            for request in self.requests:
+                postpone(request, error, add_later=self.gatherer.add_later)
 
     def end_revoked(self, fault: ExceptionInfo) -> None:
         """End the requests that an operator revoked by terminating the child, and run the others again."""
@@ -137,44 +163,13 @@ class Batch:
         self.run_again([each for each in self.requests if each not in revoked], child_death=self.child_death)
 
     def run_again(self, requests: Sequence[Request], *, child_death: str) -> None:
-        """Run the requests in another child. If the worker is stopping, they stay unacknowledged with the broker."""
-        if requests and self.gatherer.is_open():
-            self.gatherer.run_again(Batch(gatherer=self.gatherer, requests=requests, child_death=child_death))
-
-    def publish_retries(self, to_retry: Sequence[tuple[Request, Outcome]]) -> None:
-        """Publish a delayed copy of each message, then acknowledge the messages.
-
-        Messages with the same number of retries get the same delay, so that they form a batch again. If publishing
-        fails, the messages go back to their queue.
-        """
-        retry_counts = {retries_of(request) for request, _ in to_retry}
-        delays = {retries: self.backoff_seconds(retries) for retries in retry_counts}
-        try:
-            with self.task.app.producer_or_acquire() as producer, producer.batch():
-                for request, _ in to_retry:
-                    context = request._context  # noqa: SLF001 - as Celery does for a child that was lost
-                    retries = retries_of(request)
-                    options = {"countdown": delays[retries], "retries": retries + 1}
-                    self.task.signature_from_request(context, **options).apply_async(producer=producer)
-        except Exception as error:  # noqa: BLE001 - after any error, the messages must leave this worker, which lives on
-            logger.error("messages to be tried again go back to their queue: %s", type(error).__name__)  # noqa: TRY400
-            for request, _ in to_retry:
-                # Not an acknowledgement: the broker puts the message back into its queue.
-                request.reject(requeue=True)
+        """Run the requests in another child, or put them back if the worker is stopping."""
+        if not requests:
             return
-        with ExitStack() as each_of_them:
-            for request, outcome in to_retry:
-                each_of_them.callback(end_for_retry, request, outcome, countdown=delays[retries_of(request)])
-
-    def backoff_seconds(self, retries: int) -> int:
-        """Return the delay before the next attempt: exponential backoff with jitter."""
-        seconds: int = get_exponential_backoff_interval(
-            factor=max(1, int(self.task.retry_backoff)),
-            retries=retries,
-            maximum=self.task.retry_backoff_max,
-            full_jitter=self.task.retry_jitter,
-        )
-        return seconds
+        if self.gatherer.is_open():
+            self.gatherer.run_again(Batch(gatherer=self.gatherer, requests=requests, child_death=child_death))
+        else:
+            put_back(requests)
 
 
 def delivery_of(request: Request, *, is_suspect: bool) -> Delivery:
@@ -194,6 +189,7 @@ def delivery_of(request: Request, *, is_suspect: bool) -> Delivery:
         group=request.group,
         parent=request.parent_id,
         original=original_of(request) if is_suspect or redelivered or retries else None,
+        followers=followers_of(request),
     )
 
 
@@ -201,6 +197,15 @@ def retries_of(request: Request) -> int:
     """Return how often a message was published again."""
     retries: int = request.request_dict.get("retries") or 0
     return retries
+
+
+def own_time_limit(request: Request) -> float | None:
+    """Return the hard time limit in seconds that the sender set for a message, or None.
+
+    A soft limit is not used: its exception could interrupt a COMMIT.
+    """
+    hard, _ = request.time_limits or (None, None)
+    return hard or None
 
 
 def original_of(request: Request) -> Original:
@@ -226,14 +231,3 @@ def end_message(request: Request, outcome: Outcome) -> None:
         request.on_success((False, "…", outcome.seconds))
     else:
         request.on_failure(outcome.error, return_ok=True)
-
-
-def end_for_retry(request: Request, outcome: Outcome, *, countdown: int) -> None:
-    """End a message whose copy was published. The copy is tried after `countdown` seconds."""
-    reason = Retry(exc=outcome.error, when=countdown)
-    logger.info("Task %s[%s] retry: %s", request.name, request.id, reason)
-    # ExceptionInfo needs a traceback, which only a raised exception has.
-    with suppress(Retry):
-        raise reason
-    # Acknowledgement point: the broker has the copy, so until now the message was there twice.
-    request.on_failure(ExceptionInfo((Retry, reason, reason.__traceback__)))

@@ -1,6 +1,7 @@
 """The consumer of a worker, which accepts tasks and drops any other message without logging the contents."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from celery.bootsteps import RUN
@@ -8,11 +9,16 @@ from celery.exceptions import InvalidTaskError, NotRegistered
 from celery.signals import task_unknown
 from celery.utils.log import get_logger
 from celery.worker.consumer import Consumer as CeleryConsumer
+from celery.worker.state import active_requests, reserved_requests
 from kombu import Message
 
 from worker.intake.dropped_messages import DroppedMessages
 from worker.intake.envelope import UNDECODABLE, headers_of, is_plain, problem_of
 from worker.intake.gathering import Gatherer
+from worker.intake.outage import Outage
+from worker.intake.stopping import kill_children_later
+from worker.intake.unended import is_postponed_until_due
+from worker.settings import settings
 
 logger = get_logger(__name__)
 
@@ -21,6 +27,8 @@ logger = get_logger(__name__)
 EVENTS_SECONDS = 0.1
 # An event has 400 bytes.
 EVENTS_AT_ONCE_MAX = 240
+# In the time of a lease.
+RENEWALS = 4
 
 
 class Consumer(CeleryConsumer):
@@ -30,6 +38,7 @@ class Consumer(CeleryConsumer):
         # The gatherers of the current connection.
         self.gatherers = list[Gatherer]()
         self.are_events_due = False
+        self._outage: Outage | None = None
         super().__init__(*arguments, **options)
         self.dropped_messages = DroppedMessages(self.app)
 
@@ -48,18 +57,60 @@ class Consumer(CeleryConsumer):
         self.are_events_due = False
         self._flush_events()
 
+    def register_with_event_loop(self, hub: Any) -> None:
+        """Renew the leases of the messages from now on, for as long as the connection lasts."""
+        super().register_with_event_loop(hub)
+        hub.call_repeatedly(settings().visibility_timeout_seconds / RENEWALS, self.renew_leases)
+
+    def renew_leases(self) -> None:
+        """Renew the leases of all messages that this worker works on, however long that takes."""
+        channel: Any = getattr(self.task_consumer, "channel", None)
+        if hasattr(channel, "renew_leases"):
+            held = {*reserved_requests, *active_requests}
+            channel.renew_leases(frozenset(request.message.delivery_tag for request in held))
+
+    @property
+    def outage(self) -> Outage:
+        """The outage of the database, as the tasks of the current connection have found."""
+        self._outage = self._outage or Outage(hub=self.hub, resume=self.resume)
+        return self._outage
+
+    def resume(self) -> None:
+        """Send the batches of every task, as far as the outage allows."""
+        for gatherer in self.gatherers:
+            gatherer.request_slot()
+
     def stop(self) -> None:
-        """Send the last events, and stop."""
+        """Put back the messages that no child has begun, send the last events, and stop."""
+        self.close_gatherers()
         self.send_events()
+        kill_children_later(self.pool)
         super().stop()
 
-    def on_close(self) -> None:
-        """Discard the messages of a lost connection without acknowledging them: the broker redelivers them."""
-        # Events that cannot be sent are kept for the next connection. Events that are only buffered would be lost.
-        self.send_events()
+    def close_gatherers(self) -> None:
+        """Put back the messages that no child has begun. A child ends the batch that it has begun."""
         for gatherer in self.gatherers:
             gatherer.close()
         self.gatherers.clear()
+        channel: Any = getattr(self.task_consumer, "channel", None)
+        if hasattr(channel, "flush_acknowledgements"):
+            with suppress(*self.connection_errors):
+                channel.flush_acknowledgements()
+
+    def on_connection_error_after_connected(self, exc: Exception) -> None:
+        """Put back the messages of a lost connection that no child has begun, at the latest by the next connection."""
+        self.close_gatherers()
+        channel: Any = getattr(self.task_consumer, "channel", None)
+        if hasattr(channel, "leave_to_next_channel"):
+            channel.leave_to_next_channel(frozenset(request.message.delivery_tag for request in active_requests))
+        super().on_connection_error_after_connected(exc)
+
+    def on_close(self) -> None:
+        """Forget the messages of the connection, except those that children run."""
+        # Events that cannot be sent are kept for the next connection. Events that are only buffered would be lost.
+        self.send_events()
+        self.close_gatherers()
+        self._outage = None
         super().on_close()
 
     def create_task_handler(self, *arguments: Any) -> Callable[[Message], None]:
@@ -70,7 +121,7 @@ class Consumer(CeleryConsumer):
             problem = problem_of(message)
             if problem:
                 self.drop(message, problem)
-            else:
+            elif not is_postponed_until_due(message):
                 receive(message)
 
         return receive_task

@@ -33,6 +33,8 @@ class Delivery(NamedTuple):
     parent: str | None
     # Only for a message that may be given up at this delivery.
     original: Original | None
+    # The fields of Celery's protocol about the tasks that follow, if there are any.
+    followers: Mapping[str, Any] | None = None
 
     def __repr__(self) -> str:
         # Logs show the arguments of a call in a child.
@@ -44,7 +46,10 @@ class Fate(StrEnum):
 
     SUCCEEDED = "succeeded"
     FAILED = "failed"
+    # After a pause.
     TRY_AGAIN = "tryAgain"
+    # As soon as the servers are back.
+    AWAIT_SERVERS = "awaitServers"
 
 
 class Outcome(NamedTuple):
@@ -52,7 +57,7 @@ class Outcome(NamedTuple):
 
     fate: Fate
     seconds: float = 0.0
-    # For FAILED, Celery's record of the exception; for TRY_AGAIN, the exception.
+    # For FAILED, Celery's record of the exception; for the others, the exception.
     error: Any = None
 
 

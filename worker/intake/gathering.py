@@ -3,18 +3,19 @@
 The life of a message in a worker:
 
 1. The consumer drops a message that is not a task (consumer.py).
-2. Celery's strategy drops a message that was revoked or has expired, and waits for the eta.
+2. Celery's strategy drops a message that was revoked or has expired. A message that is due later waits on the server.
 3. The gatherer of the task collects the message. Celery alone would send each message to a child at once.
-4. When a child is free, it gets the gathered messages as a batch. While all children are busy, the batch grows.
+4. When a child is free, it gets the gathered messages as a batch. While all children are busy, the batch grows. A task
+   that cannot decide messages together has batches of one.
 5. The child decides the batch, commits, stores the answers, and returns an outcome for each message (batch.py).
-6. Each message ends in Celery's life cycle by its outcome: events, log lines, and the acknowledgement.
+6. Each message ends in Celery's life cycle by its outcome: events, log lines, and the acknowledgement. A message that
+   could not be decided is postponed (unended.py), or waits for the database (outage.py).
 
 A comment "acknowledgement point" marks every place in this package that acknowledges a message:
 
 - the message was dropped, was revoked, or has expired;
 - its effect is committed;
-- its failure is final: the request was invalid, or the message is now a dead letter;
-- its copy for a later retry is published.
+- its failure is final: the request was invalid, or the message is now a dead letter.
 
 A message that reaches no such point stays with the broker, which redelivers it.
 """
@@ -30,8 +31,9 @@ from celery.worker.consumer import Consumer as CeleryConsumer
 from celery.worker.request import Request
 from celery.worker.strategy import default
 
-from worker.intake.batch import Batch
-from worker.intake.envelope import is_plain
+from worker.intake.batch import Batch, own_time_limit
+from worker.intake.outage import Outage
+from worker.intake.unended import put_back
 from worker.settings import settings
 
 # The size of a batch in bytes: a few large invoices fill a batch as many small requests do.
@@ -50,7 +52,7 @@ def strategy(task: Task, app: Celery, consumer: Any) -> Callable[..., Any]:
     """
     consumer_of_strategy = consumer
     if consumer.hub and isinstance(consumer.pool, TaskPool):
-        gatherer = Gatherer(task=task, consumer=consumer)
+        gatherer = Gatherer(task=task, consumer=consumer, outage=consumer.outage)
         consumer.gatherers.append(gatherer)
         consumer_of_strategy = GatheringConsumer(consumer, gatherer)
     handler: Callable[..., Any] = default(task, app, consumer_of_strategy)
@@ -75,45 +77,52 @@ class GatheringConsumer:
 class Gatherer:
     """The messages of one task that wait for a child, for as long as a connection to the broker lasts."""
 
-    def __init__(self, *, task: Task, consumer: Any) -> None:
+    def __init__(self, *, task: Task, consumer: Any, outage: Outage) -> None:
         self.task = task
         self.consumer = consumer
+        self.outage = outage
         self.pool = consumer.pool
         # A slot is a free child.
         self.slots = consumer.controller.semaphore
-        self.size_max = settings().batch_size_max
+        self.size_max = settings().batch_size_max if task.is_gathered else 1
         self.wait_seconds = settings().batch_wait_ms / MILLISECONDS
         self.gathered: deque[Request] = deque()
-        # Batches that have lost their child and run again.
+        # Batches that have lost their child, or the database, and run again.
         self.reruns: deque[Batch] = deque()
         self.timer: Any = None
         self.waits_for_slot = False
-        self.running_count = 0
+        self.running: set[Batch] = set()
         self.is_closed = False
 
     def add(self, request: Request) -> None:
         """Gather a request, and schedule the sending of its batch."""
-        if not can_be_gathered(request):
-            self.consumer.on_task_request(request)
-            return
         self.gathered.append(request)
         if len(self.gathered) >= self.size_max:
             self.request_slot()
         elif self.timer is None and not self.waits_for_slot:
-            wait_seconds = WAIT_FOR_RUNNING_BATCH_SECONDS if self.running_count else self.wait_seconds
+            wait_seconds = WAIT_FOR_RUNNING_BATCH_SECONDS if self.running else self.wait_seconds
             self.timer = self.consumer.hub.call_later(wait_seconds, self.request_slot)
             self.consumer.hub.call_soon(self.send_if_queues_are_empty)
+
+    def add_later(self, request: Request, seconds: float) -> None:
+        """Gather a request again after that time."""
+        again = Batch(gatherer=self, requests=[request])
+        self.consumer.hub.call_later(seconds, self.run_again, again)
 
     def send_if_queues_are_empty(self) -> None:
         """Stop waiting for more messages if no batch is running and the queues are known to be empty."""
         channel = getattr(self.consumer.task_consumer, "channel", None)
-        if not self.running_count and getattr(channel, "is_drained", False):
+        if not self.running and getattr(channel, "is_drained", False):
             self.request_slot()
 
-    def on_batch_ended(self) -> None:
+    def on_batch_ended(self, batch: "Batch", *, found_servers: bool | None) -> None:
         """Send the messages that were gathered while the last running batch ran."""
-        self.running_count -= 1
-        if not self.running_count:
+        self.running.discard(batch)
+        if found_servers:
+            self.outage.note_back()
+        elif found_servers is None:
+            self.outage.note_lost()
+        if not self.running:
             self.request_slot()
 
     def run_again(self, batch: "Batch") -> None:
@@ -121,22 +130,38 @@ class Gatherer:
         self.reruns.append(batch)
         self.request_slot()
 
+    def await_servers(self, batch: "Batch", error: object) -> None:
+        """Run a batch again when the servers are back, before the messages that came later."""
+        if self.is_closed or not self.is_open():
+            put_back(batch.requests)
+            return
+        if batch.child_death:
+            self.reruns.appendleft(batch)
+        else:
+            self.gathered.extendleft(reversed(batch.requests))
+        self.outage.note_away(error)
+
     def request_slot(self) -> None:
         """Send a batch as soon as a child is free, which may be now."""
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
-        if (self.gathered or self.reruns) and not self.waits_for_slot and self.is_open():
+        if self.has_batch() and not self.waits_for_slot and self.is_open():
             self.waits_for_slot = True
             self.slots.acquire(self.use_slot)
+
+    def has_batch(self) -> bool:
+        """Return whether there are messages to send, and the database is not known to be away."""
+        return bool(self.gathered or self.reruns) and self.outage.allowed_size(self.size_max) > 0
 
     def use_slot(self) -> None:
         """Send a batch to the free child, or return the slot if there is no batch."""
         self.waits_for_slot = False
-        batch = self.next_batch() if self.is_open() else None
+        batch = self.next_batch() if self.is_open() and self.has_batch() else None
         if batch is not None and batch.send():
             # The pool returns the slot when the batch has ended.
-            self.running_count += 1
+            self.running.add(batch)
+            self.outage.note_sent()
         else:
             self.slots.release()
         self.request_slot()
@@ -148,13 +173,20 @@ class Gatherer:
             if batch:
                 return batch
         requests: list[Request] = []
-        bytes_left = BATCH_BYTES_MAX
-        while self.gathered and len(requests) < self.size_max and (bytes_left > 0 or not requests):
+        size_max, bytes_left = self.outage.allowed_size(self.size_max), BATCH_BYTES_MAX
+        while self.gathered and len(requests) < size_max and (bytes_left > 0 or not requests):
             request = self.gathered.popleft()
             # Acknowledgement point: Celery's `revoked` acknowledges a message that was revoked or has expired.
-            if not request.revoked():
-                requests.append(request)
-                bytes_left -= len(request.message.body)
+            if request.revoked():
+                continue
+            if own_time_limit(request):
+                # The limit is the message's own, so the message is alone.
+                if requests:
+                    self.gathered.appendleft(request)
+                    break
+                return Batch(gatherer=self, requests=[request])
+            requests.append(request)
+            bytes_left -= len(request.message.body)
         return Batch(gatherer=self, requests=requests) if requests else None
 
     def is_open(self) -> bool:
@@ -162,24 +194,15 @@ class Gatherer:
         return not self.is_closed and self.consumer.blueprint.state == RUN and self.pool.active
 
     def close(self) -> None:
-        """Discard the gathered messages without acknowledging them: the broker redelivers them on a new connection."""
+        """Put back the messages that no child has begun, at a loss of the connection or at a stop of the worker.
+
+        On Redis and Valkey, the next channel of this process puts them back if this one is lost. RabbitMQ does that
+        itself.
+        """
         self.is_closed = True
-        self.gathered.clear()
-        self.reruns.clear()
         if self.timer is not None:
             self.timer.cancel()
-
-
-def can_be_gathered(request: Request) -> bool:
-    """Return whether a message may be decided in a batch.
-
-    Celery itself must run a message that has callbacks, a chain, a chord, or a time limit of its own.
-    """
-    _, _, embedded = request._payload  # noqa: SLF001 - as Celery's own properties read it
-    limits = request.time_limits or ()
-    return (
-        "task" in request.message.headers
-        and not any((embedded or {}).values())
-        and not any(limits)
-        and is_plain(request.id)
-    )
+        unbegun = [*self.gathered, *(request for batch in self.reruns for request in batch.requests)]
+        self.gathered.clear()
+        self.reruns.clear()
+        put_back(unbegun)

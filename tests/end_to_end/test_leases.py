@@ -1,0 +1,175 @@
+"""Leases of messages, with real workers: what failed is back soon, and what a worker works on is not doubled."""
+
+import signal
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.end_to_end.broker import with_redis
+from tests.end_to_end.busy_child import PREFETCH_MULTIPLIER, REDEEM, busy_child, wait_until_held
+from tests.end_to_end.client import Client
+from tests.end_to_end.database import holding_vouchers, rows, waiting_for_locks
+from tests.end_to_end.programs import Worker
+from tests.end_to_end.vouchers import created_voucher
+from tests.end_to_end.waiting import DEADLINE_SECONDS, eventually
+from tests.support.requests import redemption
+
+RENEWED, STOPPED, CUT, LATER, BOUNDED = 5, 6, 7, 8, 10
+# Longer than any test: a message that waited for it would fail the test.
+FOR_EVER = {"SCRIP_VISIBILITY_TIMEOUT_SECONDS": "86400"}
+SHORT = {"SCRIP_VISIBILITY_TIMEOUT_SECONDS": "1"}
+RENEWALS = 8
+
+
+def received(worker: Worker, task: str) -> int:
+    """Return how often a worker received a message, by its log."""
+    return worker.log.count(f"[{task}] received")
+
+
+def lease_renewals(client: Client) -> Callable[[], int]:
+    """Return a function that counts the changes of the only lease since its first call."""
+    seen = set[float]()
+    redis: Any = client.broker.redis
+
+    def count() -> int:
+        seen.update(begun for _, begun in redis.zrange("unacked_index", 0, -1, withscores=True))
+        return len(seen) - 1
+
+    return count
+
+
+def test_a_message_whose_worker_lives_is_not_doubled(database: dict[str, str], tmp_path: Path) -> None:
+    """A bulk request waits for a lock for twice the visibility timeout, and no other worker gets it."""
+    variables = with_redis(database, number=RENEWED) | SHORT
+    with (
+        Worker(folder=tmp_path / "one", environment=variables, children=1) as one,
+        Worker(folder=tmp_path / "other", environment=variables, children=1) as other,
+        Client(variables) as client,
+    ):
+        workers = [one.wait_ready(), other.wait_ready()]
+        voucher = created_voucher(client)
+        with holding_vouchers(database["DATABASE_URL"]):
+            sent = client.send("redemptions.redeem_many", {"requests": [redemption(voucher=voucher)]})
+            renewals = lease_renewals(client)
+            eventually(lambda: renewals() >= RENEWALS)
+        client.answer(sent)
+        one.wait_until_acknowledged()
+        assert sum(received(worker, sent) for worker in workers) == 1
+
+
+def test_a_stopped_worker_that_goes_on_has_one_effect(database: dict[str, str], tmp_path: Path) -> None:
+    """SIGSTOP ends its renewals. Another worker answers, and the answers stay when the first goes on."""
+    variables = with_redis(database, number=STOPPED) | SHORT
+    url = database["DATABASE_URL"]
+    with (
+        Worker(folder=tmp_path / "one", environment=variables, children=1) as one,
+        Client(variables) as client,
+    ):
+        one.wait_ready()
+        voucher = created_voucher(client)
+        with holding_vouchers(url):
+            sent = [client.send(REDEEM, redemption(voucher=voucher)) for _ in range(5)]
+            eventually(lambda: waiting_for_locks(url))
+            eventually(lambda: client.broker.unacknowledged() == len(sent))
+            one.process.send_signal(signal.SIGSTOP)
+        with Worker(folder=tmp_path / "other", environment=variables, children=1) as other:
+            answers = [client.answer(each) for each in sent]
+            one.process.send_signal(signal.SIGCONT)
+            one.wait_until_acknowledged()
+            assert sorted(answer["redemptionNumber"] for answer in answers) == [1, 2, 3, 4, 5]
+            assert [client.answer(each) for each in sent] == answers
+            assert rows(url, "SELECT count(*) FROM redemptions") == [(5,)]
+            assert other.is_alive()
+
+
+def test_messages_of_a_lost_connection_are_back_at_once(database: dict[str, str], tmp_path: Path) -> None:
+    """Those that no child runs. The running one is ended once, and none waits for the end of a lease."""
+    variables = with_redis(database, number=CUT) | FOR_EVER
+    with (
+        Worker(
+            folder=tmp_path / "cut", environment=variables, children=1, prefetch_multiplier=PREFETCH_MULTIPLIER
+        ) as worker,
+        Client(variables) as client,
+    ):
+        worker.wait_ready()
+        voucher = created_voucher(client)
+        with busy_child(worker, client) as busy:
+            sent = [client.send(REDEEM, redemption(voucher=voucher)) for _ in range(20)]
+            sent_alone = [client.send("vouchers.retrieve", {"project": "gigs", "voucher": voucher}) for _ in range(5)]
+            wait_until_held(worker, client, count=26)
+            connected = worker.log.count("Connected to")
+            client.broker.redis.client_kill_filter(_type="normal", skipme=True)
+            worker.eventually(lambda: worker.log.count("Connected to") > connected)
+            worker.eventually(lambda: received(worker, sent[-1]) > 1)
+        assert client.answer(busy)["redemptionNumber"] == 1
+        assert sorted(client.answer(each)["redemptionNumber"] for each in sent) == list(range(1, 21))
+        assert {client.answer(each)["id"] for each in sent_alone} == {voucher}
+        worker.wait_until_acknowledged()
+        assert received(worker, busy) == 1
+
+
+def test_a_message_that_is_due_later_waits_on_the_server(database: dict[str, str], tmp_path: Path) -> None:
+    """Many of them fill no worker, and the loss of the worker loses none. One that is due soon is answered."""
+    variables = with_redis(database, number=LATER)
+    with Client(variables) as client:
+        with Worker(folder=tmp_path / "first", environment=variables, children=1) as worker:
+            worker.wait_ready()
+            voucher = created_voucher(client)
+            later = [client.send(REDEEM, redemption(voucher=voucher), countdown=3_600) for _ in range(50)]
+            soon = client.send(REDEEM, redemption(voucher=voucher), countdown=2)
+            now = client.send(REDEEM, redemption(voucher=voucher))
+            assert client.answer(now)["redemptionNumber"] == 1
+            assert client.answer(soon)["redemptionNumber"] == 2
+            worker.eventually(lambda: client.broker.unacknowledged() == len(later))
+            assert sum(received(worker, each) for each in later) == 0
+        with Worker(folder=tmp_path / "second", environment=variables, children=1) as worker:
+            worker.wait_ready()
+            at_once = datetime.now(UTC) - timedelta(days=1)
+            assert client.ask(REDEEM, redemption(voucher=voucher), eta=at_once)["redemptionNumber"] == 3
+            assert client.broker.unacknowledged() == len(later)
+            # A lease that ends too early does not make a message due.
+            redis: Any = client.broker.redis
+            redis.zadd("unacked_index", dict.fromkeys(redis.zrange("unacked_index", 0, -1), 1.0))
+            worker.eventually(lambda: redis.zcount("unacked_index", 2, "+inf") == len(later))
+            assert client.broker.unacknowledged() == len(later)
+        assert rows(database["DATABASE_URL"], "SELECT count(*) FROM redemptions") == [(3,)]
+
+
+def test_a_stop_takes_less_than_ten_seconds(database: dict[str, str], tmp_path: Path) -> None:
+    """A child that waits for a lock is killed in time, its message is put back, and the others before that."""
+    variables = with_redis(database, number=BOUNDED) | FOR_EVER
+    with (
+        Worker(
+            folder=tmp_path / "worker", environment=variables, children=1, prefetch_multiplier=PREFETCH_MULTIPLIER
+        ) as worker,
+        Client(variables) as client,
+    ):
+        worker.wait_ready()
+        voucher = created_voucher(client)
+        with busy_child(worker, client):
+            for _ in range(10):
+                client.send(REDEEM, redemption(voucher=voucher))
+            wait_until_held(worker, client, count=11)
+            worker.process.terminate()
+            worker.eventually(lambda: client.broker.waiting("redemptions") == 10)
+            assert client.broker.unacknowledged() == 1
+            # The lock is still held.
+            assert worker.process.wait(DEADLINE_SECONDS) == 0
+            assert "killing 1 children" in worker.log
+            assert client.broker.waiting("redemptions") == 11
+            assert client.broker.unacknowledged() == 0
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_chain_goes_on_after_a_task(client: Client) -> None:
+    """Celery's callbacks and chains work, although Scrip ends the message itself."""
+    voucher = created_voucher(client)
+    retrieve = client.app.signature(
+        "vouchers.retrieve", kwargs={"request": {"project": "gigs", "voucher": voucher}}, immutable=True
+    )
+    redeem = client.app.signature(REDEEM, kwargs={"request": redemption(voucher=voucher)}, immutable=True)
+    last = (redeem | retrieve | retrieve).apply_async()
+    assert client.answer(last.id)["redemptions"] == 1

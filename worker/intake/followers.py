@@ -1,0 +1,62 @@
+"""The tasks that follow a message: Celery's callbacks, errbacks, chains and chords.
+
+The child sends them after COMMIT and before the message is acknowledged, so none is lost; a message that is delivered
+again sends them again.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from celery import Task, states
+from celery.app.task import Context
+from celery.canvas import maybe_signature
+from celery.utils.log import get_logger
+from celery.worker.request import Request
+
+from worker.intake.results import STORE_ERRORS, TaskResult
+
+logger = get_logger(__name__)
+
+EMBEDDED = ("callbacks", "errbacks", "chain", "chord")
+# The headers that the followers get from the message.
+CARRIED = ("root_id", "parent_id", "group", "group_index")
+
+
+def followers_of(request: Request) -> Mapping[str, Any] | None:
+    """Return the fields of Celery's protocol about the tasks that follow a message, or None if none follows."""
+    _, _, embedded = request._payload  # noqa: SLF001 - as Celery's own properties read it
+    following = {name: embedded[name] for name in EMBEDDED if (embedded or {}).get(name)}
+    return {**following, **{name: request.request_dict.get(name) for name in CARRIED}} if following else None
+
+
+def end_with_followers(task: Task, result: TaskResult) -> bool:
+    """Send the tasks that follow a message and store its result, as Celery does.
+
+    Return False if the broker or the result store cannot be reached. A follower that cannot be sent for another reason
+    is logged.
+    """
+    delivery = result.delivery
+    context = Context(
+        id=delivery.id, ignore_result=not delivery.wants_answer, children=[], **(delivery.followers or {})
+    )
+    try:
+        if result.state == states.SUCCESS:
+            _send(task, context, result.result)
+            task.backend.mark_as_done(delivery.id, result.result, context)
+        else:
+            task.backend.mark_as_failure(delivery.id, result.result, traceback=result.traceback, request=context)
+    except STORE_ERRORS as error:
+        logger.warning("the tasks that follow %s could not be sent: %s", delivery.id, type(error).__name__)
+        return False
+    except Exception as error:  # noqa: BLE001 - the effect is committed, whatever the sender wants to follow
+        logger.error("the tasks that follow %s cannot be sent: %s", delivery.id, type(error).__name__)  # noqa: TRY400 - a traceback may show values
+    return True
+
+
+def _send(task: Task, context: Context, answer: Any) -> None:
+    family = {"parent_id": context.id, "root_id": context.root_id}
+    for callback in context.callbacks or ():
+        maybe_signature(callback, app=task.app).apply_async((answer,), **family)
+    if context.chain:
+        *rest, following = context.chain
+        maybe_signature(following, app=task.app).apply_async((answer,), chain=rest, **family)

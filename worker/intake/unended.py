@@ -1,0 +1,75 @@
+"""Messages that a worker no longer works on and that are not decided: put back, or postponed.
+
+Neither acknowledges a message: at every instant it stays with the broker.
+"""
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from celery.utils.iso8601 import parse_iso8601
+from celery.utils.log import get_logger
+from celery.worker.request import Request
+from celery.worker.state import task_ready
+from kombu import Message
+
+from worker.intake.envelope import headers_of
+
+logger = get_logger(__name__)
+
+# A lock may be held for long, and a fault may pass in a moment.
+PAUSE_SECONDS = 2
+
+
+def put_back(requests: Iterable[Request]) -> None:
+    """Put messages back into their queues, where they are fetched first.
+
+    RabbitMQ puts back the messages of a lost connection itself.
+    """
+    for request in requests:
+        channel = request.message.channel
+        if hasattr(channel, "postpone"):
+            # At once: Celery's own way would wait for the next turn of the loop.
+            request.message.reject(requeue=True)
+            request.acknowledged = True
+        elif getattr(channel, "connection", None) is not None:
+            request.reject(requeue=True)
+        task_ready(request)
+
+
+def postpone(request: Request, error: Any, *, add_later: Callable[[Request, float], None]) -> None:
+    """Have a message tried again after a pause.
+
+    The message waits on the server, or by `add_later` in this worker if the broker is RabbitMQ.
+    """
+    logger.info("Task %s[%s] is tried again in %d s: %s", request.name, request.id, PAUSE_SECONDS, type(error).__name__)
+    request.send_event("task-retried", exception=type(error).__name__, traceback="")
+    message = request.message
+    if not hasattr(message.channel, "postpone"):
+        add_later(request, PAUSE_SECONDS)
+        return
+    message.channel.postpone_for(message.delivery_tag, PAUSE_SECONDS)
+    # This worker no longer holds the message, so nothing may acknowledge it.
+    request.acknowledged = True
+    task_ready(request)
+
+
+def is_postponed_until_due(message: Message) -> bool:
+    """Return whether a message is due later and waits on the server until then."""
+    if not hasattr(message.channel, "postpone"):
+        return False
+    eta = headers_of(message).get("eta")
+    due = _instant_of(eta) if eta else None
+    if due is None or message.channel.is_due(due):
+        return False
+    message.channel.postpone(message.delivery_tag, until=due)
+    return True
+
+
+def _instant_of(eta: str) -> float | None:
+    try:
+        instant: datetime = parse_iso8601(eta)
+        return (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError, OSError):
+        # Celery fails such a message.
+        return None
