@@ -10,7 +10,6 @@ from celery.signals import worker_process_init
 from psycopg import Error as PsycopgError
 from pydantic_core import from_json
 from sqlalchemy import Dialect, Engine, ExceptionContext, create_engine, event
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import (
     DatabaseError,
     DisconnectionError,
@@ -21,6 +20,7 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.orm import Session
 
+from worker.database_url import read_database_url
 from worker.postgres_arrays import ArrayDumper
 from worker.settings import DatabaseSettings, database_settings
 
@@ -58,7 +58,7 @@ def engine() -> Engine:
     """
     values = database_settings()
     made = create_engine(
-        make_url(values.database_url).set(drivername="postgresql+psycopg"),
+        read_database_url(values.database_url),
         pool_size=1,
         max_overflow=4,
         hide_parameters=True,

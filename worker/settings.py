@@ -11,11 +11,10 @@ from kombu.utils.url import url_to_parts
 from pydantic import AliasChoices, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-# The schemes that libpq accepts.
-DATABASES = {"postgresql", "postgres"}
+from worker.database_url import read_database_url
+
 # The path of these URLs is the number of a database.
 NUMBERED = ("redis://", "rediss://")
 Read = TypeVar("Read", bound="DatabaseSettings")
@@ -51,14 +50,10 @@ class DatabaseSettings(BaseSettings):
     @classmethod
     def _is_postgres(cls, url: str) -> str:
         try:
-            parts = make_url(url)
-            # If a password contains an at sign, its second half becomes part of the host, which error messages show.
-            readable = parts.get_backend_name().lower() in DATABASES and "@" not in (parts.host or "")
+            read_database_url(url)
         except (ArgumentError, ValueError):
             # For example, the password contains a slash. The invalid part may be the password, so no message quotes it.
-            readable = False
-        if not readable:
-            raise PydanticCustomError("url", f"must be postgresql://…, {ENCODED}")
+            raise PydanticCustomError("url", f"must be postgresql://…, {ENCODED}") from None
         return url
 
 
