@@ -9,17 +9,11 @@ from typing import Any, TypeVar
 from celery.signals import worker_process_init
 from psycopg import Error as PsycopgError
 from pydantic_core import from_json
-from sqlalchemy import Dialect, Engine, ExceptionContext, create_engine, event
-from sqlalchemy.exc import (
-    DatabaseError,
-    DisconnectionError,
-    IntegrityError,
-    InterfaceError,
-    InternalError,
-    OperationalError,
-)
+from sqlalchemy import Dialect, Engine, create_engine, event
+from sqlalchemy.exc import DisconnectionError, IntegrityError
 from sqlalchemy.orm import Session
 
+from worker.database_faults import UNIQUE_VIOLATION, sort_fault
 from worker.database_url import read_database_url
 from worker.postgres_arrays import ArrayDumper
 from worker.settings import DatabaseSettings, database_settings
@@ -33,19 +27,6 @@ FRESH_SECONDS = 1
 # Postgres keeps a query plan until the table is analysed again. A plan made for a table with a single voucher would
 # scan the thousands that were added since. Planning the statements of a batch again takes 3 ms.
 PLANNED_SECONDS_MAX = 5
-
-# SQLSTATE of a unique violation.
-UNIQUE_VIOLATION = "23505"
-# The faults that pass, so that the same statement can succeed later, by class of SQLSTATE: connections, serialization
-# and deadlocks, resources (connections, disk, memory), shutdown and statement timeout, and input or output. (PostgreSQL
-# 18, appendix A.)
-PASSING_CLASSES = frozenset({"08", "40", "53", "57", "58"})
-# Lock timeout, a server that became a read-only standby, and a transaction that was idle for too long.
-PASSING_STATES = frozenset({"55P03", "25006", "25P03"})
-# Of these, the faults after which no other statement can succeed either: the server is not there, has no resources, or
-# has become a read-only standby.
-AWAY_CLASSES = frozenset({"08", "53", "58"})
-AWAY_STATES = frozenset({"57P01", "57P02", "57P03", "25006"})
 # Two callers that use the same id at the same moment collide once: the second run finds the stored row of the first.
 COLLISIONS_MAX = 5
 
@@ -77,7 +58,7 @@ def engine() -> Engine:
     event.listen(made, "connect", _note_plans)
     event.listen(made, "checkin", _note_use)
     event.listen(made, "checkout", partial(_make_ready, made.dialect))
-    event.listen(made, "handle_error", _as_lasting_fault)
+    event.listen(made, "handle_error", sort_fault)
     return made
 
 
@@ -97,28 +78,6 @@ def _server_options(values: DatabaseSettings) -> dict[str, str]:
         "enable_hashjoin": "off",
         "TimeZone": "UTC",
     }
-
-
-def _as_lasting_fault(context: ExceptionContext) -> DatabaseError | None:
-    """Return a plain DatabaseError instead of a fault that will not pass, however often the statement is repeated.
-
-    psycopg files limits of PostgreSQL, such as an index row that is too large, under OperationalError, as it does lost
-    connections. An error without a SQLSTATE is one of the connection.
-    """
-    error, state = context.sqlalchemy_exception, getattr(context.original_exception, "sqlstate", None)
-    if not isinstance(error, OperationalError | InternalError) or error.orig is None or state is None:
-        return None
-    if state[:2] in PASSING_CLASSES or state in PASSING_STATES or context.is_disconnect:
-        return None
-    return DatabaseError(error.statement, error.params, error.orig, hide_parameters=True)
-
-
-def are_servers_away(error: BaseException) -> bool:
-    """Return whether a fault that passes concerns every statement, and not only that of one request."""
-    state = getattr(getattr(error, "orig", None), "sqlstate", None)
-    if state is None:
-        return isinstance(error, OperationalError | InterfaceError)
-    return state[:2] in AWAY_CLASSES or state in AWAY_STATES
 
 
 def _send_arrays_as_text(connection: Any, _record: object) -> None:

@@ -25,7 +25,8 @@ from tasks.wire.dead_letters import give_up, message_key, reason_without_values
 from tasks.wire.errors import INFRASTRUCTURE_FAULTS, InvalidRequest, NotFound, Undecided
 from tasks.wire.message import Message
 from tasks.wire.parsing import WHOLE_REQUEST, Request, argument_of, parse
-from worker.database import are_servers_away, run_in_transaction
+from worker.database import run_in_transaction
+from worker.database_faults import are_servers_away
 from worker.intake.current_message import deciding
 from worker.intake.delivery import Delivery, Fate, GivenUp, Original, Outcome
 from worker.intake.followers import end_with_followers
