@@ -16,7 +16,7 @@ from benchmarks.rows import INSERTED_AT_ONCE, analyze
 from benchmarks.servers import benchmark_servers
 from tasks.vouchers.list import list_vouchers
 from tasks.vouchers.messages import ListVouchers
-from worker.database import transaction
+from worker.database import allow_long_statements, transaction
 
 VOUCHERS = 1_000_000
 LIMIT = 200
@@ -64,7 +64,7 @@ def insert_vouchers() -> None:
                 {"start": start, "how_many": INSERTED_AT_ONCE},
             )
     with transaction() as session:
-        session.execute(text("SET LOCAL statement_timeout = 0"))
+        allow_long_statements(session.connection())
         session.execute(
             text("""
                 INSERT INTO codes (project, id, voucher_id, code, created_at, is_primary)

@@ -11,7 +11,8 @@ from sqlalchemy import text
 
 from tasks.invoices.messages import Apply
 from tasks.redemptions.messages import Redeem
-from worker.database import engine, transaction
+from worker.database import allow_long_statements, engine, transaction
+from worker.database_waits import wait_without_limit
 
 PROJECT = "bench"
 AMOUNT_MINOR = 999
@@ -63,7 +64,7 @@ def add_redemptions(*, first: int, how_many: int, vouchers: int) -> None:
     for start in range(first, first + how_many, INSERTED_AT_ONCE):
         values = {"project": PROJECT, "first": start, "last": min(start + INSERTED_AT_ONCE, first + how_many) - 1}
         with transaction() as session:
-            session.execute(text("SET LOCAL statement_timeout = 0"))
+            allow_long_statements(session.connection())
             session.execute(text(UNCHECKED))
             for statement in ADD_ACCEPTED:
                 session.execute(text(statement), {**values, "vouchers": vouchers})
@@ -73,7 +74,8 @@ def add_redemptions(*, first: int, how_many: int, vouchers: int) -> None:
             FROM (SELECT project, voucher_id, count(*) AS redemptions FROM redemptions GROUP BY 1, 2) AS counted
             WHERE vouchers.project = counted.project AND vouchers.id = counted.voucher_id
         """)
-        for setting in ("statement_timeout = 0", "enable_seqscan = on", "enable_hashjoin = on"):
+        allow_long_statements(session.connection())
+        for setting in ("enable_seqscan = on", "enable_hashjoin = on"):
             session.execute(text(f"SET LOCAL {setting}"))
         session.execute(counted)
 
@@ -90,8 +92,8 @@ def without_indexes(table: str) -> Iterator[None]:
             session.execute(text(drop))
     yield
     with transaction() as session:
-        for setting in ("statement_timeout = 0", "maintenance_work_mem = '1GB'"):
-            session.execute(text(f"SET LOCAL {setting}"))
+        allow_long_statements(session.connection())
+        session.execute(text("SET LOCAL maintenance_work_mem = '1GB'"))
         for _, add in undo:
             session.execute(text(add))
 
@@ -133,6 +135,7 @@ def analyze() -> None:
     """Vacuum and analyze, as autovacuum does soon after rows were added."""
     with engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("SET statement_timeout = 0"))
+        wait_without_limit(connection)
         connection.execute(text("VACUUM ANALYZE"))
 
 

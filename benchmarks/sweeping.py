@@ -18,7 +18,7 @@ from models.base import read_clock
 from models.expiry import retire_expired_vouchers
 from tasks.redemptions.redeem import redeem_all
 from tasks.sweeps.expiry import sweep_all
-from worker.database import engine, run_in_transaction, transaction
+from worker.database import allow_long_statements, engine, run_in_transaction, transaction
 from worker.settings import settings
 
 FILLED = "scrip_filled"
@@ -80,7 +80,7 @@ def fill(servers: BenchmarkServers, plan: Plan) -> None:
         for start in range(0, 2 * plan.expired_vouchers, rows.INSERTED_AT_ONCE):
             last = min(start + rows.INSERTED_AT_ONCE, 2 * plan.expired_vouchers) - 1
             with transaction() as session:
-                session.execute(text("SET LOCAL statement_timeout = 0"))
+                allow_long_statements(session.connection())
                 values = {"project": rows.PROJECT, "swept": plan.expired_vouchers, "first": start, "last": last}
                 session.execute(text(_ADD_DUE), values)
     rows.analyze()
@@ -113,8 +113,8 @@ def _sweep_for(seconds: float) -> None:
 
 def _update() -> None:
     with transaction() as session:
-        for setting in ("statement_timeout = 0", "enable_seqscan = on"):
-            session.execute(text(f"SET LOCAL {setting}"))
+        allow_long_statements(session.connection())
+        session.execute(text("SET LOCAL enable_seqscan = on"))
         session.execute(
             text("""
                 UPDATE vouchers SET retired_reason = 'expired', retired_at = expires_at

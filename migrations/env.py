@@ -8,7 +8,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
 from models.base import Base
-from worker.database import driver_message, engine
+from worker.database import allow_long_statements, driver_message, engine
 
 # Migrations of two releases that start at once wait for each other. The number is arbitrary but must not change.
 MIGRATION_LOCK = 7_201_115
@@ -33,7 +33,7 @@ with connected() as connection:
     with context.begin_transaction():
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
         # Creating an index on a large table may exceed the tasks' statement timeout.
-        connection.execute(text("SET LOCAL statement_timeout = 0"))
+        allow_long_statements(connection)
         try:
             context.run_migrations()
         except CommandError as error:

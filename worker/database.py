@@ -4,24 +4,24 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache, partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from celery.signals import worker_process_init
 from psycopg import Error as PsycopgError
 from pydantic_core import from_json
-from sqlalchemy import Dialect, Engine, create_engine, event
+from sqlalchemy import Connection, Dialect, Engine, create_engine, event
 from sqlalchemy.exc import DisconnectionError, IntegrityError
 from sqlalchemy.orm import Session
 
 from worker.database_faults import UNIQUE_VIOLATION, sort_fault
+from worker.database_sessions import connect, connect_parameters, run_outside_transaction
 from worker.database_url import read_database_url
+from worker.database_waits import PING_SECONDS_MAX, BoundedConnection, statement_seconds_max, wait_without_limit
 from worker.postgres_arrays import ArrayDumper
 from worker.settings import DatabaseSettings, database_settings
 
 Result = TypeVar("Result")
 
-CONNECT_TIMEOUT_SECONDS = 10
-SILENCE_SECONDS_MAX = 30
 # A connection used within this time is not pinged before its next use. If the connection was lost, the task is retried.
 FRESH_SECONDS = 1
 # Postgres keeps a query plan until the table is analysed again. A plan made for a table with a single voucher would
@@ -38,46 +38,24 @@ def engine() -> Engine:
     The engine is created on first use, so never at import and never before a fork.
     """
     values = database_settings()
+    url = read_database_url(values.database_url)
     made = create_engine(
-        read_database_url(values.database_url),
+        url,
         pool_size=1,
         max_overflow=4,
+        pool_timeout=statement_seconds_max(values),
         hide_parameters=True,
         json_deserializer=from_json,
-        connect_args={
-            "options": " ".join(f"-c {name}={value}" for name, value in _server_options(values).items()),
-            "application_name": "scrip",
-            # If the server disappears without closing the connection, the task is retried instead of waiting for ever.
-            "connect_timeout": CONNECT_TIMEOUT_SECONDS,
-            "keepalives_idle": SILENCE_SECONDS_MAX,
-            "tcp_user_timeout": SILENCE_SECONDS_MAX * 1_000,
-        },
+        connect_args=connect_parameters(values, url=url),
     )
+    event.listen(made, "do_connect", partial(connect, values=values))
     event.listen(made, "connect", _send_arrays_as_text)
     event.listen(made, "connect", _note_use)
     event.listen(made, "connect", _note_plans)
     event.listen(made, "checkin", _note_use)
-    event.listen(made, "checkout", partial(_make_ready, made.dialect))
+    event.listen(made, "checkout", partial(_make_ready, made.dialect, values))
     event.listen(made, "handle_error", sort_fault)
     return made
-
-
-def _server_options(values: DatabaseSettings) -> dict[str, str]:
-    return {
-        # Postgres itself cancels a statement that hangs: an exception raised by a signal could interrupt a COMMIT.
-        "statement_timeout": f"{values.statement_timeout_seconds}s",
-        "lock_timeout": f"{values.lock_timeout_seconds}s",
-        "idle_in_transaction_session_timeout": f"{values.statement_timeout_seconds}s",
-        # Without this check, a client killed while it waits for a lock holds its other locks until the wait ends.
-        "client_connection_check_interval": "1s",
-        # An index finds the rows of every task's statements in the required order. Without statistics, Postgres would
-        # choose sequential scans and sorts, and keep such plans for foreign keys.
-        "enable_seqscan": "off",
-        "enable_bitmapscan": "off",
-        "enable_mergejoin": "off",
-        "enable_hashjoin": "off",
-        "TimeZone": "UTC",
-    }
 
 
 def _send_arrays_as_text(connection: Any, _record: object) -> None:
@@ -92,28 +70,34 @@ def _note_plans(_connection: object, record: Any) -> None:
     record.info["planned_at"] = time.monotonic()
 
 
-def _make_ready(dialect: Dialect, connection: Any, record: Any, _proxy: object) -> None:
+def _make_ready(
+    dialect: Dialect, values: DatabaseSettings, connection: BoundedConnection, record: Any, _proxy: object
+) -> None:
     """Discard old query plans, or ping an idle connection.
 
     Raises DisconnectionError if the connection was lost; the pool then connects again. A ping before each transaction
     would cost a round trip each time.
     """
     now = time.monotonic()
+    # The last transaction may have waited without a limit.
+    connection.seconds_max = statement_seconds_max(values)
+    has_old_plans = now - record.info["planned_at"] > PLANNED_SECONDS_MAX
+    if not has_old_plans and now - record.info["used_at"] <= FRESH_SECONDS:
+        return
     try:
-        if now - record.info["planned_at"] > PLANNED_SECONDS_MAX:
-            _forget_plans(connection)
-            _note_plans(connection, record)
-        elif now - record.info["used_at"] > FRESH_SECONDS:
-            dialect.do_ping(connection)
+        with connection.answering_within(PING_SECONDS_MAX):
+            if has_old_plans:
+                run_outside_transaction(connection, "DISCARD PLANS")
+                _note_plans(connection, record)
+            else:
+                dialect.do_ping(cast("Any", connection))
     except PsycopgError as error:
+        # After the second loss in a row, the pool would raise an error that is not the driver's.
+        if record.record_info.pop("was_lost", False):
+            raise
+        record.record_info["was_lost"] = True
         raise DisconnectionError from error
-
-
-def _forget_plans(connection: Any) -> None:
-    # The task's transaction has not begun, and this statement must not begin it.
-    connection.autocommit = True
-    connection.execute("DISCARD PLANS")
-    connection.autocommit = False
+    record.record_info.pop("was_lost", None)
 
 
 @worker_process_init.connect
@@ -127,6 +111,12 @@ def transaction() -> Iterator[Session]:
     """Yield a session in a transaction: commit it at the end, or roll it back if an exception is raised."""
     with Session(engine(), autoflush=False) as session, session.begin():
         yield session
+
+
+def allow_long_statements(connection: Connection) -> None:
+    """Let the statements of a transaction take as long as they need. For work on whole tables."""
+    connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+    wait_without_limit(connection)
 
 
 def driver_message(error: Exception) -> str:

@@ -28,15 +28,17 @@ class DatabaseSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SCRIP_", hide_input_in_errors=True, frozen=True)
 
     database_url: str = Field(
-        validation_alias="DATABASE_URL", min_length=1, description="PostgreSQL 15 or newer, as `postgresql://…`."
+        validation_alias="DATABASE_URL",
+        min_length=1,
+        description="PostgreSQL 15 or newer, as `postgresql://…`. See [postgres.md](postgres.md) for several hosts.",
     )
     statement_timeout_seconds: int = Field(
-        default=30,
+        default=25,
         ge=1,
         le=3_600,
         description="PostgreSQL cancels a statement after this time, and ends a transaction that is idle for as long; "
         "the task is then retried. The largest batch takes well under a second, so a slower statement "
-        "indicates a fault.",
+        "indicates a fault. If there is no answer 5 s later, the process cuts the connection itself.",
     )
     lock_timeout_seconds: int = Field(
         default=20,
