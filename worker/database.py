@@ -14,7 +14,7 @@ from sqlalchemy.exc import DisconnectionError, IntegrityError
 from sqlalchemy.orm import Session
 
 from worker.database_faults import UNIQUE_VIOLATION, sort_fault
-from worker.database_sessions import connect, connect_parameters, run_outside_transaction
+from worker.database_sessions import connect, connect_parameters, local_settings, run_outside_transaction
 from worker.database_url import read_database_url
 from worker.database_waits import PING_SECONDS_MAX, BoundedConnection, statement_seconds_max, wait_without_limit
 from worker.postgres_arrays import ArrayDumper
@@ -55,6 +55,8 @@ def engine() -> Engine:
     event.listen(made, "checkin", _note_use)
     event.listen(made, "checkout", partial(_make_ready, made.dialect, values))
     event.listen(made, "handle_error", sort_fault)
+    if values.database_pooler == "transaction":
+        event.listen(made, "begin", partial(_set_up_transaction, local_settings(values)))
     return made
 
 
@@ -81,7 +83,7 @@ def _make_ready(
     now = time.monotonic()
     # The last transaction may have waited without a limit.
     connection.seconds_max = statement_seconds_max(values)
-    has_old_plans = now - record.info["planned_at"] > PLANNED_SECONDS_MAX
+    has_old_plans = values.database_pooler == "none" and now - record.info["planned_at"] > PLANNED_SECONDS_MAX
     if not has_old_plans and now - record.info["used_at"] <= FRESH_SECONDS:
         return
     try:
@@ -98,6 +100,10 @@ def _make_ready(
         record.record_info["was_lost"] = True
         raise DisconnectionError from error
     record.record_info.pop("was_lost", None)
+
+
+def _set_up_transaction(settings: str, connection: Connection) -> None:
+    connection.exec_driver_sql(settings)
 
 
 @worker_process_init.connect

@@ -1,14 +1,18 @@
 """Sessions on the database server: how a process connects, and the settings that its statements need.
 
-A process has sessions of its own, and sets them up as it connects.
+A process has sessions of its own, and sets them up as it connects. Behind a pooler that assigns a server connection to
+each transaction, the settings go with each transaction instead, and nothing may be left behind for other clients.
 """
 
 from typing import Any
 
+from celery.utils.log import get_logger
+from psycopg import OperationalError
 from sqlalchemy import URL
 
 from worker.database_url import hosts
 from worker.database_waits import (
+    PING_SECONDS_MAX,
     BoundedConnection,
     announced_connecting,
     host_seconds_max,
@@ -16,8 +20,13 @@ from worker.database_waits import (
 )
 from worker.settings import DatabaseSettings
 
+logger = get_logger(__name__)
+
 KEEPALIVE_IDLE_SECONDS = 30
 KEEPALIVE_INTERVAL_SECONDS = 10
+# PgBouncer refuses settings at the start of a connection with these words, unless its own settings say to ignore them.
+REFUSED = "unsupported startup parameter"
+NAME_THE_SETTING = "behind PgBouncer, set SCRIP_DATABASE_POOLER=transaction"
 
 
 def connect_parameters(values: DatabaseSettings, *, url: URL) -> dict[str, Any]:
@@ -30,6 +39,9 @@ def connect_parameters(values: DatabaseSettings, *, url: URL) -> dict[str, Any]:
         "keepalives_interval": KEEPALIVE_INTERVAL_SECONDS,
         "tcp_user_timeout": KEEPALIVE_IDLE_SECONDS * 1_000,
     }
+    if values.database_pooler == "transaction":
+        # The next transaction may have another server connection, which does not know the prepared statement.
+        return {**parameters, "prepare_threshold": None}
     options = " ".join(f"-c {name}={value}" for name, value in _server_settings(values).items())
     return {**parameters, "options": options}
 
@@ -39,9 +51,21 @@ def connect(
 ) -> BoundedConnection:
     """Connect, and return a connection whose waits have a bound. Raises the driver's OperationalError."""
     with announced_connecting(host_seconds=parameters["connect_timeout"]):
-        connection = BoundedConnection.connect(*arguments, **parameters)
+        try:
+            connection = BoundedConnection.connect(*arguments, **parameters)
+        except OperationalError as error:
+            if REFUSED in str(error):
+                raise _pooler_found(str(error).strip()) from None
+            raise
     connection.seconds_max = statement_seconds_max(values)
+    if values.database_pooler == "none":
+        _require_settings(connection)
     return connection
+
+
+def local_settings(values: DatabaseSettings) -> str:
+    """Return the statements that set up a transaction. They take no snapshot, so it can still become read-only."""
+    return "; ".join(f"SET LOCAL {name} = '{value}'" for name, value in _server_settings(values).items())
 
 
 def run_outside_transaction(connection: BoundedConnection, statement: str) -> list[tuple[Any, ...]]:
@@ -68,3 +92,18 @@ def _server_settings(values: DatabaseSettings) -> dict[str, str]:
         "enable_hashjoin": "off",
         "TimeZone": "UTC",
     }
+
+
+def _require_settings(connection: BoundedConnection) -> None:
+    """Refuse a server without our settings: a pooler that ignores them would also mix up prepared statements."""
+    with connection.answering_within(PING_SECONDS_MAX):
+        shown = run_outside_transaction(connection, "SHOW enable_seqscan")
+    if shown != [("off",)]:
+        connection.close()
+        raise _pooler_found("the server ignores the settings of the connection")
+
+
+def _pooler_found(problem: str) -> OperationalError:
+    # A task's log shows no message of the driver.
+    logger.error("the database cannot be used: %s", NAME_THE_SETTING)
+    return OperationalError(f"{problem}; {NAME_THE_SETTING}")

@@ -30,7 +30,13 @@ class DatabaseSettings(BaseSettings):
     database_url: str = Field(
         validation_alias="DATABASE_URL",
         min_length=1,
-        description="PostgreSQL 15 or newer, as `postgresql://…`. See [postgres.md](postgres.md) for several hosts.",
+        description="PostgreSQL 15 or newer, as `postgresql://…`. See [postgres.md](postgres.md) for several hosts and "
+        "PgBouncer.",
+    )
+    database_pooler: Literal["none", "transaction"] = Field(
+        default="none",
+        description="Set `transaction` if `DATABASE_URL` leads to PgBouncer, or to another pooler that assigns a "
+        "server connection to each transaction. [postgres.md](postgres.md#pgbouncer) has the consequences.",
     )
     statement_timeout_seconds: int = Field(
         default=25,
