@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from celery.bootsteps import RUN
@@ -29,6 +30,8 @@ EVENTS_SECONDS = 0.1
 EVENTS_AT_ONCE_MAX = 240
 # In the time of a lease.
 RENEWALS = 4
+# The pauses between two attempts to connect to the broker, in seconds. kombu's grow to 30 s, and leases would end.
+RECONNECTING = {"interval_start": 0.5, "interval_step": 0.5, "interval_max": 2}
 
 
 class Consumer(CeleryConsumer):
@@ -61,6 +64,11 @@ class Consumer(CeleryConsumer):
         """Renew the leases of the messages from now on, for as long as the connection lasts."""
         super().register_with_event_loop(hub)
         hub.call_repeatedly(settings().visibility_timeout_seconds / RENEWALS, self.renew_leases)
+
+    def ensure_connected(self, conn: Any) -> Any:
+        """Connect to the broker, however long that takes."""
+        conn.ensure_connection = partial(conn.ensure_connection, **RECONNECTING)
+        return super().ensure_connected(conn)
 
     def renew_leases(self) -> None:
         """Renew the leases of all messages that this worker works on, however long that takes."""
