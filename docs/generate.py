@@ -43,7 +43,7 @@ def settings_page() -> str:
 
 def _setting_row(name: str, field: FieldInfo) -> str:
     variables = _variables(name, field)
-    default = "required" if field.is_required() else f"`{field.default}`"
+    default = "required" if field.is_required() else "" if field.default is None else f"`{field.default}`"
     return f"| {' or '.join(f'`{each}`' for each in variables)} | {default} | {_range(field)} | {field.description} |"
 
 

@@ -5,20 +5,22 @@ from typing import Any
 from celery import Celery
 
 import worker.garbage_collection  # noqa: F401 - connects a signal handler
+from worker import connections
 from worker.broker.transport import consuming_url, register
 from worker.intake.consumer import Consumer
 from worker.queues import DEFAULT_QUEUE, queues, routes
 from worker.schedule import BEAT_SCHEDULE
 from worker.settings import settings
 
-# Workers look for messages whose leases are over this often: a postponed message is that late at most.
-RESTORE_SECONDS = 1
+# RabbitMQ closes the connection of a worker that was silent for this long, and redelivers its messages.
+HEARTBEAT_SECONDS = 30
 
 
 def broker_read_url() -> str:
     """Return the URL from which workers fetch messages: on Redis and Valkey, a URL of our own transport."""
     values = settings()
-    return consuming_url(values.broker_url) if values.broker_transport == "scrip" else values.broker_url
+    url = connections.broker_url(values)
+    return consuming_url(url) if values.broker_transport == "scrip" else url
 
 
 def configuration() -> dict[str, Any]:
@@ -29,10 +31,30 @@ def configuration() -> dict[str, Any]:
     """
     values = settings()
     return {
-        "broker_url": values.broker_url,
+        "broker_url": connections.broker_url(values),
         # Only workers use our transport. Senders and Flower use kombu's own: Flower does not know our URL schemes.
         "broker_read_url": broker_read_url(),
+        # kombu would read these options from a URL `rediss://` too, but Flower reads them only from here.
+        "broker_use_ssl": connections.broker_tls(values),
+        "broker_transport_options": connections.broker_options(values),
+        # A worker never gives up connecting: nobody would restart it. Celery gives up after 100 attempts.
+        "broker_connection_max_retries": None,
+        "broker_connection_retry_on_startup": True,
+        # A full broker answers a fetch with an error. The worker connects again until there is room, as after the loss
+        # of a connection. By default it would end.
+        "broker_channel_error_retry": True,
+        "broker_connection_timeout": connections.BROKER_SECONDS_MAX,
+        "broker_heartbeat": HEARTBEAT_SECONDS,
         "result_backend": values.result_backend_url,
+        "redis_backend_use_ssl": connections.result_tls(values),
+        "result_backend_transport_options": connections.result_options(values),
+        # By default Celery waits without end for a connection, and two minutes for each reply.
+        "redis_socket_connect_timeout": connections.RESULT_SECONDS_MAX,
+        "redis_socket_timeout": connections.RESULT_SECONDS_MAX,
+        # Only the caller knows how long it may wait, so redis-py does not repeat a command.
+        "redis_retry_on_timeout": False,
+        # An idle connection stays open through a firewall, and a dead one is found before the next answer is stored.
+        "redis_socket_keepalive": True,
         # Clients in any language can write and read JSON, and decoding JSON cannot execute code.
         "task_serializer": "json",
         "result_serializer": "json",
@@ -49,7 +71,7 @@ def configuration() -> dict[str, Any]:
         "task_retry_on_worker_lost": True,
         "task_reject_on_worker_lost": False,
         # The result store serves callers that wait for the answer. The database keeps the answers for ever.
-        "result_expires": 86_400,
+        "result_expires": values.result_expires_seconds,
         # A worker's events show only ids, and Flower lists a task when a worker receives it. A task-sent event would
         # contain the whole request.
         "worker_send_task_events": True,
@@ -57,14 +79,6 @@ def configuration() -> dict[str, Any]:
         "worker_concurrency": values.worker_concurrency,
         # Celery's own consumer stops at a message that is not a task. Redelivered, the message would stop every worker.
         "worker_consumer": Consumer,
-        "broker_connection_retry_on_startup": True,
-        # kombu looks for messages to redeliver every `interval` times `throttle` seconds. Its default is 100 s.
-        "broker_transport_options": {
-            "visibility_timeout": values.visibility_timeout_seconds,
-            "unacked_restore_throttle": 1,
-            "unacked_restore_interval": RESTORE_SECONDS,
-        },
-        "result_backend_transport_options": {"visibility_timeout": values.visibility_timeout_seconds},
         "timezone": "UTC",
         "beat_schedule": BEAT_SCHEDULE,
         "beat_schedule_filename": values.beat_schedule_file,

@@ -7,6 +7,10 @@ DEFAULT_QUEUE = "admin"
 # By the part of a task's name before the first dot. All other tasks go to the default queue.
 QUEUE_BY_PREFIX = {"redemptions": "redemptions", "billing": "billing", "expiry": "sweeps"}
 
+# A quorum queue drops a message after more redeliveries than this. RabbitMQ 4 would drop it after 20 already, and only
+# RabbitMQ 4 can be told never to. Scrip itself gives up messages, which are kept as dead letters.
+DELIVERY_LIMIT = 1_000_000_000
+
 
 def queue_of(task: str) -> str:
     """Return the queue of the task of that name."""
@@ -20,5 +24,6 @@ def routes() -> dict[str, dict[str, str]]:
 
 def queues(*, broker_url: str) -> tuple[Queue, ...]:
     """Declare the four queues. On RabbitMQ they are quorum queues, which survive the loss of a node."""
-    arguments = {"x-queue-type": "quorum"} if broker_url.startswith("amqp") else None
+    quorum = {"x-queue-type": "quorum", "x-delivery-limit": DELIVERY_LIMIT}
+    arguments = quorum if broker_url.startswith("amqp") else None
     return tuple(Queue(name, routing_key=name, queue_arguments=arguments) for name in QUEUES)

@@ -1,22 +1,15 @@
 """The settings of a process, from environment variables: addresses of servers, limits and timeouts."""
 
-from collections.abc import Callable
 from functools import cache
-from typing import Literal, TypeVar
+from typing import Literal, Self, TypeVar
 
-from celery.app.backends import BACKEND_ALIASES
-from celery.utils.imports import load_extension_class_names
-from kombu.transport import TRANSPORT_ALIASES
-from kombu.utils.url import url_to_parts
-from pydantic import AliasChoices, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import AliasChoices, Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.exc import ArgumentError
 
+from worker.addresses import problem_of_broker, problem_of_result_store, scheme_of
 from worker.database_url import read_database_url
-
-# The path of these URLs is the number of a database.
-NUMBERED = ("redis://", "rediss://")
 Read = TypeVar("Read", bound="DatabaseSettings")
 
 ENCODED = "with special characters of a password percent-encoded"
@@ -80,6 +73,22 @@ class Settings(DatabaseSettings):
         description="The result store, from which callers read their answers: Redis, Valkey, or another result backend "
         "of Celery except `rpc://`.",
     )
+    result_expires_seconds: int = Field(
+        default=3_600,
+        ge=1,
+        le=604_800,
+        description="The result store keeps an answer for this time. The database keeps the answers for ever.",
+    )
+    sentinel_master_name: str | None = Field(
+        default=None,
+        min_length=1,
+        description="The name by which the Sentinels know the server. Required for a URL `sentinel://…`.",
+    )
+    sentinel_username: str | None = Field(default=None, description="The user name of the Sentinels themselves.")
+    sentinel_password: str | None = Field(
+        default=None,
+        description="The password of the Sentinels themselves. The password in the URL is that of the server.",
+    )
     requested_at_grace_seconds: int = Field(
         default=900,
         ge=0,
@@ -142,42 +151,18 @@ class Settings(DatabaseSettings):
 
     @field_validator("broker_url", "result_backend_url")
     @classmethod
-    def _can_be_read(cls, urls: str, info: ValidationInfo) -> str:
-        is_known = _is_transport if info.field_name == "broker_url" else _is_result_backend
-        if not all(_is_readable(each, is_known=is_known) for each in urls.split(";")):
-            raise PydanticCustomError(
-                "url", f"must be redis://HOST:PORT/NUMBER or another URL that Celery knows, {ENCODED}"
-            )
+    def _is_supported(cls, urls: str, info: ValidationInfo) -> str:
+        problem_of = problem_of_broker if info.field_name == "broker_url" else problem_of_result_store
+        if problem := problem_of(urls):
+            raise PydanticCustomError("url", "{problem}", {"problem": problem})
         return urls
 
-
-def _is_transport(name: str) -> bool:
-    return name in TRANSPORT_ALIASES
-
-
-def _is_result_backend(name: str) -> bool:
-    # A name with a dot is the path of a class, which Celery imports.
-    if "." in name or name in BACKEND_ALIASES:
-        return True
-    return any(name == extension for extension, _ in load_extension_class_names("celery.result_backends"))
-
-
-def _is_readable(url: str, *, is_known: Callable[[str], bool]) -> bool:
-    scheme, separator, _ = url.partition("://")
-    if not separator or not is_known(scheme.partition("+")[0]):
-        return False
-    # The URLs of other transports have forms of their own.
-    if not url.startswith(("redis", "sentinel", "amqp")):
-        return True
-    try:
-        parts = url_to_parts(url)
-    except ValueError:
-        return False
-    path = (parts.path or "").strip("/")
-    if url.startswith(NUMBERED):
-        return not path or path.isdecimal()
-    # If a password contains a slash, the rest of the password and the host become the path.
-    return "@" not in path
+    @model_validator(mode="after")
+    def _names_the_server_of_sentinels(self) -> Self:
+        schemes = {scheme_of(self.broker_url), scheme_of(self.result_backend_url)}
+        if "sentinel" in schemes and not self.sentinel_master_name:
+            raise ValueError("SCRIP_SENTINEL_MASTER_NAME is required for a URL sentinel://…")
+        return self
 
 
 @cache

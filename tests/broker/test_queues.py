@@ -4,12 +4,14 @@ import pytest
 
 from worker.queues import QUEUES, queues
 
+QUORUM = {"x-queue-type": "quorum", "x-delivery-limit": 1_000_000_000}
+
 
 @pytest.mark.parametrize(
     ("broker_url", "arguments"),
     [
-        ("amqp://rabbit:5672//", {"x-queue-type": "quorum"}),
-        ("amqps://rabbit:5671//", {"x-queue-type": "quorum"}),
+        ("amqp://rabbit:5672//", QUORUM),
+        ("amqps://rabbit:5671//", QUORUM),
         ("redis://valkey:6379/0", None),
     ],
 )

@@ -66,6 +66,17 @@ def test_an_empty_address_is_a_missing_one(monkeypatch):
         ("BROKER_URL", "amqp://scrip@somewhere:HUSH"),
         ("BROKER_URL", "reddis://:HUSH@somewhere/0"),
         ("BROKER_URL", "rpc://HUSH"),
+        ("BROKER_URL", "sqs://HUSH:b@"),
+        ("BROKER_URL", "memory://HUSH"),
+        ("BROKER_URL", "redis+cluster://HUSH@somewhere:6379"),
+        ("BROKER_URL", "redis://somewhere:6379/0;HUSH"),
+        ("RESULT_BACKEND_URL", "rpc://HUSH"),
+        ("REDIS_URL", "redis://:HUSH@somewhere/0?ssl_cert_reqs=required"),
+        ("REDIS_URL", "rediss://:HUSH@somewhere/0?ssl_cert_reqs=sometimes"),
+        ("REDIS_URL", "rediss://:HUSH@somewhere/0?ssl_ca_certs=/nowhere/ca.pem"),
+        ("REDIS_URL", "rediss://:HUSH@somewhere/0?ssl_cert_regs=required"),
+        ("REDIS_URL", "rediss://:HUSH@one/0;rediss://:HUSH@two/0?ssl_cert_reqs=none"),
+        ("BROKER_URL", "amqps://one:HUSH@somewhere;amqp://two:HUSH@elsewhere"),
         ("BROKER_URL", "somewhere.transports:Own://HUSH"),
         ("RESULT_BACKEND_URL", "reddis://:HUSH@somewhere/0"),
         ("RESULT_BACKEND_URL", "amqp://HUSH@somewhere"),
@@ -90,16 +101,15 @@ def test_an_address_that_cannot_be_read_ends_the_start_with_one_clear_line(monke
         ("DATABASE_URL", "postgresql://scrip:a@one:5432,two:5433/scrip?target_session_attrs=read-write"),
         ("DATABASE_URL", "postgresql://scrip:a@/scrip?host=one:5432&host=two:5433"),
         ("REDIS_URL", "rediss://:a%2Fb@somewhere:6380/1?ssl_cert_reqs=required"),
+        ("REDIS_URL", "rediss://somewhere/0?ssl_cert_reqs=none&ssl_check_hostname=false"),
         ("REDIS_URL", "redis+socket:///run/redis.sock?virtual_host=1"),
         ("REDIS_URL", "redis://somewhere"),
         ("BROKER_URL", "redis://somewhere:6379//"),
         ("BROKER_URL", "redis://somewhere:6379//1"),
         ("RESULT_BACKEND_URL", "redis://somewhere:6379/0/"),
-        ("BROKER_URL", "sqs://a:b@"),
-        ("RESULT_BACKEND_URL", "rpc://"),
         ("RESULT_BACKEND_URL", "db+postgresql://scrip:a@somewhere/results"),
         ("RESULT_BACKEND_URL", "somewhere.backends:Own://elsewhere"),
-        ("BROKER_URL", "sentinel://:a@one:26379/0;sentinel://two:26379/0"),
+        ("BROKER_URL", "redis://one:6379/0;redis://two:6379/0"),
         ("BROKER_URL", "amqps://scrip:a@[::1]:5671//"),
         ("RESULT_BACKEND_URL", "mongodb://one:27017,two:27017/scrip"),
         ("RESULT_BACKEND_URL", "cache+memcached://one:11211;cache+memcached://two:11211/"),
@@ -121,3 +131,19 @@ def test_the_grace_is_fifteen_minutes_and_can_be_set(monkeypatch):
     """The contract says so."""
     assert read(monkeypatch, **ADDRESSES).requested_at_grace_seconds == 15 * 60
     assert read(monkeypatch, SCRIP_REQUESTED_AT_GRACE_SECONDS="60").requested_at_grace_seconds == 60
+
+
+@pytest.mark.parametrize("variable", ["REDIS_URL", "BROKER_URL", "RESULT_BACKEND_URL"])
+def test_sentinels_need_the_name_of_their_server(monkeypatch, variable):
+    """Without it, the first connection would fail, and Celery would ask the Sentinels for a server called None."""
+    url = "sentinel://:a@one:26379/0;sentinel://:a@two:26379/0"
+    with pytest.raises(SystemExit, match="SCRIP_SENTINEL_MASTER_NAME is required"):
+        read(monkeypatch, **{**ADDRESSES, variable: url})
+    values = read(monkeypatch, SCRIP_SENTINEL_MASTER_NAME="main")
+    assert url in {values.broker_url, values.result_backend_url}
+
+
+def test_an_answer_is_kept_for_an_hour_and_the_time_can_be_set(monkeypatch):
+    """The database keeps the answers for ever."""
+    assert read(monkeypatch, **ADDRESSES).result_expires_seconds == 60 * 60
+    assert read(monkeypatch, SCRIP_RESULT_EXPIRES_SECONDS="60").result_expires_seconds == 60

@@ -35,8 +35,8 @@ class SecureTransport(Transport):
     """Our transport over TLS."""
 
     def __init__(self, client: Any, **options: Any) -> None:
-        """Use TLS even if the URL has no options for it, as kombu does for its own scheme `rediss`."""
-        client.ssl = client.ssl or {"ssl_cert_reqs": ssl.CERT_NONE}
+        """Use TLS even if the URL has no options for it, and check the server's certificate. kombu would not check."""
+        client.ssl = client.ssl or {"ssl_cert_reqs": ssl.CERT_REQUIRED}
         super().__init__(client, **options)
 
 
