@@ -2,17 +2,15 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from celery.beat import PersistentScheduler
 
-from tasks.celery import app
 from tests.end_to_end.broker import Broker, with_redis
 from tests.end_to_end.programs import Program
 from tests.end_to_end.waiting import eventually
+from tests.support.overdue_schedule import write_overdue_schedule
 from worker.schedule import SWEEP_PERIOD
 
 # A database of Valkey from which no worker reads.
@@ -23,9 +21,7 @@ UNREAD = 6
 def beat(environment: dict[str, str], tmp_path: Path) -> Iterator[Program]:
     """Run `celery -A tasks beat` with a schedule file in which every entry is overdue."""
     schedule_file = tmp_path / "schedule"
-    with closing(PersistentScheduler(app=app, schedule_filename=str(schedule_file))) as scheduler:
-        for entry in scheduler.schedule.values():
-            entry.last_run_at = datetime.now(UTC) - timedelta(days=1)
+    write_overdue_schedule(schedule_file)
     variables = with_redis(environment, number=UNREAD) | {"SCRIP_BEAT_SCHEDULE_FILE": str(schedule_file)}
     broker = Broker(variables)
     with Program("beat", folder=tmp_path, environment=variables) as program:

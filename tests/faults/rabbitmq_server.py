@@ -1,0 +1,106 @@
+"""A RabbitMQ node of a test's own, with its own port mapper: nothing is left running and no other node is touched."""
+
+import subprocess
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Self
+
+from amqp import Connection
+
+from scrip.stack.listener import LOOPBACK, free_port
+from tests.faults.certificates import Certificate
+from tests.faults.server import Server, installed
+
+BIN = Path("/usr/lib/rabbitmq/bin")
+CONTROL_SECONDS_MAX = 60
+
+
+class RabbitMq:
+    """Debian's RabbitMQ. Its data is in a folder, so a node that was killed starts again on it."""
+
+    def __init__(self, folder: Path, certificate: Certificate | None = None) -> None:
+        """Describe the node. With a certificate, it listens for TLS on a second port."""
+        installed("rabbitmq-server", package="rabbitmq-server")
+        folder.mkdir(parents=True, exist_ok=True)
+        self.port, self.tls_port, mapper_port = free_port(), free_port(), free_port()
+        self.environment = {
+            # Erlang writes the cookie of its nodes there.
+            "HOME": str(folder),
+            "ERL_EPMD_ADDRESS": LOOPBACK,
+            "ERL_EPMD_PORT": str(mapper_port),
+            "RABBITMQ_NODENAME": "test@localhost",
+            "RABBITMQ_DIST_PORT": str(free_port()),
+            "RABBITMQ_MNESIA_BASE": str(folder / "data"),
+            "RABBITMQ_LOG_BASE": str(folder / "logs"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "plugins"),
+            "RABBITMQ_PID_FILE": str(folder / "pid"),
+            "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq.conf"),
+            "RABBITMQ_LOGS": "-",
+        }
+        lines = [f"listeners.tcp.1 = {LOOPBACK}:{self.port}", "log.console.level = warning"]
+        if certificate is not None:
+            lines += [
+                f"listeners.ssl.1 = {LOOPBACK}:{self.tls_port}",
+                f"ssl_options.cacertfile = {certificate.authority_file}",
+                f"ssl_options.certfile = {certificate.file}",
+                f"ssl_options.keyfile = {certificate.key_file}",
+                "ssl_options.verify = verify_none",
+            ]
+        (folder / "rabbitmq.conf").write_text("\n".join(lines) + "\n")
+        # A node would start the mapper as a daemon, which would outlive the test.
+        mapper = installed("epmd", package="erlang-base")
+        self.mapper = Server(folder / "mapper", command=(mapper,), port=mapper_port, environment=self.environment)
+        server = str(BIN / "rabbitmq-server")
+        self.node = Node(folder / "node", command=(server,), port=self.port, environment=self.environment)
+
+    def __enter__(self) -> Self:
+        with ExitStack() as started:
+            started.enter_context(self.mapper)
+            started.enter_context(self.node)
+            self._started = started.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._started.close()
+
+    @property
+    def url(self) -> str:
+        """The node's URL."""
+        return f"amqp://guest:guest@{LOOPBACK}:{self.port}//"
+
+    @property
+    def tls_url(self) -> str:
+        """The node's URL for TLS."""
+        return f"amqps://guest:guest@{LOOPBACK}:{self.tls_port}//"
+
+    def control(self, *words: str) -> str:
+        """Run `rabbitmqctl` and return its output."""
+        ended = subprocess.run(
+            [BIN / "rabbitmqctl", "--quiet", *words],
+            env=self.node.environment,
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=CONTROL_SECONDS_MAX,
+        )
+        return ended.stdout
+
+    def queues(self) -> dict[str, tuple[int, int]]:
+        """Return the numbers of ready and of unacknowledged messages of each queue."""
+        lines = self.control("list_queues", "name", "messages_ready", "messages_unacknowledged", "--no-table-headers")
+        rows = (line.split("\t") for line in lines.splitlines())
+        return {name: (int(ready), int(unacknowledged)) for name, ready, unacknowledged in rows}
+
+
+class Node(Server):
+    """The node itself, which is ready when a client can log in."""
+
+    def is_ready(self) -> bool:
+        """Return whether a client can log in. Fails if the node has ended."""
+        if not super().is_ready():
+            return False
+        try:
+            with Connection(f"{LOOPBACK}:{self.port}", connect_timeout=1):
+                return True
+        except OSError:
+            return False

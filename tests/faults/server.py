@@ -1,0 +1,101 @@
+"""Servers of a test's own, on the loopback interface: started, paused, killed, and stopped by their process id."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Self
+
+import psutil
+import pytest
+
+from scrip.stack.listener import LOOPBACK
+from tests.end_to_end.programs import DIE_WITH_PARENT
+from tests.end_to_end.waiting import DEADLINE_SECONDS, eventually
+
+
+def installed(program: str, *, package: str) -> str:
+    """Return the path of a program, or skip the test if the Debian package with the program is not installed."""
+    path = shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin:/usr/lib/rabbitmq/bin")
+    if path is None:
+        pytest.skip(f"{program} is not installed: on Debian, apt-get install {package}")
+    return path
+
+
+class Server:
+    """A server with its files in a folder. Leaving the context kills the server and its child processes."""
+
+    def __init__(
+        self, folder: Path, *, command: Sequence[str], port: int, environment: Mapping[str, str] | None = None
+    ) -> None:
+        """Describe the server. Its output goes to `log` in the folder."""
+        self.folder, self.command, self.port = folder, command, port
+        self.environment = {**os.environ, "LC_ALL": "C", **(environment or {})}
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def __enter__(self) -> Self:
+        """Start the server, and wait until it accepts connections."""
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
+    def start(self) -> None:
+        """Start the server on the data in its folder."""
+        # The server ends with this process, even if this process is killed.
+        wrapper = (sys.executable, "-IS", str(DIE_WITH_PARENT), str(os.getpid()), str(int(signal.SIGKILL)))
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [*wrapper, *self.command],
+                cwd=self.folder,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        eventually(self.is_ready)
+
+    def is_ready(self) -> bool:
+        """Return whether the server accepts connections. Fails if the server has ended."""
+        assert self.process.poll() is None, self.log
+        with socket.socket() as probe:
+            return probe.connect_ex((LOOPBACK, self.port)) == 0
+
+    def pause(self) -> None:
+        """Stop the server without closing its connections, as a machine that hangs."""
+        for process in self._processes():
+            process.suspend()
+
+    def resume(self) -> None:
+        """Let the server go on."""
+        for process in self._processes():
+            process.resume()
+
+    def kill(self) -> None:
+        """Kill the server without a warning to its clients. The data of the folder stays."""
+        processes = self._processes()
+        for child in processes[1:]:
+            child.kill()
+        if processes:
+            # A shell that started the server has to wait for its end.
+            processes[0].resume()
+            psutil.wait_procs(processes[1:], timeout=DEADLINE_SECONDS)
+        self.process.kill()
+        self.process.wait(DEADLINE_SECONDS)
+
+    @property
+    def log(self) -> str:
+        """The whole output of the server."""
+        return (self.folder / "log").read_text()
+
+    def _processes(self) -> list[psutil.Process]:
+        if self.process.poll() is not None:
+            return []
+        server = psutil.Process(self.process.pid)
+        return [server, *server.children(recursive=True)]
