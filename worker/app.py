@@ -55,6 +55,8 @@ def configuration() -> dict[str, Any]:
         "redis_retry_on_timeout": False,
         # An idle connection stays open through a firewall, and a dead one is found before the next answer is stored.
         "redis_socket_keepalive": True,
+        # A database of results that is down at the first answer raises no error before the answer is stored.
+        "database_create_tables_at_setup": False,
         # Clients in any language can write and read JSON, and decoding JSON cannot execute code.
         "task_serializer": "json",
         "result_serializer": "json",

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
-from amqp import Connection
+from kombu import Connection
 
 from scrip.stack.listener import LOOPBACK, free_port
 from tests.faults.certificates import Certificate
@@ -100,7 +100,8 @@ class Node(Server):
         if not super().is_ready():
             return False
         try:
-            with Connection(f"{LOOPBACK}:{self.port}", connect_timeout=1):
-                return True
+            with Connection(f"amqp://{LOOPBACK}:{self.port}//", connect_timeout=1) as connection:
+                connection.connect()
         except OSError:
             return False
+        return True

@@ -23,7 +23,7 @@ def valkey_program() -> str:
 class ValkeyServer(Server):
     """Valkey from the wheel, with an append-only file. The options are those of valkey.conf."""
 
-    def __init__(self, folder: Path, *, program_path: str | None = None, **options: object) -> None:
+    def __init__(self, folder: Path, **options: object) -> None:
         """Describe the server."""
         port = free_port()
         defaults: dict[str, object] = {
@@ -34,7 +34,7 @@ class ValkeyServer(Server):
             "appendfsync": "always",
             "save": '""',
         }
-        super().__init__(folder, command=(program_path or valkey_program(), str(folder / "server.conf")), port=port)
+        super().__init__(folder, command=(valkey_program(), str(folder / "server.conf")), port=port)
         written = {**defaults, **{name.replace("_", "-"): value for name, value in options.items()}}
         (folder / "server.conf").write_text("".join(f"{name} {value}\n" for name, value in written.items()))
 

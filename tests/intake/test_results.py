@@ -1,13 +1,23 @@
 """The answers of a batch in the result backend: Celery's format, and a bounded delay while the backend is down."""
 
 import json
+import shutil
+import socket
+import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from celery import Celery, states
+from celery.result import GroupResult
 
+from scrip.stack.listener import LOOPBACK
+from tests.end_to_end.waiting import eventually
+from tests.faults.redis_servers import ValkeyServer
 from worker.intake.delivery import Delivery
+from worker.intake.dropped_messages import DroppedMessages
 from worker.intake.results import ResultStore, TaskResult
 
 NOWHERE = "redis://127.0.0.1:1/0"
@@ -49,16 +59,55 @@ def test_answers_are_stored_as_celery_stores_them(client: Celery):
         TaskResult(delivery("task-2"), states.FAILURE, ValueError("nothing"), "where it was"),
         TaskResult(delivery("task-3", wants_answer=False), states.SUCCESS, {"outcome": "accepted"}),
     ]
-    client.backend.store_result("reference", {"outcome": "accepted"}, states.SUCCESS)
     ResultStore().store(client.backend, answers)
     assert client.AsyncResult("task-1").get(timeout=60) == {"outcome": "accepted"}
     with pytest.raises(ValueError, match="nothing"):
         client.AsyncResult("task-2").get(timeout=60)
     assert client.AsyncResult("task-3").state == states.PENDING
-    broker = client.backend.client
-    stored, reference = (json.loads(broker.get(f"celery-task-meta-{name}")) for name in ("task-1", "reference"))
-    assert stored.keys() == reference.keys() | {"group_id"}
-    assert 0 < broker.ttl("celery-task-meta-task-1") <= DAY_SECONDS
+    assert 0 < client.backend.client.ttl("celery-task-meta-task-1") <= DAY_SECONDS
+
+
+def test_every_question_of_celerys_clients_has_an_answer(client: Celery) -> None:
+    """The stored text has no date, no children and no parent."""
+    ResultStore().store(
+        client.backend,
+        [
+            TaskResult(delivery("task-6"), states.SUCCESS, {"outcome": "accepted"}),
+            TaskResult(delivery("task-7"), states.SUCCESS, {"outcome": "refused"}),
+            TaskResult(delivery("task-8"), states.FAILURE, ValueError("nothing"), "where it was"),
+        ],
+    )
+    first, second, failed = (client.AsyncResult(f"task-{number}") for number in (6, 7, 8))
+    assert (first.state, first.ready(), first.successful(), first.failed()) == (states.SUCCESS, True, True, False)
+    assert (first.traceback, first.children, first.date_done, first.parent) == (None, None, None, None)
+    assert (failed.state, failed.successful(), failed.failed(), failed.traceback) == (
+        states.FAILURE,
+        False,
+        True,
+        "where it was",
+    )
+    assert list(first.collect()) == [(first, {"outcome": "accepted"})]
+    group = GroupResult("group-1", [first, second], app=client)
+    both = [{"outcome": "accepted"}, {"outcome": "refused"}]
+    assert group.join(timeout=60) == group.join_native(timeout=60) == both
+    assert group.successful()
+    first.forget()
+    assert client.AsyncResult("task-6").state == states.PENDING
+
+
+# Celery calls setex to store a result.
+@pytest.mark.filterwarnings("ignore:Call to deprecated setex")
+def test_a_stored_answer_is_hardly_longer_than_the_answer(client: Celery) -> None:
+    """Celery's own text has 90 bytes more, and a space after each comma and colon."""
+    answer = {"outcome": "accepted", "redemptionNumber": 7}
+    task_id = "0198c1f2-5f1c-7c3e-9d7a-2f6a3c1b9e55"
+    ResultStore().store(client.backend, [TaskResult(delivery(task_id), states.SUCCESS, answer)])
+    stored = client.backend.client.get(f"celery-task-meta-{task_id}")
+    assert json.loads(stored) == {"status": states.SUCCESS, "result": answer, "task_id": task_id}
+    assert len(stored) == len(json.dumps(answer, separators=(",", ":"))) + 79
+    client.backend.delete(f"celery-task-meta-{task_id}")
+    client.backend.store_result(task_id, answer, states.SUCCESS)
+    assert client.backend.client.strlen(f"celery-task-meta-{task_id}") > len(stored) + 90
 
 
 def test_a_late_copy_does_not_replace_a_success(client: Celery):
@@ -91,3 +140,100 @@ def test_a_store_that_is_down_is_tried_so_often_and_then_once(client: Celery, ca
         "the result store is back",
     ]
     down.close()
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[ValkeyServer]:
+    """Run a result store that a test can fill, break and kill."""
+    (tmp_path / "data").mkdir()
+    with ValkeyServer(tmp_path / "store", save="3600 1", appendonly="no", dir=tmp_path / "data") as running:
+        yield running
+
+
+@pytest.fixture
+def backend(server: ValkeyServer) -> Iterator[Any]:
+    """Yield the backend of an app with results in that server."""
+    app = Celery("client", broker=server.url, backend=server.url, set_as_current=False)
+    yield app.backend
+    app.close()
+
+
+def fill(server: ValkeyServer, folder: Path) -> None:  # noqa: ARG001 - as the next function
+    """Let the server have no memory left."""
+    server.client.config_set("maxmemory", "1")
+
+
+def break_disk(server: ValkeyServer, folder: Path) -> None:
+    """Let the server fail to write a snapshot, after which it refuses every change."""
+    shutil.rmtree(folder)
+    server.client.bgsave()
+    eventually(lambda: server.client.info("persistence")["rdb_last_bgsave_status"] == "err")
+
+
+@pytest.mark.parametrize("harm", [fill, break_disk])
+def test_a_store_that_refuses_to_write_raises_no_error(
+    server: ValkeyServer, backend: Any, tmp_path: Path, harm: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The effects are committed, so the batch must not fail."""
+    harm(server, tmp_path / "data")
+    store = ResultStore(pauses_seconds=(0.01,))
+    store.store(backend, [TaskResult(delivery("task-9"), states.SUCCESS, {})])
+    assert store.is_down
+    assert "the result store is down" in caplog.text
+
+
+def test_a_store_that_restarts_gets_the_answer(server: ValkeyServer, backend: Any) -> None:
+    """The pauses are longer than a restart takes."""
+    store = ResultStore()
+    server.kill()
+    answers = [TaskResult(delivery("task-10"), states.SUCCESS, {"outcome": "accepted"})]
+    storing = threading.Thread(target=store.store, args=(backend, answers))
+    storing.start()
+    server.start()
+    storing.join()
+    assert not store.is_down
+    assert json.loads(str(server.client.get("celery-task-meta-task-10")))["result"] == {"outcome": "accepted"}
+
+
+def test_a_store_that_does_not_answer_is_left_alone_for_a_while() -> None:
+    """The next batches do not wait for it. Without this, each would wait for the timeout."""
+    with socket.create_server((LOOPBACK, 0)) as silent:
+        silent.settimeout(0)
+        url = f"redis://{LOOPBACK}:{silent.getsockname()[1]}/0"
+        app = Celery("client", broker=url, backend=url, set_as_current=False)
+        app.conf.update(redis_socket_timeout=0.6, redis_socket_connect_timeout=0.6)
+        store = ResultStore(pauses_seconds=(0.01,), quiet_seconds=3_600)
+        for _ in range(5):
+            store.store(app.backend, [TaskResult(delivery("task-11"), states.SUCCESS, {})])
+        assert connection_count(silent) == 2
+        app.close()
+
+
+def connection_count(server: socket.socket) -> int:
+    """Return how many clients have connected to a server that has accepted none yet."""
+    count = 0
+    while True:
+        try:
+            server.accept()[0].close()
+        except BlockingIOError:
+            return count
+        count += 1
+
+
+def test_an_error_of_any_backend_is_no_error_of_the_task(tmp_path: Path) -> None:
+    """The folder of this SQLite database does not exist, which SQLAlchemy reports with an error of its own."""
+    app = Celery("client", backend=f"db+sqlite:///{tmp_path}/nowhere/results.db", set_as_current=False)
+    app.conf.database_create_tables_at_setup = False
+    store = ResultStore(pauses_seconds=())
+    store.store(app.backend, [TaskResult(delivery("task-12"), states.SUCCESS, {})])
+    assert store.is_down
+    app.close()
+
+
+def test_the_caller_of_a_dropped_message_is_told_through_a_socket_file_too(tmp_path: Path) -> None:
+    """There is no timeout for connecting to a socket file."""
+    with ValkeyServer(tmp_path / "store", unixsocket=tmp_path / "redis.sock") as server:
+        app = Celery("client", backend=f"redis+socket://{tmp_path}/redis.sock", set_as_current=False)
+        DroppedMessages(app).store_failure({"id": "task-13"}, ValueError("nothing"))
+        assert json.loads(str(server.client.get("celery-task-meta-task-13")))["status"] == states.FAILURE
+        app.close()

@@ -50,12 +50,11 @@ class DroppedMessages:
     def _impatient_backend(self) -> RedisBackend:
         if self._backend is None:
             self._backend = self._app._get_backend()  # noqa: SLF001 - a backend of our own, beside the app's
-            self._backend.connparams.update(
-                socket_timeout=STORE_SECONDS_MAX,
-                socket_connect_timeout=STORE_SECONDS_MAX,
-                retry=Retry(NoBackoff(), 0),
-                retry_on_timeout=False,
-            )
+            options = self._backend.connparams
+            options.update(socket_timeout=STORE_SECONDS_MAX, retry=Retry(NoBackoff(), 0), retry_on_timeout=False)
+            # A connection through a socket file does not know this option.
+            if "socket_connect_timeout" in options:
+                options["socket_connect_timeout"] = STORE_SECONDS_MAX
         return self._backend
 
 
