@@ -1,6 +1,6 @@
 """The URLs of brokers and result stores: which are supported, and the TLS options that they contain.
 
-`rediss://` and `amqps://` check the server's certificate and its host name, unless the URL says otherwise.
+`amqps://` checks the server's certificate and its host name, and so does `rediss://` unless the URL says otherwise.
 """
 
 import ssl
@@ -20,8 +20,8 @@ NUMBERED = {"redis", "rediss", "sentinel"}
 # The URLs of other result backends have forms of their own.
 UNDERSTOOD = ("redis", "sentinel", "amqp")
 
-ALWAYS_TLS = {"rediss", "amqps"}
-MAYBE_TLS = {*ALWAYS_TLS, "sentinel"}
+# kombu passes parameters of other URLs on under names that py-amqp does not know.
+TLS_PARAMETERS_SCHEMES = {"rediss", "sentinel"}
 TLS_PREFIX = "ssl_"
 REQUIREMENTS = {
     **{each.name: each for each in ssl.VerifyMode},
@@ -56,7 +56,7 @@ def problem_of_result_store(urls: str) -> str | None:
 def tls_options(urls: str) -> dict[str, Any] | None:
     """Return the options of redis-py for connections over TLS, or None for connections without TLS."""
     scheme, parameters = scheme_of(urls), _tls_parameters(urls)
-    if scheme not in ALWAYS_TLS and not parameters:
+    if scheme != "rediss" and not parameters:
         return None
     return parameters | {
         "ssl_cert_reqs": REQUIREMENTS[parameters.get("ssl_cert_reqs", "required")],
@@ -66,18 +66,8 @@ def tls_options(urls: str) -> dict[str, Any] | None:
 
 def amqp_tls_options(urls: str) -> dict[str, Any] | None:
     """Return the options of py-amqp for connections over TLS, or None for connections without TLS."""
-    options = tls_options(urls)
-    if options is None:
-        return None
-    checks_host_name = options.pop("ssl_check_hostname")
-    translated = {name.removeprefix(TLS_PREFIX): value for name, value in options.items()}
-    # kombu replaces None by the host of the URL. Without the option, py-amqp checks no name.
-    return translated | ({"server_hostname": None} if checks_host_name else {})
-
-
-def without_parameters(urls: str) -> str:
-    """Return the URLs without their parameters, of which py-amqp understands none."""
-    return ";".join(each.partition("?")[0] for each in urls.split(";"))
+    # kombu replaces None by the host of the URL. Without the option, py-amqp would not check the name.
+    return {"cert_reqs": ssl.CERT_REQUIRED, "server_hostname": None} if scheme_of(urls) == "amqps" else None
 
 
 def _problem_of_list(urls: str) -> str | None:
@@ -90,8 +80,8 @@ def _problem_of_list(urls: str) -> str | None:
 
 
 def _problem_of_tls(scheme: str, parameters: dict[str, Any]) -> str | None:
-    if parameters and scheme not in MAYBE_TLS:
-        return "has ssl_ parameters without TLS: use rediss://, amqps:// or sentinel://"
+    if parameters and scheme not in TLS_PARAMETERS_SCHEMES:
+        return "has ssl_ parameters, which only rediss:// and sentinel:// can have"
     if parameters.keys() - TLS_PARAMETERS:
         return f"has an unknown ssl_ parameter: known are {', '.join(sorted(TLS_PARAMETERS))}"
     if parameters.get("ssl_cert_reqs", "required") not in REQUIREMENTS:

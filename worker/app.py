@@ -19,8 +19,7 @@ HEARTBEAT_SECONDS = 30
 def broker_read_url() -> str:
     """Return the URL from which workers fetch messages: on Redis and Valkey, a URL of our own transport."""
     values = settings()
-    url = connections.broker_url(values)
-    return consuming_url(url) if values.broker_transport == "scrip" else url
+    return consuming_url(values.broker_url) if values.broker_transport == "scrip" else values.broker_url
 
 
 def configuration() -> dict[str, Any]:
@@ -31,7 +30,7 @@ def configuration() -> dict[str, Any]:
     """
     values = settings()
     return {
-        "broker_url": connections.broker_url(values),
+        "broker_url": values.broker_url,
         # Only workers use our transport. Senders and Flower use kombu's own: Flower does not know our URL schemes.
         "broker_read_url": broker_read_url(),
         # kombu would read these options from a URL `rediss://` too, but Flower reads them only from here.

@@ -5,23 +5,18 @@ from typing import Any
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from worker.addresses import amqp_tls_options, scheme_of, tls_options, without_parameters
+from worker.addresses import amqp_tls_options, scheme_of, tls_options
 from worker.settings import Settings
 
 # A broker that does not answer is noticed after this time. Commands take milliseconds, and a blocking read of the
 # workers at most 1 s.
-BROKER_SECONDS_MAX = 5
+BROKER_SECONDS_MAX = 3
 # kombu looks this often for an overdue reply: it drops a connection within twice this time plus a second.
 OVERDUE_SECONDS = 4
 # Attempts to reach a result store are repeated, so each is short.
 RESULT_SECONDS_MAX = 2
 # Workers look for messages whose leases are over this often: a postponed message is that late at most.
 RESTORE_SECONDS = 1
-
-
-def broker_url(values: Settings) -> str:
-    """Return the URL to which senders connect."""
-    return without_parameters(values.broker_url) if is_amqp(values) else values.broker_url
 
 
 def broker_options(values: Settings) -> dict[str, Any]:

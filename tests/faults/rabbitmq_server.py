@@ -22,6 +22,7 @@ class RabbitMq:
         """Describe the node. With a certificate, it listens for TLS on a second port."""
         installed("rabbitmq-server", package="rabbitmq-server")
         folder.mkdir(parents=True, exist_ok=True)
+        self.authority_file = certificate and certificate.authority_file
         self.port, self.tls_port, mapper_port = free_port(), free_port(), free_port()
         self.environment = {
             # Erlang writes the cookie of its nodes there.

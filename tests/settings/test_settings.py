@@ -76,6 +76,7 @@ def test_an_empty_address_is_a_missing_one(monkeypatch):
         ("REDIS_URL", "rediss://:HUSH@somewhere/0?ssl_ca_certs=/nowhere/ca.pem"),
         ("REDIS_URL", "rediss://:HUSH@somewhere/0?ssl_cert_regs=required"),
         ("REDIS_URL", "rediss://:HUSH@one/0;rediss://:HUSH@two/0?ssl_cert_reqs=none"),
+        ("BROKER_URL", "amqps://one:HUSH@somewhere?ssl_cert_reqs=none"),
         ("BROKER_URL", "amqps://one:HUSH@somewhere;amqp://two:HUSH@elsewhere"),
         ("BROKER_URL", "somewhere.transports:Own://HUSH"),
         ("RESULT_BACKEND_URL", "reddis://:HUSH@somewhere/0"),
