@@ -4,6 +4,7 @@ from typing import Any
 
 from celery import Celery
 
+import worker.broker.server_check
 import worker.garbage_collection  # noqa: F401 - connects a signal handler
 from worker import connections
 from worker.broker.transport import consuming_url, register
