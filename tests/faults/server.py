@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -80,12 +81,14 @@ class Server:
     def kill(self) -> None:
         """Kill the server without a warning to its clients. The data of the folder stays."""
         processes = self._processes()
+        # A shell that started the server waits for its end, and may then end itself.
         for child in processes[1:]:
-            child.kill()
-        if processes:
-            # A shell that started the server has to wait for its end.
-            processes[0].resume()
-            psutil.wait_procs(processes[1:], timeout=DEADLINE_SECONDS)
+            with suppress(psutil.NoSuchProcess):
+                child.kill()
+        for process in processes[:1]:
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
+        psutil.wait_procs(processes[1:], timeout=DEADLINE_SECONDS)
         self.process.kill()
         self.process.wait(DEADLINE_SECONDS)
 

@@ -54,7 +54,7 @@ def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMq]:
 @pytest.fixture
 def variables(database: dict[str, str], rabbit: RabbitMq) -> dict[str, str]:
     """Return the variables of a worker on that broker, whose queues are empty."""
-    for name in rabbit.queues():
+    for name in set(QUEUES) & rabbit.queues().keys():
         rabbit.control("purge_queue", name)
     results = with_redis(database, number=RESULTS)["REDIS_URL"]
     return {**database, "BROKER_URL": rabbit.url, "RESULT_BACKEND_URL": results}
@@ -133,15 +133,17 @@ def put_back(url: str, queue: str, *, times: int) -> None:
 def test_a_confirmed_message_survives_the_end_of_the_broker(
     variables: dict[str, str], rabbit: RabbitMq, tmp_path: Path
 ) -> None:
-    """The broker is killed after it has confirmed the message."""
+    """The broker is killed after it has confirmed the messages. The worker connects to the next one."""
     with sender_of(variables) as sender, RabbitWorker(folder=tmp_path / "first", environment=variables) as worker:
         worker.wait_ready()
         sender.create_voucher("SUMMER")
-        sender.app.send_task("redemptions.redeem", kwargs={"request": redemption(code="SUMMER")})
+        os.kill(worker.process.pid, signal.SIGSTOP)
+        for _ in range(PREFETCH):
+            sender.app.send_task("redemptions.redeem", kwargs={"request": redemption(code="SUMMER")})
         rabbit.node.kill()
         rabbit.node.start()
-        eventually(lambda: redemptions(variables) == [(1,)])
-        eventually(lambda: rabbit.queues()["redemptions"] == (0, 0))
+        os.kill(worker.process.pid, signal.SIGCONT)
+        eventually(lambda: redemptions(variables) == [(PREFETCH,)])
         assert worker.is_alive()
 
 
