@@ -10,6 +10,7 @@ from sqlalchemy.exc import ArgumentError
 
 from worker.addresses import problem_of_broker, problem_of_result_store, scheme_of
 from worker.database_url import read_database_url
+
 Read = TypeVar("Read", bound="DatabaseSettings")
 
 ENCODED = "with special characters of a password percent-encoded"
