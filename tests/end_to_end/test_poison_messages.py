@@ -5,6 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import psutil
+import pytest
 
 from tests.end_to_end.broker import Json, with_redis
 from tests.end_to_end.busy_child import PREFETCH_MULTIPLIER, REDEEM, busy_child, wait_until_held
@@ -107,3 +108,19 @@ def test_a_message_that_exceeds_the_time_limit_is_given_up(database: dict[str, s
             ("TimeLimitExceeded: its process ended", ATTEMPTS)
         ]
         worker.wait_until_acknowledged()
+
+
+@pytest.mark.parametrize("task", [REDEEM, "redemptions.redeem_many"])
+def test_a_message_that_exceeds_its_own_time_limit_is_kept(client: Client, worker: Worker, task: str) -> None:
+    """The sender's limit is in seconds. Celery alone would fail the message for good, and acknowledge it."""
+    url = worker.environment["DATABASE_URL"]
+    created_voucher(client, name="Held", code="HELD")
+    request = redemption(code="HELD")
+    with holding_voucher(url, name="Held"):
+        sent = client.send(task, request if task == REDEEM else {"requests": [request]}, time_limit=1)
+        outcome = client.outcome(sent)
+    assert (outcome["status"], outcome["result"]["exc_type"]) == ("FAILURE", "GivenUp")
+    kept = rows(url, "SELECT task_id, reason FROM dead_letters")
+    assert kept == [(sent, "TimeLimitExceeded: its process ended")]
+    scrip(worker, "dead-letters", "retry", sent)
+    worker.eventually(lambda: client.broker.state(sent)["status"] == "SUCCESS")

@@ -43,6 +43,14 @@ class Poller(redis.MultiChannelPoller):
         finally:
             self.flush_acknowledgements()
 
+    def maybe_restore_messages(self) -> None:
+        """Put back the messages whose leases are over. Raises the error of a lost connection, unlike kombu."""
+        for channel in self._channels:
+            if channel.active_queues:
+                channel.qos.restore_visible()
+                # The leases do not belong to a channel.
+                return
+
     def look_for_overdue_soon(self) -> None:
         """Look again for messages whose leases are over, when the loop has done its other work."""
         if self.loop is not None:

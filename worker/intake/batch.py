@@ -22,6 +22,9 @@ from worker.settings import settings
 
 logger = get_logger(__name__)
 
+# A sweep or a generation of codes may take minutes. A child that takes longer is stuck.
+LONG_SECONDS_MAX = 3_600
+
 
 class BatchGatherer(Protocol):
     """The gatherer of a batch, as the batch uses it."""
@@ -95,15 +98,15 @@ class Batch:
         )
         return result is not None
 
-    def time_limit(self) -> float | None:
-        """Return the time in seconds after which the child is killed, or None if there is no limit.
+    def time_limit(self) -> float:
+        """Return the time in seconds after which the child is killed.
 
         A sender may set a limit for a message, which is then alone in its batch.
         """
         limits = [limit for request in self.requests if (limit := own_time_limit(request))]
         if limits:
             return min(limits)
-        return settings().batch_time_limit_seconds if self.task.is_gathered else None
+        return settings().batch_time_limit_seconds if self.task.is_gathered else LONG_SECONDS_MAX
 
     def on_accepted(self, pid: int, time_accepted: float) -> None:
         """Tell Celery that each request has started, in the child with that process id."""
