@@ -156,3 +156,20 @@ def test_the_certificate_of_rabbitmq_is_checked(variables: dict[str, str], rabbi
     named = unknown | {"SSL_CERT_FILE": str(rabbit.authority_file)}
     with RabbitWorker(folder=tmp_path / "named", environment=named) as worker:
         worker.wait_ready()
+
+
+def test_a_queue_with_other_arguments_ends_the_worker_with_one_line(
+    variables: dict[str, str], rabbit: RabbitMq, tmp_path: Path
+) -> None:
+    """Otherwise the worker would connect again several times a second, for ever."""
+    older = Queue("sweeps", routing_key="sweeps", queue_arguments={"x-queue-type": "quorum"})
+    with Connection(rabbit.url) as connection:
+        older(connection.default_channel).delete()
+        older(connection.default_channel).declare()
+        try:
+            with RabbitWorker(folder=tmp_path / "worker", environment=variables) as worker:
+                eventually(lambda: not worker.is_alive())
+                assert worker.log.count("scrip: the broker cannot be used: PRECONDITION_FAILED") == 1
+                assert "Traceback" not in worker.log
+        finally:
+            older(connection.default_channel).delete()

@@ -4,12 +4,13 @@ A server that cannot be reached yet, or does not tell, is not checked: the worke
 """
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
+from amqp.exceptions import PreconditionFailed  # type: ignore[import-untyped]
 from celery.signals import celeryd_init
-from kombu import Connection
+from kombu import Connection, Queue
 
 # The fetching script needs the commands of Redis 6.2. RabbitMQ 3.10 is the oldest on which the tests were run.
 REDIS_MIN = (6, 2)
@@ -24,7 +25,8 @@ def check_broker(instance: Any, **_: Any) -> None:
         with suppress(*unreachable):
             connection.connect()
             is_redis = connection.transport.driver_type == "redis"
-            problem = _check_redis(connection) if is_redis else _problem_of_rabbitmq(connection)
+            queues = instance.app.amqp.queues.values()
+            problem = _check_redis(connection) if is_redis else _problem_of_rabbitmq(connection, queues)
             if problem:
                 raise SystemExit(f"scrip: the broker cannot be used: {problem}")
 
@@ -52,10 +54,17 @@ def _warnings(information: Mapping[str, Any]) -> Iterator[str]:
         yield "it has no append-only file, so a restart empties the queues: set appendonly yes"
 
 
-def _problem_of_rabbitmq(connection: Connection) -> str | None:
-    properties = connection.connection.server_properties
-    version = str(properties.get("version", ""))
-    return f"it is RabbitMQ {version}, and must be 3.10 or newer" if _is_older(version, RABBITMQ_MIN) else None
+def _problem_of_rabbitmq(connection: Connection, queues: Iterable[Queue]) -> str | None:
+    version = str(connection.connection.server_properties.get("version", ""))
+    if _is_older(version, RABBITMQ_MIN):
+        return f"it is RabbitMQ {version}, and must be 3.10 or newer"
+    try:
+        for queue in queues:
+            queue(connection.default_channel).declare()
+    except PreconditionFailed as error:
+        # Celery would try again several times a second.
+        return f"{error.reply_text}: see docs/brokers.md"
+    return None
 
 
 def _is_older(version: str, minimum: tuple[int, int]) -> bool:
