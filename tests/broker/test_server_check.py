@@ -26,7 +26,7 @@ def test_a_newer_server_is_taken(version: str) -> None:
 def test_a_cluster_ends_the_worker_with_one_line(database: dict[str, str], tmp_path: Path) -> None:
     """Its keys lie on several servers, so no message can be moved in one step."""
     with (
-        ValkeyServer(tmp_path / "cluster", cluster_enabled="yes") as server,
+        ValkeyServer(tmp_path / "cluster", cluster_enabled="yes", cluster_port=free_port()) as server,
         Program("worker", folder=tmp_path / "worker", environment=database | {"REDIS_URL": server.url}) as worker,
     ):
         eventually(lambda: not worker.is_alive())
