@@ -1,5 +1,6 @@
 """A RabbitMQ node of a test's own, with its own port mapper: nothing is left running and no other node is touched."""
 
+import signal
 import subprocess
 from contextlib import ExitStack
 from pathlib import Path
@@ -37,6 +38,9 @@ class RabbitMq:
             "RABBITMQ_PID_FILE": str(folder / "pid"),
             "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq.conf"),
             "RABBITMQ_LOGS": "-",
+            # A node would start the mapper as a daemon, which would outlive the test.
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-start_epmd false",
+            "RABBITMQ_CTL_ERL_ARGS": "-start_epmd false",
         }
         lines = [f"listeners.tcp.1 = {LOOPBACK}:{self.port}", "log.console.level = warning"]
         if certificate is not None:
@@ -48,7 +52,6 @@ class RabbitMq:
                 "ssl_options.verify = verify_none",
             ]
         (folder / "rabbitmq.conf").write_text("\n".join(lines) + "\n")
-        # A node would start the mapper as a daemon, which would outlive the test.
         mapper = installed("epmd", package="erlang-base")
         self.mapper = Server(folder / "mapper", command=(mapper,), port=mapper_port, environment=self.environment)
         server = str(BIN / "rabbitmq-server")
@@ -95,6 +98,9 @@ class RabbitMq:
 
 class Node(Server):
     """The node itself, which is ready when a client can log in."""
+
+    # The node is a child of a shell, which passes only this signal on.
+    death_signal = signal.SIGTERM
 
     def is_ready(self) -> bool:
         """Return whether a client can log in. Fails if the node has ended."""

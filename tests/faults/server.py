@@ -30,6 +30,9 @@ def installed(program: str, *, package: str) -> str:
 class Server:
     """A server with its files in a folder. Leaving the context kills the server and its child processes."""
 
+    # The signal to the server if this process dies.
+    death_signal = signal.SIGKILL
+
     def __init__(
         self, folder: Path, *, command: Sequence[str], port: int, environment: Mapping[str, str] | None = None
     ) -> None:
@@ -49,7 +52,7 @@ class Server:
     def start(self) -> None:
         """Start the server on the data in its folder."""
         # The server ends with this process, even if this process is killed.
-        wrapper = (sys.executable, "-IS", str(DIE_WITH_PARENT), str(os.getpid()), str(int(signal.SIGKILL)))
+        wrapper = (sys.executable, "-IS", str(DIE_WITH_PARENT), str(os.getpid()), str(int(self.death_signal)))
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 [*wrapper, *self.command],
