@@ -1,0 +1,61 @@
+"""Checks of every request, whatever it asks for: one answer, the same at every asking, and no failure."""
+
+from collections.abc import Iterator
+
+from tests.faults.finding import Finding
+from tests.faults.history import Asking, History
+
+
+def unanswered(history: History) -> Iterator[Finding]:
+    """Find askings without an outcome."""
+    for each in history.askings:
+        if each.state is None:
+            yield Finding("no answer", each.key, f"sent at {each.sent_at:.3f}")
+
+
+def answers_that_differ(history: History) -> Iterator[Finding]:
+    """Find requests with two final answers."""
+    for key, askings in history.by_key.items():
+        final = [each for each in askings if each.is_final]
+        for each in final[1:]:
+            if each.answer != final[0].answer:
+                yield Finding("two answers", key, f"{final[0].answer} at first, then {each.answer}")
+                break
+
+
+def final_answers_taken_back(history: History) -> Iterator[Finding]:
+    """Find requests that were told a final answer, and later another answer that is not final."""
+    for key, decision in history.decisions.items():
+        for each in history.by_key[key]:
+            if each.is_answered and not each.is_final and each.sent_at > decision.told_at and not is_conflict(each):
+                yield Finding("answer taken back", key, f"{decision.answer} at first, then {each.answer}")
+
+
+def failures(history: History) -> Iterator[Finding]:
+    """Find tasks that failed, though their request was valid."""
+    for each in history.askings:
+        if each.state is None or each.is_answered or each.is_poison:
+            continue
+        name = "failure of what is committed" if each.key in history.decisions else "failure"
+        yield Finding(name, each.key, f"{each.state}: {each.answer}")
+
+
+def invalid_items(history: History) -> Iterator[Finding]:
+    """Find items of bulk tasks that were answered as invalid."""
+    for each in history.askings:
+        if each.is_answered and each.answer and each.answer.get("outcome") == "invalid":
+            yield Finding("failure", each.key, f"invalid: {each.answer}")
+
+
+def conflicts(history: History) -> Iterator[Finding]:
+    """Find requests that were refused as a conflict, though every asking had the same body."""
+    for key, askings in history.by_key.items():
+        for each in askings:
+            bodies = [other.request for other in askings if other.task == each.task]
+            if is_conflict(each) and all(body == each.request for body in bodies):
+                yield Finding("conflict with itself", key, f"{each.request}")
+
+
+def is_conflict(asking: Asking) -> bool:
+    """Return whether the answer says that the id was used with another body."""
+    return asking.reason == "idempotency_conflict"
