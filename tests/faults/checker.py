@@ -24,6 +24,7 @@ CHECKS: tuple[Callable[[History], Iterator[Finding]], ...] = (
     numbers.maxima_below_the_taken_places,
     refusals.refused_without_a_cause,
     refusals.refused_for_a_while_without_a_cause,
+    refusals.accepted_after_retirement,
     holds.confirmed_after_release,
     holds.held_places_refused,
     holds.released_and_confirmed,

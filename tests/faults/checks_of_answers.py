@@ -34,10 +34,19 @@ def final_answers_taken_back(history: History) -> Iterator[Finding]:
 def failures(history: History) -> Iterator[Finding]:
     """Find tasks that failed, though their request was valid."""
     for each in history.askings:
-        if each.state is None or each.is_answered or each.is_poison:
+        if each.state is None or each.is_answered or each.is_poison or _is_true_failure(history, each):
             continue
         name = "failure of what is committed" if each.key in history.decisions else "failure"
         yield Finding(name, each.key, f"{each.state}: {each.answer}")
+
+
+def _is_true_failure(history: History, asking: Asking) -> bool:
+    """Return whether a maximum could not be lowered, because more may have been redeemed before."""
+    maximum = asking.request.get("restrictions", {}).get("maximumRedemptions")
+    if asking.task != "vouchers.update" or maximum is None or "InvalidRequest" not in str(asking.answer):
+        return False
+    taken = [each for each in history.accepted(asking.request["voucher"]) if each.sent_at < (asking.answered_at or 0)]
+    return len(taken) > int(maximum)
 
 
 def invalid_items(history: History) -> Iterator[Finding]:

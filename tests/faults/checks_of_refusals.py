@@ -4,6 +4,7 @@ A refusal is decided between its sending and its answer. Its cause must have bee
 """
 
 from collections.abc import Callable, Iterator
+from datetime import datetime
 
 from tests.faults.finding import Finding
 from tests.faults.history import Asking, Decision, History
@@ -28,6 +29,19 @@ def refused_for_a_while_without_a_cause(history: History) -> Iterator[Finding]:
     for each in history.askings:
         if each.reason == "fully_reserved" and not _was_reserved(history, limits[each.answer["voucher"]], each):
             yield Finding("eligible, but refused", each.key, f"fully_reserved: {each.answer}")
+
+
+def accepted_after_retirement(history: History) -> Iterator[Finding]:
+    """Find redemptions that were accepted after their voucher had been retired by hand. A held place is honoured."""
+    for retirement in history.decided("retirement"):
+        if retirement.answer["retiredReason"] != "manualAction":
+            continue
+        retired_at = datetime.fromisoformat(retirement.answer["retiredAt"])
+        for each in history.accepted(retirement.answer["id"]):
+            is_late = history.is_clock_trusted and each.decided_at is not None and each.decided_at > retired_at
+            is_held = ("hold", *each.key[1:]) in history.by_key
+            if (is_late or each.sent_at > retirement.told_at) and not is_held:
+                yield Finding("accepted after retirement", each.key, f"{each.answer}, retired at {retired_at}")
 
 
 def _was_reserved(history: History, limits: VoucherLimits, asking: Asking) -> bool:

@@ -55,9 +55,9 @@ class Invented:
 
     def change(self, name: str, **fields: Any) -> None:
         """Plant a fault into an asking. Fields of the answer are merged into it."""
-        answer = fields.pop("answer", {})
         known = self.askings[name]
-        if isinstance(answer, dict) and known.answer:
+        answer = fields.pop("answer", known.answer)
+        if isinstance(answer, dict) and isinstance(known.answer, dict):
             answer = {**known.answer, **answer}
         self.askings[name] = replace(known, answer=answer, **fields)
 

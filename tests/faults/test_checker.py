@@ -45,6 +45,20 @@ def lower_the_maximum(invented: Invented) -> None:
     invented.ask("update", "vouchers.update", {"requestId": "u1"}, {**created, "restrictions": restrictions})
 
 
+def fail_to_lower_the_maximum(invented: Invented) -> None:
+    """Refuse to set the maximum to the places that are taken."""
+    request = {"requestId": "u1", "voucher": LIMITED, "restrictions": {"maximumRedemptions": 3}}
+    invented.ask("update", "vouchers.update", request, {})
+    invented.change("update", state="FAILURE", answer="InvalidRequest")
+
+
+def redeem_after_retirement(invented: Invented) -> None:
+    """Retire a voucher, and then redeem it."""
+    retired = {"id": UNLIMITED, "retiredReason": "manualAction", "retiredAt": "2026-01-01T00:00:00Z"}
+    invented.ask("retired", "vouchers.retire", {"voucher": UNLIMITED}, retired)
+    invented.redeem("late", voucher=UNLIMITED, number=3)
+
+
 def swap_numbers(invented: Invented) -> None:
     """Give the later request the earlier number."""
     for name, number in (("r1", 2), ("r1 repeated", 2), ("r2", 1)):
@@ -72,6 +86,7 @@ def test_a_history_without_a_fault_has_no_findings():
             change("r1 repeated", answer={"outcome": "refused", "reason": "fully_reserved"}),
         ),
         ("a failure", "failure", change("applied", **FAILED)),
+        ("a maximum refused, though it is enough", "failure", fail_to_lower_the_maximum),
         ("an item told to be invalid", "failure", change("r3", answer={"outcome": "invalid", "errors": []})),
         ("a failure of what was told before", "failure of what is committed", change("r1 repeated", **FAILED)),
         (
@@ -217,6 +232,15 @@ def test_a_poison_request_may_fail():
     """The database refuses it, and the caller is told so."""
     poison = replace(Invented().askings["full"], is_poison=True, **FAILED)
     assert find_broken_promises(History([poison])) == []
+
+
+def test_a_maximum_below_the_taken_places_may_be_refused():
+    """As invalid, which is the true answer."""
+    invented = Invented()
+    fail_to_lower_the_maximum(invented)
+    update = invented.askings["update"]
+    invented.change("update", request={**update.request, "restrictions": {"maximumRedemptions": 2}})
+    assert find_broken_promises(History(invented.askings.values())) == []
 
 
 def test_concurrent_requests_may_be_numbered_in_any_order():
