@@ -17,6 +17,7 @@ from worker.database_faults import UNIQUE_VIOLATION, sort_fault
 from worker.database_sessions import connect, connect_parameters, local_settings, run_outside_transaction
 from worker.database_url import read_database_url
 from worker.database_waits import PING_SECONDS_MAX, BoundedConnection, statement_seconds_max, wait_without_limit
+from worker.fault_points import FaultPoint, reach, watch_statements
 from worker.postgres_arrays import ArrayDumper
 from worker.settings import DatabaseSettings, database_settings
 
@@ -57,6 +58,7 @@ def engine() -> Engine:
     event.listen(made, "handle_error", sort_fault)
     if values.database_pooler == "transaction":
         event.listen(made, "begin", partial(_set_up_transaction, local_settings(values)))
+    watch_statements(made)
     return made
 
 
@@ -117,6 +119,8 @@ def transaction() -> Iterator[Session]:
     """Yield a session in a transaction: commit it at the end, or roll it back if an exception is raised."""
     with Session(engine(), autoflush=False) as session, session.begin():
         yield session
+        reach(FaultPoint.BEFORE_COMMIT)
+    reach(FaultPoint.AFTER_COMMIT)
 
 
 def allow_long_statements(connection: Connection) -> None:
