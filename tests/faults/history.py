@@ -120,7 +120,14 @@ class History:
 
     def decided(self, kind: str) -> list[Decision]:
         """Return the decisions on a kind of request."""
-        return [each for each in self.decisions.values() if each.key[0] == kind]
+        return self._decided.get(kind, [])
+
+    @cached_property
+    def _decided(self) -> dict[str, list[Decision]]:
+        grouped: defaultdict[str, list[Decision]] = defaultdict(list)
+        for each in self.decisions.values():
+            grouped[each.key[0]].append(each)
+        return dict(grouped)
 
     def accepted(self, voucher: str | None) -> list[Decision]:
         """Return the accepted redemptions of a voucher."""

@@ -1,0 +1,45 @@
+"""The list of faults by name."""
+
+from collections.abc import Callable
+from functools import partial
+
+from tests.faults import process_faults as processes
+from tests.faults import server_faults as servers
+from tests.faults.proxy import Cut
+from tests.faults.system import System
+from worker.fault_points import FaultPoint
+
+Inject = Callable[[System], None]
+
+FAULTS: dict[str, Inject] = {
+    "child-killed": processes.kill_child,
+    "worker-killed": processes.kill_worker,
+    "worker-stopped": processes.stop_worker,
+    "rolling-restarts": processes.roll_restarts,
+    "several-beats": processes.run_several_beats,
+    "clock-a-day-off": processes.move_clock,
+    "postgres-crashed": servers.crash_postgres,
+    "postgres-restarted": servers.restart_postgres,
+    "postgres-frozen": servers.freeze_postgres,
+    "postgres-demoted": servers.demote_postgres,
+    "postgres-forgotten": servers.forget_postgres,
+    "valkey-crashed": servers.crash_valkey,
+    "valkey-frozen": servers.freeze_valkey,
+    "valkey-connections-killed": servers.kill_connections,
+    "valkey-scripts-flushed": servers.flush_scripts,
+    "valkey-flushed": servers.flush_valkey,
+    "valkey-full": servers.fill_valkey,
+    "valkey-disk-full": servers.fill_valkeys_disk,
+    "valkey-forgotten": servers.forget_valkey,
+    "both-crashed": servers.crash_both,
+    "network-blinking": servers.blink,
+    "network-reset": servers.reset_network,
+    "messages-duplicated": servers.duplicate_messages,
+    "messages-poisoned": servers.poison_messages,
+    **{f"commit-{cut}": partial(servers.cut_at_commit, cut=cut) for cut in Cut},
+    **{
+        f"{action}-{point}": partial(processes.at_point, point=point, action=action)
+        for point in FaultPoint
+        for action in ("kill", "raise", "stop")
+    },
+}

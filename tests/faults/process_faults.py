@@ -1,0 +1,86 @@
+"""Faults of the programs: children, workers and beats die, stop, are restarted, or reach a fault point."""
+
+import signal
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+from tests.faults.system import System
+from worker.fault_points import COUNTER, VARIABLE, FaultPoint
+
+# The longest stop exceeds the visibility timeout, so the messages of a stopped worker go to another.
+STOPPED_SECONDS = (2, 20)
+POINT_SECONDS = 6
+EVERY = (3, 20)
+ROLLING = 4
+BEATS = 3
+DAY = "+1d"
+LIBFAKETIME = ("/usr/lib/*/faketime/libfaketime.so.1", "/usr/lib/faketime/libfaketime.so.1")
+
+
+class FaultUnavailableError(Exception):
+    """The machine lacks what the fault needs. The message is a clear line."""
+
+
+def kill_child(system: System) -> None:
+    """Kill a child with SIGKILL."""
+    children = system.any_worker().processes()[1:]
+    if children:
+        with suppress(psutil.NoSuchProcess):
+            system.random.choice(children).kill()
+
+
+def kill_worker(system: System) -> None:
+    """Kill a worker and its children at once, as in a power failure, and start it again."""
+    system.restart(system.any_worker())
+
+
+def stop_worker(system: System) -> None:
+    """Stop a worker and its children with SIGSTOP, and let them go on."""
+    worker = system.any_worker()
+    worker.freeze()
+    system.let_pass(system.random.uniform(*STOPPED_SECONDS))
+    worker.thaw()
+
+
+def roll_restarts(system: System) -> None:
+    """Restart the workers one after the other with SIGTERM."""
+    for number in range(ROLLING):
+        worker = system.workers[number % len(system.workers)]
+        system.revive()
+        worker.wait_ready()
+        worker.stop()
+        worker.start()
+
+
+def run_several_beats(system: System) -> None:
+    """Run three beats at once, kill one of them, and stop one for a while."""
+    with system.beats(BEATS) as beats:
+        system.let_pass(3)
+        beats[0].kill()
+        beats[1].process.send_signal(signal.SIGSTOP)
+        system.let_pass(3)
+        beats[1].process.send_signal(signal.SIGCONT)
+
+
+def at_point(system: System, point: FaultPoint, action: str) -> None:
+    """Arm a fault point in both workers for a while, and then restart them without it."""
+    every = system.random.randint(*EVERY)
+    counter = system.folder / f"{point}-{action}-counter"
+    for each in system.workers:
+        system.restart(each, **{VARIABLE: f"{point}:{action}:{every}", COUNTER: str(counter)})
+    system.let_pass(POINT_SECONDS)
+    for each in system.workers:
+        system.restart(each)
+
+
+def move_clock(system: System) -> None:
+    """Run a worker whose clock is a day ahead."""
+    libraries = [found for pattern in LIBFAKETIME for found in Path("/").glob(pattern.lstrip("/"))]
+    if not libraries:
+        raise FaultUnavailableError("libfaketime is not installed (Debian: apt install libfaketime)")
+    worker = system.any_worker()
+    system.restart(worker, LD_PRELOAD=str(libraries[0]), FAKETIME=DAY, DONT_FAKE_MONOTONIC="1")
+    system.let_pass(POINT_SECONDS)
+    system.restart(worker)

@@ -1,0 +1,178 @@
+"""Faults of the servers and of the network: away, silent, full, flushed, cut at COMMIT."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+
+from tests.end_to_end.database import poisoned
+from tests.faults.proxy import Cut
+from tests.faults.requests_by_seed import POISON
+from tests.faults.servers import Server
+from tests.faults.system import System
+
+DOWN_SECONDS = (0.5, 5)
+BOTH_DOWN_SECONDS = 15
+FROZEN_SECONDS = (2, 12)
+READ_ONLY_SECONDS = 5
+BLINKS, BLINK_SECONDS = 5, 3
+CUTS = 6
+CUTS_SECONDS = 5
+FULL_SECONDS = 5
+ODD_MESSAGES_SECONDS = 5
+POISON_SECONDS_MAX = 60
+
+
+@contextmanager
+def _down(server: Server) -> Iterator[None]:
+    server.kill()
+    try:
+        yield
+    finally:
+        server.start()
+
+
+@contextmanager
+def _frozen(server: Server) -> Iterator[None]:
+    server.freeze()
+    try:
+        yield
+    finally:
+        server.thaw()
+
+
+def crash_postgres(system: System) -> None:
+    """Stop Postgres `immediate`, and start it again after a while."""
+    with _down(system.servers.postgres):
+        system.let_pass(system.random.uniform(*DOWN_SECONDS))
+
+
+def restart_postgres(system: System) -> None:
+    """Stop Postgres fast, and start it again."""
+    system.servers.postgres.stop()
+    system.servers.postgres.start()
+
+
+def freeze_postgres(system: System) -> None:
+    """Stop the processes of Postgres with SIGSTOP, and let them go on."""
+    with _frozen(system.servers.postgres):
+        system.let_pass(system.random.uniform(*FROZEN_SECONDS))
+
+
+def demote_postgres(system: System) -> None:
+    """Make Postgres refuse writes, as a server does that became a standby."""
+    with psycopg.connect(system.servers.postgres.direct_url, autocommit=True) as connection:
+        connection.execute("ALTER SYSTEM SET default_transaction_read_only = on")
+        connection.execute("SELECT pg_reload_conf()")
+        try:
+            system.let_pass(READ_ONLY_SECONDS)
+        finally:
+            connection.execute("SET default_transaction_read_only = off")
+            connection.execute("ALTER SYSTEM RESET default_transaction_read_only")
+            connection.execute("SELECT pg_reload_conf()")
+
+
+def crash_valkey(system: System) -> None:
+    """Kill Valkey, and start it again on its append-only file."""
+    with _down(system.servers.valkey):
+        system.let_pass(system.random.uniform(*DOWN_SECONDS))
+
+
+def freeze_valkey(system: System) -> None:
+    """Stop Valkey with SIGSTOP, and let it go on."""
+    with _frozen(system.servers.valkey):
+        system.let_pass(system.random.uniform(*FROZEN_SECONDS))
+
+
+def crash_both(system: System) -> None:
+    """Kill both servers, and start them again after 15 s."""
+    with _down(system.servers.postgres), _down(system.servers.valkey):
+        system.let_pass(BOTH_DOWN_SECONDS)
+
+
+def kill_connections(system: System) -> None:
+    """End all connections to Valkey at once."""
+    for kind in ("normal", "pubsub"):
+        system.servers.valkey.client.client_kill_filter(_type=kind, skipme=True)
+
+
+def blink(system: System) -> None:
+    """Hold back everything between the workers and both servers five times, for 3 s each."""
+    proxies = (system.servers.postgres.proxy, system.servers.valkey.proxy)
+    for _ in range(BLINKS):
+        for each in proxies:
+            each.hold_back()
+        system.let_pass(BLINK_SECONDS)
+        for each in proxies:
+            each.let_through()
+        system.let_pass(1)
+
+
+def reset_network(system: System) -> None:
+    """Reset all connections of the workers to both servers, five times."""
+    for _ in range(BLINKS):
+        system.servers.postgres.proxy.reset()
+        system.servers.valkey.proxy.reset()
+        system.let_pass(1)
+
+
+def forget_postgres(system: System) -> None:
+    """Let the connections to Postgres fall silent for ever, as a router does that was restarted."""
+    system.servers.postgres.proxy.forget()
+
+
+def forget_valkey(system: System) -> None:
+    """Let the connections to Valkey fall silent for ever."""
+    system.servers.valkey.proxy.forget()
+
+
+def cut_at_commit(system: System, cut: Cut) -> None:
+    """Cut the connections that send the next COMMITs."""
+    system.servers.postgres.proxy.cut_at_commit(*[cut] * CUTS)
+    system.let_pass(CUTS_SECONDS)
+    system.servers.postgres.proxy.cuts.clear()
+
+
+def flush_scripts(system: System) -> None:
+    """Make Valkey forget all scripts."""
+    system.servers.valkey.client.script_flush()
+
+
+def flush_valkey(system: System) -> None:
+    """Make Valkey lose all data. Callers send again what they have no answer to."""
+    system.servers.valkey.client.flushall()
+    system.load.send_all_again()
+
+
+def fill_valkey(system: System) -> None:
+    """Let Valkey refuse writes for lack of memory."""
+    client = system.servers.valkey.client
+    client.config_set("maxmemory", "1")
+    try:
+        system.let_pass(FULL_SECONDS)
+    finally:
+        client.config_set("maxmemory", "0")
+
+
+def fill_valkeys_disk(system: System) -> None:
+    """Let Valkey refuse writes because it cannot save a snapshot."""
+    with system.servers.valkey.without_space():
+        system.let_pass(FULL_SECONDS)
+
+
+def duplicate_messages(system: System) -> None:
+    """Send up to five copies of each message, at either end of the queues."""
+    system.load.sender.is_duplicating = True
+    system.let_pass(ODD_MESSAGES_SECONDS)
+    system.load.sender.is_duplicating = False
+
+
+def poison_messages(system: System) -> None:
+    """Let the database refuse one request in a hundred, as if Scrip had a bug. It becomes a dead letter."""
+    with poisoned(system.servers.postgres.direct_url, customer=POISON):
+        system.load.requests.is_poisoning = True
+        system.let_pass(ODD_MESSAGES_SECONDS)
+        system.load.requests.is_poisoning = False
+        # The database must refuse the requests until they have become dead letters.
+        system.wait_until_answered(since=time.monotonic(), seconds_max=POISON_SECONDS_MAX)

@@ -1,0 +1,178 @@
+"""The servers of a run, each behind a proxy, with the operations that the faults need.
+
+Another broker or a pooler takes the place of a server by a class with the same operations.
+"""
+
+import os
+import re
+import shutil
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import psutil
+from redis import Redis
+from sqlalchemy import create_engine
+
+from models.base import Base
+from scrip.stack.data_folder import locked_data_folder
+from scrip.stack.postgres_server import Postgres
+from tests.broker.durable_valkey import DurableValkey
+from tests.end_to_end.waiting import eventually, pause
+from tests.faults.proxy import Proxy
+
+ANSWER_SECONDS_MAX = 2
+
+
+def behind(url: str) -> tuple[Proxy, str]:
+    """Return a proxy in front of a server, and the URL that leads through it."""
+    address, port, path = re.split(r":(\d+)(?=/)", url)
+    proxy = Proxy(int(port))
+    return proxy, f"{address}:{proxy.port}{path}"
+
+
+class Server:
+    """A server behind a proxy. `direct_url` leads past the proxy, for the harness itself."""
+
+    def __init__(self, url: str) -> None:
+        """Put a proxy in front of the server at the URL."""
+        self.direct_url = url
+        self.proxy, self.url = behind(url)
+
+    def start(self) -> None:
+        """Start the server with the data that it had, and wait until it answers."""
+        raise NotImplementedError
+
+    def stop(self) -> None:
+        """Stop the server as an operator does."""
+        raise NotImplementedError
+
+    def kill(self) -> None:
+        """End the server without a warning to its clients. What it has confirmed is not lost."""
+        raise NotImplementedError
+
+    def processes(self) -> list[psutil.Process]:
+        """Return the server's processes."""
+        raise NotImplementedError
+
+    def freeze(self) -> None:
+        """Stop the processes of the server: its connections stay open, and nobody answers."""
+        for each in self.processes():
+            each.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let the processes go on."""
+        for each in self.processes():
+            each.send_signal(signal.SIGCONT)
+
+
+class PostgresServer(Server):
+    """A Postgres server with the tables of Scrip."""
+
+    def __init__(self, data_folder: Path) -> None:
+        """Create the server, start it, and create the tables."""
+        self.process = Postgres(data_folder=data_folder, environment=os.environ)
+        self.process.create(pause)
+        self.start()
+        super().__init__(self.process.url)
+        engine = create_engine(self.direct_url.replace("postgresql:", "postgresql+psycopg:"))
+        Base.metadata.create_all(engine)
+        engine.dispose()
+
+    def start(self) -> None:
+        """Start the server, which recovers by the write-ahead log."""
+        self.process.spawn()
+        self.process.wait_ready(pause)
+
+    def stop(self) -> None:
+        """Stop the server fast: transactions are rolled back."""
+        self.process.stop()
+
+    def kill(self) -> None:
+        """Stop the server `immediate`: no checkpoint, as after a crash."""
+        self.processes()[0].send_signal(signal.SIGQUIT)
+        eventually(lambda: self.process.exit_code() is not None)
+        self.process.kill()
+
+    def processes(self) -> list[psutil.Process]:
+        """Return the postmaster, and then the backends."""
+        postmaster = psutil.Process(int((self.process.cluster / "postmaster.pid").read_text().splitlines()[0]))
+        return [postmaster, *postmaster.children(recursive=True)]
+
+
+class ValkeyServer(Server):
+    """A Valkey server whose append-only file has every write that was confirmed."""
+
+    def __init__(self, data_folder: Path) -> None:
+        """Create the server and start it."""
+        self.server = DurableValkey(data_folder)
+        self.start()
+        super().__init__(self.server.url)
+        self.client: Redis = Redis.from_url(
+            self.direct_url, decode_responses=True, socket_timeout=ANSWER_SECONDS_MAX, retry=None
+        )
+
+    def start(self) -> None:
+        """Start the server on its append-only file."""
+        self.server.start()
+
+    def stop(self) -> None:
+        """Stop the server."""
+        self.server.stop()
+
+    def kill(self) -> None:
+        """Kill the server."""
+        self.server.kill()
+
+    def processes(self) -> list[psutil.Process]:
+        """Return the only process."""
+        return [psutil.Process(self.server.process.pid)]
+
+    @contextmanager
+    def without_space(self) -> Iterator[None]:
+        """Let every snapshot fail, as with a full disk. Valkey refuses writes then."""
+        in_the_way = self.server.process.folder / "dump.rdb"
+        in_the_way.unlink(missing_ok=True)
+        (in_the_way / "occupied").mkdir(parents=True)
+        self.client.config_set("save", "1 1")
+        try:
+            yield
+        finally:
+            shutil.rmtree(in_the_way)
+            self.client.config_set("save", "")
+            self.client.config_set("stop-writes-on-bgsave-error", "no")
+            eventually(lambda: self.client.info()["rdb_bgsave_in_progress"] == 0)
+            self.client.config_set("stop-writes-on-bgsave-error", "yes")
+            self.client.bgsave()
+
+
+class Servers:
+    """The database and the broker of a run."""
+
+    def __init__(self, *, postgres: PostgresServer, valkey: ValkeyServer) -> None:
+        self.postgres, self.valkey = postgres, valkey
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The environment of the programs, whose connections go through the proxies."""
+        return {"DATABASE_URL": self.postgres.url, "REDIS_URL": self.valkey.url}
+
+    def thaw(self) -> None:
+        """Let all servers go on, so that they can be stopped."""
+        self.postgres.thaw()
+        self.valkey.thaw()
+
+
+@contextmanager
+def running_servers(data_folder: Path) -> Iterator[Servers]:
+    """Run both servers with their data in the folder."""
+    with locked_data_folder(data_folder), ExitStack() as opened:
+        postgres = PostgresServer(data_folder)
+        opened.callback(postgres.stop)
+        opened.callback(postgres.proxy.close)
+        valkey = ValkeyServer(data_folder)
+        opened.callback(valkey.stop)
+        opened.callback(valkey.client.close)
+        opened.callback(valkey.proxy.close)
+        yield Servers(postgres=postgres, valkey=valkey)

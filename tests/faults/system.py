@@ -1,0 +1,158 @@
+"""The system of a run: servers behind proxies, workers, beats and the load."""
+
+import os
+import random
+import signal
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+import psutil
+
+from tests.end_to_end.programs import Program, Worker
+from tests.end_to_end.waiting import POLL_SECONDS, eventually
+from tests.faults.load import Load
+from tests.faults.servers import Servers, running_servers
+
+WORKERS = 2
+# Until the worker renews its leases, a message of a dead worker comes back after the visibility timeout.
+SETTINGS = {"SCRIP_VISIBILITY_TIMEOUT_SECONDS": "15", "SCRIP_LOCK_TIMEOUT_SECONDS": "10"}
+
+
+class FaultyWorker(Worker):
+    """A worker that can be started again, with other variables."""
+
+    def start(self, **variables: str) -> None:
+        """Start the worker, and wait until it is ready by its log. The log of the last start is kept beside it."""
+        if self.log_file.exists():
+            self.log_file.rename(self.log_file.with_name("log.before"))
+        self.started_with = variables
+        usual, self.environment = self.environment, {**self.environment, **variables}
+        try:
+            self.__enter__()
+        finally:
+            self.environment = usual
+
+    def processes(self) -> list[psutil.Process]:
+        """Return the worker and its children."""
+        with suppress(psutil.NoSuchProcess):
+            parent = psutil.Process(self.process.pid)
+            return [parent, *parent.children(recursive=True)]
+        return []
+
+    def freeze(self) -> None:
+        """Stop all processes of the worker."""
+        os.killpg(self.process.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let all processes of the worker go on."""
+        os.killpg(self.process.pid, signal.SIGCONT)
+
+
+class System:
+    """All parts of a run. Programs are started by the main thread, because they end with the thread that did."""
+
+    def __init__(self, servers: Servers, *, folder: Path, seed: int, settings: Mapping[str, str]) -> None:
+        self.servers, self.folder = servers, folder
+        self.random = random.Random(seed)  # noqa: S311 - no secret, and must be repeatable
+        self.variables = {**servers.variables, **SETTINGS, **settings}
+        self.workers = [
+            FaultyWorker(folder=folder / f"worker-{number}", environment=self.variables) for number in range(WORKERS)
+        ]
+        self.load = Load(servers.valkey.client, seed=seed)
+        self.is_clock_trusted = True
+        # Workers that ended though nobody had killed them.
+        self.ended_workers = 0
+
+    def start(self) -> None:
+        """Start the workers and the load, and wait until a redemption is answered."""
+        for each in self.workers:
+            each.start()
+        for each in self.workers:
+            each.wait_ready()
+        self.load.start()
+        eventually(lambda: any(each.task == "redemptions.redeem" for each in self.load.askings))
+
+    def revive(self) -> None:
+        """Start workers that have ended, as a supervisor does."""
+        for each in self.workers:
+            if not each.is_alive():
+                self.ended_workers += 1
+                each.kill()
+                each.start(**each.started_with)
+
+    def restart(self, worker: FaultyWorker, **variables: str) -> None:
+        """Kill a worker and start it with those variables."""
+        with suppress(ProcessLookupError):
+            worker.thaw()
+        worker.kill()
+        worker.start(**variables)
+
+    def any_worker(self) -> FaultyWorker:
+        """Return a worker by the seed."""
+        self.revive()
+        return self.random.choice(self.workers)
+
+    def let_pass(self, seconds: float) -> None:
+        """Let a fault last. A supervisor starts ended workers again meanwhile."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            self.revive()
+            time.sleep(POLL_SECONDS)
+
+    def wait_until_answered(self, *, since: float, seconds_max: float) -> float | None:
+        """Wait until everything that was sent before an instant has its result. Return the seconds, or None."""
+        while self.load.waiting_since(since):
+            if self.load.error is not None:
+                raise self.load.error
+            if time.monotonic() > since + seconds_max:
+                return None
+            self.revive()
+            time.sleep(POLL_SECONDS)
+        return time.monotonic() - since
+
+    @contextmanager
+    def beats(self, number: int) -> Iterator[list[Program]]:
+        """Run several beats, each with a schedule file of its own."""
+        with ExitStack() as started:
+            yield [
+                started.enter_context(
+                    Program(
+                        "beat",
+                        "--schedule",
+                        str(self.folder / f"schedule-{beat}"),
+                        folder=self.folder / f"beat-{beat}",
+                        environment=self.variables,
+                    )
+                )
+                for beat in range(number)
+            ]
+
+    def stop(self) -> None:
+        """End the load, and stop the workers as an operator does."""
+        self.load.end()
+        self.revive()
+        for each in self.workers:
+            each.wait_ready()
+            assert each.stop() == 0, each.log
+
+
+@contextmanager
+def running_system(folder: Path, *, seed: int, settings: Mapping[str, str]) -> Iterator[System]:
+    """Run a system, whose processes all end with the context."""
+    with running_servers(folder / "home") as servers, ExitStack() as ending:
+        system = System(servers, folder=folder, seed=seed, settings=settings)
+        for each in system.workers:
+            ending.callback(end_worker, each)
+        system.start()
+        ending.callback(system.load.end)
+        yield system
+
+
+def end_worker(worker: FaultyWorker) -> None:
+    """Kill a worker if it was started."""
+    if hasattr(worker, "process"):
+        with suppress(ProcessLookupError):
+            worker.thaw()
+        worker.kill()
