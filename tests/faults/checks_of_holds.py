@@ -16,12 +16,26 @@ def confirmed_after_release(history: History) -> Iterator[Finding]:
 
 
 def held_places_refused(history: History) -> Iterator[Finding]:
-    """Find confirmations of held places that were refused. No hold of a run lapses or is replaced."""
+    """Find confirmations of held places that were refused. No hold of a run lapses."""
     for hold, asking in _confirmations(history):
         releases = history.by_key.get(("release", *hold.key[1:]), [])
         may_be_released = any(each.sent_at < (asking.answered_at or asking.sent_at) for each in releases)
-        if asking.answer["outcome"] == "refused" and not (asking.reason == "hold_released" and may_be_released):
+        is_refused = asking.answer["outcome"] == "refused" and not (
+            asking.reason == "hold_released" and may_be_released
+        )
+        if is_refused and not _may_be_replaced(history, hold, asking):
             yield Finding("held place refused", hold.key, f"{asking.answer}")
+
+
+def _may_be_replaced(history: History, hold: Decision, asking: Asking) -> bool:
+    """Return whether the customer may have taken the place with another request for the same voucher."""
+    own = (hold.voucher, hold.answer["customer"])
+    return any(
+        (each.voucher, each.answer["customer"]) == own
+        and each.key[2] != hold.key[2]
+        and each.sent_at < (asking.answered_at or asking.sent_at)
+        for each in (*history.decided("redemption"), *history.decided("hold"))
+    )
 
 
 def released_and_confirmed(history: History) -> Iterator[Finding]:

@@ -129,9 +129,11 @@ def forget_valkey(system: System) -> None:
 
 def cut_at_commit(system: System, cut: Cut) -> None:
     """Cut the connections that send the next COMMITs."""
-    system.servers.postgres.proxy.cut_at_commit(*[cut] * CUTS)
-    system.let_pass(CUTS_SECONDS)
-    system.servers.postgres.proxy.cuts.clear()
+    proxy = system.servers.postgres.proxy
+    proxy.cut_at_commit(*[cut] * CUTS)
+    # On silent connections no COMMIT may follow.
+    system.let_pass(CUTS_SECONDS, until=lambda: not proxy.cuts)
+    proxy.cuts.clear()
 
 
 def flush_scripts(system: System) -> None:

@@ -4,7 +4,7 @@ import os
 import random
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -94,10 +94,10 @@ class System:
         self.revive()
         return self.random.choice(self.workers)
 
-    def let_pass(self, seconds: float) -> None:
-        """Let a fault last. A supervisor starts ended workers again meanwhile."""
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
+    def let_pass(self, seconds: float, *, until: Callable[[], bool] = lambda: False) -> None:
+        """Let a fault last so long, or until a condition is met. Ended workers are started again meanwhile."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and not until():
             self.revive()
             time.sleep(POLL_SECONDS)
 

@@ -243,6 +243,16 @@ def test_a_maximum_below_the_taken_places_may_be_refused():
     assert find_broken_promises(History(invented.askings.values())) == []
 
 
+def test_a_hold_may_be_refused_if_its_customer_has_taken_the_place_with_another_request():
+    """The hold was replaced."""
+    invented = Invented()
+    invented.change("confirmed", answer={"outcome": "refused", "reason": "max_redemptions_reached"})
+    invented.change("held", answer={"voucher": LIMITED})
+    invented.change("r1", answer={"customer": "cus_held"})
+    found = find_broken_promises(History(invented.askings.values()))
+    assert "held place refused" not in {each.check for each in found}
+
+
 def test_concurrent_requests_may_be_numbered_in_any_order():
     """The earlier request was not answered yet when the later was sent."""
     invented = Invented()

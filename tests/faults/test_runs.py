@@ -9,19 +9,9 @@ from tests.faults.run import run_faults
 
 SEED = 20_261_128
 # In `make test`. `make faults` draws from all faults.
-SHORT = (
-    "commit-reset-after",
-    "child-killed",
-    "valkey-connections-killed",
-    "postgres-crashed",
-    "commit-reset-before",
-    "messages-duplicated",
-    "valkey-crashed",
-    "worker-killed",
-)
+SHORT = ("commit-reset-after", "child-killed", "postgres-restarted", "commit-reset-before", "messages-duplicated")
 
 
-@pytest.mark.usefixtures("environment")
 def test_a_short_run_loses_nothing(tmp_path: Path) -> None:
     """One fault of each kind that takes a second or two."""
     report = run_faults(tmp_path, seed=SEED, faults=SHORT)
@@ -32,7 +22,6 @@ def test_a_short_run_loses_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.scale
 @pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.usefixtures("environment")
 def test_each_fault_alone_loses_nothing(fault: str, tmp_path: Path) -> None:
     """Twice, because the second meets what the first has left."""
     report = run_faults(tmp_path, seed=SEED, faults=[fault] * 2)
