@@ -1,12 +1,14 @@
 """Faults of the programs: children, workers and beats die, stop, are restarted, or reach a fault point."""
 
+import shelve
 import signal
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 
 import psutil
 
-from tests.faults.system import System
+from tests.faults.system import FaultUnavailableError, System
 from worker.fault_points import COUNTER, VARIABLE, FaultPoint
 
 # The longest stop exceeds the visibility timeout, so the messages of a stopped worker go to another.
@@ -14,13 +16,9 @@ STOPPED_SECONDS = (2, 20)
 POINT_SECONDS = 6
 EVERY = (3, 20)
 ROLLING = 4
-BEATS = 3
+BEATS, BEAT_SECONDS = 3, 5
 DAY = "+1d"
 LIBFAKETIME = ("/usr/lib/*/faketime/libfaketime.so.1", "/usr/lib/faketime/libfaketime.so.1")
-
-
-class FaultUnavailableError(Exception):
-    """The machine lacks what the fault needs. The message is a clear line."""
 
 
 def kill_child(system: System) -> None:
@@ -55,13 +53,22 @@ def roll_restarts(system: System) -> None:
 
 
 def run_several_beats(system: System) -> None:
-    """Run three beats at once, kill one of them, and stop one for a while."""
+    """Run three beats at once, stop one for a while, kill another, and start that again as if it was away for a day."""
     with system.beats(BEATS) as beats:
-        system.let_pass(3)
+        system.let_pass(BEAT_SECONDS, until=system.schedule_file(0).exists)
         beats[0].kill()
         beats[1].process.send_signal(signal.SIGSTOP)
-        system.let_pass(3)
+        move_schedule_back(system.schedule_file(0))
+        with beats[0]:
+            system.let_pass(BEAT_SECONDS)
         beats[1].process.send_signal(signal.SIGCONT)
+
+
+def move_schedule_back(file: Path) -> None:
+    """Let the last sweep of a beat be a day ago. A beat that was killed early has stored none."""
+    with shelve.open(str(file), writeback=True) as schedule:  # noqa: S301 - a file that this run has written
+        for entry in schedule.get("entries", {}).values():
+            entry.last_run_at -= timedelta(days=1)
 
 
 def at_point(system: System, point: FaultPoint, action: str) -> None:
@@ -73,6 +80,8 @@ def at_point(system: System, point: FaultPoint, action: str) -> None:
     system.let_pass(POINT_SECONDS)
     for each in system.workers:
         system.restart(each)
+    if not counter.exists():
+        raise FaultUnavailableError("no process reached the point")
 
 
 def move_clock(system: System) -> None:

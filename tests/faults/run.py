@@ -18,10 +18,9 @@ from tests.end_to_end.database import close_connections
 from tests.faults.checker import find_broken_promises
 from tests.faults.history import DECIDES, ITEMS, Asking, History
 from tests.faults.kinds import FAULTS
-from tests.faults.process_faults import FaultUnavailableError
 from tests.faults.requests_by_seed import Request
 from tests.faults.stored_rows import read_stored_rows
-from tests.faults.system import System, running_system
+from tests.faults.system import FaultUnavailableError, System, running_system
 
 # What failed is back within half a minute.
 RECOVERY_SECONDS_MAX = 30

@@ -10,7 +10,7 @@ from tests.end_to_end.database import poisoned
 from tests.faults.proxy import Cut
 from tests.faults.requests_by_seed import POISON
 from tests.faults.servers import Server
-from tests.faults.system import System
+from tests.faults.system import FaultUnavailableError, System
 
 DOWN_SECONDS = (0.5, 5)
 BOTH_DOWN_SECONDS = 15
@@ -130,10 +130,13 @@ def forget_valkey(system: System) -> None:
 def cut_at_commit(system: System, cut: Cut) -> None:
     """Cut the connections that send the next COMMITs."""
     proxy = system.servers.postgres.proxy
+    before = proxy.cuts_made
     proxy.cut_at_commit(*[cut] * CUTS)
     # On silent connections no COMMIT may follow.
     system.let_pass(CUTS_SECONDS, until=lambda: not proxy.cuts)
     proxy.cuts.clear()
+    if proxy.cuts_made == before:
+        raise FaultUnavailableError("no COMMIT came by")
 
 
 def flush_scripts(system: System) -> None:

@@ -20,6 +20,10 @@ WORKERS = 2
 SETTINGS = {"SCRIP_VISIBILITY_TIMEOUT_SECONDS": "15", "SCRIP_LOCK_TIMEOUT_SECONDS": "10"}
 
 
+class FaultUnavailableError(Exception):
+    """The fault could not happen: the machine lacks something, or nobody came by. The message is a clear line."""
+
+
 class FaultyWorker(Worker):
     """A worker that can be started again, with other variables."""
 
@@ -121,13 +125,17 @@ class System:
                     Program(
                         "beat",
                         "--schedule",
-                        str(self.folder / f"schedule-{beat}"),
+                        str(self.schedule_file(beat)),
                         folder=self.folder / f"beat-{beat}",
                         environment=self.variables,
                     )
                 )
                 for beat in range(number)
             ]
+
+    def schedule_file(self, beat: int) -> Path:
+        """Return the file in which a beat stores when it last sent each task."""
+        return self.folder / f"schedule-{beat}"
 
     def stop(self) -> None:
         """End the load, and stop the workers as an operator does."""
