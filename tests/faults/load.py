@@ -3,6 +3,7 @@
 import random
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from uuid import uuid4
 
@@ -39,7 +40,7 @@ class Load(threading.Thread):
         self.askings: list[Asking] = []
         self.in_flight: dict[str, InFlight] = {}
         self.messages = 0
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
         self.is_paused, self.is_ending = False, False
         self.error: BaseException | None = None
 
@@ -70,9 +71,10 @@ class Load(threading.Thread):
             self.in_flight[task_id] = InFlight(request, asking)
         self._send(task_id)
 
-    def send_all_again(self) -> None:
-        """Send everything in flight again, as callers do who know that the broker has lost its data."""
+    def send_all_again_after(self, loss: Callable[[], object]) -> None:
+        """Let the broker lose its data, and send everything in flight again, as callers do who know of the loss."""
         with self.lock:
+            loss()
             for each in self.in_flight.values():
                 each.is_sent = False
 
@@ -87,17 +89,22 @@ class Load(threading.Thread):
             return [each.asking for each in self.in_flight.values() if each.asking.sent_at < instant]
 
     def _send(self, task_id: str) -> None:
-        flying = self.in_flight[task_id]
-        self.sender.send(flying.request.task, flying.request.body, task_id=task_id)
-        flying.is_sent = True
-        self.messages += 1
+        with self.lock:
+            flying = self.in_flight[task_id]
+            self.sender.send(flying.request.task, flying.request.body, task_id=task_id)
+            flying.is_sent = True
+            self.messages += 1
 
     def _send_again(self) -> None:
-        for task_id in [task_id for task_id, each in self.in_flight.items() if not each.is_sent]:
+        with self.lock:
+            unsent = [task_id for task_id, each in self.in_flight.items() if not each.is_sent]
+        for task_id in unsent:
             self._send(task_id)
 
     def _read(self) -> None:
-        for task_id, result in self.sender.results(list(self.in_flight)).items():
+        with self.lock:
+            waiting = list(self.in_flight)
+        for task_id, result in self.sender.results(waiting).items():
             with self.lock:
                 flying = self.in_flight.pop(task_id)
                 answered = replace(

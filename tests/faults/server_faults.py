@@ -146,8 +146,7 @@ def flush_scripts(system: System) -> None:
 
 def flush_valkey(system: System) -> None:
     """Make Valkey lose all data. Callers send again what they have no answer to."""
-    system.servers.valkey.client.flushall()
-    system.load.send_all_again()
+    system.load.send_all_again_after(system.servers.valkey.client.flushall)
 
 
 def fill_valkey(system: System) -> None:
@@ -162,7 +161,10 @@ def fill_valkey(system: System) -> None:
 
 def fill_valkeys_disk(system: System) -> None:
     """Let Valkey refuse writes because it cannot save a snapshot."""
-    with system.servers.valkey.without_space():
+    with system.servers.valkey.without_space() as is_full:
+        system.let_pass(FULL_SECONDS, until=is_full)
+        if not is_full():
+            raise FaultUnavailableError("no snapshot has failed")
         system.let_pass(FULL_SECONDS)
 
 

@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -130,14 +130,14 @@ class ValkeyServer(Server):
         return [psutil.Process(self.server.process.pid)]
 
     @contextmanager
-    def without_space(self) -> Iterator[None]:
-        """Let every snapshot fail, as with a full disk. Valkey refuses writes then."""
+    def without_space(self) -> Iterator[Callable[[], bool]]:
+        """Let every snapshot fail, as with a full disk. Yield a function that tells whether Valkey refuses writes."""
         in_the_way = self.server.process.folder / "dump.rdb"
         in_the_way.unlink(missing_ok=True)
         (in_the_way / "occupied").mkdir(parents=True)
         self.client.config_set("save", "1 1")
         try:
-            yield
+            yield lambda: self.client.info()["rdb_last_bgsave_status"] == "err"
         finally:
             shutil.rmtree(in_the_way)
             self.client.config_set("save", "")
