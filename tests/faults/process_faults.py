@@ -2,6 +2,7 @@
 
 import shelve
 import signal
+import time
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -13,7 +14,9 @@ from worker.fault_points import COUNTER, VARIABLE, FaultPoint
 
 # The longest stop exceeds the visibility timeout, so the messages of a stopped worker go to another.
 STOPPED_SECONDS = (2, 20)
-POINT_SECONDS = 6
+# A fault point is armed until the fault has happened so often, or for so long: workers may take seconds to start.
+TIMES, POINT_SECONDS_MAX = 3, 20
+CLOCK_SECONDS = 6
 EVERY = (3, 20)
 ROLLING = 4
 BEATS, BEAT_SECONDS = 3, 5
@@ -47,8 +50,7 @@ def roll_restarts(system: System) -> None:
     for number in range(ROLLING):
         worker = system.workers[number % len(system.workers)]
         system.revive()
-        worker.wait_ready()
-        worker.stop()
+        system.stop_worker(worker)
         worker.start()
 
 
@@ -74,14 +76,19 @@ def move_schedule_back(file: Path) -> None:
 def at_point(system: System, point: FaultPoint, action: str) -> None:
     """Arm a fault point in both workers for a while, and then restart them without it."""
     every = system.random.randint(*EVERY)
-    counter = system.folder / f"{point}-{action}-counter"
+    counter = system.folder / f"{point}-{action}-{time.monotonic_ns()}"
     for each in system.workers:
         system.restart(each, **{VARIABLE: f"{point}:{action}:{every}", COUNTER: str(counter)})
-    system.let_pass(POINT_SECONDS)
+    system.let_pass(POINT_SECONDS_MAX, until=lambda: reached(counter) >= TIMES * every)
     for each in system.workers:
         system.restart(each)
-    if not counter.exists():
-        raise FaultUnavailableError("no process reached the point")
+    if reached(counter) < every:
+        raise FaultUnavailableError(f"the point was reached {reached(counter)} times, of {every}")
+
+
+def reached(counter: Path) -> int:
+    """Return how often a fault point was reached."""
+    return int(counter.read_text() or 0) if counter.exists() else 0
 
 
 def move_clock(system: System) -> None:
@@ -91,5 +98,5 @@ def move_clock(system: System) -> None:
         raise FaultUnavailableError("libfaketime is not installed (Debian: apt install libfaketime)")
     worker = system.any_worker()
     system.restart(worker, LD_PRELOAD=str(libraries[0]), FAKETIME=DAY, DONT_FAKE_MONOTONIC="1")
-    system.let_pass(POINT_SECONDS)
+    system.let_pass(CLOCK_SECONDS)
     system.restart(worker)

@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -12,6 +13,7 @@ import psutil
 
 from tests.end_to_end.programs import Program, Worker
 from tests.end_to_end.waiting import POLL_SECONDS, eventually
+from tests.faults.finding import Finding
 from tests.faults.load import Load
 from tests.faults.servers import Servers, running_servers
 
@@ -68,6 +70,7 @@ class System:
         self.is_clock_trusted = True
         # Workers that ended though nobody had killed them.
         self.ended_workers = 0
+        self.findings: list[Finding] = []
 
     def start(self) -> None:
         """Start the workers and the load, and wait until a redemption is answered."""
@@ -137,13 +140,24 @@ class System:
         """Return the file in which a beat stores when it last sent each task."""
         return self.folder / f"schedule-{beat}"
 
+    def stop_worker(self, worker: FaultyWorker) -> None:
+        """Stop a worker as an operator does. One that does not stop is a finding, and is killed."""
+        worker.wait_ready()
+        try:
+            code = worker.stop()
+        except subprocess.TimeoutExpired:
+            self.findings.append(Finding("worker does not stop", worker.log_file.parent.name, worker.log[-200:]))
+            worker.kill()
+        else:
+            if code != 0:
+                self.findings.append(Finding("worker stopped badly", worker.log_file.parent.name, f"exit code {code}"))
+
     def stop(self) -> None:
-        """End the load, and stop the workers as an operator does."""
+        """End the load, and stop the workers."""
         self.load.end()
         self.revive()
         for each in self.workers:
-            each.wait_ready()
-            assert each.stop() == 0, each.log
+            self.stop_worker(each)
 
 
 @contextmanager
