@@ -18,8 +18,6 @@ from tests.faults.load import Load
 from tests.faults.servers import Servers, running_servers
 
 WORKERS = 2
-# Until the worker renews its leases, a message of a dead worker comes back after the visibility timeout.
-SETTINGS = {"SCRIP_VISIBILITY_TIMEOUT_SECONDS": "15", "SCRIP_LOCK_TIMEOUT_SECONDS": "10"}
 
 
 class FaultUnavailableError(Exception):
@@ -62,7 +60,7 @@ class System:
     def __init__(self, servers: Servers, *, folder: Path, seed: int, settings: Mapping[str, str]) -> None:
         self.servers, self.folder = servers, folder
         self.random = random.Random(seed)  # noqa: S311 - no secret, and must be repeatable
-        self.variables = {**servers.variables, **SETTINGS, **settings}
+        self.variables = {**servers.variables, **settings}
         self.workers = [
             FaultyWorker(folder=folder / f"worker-{number}", environment=self.variables) for number in range(WORKERS)
         ]

@@ -24,6 +24,7 @@ from worker.broker.fetch_script import (
     FetchRequest,
 )
 from worker.broker.prefetched_messages import QoS
+from worker.fault_points import FaultPoint, reach
 
 logger = get_logger(__name__)
 
@@ -145,6 +146,8 @@ class FetchingChannel(redis.Channel):
         # A channel that is being closed restores the messages to their queues.
         if self._closing:
             return False
+        if reply.messages:
+            reach(FaultPoint.AFTER_FETCH)
         for fetched in reply.messages:
             message = self._decode(fetched)
             if message is not None:

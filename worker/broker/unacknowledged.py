@@ -22,6 +22,7 @@ from redis.exceptions import ReadOnlyError, ResponseError
 
 from worker.broker.fetch_script import UNREADABLE
 from worker.broker.lease_scripts import POSTPONE, PUT_BACK, RENEW, TAKE_OVER
+from worker.fault_points import FaultPoint, reach
 
 logger = get_logger(__name__)
 
@@ -129,12 +130,14 @@ class Unacknowledged:
                     changes.pop(tag, None)
 
     def _remove(self, client: Any, tags: Sequence[str]) -> None:
+        reach(FaultPoint.BEFORE_ACKNOWLEDGEMENT)
         unacked, index = self._keys
         # The server may have received them when the connection broke. Sending them again does no harm.
         with client.pipeline() as pipeline:
             pipeline.zrem(index, *tags).hdel(unacked, *tags).execute()
 
     def _postpone(self, channel: Any, client: Any, tags: Sequence[str]) -> None:
+        reach(FaultPoint.WHILE_PUTTING_BACK)
         instants = [word for tag in tags for word in (repr(self._postponed[tag]), tag)]
         self._call(channel, client, POSTPONE, (channel.visibility_timeout, *instants))
 
@@ -155,6 +158,7 @@ class Unacknowledged:
             positions = [lists.setdefault(name, len(lists) + 1) + len(self._keys) for name in names]
             words += [tag, text, len(positions), *positions]
         if words:
+            reach(FaultPoint.WHILE_PUTTING_BACK)
             self._call(channel, client, PUT_BACK, words, lists=list(lists))
 
     def _call(self, channel: Any, client: Any, script: str, words: Iterable[Any], *, lists: Sequence[str] = ()) -> Any:

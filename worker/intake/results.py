@@ -19,6 +19,7 @@ from kombu.exceptions import OperationalError
 from kombu.utils.json import dumps
 from redis.exceptions import RedisError
 
+from worker.fault_points import FaultPoint, reach
 from worker.intake.delivery import Delivery
 
 logger = get_logger(__name__)
@@ -111,6 +112,7 @@ def write_together(backend: Any, results: Sequence[TaskResult]) -> None:
             key, value = backend.get_key_for_task(each.delivery.id), _stored(backend, each)
             commands.set(key, value, ex=backend.expires or None)
             commands.publish(key, value)
+        reach(FaultPoint.WHILE_ANSWERING)
         commands.execute()
 
 
