@@ -5,7 +5,7 @@ has forgotten the flow, or the server was stopped.
 
     connecting, with authentication   10 s, divided among the hosts of the address, but at least 2 s each
     ping, other checks                5 s
-    statement, BEGIN, COMMIT, …       the statement timeout + 5 s, so PostgreSQL's own limits are reached first
+    statement, BEGIN, COMMIT, …       the statement timeout + 3 s, so PostgreSQL's own limits are reached first
     a connection of the pool          the same
 
 When the time is over, the connection is cut. The driver's error has no SQLSTATE, as for any lost connection, so the
@@ -38,7 +38,7 @@ CONNECT_SECONDS_MAX = 10
 HOST_SECONDS_MIN = 2
 PING_SECONDS_MAX = 5
 # A statement that PostgreSQL cancels in time is still answered.
-ANSWER_SECONDS_MAX: float = 5
+ANSWER_SECONDS_MAX: float = 3
 # A longer wait is announced in the log, once.
 ANNOUNCED_SECONDS: float = 4
 # How often the driver returns from waiting, so that a signal's handler can run. The driver's own default.

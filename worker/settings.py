@@ -33,12 +33,12 @@ class DatabaseSettings(BaseSettings):
         "server connection to each transaction. [postgres.md](postgres.md#pgbouncer) has the consequences.",
     )
     statement_timeout_seconds: int = Field(
-        default=25,
+        default=22,
         ge=1,
         le=3_600,
         description="PostgreSQL cancels a statement after this time, and ends a transaction that is idle for as long; "
         "the task is then retried. The largest batch takes well under a second, so a slower statement "
-        "indicates a fault. If there is no answer 5 s later, the process cuts the connection itself.",
+        "indicates a fault. If there is no answer 3 s later, the process cuts the connection itself.",
     )
     lock_timeout_seconds: int = Field(
         default=20,
