@@ -20,6 +20,7 @@ FAULTS: dict[str, Inject] = {
     "clock-a-day-off": processes.move_clock,
     "postgres-crashed": servers.crash_postgres,
     "postgres-restarted": servers.restart_postgres,
+    "postgres-down-for-minutes": servers.lose_postgres_for_minutes,
     "postgres-frozen": servers.freeze_postgres,
     "postgres-demoted": servers.demote_postgres,
     "postgres-forgotten": servers.forget_postgres,

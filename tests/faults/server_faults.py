@@ -14,6 +14,7 @@ from tests.faults.system import FaultUnavailableError, System
 
 DOWN_SECONDS = (0.5, 5)
 BOTH_DOWN_SECONDS = 15
+LONG_DOWN_SECONDS = 120
 FROZEN_SECONDS = (2, 12)
 READ_ONLY_SECONDS = 5
 BLINKS, BLINK_SECONDS = 5, 3
@@ -46,6 +47,12 @@ def crash_postgres(system: System) -> None:
     """Stop Postgres `immediate`, and start it again after a while."""
     with _down(system.servers.postgres):
         system.let_pass(system.random.uniform(*DOWN_SECONDS))
+
+
+def lose_postgres_for_minutes(system: System) -> None:
+    """Stop Postgres `immediate`, and start it again after two minutes."""
+    with _down(system.servers.postgres):
+        system.let_pass(LONG_DOWN_SECONDS)
 
 
 def restart_postgres(system: System) -> None:
