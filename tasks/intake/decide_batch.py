@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Generic
 
-from celery import Task, states
+from celery import Task, current_app, states
 from celery.app.task import Context
 from celery.app.trace import LOG_SUCCESS, TraceInfo
+from celery.signals import worker_process_shutdown
 from celery.utils.log import get_logger
 from celery.utils.serialization import get_pickleable_exception
 from sqlalchemy.orm import Session
@@ -30,7 +31,8 @@ from worker.database_faults import are_servers_away
 from worker.intake.current_message import deciding
 from worker.intake.delivery import Delivery, Fate, GivenUp, Original, Outcome
 from worker.intake.followers import end_with_followers
-from worker.intake.results import ResultStore, TaskResult
+from worker.intake.result_store import ResultStore
+from worker.intake.results import TaskResult
 
 logger = get_logger(__name__)
 # The logger in which Celery's children report the end of each task.
@@ -42,6 +44,12 @@ ALONE_MAX = 3
 ALONE_IN_LOST_WORKERS_MAX = 10
 
 _store = ResultStore()
+
+
+@worker_process_shutdown.connect
+def store_last_answers(**_: object) -> None:
+    """Store the answers that wait for the result store, before this child ends."""
+    _store.end(current_app.backend)
 
 
 @value

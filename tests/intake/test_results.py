@@ -3,8 +3,6 @@
 import json
 import shutil
 import socket
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,11 +16,13 @@ from tests.end_to_end.waiting import eventually
 from tests.faults.redis_servers import ValkeyServer
 from worker.intake.delivery import Delivery
 from worker.intake.dropped_messages import DroppedMessages
-from worker.intake.results import ResultStore, TaskResult
+from worker.intake.result_store import ResultStore
+from worker.intake.results import TaskResult
 
 NOWHERE = "redis://127.0.0.1:1/0"
 ELSEWHERE = 12
 DAY_SECONDS = 86_400
+HOUR = 3_600
 
 
 def delivery(task_id: str, *, wants_answer: bool = True) -> Delivery:
@@ -121,27 +121,6 @@ def test_a_late_copy_does_not_replace_a_success(client: Celery):
     assert client.AsyncResult("task-5").get(timeout=60) == {"outcome": "accepted"}
 
 
-def test_a_store_that_is_down_is_tried_so_often_and_then_once(client: Celery, caplog: pytest.LogCaptureFixture):
-    """The log reports the outage once, and the end of the outage once."""
-    answers = [TaskResult(delivery("task-4"), states.SUCCESS, {})]
-    down = Celery("down", broker=NOWHERE, backend=NOWHERE, set_as_current=False)
-    store = ResultStore(pauses_seconds=(0.2, 0.3))
-    durations = []
-    for _ in range(3):
-        started = time.monotonic()
-        store.store(down.backend, answers)
-        durations.append(time.monotonic() - started)
-    assert durations[0] >= 0.5
-    store.store(client.backend, answers)
-    store.store(client.backend, answers)
-    said = [record.message for record in caplog.records if record.name == "worker.intake.results"]
-    assert said == [
-        "the result store is down (ConnectionError): answers are kept in the database only",
-        "the result store is back",
-    ]
-    down.close()
-
-
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[ValkeyServer]:
     """Run a result store that a test can fill, break and kill."""
@@ -176,36 +155,70 @@ def test_a_store_that_refuses_to_write_raises_no_error(
 ) -> None:
     """The effects are committed, so the batch must not fail."""
     harm(server, tmp_path / "data")
-    store = ResultStore(pauses_seconds=(0.01,))
+    store = ResultStore(pause_seconds=HOUR)
     store.store(backend, [TaskResult(delivery("task-9"), states.SUCCESS, {})])
     assert store.is_down
     assert "the result store is down" in caplog.text
 
 
-def test_a_store_that_restarts_gets_the_answer(server: ValkeyServer, backend: Any) -> None:
-    """The pauses are longer than a restart takes."""
-    store = ResultStore()
+def test_answers_wait_for_a_store_that_is_down(
+    server: ValkeyServer, backend: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They are stored as soon as it is back, in their order, without another batch. The log says so once each."""
+    store = ResultStore(pause_seconds=0.01)
     server.kill()
-    answers = [TaskResult(delivery("task-10"), states.SUCCESS, {"outcome": "accepted"})]
-    storing = threading.Thread(target=store.store, args=(backend, answers))
-    storing.start()
+    for state in (states.RETRY, states.SUCCESS):
+        store.store(backend, [TaskResult(delivery("task-10"), state, {"outcome": "accepted"})])
+    for number in range(600):
+        store.store(backend, [TaskResult(delivery(f"many-{number}"), states.SUCCESS, {})])
+    assert store.is_down
     server.start()
-    storing.join()
-    assert not store.is_down
-    assert json.loads(str(server.client.get("celery-task-meta-task-10")))["result"] == {"outcome": "accepted"}
+    eventually(lambda: not store.is_down)
+    stored = json.loads(str(server.client.get("celery-task-meta-task-10")))
+    assert (stored["status"], stored["result"]) == (states.SUCCESS, {"outcome": "accepted"})
+    assert server.client.dbsize() == 601
+    store.store(backend, [TaskResult(delivery("task-14"), states.SUCCESS, {})])
+    assert server.client.dbsize() == 602
+    said = [record.message for record in caplog.records if record.name == "worker.intake.result_store"]
+    assert said == [
+        "the result store is down (ConnectionError): answers wait for it",
+        "the result store is back, 0 answers were dropped",
+    ]
 
 
-def test_a_store_that_does_not_answer_is_left_alone_for_a_while() -> None:
+def test_a_child_that_ends_stores_its_last_answers(server: ValkeyServer, backend: Any) -> None:
+    """The store is back, but the thread has not tried it again."""
+    store = ResultStore(pause_seconds=HOUR)
+    server.kill()
+    store.store(backend, [TaskResult(delivery("task-15"), states.SUCCESS, {})])
+    server.start()
+    store.end(backend)
+    assert server.client.exists("celery-task-meta-task-15")
+
+
+def test_answers_that_wait_are_bounded(server: ValkeyServer, backend: Any) -> None:
+    """The oldest are dropped. Their callers can send the same requests again."""
+    store = ResultStore(pause_seconds=HOUR, kept_characters_max=1_000)
+    server.kill()
+    for number in range(100):
+        store.store(backend, [TaskResult(delivery(f"bounded-{number}"), states.SUCCESS, {"text": "a" * 100})])
+    server.start()
+    store.end(backend)
+    assert 1 < server.client.dbsize() < 10
+    assert server.client.exists("celery-task-meta-bounded-99")
+
+
+def test_a_store_that_does_not_answer_holds_up_a_child_once() -> None:
     """The next batches do not wait for it. Without this, each would wait for the timeout."""
     with socket.create_server((LOOPBACK, 0)) as silent:
         silent.settimeout(0)
         url = f"redis://{LOOPBACK}:{silent.getsockname()[1]}/0"
         app = Celery("client", broker=url, backend=url, set_as_current=False)
         app.conf.update(redis_socket_timeout=0.6, redis_socket_connect_timeout=0.6)
-        store = ResultStore(pauses_seconds=(0.01,), quiet_seconds=3_600)
+        store = ResultStore(pause_seconds=HOUR)
         for _ in range(5):
             store.store(app.backend, [TaskResult(delivery("task-11"), states.SUCCESS, {})])
-        assert connection_count(silent) == 2
+        assert connection_count(silent) == 1
         app.close()
 
 
@@ -224,7 +237,7 @@ def test_an_error_of_any_backend_is_no_error_of_the_task(tmp_path: Path) -> None
     """The folder of this SQLite database does not exist, which SQLAlchemy reports with an error of its own."""
     app = Celery("client", backend=f"db+sqlite:///{tmp_path}/nowhere/results.db", set_as_current=False)
     app.conf.database_create_tables_at_setup = False
-    store = ResultStore(pauses_seconds=())
+    store = ResultStore(pause_seconds=HOUR)
     store.store(app.backend, [TaskResult(delivery("task-12"), states.SUCCESS, {})])
     assert store.is_down
     app.close()

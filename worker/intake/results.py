@@ -1,12 +1,5 @@
-"""Storing the answers of a batch in the result store: in a single round trip if the store is Redis.
+"""The results of tasks as the result store has them: in a single round trip if the store is Redis."""
 
-The answers are in the database as well. If the result store is down, callers wait in vain, but work goes on: no error
-of the store reaches the batch. A store that is full, has no disk or cannot be reached holds up a child once, for at
-most 14 s: the last attempt starts within 10 s, and may wait 2 s for a connection and 2 s for a reply. From then on each
-batch tries it once, or not at all for 10 s after it did not answer in time. `worker/connections.py` sets the timeouts.
-"""
-
-import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -14,7 +7,6 @@ from celery import states
 from celery.app.task import Context
 from celery.backends.redis import RedisBackend
 from celery.exceptions import BackendError
-from celery.utils.log import get_logger
 from kombu.exceptions import OperationalError
 from kombu.utils.json import dumps
 from redis.exceptions import RedisError
@@ -22,17 +14,7 @@ from redis.exceptions import RedisError
 from worker.fault_points import FaultPoint, reach
 from worker.intake.delivery import Delivery
 
-logger = get_logger(__name__)
-
 STORE_ERRORS = (RedisError, BackendError, OperationalError, OSError)
-# A store that restarts is back within seconds. A store that was down at the last batch is tried only once.
-PAUSES_SECONDS = (0.25, 0.5, 1.0, 2.0, 4.0)
-# No attempt starts later than this after the first.
-ATTEMPTS_SECONDS_MAX = 10
-# A store that is down, and takes longer than this to say so, is not tried again for the quiet time. Otherwise each
-# batch would wait for it.
-SLOW_SECONDS = 0.5
-QUIET_SECONDS = 10
 
 
 class TaskResult(NamedTuple):
@@ -44,54 +26,8 @@ class TaskResult(NamedTuple):
     traceback: str | None = None
 
 
-class ResultStore:
-    """The result store of a process. While the store is down, each batch tries it at most once."""
-
-    def __init__(
-        self, *, pauses_seconds: Sequence[float] = PAUSES_SECONDS, quiet_seconds: float = QUIET_SECONDS
-    ) -> None:
-        """Assume that the store is up. `pauses_seconds` are the pauses between two attempts."""
-        self.pauses_seconds = pauses_seconds
-        self.quiet_seconds = quiet_seconds
-        self.is_down = False
-        self._quiet_until = 0.0
-
-    def store(self, backend: Any, results: Sequence[TaskResult]) -> None:
-        """Store the results whose callers want an answer. After the last attempt they are lost, without an error."""
-        wanted = [each for each in results if each.delivery.wants_answer]
-        if not wanted or time.monotonic() < self._quiet_until:
-            return
-        last_start = time.monotonic() + ATTEMPTS_SECONDS_MAX
-        for pause_seconds in (0.0, *(() if self.is_down else self.pauses_seconds)):
-            if time.monotonic() + pause_seconds > last_start:
-                break
-            time.sleep(pause_seconds)
-            started = time.monotonic()
-            try:
-                _write(backend, wanted)
-            except Exception as error:  # noqa: BLE001 - of a backend of any kind, after the effects were committed
-                problem = type(error).__name__
-            else:
-                self.note_working()
-                return
-        if time.monotonic() - started > SLOW_SECONDS:
-            self._quiet_until = time.monotonic() + self.quiet_seconds
-        self.note_down(problem)
-
-    def note_working(self) -> None:
-        """Log that the store is back, if it was down."""
-        if self.is_down:
-            logger.warning("the result store is back")
-        self.is_down = False
-
-    def note_down(self, problem: str) -> None:
-        """Log that the store is down, but only once."""
-        if not self.is_down:
-            logger.error("the result store is down (%s): answers are kept in the database only", problem)
-        self.is_down = True
-
-
-def _write(backend: Any, results: Sequence[TaskResult]) -> None:
+def write(backend: Any, results: Sequence[TaskResult]) -> None:
+    """Store results. Raises the error of the backend, which may be of any kind."""
     if isinstance(backend, RedisBackend):
         write_together(backend, results)
         return
@@ -136,6 +72,11 @@ def _stored(backend: Any, result: TaskResult) -> str:
         meta["traceback"] = result.traceback
     text: str = dumps(meta, separators=(",", ":"))
     return text
+
+
+def size_of(backend: Any, result: TaskResult) -> int:
+    """Return the number of characters that the result store has to keep."""
+    return len(_stored(backend, result))
 
 
 def _context(delivery: Delivery) -> Context:

@@ -5,9 +5,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from celery.exceptions import InvalidTaskError
+from celery.utils.log import get_logger
 from celery.worker.request import Request as CeleryRequest
 
-from worker.intake.results import STORE_ERRORS, logger
+from worker.intake.results import STORE_ERRORS
+
+logger = get_logger(__name__)
 
 # The field and the name that is shown, in the order shown. `code` is missing: anybody who knows a code can redeem it.
 ID_FIELDS = {
