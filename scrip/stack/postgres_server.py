@@ -39,6 +39,7 @@ class Postgres(Listener):
     # A fast shutdown, then an immediate shutdown, from which Postgres recovers by the write-ahead log.
     stop_signals: ClassVar[Sequence[tuple[signal.Signals, float]]] = ((signal.SIGINT, 30), (signal.SIGQUIT, 10))
     death_signal: ClassVar[signal.Signals] = signal.SIGINT
+    locale: ClassVar[Sequence[str]] = BY_BYTES
 
     def __init__(self, *, data_folder: Path, environment: Mapping[str, str]) -> None:
         """Describe the server. LC_ALL makes Postgres write the English messages that `can_try_again` reads."""
@@ -83,7 +84,7 @@ class Postgres(Listener):
             f"--username={ROLE}",
             f"--pwfile={self.data_folder / 'secrets' / self.name}",
             "--auth=scram-sha-256",
-            *BY_BYTES,
+            *self.locale,
         )
         return StackProcess(
             name=self.name,

@@ -7,7 +7,7 @@ import pytest
 from scrip.stack.listener import LOOPBACK, free_port
 from tests.end_to_end.programs import Program
 from tests.end_to_end.waiting import eventually
-from tests.faults.redis_servers import ValkeyServer
+from tests.other_servers.redis_servers import RedisServer
 from worker.broker.server_check import problem_of_redis
 
 
@@ -26,7 +26,7 @@ def test_a_newer_server_is_taken(version: str) -> None:
 def test_a_cluster_ends_the_worker_with_one_line(database: dict[str, str], tmp_path: Path) -> None:
     """Its keys lie on several servers, so no message can be moved in one step."""
     with (
-        ValkeyServer(tmp_path / "cluster", cluster_enabled="yes", cluster_port=free_port()) as server,
+        RedisServer(tmp_path / "cluster", cluster_enabled="yes", cluster_port=free_port()) as server,
         Program("worker", folder=tmp_path / "worker", environment=database | {"REDIS_URL": server.url}) as worker,
     ):
         eventually(lambda: not worker.is_alive())
@@ -38,7 +38,7 @@ def test_a_cluster_ends_the_worker_with_one_line(database: dict[str, str], tmp_p
 def test_a_broker_that_may_lose_messages_is_warned_of(database: dict[str, str], tmp_path: Path) -> None:
     """The worker starts all the same, since only the operator knows why."""
     with (
-        ValkeyServer(tmp_path / "evicting", maxmemory_policy="allkeys-lru", appendonly="no") as server,
+        RedisServer(tmp_path / "evicting", maxmemory_policy="allkeys-lru", appendonly="no") as server,
         Program(
             "worker", "--loglevel", "INFO", folder=tmp_path / "worker", environment=database | {"REDIS_URL": server.url}
         ) as worker,

@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from sqlalchemy import make_url, text
+from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from tasks.audit.audit import audit
 from tests.support.environment import changed_environment
-from tests.support.proxy import LOOPBACK, Mode, Proxy
+from tests.support.proxy import Cut, Proxy
 from tests.support.requests import create_voucher, redemption
 from tests.support.tasks import task_named
 from worker import database as db
@@ -31,15 +31,13 @@ def proxy(database: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator
     monkeypatch.setattr(waits, "ANSWER_SECONDS_MAX", LIMIT_SECONDS - 1)
     monkeypatch.setattr(waits, "ANNOUNCED_SECONDS", ANNOUNCED_SECONDS)
     monkeypatch.setattr(waits, "CONNECT_SECONDS_MAX", 2)
-    url = make_url(database["DATABASE_URL"])
-    assert url.host
-    assert url.port
-    with Proxy((url.host, url.port)) as proxy:
-        through = url.set(host=LOOPBACK, port=proxy.port).render_as_string(hide_password=False)
-        with changed_environment(DATABASE_URL=through, SCRIP_STATEMENT_TIMEOUT_SECONDS="1"):
-            yield proxy
-            # Nothing waits for an answer to the last words of a connection.
-            proxy.mode = Mode.RESET
+    with (
+        Proxy(database["DATABASE_URL"]) as proxy,
+        changed_environment(DATABASE_URL=proxy.url, SCRIP_STATEMENT_TIMEOUT_SECONDS="1"),
+    ):
+        yield proxy
+        # Nothing waits for an answer to the last words of a connection.
+        proxy.reset()
 
 
 def is_lost(error: OperationalError) -> bool:
@@ -54,16 +52,15 @@ def select_after(fault: Callable[[int], None]) -> None:
         session.execute(text("SELECT 'secret'"))
 
 
-@pytest.mark.parametrize("mode", [Mode.HOLE, Mode.HALF_OPEN])
-def test_a_statement_without_an_answer_ends_at_the_deadline(proxy: Proxy, mode: Mode, caplog):
+@pytest.mark.parametrize("lose", [Proxy.forget, Proxy.abandon])
+def test_a_statement_without_an_answer_ends_at_the_deadline(proxy: Proxy, lose: Callable[[Proxy], None], caplog):
     """The log says so before. The rollback does not wait again, and the next transaction has a new connection."""
     started = time.monotonic()
     with pytest.raises(OperationalError) as failed:
-        select_after(lambda _: setattr(proxy, "mode", mode))
+        select_after(lambda _: lose(proxy))
     assert time.monotonic() - started >= LIMIT_SECONDS
     assert is_lost(failed.value)
     assert caplog.messages == [WAITING, CUT]
-    proxy.mode = Mode.PASS
     with transaction() as session:
         assert session.execute(text("SELECT 2")).scalar_one() == 2
 
@@ -71,7 +68,7 @@ def test_a_statement_without_an_answer_ends_at_the_deadline(proxy: Proxy, mode: 
 def test_a_reset_ends_a_statement_at_once(proxy: Proxy, caplog):
     """Nobody waits for a connection that is known to be lost."""
     with pytest.raises(OperationalError) as failed:
-        select_after(lambda _: setattr(proxy, "mode", Mode.RESET))
+        select_after(lambda _: proxy.reset())
     assert is_lost(failed.value)
     assert caplog.messages == []
 
@@ -97,7 +94,7 @@ def test_a_commit_without_an_answer_is_decided_by_the_replay(proxy: Proxy, caplo
     """The server has committed. The repeated request gets the first answer."""
     voucher = create_voucher()
     request = redemption(voucher=voucher["id"])
-    proxy.unanswered = b"COMMIT"
+    proxy.cut_at(b"COMMIT", Cut.SILENCE_AFTER)
     with pytest.raises(OperationalError) as failed:
         task_named("redemptions.redeem")(request=request)
     assert is_lost(failed.value)
@@ -129,10 +126,9 @@ def test_postgres_cancels_a_long_statement_before_the_deadline():
     assert not failed.value.connection_invalidated
 
 
-@pytest.mark.parametrize("mode", [Mode.HOLE, Mode.HALF_OPEN])
-def test_connecting_ends(proxy: Proxy, mode: Mode, caplog):
+def test_connecting_ends(proxy: Proxy, caplog):
     """The proxy accepts the connection, and the server never answers to the first message."""
-    proxy.mode = mode
+    proxy.hold_back()
     with pytest.raises(OperationalError) as failed, transaction() as session:
         session.execute(text("SELECT 1"))
     assert getattr(failed.value.orig, "sqlstate", "") is None
@@ -148,7 +144,7 @@ def test_an_idle_connection_that_does_not_answer_is_replaced(
     monkeypatch.setattr(db, "PING_SECONDS_MAX", 1)
     with transaction() as session:
         old = session.execute(text("SELECT pg_backend_pid()")).scalar_one()
-    proxy.unanswered = {"FRESH_SECONDS": b";", "PLANNED_SECONDS_MAX": b"DISCARD"}[asked_after]
+    proxy.cut_at({"FRESH_SECONDS": b";", "PLANNED_SECONDS_MAX": b"DISCARD"}[asked_after], Cut.SILENCE_AFTER)
     with transaction() as session:
         assert session.execute(text("SELECT pg_backend_pid()")).scalar_one() != old
     assert caplog.messages == [waits.WAITING % (ANNOUNCED_SECONDS, 1), waits.CUT % 1]

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -85,12 +86,16 @@ class Worker(Program):
         pool: str = "prefork",
     ) -> None:
         """Describe the worker. `prefetch_multiplier` is the number of messages to prefetch for each child."""
-        self.broker = Broker(environment)
         options = ("--queues", ",".join(QUEUES), "--hostname", f"{folder.name}@%h", "--concurrency", str(children))
         # Looking for other workers would take a second of every start.
         quick = ("--without-mingle", "--loglevel", "INFO")
         prefetch = ("--prefetch-multiplier", str(prefetch_multiplier)) if prefetch_multiplier else ()
         super().__init__("worker", *options, *quick, "--pool", pool, *prefetch, folder=folder, environment=environment)
+
+    @cached_property
+    def broker(self) -> Broker:
+        """The broker, if it is the Valkey of REDIS_URL."""
+        return Broker(self.environment)
 
     def wait_ready(self) -> Self:
         """Wait until the worker is ready by its log."""

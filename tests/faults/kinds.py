@@ -5,8 +5,8 @@ from functools import partial
 
 from tests.faults import process_faults as processes
 from tests.faults import server_faults as servers
-from tests.faults.proxy import Cut
 from tests.faults.system import System
+from tests.support.proxy import Cut
 from worker.fault_points import FaultPoint
 
 Inject = Callable[[System], None]
@@ -24,14 +24,15 @@ FAULTS: dict[str, Inject] = {
     "postgres-frozen": servers.freeze_postgres,
     "postgres-demoted": servers.demote_postgres,
     "postgres-forgotten": servers.forget_postgres,
-    "valkey-crashed": servers.crash_valkey,
-    "valkey-frozen": servers.freeze_valkey,
+    "broker-crashed": servers.crash_broker,
+    "broker-restarted": servers.restart_broker,
+    "broker-frozen": servers.freeze_broker,
     "valkey-connections-killed": servers.kill_connections,
     "valkey-scripts-flushed": servers.flush_scripts,
     "valkey-flushed": servers.flush_valkey,
     "valkey-full": servers.fill_valkey,
     "valkey-disk-full": servers.fill_valkeys_disk,
-    "valkey-forgotten": servers.forget_valkey,
+    "broker-forgotten": servers.forget_broker,
     "both-crashed": servers.crash_both,
     "network-blinking": servers.blink,
     "network-reset": servers.reset_network,

@@ -7,11 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from uuid import uuid4
 
-from redis import Redis, RedisError
-
 from tests.faults.history import Asking
 from tests.faults.requests_by_seed import Request, Requests
-from tests.faults.sending import Sender
+from tests.faults.sending import AWAY, Sender
 
 IN_FLIGHT_MAX = 40
 PER_TICK_MAX = 4
@@ -32,11 +30,11 @@ class InFlight:
 class Load(threading.Thread):
     """Senders and askers. `pause` ends new requests; those in flight are read on."""
 
-    def __init__(self, client: Redis, *, seed: int) -> None:
+    def __init__(self, sender: Sender, *, seed: int) -> None:
         """Draw the requests by the seed."""
         super().__init__(daemon=True)
-        source = random.Random(seed)  # noqa: S311 - no secret, and must be repeatable
-        self.requests, self.sender = Requests(source), Sender(client, source=source)
+        self.requests = Requests(random.Random(seed))  # noqa: S311 - no secret, and must be repeatable
+        self.sender = sender
         self.askings: list[Asking] = []
         self.in_flight: dict[str, InFlight] = {}
         self.messages = 0
@@ -59,7 +57,7 @@ class Load(threading.Thread):
             if not self.is_paused:
                 for _ in range(min(PER_TICK_MAX, IN_FLIGHT_MAX - len(self.in_flight))):
                     self.ask(self.requests.draw())
-        except (RedisError, OSError):
+        except AWAY:
             time.sleep(AWAY_SECONDS)
         time.sleep(TICK_SECONDS)
 
@@ -75,6 +73,11 @@ class Load(threading.Thread):
         """Let the broker lose its data, and send everything in flight again, as callers do who know of the loss."""
         with self.lock:
             loss()
+            self.send_all_again()
+
+    def send_all_again(self) -> None:
+        """Send everything in flight again, as callers do who do not know what was lost."""
+        with self.lock:
             for each in self.in_flight.values():
                 each.is_sent = False
 

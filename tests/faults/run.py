@@ -1,7 +1,4 @@
-"""A run under faults: a load, one fault after the other, then every request again, the history checker and the audit.
-
-python -m tests.faults.run --seed 7 --minutes 10 --fault postgres-crashed
-"""
+"""A run under faults: a load, one fault after the other, every request again, the history checker and the audit."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -9,7 +6,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from redis import RedisError
 from sqlalchemy import create_engine
 from sqlalchemy.orm import Session
 
@@ -19,6 +15,8 @@ from tests.faults.checker import find_broken_promises
 from tests.faults.history import DECIDES, ITEMS, Asking, History
 from tests.faults.kinds import FAULTS
 from tests.faults.requests_by_seed import Request
+from tests.faults.sending import AWAY
+from tests.faults.servers import OpenServers, running_servers
 from tests.faults.stored_rows import read_stored_rows
 from tests.faults.system import FaultUnavailableError, System, running_system
 
@@ -59,12 +57,22 @@ class Report:
 
     def lines(self) -> Iterator[str]:
         """Yield the report for a person."""
-        seconds = sorted(each.seconds for each in self.recoveries if each.seconds is not None)
         yield f"seed {self.seed}: {len(self.recoveries)} faults, {self.messages} messages, {self.requests} requests"
-        if seconds:
-            middle, late = seconds[len(seconds) // 2], seconds[int(len(seconds) * 0.99)]
-            yield f"recovery: p50 {middle:.1f} s, p99 {late:.1f} s; workers that ended: {self.ended_workers}"
+        yield f"recovery: {self.recovery}; workers that ended: {self.ended_workers}"
         yield f"findings: {len(self.findings)}, audit: {len(self.violations)}"
+        yield from self.first_problems()
+
+    @property
+    def recovery(self) -> str:
+        """The middle and the late recoveries, for a person."""
+        seconds = sorted(each.seconds for each in self.recoveries if each.seconds is not None)
+        if not seconds:
+            return "none"
+        middle, late = seconds[len(seconds) // 2], seconds[int(len(seconds) * 0.99)]
+        return f"p50 {middle:.1f} s, p99 {late:.1f} s"
+
+    def first_problems(self) -> Iterator[str]:
+        """Yield the first findings and violations for a person."""
         yield from (f"  {each}" for each in [*self.findings[:20], *self.violations[:20]])
 
 
@@ -74,11 +82,12 @@ def run_faults(
     seed: int,
     faults: Iterable[str],
     settings: Mapping[str, str] | None = None,
+    open_servers: OpenServers = running_servers,
     say: Callable[[str], None] = lambda _line: None,
 ) -> Report:
     """Inject the faults one after the other, and return the report."""
     report = Report(seed=seed)
-    with running_system(folder, seed=seed, settings=settings or {}) as system:
+    with running_system(folder, seed=seed, settings=settings or {}, open_servers=open_servers) as system:
         for name in faults:
             system.let_pass(system.random.uniform(*PAUSE_SECONDS))
             recovery = recovery_from(system, name, say=say)
@@ -128,7 +137,7 @@ def ask_again(system: System) -> None:
     """Ask every request again, after the last answer to those in flight."""
     system.wait_until_answered(since=time.monotonic(), seconds_max=LOST_SECONDS)
     for request in requests_again(system.load.askings):
-        with suppress(RedisError):
+        with suppress(*AWAY):
             system.load.ask(request)
     system.wait_until_answered(since=time.monotonic(), seconds_max=LOST_SECONDS)
 

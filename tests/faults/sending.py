@@ -10,7 +10,9 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import uuid4
 
-from redis import Redis
+from amqp.exceptions import AMQPError  # type: ignore[import-untyped]
+from kombu.exceptions import KombuError
+from redis import Redis, RedisError
 
 from tests.faults.history import Json
 
@@ -18,6 +20,8 @@ from tests.faults.history import Json
 QUEUES = {"redemptions": "redemptions", "billing": "billing", "expiry": "sweeps"}
 ENDED = {"SUCCESS", "FAILURE", "REVOKED"}
 COPIES_MAX = 5
+# The errors of a broker or a result store that is away.
+AWAY = (RedisError, KombuError, AMQPError, OSError)
 
 
 def queue_of(task: str) -> str:
@@ -47,11 +51,12 @@ def message(task: str, request: Json, *, task_id: str) -> str:
 
 
 class Sender:
-    """Sends messages to a broker on Redis or Valkey, and reads results. Raises RedisError while it is away."""
+    """Sends messages to a broker on Redis or Valkey, and reads results. Raises an error of AWAY while it is away."""
 
-    def __init__(self, client: Redis, *, source: random.Random) -> None:
-        """Use the client. The source decides which messages are duplicated and put in front of others."""
-        self.client, self.source = client, source
+    def __init__(self, client: Redis, *, seed: int) -> None:
+        """Use the client. The seed decides which messages are duplicated and put in front of others."""
+        self.client = client
+        self.source = random.Random(seed)  # noqa: S311 - no secret, and must be repeatable
         self.is_duplicating = False
 
     def send(self, task: str, request: Json, *, task_id: str) -> None:

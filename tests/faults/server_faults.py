@@ -7,10 +7,10 @@ from contextlib import contextmanager
 import psycopg
 
 from tests.end_to_end.database import poisoned
-from tests.faults.proxy import Cut
 from tests.faults.requests_by_seed import POISON
 from tests.faults.servers import Server
 from tests.faults.system import FaultUnavailableError, System
+from tests.support.proxy import Cut
 
 DOWN_SECONDS = (0.5, 5)
 BOTH_DOWN_SECONDS = 15
@@ -80,21 +80,29 @@ def demote_postgres(system: System) -> None:
             connection.execute("SELECT pg_reload_conf()")
 
 
-def crash_valkey(system: System) -> None:
-    """Kill Valkey, and start it again on its append-only file."""
-    with _down(system.servers.valkey):
+def crash_broker(system: System) -> None:
+    """Kill the broker, and start it again on what it has stored."""
+    with _down(system.servers.broker):
         system.let_pass(system.random.uniform(*DOWN_SECONDS))
+    if system.servers.broker.may_lose:
+        system.load.send_all_again()
 
 
-def freeze_valkey(system: System) -> None:
-    """Stop Valkey with SIGSTOP, and let it go on."""
-    with _frozen(system.servers.valkey):
+def restart_broker(system: System) -> None:
+    """Stop the broker as an operator does, and start it again."""
+    system.servers.broker.stop()
+    system.servers.broker.start()
+
+
+def freeze_broker(system: System) -> None:
+    """Stop the broker with SIGSTOP, and let it go on."""
+    with _frozen(system.servers.broker):
         system.let_pass(system.random.uniform(*FROZEN_SECONDS))
 
 
 def crash_both(system: System) -> None:
     """Kill both servers, and start them again after 15 s."""
-    with _down(system.servers.postgres), _down(system.servers.valkey):
+    with _down(system.servers.postgres), _down(system.servers.broker):
         system.let_pass(BOTH_DOWN_SECONDS)
 
 
@@ -105,8 +113,8 @@ def kill_connections(system: System) -> None:
 
 
 def blink(system: System) -> None:
-    """Hold back everything between the workers and both servers five times, for 3 s each."""
-    proxies = (system.servers.postgres.proxy, system.servers.valkey.proxy)
+    """Hold back everything between the workers and all servers five times, for 3 s each."""
+    proxies = system.servers.proxies
     for _ in range(BLINKS):
         for each in proxies:
             each.hold_back()
@@ -117,28 +125,30 @@ def blink(system: System) -> None:
 
 
 def reset_network(system: System) -> None:
-    """Reset all connections of the workers to both servers, five times."""
+    """Reset all connections of the workers to all servers, five times."""
     for _ in range(BLINKS):
-        system.servers.postgres.proxy.reset()
-        system.servers.valkey.proxy.reset()
+        for each in system.servers.proxies:
+            each.reset()
         system.let_pass(1)
 
 
 def forget_postgres(system: System) -> None:
     """Let the connections to Postgres fall silent for ever, as a router does that was restarted."""
-    system.servers.postgres.proxy.forget()
+    for each in system.servers.postgres.proxies:
+        each.forget()
 
 
-def forget_valkey(system: System) -> None:
-    """Let the connections to Valkey fall silent for ever."""
-    system.servers.valkey.proxy.forget()
+def forget_broker(system: System) -> None:
+    """Let the connections to the broker fall silent for ever."""
+    for each in system.servers.broker.proxies:
+        each.forget()
 
 
 def cut_at_commit(system: System, cut: Cut) -> None:
     """Cut the connections that send the next COMMITs."""
     proxy = system.servers.postgres.proxy
     before = proxy.cuts_made
-    proxy.cut_at_commit(*[cut] * CUTS)
+    proxy.cut_at(b"COMMIT", *[cut] * CUTS)
     # On silent connections no COMMIT may follow.
     system.let_pass(CUTS_SECONDS, until=lambda: not proxy.cuts)
     proxy.cuts.clear()

@@ -1,15 +1,15 @@
 """The servers of a run, each behind a proxy, with the operations that the faults need.
 
-Another broker or a pooler takes the place of a server by a class with the same operations.
+tests/other_servers has more of them.
 """
 
 import os
-import re
 import shutil
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import ClassVar
 
 import psutil
 from redis import Redis
@@ -20,16 +20,10 @@ from scrip.stack.data_folder import locked_data_folder
 from scrip.stack.postgres_server import Postgres
 from tests.broker.durable_valkey import DurableValkey
 from tests.end_to_end.waiting import eventually, pause
-from tests.faults.proxy import Proxy
+from tests.faults.sending import Sender
+from tests.support.proxy import Proxy
 
 ANSWER_SECONDS_MAX = 2
-
-
-def behind(url: str) -> tuple[Proxy, str]:
-    """Return a proxy in front of a server, and the URL that leads through it."""
-    address, port, path = re.split(r":(\d+)(?=/)", url)
-    proxy = Proxy(int(port))
-    return proxy, f"{address}:{proxy.port}{path}"
 
 
 class Server:
@@ -38,7 +32,18 @@ class Server:
     def __init__(self, url: str) -> None:
         """Put a proxy in front of the server at the URL."""
         self.direct_url = url
-        self.proxy, self.url = behind(url)
+        self.proxy = Proxy(url)
+        self.url = self.proxy.url
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The variables of programs that use the server through its proxy."""
+        raise NotImplementedError
+
+    @property
+    def proxies(self) -> Sequence[Proxy]:
+        """All proxies between the programs and the server."""
+        return [self.proxy]
 
     def start(self) -> None:
         """Start the server with the data that it had, and wait until it answers."""
@@ -70,15 +75,20 @@ class Server:
 class PostgresServer(Server):
     """A Postgres server with the tables of Scrip."""
 
-    def __init__(self, data_folder: Path) -> None:
+    def __init__(self, data_folder: Path, *, kind: type[Postgres] = Postgres) -> None:
         """Create the server, start it, and create the tables."""
-        self.process = Postgres(data_folder=data_folder, environment=os.environ)
+        self.process = kind(data_folder=data_folder, environment=os.environ)
         self.process.create(pause)
         self.start()
         super().__init__(self.process.url)
         engine = create_engine(self.direct_url.replace("postgresql:", "postgresql+psycopg:"))
         Base.metadata.create_all(engine)
         engine.dispose()
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The variable of the database."""
+        return {"DATABASE_URL": self.url}
 
     def start(self) -> None:
         """Start the server, which recovers by the write-ahead log."""
@@ -101,7 +111,18 @@ class PostgresServer(Server):
         return [postmaster, *postmaster.children(recursive=True)]
 
 
-class ValkeyServer(Server):
+class BrokerServer(Server):
+    """A broker, with the result store if it is another server."""
+
+    # Whether a confirmed message may be lost when the server is killed.
+    may_lose: ClassVar[bool] = False
+
+    def sender(self, *, seed: int) -> Sender:
+        """Return a sender of messages, which reads the results too. The seed decides the order of duplicates."""
+        raise NotImplementedError
+
+
+class ValkeyServer(BrokerServer):
     """A Valkey server whose append-only file has every write that was confirmed."""
 
     def __init__(self, data_folder: Path) -> None:
@@ -112,6 +133,15 @@ class ValkeyServer(Server):
         self.client: Redis = Redis.from_url(
             self.direct_url, decode_responses=True, socket_timeout=ANSWER_SECONDS_MAX, retry=None
         )
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The variable of broker and result store."""
+        return {"REDIS_URL": self.url}
+
+    def sender(self, *, seed: int) -> Sender:
+        """Return a sender that writes into the queues itself."""
+        return Sender(self.client, seed=seed)
 
     def start(self) -> None:
         """Start the server on its append-only file."""
@@ -150,29 +180,61 @@ class ValkeyServer(Server):
 class Servers:
     """The database and the broker of a run."""
 
-    def __init__(self, *, postgres: PostgresServer, valkey: ValkeyServer) -> None:
-        self.postgres, self.valkey = postgres, valkey
+    def __init__(self, *, postgres: PostgresServer, broker: BrokerServer) -> None:
+        self.postgres, self.broker = postgres, broker
+
+    @property
+    def valkey(self) -> ValkeyServer:
+        """The broker, for faults that only Valkey has."""
+        assert isinstance(self.broker, ValkeyServer)
+        return self.broker
 
     @property
     def variables(self) -> dict[str, str]:
         """The environment of the programs, whose connections go through the proxies."""
-        return {"DATABASE_URL": self.postgres.url, "REDIS_URL": self.valkey.url}
+        return {**self.postgres.variables, **self.broker.variables}
+
+    @property
+    def proxies(self) -> list[Proxy]:
+        """The proxies of all servers."""
+        return [*self.postgres.proxies, *self.broker.proxies]
 
     def thaw(self) -> None:
         """Let all servers go on, so that they can be stopped."""
         self.postgres.thaw()
-        self.valkey.thaw()
+        self.broker.thaw()
+
+
+OpenServers = Callable[[Path], AbstractContextManager[Servers]]
+
+
+@contextmanager
+def running_postgres(
+    data_folder: Path, *, create: Callable[[Path], PostgresServer] = PostgresServer
+) -> Iterator[PostgresServer]:
+    """Create a Postgres server with its data in the folder, and run it."""
+    with locked_data_folder(data_folder):
+        postgres = create(data_folder)
+        try:
+            with postgres.proxy:
+                yield postgres
+        finally:
+            postgres.stop()
+
+
+@contextmanager
+def running_valkey(data_folder: Path) -> Iterator[ValkeyServer]:
+    """Run a Valkey server with its data in the folder."""
+    valkey = ValkeyServer(data_folder)
+    try:
+        with valkey.proxy, valkey.client:
+            yield valkey
+    finally:
+        valkey.stop()
 
 
 @contextmanager
 def running_servers(data_folder: Path) -> Iterator[Servers]:
     """Run both servers with their data in the folder."""
-    with locked_data_folder(data_folder), ExitStack() as opened:
-        postgres = PostgresServer(data_folder)
-        opened.callback(postgres.stop)
-        opened.callback(postgres.proxy.close)
-        valkey = ValkeyServer(data_folder)
-        opened.callback(valkey.stop)
-        opened.callback(valkey.client.close)
-        opened.callback(valkey.proxy.close)
-        yield Servers(postgres=postgres, valkey=valkey)
+    with running_postgres(data_folder) as postgres, running_valkey(data_folder) as valkey:
+        yield Servers(postgres=postgres, broker=valkey)

@@ -15,7 +15,7 @@ from tests.end_to_end.programs import Program, Worker
 from tests.end_to_end.waiting import POLL_SECONDS, eventually
 from tests.faults.finding import Finding
 from tests.faults.load import Load
-from tests.faults.servers import Servers, running_servers
+from tests.faults.servers import OpenServers, Servers, running_servers
 
 WORKERS = 2
 
@@ -64,7 +64,7 @@ class System:
         self.workers = [
             FaultyWorker(folder=folder / f"worker-{number}", environment=self.variables) for number in range(WORKERS)
         ]
-        self.load = Load(servers.valkey.client, seed=seed)
+        self.load = Load(servers.broker.sender(seed=seed), seed=seed)
         self.is_clock_trusted = True
         # Workers that ended though nobody had killed them.
         self.ended_workers = 0
@@ -159,9 +159,11 @@ class System:
 
 
 @contextmanager
-def running_system(folder: Path, *, seed: int, settings: Mapping[str, str]) -> Iterator[System]:
+def running_system(
+    folder: Path, *, seed: int, settings: Mapping[str, str], open_servers: OpenServers = running_servers
+) -> Iterator[System]:
     """Run a system, whose processes all end with the context."""
-    with running_servers(folder / "home") as servers, ExitStack() as ending:
+    with open_servers(folder / "home") as servers, ExitStack() as ending:
         system = System(servers, folder=folder, seed=seed, settings=settings)
         for each in system.workers:
             ending.callback(end_worker, each)

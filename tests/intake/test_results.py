@@ -13,7 +13,7 @@ from celery.result import GroupResult
 
 from scrip.stack.listener import LOOPBACK
 from tests.end_to_end.waiting import eventually
-from tests.faults.redis_servers import ValkeyServer
+from tests.other_servers.redis_servers import RedisServer
 from worker.intake.delivery import Delivery
 from worker.intake.dropped_messages import DroppedMessages
 from worker.intake.result_store import ResultStore
@@ -122,27 +122,27 @@ def test_a_late_copy_does_not_replace_a_success(client: Celery):
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[ValkeyServer]:
+def server(tmp_path: Path) -> Iterator[RedisServer]:
     """Run a result store that a test can fill, break and kill."""
     (tmp_path / "data").mkdir()
-    with ValkeyServer(tmp_path / "store", save="3600 1", appendonly="no", dir=tmp_path / "data") as running:
+    with RedisServer(tmp_path / "store", save="3600 1", appendonly="no", dir=tmp_path / "data") as running:
         yield running
 
 
 @pytest.fixture
-def backend(server: ValkeyServer) -> Iterator[Any]:
+def backend(server: RedisServer) -> Iterator[Any]:
     """Yield the backend of an app with results in that server."""
     app = Celery("client", broker=server.url, backend=server.url, set_as_current=False)
     yield app.backend
     app.close()
 
 
-def fill(server: ValkeyServer, folder: Path) -> None:  # noqa: ARG001 - as the next function
+def fill(server: RedisServer, folder: Path) -> None:  # noqa: ARG001 - as the next function
     """Let the server have no memory left."""
     server.client.config_set("maxmemory", "1")
 
 
-def break_disk(server: ValkeyServer, folder: Path) -> None:
+def break_disk(server: RedisServer, folder: Path) -> None:
     """Let the server fail to write a snapshot, after which it refuses every change."""
     shutil.rmtree(folder)
     server.client.bgsave()
@@ -151,7 +151,7 @@ def break_disk(server: ValkeyServer, folder: Path) -> None:
 
 @pytest.mark.parametrize("harm", [fill, break_disk])
 def test_a_store_that_refuses_to_write_raises_no_error(
-    server: ValkeyServer, backend: Any, tmp_path: Path, harm: Any, caplog: pytest.LogCaptureFixture
+    server: RedisServer, backend: Any, tmp_path: Path, harm: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The effects are committed, so the batch must not fail."""
     harm(server, tmp_path / "data")
@@ -162,7 +162,7 @@ def test_a_store_that_refuses_to_write_raises_no_error(
 
 
 def test_answers_wait_for_a_store_that_is_down(
-    server: ValkeyServer, backend: Any, caplog: pytest.LogCaptureFixture
+    server: RedisServer, backend: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     """They are stored as soon as it is back, in their order, without another batch. The log says so once each."""
     store = ResultStore(pause_seconds=0.01)
@@ -186,7 +186,7 @@ def test_answers_wait_for_a_store_that_is_down(
     ]
 
 
-def test_a_child_that_ends_stores_its_last_answers(server: ValkeyServer, backend: Any) -> None:
+def test_a_child_that_ends_stores_its_last_answers(server: RedisServer, backend: Any) -> None:
     """The store is back, but the thread has not tried it again."""
     store = ResultStore(pause_seconds=HOUR)
     server.kill()
@@ -196,7 +196,7 @@ def test_a_child_that_ends_stores_its_last_answers(server: ValkeyServer, backend
     assert server.client.exists("celery-task-meta-task-15")
 
 
-def test_answers_that_wait_are_bounded(server: ValkeyServer, backend: Any) -> None:
+def test_answers_that_wait_are_bounded(server: RedisServer, backend: Any) -> None:
     """The oldest are dropped. Their callers can send the same requests again."""
     store = ResultStore(pause_seconds=HOUR, kept_characters_max=1_000)
     server.kill()
@@ -245,7 +245,7 @@ def test_an_error_of_any_backend_is_no_error_of_the_task(tmp_path: Path) -> None
 
 def test_the_caller_of_a_dropped_message_is_told_through_a_socket_file_too(tmp_path: Path) -> None:
     """There is no timeout for connecting to a socket file."""
-    with ValkeyServer(tmp_path / "store", unixsocket=tmp_path / "redis.sock") as server:
+    with RedisServer(tmp_path / "store", unixsocket=tmp_path / "redis.sock") as server:
         app = Celery("client", backend=f"redis+socket://{tmp_path}/redis.sock", set_as_current=False)
         DroppedMessages(app).store_failure({"id": "task-13"}, ValueError("nothing"))
         assert json.loads(str(server.client.get("celery-task-meta-task-13")))["status"] == states.FAILURE

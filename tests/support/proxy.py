@@ -1,135 +1,204 @@
-"""A TCP proxy on the loopback interface, through which a test loses what a network can lose.
+"""A loopback proxy in front of a server, which can delay, hold back, reset and forget connections.
 
-with Proxy(("127.0.0.1", port)) as proxy:
-    connect("127.0.0.1", proxy.port)
-    proxy.mode = Mode.HOLE
+with Proxy("redis://127.0.0.1:6379/0") as proxy:
+    client = Redis.from_url(proxy.url)
+    proxy.forget()
 """
 
+import re
 import socket
 import struct
+import threading
 import time
 from contextlib import suppress
-from enum import Enum, auto
-from selectors import EVENT_READ, DefaultSelector
-from threading import Thread
-from types import TracebackType
+from enum import StrEnum
 from typing import Self
 
-LOOPBACK = "127.0.0.1"
-READ_AT_ONCE = 65_536
-# How soon a new mode reaches a flow on which nothing is sent.
-POLL_SECONDS = 0.01
-# A socket that is closed with this option, SO_LINGER, sends a reset.
-NO_LINGER = struct.pack("ii", 1, 0)
+from scrip.stack.listener import LOOPBACK, free_port
+
+CHUNK_BYTES = 65_536
+DIRECTIONS = 2
+CUT_DELAY_SECONDS = 3
+# With this option, closing a socket sends a reset instead of waiting for the peer.
+RESET_AT_CLOSE = struct.pack("ii", 1, 0)
 
 
-class Mode(Enum):
-    """What happens to the flows, present and future."""
+class Cut(StrEnum):
+    """What happens to a connection whose client sends certain bytes, such as COMMIT."""
 
-    PASS = auto()
-    # Everything is accepted and acknowledged, and nothing is forwarded.
-    HOLE = auto()
-    # Every flow is reset.
-    RESET = auto()
-    # The server's side is closed, and the client is not told, as if the server had lost its power.
-    HALF_OPEN = auto()
+    # The server never sees the bytes.
+    RESET_BEFORE = "reset-before"
+    # The server sees the bytes, and the client never sees the answer.
+    RESET_AFTER = "reset-after"
+    DELAY = "delay"
+    # The bytes vanish, and both sides hear nothing any more.
+    SILENCE_BEFORE = "silence-before"
+    # The server sees the bytes, the answer vanishes, and both sides hear nothing any more.
+    SILENCE_AFTER = "silence-after"
 
 
 class Proxy:
-    """A proxy in one thread. The attributes may be changed at any time."""
+    """Forwards each connection to a server, by two threads each. Faults apply to all connections at once."""
 
-    def __init__(self, target: tuple[str, int]) -> None:
-        """Listen on a free port. Nothing is accepted before the context is entered."""
-        self.mode = Mode.PASS
+    def __init__(self, url: str) -> None:
+        """Listen in front of the server on this machine at the URL. `url` then leads through the proxy."""
+        before, port, after = re.split(r":(\d+)(?=/)", url, maxsplit=1)
+        self.target, self.port = int(port), free_port()
+        self.url = f"{before}:{self.port}{after}"
+        # Everything is delayed by so long, in both directions.
         self.delay_seconds = 0.0
-        # The first client that sends these bytes, which are forwarded, gets no more answers.
-        self.unanswered: bytes | None = None
-        self._target = target
-        self._peers: dict[socket.socket, socket.socket] = {}
-        self._clients: set[socket.socket] = set()
-        self._swallowed: set[socket.socket] = set()
-        self._stopped = False
-        self._thread = Thread(target=self._run, daemon=True)
-        self._selector = DefaultSelector()
-        self._listener = socket.create_server((LOOPBACK, 0))
-        self._selector.register(self._listener, EVENT_READ)
-        self.port: int = self._listener.getsockname()[1]
+        self.links: set[Link] = set()
+        self.cuts: list[tuple[bytes, Cut]] = []
+        self.cuts_made = 0
+        self.open = threading.Event()
+        self.open.set()
+        self.lock = threading.Lock()
+        self._listener = socket.create_server((LOOPBACK, self.port))
+        threading.Thread(target=self._accept, daemon=True).start()
 
     def __enter__(self) -> Self:
-        self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._stopped = True
-        self._thread.join()
-        for each in [*self._peers, self._listener]:
-            each.close()
-        self._selector.close()
-
-    def _run(self) -> None:
-        while not self._stopped:
-            for key, _ in self._selector.select(POLL_SECONDS):
-                if key.fileobj is self._listener:
-                    self._accept()
-                elif key.fileobj in self._peers:
-                    assert isinstance(key.fileobj, socket.socket)
-                    self._forward(key.fileobj)
-            self._apply_mode()
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def _accept(self) -> None:
-        client, _ = self._listener.accept()
-        server = socket.socket()
-        self._peers |= {client: server, server: client}
-        self._clients.add(client)
-        try:
-            if self.mode is Mode.PASS:
-                server.connect(self._target)
-                self._selector.register(server, EVENT_READ)
-        except OSError:
-            self._close(client)
-        else:
-            self._selector.register(client, EVENT_READ)
+        with suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
-    def _forward(self, source: socket.socket) -> None:
+    def _serve(self, client: socket.socket) -> None:
         try:
-            data = source.recv(READ_AT_ONCE)
+            server = socket.create_connection((LOOPBACK, self.target))
         except OSError:
-            data = b""
-        if not data:
-            self._end(source)
+            client.close()
             return
-        if self.unanswered and self.unanswered in data:
-            self._swallowed.add(self._peers[source])
-            self.unanswered = None
-        time.sleep(self.delay_seconds)
-        if self.mode is Mode.PASS and source not in self._swallowed:
+        link = Link(self, client, server)
+        with self.lock:
+            self.links.add(link)
+        threading.Thread(target=link.pump, args=(server, client), daemon=True).start()
+        link.pump(client, server)
+
+    def hold_back(self) -> None:
+        """Forward nothing any more, in either direction. New connections are accepted."""
+        self.open.clear()
+
+    def let_through(self) -> None:
+        """Forward what was held back, and everything after it."""
+        self.open.set()
+
+    def reset(self) -> None:
+        """Reset all connections, on both sides."""
+        for link in self._current():
+            link.reset()
+
+    def forget(self) -> None:
+        """Forward nothing on the present connections for ever, without a word to either side."""
+        for link in self._current():
+            link.is_forgotten = True
+
+    def abandon(self) -> None:
+        """Forget the present connections, and close the server's sides: the clients' sides are half-open."""
+        self.forget()
+        for link in self._current():
             with suppress(OSError):
-                self._peers[source].sendall(data)
+                link.server.shutdown(socket.SHUT_RDWR)
 
-    def _end(self, source: socket.socket) -> None:
-        # In any other mode a client does not learn that the server has closed the flow.
-        if source in self._clients or self.mode is Mode.PASS:
-            self._close(source)
-        else:
-            self._selector.unregister(source)
+    def cut_at(self, sent: bytes, *cuts: Cut) -> None:
+        """Cut the connections whose clients are the next to send those bytes."""
+        with self.lock:
+            self.cuts.extend((sent, cut) for cut in cuts)
 
-    def _apply_mode(self) -> None:
-        if self.mode is Mode.RESET:
-            for client in list(self._clients):
-                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
-                self._close(client)
-        if self.mode is Mode.HALF_OPEN:
-            for client in self._clients:
-                with suppress(OSError):
-                    self._peers[client].shutdown(socket.SHUT_RDWR)
+    def next_cut(self, data: bytes) -> Cut | None:
+        """Return the cut for a connection whose client sends the data now."""
+        with self.lock:
+            if not self.cuts or self.cuts[0][0] not in data:
+                return None
+            self.cuts_made += 1
+            return self.cuts.pop(0)[1]
 
-    def _close(self, either: socket.socket) -> None:
-        for each in (either, self._peers[either]):
-            with suppress(KeyError):
-                self._selector.unregister(each)
+    def _current(self) -> list["Link"]:
+        with self.lock:
+            return list(self.links)
+
+    def close(self) -> None:
+        """End the proxy and all of its connections."""
+        # This wakes the thread that accepts, which would otherwise keep the port open.
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self.open.set()
+        self.reset()
+
+
+class Link:
+    """A connection of a client with the server."""
+
+    def __init__(self, proxy: Proxy, client: socket.socket, server: socket.socket) -> None:
+        self.proxy, self.client, self.server = proxy, client, server
+        self.is_forgotten = False
+        self.is_answer_swallowed = False
+        self._is_forgotten_next = False
+        self._ended = 0
+
+    def pump(self, source: socket.socket, target: socket.socket) -> None:
+        """Forward from one side to the other until a side ends."""
+        try:
+            while data := source.recv(CHUNK_BYTES):
+                time.sleep(self.proxy.delay_seconds)
+                self.proxy.open.wait()
+                if source is self.client:
+                    self._cut(data)
+                if self.is_answer_swallowed and source is self.server:
+                    self.reset()
+                    return
+                if not self.is_forgotten:
+                    target.sendall(data)
+                    self._forget_after(source)
+        except OSError:
+            pass
+        finally:
+            self._end()
+
+    def _cut(self, data: bytes) -> None:
+        match self.proxy.next_cut(data):
+            case Cut.RESET_BEFORE:
+                self.reset()
+            case Cut.RESET_AFTER:
+                self.is_answer_swallowed = True
+            case Cut.DELAY:
+                time.sleep(CUT_DELAY_SECONDS)
+            case Cut.SILENCE_BEFORE:
+                self.is_forgotten = True
+            case Cut.SILENCE_AFTER:
+                self._is_forgotten_next = True
+
+    def _forget_after(self, source: socket.socket) -> None:
+        if self._is_forgotten_next and source is self.client:
+            self.is_forgotten = True
+
+    def reset(self) -> None:
+        """Reset both sides."""
+        for each in (self.client, self.server):
+            with suppress(OSError):
+                each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_AT_CLOSE)
+                each.shutdown(socket.SHUT_RD)
             each.close()
-            del self._peers[each]
-            self._clients.discard(each)
-            self._swallowed.discard(each)
+        with self.proxy.lock:
+            self.proxy.links.discard(self)
+
+    def _end(self) -> None:
+        """End the other direction too, and close the sockets after both."""
+        # A forgotten connection stays open: its client hears nothing, not even that the server has gone.
+        if self.is_forgotten:
+            return
+        for each in (self.client, self.server):
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+        with self.proxy.lock:
+            self._ended += 1
+            if self._ended == DIRECTIONS:
+                self.client.close()
+                self.server.close()
+                self.proxy.links.discard(self)

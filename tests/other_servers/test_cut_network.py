@@ -2,14 +2,12 @@
 
 import time
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from scrip.stack.listener import LOOPBACK
 from tests.end_to_end.broker import with_redis
 from tests.end_to_end.client import Client
 from tests.end_to_end.database import rows
 from tests.end_to_end.programs import Worker
-from tests.faults.network import Network
+from tests.support.proxy import Proxy
 from tests.support.requests import redemption, voucher_body
 
 CUT_OFF = 13
@@ -20,17 +18,13 @@ CONNECTED_SECONDS_MAX = 30
 def test_a_worker_gives_up_dead_connections(database: dict[str, str], tmp_path: Path) -> None:
     """As after a failover of a firewall: nobody closes the connections, and new ones are accepted."""
     variables = with_redis(database, number=CUT_OFF)
-    broker = urlsplit(variables["REDIS_URL"])
-    assert broker.port is not None
-    with Network(broker.port) as network:
-        url = variables["REDIS_URL"].replace(f"{LOOPBACK}:{broker.port}", f"{LOOPBACK}:{network.port}")
-        through = variables | {"BROKER_URL": url}
+    with Proxy(variables["REDIS_URL"]) as proxy:
+        through = variables | {"BROKER_URL": proxy.url}
         with Worker(folder=tmp_path / "worker", environment=through) as worker, Client(variables) as client:
             worker.wait_ready()
             client.ask("vouchers.create", voucher_body(code="SUMMER"))
             worker.wait_until_acknowledged()
-            network.cut()
-            network.restore()
+            proxy.forget()
             cut_at = time.monotonic()
             client.ask("redemptions.redeem", redemption(code="SUMMER"))
             assert time.monotonic() - cut_at < CONNECTED_SECONDS_MAX

@@ -4,7 +4,7 @@ import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.faults.server import installed
+from tests.other_servers.server_program import installed
 
 DAYS = "2"
 

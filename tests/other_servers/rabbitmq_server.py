@@ -4,16 +4,22 @@ import signal
 import subprocess
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
-from kombu import Connection
+from kombu import Connection, Queue
 
 from scrip.stack.listener import LOOPBACK, free_port
-from tests.faults.certificates import Certificate
-from tests.faults.server import Server, installed
+from tests.end_to_end.broker import QUEUES
+from tests.other_servers.certificates import Certificate
+from tests.other_servers.server_program import ServerProgram, installed
 
 BIN = Path("/usr/lib/rabbitmq/bin")
 CONTROL_SECONDS_MAX = 60
+# A sender's configuration, as docs/brokers.md says.
+SENDER_CONFIGURATION: dict[str, Any] = {
+    "broker_transport_options": {"confirm_publish": True},
+    "task_queues": [Queue(name, routing_key=name, no_declare=True) for name in QUEUES],
+}
 
 
 class RabbitMq:
@@ -53,7 +59,9 @@ class RabbitMq:
             ]
         (folder / "rabbitmq.conf").write_text("\n".join(lines) + "\n")
         mapper = installed("epmd", package="erlang-base")
-        self.mapper = Server(folder / "mapper", command=(mapper,), port=mapper_port, environment=self.environment)
+        self.mapper = ServerProgram(
+            folder / "mapper", command=(mapper,), port=mapper_port, environment=self.environment
+        )
         server = str(BIN / "rabbitmq-server")
         self.node = Node(folder / "node", command=(server,), port=self.port, environment=self.environment)
 
@@ -96,7 +104,7 @@ class RabbitMq:
         return {name: (int(ready), int(unacknowledged)) for name, ready, unacknowledged in rows}
 
 
-class Node(Server):
+class Node(ServerProgram):
     """The node itself, which is ready when a client can log in."""
 
     # The node is a child of a shell, which passes only this signal on.

@@ -14,11 +14,11 @@ from kombu import Connection, Consumer, Message, Queue
 from scrip.stack.listener import LOOPBACK
 from tests.end_to_end.broker import QUEUES, with_redis
 from tests.end_to_end.database import rows
-from tests.end_to_end.programs import Program
+from tests.end_to_end.programs import Worker
 from tests.end_to_end.waiting import eventually
-from tests.faults.certificates import certificate
-from tests.faults.rabbitmq_server import RabbitMq
-from tests.faults.sender import Sender
+from tests.other_servers.celery_client import CeleryClient
+from tests.other_servers.certificates import certificate
+from tests.other_servers.rabbitmq_server import SENDER_CONFIGURATION, RabbitMq
 from tests.support.requests import redemption
 
 # A database of Valkey for the results.
@@ -26,21 +26,6 @@ RESULTS = 15
 # RabbitMQ 4 drops a message after 20 by default.
 REDELIVERIES = 30
 PREFETCH = 20
-
-
-class RabbitWorker(Program):
-    """A worker for all four queues with two children, which prefetches ten messages for each."""
-
-    def __init__(self, *, folder: Path, environment: dict[str, str]) -> None:
-        """Describe the worker."""
-        options = ("--queues", ",".join(QUEUES), "--concurrency", "2", "--prefetch-multiplier", str(PREFETCH // 2))
-        quick = ("--without-mingle", "--without-gossip", "--loglevel", "INFO")
-        super().__init__("worker", *options, *quick, folder=folder, environment=environment)
-
-    def wait_ready(self) -> None:
-        """Wait until the worker is ready by its log."""
-        eventually(lambda: " ready." in self.log or not self.is_alive())
-        assert self.is_alive(), self.log
 
 
 @pytest.fixture(scope="module")
@@ -60,15 +45,15 @@ def variables(database: dict[str, str], rabbit: RabbitMq) -> dict[str, str]:
     return {**database, "BROKER_URL": rabbit.url, "RESULT_BACKEND_URL": results}
 
 
-def sender_of(variables: dict[str, str], **configuration: Any) -> Sender:
+def sender_of(variables: dict[str, str]) -> CeleryClient:
     """Return a client, configured as docs/brokers.md says."""
-    return Sender(
-        broker_url=variables["BROKER_URL"],
-        result_backend=variables["RESULT_BACKEND_URL"],
-        broker_transport_options={"confirm_publish": True},
-        task_queues=[Queue(name, routing_key=name, no_declare=True) for name in QUEUES],
-        **configuration,
-    )
+    addresses = {"broker_url": variables["BROKER_URL"], "result_backend": variables["RESULT_BACKEND_URL"]}
+    return CeleryClient(**addresses, **SENDER_CONFIGURATION)
+
+
+def worker_of(variables: dict[str, str], folder: Path) -> Worker:
+    """Return a worker with two children, which prefetches ten messages for each."""
+    return Worker(folder=folder, environment=variables, prefetch_multiplier=PREFETCH // 2)
 
 
 def redemptions(variables: dict[str, str]) -> list[tuple[Any, ...]]:
@@ -80,7 +65,7 @@ def test_a_killed_workers_messages_are_decided_once(
     variables: dict[str, str], rabbit: RabbitMq, tmp_path: Path
 ) -> None:
     """The worker is killed with messages in it. A sender needs no arguments of the queues."""
-    with RabbitWorker(folder=tmp_path / "first", environment=variables) as worker, sender_of(variables) as sender:
+    with worker_of(variables, tmp_path / "first") as worker, sender_of(variables) as sender:
         worker.wait_ready()
         sender.create_voucher("SUMMER")
         sender.redeem("SUMMER")
@@ -90,7 +75,7 @@ def test_a_killed_workers_messages_are_decided_once(
         # Only so many are delivered to a worker that acknowledges none.
         eventually(lambda: rabbit.queues()["redemptions"][1] == PREFETCH)
         worker.kill()
-        with RabbitWorker(folder=tmp_path / "second", environment=variables) as second:
+        with worker_of(variables, tmp_path / "second") as second:
             eventually(lambda: redemptions(variables) == [(1 + PREFETCH * 2,)])
             eventually(lambda: rabbit.queues()["redemptions"] == (0, 0))
             assert "Traceback" not in second.log
@@ -101,13 +86,13 @@ def test_a_message_survives_any_number_of_redeliveries(
 ) -> None:
     """A consumer puts it back each time, and a worker decides it in the end."""
     with sender_of(variables) as sender:
-        with RabbitWorker(folder=tmp_path / "first", environment=variables) as worker:
+        with worker_of(variables, tmp_path / "first") as worker:
             worker.wait_ready()
             sender.create_voucher("SUMMER")
         sent = sender.app.send_task("redemptions.redeem", kwargs={"request": redemption(code="SUMMER")})
         put_back(rabbit.url, "redemptions", times=REDELIVERIES)
         eventually(lambda: rabbit.queues()["redemptions"] == (1, 0))
-        with RabbitWorker(folder=tmp_path / "second", environment=variables):
+        with worker_of(variables, tmp_path / "second"):
             assert sent.get(timeout=60)["outcome"] == "accepted"
 
 
@@ -134,7 +119,7 @@ def test_a_confirmed_message_survives_the_end_of_the_broker(
     variables: dict[str, str], rabbit: RabbitMq, tmp_path: Path
 ) -> None:
     """The broker is killed after it has confirmed the messages. The worker connects to the next one."""
-    with sender_of(variables) as sender, RabbitWorker(folder=tmp_path / "first", environment=variables) as worker:
+    with sender_of(variables) as sender, worker_of(variables, tmp_path / "first") as worker:
         worker.wait_ready()
         sender.create_voucher("SUMMER")
         os.kill(worker.process.pid, signal.SIGSTOP)
@@ -150,11 +135,11 @@ def test_a_confirmed_message_survives_the_end_of_the_broker(
 def test_the_certificate_of_rabbitmq_is_checked(variables: dict[str, str], rabbit: RabbitMq, tmp_path: Path) -> None:
     """OpenSSL's own variable names the authority. Without it, the certificate is not trusted."""
     unknown = variables | {"BROKER_URL": rabbit.tls_url}
-    with RabbitWorker(folder=tmp_path / "unknown", environment=unknown) as worker:
+    with worker_of(unknown, tmp_path / "unknown") as worker:
         eventually(lambda: "CERTIFICATE_VERIFY_FAILED" in worker.log or not worker.is_alive())
         assert " ready." not in worker.log
     named = unknown | {"SSL_CERT_FILE": str(rabbit.authority_file)}
-    with RabbitWorker(folder=tmp_path / "named", environment=named) as worker:
+    with worker_of(named, tmp_path / "named") as worker:
         worker.wait_ready()
 
 
@@ -167,7 +152,7 @@ def test_a_queue_with_other_arguments_ends_the_worker_with_one_line(
         older(connection.default_channel).delete()
         older(connection.default_channel).declare()
         try:
-            with RabbitWorker(folder=tmp_path / "worker", environment=variables) as worker:
+            with worker_of(variables, tmp_path / "worker") as worker:
                 eventually(lambda: not worker.is_alive())
                 assert worker.log.count("scrip: the broker cannot be used: PRECONDITION_FAILED") == 1
                 assert "Traceback" not in worker.log

@@ -8,15 +8,13 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import OperationalError
 
 from tasks.audit.audit import audit
+from tests.other_servers.pgbouncer import PgBouncer
 from tests.support.environment import changed_environment
-from tests.support.pgbouncer import MISSING, PROGRAM, pgbouncer
 from tests.support.requests import create_voucher, redeem, redemption
 from tests.support.tasks import task_named
 from worker import database as db
 from worker.database import engine, transaction
 from worker.database_sessions import NAME_THE_SETTING
-
-pytestmark = pytest.mark.skipif(PROGRAM is None, reason=MISSING)
 
 SETTINGS = {
     "statement_timeout": "25s",
@@ -30,8 +28,8 @@ SETTINGS = {
 @pytest.fixture
 def pooler(database: dict[str, str], tmp_path: Path) -> Iterator[str]:
     """Run PgBouncer with a single server connection, and yield its URL."""
-    with pgbouncer(tmp_path, url=database["DATABASE_URL"], default_pool_size=1) as url:
-        yield url
+    with PgBouncer(tmp_path, url=database["DATABASE_URL"], default_pool_size=1) as running:
+        yield running.url
 
 
 @pytest.fixture
@@ -96,8 +94,8 @@ def test_a_pooler_that_ignores_the_settings_is_not_used_without_the_setting(data
     """Statements would run without a timeout, and prepared statements would be mixed up."""
     ignoring: dict[str, str | int] = {"default_pool_size": 1, "ignore_startup_parameters": "options"}
     with (
-        pgbouncer(tmp_path, url=database["DATABASE_URL"], **ignoring) as url,
-        changed_environment(DATABASE_URL=url),
+        PgBouncer(tmp_path, url=database["DATABASE_URL"], **ignoring) as ignorant,
+        changed_environment(DATABASE_URL=ignorant.url),
         pytest.raises(OperationalError, match=NAME_THE_SETTING),
     ):
         engine().connect()

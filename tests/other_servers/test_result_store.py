@@ -12,7 +12,7 @@ from tests.end_to_end.broker import with_redis
 from tests.end_to_end.client import Client
 from tests.end_to_end.database import rows
 from tests.end_to_end.programs import Worker
-from tests.faults.redis_servers import ValkeyServer
+from tests.other_servers.redis_servers import RedisServer
 from tests.support.requests import redemption, voucher_body
 
 # A database of Valkey for the workers of these tests.
@@ -24,7 +24,7 @@ HELD_UP_SECONDS_MAX = 30
 @pytest.fixture
 def full_store(tmp_path: Path) -> Iterator[str]:
     """Run a Valkey without memory, and yield its URL."""
-    with ValkeyServer(tmp_path / "full", maxmemory=1) as server:
+    with RedisServer(tmp_path / "full", maxmemory=1) as server:
         yield server.url
 
 

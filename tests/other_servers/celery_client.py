@@ -10,7 +10,7 @@ from tests.end_to_end.waiting import DEADLINE_SECONDS
 from tests.support.requests import redemption, voucher_body
 
 
-class Sender:
+class CeleryClient:
     """A client with a configuration of its own."""
 
     def __init__(self, **configuration: Any) -> None:

@@ -19,17 +19,24 @@ from tests.end_to_end.programs import DIE_WITH_PARENT
 from tests.end_to_end.waiting import DEADLINE_SECONDS, eventually
 
 
+def path_of(program: str) -> str | None:
+    """Return the path of a program, or None if it is not installed."""
+    return shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin:/usr/lib/rabbitmq/bin")
+
+
 def installed(program: str, *, package: str) -> str:
     """Return the path of a program, or skip the test if the Debian package with the program is not installed."""
-    path = shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin:/usr/lib/rabbitmq/bin")
+    path = path_of(program)
     if path is None:
         pytest.skip(f"{program} is not installed: on Debian, apt-get install {package}")
     return path
 
 
-class Server:
+class ServerProgram:
     """A server with its files in a folder. Leaving the context kills the server and its child processes."""
 
+    # A command that runs the server, for example as another user.
+    prefix: Sequence[str] = ()
     # The signal to the server if this process dies.
     death_signal = signal.SIGKILL
 
@@ -55,7 +62,7 @@ class Server:
         wrapper = (sys.executable, "-IS", str(DIE_WITH_PARENT), str(os.getpid()), str(int(self.death_signal)))
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                [*wrapper, *self.command],
+                [*self.prefix, *wrapper, *self.command],
                 cwd=self.folder,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
@@ -65,6 +72,10 @@ class Server:
             )
         eventually(self.is_ready)
 
+    def is_running(self) -> bool:
+        """Return whether the server was started and has not ended."""
+        return hasattr(self, "process") and self.process.poll() is None
+
     def is_ready(self) -> bool:
         """Return whether the server accepts connections. Fails if the server has ended."""
         assert self.process.poll() is None, self.log
@@ -73,17 +84,22 @@ class Server:
 
     def pause(self) -> None:
         """Stop the server without closing its connections, as a machine that hangs."""
-        for process in self._processes():
+        for process in self.processes():
             process.suspend()
 
     def resume(self) -> None:
         """Let the server go on."""
-        for process in self._processes():
+        for process in self.processes():
             process.resume()
+
+    def stop(self) -> None:
+        """Stop the server as an operator does, by SIGTERM."""
+        self.process.terminate()
+        self.process.wait(DEADLINE_SECONDS)
 
     def kill(self) -> None:
         """Kill the server without a warning to its clients. The data of the folder stays."""
-        processes = self._processes()
+        processes = self.processes()
         # A shell that started the server waits for its end, and may then end itself.
         for child in processes[1:]:
             with suppress(psutil.NoSuchProcess):
@@ -100,7 +116,8 @@ class Server:
         """The whole output of the server."""
         return (self.folder / "log").read_text()
 
-    def _processes(self) -> list[psutil.Process]:
+    def processes(self) -> list[psutil.Process]:
+        """Return the program and its child processes, if it runs."""
         if self.process.poll() is not None:
             return []
         server = psutil.Process(self.process.pid)

@@ -9,8 +9,7 @@ import pytest
 
 from tests.end_to_end.database import rows
 from tests.end_to_end.waiting import eventually
-from tests.faults.proxy import Cut, Proxy
-from tests.faults.servers import behind
+from tests.support.proxy import Cut, Proxy
 
 SILENCE_SECONDS = 0.2
 
@@ -18,9 +17,8 @@ SILENCE_SECONDS = 0.2
 @pytest.fixture
 def proxied(database: dict[str, str]) -> Iterator[tuple[Proxy, str]]:
     """Yield a proxy in front of Postgres, and the URL that leads through it."""
-    proxy, url = behind(database["DATABASE_URL"])
-    yield proxy, url
-    proxy.close()
+    with Proxy(database["DATABASE_URL"]) as proxy:
+        yield proxy, proxy.url
 
 
 def is_stored(database: dict[str, str]) -> bool:
@@ -37,7 +35,7 @@ def insert(connection: psycopg.Connection) -> None:
 def test_a_reset_at_commit_is_an_error_whether_or_not_it_was_committed(database, proxied, cut, is_committed):
     """The client cannot tell the one from the other."""
     proxy, url = proxied
-    proxy.cut_at_commit(cut)
+    proxy.cut_at(b"COMMIT", cut)
     with closing(psycopg.connect(url)) as connection:
         insert(connection)
         with pytest.raises(psycopg.OperationalError):
@@ -47,11 +45,11 @@ def test_a_reset_at_commit_is_an_error_whether_or_not_it_was_committed(database,
     assert is_stored(database) is is_committed
 
 
-@pytest.mark.parametrize(("cut", "is_committed"), [(Cut.HOLE, False), (Cut.HALF_OPEN, True)])
+@pytest.mark.parametrize(("cut", "is_committed"), [(Cut.SILENCE_BEFORE, False), (Cut.SILENCE_AFTER, True)])
 def test_a_silent_connection_says_nothing_whether_or_not_it_was_committed(database, proxied, cut, is_committed):
     """The client would wait for ever."""
     proxy, url = proxied
-    proxy.cut_at_commit(cut)
+    proxy.cut_at(b"COMMIT", cut)
     with closing(psycopg.connect(url)) as connection:
         insert(connection)
         connection.pgconn.send_query(b"COMMIT")

@@ -8,10 +8,10 @@ import pytest
 from scrip.stack.listener import LOOPBACK
 from tests.end_to_end.database import rows
 from tests.end_to_end.programs import Worker
-from tests.faults.certificates import Certificate, certificate
-from tests.faults.flower import running_flower
-from tests.faults.redis_servers import TlsRedis
-from tests.faults.sender import Sender
+from tests.other_servers.celery_client import CeleryClient
+from tests.other_servers.certificates import Certificate, certificate
+from tests.other_servers.flower import running_flower
+from tests.other_servers.redis_servers import TlsRedis
 
 REFUSED = "CERTIFICATE_VERIFY_FAILED"
 
@@ -33,12 +33,12 @@ def test_a_redemption_is_decided_over_tls(
     database: dict[str, str], server: TlsRedis, issued: Certificate, tmp_path: Path
 ) -> None:
     """The URL names the authority, for broker and result store alike. Flower reads the queues too."""
-    url = f"rediss://{LOOPBACK}:{server.port}/0?ssl_ca_certs={issued.authority_file}"
+    url = f"{server.url}?ssl_ca_certs={issued.authority_file}"
     variables = database | {"BROKER_URL": url, "RESULT_BACKEND_URL": url}
     sender_url = f"{url}&ssl_cert_reqs=required"
     with (
         Worker(folder=tmp_path / "worker", environment=variables) as worker,
-        Sender(broker_url=sender_url, result_backend=sender_url) as sender,
+        CeleryClient(broker_url=sender_url, result_backend=sender_url) as sender,
     ):
         worker.wait_ready()
         sender.create_voucher("SUMMER")
@@ -53,7 +53,7 @@ def test_the_systems_authorities_can_be_named_for_every_url(
     database: dict[str, str], server: TlsRedis, issued: Certificate, tmp_path: Path
 ) -> None:
     """OpenSSL itself reads SSL_CERT_FILE, so a URL without parameters is enough."""
-    url = f"rediss://{LOOPBACK}:{server.port}/0"
+    url = server.url
     variables = database | {"BROKER_URL": url, "RESULT_BACKEND_URL": url, "SSL_CERT_FILE": str(issued.authority_file)}
     with Worker(folder=tmp_path / "worker", environment=variables) as worker:
         worker.wait_ready()
@@ -64,7 +64,7 @@ def test_an_unknown_authority_is_not_trusted(
     database: dict[str, str], server: TlsRedis, tmp_path: Path, transport: str
 ) -> None:
     """A URL without parameters checks the certificate against the system's authorities."""
-    url = f"rediss://{LOOPBACK}:{server.port}/0"
+    url = server.url
     variables = database | {"BROKER_URL": url, "RESULT_BACKEND_URL": url, "SCRIP_BROKER_TRANSPORT": transport}
     with Worker(folder=tmp_path / "worker", environment=variables) as worker:
         worker.eventually(lambda: REFUSED in worker.log)
@@ -75,7 +75,7 @@ def test_a_certificate_of_another_host_is_not_trusted(database: dict[str, str], 
     """The authority is known, but the name is not that of the URL."""
     of_another = certificate(tmp_path / "certificate", name="DNS:elsewhere.example")
     with TlsRedis(tmp_path / "redis", of_another) as server:
-        url = f"rediss://{LOOPBACK}:{server.port}/0?ssl_ca_certs={of_another.authority_file}"
+        url = f"{server.url}?ssl_ca_certs={of_another.authority_file}"
         variables = database | {"BROKER_URL": url, "RESULT_BACKEND_URL": url}
         with Worker(folder=tmp_path / "worker", environment=variables) as worker:
             worker.eventually(lambda: REFUSED in worker.log)
