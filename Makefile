@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-scale test-histories faults up bench bench-scale bench-where bench-catalogue docs check lint types imports lock clean
+.PHONY: help demo test test-scale test-histories faults faults-brokers up bench bench-scale bench-where bench-catalogue docs check lint types imports lock clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "make %-16s%s\n", $$1, $$2 }' Makefile
@@ -27,6 +27,9 @@ test-histories: $(INSTALLED) ## run 10,000 random histories, a thousand for each
 
 faults: $(INSTALLED) ## run the system under faults, by seed (SEED=7), for so long (MINUTES=60), or one of them (FAULT=worker-killed)
 	@$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(FAULT),--fault $(FAULT))
+
+faults-brokers: $(INSTALLED) ## run real RabbitMQ, Redis, Sentinel, TLS, PgBouncer, PostgreSQL 15 under faults (SEED=7, MINUTES=1 each, ONLY=RabbitMQ)
+	@$(BIN)/python -m tests.other_servers $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(ONLY),--only "$(ONLY)")
 
 up: $(INSTALLED) ## start Postgres, Valkey, the workers, beat and Flower for development
 	@$(BIN)/scrip up
