@@ -26,7 +26,7 @@ def install(packages: Sequence[str]) -> str | None:
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         return f"{', '.join(packages)}: not installed, and this is not root with apt-get"
     options = ("-qq", "-o", f"DPkg::Lock::Timeout={LOCK_SECONDS_MAX}")
-    with _without_services():
+    with without_services():
         for words in (("update",), ("install", "--yes", "--no-install-recommends", *packages)):
             done = subprocess.run(
                 ["apt-get", *options, *words],  # noqa: S607 - wherever the system has it
@@ -43,7 +43,7 @@ def install(packages: Sequence[str]) -> str | None:
 
 
 @contextmanager
-def _without_services() -> Iterator[None]:
+def without_services() -> Iterator[None]:
     """Forbid packages to start services, unless the system has a policy of its own."""
     if POLICY.exists():
         yield
