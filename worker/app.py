@@ -79,6 +79,8 @@ def configuration() -> dict[str, Any]:
         "worker_send_task_events": True,
         "task_send_sent_event": False,
         "worker_concurrency": values.worker_concurrency,
+        # Celery itself would run the messages that a rate limit holds back, and their leases would end.
+        "worker_disable_rate_limits": True,
         # Celery's own consumer stops at a message that is not a task. Redelivered, the message would stop every worker.
         "worker_consumer": Consumer,
         "timezone": "UTC",

@@ -19,7 +19,8 @@ CONNECTION_STATES = frozenset({"25006", "25P03", "26000", "42P05", "57P01", "57P
 # Of the faults that pass, those after which no other statement can succeed either: the server is not there, has no
 # resources, or has become a read-only standby.
 AWAY_CLASSES = frozenset({"08", "53", "58"})
-AWAY_STATES = frozenset({"25006", "57P01", "57P02", "57P03"})
+LOST_STATES = frozenset({"57P01", "57P02", "57P03"})
+AWAY_STATES = frozenset({"25006"}) | LOST_STATES
 
 
 def sort_fault(context: ExceptionContext) -> DBAPIError | None:
@@ -43,6 +44,14 @@ def sort_fault(context: ExceptionContext) -> DBAPIError | None:
     if state[:2] in PASSING_CLASSES or state in PASSING_STATES:
         return None
     return DatabaseError(error.statement, error.params, error.orig, hide_parameters=True)
+
+
+def is_connection_lost(error: BaseException) -> bool:
+    """Return whether the server, or the way to it, ended the connection."""
+    state = getattr(getattr(error, "orig", None), "sqlstate", None)
+    if state is None:
+        return isinstance(error, OperationalError | InterfaceError)
+    return state.startswith(CONNECTION_CLASS) or state in LOST_STATES
 
 
 def are_servers_away(error: BaseException) -> bool:

@@ -27,9 +27,9 @@ from tasks.wire.errors import INFRASTRUCTURE_FAULTS, InvalidRequest, NotFound, U
 from tasks.wire.message import Message
 from tasks.wire.parsing import WHOLE_REQUEST, Request, argument_of, parse
 from worker.database import run_in_transaction
-from worker.database_faults import are_servers_away
+from worker.database_faults import are_servers_away, is_connection_lost
 from worker.intake.current_message import deciding
-from worker.intake.delivery import Delivery, Fate, GivenUp, Original, Outcome
+from worker.intake.delivery import ENDS_CONNECTIONS, Delivery, Fate, GivenUp, Original, Outcome
 from worker.intake.followers import end_with_followers
 from worker.intake.result_store import ResultStore
 from worker.intake.results import TaskResult
@@ -117,6 +117,8 @@ class BatchInChild:
         try:
             self.decide([position])
         except INFRASTRUCTURE_FAULTS:
+            if self.child_death == ENDS_CONNECTIONS:
+                raise
             # The message was not the cause.
             with suppress(*INFRASTRUCTURE_FAULTS):
                 self.poison_search.take_back_alone(position)
@@ -280,7 +282,8 @@ class BatchInChild:
         """Have all messages without an outcome tried again, after a pause or when the servers are back."""
         undecided = [each for each in range(len(self.deliveries)) if each not in self.outcomes]
         if are_servers_away(error):
-            outcome = Outcome(Fate.AWAIT_SERVERS, error=get_pickleable_exception(error))
+            fate = Fate.AWAIT_CONNECTION if is_connection_lost(error) else Fate.AWAIT_SERVERS
+            outcome = Outcome(fate, error=get_pickleable_exception(error))
             self.outcomes.update(dict.fromkeys(undecided, outcome))
         else:
             self.try_again(undecided, error)

@@ -1,6 +1,8 @@
 """Leases of messages on Redis: renewed by the holder, over by the server's clock, put back some hundreds at a time."""
 
+import json
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,9 @@ import pytest
 from tests.broker.consumers import consuming, cut_connections, send
 from tests.broker.durable_valkey import DurableValkey
 from tests.end_to_end.waiting import eventually
+from worker.broker.fetch_script import SET_ASIDE_KEY
 from worker.broker.unacknowledged import PUT_BACK_COUNT_MAX
+from worker.intake.unended import is_postponed_until_due
 
 HOUR = 3_600
 DAY = 86_400
@@ -117,6 +121,46 @@ def test_a_postponed_message_waits_on_the_server(url: str, redis: Any) -> None:
     end_leases(redis)
     with consuming(url, "q", visibility_timeout=HOUR) as other:
         assert other.receive_count(1) == ["later"]
+
+
+@pytest.mark.parametrize(("exchange", "routing_key"), [("celery", "celery"), ("redemptions", "q"), ("", "elsewhere")])
+def test_a_message_goes_back_to_the_queue_it_came_from(url: str, redis: Any, exchange: str, routing_key: str) -> None:
+    """Clients in other languages name any exchange, and a server that was flushed has forgotten the bindings."""
+    send(url, "q", "held")
+    text = json.loads(redis.lpop("q"))
+    text["properties"]["delivery_info"] = {"exchange": exchange, "routing_key": routing_key}
+    redis.lpush("q", json.dumps(text))
+    with consuming(url, "q", acknowledges=False, visibility_timeout=HOUR) as ours:
+        ours.receive_count(1)
+        end_leases(redis)
+        ours.channel.qos.restore_visible()
+        assert (redis.llen("q"), redis.hlen("unacked")) == (1, 0)
+        ours.receive_count(2)
+
+
+def test_a_message_that_fits_no_queue_is_set_aside(url: str, redis: Any) -> None:
+    """A worker on kombu's transport fetched it, and nobody knows where it came from."""
+    redis.hset("unacked", "strange", json.dumps([{"properties": {"delivery_info": {}}}, "nowhere", "nothing"]))
+    redis.zadd("unacked_index", {"strange": 1.0})
+    with consuming(url, "q", visibility_timeout=HOUR) as ours:
+        ours.drain_until(lambda: redis.llen(SET_ASIDE_KEY))
+    assert redis.hlen("unacked") == 0
+
+
+def test_a_due_message_is_not_compared_with_the_workers_clock(url: str, redis: Any) -> None:
+    """Celery would wait for as long as the worker's clock is behind."""
+    send(url, "q", "due")
+    with consuming(url, "q", acknowledges=False) as ours:
+        ours.receive_count(1)
+        (message,) = ours.messages
+        message.headers["task"] = "redemptions.redeem"
+        message.headers["eta"] = datetime.fromtimestamp(server_time(redis), UTC).isoformat()
+        assert not is_postponed_until_due(message)
+        assert message.headers["eta"] is None
+        message.headers["eta"] = datetime.fromtimestamp(server_time(redis) + DAY, UTC).isoformat()
+        assert is_postponed_until_due(message)
+        ours.channel.flush_acknowledgements()
+        redis.delete("unacked", "unacked_index")
 
 
 def test_a_lost_connection_puts_back_what_no_child_runs(url: str, redis: Any) -> None:

@@ -1,7 +1,7 @@
 """The database seen from outside of Scrip: rows, locks that get in a worker's way, and planted faults."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from typing import Any, LiteralString
 
@@ -90,20 +90,29 @@ def wait_for_locks(url: str, *, count: int) -> None:
     eventually(lambda: len(waiting_for_locks(url)) == count)
 
 
-@contextmanager
-def poisoned(url: str, *, customer: str, error: str = "check_violation") -> Iterator[None]:
+def poisoned(url: str, *, customer: str, error: str = "check_violation") -> AbstractContextManager[None]:
     """Make the database refuse the redemptions of a customer, as if Scrip had a bug.
 
     `error` is Postgres's name of the error.
     """
+    harm = sql.SQL("RAISE EXCEPTION 'poison of %', NEW.customer USING ERRCODE = {}").format(error)
+    return _harming(url, harm, customer=customer)
+
+
+def ending_connections(url: str, *, customer: str) -> AbstractContextManager[None]:
+    """Make the database end the connection of whoever redeems for a customer."""
+    return _harming(url, sql.SQL("PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NEW"), customer=customer)
+
+
+@contextmanager
+def _harming(url: str, harm: sql.Composable, *, customer: str) -> Iterator[None]:
     trigger = sql.SQL(
         "CREATE TRIGGER poison BEFORE INSERT ON redemptions FOR EACH ROW WHEN (NEW.customer = {})"
         " EXECUTE FUNCTION refuse_poison()"
     ).format(customer)
     function = sql.SQL(
-        "CREATE FUNCTION refuse_poison() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
-        " RAISE EXCEPTION 'poison of %', NEW.customer USING ERRCODE = {}; END $$"
-    ).format(error)
+        "CREATE FUNCTION refuse_poison() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {}; END $$"
+    ).format(harm)
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(function)
         connection.execute(trigger)

@@ -173,3 +173,24 @@ def test_a_chain_goes_on_after_a_task(client: Client) -> None:
     redeem = client.app.signature(REDEEM, kwargs={"request": redemption(voucher=voucher)}, immutable=True)
     last = (redeem | retrieve | retrieve).apply_async()
     assert client.answer(last.id)["redemptions"] == 1
+
+
+def test_an_answer_is_stored_although_a_task_that_follows_is_unknown(client: Client) -> None:
+    """A callback goes to the sender's own queue, which Scrip neither knows nor declares."""
+    voucher = created_voucher(client)
+    follows = client.app.signature("shop.note", immutable=True, queue="shop")
+    sent = client.send(REDEEM, redemption(voucher=voucher), link=follows)
+    assert client.answer(sent)["redemptionNumber"] == 1
+    eventually(lambda: client.broker.redis.llen("shop") == 1)
+    client.broker.redis.delete("shop")
+
+
+def test_a_message_that_was_begun_does_not_expire(impatient: tuple[Worker, Client]) -> None:
+    """Its effect may be committed, so its caller must not be told that it has expired."""
+    worker, client = impatient
+    voucher = created_voucher(client)
+    with holding_vouchers(worker.environment["DATABASE_URL"]):
+        sent = client.send(REDEEM, redemption(voucher=voucher), expires=2)
+        received_before = received(worker, sent)
+        worker.eventually(lambda: received(worker, sent) >= received_before + 3)
+    assert client.answer(sent)["redemptionNumber"] == 1

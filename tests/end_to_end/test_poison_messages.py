@@ -10,7 +10,7 @@ import pytest
 from tests.end_to_end.broker import Json, with_redis
 from tests.end_to_end.busy_child import PREFETCH_MULTIPLIER, REDEEM, busy_child, wait_until_held
 from tests.end_to_end.client import Client
-from tests.end_to_end.database import holding_voucher, poisoned, rows, waiting_for_locks
+from tests.end_to_end.database import ending_connections, holding_voucher, poisoned, rows, waiting_for_locks
 from tests.end_to_end.programs import Worker, scrip
 from tests.end_to_end.vouchers import created_voucher
 from tests.support.requests import redemption
@@ -124,3 +124,20 @@ def test_a_message_that_exceeds_its_own_time_limit_is_kept(client: Client, worke
     assert kept == [(sent, "TimeLimitExceeded: its process ended")]
     scrip(worker, "dead-letters", "retry", sent)
     worker.eventually(lambda: client.broker.state(sent)["status"] == "SUCCESS")
+
+
+def test_a_message_that_ends_its_connection_does_not_stop_the_others(
+    client: Client, worker: Worker, database: dict[str, str]
+) -> None:
+    """As a request does that crashes its backend of Postgres, or that a proxy drops. It becomes a dead letter."""
+    url = database["DATABASE_URL"]
+    voucher = created_voucher(client)
+    with ending_connections(url, customer=POISON):
+        deadly = client.send(REDEEM, redemption(voucher=voucher, customer=POISON))
+        others = [client.send(REDEEM, redemption(voucher=voucher)) for _ in range(20)]
+        reads = [client.send("vouchers.retrieve", {"project": "gigs", "voucher": voucher}) for _ in range(5)]
+        assert {client.answer(each)["outcome"] for each in others} == {"accepted"}
+        assert {client.answer(each)["id"] for each in reads} == {voucher}
+        assert client.outcome(deadly)["result"]["exc_type"] == "GivenUp"
+    assert rows(url, "SELECT task_id FROM dead_letters") == [(deadly,)]
+    worker.wait_until_acknowledged()

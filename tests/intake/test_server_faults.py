@@ -11,7 +11,12 @@ from tests.support.tasks import task_named
 from worker.intake.delivery import Fate
 from worker.retry_limits import RETRIES_MAX
 
-AWAY = {"admin_shutdown", "too_many_connections", "disk_full", "read_only_sql_transaction"}
+FATES = {
+    "admin_shutdown": Fate.AWAIT_CONNECTION,
+    "too_many_connections": Fate.AWAIT_SERVERS,
+    "disk_full": Fate.AWAIT_SERVERS,
+    "read_only_sql_transaction": Fate.AWAIT_SERVERS,
+}
 LOCKED = "SELECT 1 FROM vouchers FOR UPDATE"
 
 
@@ -60,7 +65,7 @@ def test_the_attempts_of_innocent_messages_are_those_that_began(database: dict[s
 )
 def test_whatever_the_servers_cannot_do_now_is_tried_again(database: dict[str, str], error: str):
     """No message is given up, and all are decided when the fault is over. Some faults concern every message."""
-    fate = Fate.AWAIT_SERVERS if error in AWAY else Fate.TRY_AGAIN
+    fate = FATES.get(error, Fate.TRY_AGAIN)
     delivered = batch(3, poison=1, retries=RETRIES_MAX)
     with poisoned(database["DATABASE_URL"], customer=POISON, error=error):
         for _ in range(ALONE_MAX + 1):

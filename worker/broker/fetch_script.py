@@ -21,7 +21,8 @@ UNREADABLE = (ValueError, TypeError, AttributeError, ArithmeticError, RecursionE
 
 # A queue has a list for each priority. The script reads the lists in groups of `width`, in turns within a group.
 #
-# The text of a message is stored unchanged: encoding it again would change numbers and empty lists.
+# The text of a message is stored unchanged: encoding it again would change numbers and empty lists. Beside the text
+# stands where kombu puts it back: in the queue from which it came, whatever exchange the sender named.
 # Messages leave their lists last, so a script that fails has removed nothing.
 # The first write is a ZREM that removes nothing. If the server's memory is full, it permits the writes that follow;
 # otherwise workers could never empty such a server.
@@ -35,7 +36,11 @@ local now = time[1] + time[2] / 1000000
 local fetched, entries, scores, unreadable, seen = {}, {}, {}, {}, {}
 local bytes, full = 0, false
 
-local function routing(text)
+local function queue_of(list)
+    return ARGV[4 + (list - 4) % (#ARGV - 3)]
+end
+
+local function tag_of(text)
     local readable, message = pcall(cjson.decode, text)
     if not readable then
         readable, message = pcall(cjson.decode, (text:gsub('\\\\u[dD][89a-fA-F]%x%x', '\\\\u0020')))
@@ -44,7 +49,7 @@ local function routing(text)
     local tag, info = message.properties.delivery_tag, message.properties.delivery_info
     if type(tag) ~= 'string' or type(info) ~= 'table' then return end
     if type(info.exchange) ~= 'string' or type(info.routing_key) ~= 'string' then return end
-    return tag, info.exchange, info.routing_key
+    return tag
 end
 
 local function fetch_next(list)
@@ -56,11 +61,10 @@ local function fetch_next(list)
     end
     bytes = bytes + #text
     seen[list] = (seen[list] or 0) + 1
-    local tag, exchange, routing_key = routing(text)
+    local tag = tag_of(text)
     if tag then
         entries[#entries + 1] = tag
-        local exchange_and_key = cjson.encode(exchange) .. ', ' .. cjson.encode(routing_key)
-        entries[#entries + 1] = '[' .. text .. ', ' .. exchange_and_key .. ']'
+        entries[#entries + 1] = '[' .. text .. ', "", ' .. cjson.encode(queue_of(list)) .. ']'
         scores[#scores + 1] = now
         scores[#scores + 1] = tag
         fetched[#fetched + 1] = list - 4
@@ -128,7 +132,7 @@ class FetchRequest:
         """
         keys = [prefixed(key) for key in (*unacked_keys, SET_ASIDE_KEY, *self.lists)]
         script = ("EVALSHA", SCRIPT_SHA) if is_loaded else ("EVAL", SCRIPT)
-        return [*script, len(keys), *keys, self.count_max, self.bytes_max, self.width]
+        return [*script, len(keys), *keys, self.count_max, self.bytes_max, self.width, *self.queues]
 
     def parse_reply(self, reply: Sequence[Any]) -> "FetchReply":
         """Return the script's reply as a value."""

@@ -138,7 +138,9 @@ class Unacknowledged:
 
     def _postpone(self, channel: Any, client: Any, tags: Sequence[str]) -> None:
         reach(FaultPoint.WHILE_PUTTING_BACK)
-        instants = [word for tag in tags for word in (repr(self._postponed[tag]), tag)]
+        # Another thread may have sent some of them meanwhile.
+        left = {tag: until for tag in tags if (until := self._postponed.get(tag)) is not None}
+        instants = [word for tag, until in left.items() for word in (repr(until), tag)]
         self._call(channel, client, POSTPONE, (channel.visibility_timeout, *instants))
 
     def _restore(self, channel: Any, client: Any, tags: Sequence[str]) -> None:
@@ -153,6 +155,9 @@ class Unacknowledged:
             try:
                 text, names = _to_put_back(channel, entry)
             except (KeyError, *UNREADABLE):
+                names = []
+            if not names:
+                # A text that cannot be read, or a message of another worker whose queue nobody knows.
                 channel.set_aside(tag)
                 continue
             positions = [lists.setdefault(name, len(lists) + 1) + len(self._keys) for name in names]

@@ -1,8 +1,7 @@
 """A batch of messages, from the worker to a child and back.
 
-The child returns an outcome for each message. The worker then ends each message in Celery's life cycle, which
-acknowledges the message. If the child dies, the worker sends the batch to another child. A message that is not ended
-stays with the broker, which redelivers it.
+The child returns an outcome for each message, and the worker ends each in Celery's life cycle, which acknowledges it.
+If the child dies, another child gets the batch. A message that is not ended stays with the broker.
 """
 
 from collections.abc import Iterable, Sequence
@@ -24,6 +23,7 @@ logger = get_logger(__name__)
 
 # A sweep or a generation of codes may take minutes. A child that takes longer is stuck.
 LONG_SECONDS_MAX = 3_600
+AWAITING = (Fate.AWAIT_SERVERS, Fate.AWAIT_CONNECTION)
 
 
 class BatchGatherer(Protocol):
@@ -42,7 +42,7 @@ class BatchGatherer(Protocol):
     def add_later(self, request: Request, seconds: float) -> None:
         """Gather a request again after that time."""
 
-    def await_servers(self, batch: "Batch", error: object) -> None:
+    def await_servers(self, batch: "Batch", found: Outcome) -> None:
         """Run a batch again when the servers are back."""
 
     def on_batch_ended(self, batch: "Batch", *, found_servers: bool | None) -> None:
@@ -60,6 +60,8 @@ class Batch:
 
     # Whether a child has begun.
     is_accepted = False
+    # How often in a row its connection to the database was lost.
+    losses = 0
 
     def __init__(self, *, gatherer: BatchGatherer, requests: Iterable[Request], child_death: str = "") -> None:
         """Group the copies of each message.
@@ -83,7 +85,18 @@ class Batch:
         """Return the batch without the requests that were revoked or have expired, or None if no request is left."""
         # Acknowledgement point: Celery's `revoked` acknowledges a message that was revoked or has expired.
         left = [request for request in self.requests if not request.revoked()]
-        return Batch(gatherer=self.gatherer, requests=left, child_death=self.child_death) if left else None
+        return self.part(left) if left else None
+
+    def part(self, requests: Iterable[Request]) -> "Batch":
+        """Return a batch of some of the requests."""
+        part = Batch(gatherer=self.gatherer, requests=requests, child_death=self.child_death)
+        part.losses = self.losses
+        return part
+
+    def divided(self) -> "list[Batch]":
+        """Return the batch in two parts, of which the first has one message, or in one if it has no more."""
+        first, rest = self.copies[0], [request for copies in self.copies[1:] for request in copies]
+        return [self.part(each) for each in (first, rest) if each]
 
     def send(self) -> bool:
         """Send the batch to a child, and return whether there was a child."""
@@ -117,23 +130,24 @@ class Batch:
 
     def on_outcomes(self, outcomes: Sequence[Outcome]) -> None:
         """End each request by its outcome. An error over a request does not keep the others from being ended."""
-        found_servers = all(each.fate is not Fate.AWAIT_SERVERS for each in outcomes)
+        found_servers = all(each.fate not in AWAITING for each in outcomes)
         with ExitStack() as each_of_them:
             each_of_them.callback(self.gatherer.on_batch_ended, self, found_servers=found_servers)
             waiting: list[Request] = []
             for copies, outcome in zip(self.copies, outcomes, strict=True):
                 for request in copies:
                     match outcome.fate:
-                        case Fate.AWAIT_SERVERS:
+                        case Fate.AWAIT_SERVERS | Fate.AWAIT_CONNECTION:
                             waiting.append(request)
                         case Fate.TRY_AGAIN:
                             each_of_them.callback(postpone, request, outcome.error, add_later=self.gatherer.add_later)
                         case _:
                             each_of_them.callback(end_message, request, outcome)
             if waiting:
-                error = next(each.error for each in outcomes if each.fate is Fate.AWAIT_SERVERS)
-                again = Batch(gatherer=self.gatherer, requests=waiting, child_death=self.child_death)
-                each_of_them.callback(self.gatherer.await_servers, again, error)
+                found = next(each for each in outcomes if each.fate in AWAITING)
+                again = self.part(waiting)
+                again.losses = self.losses + 1 if found.fate is Fate.AWAIT_CONNECTION else 0
+                each_of_them.callback(self.gatherer.await_servers, again, found)
 
     def on_fault(self, fault: ExceptionInfo) -> None:
         """End the requests or run them again, after the batch failed as a whole."""

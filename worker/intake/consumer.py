@@ -18,7 +18,7 @@ from worker.intake.envelope import UNDECODABLE, headers_of, is_plain, problem_of
 from worker.intake.gathering import Gatherer
 from worker.intake.outage import Outage
 from worker.intake.stopping import kill_children_later
-from worker.intake.unended import is_postponed_until_due
+from worker.intake.unended import is_postponed_until_due, let_no_begun_message_expire
 from worker.settings import settings
 
 logger = get_logger(__name__)
@@ -80,13 +80,17 @@ class Consumer(CeleryConsumer):
     @property
     def outage(self) -> Outage:
         """The outage of the database, as the tasks of the current connection have found."""
-        self._outage = self._outage or Outage(hub=self.hub, resume=self.resume)
+        if self._outage is None:
+            slots = self.controller.semaphore
+            self._outage = Outage(hub=self.hub, pool=self.pool, slots=slots, resume=self.resume)
         return self._outage
 
     def resume(self) -> None:
         """Send the batches of every task, as far as the outage allows."""
         for gatherer in self.gatherers:
             gatherer.request_slot()
+        # The next probe is another task's.
+        self.gatherers.append(self.gatherers.pop(0))
 
     def stop(self) -> None:
         """Put back the messages that no child has begun, send the last events, and stop."""
@@ -129,7 +133,9 @@ class Consumer(CeleryConsumer):
             problem = problem_of(message)
             if problem:
                 self.drop(message, problem)
-            elif not is_postponed_until_due(message):
+                return
+            let_no_begun_message_expire(message)
+            if not is_postponed_until_due(message):
                 receive(message)
 
         return receive_task

@@ -4,6 +4,10 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+# Stands for the death of a child in the search for a poison message: the child lives, but its connections to the
+# database were lost again and again, although the database was there.
+ENDS_CONNECTIONS = "its connections to the database were lost"
+
 
 class Original(NamedTuple):
     """A message as received, so that it can be kept as a dead letter and sent again."""
@@ -48,8 +52,10 @@ class Fate(StrEnum):
     FAILED = "failed"
     # After a pause.
     TRY_AGAIN = "tryAgain"
-    # As soon as the servers are back.
+    # As soon as the servers are back: they have no resources, or take no writes.
     AWAIT_SERVERS = "awaitServers"
+    # The same, and the connection was lost.
+    AWAIT_CONNECTION = "awaitConnection"
 
 
 class Outcome(NamedTuple):

@@ -12,6 +12,7 @@ from celery.app.task import Context
 from celery.canvas import maybe_signature
 from celery.utils.log import get_logger
 from celery.worker.request import Request
+from kombu import Queue
 
 from worker.intake.results import STORE_ERRORS, TaskResult
 
@@ -33,7 +34,7 @@ def end_with_followers(task: Task, result: TaskResult) -> bool:
     """Send the tasks that follow a message and store its result, as Celery does.
 
     Return False if the broker or the result store cannot be reached. A follower that cannot be sent for another reason
-    is logged.
+    is logged, and the answer is stored.
     """
     delivery = result.delivery
     context = Context(
@@ -41,7 +42,7 @@ def end_with_followers(task: Task, result: TaskResult) -> bool:
     )
     try:
         if result.state == states.SUCCESS:
-            _send(task, context, result.result)
+            _send_all(task, context, result.result)
             task.backend.mark_as_done(delivery.id, result.result, context)
         else:
             task.backend.mark_as_failure(delivery.id, result.result, traceback=result.traceback, request=context)
@@ -49,14 +50,32 @@ def end_with_followers(task: Task, result: TaskResult) -> bool:
         logger.warning("the tasks that follow %s could not be sent: %s", delivery.id, type(error).__name__)
         return False
     except Exception as error:  # noqa: BLE001 - the effect is committed, whatever the sender wants to follow
-        logger.error("the tasks that follow %s cannot be sent: %s", delivery.id, type(error).__name__)  # noqa: TRY400 - a traceback may show values
+        _log_unsendable(context, error)
+        task.backend.store_result(delivery.id, result.result, result.state, traceback=result.traceback)
     return True
 
 
-def _send(task: Task, context: Context, answer: Any) -> None:
-    family = {"parent_id": context.id, "root_id": context.root_id}
+def _log_unsendable(context: Context, error: Exception) -> None:
+    logger.error("a task that follows %s cannot be sent: %s", context.id, type(error).__name__)
+
+
+def _send_all(task: Task, context: Context, answer: Any) -> None:
     for callback in context.callbacks or ():
-        maybe_signature(callback, app=task.app).apply_async((answer,), **family)
+        _send(task, context, callback, answer)
     if context.chain:
         *rest, following = context.chain
-        maybe_signature(following, app=task.app).apply_async((answer,), chain=rest, **family)
+        _send(task, context, following, answer, chain=rest)
+
+
+def _send(task: Task, context: Context, follower: Any, answer: Any, **options: Any) -> None:
+    signature = maybe_signature(follower, app=task.app)
+    queue = signature.options.get("queue")
+    if isinstance(queue, str) and queue not in task.app.amqp.queues:
+        # A queue of the sender's own, which Scrip neither knows nor declares.
+        options["queue"] = Queue(queue, routing_key=queue, no_declare=True)
+    try:
+        signature.apply_async((answer,), parent_id=context.id, root_id=context.root_id, **options)
+    except STORE_ERRORS:
+        raise
+    except Exception as error:  # noqa: BLE001 - the effect is committed, whatever the sender wants to follow
+        _log_unsendable(context, error)

@@ -32,6 +32,7 @@ from celery.worker.request import Request
 from celery.worker.strategy import default
 
 from worker.intake.batch import Batch, own_time_limit
+from worker.intake.delivery import ENDS_CONNECTIONS, Outcome
 from worker.intake.outage import Outage
 from worker.intake.unended import put_back
 from worker.settings import settings
@@ -43,6 +44,9 @@ MILLISECONDS = 1_000
 # alone costs as much as ten. A small batch takes less than this. Only a batch that waits for a lock takes longer; the
 # new messages then go to a second child.
 WAIT_FOR_RUNNING_BATCH_SECONDS = 0.02
+# After a batch has lost its connection so often, with the database there in between, one of its messages may be the
+# cause.
+LOSSES_MAX = 3
 
 
 def strategy(task: Task, app: Celery, consumer: Any) -> Callable[..., Any]:
@@ -130,16 +134,15 @@ class Gatherer:
         self.reruns.append(batch)
         self.request_slot()
 
-    def await_servers(self, batch: "Batch", error: object) -> None:
-        """Run a batch again when the servers are back, before the messages that came later."""
-        if self.is_closed or not self.is_open():
+    def await_servers(self, batch: "Batch", found: Outcome) -> None:
+        """Run a batch again when the servers are back. If that does not help several times, look for poison in it."""
+        if not self.is_open():
             put_back(batch.requests)
             return
-        if batch.child_death:
-            self.reruns.appendleft(batch)
-        else:
-            self.gathered.extendleft(reversed(batch.requests))
-        self.outage.note_away(error)
+        if batch.losses >= LOSSES_MAX:
+            batch.child_death = ENDS_CONNECTIONS
+        self.reruns.append(batch)
+        self.outage.note_away(found)
 
     def request_slot(self) -> None:
         """Send a batch as soon as a child is free, which may be now."""
@@ -157,19 +160,29 @@ class Gatherer:
     def use_slot(self) -> None:
         """Send a batch to the free child, or return the slot if there is no batch."""
         self.waits_for_slot = False
-        batch = self.next_batch() if self.is_open() and self.has_batch() else None
-        if batch is not None and batch.send():
-            # The pool returns the slot when the batch has ended.
-            self.running.add(batch)
-            self.outage.note_sent()
-        else:
-            self.slots.release()
-        self.request_slot()
+        batch = None
+        try:
+            batch = self.next_batch() if self.is_open() and self.has_batch() else None
+            if batch is not None and batch.send():
+                # The pool returns the slot when the batch has ended.
+                self.running.add(batch)
+                self.outage.note_sent()
+                return
+            if batch is not None:
+                put_back(batch.requests)
+        finally:
+            if batch not in self.running:
+                self.slots.release()
+            self.request_slot()
 
     def next_batch(self) -> "Batch | None":
         """Remove the next batch and return it, or None: batches to run again come first, then the gathered messages."""
         while self.reruns:
             batch = self.reruns.popleft().without_revoked()
+            if batch and self.outage.is_on:
+                # The first message is the probe.
+                batch, *others = batch.divided()
+                self.reruns.extend(others)
             if batch:
                 return batch
         requests: list[Request] = []

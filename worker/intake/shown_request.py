@@ -1,6 +1,7 @@
 """Requests that show only the caller's ids in logs, events and Flower, and nothing else of the body."""
 
 import re
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,6 +9,7 @@ from celery.exceptions import InvalidTaskError
 from celery.utils.log import get_logger
 from celery.worker.request import Request as CeleryRequest
 
+from worker.intake.dropped_messages import QUIET_SECONDS
 from worker.intake.results import STORE_ERRORS
 
 logger = get_logger(__name__)
@@ -76,6 +78,9 @@ def _count(body: Mapping[str, object]) -> dict[str, str | int]:
 class Request(CeleryRequest):
     """A message that a worker received. Its representation has only ids, whatever the sender wrote."""
 
+    # After an error, the result store is not told of revoked and expired messages for a while.
+    quiet_until = 0.0
+
     def __init__(self, message: Any, **options: Any) -> None:
         try:
             super().__init__(message, **options)
@@ -87,10 +92,21 @@ class Request(CeleryRequest):
         # The child process logs the values of this copy.
         self._request_dict.update(argsrepr=self._argsrepr, kwargsrepr=self._kwargsrepr)
 
+    @property
+    def store_errors(self) -> bool:
+        """Whether the result store is told that the message was revoked or has expired. The event loop waits for it."""
+        return time.monotonic() >= Request.quiet_until and bool(super().store_errors)
+
+    def on_accepted(self, pid: int, time_accepted: float) -> None:
+        """Note that a child has begun. From now on the message cannot expire, since its effect may be committed."""
+        self._expires = None
+        super().on_accepted(pid, time_accepted)
+
     def _announce_revoked(self, *arguments: Any) -> None:
         try:
             super()._announce_revoked(*arguments)
         except STORE_ERRORS as error:
+            Request.quiet_until = time.monotonic() + QUIET_SECONDS
             # Celery would take this for an error of the broker, and reconnect for as long as the store is down.
             logger.warning("an answer to a revoked task could not be stored: %s", type(error).__name__)
             # Acknowledgement point: Celery failed to store the answer, before it acknowledged the revoked message.

@@ -16,7 +16,7 @@ from celery.utils.log import get_logger
 
 logger = get_logger(__name__)
 
-STOP_SECONDS = 7
+STOP_SECONDS = 5
 # A child that has ended its work waits this long for the worker to read the outcome. If the worker does not, the
 # message is delivered again, and gets the answer that was stored.
 READ_SECONDS = 1

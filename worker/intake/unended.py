@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from celery.utils.iso8601 import parse_iso8601
 from celery.utils.log import get_logger
 from celery.worker.request import Request
 from celery.worker.state import task_ready
@@ -54,13 +53,27 @@ def postpone(request: Request, error: Any, *, add_later: Callable[[Request, floa
     task_ready(request)
 
 
+def let_no_begun_message_expire(message: Message) -> None:
+    """Take the expiry out of a message that a child may have begun, since its effect may be committed.
+
+    A message with an eta was probably delivered before its time only, so it may expire.
+    """
+    headers = headers_of(message)
+    if message.delivery_info.get("redelivered") and not headers.get("eta"):
+        headers["expires"] = None
+
+
 def is_postponed_until_due(message: Message) -> bool:
     """Return whether a message is due later and waits on the server until then."""
     if not hasattr(message.channel, "postpone"):
         return False
-    eta = headers_of(message).get("eta")
-    due = _instant_of(eta) if eta else None
-    if due is None or message.channel.is_due(due):
+    headers = headers_of(message)
+    due = _instant_of(headers["eta"]) if headers.get("eta") else None
+    if due is None:
+        return False
+    if message.channel.is_due(due):
+        # Celery would compare the eta with this machine's clock.
+        headers["eta"] = None
         return False
     message.channel.postpone(message.delivery_tag, until=due)
     return True
@@ -68,7 +81,7 @@ def is_postponed_until_due(message: Message) -> bool:
 
 def _instant_of(eta: str) -> float | None:
     try:
-        instant: datetime = parse_iso8601(eta)
+        instant = datetime.fromisoformat(eta)
         return (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError, OSError):
         # Celery fails such a message.
