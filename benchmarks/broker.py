@@ -27,9 +27,9 @@ class Broker:
     """The broker, for sending messages and watching the queue."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
-        url = environment["REDIS_URL"]
-        staging = re.sub(r"/0$", f"/{STAGING}", url)
-        self.redis = Redis.from_url(url)
+        self.url = environment["REDIS_URL"]
+        staging = re.sub(r"/0$", f"/{STAGING}", self.url)
+        self.redis = Redis.from_url(self.url)
         self._staging = Redis.from_url(staging)
         self._sender = Celery("benchmark", broker=staging, set_as_current=False)
 
