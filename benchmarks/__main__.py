@@ -7,10 +7,11 @@ afterwards. If the audit finds a violation, the figures do not count and the exi
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -100,7 +101,8 @@ def run(
         durability = servers.durability()
         results: list[MeasureResult] = []
         for name in names:
-            results.append(take_measure(name, servers, PLANS[size], console=console))
+            measure = partial(MEASURES[name], servers, PLANS[size])
+            results.append(take_measure(name, measure, servers, console=console))
             # Written after each measure, so that an interrupted run leaves its results.
             write(results, path=path, size=size, durability=durability)
     title = f"{machine()}; {'; '.join(f'{name} {value}' for name, value in durability.items())}"
@@ -110,13 +112,15 @@ def run(
     raise typer.Exit(1 if any(result.violations or result.failure for result in results) else 0)
 
 
-def take_measure(name: str, servers: BenchmarkServers, plan: Plan, *, console: Console) -> MeasureResult:
+def take_measure(
+    name: str, measure: Callable[[], Iterable[TableLine]], servers: BenchmarkServers, *, console: Console
+) -> MeasureResult:
     """Take a measure, between two calibrations of the machine."""
     before, started, stolen = calibration_seconds(), time.monotonic(), stolen_seconds()
     servers.violations.clear()
     lines, failure = [], ""
     try:
-        lines = list(MEASURES[name](servers, plan))
+        lines = list(measure())
     except (MeasureFailed, StackProcessFailed) as error:
         failure = str(error)
     seconds = time.monotonic() - started

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from itertools import count
@@ -131,14 +131,15 @@ class BenchmarkServers:
     def workers(self, *names: str) -> Iterator[list[StackProcess]]:
         """Run those lines of the Procfile, or the baseline, on the current database, and yield their processes."""
         lines = dict(read_procfile(PROCFILE)) | {BASELINE: BASELINE_LINE.split()}
+        with self.programs({name: lines[name] for name in names}) as started:
+            yield started
+
+    @contextmanager
+    def programs(self, lines: Mapping[str, Sequence[str]]) -> Iterator[list[StackProcess]]:
+        """Run programs on the current database, each in a process of that name, and yield the processes."""
         path = os.pathsep.join([str(PROGRAMS), os.environ.get("PATH", os.defpath)])
         environment = {**os.environ, **self.environment, "PATH": path, "PYTHONUNBUFFERED": "1"}
-        started = stack_processes(
-            {name: lines[name] for name in names},
-            data_folder=self.data_folder,
-            environment=environment,
-            folder=CHECKOUT,
-        )
+        started = stack_processes(lines, data_folder=self.data_folder, environment=environment, folder=CHECKOUT)
         with ExitStack() as opened:
             for each in started:
                 opened.callback(each.stop)
