@@ -139,7 +139,10 @@ def ask_again(system: System) -> None:
     for request in requests_again(system.load.askings):
         with suppress(*AWAY):
             system.load.ask(request)
-    system.wait_until_answered(since=time.monotonic(), seconds_max=LOST_SECONDS)
+    # A long run has many requests. As long as answers come, none is lost.
+    left = -1
+    while left != (left := len(system.load.waiting_since(time.monotonic()))) and left:
+        system.wait_until_answered(since=time.monotonic(), seconds_max=LOST_SECONDS)
 
 
 def requests_again(askings: Sequence[Asking]) -> Iterator[Request]:
