@@ -17,9 +17,9 @@ from worker.database import engine, transaction
 from worker.database_sessions import NAME_THE_SETTING
 
 SETTINGS = {
-    "statement_timeout": "25s",
+    "statement_timeout": "22s",
     "lock_timeout": "20s",
-    "idle_in_transaction_session_timeout": "25s",
+    "idle_in_transaction_session_timeout": "22s",
     "enable_seqscan": "off",
     "TimeZone": "UTC",
 }
