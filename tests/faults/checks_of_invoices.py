@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from tests.faults.finding import Finding
 from tests.faults.history import Decision, History, Json
 
+NOTHING_LEFT = "nothing_left"
 GIVING_BACK = {"voided", "payment_failed"}
 
 
@@ -18,6 +19,8 @@ def invoices_without_their_discount(history: History) -> Iterator[Finding]:
             due[each.key[1], each.answer["subscription"]].append(each)
     for invoice in history.decided("invoice"):
         applied = {each["discount"] for each in invoice.answer["discounts"]}
+        # A tenth of four cents is rounded to nothing.
+        applied |= {each["discount"] for each in invoice.answer["skipped"] if each["reason"] == NOTHING_LEFT}
         for each in due[invoice.key[1], invoice.answer["subscription"]]:
             if each.told_at < invoice.sent_at and each.answer["discount"] not in applied:
                 yield Finding("invoice without its discount", invoice.key, f"{each.answer['discount']}")

@@ -111,7 +111,8 @@ class Invented:
 def invoice_answered(invoice: str, *, voucher: str, amount: int, subscription: str = "sub_1") -> dict[str, Json]:
     """Return an invoice and its answer."""
     discounts = [{"discount": f"dis_{voucher}", "voucher": voucher, "amount": amount}] if amount else []
-    answer = {"subscription": subscription, "currency": "USD", "discountTotal": amount, "discounts": discounts}
+    own = {"subscription": subscription, "currency": "USD"}
+    answer = {**own, "discountTotal": amount, "discounts": discounts, "skipped": []}
     return {"request": {"invoice": invoice}, "answer": answer}
 
 
