@@ -11,15 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Generic
 
-from celery import Task, current_app, states
-from celery.app.task import Context
-from celery.app.trace import LOG_SUCCESS, TraceInfo
-from celery.signals import worker_process_shutdown
+from celery import Task
 from celery.utils.log import get_logger
-from celery.utils.serialization import get_pickleable_exception
 from sqlalchemy.orm import Session
 
 from domain.value_class import value
+from tasks.intake.ended_messages import EndedMessages
 from tasks.intake.poison_messages import PoisonSearch
 from tasks.wire.answers import Answer
 from tasks.wire.dead_letters import give_up, message_key, reason_without_values
@@ -27,29 +24,15 @@ from tasks.wire.errors import INFRASTRUCTURE_FAULTS, InvalidRequest, NotFound, U
 from tasks.wire.message import Message
 from tasks.wire.parsing import WHOLE_REQUEST, Request, argument_of, parse
 from worker.database import run_in_transaction
-from worker.database_faults import are_servers_away, is_connection_lost
 from worker.intake.current_message import deciding
-from worker.intake.delivery import ENDS_CONNECTIONS, Delivery, Fate, GivenUp, Original, Outcome
-from worker.intake.followers import end_with_followers
-from worker.intake.result_store import ResultStore
-from worker.intake.results import TaskResult
+from worker.intake.delivery import ENDS_CONNECTIONS, Delivery, GivenUp, Original, Outcome
 
 logger = get_logger(__name__)
-# The logger in which Celery's children report the end of each task.
-trace_logger = get_logger("celery.app.trace")
 
 # Attempts at a message alone before it becomes a dead letter.
 ALONE_MAX = 3
 # The same if nothing is known but that the worker was lost: workers are stopped and killed for other reasons too.
 ALONE_IN_LOST_WORKERS_MAX = 10
-
-_store = ResultStore()
-
-
-@worker_process_shutdown.connect
-def store_last_answers(**_: object) -> None:
-    """Store the answers that wait for the result store, before this child ends."""
-    _store.end(current_app.backend)
 
 
 @value
@@ -77,17 +60,15 @@ def decide_batch(task: Task, deliveries: Sequence[Delivery], child_death: str) -
     return [batch.outcomes[position] for position in range(len(deliveries))]
 
 
-class BatchInChild:
+class BatchInChild(EndedMessages):
     """A batch of messages and their outcomes, by position.
 
     Decides the batch, halves it if it fails, and gives up a message that fails alone too often.
     """
 
     def __init__(self, task: Task, deliveries: Sequence[Delivery], *, child_death: str) -> None:
-        self.task = task
-        self.deliveries = deliveries
+        super().__init__(task, deliveries)
         self.child_death = child_death
-        self.outcomes: dict[int, Outcome] = {}
         # The recorded attempts alone of each suspect that runs alone, the current attempt included.
         self.attempts_alone: dict[int, int] = {}
         self.keys = [message_key(each.kwargs, task_id=each.id) for each in deliveries]
@@ -187,37 +168,6 @@ class BatchInChild:
         self.poison_search.clear_suspects(session, positions=requests)
         return answers
 
-    def succeed(self, answers: Mapping[int, Answer], *, seconds: float) -> None:
-        """Store the answers that are now committed."""
-        outcome = Outcome(Fate.SUCCEEDED, seconds)
-        for position in answers:
-            self.outcomes[position] = outcome
-        self.store(
-            {
-                position: TaskResult(self.deliveries[position], states.SUCCESS, answer)
-                for position, answer in answers.items()
-            }
-        )
-        self.log_success(answers, seconds=seconds)
-
-    def store(self, results: Mapping[int, TaskResult]) -> None:
-        """Store final results. The messages whose followers cannot be sent now are tried again."""
-        _store.store(self.task.backend, [each for each in results.values() if not each.delivery.followers])
-        for position, result in results.items():
-            if result.delivery.followers and not end_with_followers(self.task, result):
-                self.try_again([position], Undecided("the tasks that follow could not be sent"))
-
-    def log_success(self, answers: Mapping[int, Answer], *, seconds: float) -> None:
-        """Log of each message what Celery logs of a task."""
-        for position in answers:
-            values = {
-                "name": self.task.name,
-                "id": self.deliveries[position].id,
-                "runtime": seconds,
-                "return_value": "…",
-            }
-            trace_logger.info(LOG_SUCCESS, values)
-
     def decide_in_halves(self, positions: Sequence[int], error: Exception) -> None:
         """Decide each half of the messages, which failed together with the error; a single message failed alone."""
         if len(positions) == 1:
@@ -261,32 +211,6 @@ class BatchInChild:
             f"given up after {attempts} attempts ({reason}): it is kept, see `scrip dead-letters show {delivery.id}`"
         )
         self.store({position: self.fail(position, raised(GivenUp(message)))})
-
-    def fail(self, position: int, error: Exception) -> TaskResult:
-        """End a message as Celery ends a task that has failed, and return the result to store."""
-        delivery = self.deliveries[position]
-        hidden = {"argsrepr": "(…)", "kwargsrepr": "{…}", "hostname": "", "delivery_info": {}}
-        context = Context(id=delivery.id, args=(), kwargs={}, headers={}, **hidden)
-        record = TraceInfo(states.FAILURE, error).handle_failure(self.task, context, store_errors=False)
-        self.outcomes[position] = Outcome(Fate.FAILED, error=record)
-        return TaskResult(delivery, states.FAILURE, error, record.traceback)
-
-    def try_again(self, positions: Sequence[int], error: Exception) -> None:
-        """Have messages tried again after a pause. There is no limit, because a lock may be held for long."""
-        outcome = Outcome(Fate.TRY_AGAIN, error=get_pickleable_exception(error))
-        self.outcomes.update(dict.fromkeys(positions, outcome))
-        answers = [TaskResult(self.deliveries[position], states.RETRY, outcome.error) for position in positions]
-        _store.store(self.task.backend, answers)
-
-    def try_undecided_again(self, error: Exception) -> None:
-        """Have all messages without an outcome tried again, after a pause or when the servers are back."""
-        undecided = [each for each in range(len(self.deliveries)) if each not in self.outcomes]
-        if are_servers_away(error):
-            fate = Fate.AWAIT_CONNECTION if is_connection_lost(error) else Fate.AWAIT_SERVERS
-            outcome = Outcome(fate, error=get_pickleable_exception(error))
-            self.outcomes.update(dict.fromkeys(undecided, outcome))
-        else:
-            self.try_again(undecided, error)
 
 
 def raised(error: GivenUp | Undecided) -> GivenUp | Undecided:

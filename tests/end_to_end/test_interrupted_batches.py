@@ -7,7 +7,7 @@ from tests.end_to_end.broker import with_redis
 from tests.end_to_end.busy_child import PREFETCH_MULTIPLIER, REDEEM, busy_child, wait_until_held
 from tests.end_to_end.client import Client
 from tests.end_to_end.database import holding_voucher, poisoned, rows, waiting_for_locks
-from tests.end_to_end.programs import SHORT_TIMEOUTS, Worker
+from tests.end_to_end.programs import Worker
 from tests.end_to_end.vouchers import created_voucher
 from tests.end_to_end.waiting import DEADLINE_SECONDS
 from tests.support.requests import redemption
@@ -91,27 +91,3 @@ def test_a_worker_that_stops_ends_its_batch_and_puts_back_the_other_messages(
             numbers = Counter(client.answer(each)["redemptionNumber"] for each in sent)
             assert numbers == Counter(range(1, 51))
             worker.wait_until_acknowledged()
-
-
-def test_messages_gathered_on_a_lost_connection_are_redelivered(database: dict[str, str], tmp_path: Path) -> None:
-    """They are decided once, and so is the batch that was running."""
-    variables = with_redis(database, number=RUNNING) | SHORT_TIMEOUTS
-    url = database["DATABASE_URL"]
-    with (
-        Worker(
-            folder=tmp_path / "cut", environment=variables, children=1, prefetch_multiplier=PREFETCH_MULTIPLIER
-        ) as worker,
-        Client(variables) as client,
-    ):
-        worker.wait_ready()
-        voucher = created_voucher(client)
-        with busy_child(worker, client) as busy:
-            sent = [client.send(REDEEM, redemption(voucher=voucher)) for _ in range(20)]
-            wait_until_held(worker, client, count=21)
-            connected = worker.log.count("Connected to")
-            client.broker.redis.client_kill_filter(_type="normal", skipme=True)
-            worker.eventually(lambda: worker.log.count("Connected to") > connected)
-        assert client.answer(busy)["redemptionNumber"] == 1
-        assert sorted(client.answer(each)["redemptionNumber"] for each in sent) == list(range(1, 21))
-        worker.wait_until_acknowledged()
-        assert rows(url, "SELECT count(*) FROM redemptions") == [(21,)]

@@ -1,0 +1,95 @@
+"""How the messages of a batch end in a child: their outcomes for the worker, and their answers in the result store."""
+
+from collections.abc import Mapping, Sequence
+
+from celery import Task, current_app, states
+from celery.app.task import Context
+from celery.app.trace import LOG_SUCCESS, TraceInfo
+from celery.signals import worker_process_shutdown
+from celery.utils.log import get_logger
+from celery.utils.serialization import get_pickleable_exception
+
+from tasks.wire.answers import Answer
+from tasks.wire.errors import Undecided
+from worker.database_faults import are_servers_away, is_connection_lost
+from worker.intake.delivery import Delivery, Fate, Outcome
+from worker.intake.followers import end_with_followers
+from worker.intake.result_store import ResultStore
+from worker.intake.results import TaskResult
+
+# The logger in which Celery's children report the end of each task.
+trace_logger = get_logger("celery.app.trace")
+
+_store = ResultStore()
+
+
+@worker_process_shutdown.connect
+def store_last_answers(**_: object) -> None:
+    """Store the answers that wait for the result store, before this child ends."""
+    _store.end(current_app.backend)
+
+
+class EndedMessages:
+    """The messages of a batch, and the outcomes of those that have ended, by position."""
+
+    def __init__(self, task: Task, deliveries: Sequence[Delivery]) -> None:
+        self.task = task
+        self.deliveries = deliveries
+        self.outcomes: dict[int, Outcome] = {}
+
+    def succeed(self, answers: Mapping[int, Answer], *, seconds: float) -> None:
+        """Store the answers that are now committed."""
+        outcome = Outcome(Fate.SUCCEEDED, seconds)
+        for position in answers:
+            self.outcomes[position] = outcome
+        self.store(
+            {
+                position: TaskResult(self.deliveries[position], states.SUCCESS, answer)
+                for position, answer in answers.items()
+            }
+        )
+        self.log_success(answers, seconds=seconds)
+
+    def store(self, results: Mapping[int, TaskResult]) -> None:
+        """Store final results. The messages whose followers cannot be sent now are tried again."""
+        _store.store(self.task.backend, [each for each in results.values() if not each.delivery.followers])
+        for position, result in results.items():
+            if result.delivery.followers and not end_with_followers(self.task, result):
+                self.try_again([position], Undecided("the tasks that follow could not be sent"))
+
+    def log_success(self, answers: Mapping[int, Answer], *, seconds: float) -> None:
+        """Log of each message what Celery logs of a task."""
+        for position in answers:
+            values = {
+                "name": self.task.name,
+                "id": self.deliveries[position].id,
+                "runtime": seconds,
+                "return_value": "…",
+            }
+            trace_logger.info(LOG_SUCCESS, values)
+
+    def fail(self, position: int, error: Exception) -> TaskResult:
+        """End a message as Celery ends a task that has failed, and return the result to store."""
+        delivery = self.deliveries[position]
+        hidden = {"argsrepr": "(…)", "kwargsrepr": "{…}", "hostname": "", "delivery_info": {}}
+        context = Context(id=delivery.id, args=(), kwargs={}, headers={}, **hidden)
+        record = TraceInfo(states.FAILURE, error).handle_failure(self.task, context, store_errors=False)
+        self.outcomes[position] = Outcome(Fate.FAILED, error=record)
+        return TaskResult(delivery, states.FAILURE, error, record.traceback)
+
+    def try_again(self, positions: Sequence[int], error: Exception) -> None:
+        """Have messages tried again after a pause. There is no limit, because a lock may be held for long."""
+        outcome = Outcome(Fate.TRY_AGAIN, error=get_pickleable_exception(error))
+        self.outcomes.update(dict.fromkeys(positions, outcome))
+        answers = [TaskResult(self.deliveries[position], states.RETRY, outcome.error) for position in positions]
+        _store.store(self.task.backend, answers)
+
+    def try_undecided_again(self, error: Exception) -> None:
+        """Have all messages without an outcome tried again, after a pause or when the servers are back."""
+        undecided = [each for each in range(len(self.deliveries)) if each not in self.outcomes]
+        if are_servers_away(error):
+            fate = Fate.AWAIT_CONNECTION if is_connection_lost(error) else Fate.AWAIT_SERVERS
+            outcome = Outcome(fate, error=get_pickleable_exception(error))
+            self.outcomes.update(dict.fromkeys(undecided, outcome))
+        else:
+            self.try_again(undecided, error)
