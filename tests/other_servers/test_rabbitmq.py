@@ -21,6 +21,8 @@ from tests.other_servers.certificates import certificate
 from tests.other_servers.rabbitmq_server import SENDER_CONFIGURATION, RabbitMq
 from tests.support.requests import redemption
 
+# Starting RabbitMQ takes long. CI runs these tests before the suite.
+pytestmark = pytest.mark.scale
 # A database of Valkey for the results.
 RESULTS = 15
 # RabbitMQ 4 drops a message after 20 by default.
