@@ -28,6 +28,7 @@ from models.intake.dead_letter import (
 from worker.app import app
 from worker.database import transaction
 from worker.intake.delivery import Original
+from worker.intake.envelope import is_plain
 from worker.intake.shown_request import summary
 
 CHECKOUT = Path(__file__).parents[2]
@@ -121,11 +122,15 @@ def keep_running(*, reason: str, kwargs: Mapping[str, Any]) -> None:
 
 
 def message_key(kwargs: object, *, task_id: str) -> MessageKey:
-    """Return the project that a message names, or an empty text if there is no valid project, and the task id."""
+    """Return the project that a message names, or an empty text if there is no valid project, and the task id.
+
+    The digest of an id takes its place if the database may not store the id: any program can write any text.
+    """
     request = kwargs.get("request") if isinstance(kwargs, Mapping) else None
     project = request.get("project") if isinstance(request, Mapping) else None
     is_valid = isinstance(project, str) and len(project) <= PROJECT_LENGTH_MAX and project.isprintable()
-    return (str(project) if is_valid else "", task_id)
+    plain_id = task_id if is_plain(task_id) else sha256(task_id.encode(errors="surrogatepass")).hexdigest()
+    return (str(project) if is_valid else "", plain_id)
 
 
 def reason_without_values(error: BaseException) -> str:

@@ -119,3 +119,11 @@ def test_a_message_that_cannot_be_kept_is_tried_again(database: dict[str, str], 
     assert list_newest() == []
     # The fault in the database is mended, so the message can be decided.
     assert fates(run(REDEEM, delivered, "")) == [Fate.SUCCEEDED] * 3
+
+
+@pytest.mark.usefixtures("database")
+def test_an_id_that_the_database_cannot_store_fails_no_batch():
+    """Attempts at redelivered messages are looked up by their ids."""
+    delivered = batch(3, redelivered=True)
+    delivered[1] = delivered[1]._replace(id="a\0b")
+    assert fates(run(REDEEM, delivered, "")) == [Fate.SUCCEEDED] * 3
