@@ -58,8 +58,6 @@ def decide_in_child(name: str, deliveries: Sequence[Delivery], child_death: str)
 class Batch:
     """Requests that are decided together. Copies of a message are decided once, and every copy is ended."""
 
-    # Whether a child has begun.
-    is_accepted = False
     # How often in a row its connection to the database was lost.
     losses = 0
 
@@ -123,7 +121,6 @@ class Batch:
 
     def on_accepted(self, pid: int, time_accepted: float) -> None:
         """Tell Celery that each request has started, in the child with that process id."""
-        self.is_accepted = True
         with ExitStack() as each_of_them:
             for request in self.requests:
                 each_of_them.callback(request.on_accepted, pid, time_accepted)
