@@ -5,8 +5,7 @@ from collections.abc import Iterator
 import pytest
 from redis import Redis
 
-from scrip.stack.data_folder import locked_data_folder
-from tests.broker.durable_valkey import DurableValkey
+from tests.broker.durable_valkey import DurableValkey, running_valkey
 from worker.broker.transport import register
 
 
@@ -14,14 +13,8 @@ from worker.broker.transport import register
 def running_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DurableValkey]:
     """Run a server for a module of tests."""
     register()
-    home = tmp_path_factory.mktemp("valkey") / "home"
-    with locked_data_folder(home):
-        server = DurableValkey(home)
-        try:
-            server.start()
-            yield server
-        finally:
-            server.stop()
+    with running_valkey(tmp_path_factory.mktemp("valkey") / "home") as server:
+        yield server
 
 
 @pytest.fixture

@@ -1,9 +1,12 @@
 """A Valkey server of a test's own, which can crash without losing data."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from redis import Redis
 
+from scrip.stack.data_folder import locked_data_folder
 from scrip.stack.valkey_server import Valkey
 from tests.end_to_end.waiting import pause
 
@@ -34,3 +37,15 @@ class DurableValkey:
     def stop(self) -> None:
         """Stop the server."""
         self.process.stop()
+
+
+@contextmanager
+def running_valkey(home: Path) -> Iterator[DurableValkey]:
+    """Run a server with its data in a folder of its own."""
+    with locked_data_folder(home):
+        server = DurableValkey(home)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from scrip.stack.data_folder import locked_data_folder
-from tests.broker.durable_valkey import DurableValkey
+from tests.broker.durable_valkey import DurableValkey, running_valkey
 from tests.broker.test_leases import break_disk
 from tests.end_to_end.client import Client
 from tests.end_to_end.programs import Worker
@@ -23,14 +22,8 @@ RECONNECT_SECONDS_MAX = 2
 @pytest.fixture
 def valkey(tmp_path: Path) -> Iterator[DurableValkey]:
     """Run a server of the test's own."""
-    home = tmp_path / "home"
-    with locked_data_folder(home):
-        server = DurableValkey(home)
-        try:
-            server.start()
-            yield server
-        finally:
-            server.stop()
+    with running_valkey(tmp_path / "home") as server:
+        yield server
 
 
 @pytest.fixture
