@@ -1,4 +1,4 @@
-"""Leases of messages on Redis: renewed by the holder, over by the server's clock, put back some hundreds at a time."""
+"""Leases of messages on Redis: renewed by the holder, over by the server's clock, put back a hundred at a time."""
 
 import json
 import time
@@ -12,7 +12,7 @@ from tests.broker.consumers import consuming, cut_connections, send
 from tests.broker.durable_valkey import DurableValkey
 from tests.end_to_end.waiting import eventually
 from worker.broker.fetch_script import SET_ASIDE_KEY
-from worker.broker.unacknowledged import PUT_BACK_COUNT_MAX
+from worker.broker.unacknowledged import OVERDUE_COUNT_MAX
 from worker.intake.unended import is_postponed_until_due
 
 HOUR = 3_600
@@ -68,7 +68,7 @@ def test_a_lease_that_was_lost_is_not_renewed(url: str, redis: Any) -> None:
 
 def test_many_messages_are_put_back_in_few_steps(url: str, redis: Any) -> None:
     """A living worker is not held up by a dead one with a thousand messages."""
-    count = 3 * PUT_BACK_COUNT_MAX
+    count = 3 * OVERDUE_COUNT_MAX
     send(url, "q", *range(count))
     with consuming(url, "q", acknowledges=False) as dead:
         dead.receive_count(count)
@@ -77,7 +77,7 @@ def test_many_messages_are_put_back_in_few_steps(url: str, redis: Any) -> None:
     redis.config_resetstat()
     with consuming(url, "q", visibility_timeout=HOUR, prefetch_count=1, acknowledges=False) as ours:
         ours.channel.qos.restore_visible()
-        assert redis.llen("q") == PUT_BACK_COUNT_MAX
+        assert redis.llen("q") == OVERDUE_COUNT_MAX
         assert redis.info("commandstats")["cmdstat_eval"]["calls"] == 2
         ours.channel.qos.restore_visible()
         ours.channel.qos.restore_visible()

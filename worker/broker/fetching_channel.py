@@ -98,7 +98,7 @@ class FetchingChannel(redis.Channel):
         return [self._q_for_pri(queue, priority) for queue in self._lookup(exchange, routing_key)]
 
     def look_for_overdue_soon(self) -> None:
-        """Look again for messages whose leases are over, when the loop has done its other work."""
+        """Look again for messages whose leases are over, after the loop has done other work for a while."""
         self.connection.cycle.look_for_overdue_soon()
 
     def basic_consume(self, queue: str, no_ack: bool, *arguments: Any, **options: Any) -> Any:  # noqa: FBT001 - kombu's own

@@ -35,6 +35,7 @@ from worker.intake.batch import Batch, own_time_limit
 from worker.intake.delivery import ENDS_CONNECTIONS, Outcome
 from worker.intake.outage import Outage
 from worker.intake.unended import put_back
+from worker.intake.waiting_messages import WaitingMessages
 from worker.settings import settings
 
 # The size of a batch in bytes: a few large invoices fill a batch as many small requests do.
@@ -44,6 +45,8 @@ MILLISECONDS = 1_000
 # alone costs as much as ten. A small batch takes less than this. Only a batch that waits for a lock takes longer; the
 # new messages then go to a second child.
 WAIT_FOR_RUNNING_BATCH_SECONDS = 0.02
+# Redelivered messages wait for the end of a batch of redelivered ones. A batch that takes longer waits for a lock.
+WAIT_FOR_REDELIVERED_SECONDS = 1
 # After a batch has lost its connection so often, with the database there in between, one of its messages may be the
 # cause.
 LOSSES_MAX = 3
@@ -90,7 +93,7 @@ class Gatherer:
         self.slots = consumer.controller.semaphore
         self.size_max = settings().batch_size_max if task.is_gathered else 1
         self.wait_seconds = settings().batch_wait_ms / MILLISECONDS
-        self.gathered: deque[Request] = deque()
+        self.gathered = WaitingMessages(size_max=self.size_max)
         # Batches that have lost their child, or the database, and run again.
         self.reruns: deque[Batch] = deque()
         self.timer: Any = None
@@ -100,7 +103,7 @@ class Gatherer:
 
     def add(self, request: Request) -> None:
         """Gather a request, and schedule the sending of its batch."""
-        self.gathered.append(request)
+        self.gathered.add(request)
         if len(self.gathered) >= self.size_max:
             self.request_slot()
         elif self.timer is None and not self.waits_for_slot:
@@ -126,7 +129,12 @@ class Gatherer:
             self.outage.note_back()
         elif found_servers is None:
             self.outage.note_lost()
-        if not self.running:
+        if self.gathered.note_ended(batch) or not self.running:
+            self.request_slot()
+
+    def await_no_longer(self, batch: "Batch") -> None:
+        """Let redelivered messages wait no longer for a batch that waits for a lock itself."""
+        if self.gathered.note_ended(batch):
             self.request_slot()
 
     def run_again(self, batch: "Batch") -> None:
@@ -167,6 +175,8 @@ class Gatherer:
                 # The pool returns the slot when the batch has ended.
                 self.running.add(batch)
                 self.outage.note_sent()
+                if self.gathered.note_sent(batch):
+                    self.consumer.hub.call_later(WAIT_FOR_REDELIVERED_SECONDS, self.await_no_longer, batch)
                 return
             if batch is not None:
                 put_back(batch.requests)
@@ -186,16 +196,17 @@ class Gatherer:
             if batch:
                 return batch
         requests: list[Request] = []
-        size_max, bytes_left = self.outage.allowed_size(self.size_max), BATCH_BYTES_MAX
-        while self.gathered and len(requests) < size_max and (bytes_left > 0 or not requests):
-            request = self.gathered.popleft()
+        gathered, size_max = self.gathered.next_kind()
+        size_max, bytes_left = self.outage.allowed_size(size_max), BATCH_BYTES_MAX
+        while gathered and len(requests) < size_max and (bytes_left > 0 or not requests):
+            request = gathered.popleft()
             # Acknowledgement point: Celery's `revoked` acknowledges a message that was revoked or has expired.
             if request.revoked():
                 continue
             if own_time_limit(request):
                 # The limit is the message's own, so the message is alone.
                 if requests:
-                    self.gathered.appendleft(request)
+                    gathered.appendleft(request)
                     break
                 return Batch(gatherer=self, requests=[request])
             requests.append(request)
@@ -215,7 +226,6 @@ class Gatherer:
         self.is_closed = True
         if self.timer is not None:
             self.timer.cancel()
-        unbegun = [*self.gathered, *(request for batch in self.reruns for request in batch.requests)]
-        self.gathered.clear()
+        unbegun = [*self.gathered.take_all(), *(request for batch in self.reruns for request in batch.requests)]
         self.reruns.clear()
         put_back(unbegun)
