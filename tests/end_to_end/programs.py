@@ -84,13 +84,27 @@ class Worker(Program):
         children: int = 2,
         prefetch_multiplier: int | None = None,
         pool: str = "prefork",
+        asks_others: bool = False,
     ) -> None:
-        """Describe the worker. `prefetch_multiplier` is the number of messages to prefetch for each child."""
+        """Describe the worker. `prefetch_multiplier` is the number of messages to prefetch for each child.
+
+        With `asks_others`, the worker asks other workers for revoked tasks, which takes a second of its start.
+        """
         options = ("--queues", ",".join(QUEUES), "--hostname", f"{folder.name}@%h", "--concurrency", str(children))
-        # Looking for other workers would take a second of every start.
-        quick = ("--without-mingle", "--loglevel", "INFO")
+        quick = () if asks_others else ("--without-mingle",)
         prefetch = ("--prefetch-multiplier", str(prefetch_multiplier)) if prefetch_multiplier else ()
-        super().__init__("worker", *options, *quick, "--pool", pool, *prefetch, folder=folder, environment=environment)
+        super().__init__(
+            "worker",
+            *options,
+            *quick,
+            "--loglevel",
+            "INFO",
+            "--pool",
+            pool,
+            *prefetch,
+            folder=folder,
+            environment=environment,
+        )
 
     @cached_property
     def broker(self) -> Broker:

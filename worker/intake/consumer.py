@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
 from celery.bootsteps import RUN
@@ -10,13 +9,16 @@ from celery.exceptions import InvalidTaskError, NotRegistered
 from celery.signals import task_unknown
 from celery.utils.log import get_logger
 from celery.worker.consumer import Consumer as CeleryConsumer
+from celery.worker.consumer.mingle import Mingle as CeleryMingle
 from celery.worker.state import active_requests, reserved_requests
 from kombu import Message
 
 from worker.intake.dropped_messages import DroppedMessages
 from worker.intake.envelope import UNDECODABLE, headers_of, is_plain, problem_of
 from worker.intake.gathering import Gatherer
+from worker.intake.mingling import Mingle
 from worker.intake.outage import Outage
+from worker.intake.reconnecting import keep_connecting
 from worker.intake.stopping import kill_children_later
 from worker.intake.unended import is_postponed_until_due, let_no_begun_message_expire
 from worker.settings import settings
@@ -30,8 +32,6 @@ EVENTS_SECONDS = 0.1
 EVENTS_AT_ONCE_MAX = 240
 # In the time of a lease.
 RENEWALS = 4
-# The pauses between two attempts to connect to the broker, in seconds. kombu's grow to 30 s, and leases would end.
-RECONNECTING = {"interval_start": 0.5, "interval_step": 0.5, "interval_max": 2}
 
 
 class Consumer(CeleryConsumer):
@@ -43,6 +43,8 @@ class Consumer(CeleryConsumer):
         self.are_events_due = False
         self._outage: Outage | None = None
         super().__init__(*arguments, **options)
+        # Celery has no Mingle with the option --without-mingle.
+        self.steps: list[Any] = [Mingle(self) if type(step) is CeleryMingle else step for step in self.steps]
         self.dropped_messages = DroppedMessages(self.app)
 
     def on_send_event_buffered(self) -> None:
@@ -67,7 +69,7 @@ class Consumer(CeleryConsumer):
 
     def ensure_connected(self, conn: Any) -> Any:
         """Connect to the broker, however long that takes."""
-        conn.ensure_connection = partial(conn.ensure_connection, **RECONNECTING)
+        keep_connecting(conn)
         return super().ensure_connected(conn)
 
     def renew_leases(self) -> None:
