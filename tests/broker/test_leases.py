@@ -1,4 +1,4 @@
-"""Leases of messages on Redis: renewed by the holder, over by the server's clock, put back a hundred at a time."""
+"""Leases of messages on Redis: renewed by the holder, over by the server's clock, put back fifty at a time."""
 
 import json
 import time

@@ -35,11 +35,11 @@ def is_redelivered(batch: Any) -> bool:
 
 @pytest.fixture
 def waiting() -> WaitingMessages:
-    """Return 250 redelivered messages, and then 600 new ones."""
+    """Return redelivered messages for three batches, and then new ones for two."""
     waiting = WaitingMessages(size_max=SIZE_MAX)
-    for _ in range(250):
+    for _ in range(3 * REDELIVERED_SIZE_MAX):
         waiting.add(request(redelivered=True))
-    for _ in range(600):
+    for _ in range(2 * SIZE_MAX):
         waiting.add(request(redelivered=False))
     return waiting
 
@@ -58,7 +58,7 @@ def test_redelivered_messages_wait_for_a_running_batch_of_redelivered_ones(waiti
     send_next(waiting)
     assert len(waiting) == 0
     assert waiting.note_ended(first)
-    assert len(waiting) == 150
+    assert len(waiting) == 2 * REDELIVERED_SIZE_MAX
     assert is_redelivered(send_next(waiting))
 
 
@@ -89,5 +89,5 @@ def test_messages_that_are_decided_one_by_one_do_not_wait() -> None:
 
 def test_all_messages_are_taken_at_the_end(waiting: WaitingMessages) -> None:
     """They are put back."""
-    assert len(waiting.take_all()) == 850
+    assert len(waiting.take_all()) == 3 * REDELIVERED_SIZE_MAX + 2 * SIZE_MAX
     assert len(waiting) == 0

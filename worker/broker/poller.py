@@ -10,7 +10,7 @@ from worker.broker.notifications import NotificationConnection
 # An idle channel fetches again after this time, in case a notification was lost.
 IDLE_SECONDS_MAX = 1
 NOTIFICATION = "NOTIFICATION"
-# A hundred messages are put back and received in some 15 ms, while new messages wait.
+# Fifty messages are put back and received in some 10 ms, while new messages wait.
 OVERDUE_PAUSE_SECONDS = 0.03
 
 

@@ -30,7 +30,7 @@ logger = get_logger(__name__)
 ACKNOWLEDGED_COUNT_MAX = 1_000
 PUT_BACK_COUNT_MAX = 300
 # Messages whose leases are over. More at once would hold up new messages.
-OVERDUE_COUNT_MAX = 100
+OVERDUE_COUNT_MAX = 50
 PUT_BACK_BYTES_MAX = 2**20
 # If the server refuses to write, for example because its disk is full, it is asked again after this time.
 REFUSED_SECONDS = 1
@@ -114,7 +114,7 @@ class Unacknowledged:
             self._call(channel, client, RENEW, chunk)
 
     def put_back_overdue(self, channel: Any, client: Any) -> int:
-        """Put back messages of any worker whose leases are over, a hundred at a time. Return their number."""
+        """Put back messages of any worker whose leases are over, some at a time. Return their number."""
         limits = (channel.visibility_timeout, OVERDUE_COUNT_MAX, PUT_BACK_BYTES_MAX)
         taken = self._call(channel, client, TAKE_OVER, limits)
         entries = {bytes_to_str(tag): entry for tag, entry in zip(taken[::2], taken[1::2], strict=True)}

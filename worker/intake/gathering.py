@@ -107,7 +107,7 @@ class Gatherer:
         if len(self.gathered) >= self.size_max:
             self.request_slot()
         elif self.timer is None and not self.waits_for_slot:
-            wait_seconds = WAIT_FOR_RUNNING_BATCH_SECONDS if self.running else self.wait_seconds
+            wait_seconds = WAIT_FOR_RUNNING_BATCH_SECONDS if self.is_running() else self.wait_seconds
             self.timer = self.consumer.hub.call_later(wait_seconds, self.request_slot)
             self.consumer.hub.call_soon(self.send_if_queues_are_empty)
 
@@ -119,8 +119,12 @@ class Gatherer:
     def send_if_queues_are_empty(self) -> None:
         """Stop waiting for more messages if no batch is running and the queues are known to be empty."""
         channel = getattr(self.consumer.task_consumer, "channel", None)
-        if not self.running and getattr(channel, "is_drained", False):
+        if not self.is_running() and getattr(channel, "is_drained", False):
             self.request_slot()
+
+    def is_running(self) -> bool:
+        """Return whether a batch is running, apart from one of redelivered messages, which new ones do not join."""
+        return bool(self.running - {self.gathered.awaited})
 
     def on_batch_ended(self, batch: "Batch", *, found_servers: bool | None) -> None:
         """Send the messages that were gathered while the last running batch ran."""
@@ -129,7 +133,7 @@ class Gatherer:
             self.outage.note_back()
         elif found_servers is None:
             self.outage.note_lost()
-        if self.gathered.note_ended(batch) or not self.running:
+        if self.gathered.note_ended(batch) or not self.is_running():
             self.request_slot()
 
     def await_no_longer(self, batch: "Batch") -> None:

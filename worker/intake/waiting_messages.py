@@ -11,8 +11,8 @@ from celery.worker.request import Request
 
 from worker.intake.batch import Batch
 
-# A batch of so many takes some 40 ms. A full batch would hold up a child, and the processors, for 150 ms.
-REDELIVERED_SIZE_MAX = 100
+# A batch of so many takes some 25 ms. A full batch would hold up a child, and the processors, for 150 ms.
+REDELIVERED_SIZE_MAX = 50
 
 
 class WaitingMessages:
@@ -23,12 +23,12 @@ class WaitingMessages:
         self._size_max = size_max
         self._new, self._redelivered = deque[Request](), deque[Request]()
         # The batch for which redelivered messages wait. Messages that are decided one by one do not wait.
-        self._running: Batch | None = None
+        self.awaited: Batch | None = None
         self._is_turn_of_new = False
 
     def __len__(self) -> int:
         """Return the number of requests that may be sent now."""
-        return len(self._new) + (0 if self._running else len(self._redelivered))
+        return len(self._new) + (0 if self.awaited else len(self._redelivered))
 
     def add(self, request: Request) -> None:
         """Add a request as the last of its kind."""
@@ -36,7 +36,7 @@ class WaitingMessages:
 
     def next_kind(self) -> tuple[deque[Request], int]:
         """Return the requests from which the next batch is taken, and the size of that batch."""
-        if not self._redelivered or self._running or (self._new and self._is_turn_of_new):
+        if not self._redelivered or self.awaited or (self._new and self._is_turn_of_new):
             return self._new, self._size_max
         return self._redelivered, min(self._size_max, REDELIVERED_SIZE_MAX)
 
@@ -45,14 +45,14 @@ class WaitingMessages:
         self._is_turn_of_new = bool(batch.requests[0].delivery_info["redelivered"])
         must_wait = self._is_turn_of_new and self._size_max > 1
         if must_wait:
-            self._running = batch
+            self.awaited = batch
         return must_wait
 
     def note_ended(self, batch: Batch) -> bool:
         """Note that a batch has ended, or that nobody waits for it. Return whether redelivered requests have waited."""
-        has_ended = batch is self._running
+        has_ended = batch is self.awaited
         if has_ended:
-            self._running = None
+            self.awaited = None
         return has_ended
 
     def take_all(self) -> list[Request]:
