@@ -51,5 +51,5 @@ def test_a_worker_waits_for_a_broker_that_is_not_there_yet(database: dict[str, s
     """The look at the broker does not end the worker."""
     nowhere = {"REDIS_URL": f"redis://{LOOPBACK}:{free_port()}/0"}
     with Program("worker", folder=tmp_path / "worker", environment=database | nowhere) as worker:
-        eventually(lambda: "Cannot connect to" in worker.log)
+        eventually(lambda: "cannot connect to" in worker.log)
         assert worker.is_alive()
