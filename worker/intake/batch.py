@@ -17,6 +17,7 @@ from celery.worker.request import Request
 from worker.intake.delivery import Delivery, Fate, Original, Outcome
 from worker.intake.followers import followers_of
 from worker.intake.unended import postpone, put_back
+from worker.queues import queue_from
 from worker.settings import settings
 
 logger = get_logger(__name__)
@@ -40,7 +41,7 @@ class BatchGatherer(Protocol):
         """Run a batch again as soon as a child is free."""
 
     def add_later(self, request: Request, seconds: float) -> None:
-        """Gather a request again after that time."""
+        """Let a request wait for that time."""
 
     def await_servers(self, batch: "Batch", found: Outcome) -> None:
         """Run a batch again when the servers are back."""
@@ -153,7 +154,7 @@ class Batch:
             self.end_or_run_again(fault)
 
     def end_or_run_again(self, fault: ExceptionInfo) -> None:
-        """End revoked requests, run the requests of a dead child again, or postpone requests after another error."""
+        """End revoked requests, run the requests of a dead child again, or divide the batch after another error."""
         error = fault.exception
         if isinstance(error, ExceptionWithTraceback):
             error = error.exc
@@ -163,9 +164,18 @@ class Batch:
             logger.error("a child was lost with %d messages of %s: %r", len(self.copies), self.task.name, error)
             self.run_again(self.requests, child_death=f"{type(error).__name__}: its process ended")
         else:
-            logger.error("a batch of %s has failed: %s", self.task.name, type(error).__name__)
+            logger.error("%d messages of %s have failed: %s", len(self.copies), self.task.name, type(error).__name__)
+            self.run_halves_again(error)
+
+    def run_halves_again(self, error: Any) -> None:
+        """Run each half of the messages again, so that only the message at fault is postponed in the end."""
+        if len(self.copies) == 1:
             for request in self.requests:
                 postpone(request, error, add_later=self.gatherer.add_later)
+            return
+        middle = len(self.copies) // 2
+        for half in (self.copies[:middle], self.copies[middle:]):
+            self.run_again([request for copies in half for request in copies], child_death=self.child_death)
 
     def end_revoked(self, fault: ExceptionInfo) -> None:
         """End the requests that an operator revoked by terminating the child, and run the others again."""
@@ -227,7 +237,7 @@ def original_of(request: Request) -> Original:
     message = request.message
     body = message.body
     return Original(
-        queue=request.delivery_info["routing_key"],
+        queue=queue_from(request.delivery_info["routing_key"], task=request.name),
         headers=message.headers,
         body=body.encode() if isinstance(body, str) else bytes(body),
         content_type=message.content_type,
