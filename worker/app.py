@@ -7,20 +7,21 @@ from celery import Celery
 import worker.broker.server_check
 import worker.garbage_collection  # noqa: F401 - connects a signal handler
 from worker import connections
-from worker.broker.transport import consuming_url, register
+from worker.broker import rabbitmq_transport, redis_transport
 from worker.intake.consumer import Consumer
 from worker.queues import DEFAULT_QUEUE, queues, routes
 from worker.schedule import BEAT_SCHEDULE
 from worker.settings import settings
 
-# RabbitMQ closes the connection of a worker that was silent for this long, and redelivers its messages.
-HEARTBEAT_SECONDS = 30
+# RabbitMQ closes the connection of a worker that was silent for twice this time, and redelivers its messages. A worker
+# does the same if RabbitMQ is silent.
+HEARTBEAT_SECONDS = 10
 
 
 def broker_read_url() -> str:
     """Return the URL from which workers fetch messages: on Redis and Valkey, a URL of our own transport."""
     values = settings()
-    return consuming_url(values.broker_url) if values.broker_transport == "scrip" else values.broker_url
+    return redis_transport.consuming_url(values.broker_url) if values.broker_transport == "scrip" else values.broker_url
 
 
 def configuration() -> dict[str, Any]:
@@ -89,6 +90,7 @@ def configuration() -> dict[str, Any]:
     }
 
 
-register()
+redis_transport.register()
+rabbitmq_transport.register()
 app = Celery("scrip")
 app.add_defaults(configuration)

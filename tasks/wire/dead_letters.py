@@ -4,6 +4,7 @@ A dead letter has the whole message: anyone who may read the database sees codes
 of the message, but the type of the exception, the SQLSTATE, the constraint, and the line of our code.
 """
 
+import json
 import traceback
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
@@ -30,6 +31,7 @@ from worker.database import transaction
 from worker.intake.delivery import Original
 from worker.intake.envelope import is_plain
 from worker.intake.shown_request import summary
+from worker.queues import queue_from
 
 CHECKOUT = Path(__file__).parents[2]
 LISTED_MAX = 1_000
@@ -91,6 +93,7 @@ def give_up(*, key: MessageKey, task: str, original: Original, reason: str, atte
         "attempts": attempts,
         "died_at": func.clock_timestamp(),
         **original._asdict(),
+        "headers": _as_json(original.headers),
     }
     with transaction() as session:
         add_dead_letter(session, values=kept)
@@ -111,7 +114,7 @@ def keep_running(*, reason: str, kwargs: Mapping[str, Any]) -> None:
     content_type, encoding, body = dumps([[], kwargs, embedded], serializer="json")
     headers = {name: context.get(name) for name in CARRIED_HEADERS}
     original = Original(
-        queue=context.delivery_info["routing_key"],
+        queue=queue_from(context.delivery_info["routing_key"], task=task.name),
         headers={**headers, "lang": "py", "argsrepr": "()", "kwargsrepr": summary(kwargs)},
         body=body.encode() if isinstance(body, str) else body,
         content_type=content_type,
@@ -143,6 +146,11 @@ def reason_without_values(error: BaseException) -> str:
     constraint = getattr(getattr(database_error, "diag", None), "constraint_name", None)
     parts = [type(error).__name__, state and f"SQLSTATE {state}", constraint, _line_of(error)]
     return ", ".join(each for each in parts if each)
+
+
+def _as_json(headers: Mapping[str, Any]) -> Any:
+    """Return headers with a text for each value that JSON has no form for. Celery's own headers have none."""
+    return json.loads(json.dumps(headers, default=str), parse_constant=str)
 
 
 def _take_out(session: Session, *, task_id: str) -> DeadLetterRow:

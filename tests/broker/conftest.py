@@ -6,7 +6,7 @@ import pytest
 from redis import Redis
 
 from tests.broker.durable_valkey import DurableValkey, running_valkey
-from worker.broker.transport import register
+from worker.broker.redis_transport import register
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from redis import Redis
 
 from tests.end_to_end.broker import Json
 from tests.end_to_end.waiting import DEADLINE_SECONDS
-from worker.broker.transport import consuming_url
+from worker.broker.redis_transport import consuming_url
 
 DRAIN_SECONDS = 0.05
 OPTIONS: dict[str, Any] = {"visibility_timeout": 3_600}

@@ -8,7 +8,7 @@ from redis import Redis
 
 from tests.broker.consumers import RecordingConsumer, command_counts, consuming, send
 from worker.broker.fetch_script import SET_ASIDE_KEY
-from worker.broker.transport import consuming_url
+from worker.broker.redis_transport import consuming_url
 
 BODY = {"amount": 1e2, "nothing": [], "empty": {}, "name": "Ünï\x00 \ud83d", "deep": [[[{"a": 1.10}]]], "big": 2**60}
 

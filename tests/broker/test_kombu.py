@@ -17,7 +17,7 @@ from worker.app import configuration
 from worker.broker import waiting_channel
 from worker.broker.poller import Poller
 from worker.broker.prefetched_messages import QoS
-from worker.broker.transport import consuming_url
+from worker.broker.redis_transport import consuming_url
 from worker.settings import forget_settings
 
 # The methods that our classes override or call, with their arguments.

@@ -1,9 +1,13 @@
 """A fault of the servers: the messages are tried again without limit, and none of them is blamed."""
 
+import math
+from datetime import UTC, datetime
+from decimal import Decimal
+
 import pytest
 
 from tasks.intake.decide_batch import ALONE_MAX
-from tasks.wire.dead_letters import list_newest
+from tasks.wire.dead_letters import list_newest, show
 from tests.end_to_end.database import holding, poisoned
 from tests.intake.deliveries import LOST, POISON, REDEEM, batch, begin_alone, fates, query, run
 from tests.support.requests import create_voucher, redemption
@@ -84,6 +88,21 @@ def test_a_fault_that_never_passes_ends_in_a_dead_letter(database: dict[str, str
     assert [each[1] for each in outcomes] == [Fate.TRY_AGAIN] * (ALONE_MAX - 1) + [Fate.FAILED]
     (letter,) = list_newest()
     assert "SQLSTATE" in letter.reason
+
+
+def test_headers_that_json_has_no_form_for_are_kept_as_texts(database: dict[str, str]):
+    """RabbitMQ has timestamps and decimals, and Python's JSON has NaN, which PostgreSQL refuses."""
+    sent_at = datetime(2026, 11, 29, tzinfo=UTC)
+    (poison,) = batch(1, poison=0, retries=1)
+    assert poison.original is not None
+    headers = {**poison.original.headers, "sentAt": sent_at, "rate": Decimal("0.1"), "share": math.nan}
+    message = poison._replace(original=poison.original._replace(headers=headers))
+    with poisoned(database["DATABASE_URL"], customer=POISON):
+        for _ in range(ALONE_MAX):
+            outcomes = run(REDEEM, [message], "")
+    assert fates(outcomes) == [Fate.FAILED]
+    kept = show(task_id=message.id).headers
+    assert (kept["sentAt"], kept["rate"], kept["share"]) == (str(sent_at), "0.1", "NaN")
 
 
 @pytest.mark.usefixtures("impatience")

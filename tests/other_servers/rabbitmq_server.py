@@ -97,8 +97,14 @@ class RabbitMq:
         )
         return ended.stdout
 
+    def ready(self, queue: str) -> int:
+        """Return the number of messages in a queue that no worker has received, as it is now."""
+        with Connection(self.url) as connection:
+            count: int = Queue(queue)(connection.default_channel).queue_declare(passive=True).message_count
+            return count
+
     def queues(self) -> dict[str, tuple[int, int]]:
-        """Return the numbers of ready and of unacknowledged messages of each queue."""
+        """Return the numbers of ready and of unacknowledged messages of each queue, as of some seconds ago."""
         lines = self.control("list_queues", "name", "messages_ready", "messages_unacknowledged", "--no-table-headers")
         rows = (line.split("\t") for line in lines.splitlines())
         return {name: (int(ready), int(unacknowledged)) for name, ready, unacknowledged in rows}

@@ -4,7 +4,8 @@ import os
 import signal
 import socket
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,14 @@ import pytest
 from kombu import Connection, Consumer, Message, Queue
 
 from scrip.stack.listener import LOOPBACK
-from tests.end_to_end.broker import QUEUES, with_redis
-from tests.end_to_end.database import rows
-from tests.end_to_end.programs import Worker
+from tests.end_to_end.broker import with_redis
+from tests.end_to_end.database import holding, poisoned, rows
+from tests.end_to_end.programs import Worker, scrip
 from tests.end_to_end.waiting import eventually
 from tests.other_servers.celery_client import CeleryClient
 from tests.other_servers.certificates import certificate
 from tests.other_servers.rabbitmq_server import SENDER_CONFIGURATION, RabbitMq
+from tests.support.proxy import Proxy
 from tests.support.requests import redemption
 
 # Starting RabbitMQ takes long. CI runs these tests before the suite.
@@ -41,8 +43,9 @@ def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMq]:
 @pytest.fixture
 def variables(database: dict[str, str], rabbit: RabbitMq) -> dict[str, str]:
     """Return the variables of a worker on that broker, whose queues are empty."""
-    for name in set(QUEUES) & rabbit.queues().keys():
-        rabbit.control("purge_queue", name)
+    for name, (ready, _) in rabbit.queues().items():
+        if ready:
+            rabbit.control("purge_queue", name)
     results = with_redis(database, number=RESULTS)["REDIS_URL"]
     return {**database, "BROKER_URL": rabbit.url, "RESULT_BACKEND_URL": results}
 
@@ -132,6 +135,116 @@ def test_a_confirmed_message_survives_the_end_of_the_broker(
         os.kill(worker.process.pid, signal.SIGCONT)
         eventually(lambda: redemptions(variables) == [(PREFETCH,)])
         assert worker.is_alive()
+
+
+def test_a_message_that_is_due_later_waits_on_the_server(
+    variables: dict[str, str], rabbit: RabbitMq, tmp_path: Path
+) -> None:
+    """Many of them fill no worker, and the loss of the worker loses none. Each is answered when it is due."""
+    with sender_of(variables) as sender:
+        with worker_of(variables, tmp_path / "first") as worker:
+            worker.wait_ready()
+            sender.create_voucher("SUMMER")
+            for _ in range(PREFETCH * 2):
+                send_redemption(sender, countdown=3_600)
+            assert sender.redeem("SUMMER")["redemptionNumber"] == 1
+            eventually(lambda: waiting(rabbit) == PREFETCH * 2 and rabbit.queues()["redemptions"] == (0, 0))
+            soon = [send_redemption(sender, countdown=3) for _ in range(PREFETCH)]
+            worker.kill()
+        with worker_of(variables, tmp_path / "second"):
+            numbers = {each.get(timeout=60)["redemptionNumber"] for each in soon}
+            assert numbers == {number + 2 for number in range(PREFETCH)}
+            eventually(lambda: waiting(rabbit) == PREFETCH * 2)
+
+
+def test_a_message_that_is_tried_again_waits_on_the_server(
+    variables: dict[str, str], rabbit: RabbitMq, tmp_path: Path
+) -> None:
+    """It was begun, so it does not expire. Its child waits for a lock that another transaction holds."""
+    impatient = variables | {"SCRIP_LOCK_TIMEOUT_SECONDS": "1"}
+    with worker_of(impatient, tmp_path / "worker") as worker, sender_of(variables) as sender:
+        worker.wait_ready()
+        sender.create_voucher("SUMMER")
+        with holding(variables["DATABASE_URL"], "SELECT * FROM vouchers FOR UPDATE"):
+            sent = send_redemption(sender, expires=3)
+            eventually(lambda: worker.log.count("is tried again in") >= 3)
+            eventually(lambda: rabbit.ready("celery_delayed_1") == 1)
+        assert sent.get(timeout=60)["redemptionNumber"] == 1
+
+
+def test_a_message_that_fails_three_times_is_a_dead_letter(
+    variables: dict[str, str], rabbit: RabbitMq, tmp_path: Path
+) -> None:
+    """A header that is no JSON does not prevent that. Sent again, the message comes back to its queue."""
+    url = variables["DATABASE_URL"]
+    with worker_of(variables, tmp_path / "worker") as worker, sender_of(variables) as sender:
+        worker.wait_ready()
+        sender.create_voucher("SUMMER")
+        with poisoned(url, customer="cus_poison"):
+            sent = send_redemption(sender, customer="cus_poison", headers={"sent": datetime.now(UTC)})
+            with pytest.raises(Exception, match="given up after 3 attempts"):
+                sent.get(timeout=60)
+        assert rows(url, "SELECT task_id, queue FROM dead_letters") == [(sent.id, "redemptions")]
+        scrip(worker, "dead-letters", "retry", sent.id)
+        eventually(lambda: redemptions(variables) == [(1,)])
+        eventually(lambda: waiting(rabbit) == 0)
+
+
+def test_a_full_rabbitmq_is_emptied(variables: dict[str, str], rabbit: RabbitMq, tmp_path: Path) -> None:
+    """While it stores no messages, workers start and decide, and a message that is due later stays in a worker."""
+    with worker_of(variables, tmp_path / "first") as worker, sender_of(variables) as sender:
+        worker.wait_ready()
+        sender.create_voucher("SUMMER")
+        os.kill(worker.process.pid, signal.SIGSTOP)
+        sent = [send_redemption(sender, countdown=seconds) for seconds in (None, 2) * PREFETCH]
+        with full(rabbit), Worker(folder=tmp_path / "second", environment=variables, asks_others=True) as second:
+            second.wait_ready()
+            os.kill(worker.process.pid, signal.SIGCONT)
+            assert {each.get(timeout=60)["outcome"] for each in sent} == {"accepted"}
+            for each in (worker, second):
+                assert each.is_alive()
+                assert "Traceback" not in each.log
+
+
+def test_a_silent_connection_to_rabbitmq_is_given_up(
+    variables: dict[str, str], rabbit: RabbitMq, tmp_path: Path
+) -> None:
+    """The worker connects again, and what it held is answered."""
+    with (
+        Proxy(rabbit.url) as proxy,
+        worker_of(variables | {"BROKER_URL": proxy.url}, tmp_path / "worker") as worker,
+        sender_of(variables) as sender,
+    ):
+        worker.wait_ready()
+        sender.create_voucher("SUMMER")
+        with holding(variables["DATABASE_URL"], "SELECT * FROM vouchers FOR UPDATE"):
+            sent = [send_redemption(sender) for _ in range(PREFETCH)]
+            eventually(lambda: worker.log.count("received") == 1 + PREFETCH)
+            proxy.forget()
+        sent += [send_redemption(sender) for _ in range(PREFETCH)]
+        assert {each.get(timeout=60)["outcome"] for each in sent} == {"accepted"}
+        assert redemptions(variables) == [(PREFETCH * 2,)]
+
+
+@contextmanager
+def full(rabbit: RabbitMq) -> Iterator[None]:
+    """Let RabbitMQ find that its memory is full, so that it reads nothing from connections that publish."""
+    rabbit.control("set_vm_memory_high_watermark", "absolute", "1MB")
+    try:
+        yield
+    finally:
+        rabbit.control("set_vm_memory_high_watermark", "0.4")
+
+
+def send_redemption(sender: CeleryClient, *, customer: str = "cus_1", **options: Any) -> Any:
+    """Send a redemption of the voucher, with Celery's options, and return its result."""
+    request = {**redemption(code="SUMMER"), "customer": customer}
+    return sender.app.send_task("redemptions.redeem", kwargs={"request": request}, **options)
+
+
+def waiting(rabbit: RabbitMq) -> int:
+    """Return how many messages wait on the server until they are due."""
+    return sum(sum(counts) for name, counts in rabbit.queues().items() if name.startswith("celery_delayed_"))
 
 
 def test_the_certificate_of_rabbitmq_is_checked(variables: dict[str, str], rabbit: RabbitMq, tmp_path: Path) -> None:

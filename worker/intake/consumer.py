@@ -13,6 +13,8 @@ from celery.worker.consumer.mingle import Mingle as CeleryMingle
 from celery.worker.state import active_requests, reserved_requests
 from kombu import Message
 
+from worker.connections import is_amqp
+from worker.intake.delayed_messages import DelayedMessages, note_return
 from worker.intake.dropped_messages import DroppedMessages
 from worker.intake.envelope import UNDECODABLE, headers_of, is_plain, problem_of
 from worker.intake.gathering import Gatherer
@@ -20,7 +22,7 @@ from worker.intake.mingling import Mingle
 from worker.intake.outage import Outage
 from worker.intake.reconnecting import keep_connecting
 from worker.intake.stopping import kill_children_later
-from worker.intake.unended import is_postponed_until_due, let_no_begun_message_expire
+from worker.intake.unended import PAUSE_SECONDS, is_postponed_until_due, let_no_begun_message_expire
 from worker.settings import settings
 
 logger = get_logger(__name__)
@@ -30,6 +32,8 @@ logger = get_logger(__name__)
 EVENTS_SECONDS = 0.1
 # An event has 400 bytes.
 EVENTS_AT_ONCE_MAX = 240
+# Each is one event, or up to 240 that are sent together.
+UNSENT_EVENTS_MAX = 1_000
 # In the time of a lease.
 RENEWALS = 4
 
@@ -46,6 +50,9 @@ class Consumer(CeleryConsumer):
         # Celery has no Mingle with the option --without-mingle.
         self.steps: list[Any] = [Mingle(self) if type(step) is CeleryMingle else step for step in self.steps]
         self.dropped_messages = DroppedMessages(self.app)
+        # None if messages wait in another way: RabbitMQ is not the broker, or there is no event loop.
+        has_copies = self.hub is not None and is_amqp(settings())
+        self.delayed_messages = DelayedMessages(self.app, hub=self.hub) if has_copies else None
 
     def on_send_event_buffered(self) -> None:
         """Schedule the sending of the buffered events, or send them at once if the worker is stopping."""
@@ -61,6 +68,11 @@ class Consumer(CeleryConsumer):
         """Send the buffered events."""
         self.are_events_due = False
         self._flush_events()
+        if self.event_dispatcher is not None:
+            # Celery keeps all events that a broker does not take.
+            unsent = self.event_dispatcher._outbound_buffer  # noqa: SLF001 - it has no limit of its own
+            while len(unsent) > UNSENT_EVENTS_MAX:
+                unsent.popleft()
 
     def register_with_event_loop(self, hub: Any) -> None:
         """Renew the leases of the messages from now on, for as long as the connection lasts."""
@@ -136,11 +148,30 @@ class Consumer(CeleryConsumer):
             if problem:
                 self.drop(message, problem)
                 return
+            note_return(message)
             let_no_begun_message_expire(message)
-            if not is_postponed_until_due(message):
+            if not is_postponed_until_due(message, delay=delay):
                 receive(message)
 
+        def delay(message: Message, seconds: float) -> bool:
+            return self.is_delayed(message, seconds, receive_again=receive_task)
+
         return receive_task
+
+    def is_delayed(self, message: Message, seconds: float, *, receive_again: Callable[[Message], None]) -> bool:
+        """Return whether a message waits on RabbitMQ from now on. If that fails later, it is received again."""
+        if self.delayed_messages is None:
+            return False
+
+        def end(is_stored: bool) -> None:  # noqa: FBT001 - a callback
+            if is_stored:
+                # Acknowledgement point: RabbitMQ has a copy.
+                message.ack_log_error(logger, self.connection_errors)
+            elif message.channel is getattr(self.task_consumer, "channel", None):
+                self.hub.call_later(PAUSE_SECONDS, receive_again, message)
+
+        self.delayed_messages.delay(message, seconds=seconds, headers=message.headers, on_ended=end)
+        return True
 
     def drop(self, message: Message, problem: str) -> None:
         """Drop a message that is not a task, and tell its caller."""

@@ -15,6 +15,7 @@ A comment "acknowledgement point" marks every place in this package that acknowl
 
 - the message was dropped, was revoked, or has expired;
 - its effect is committed;
+- RabbitMQ has a copy of it, which waits until it is due or tried again;
 - its failure is final: the request was invalid, or the message is now a dead letter.
 
 A message that reaches no such point stays with the broker, which redelivers it.
@@ -29,9 +30,11 @@ from celery.bootsteps import RUN
 from celery.concurrency.prefork import TaskPool
 from celery.worker.consumer import Consumer as CeleryConsumer
 from celery.worker.request import Request
+from celery.worker.state import task_ready
 from celery.worker.strategy import default
 
 from worker.intake.batch import Batch, own_time_limit
+from worker.intake.delayed_messages import begun
 from worker.intake.delivery import ENDS_CONNECTIONS, Outcome
 from worker.intake.outage import Outage
 from worker.intake.unended import put_back
@@ -112,9 +115,21 @@ class Gatherer:
             self.consumer.hub.call_soon(self.send_if_queues_are_empty)
 
     def add_later(self, request: Request, seconds: float) -> None:
-        """Gather a request again after that time."""
-        again = Batch(gatherer=self, requests=[request])
-        self.consumer.hub.call_later(seconds, self.run_again, again)
+        """Let a request wait for that time, on RabbitMQ or else in this worker."""
+        delayed, again = self.consumer.delayed_messages, Batch(gatherer=self, requests=[request])
+        if delayed is None:
+            self.consumer.hub.call_later(seconds, self.run_again, again)
+            return
+
+        def end(is_stored: bool) -> None:  # noqa: FBT001 - a callback
+            if is_stored:
+                # Acknowledgement point: RabbitMQ has a copy.
+                request.acknowledge()
+                task_ready(request)
+            else:
+                self.consumer.hub.call_later(seconds, self.run_again, again)
+
+        delayed.delay(request.message, seconds=seconds, headers=begun(request.message), on_ended=end)
 
     def send_if_queues_are_empty(self) -> None:
         """Stop waiting for more messages if no batch is running and the queues are known to be empty."""

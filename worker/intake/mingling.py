@@ -27,9 +27,13 @@ class Mingle(CeleryMingle):
         """Ask, and wait for the answers only if the worker has never had them."""
         if self.has_waited and c.hub is not None:
             c.hub.call_later(OTHERS_ARE_BACK_SECONDS, self.ask_beside, c)
-        else:
+            return
+        try:
             super().start(c)
-            self.has_waited = True
+        except c.channel_errors as error:
+            # The broker is full, and the worker would connect again for as long as that lasts.
+            logger.warning("could not ask other workers for revoked tasks: %s", type(error).__name__)
+        self.has_waited = True
 
     def ask_beside(self, c: Any) -> None:
         """Ask in a thread."""

@@ -5,6 +5,7 @@ Neither acknowledges a message: at every instant it stays with the broker.
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from time import time
 from typing import Any
 
 from celery.utils.log import get_logger
@@ -37,10 +38,7 @@ def put_back(requests: Iterable[Request]) -> None:
 
 
 def postpone(request: Request, error: Any, *, add_later: Callable[[Request, float], None]) -> None:
-    """Have a message tried again after a pause.
-
-    The message waits on the server, or by `add_later` in this worker if the broker is RabbitMQ.
-    """
+    """Have a message tried again after a pause. It waits on the server, and `add_later` puts it there on RabbitMQ."""
     logger.info("Task %s[%s] is tried again in %d s: %s", request.name, request.id, PAUSE_SECONDS, type(error).__name__)
     request.send_event("task-retried", exception=type(error).__name__, traceback="")
     message = request.message
@@ -63,14 +61,18 @@ def let_no_begun_message_expire(message: Message) -> None:
         headers["expires"] = None
 
 
-def is_postponed_until_due(message: Message) -> bool:
-    """Return whether a message is due later and waits on the server until then."""
-    if not hasattr(message.channel, "postpone"):
-        return False
+def is_postponed_until_due(message: Message, *, delay: Callable[[Message, float], bool]) -> bool:
+    """Return whether a message is due later and waits on the server until then.
+
+    If the server is RabbitMQ, `delay` makes the message wait for so many seconds, and returns whether it can.
+    """
     headers = headers_of(message)
     due = _instant_of(headers["eta"]) if headers.get("eta") else None
     if due is None:
         return False
+    if not hasattr(message.channel, "postpone"):
+        # RabbitMQ does not tell the time.
+        return due > time() and delay(message, due - time())
     if message.channel.is_due(due):
         # Celery would compare the eta with this machine's clock.
         headers["eta"] = None
