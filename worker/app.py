@@ -8,6 +8,7 @@ import worker.broker.server_check
 import worker.garbage_collection  # noqa: F401 - connects a signal handler
 from worker import connections
 from worker.broker import rabbitmq_transport, redis_transport
+from worker.fault_points import watch_publishing
 from worker.intake.consumer import Consumer
 from worker.queues import DEFAULT_QUEUE, queues, routes
 from worker.schedule import BEAT_SCHEDULE
@@ -92,5 +93,6 @@ def configuration() -> dict[str, Any]:
 
 redis_transport.register()
 rabbitmq_transport.register()
+watch_publishing()
 app = Celery("scrip")
 app.add_defaults(configuration)

@@ -15,6 +15,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from celery.signals import after_task_publish, before_task_publish
 from sqlalchemy import Engine, event
 from sqlalchemy.exc import OperationalError
 
@@ -24,7 +25,7 @@ WRITES = ("INSERT", "UPDATE", "DELETE")
 
 
 class FaultPoint(StrEnum):
-    """The places, in the order in which a message reaches them."""
+    """The places, in the order in which a message reaches them in a worker, and those of a sender."""
 
     AFTER_FETCH = "after-fetch"
     AFTER_LOCK = "after-lock"
@@ -34,6 +35,9 @@ class FaultPoint(StrEnum):
     WHILE_ANSWERING = "while-answering"
     WHILE_PUTTING_BACK = "while-putting-back"
     BEFORE_ACKNOWLEDGEMENT = "before-acknowledgement"
+    # Beat reaches these with each task that it sends.
+    BEFORE_PUBLISHING = "before-publishing"
+    AFTER_PUBLISHING = "after-publishing"
 
 
 class InjectedFault(OperationalError, ConnectionError):
@@ -103,6 +107,21 @@ def watch_statements(engine: Engine) -> None:
     """Reach a point after each row lock and after each write of the engine, if a point is armed."""
     if reach is not _pass:
         event.listen(engine, "after_cursor_execute", _reach_after_statement)
+
+
+def watch_publishing() -> None:
+    """Reach a point before and after each task that is published, if a point is armed."""
+    if reach is not _pass:
+        before_task_publish.connect(_reach_before_publishing)
+        after_task_publish.connect(_reach_after_publishing)
+
+
+def _reach_before_publishing(**_: Any) -> None:
+    reach(FaultPoint.BEFORE_PUBLISHING)
+
+
+def _reach_after_publishing(**_: Any) -> None:
+    reach(FaultPoint.AFTER_PUBLISHING)
 
 
 def _reach_after_statement(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:

@@ -11,6 +11,7 @@ from tests.end_to_end.broker import Broker, with_redis
 from tests.end_to_end.programs import Program
 from tests.end_to_end.waiting import eventually
 from tests.support.overdue_schedule import write_overdue_schedule
+from worker.fault_points import VARIABLE, FaultPoint
 from worker.schedule import SWEEP_PERIOD
 
 # A database of Valkey from which no worker reads.
@@ -18,15 +19,20 @@ UNREAD = 6
 
 
 @pytest.fixture
-def beat(environment: dict[str, str], tmp_path: Path) -> Iterator[Program]:
-    """Run `celery -A tasks beat` with a schedule file in which every entry is overdue."""
+def variables(environment: dict[str, str], tmp_path: Path) -> Iterator[dict[str, str]]:
+    """Return the variables of a beat with a schedule file in which every entry is overdue."""
     schedule_file = tmp_path / "schedule"
     write_overdue_schedule(schedule_file)
     variables = with_redis(environment, number=UNREAD) | {"SCRIP_BEAT_SCHEDULE_FILE": str(schedule_file)}
-    broker = Broker(variables)
+    yield variables
+    Broker(variables).redis.flushdb()
+
+
+@pytest.fixture
+def beat(variables: dict[str, str], tmp_path: Path) -> Iterator[Program]:
+    """Run `celery -A tasks beat`."""
     with Program("beat", folder=tmp_path, environment=variables) as program:
         yield program
-    broker.redis.flushdb()
 
 
 def test_beat_sends_the_sweep_with_an_expiry_into_its_own_queue(beat: Program) -> None:
@@ -40,3 +46,16 @@ def test_beat_sends_the_sweep_with_an_expiry_into_its_own_queue(beat: Program) -
     left = datetime.fromisoformat(headers["expires"]) - datetime.now(UTC)
     assert timedelta() < left <= SWEEP_PERIOD == timedelta(seconds=60)
     assert broker.messages() == 0
+
+
+@pytest.mark.parametrize(("point", "sent"), [(FaultPoint.BEFORE_PUBLISHING, 1), (FaultPoint.AFTER_PUBLISHING, 2)])
+def test_the_sweep_of_a_killed_beat_is_sent_by_the_next(
+    variables: dict[str, str], tmp_path: Path, point: FaultPoint, sent: int
+) -> None:
+    """Beat is killed while it sends the sweep. A sweep that was sent twice has one effect."""
+    broker = Broker(variables)
+    with Program("beat", folder=tmp_path, environment=variables | {VARIABLE: f"{point}:kill:1"}) as beat:
+        eventually(lambda: not beat.is_alive())
+        assert broker.waiting("sweeps") == sent - 1
+    with Program("beat", folder=tmp_path, environment=variables):
+        eventually(lambda: broker.waiting("sweeps") == sent)

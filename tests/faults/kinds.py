@@ -9,6 +9,8 @@ from tests.faults.system import System
 from tests.support.proxy import Cut
 from worker.fault_points import FaultPoint
 
+BEATS_POINTS = (FaultPoint.BEFORE_PUBLISHING, FaultPoint.AFTER_PUBLISHING)
+
 Inject = Callable[[System], None]
 
 FAULTS: dict[str, Inject] = {
@@ -40,7 +42,9 @@ FAULTS: dict[str, Inject] = {
     "messages-poisoned": servers.poison_messages,
     **{f"commit-{cut}": partial(servers.cut_at_commit, cut=cut) for cut in Cut},
     **{
-        f"{action}-{point}": partial(processes.at_point, point=point, action=action)
+        f"{action}-{point}": partial(
+            processes.beat_at_point if point in BEATS_POINTS else processes.at_point, point=point, action=action
+        )
         for point in FaultPoint
         for action in ("kill", "raise", "stop")
     },

@@ -66,6 +66,21 @@ def run_several_beats(system: System) -> None:
         beats[1].process.send_signal(signal.SIGCONT)
 
 
+def beat_at_point(system: System, point: FaultPoint, action: str) -> None:
+    """Arm a fault point in a beat whose sweep is overdue. Then let another beat go on with the same schedule."""
+    counter = system.folder / f"beat-{point}-{action}-{time.monotonic_ns()}"
+    schedule = system.schedule_file(0)
+    for variables in ({}, {VARIABLE: f"{point}:{action}:1", COUNTER: str(counter)}, {}):
+        with system.beats(1, **variables) as (beat,):
+            if variables:
+                system.let_pass(POINT_SECONDS_MAX, until=lambda: reached(counter) > 0)
+            system.let_pass(BEAT_SECONDS, until=schedule.exists)
+            beat.kill()
+        move_schedule_back(schedule)
+    if not reached(counter):
+        raise FaultUnavailableError("beat did not reach the point")
+
+
 def move_schedule_back(file: Path) -> None:
     """Let the last sweep of a beat be a day ago. A beat that was killed early has stored none."""
     with shelve.open(str(file), writeback=True) as schedule:  # noqa: S301 - a file that this run has written

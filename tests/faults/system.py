@@ -118,8 +118,8 @@ class System:
         return time.monotonic() - since
 
     @contextmanager
-    def beats(self, number: int) -> Iterator[list[Program]]:
-        """Run several beats, each with a schedule file of its own."""
+    def beats(self, number: int, **variables: str) -> Iterator[list[Program]]:
+        """Run several beats with those variables, each with a schedule file of its own."""
         with ExitStack() as started:
             yield [
                 started.enter_context(
@@ -128,7 +128,7 @@ class System:
                         "--schedule",
                         str(self.schedule_file(beat)),
                         folder=self.folder / f"beat-{beat}",
-                        environment=self.variables,
+                        environment={**self.variables, **variables},
                     )
                 )
                 for beat in range(number)
