@@ -71,7 +71,8 @@ def test_a_stopped_worker_that_goes_on_has_one_effect(database: dict[str, str], 
         one.wait_ready()
         voucher = created_voucher(client)
         with holding_vouchers(url):
-            sent = [client.send(REDEEM, redemption(voucher=voucher)) for _ in range(5)]
+            # No more than the worker prefetches.
+            sent = [client.send(REDEEM, redemption(voucher=voucher)) for _ in range(4)]
             eventually(lambda: waiting_for_locks(url))
             eventually(lambda: client.broker.unacknowledged() == len(sent))
             one.process.send_signal(signal.SIGSTOP)
@@ -79,9 +80,9 @@ def test_a_stopped_worker_that_goes_on_has_one_effect(database: dict[str, str], 
             answers = [client.answer(each) for each in sent]
             one.process.send_signal(signal.SIGCONT)
             one.wait_until_acknowledged()
-            assert sorted(answer["redemptionNumber"] for answer in answers) == [1, 2, 3, 4, 5]
+            assert sorted(answer["redemptionNumber"] for answer in answers) == [1, 2, 3, 4]
             assert [client.answer(each) for each in sent] == answers
-            assert rows(url, "SELECT count(*) FROM redemptions") == [(5,)]
+            assert rows(url, "SELECT count(*) FROM redemptions") == [(4,)]
             assert other.is_alive()
 
 
