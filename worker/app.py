@@ -5,6 +5,7 @@ from typing import Any
 from celery import Celery
 
 import worker.broker.server_check
+import worker.database_check
 import worker.garbage_collection  # noqa: F401 - connects a signal handler
 from worker import connections
 from worker.broker import rabbitmq_transport, redis_transport
@@ -70,8 +71,8 @@ def configuration() -> dict[str, Any]:
         "task_routes": routes(),
         # A message is acknowledged after its effect is committed. Running a message twice has one effect.
         "task_acks_late": True,
-        # If a child is killed, Celery publishes its message again with a retry count. A rejected message would have no
-        # count, and could be redelivered for ever.
+        # For a child that runs messages by Celery alone: it publishes the message of a killed child again with a retry
+        # count. A rejected message would have no count, and could be redelivered for ever.
         "task_retry_on_worker_lost": True,
         "task_reject_on_worker_lost": False,
         # The result store serves callers that wait for the answer. The database keeps the answers for ever.

@@ -150,7 +150,7 @@ def reason_without_values(error: BaseException) -> str:
 
 def _as_json(headers: Mapping[str, Any]) -> Any:
     """Return headers with a text for each value that JSON has no form for. Celery's own headers have none."""
-    return json.loads(json.dumps(headers, default=str), parse_constant=str)
+    return json.loads(json.dumps(headers, default=str, skipkeys=True), parse_constant=str)
 
 
 def _take_out(session: Session, *, task_id: str) -> DeadLetterRow:

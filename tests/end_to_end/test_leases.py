@@ -186,12 +186,20 @@ def test_an_answer_is_stored_although_a_task_that_follows_is_unknown(client: Cli
     client.broker.redis.delete("shop")
 
 
-def test_a_message_that_was_begun_does_not_expire(impatient: tuple[Worker, Client]) -> None:
+@pytest.mark.parametrize("countdown", [0, 1])
+def test_a_message_that_was_begun_does_not_expire(impatient: tuple[Worker, Client], countdown: int) -> None:
     """Its effect may be committed, so its caller must not be told that it has expired."""
     worker, client = impatient
     voucher = created_voucher(client)
     with holding_vouchers(worker.environment["DATABASE_URL"]):
-        sent = client.send(REDEEM, redemption(voucher=voucher), expires=2)
+        sent = client.send(REDEEM, redemption(voucher=voucher), countdown=countdown, expires=2 + countdown)
         received_before = received(worker, sent)
         worker.eventually(lambda: received(worker, sent) >= received_before + 3)
     assert client.answer(sent)["redemptionNumber"] == 1
+
+
+def test_a_message_that_only_waited_expires(client: Client, worker: Worker) -> None:
+    """No child has begun it, so nothing can be committed."""
+    sent = client.send(REDEEM, redemption(voucher=created_voucher(client)), countdown=2, expires=1)
+    worker.eventually(lambda: client.broker.state(sent)["status"] == "REVOKED")
+    assert rows(worker.environment["DATABASE_URL"], "SELECT * FROM redemptions") == []

@@ -8,6 +8,8 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import OperationalError
 
 from tasks.audit.audit import audit
+from tests.end_to_end.programs import Program
+from tests.end_to_end.waiting import eventually
 from tests.other_servers.pgbouncer import PgBouncer
 from tests.support.environment import changed_environment
 from tests.support.requests import create_voucher, redeem, redemption
@@ -99,3 +101,12 @@ def test_a_pooler_that_ignores_the_settings_is_not_used_without_the_setting(data
         pytest.raises(OperationalError, match=NAME_THE_SETTING),
     ):
         engine().connect()
+
+
+def test_a_worker_without_the_setting_ends_with_one_line(pooler: str, database: dict[str, str], tmp_path: Path) -> None:
+    """Otherwise it would fetch messages, and could decide none."""
+    with Program("worker", folder=tmp_path / "worker", environment=database | {"DATABASE_URL": pooler}) as worker:
+        eventually(lambda: not worker.is_alive())
+        assert worker.process.returncode == 1
+        assert worker.log.count(NAME_THE_SETTING) == 1
+        assert "Traceback" not in worker.log

@@ -1,11 +1,12 @@
 """A worker on a real RabbitMQ: killed, cut off by a crash of the broker, and with a message that is put back often."""
 
+import json
 import os
 import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from tests.other_servers.certificates import certificate
 from tests.other_servers.rabbitmq_server import SENDER_CONFIGURATION, RabbitMq
 from tests.support.proxy import Proxy
 from tests.support.requests import redemption
+from worker.fault_points import VARIABLE, FaultPoint
 
 # Starting RabbitMQ takes long. CI runs these tests before the suite.
 pytestmark = pytest.mark.scale
@@ -224,6 +226,103 @@ def test_a_silent_connection_to_rabbitmq_is_given_up(
         sent += [send_redemption(sender) for _ in range(PREFETCH)]
         assert {each.get(timeout=60)["outcome"] for each in sent} == {"accepted"}
         assert redemptions(variables) == [(PREFETCH * 2,)]
+
+
+@pytest.mark.parametrize("options", [{"compression": "gzip"}, {"compression": "bzip2"}, {"expires": 3_600}])
+def test_a_message_keeps_its_content_while_it_waits(
+    variables: dict[str, str], rabbit: RabbitMq, tmp_path: Path, options: dict[str, Any]
+) -> None:
+    """Until it is due, until a lock is free, and after it was a dead letter. A text may have any encoding."""
+    url = variables["DATABASE_URL"]
+    with (
+        worker_of(variables | {"SCRIP_LOCK_TIMEOUT_SECONDS": "1"}, tmp_path / "worker") as worker,
+        sender_of(variables) as sender,
+    ):
+        worker.wait_ready()
+        sender.create_voucher("SUMMER")
+        with holding(url, "SELECT * FROM vouchers FOR UPDATE"):
+            sent = [send_redemption(sender, **options), send_redemption(sender, countdown=1, **options)]
+            publish_encoded(rabbit.url, customer="cus_é", encoding="latin-1", wait_seconds=1)
+            eventually(lambda: worker.log.count("is tried again in") >= len(sent) + 1)
+        assert [each.get(timeout=60)["outcome"] for each in sent] == ["accepted"] * 2
+        eventually(lambda: rows(url, "SELECT count(*) FROM redemptions WHERE customer = 'cus_é'") == [(1,)])
+        with poisoned(url, customer="cus_poison"):
+            poison = send_redemption(sender, customer="cus_poison", **options)
+            eventually(lambda: rows(url, "SELECT task_id FROM dead_letters") == [(poison.id,)])
+        scrip(worker, "dead-letters", "retry", poison.id)
+        eventually(lambda: redemptions(variables) == [(4,)])
+        assert "dropped a message" not in worker.log
+
+
+@pytest.mark.parametrize("odd", ["content type", "correlation id", "name of a header", "timestamp of a header"])
+def test_no_property_of_a_message_ends_a_worker(
+    variables: dict[str, str], rabbit: RabbitMq, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, odd: str
+) -> None:
+    """py-amqp cannot read it, so the message is dropped. Timestamps in milliseconds are a common mistake."""
+    not_utf8, headers = b"\xff\xfe", {"id": "odd", "task": "redemptions.redeem"}
+    odd_headers: dict[str, dict[Any, Any]] = {
+        "name of a header": {not_utf8: 1},
+        "timestamp of a header": {"at": datetime(2026, 11, 29, tzinfo=UTC)},
+    }
+    properties = {"content type": {"content_type": not_utf8}, "correlation id": {"correlation_id": not_utf8}}
+    with worker_of(variables, tmp_path / "worker") as worker, sender_of(variables) as sender:
+        worker.wait_ready()
+        sender.create_voucher("SUMMER")
+        with Connection(rabbit.url) as connection, monkeypatch.context() as patches:
+            patches.setattr("amqp.serialization.calendar.timegm", lambda _: 1_700_000_000_000)
+            channel = connection.default_channel
+            message = channel.prepare_message(b"{}", headers={**headers, **odd_headers.get(odd, {})}, properties={})
+            message.properties.update(properties.get(odd, {}))
+            channel.basic_publish(message, exchange="", routing_key="redemptions")
+        eventually(lambda: "dropped a message" in worker.log or not worker.is_alive())
+        assert sender.redeem("SUMMER")["redemptionNumber"] == 1
+
+
+@pytest.mark.parametrize("countdown", [None, 1])
+def test_a_message_that_was_begun_does_not_expire(
+    variables: dict[str, str], tmp_path: Path, countdown: int | None
+) -> None:
+    """Its worker dies after COMMIT. RabbitMQ would drop the message then, and its caller would never hear of it."""
+    stopped = variables | {VARIABLE: f"{FaultPoint.AFTER_COMMIT}:stop:2"}
+    with sender_of(variables) as sender:
+        with worker_of(stopped, tmp_path / "first") as worker:
+            worker.wait_ready()
+            sender.create_voucher("SUMMER")
+            sent = send_redemption(sender, expires=3, countdown=countdown)
+            eventually(lambda: redemptions(variables) == [(1,)])
+            expiry = datetime.now(UTC) + timedelta(seconds=4)
+            eventually(lambda: datetime.now(UTC) > expiry)
+            worker.kill()
+        with worker_of(variables, tmp_path / "second"):
+            assert sent.get(timeout=60)["redemptionNumber"] == 1
+
+
+def test_a_deleted_queue_of_delayed_messages_is_declared_again(
+    variables: dict[str, str], rabbit: RabbitMq, tmp_path: Path
+) -> None:
+    """Otherwise the messages that have to wait would fill the worker."""
+    with worker_of(variables, tmp_path / "worker") as worker, sender_of(variables) as sender:
+        worker.wait_ready()
+        sender.create_voucher("SUMMER")
+        rabbit.control("delete_queue", "celery_delayed_11")
+        for _ in range(PREFETCH * 2):
+            send_redemption(sender, countdown=3_600)
+        assert sender.redeem("SUMMER")["redemptionNumber"] == 1
+        eventually(lambda: rabbit.ready("celery_delayed_11") == PREFETCH * 2)
+
+
+def publish_encoded(url: str, *, customer: str, encoding: str, wait_seconds: int) -> None:
+    """Publish a redemption of the voucher as a text in another encoding than UTF-8."""
+    body = json.dumps([[], {"request": {**redemption(code="SUMMER"), "customer": customer}}, {}], ensure_ascii=False)
+    due = datetime.now(UTC) + timedelta(seconds=wait_seconds)
+    with Connection(url) as connection:
+        connection.Producer().publish(
+            body.encode(encoding),
+            routing_key="redemptions",
+            headers={"id": f"encoded-{customer.encode().hex()}", "task": "redemptions.redeem", "eta": due.isoformat()},
+            content_type="application/json",
+            content_encoding=encoding,
+        )
 
 
 @contextmanager

@@ -22,18 +22,22 @@ end
 redis.call('ZADD', index, 'XX', unpack(scores))
 """
 
-# Take over messages whose leases are over, the oldest first, and return each tag with its entry. ARGV has the
-# visibility timeout in seconds, the most messages and the most bytes, which the last entry may exceed.
+# Take over messages whose leases are over, the oldest first, and return of each the tag, the entry and the beginning of
+# the lease. ARGV has the visibility timeout in seconds, the most messages and the most bytes, which the last entry may
+# exceed.
 TAKE_OVER = f"""{_BEGIN}
 local timeout, count_max, bytes_max = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3])
 local taken, bytes = {{}}, 0
-for _, tag in ipairs(redis.call('ZRANGEBYSCORE', index, '-inf', now - timeout, 'LIMIT', 0, count_max)) do
+local over = redis.call('ZRANGEBYSCORE', index, '-inf', now - timeout, 'WITHSCORES', 'LIMIT', 0, count_max)
+for position = 1, #over, 2 do
     if bytes >= bytes_max then break end
+    local tag = over[position]
     local entry = redis.call('HGET', unacked, tag)
     if entry then
         redis.call('ZADD', index, now, tag)
         taken[#taken + 1] = tag
         taken[#taken + 1] = entry
+        taken[#taken + 1] = over[position + 1]
         bytes = bytes + #entry
     else
         redis.call('ZREM', index, tag)

@@ -1,16 +1,21 @@
-"""A RabbitMQ transport whose waits end: kombu's own waits for a reply without an end.
+"""A RabbitMQ transport whose waits end, and that survives any message: kombu's own does neither.
 
 While RabbitMQ's memory or disk is full, it reads nothing more from a connection that has published, and tells the
 connection so. A worker publishes events in its event loop, so it would decide nothing until there is room.
 """
 
+from contextlib import nullcontext, suppress
+from time import monotonic
 from typing import Any
 
+from amqp import Message, method_framing  # type: ignore[import-untyped]
 from amqp.exceptions import IrrecoverableChannelError  # type: ignore[import-untyped]
 from kombu.transport import TRANSPORT_ALIASES, pyamqp
 
 # A reply takes milliseconds, and the declaration of a queue up to a second.
 REPLY_SECONDS_MAX = 10
+# RabbitMQ confirms the message that it read last before it blocked the connection. It may not have read this one.
+BLOCKED_SECONDS_MAX = 1
 
 
 class Blocked(IrrecoverableChannelError):
@@ -18,7 +23,9 @@ class Blocked(IrrecoverableChannelError):
 
 
 class BoundedWait:
-    """A part of a channel and of a connection, which waits for replies."""
+    """The part of a channel and of a connection that waits for replies."""
+
+    connection: Any
 
     def wait(
         self,
@@ -28,7 +35,8 @@ class BoundedWait:
         returns_tuple: bool = False,  # noqa: FBT001, FBT002 - py-amqp's own
     ) -> Any:
         """Wait for a reply. Raises TimeoutError, which is a lost connection to kombu, if there is none in time."""
-        return super().wait(method, callback, timeout or REPLY_SECONDS_MAX, returns_tuple)  # type: ignore[misc]
+        with self.connection.bounded(timeout) if self.connection else nullcontext():
+            return super().wait(method, callback, timeout, returns_tuple)  # type: ignore[misc]
 
 
 class Channel(BoundedWait, pyamqp.Channel):
@@ -40,27 +48,83 @@ class Channel(BoundedWait, pyamqp.Channel):
         if connection is None:
             # Raises the error of a closed connection.
             return super().basic_publish_confirm(*arguments, **options)
-        connection.is_publishing = True
+        if connection.is_still_blocked():
+            raise Blocked("RabbitMQ accepts no messages now")
         try:
             return super().basic_publish_confirm(*arguments, **options)
-        except (Blocked, TimeoutError):
+        except TimeoutError:
             # The next message would take a late confirmation for its own.
             connection.collect()
+            if connection.is_blocked:
+                raise Blocked("RabbitMQ accepts no messages now") from None
             raise
-        finally:
-            connection.is_publishing = False
+
+
+class Deadline:
+    """The end of a wait on a connection, however many frames arrive before. Heartbeats do not defer it."""
+
+    def __init__(self, connection: Any, seconds: float) -> None:
+        self.connection = connection
+        self.at = monotonic() + seconds
+
+    def __enter__(self) -> None:
+        self.outer, self.connection.deadline = self.connection.deadline, self
+
+    def __exit__(self, *_: object) -> None:
+        self.connection.deadline = self.outer
 
 
 class Connection(BoundedWait, pyamqp.Connection):
     """A connection whose waits end."""
 
     Channel = Channel
-    is_publishing = False
+    deadline: Deadline | None = None
+    is_blocked = False
+
+    def bounded(self, seconds: float | None) -> Deadline:
+        """Return a context in which all reads together take no longer than so many seconds."""
+        return Deadline(self, BLOCKED_SECONDS_MAX if self.is_blocked else seconds or REPLY_SECONDS_MAX)
+
+    def blocking_read(self, timeout: float | None = None) -> Any:
+        """Read a frame. Raises TimeoutError if the wait that needs it has lasted too long."""
+        if self.deadline is not None:
+            left = self.deadline.at - monotonic()
+            if left <= 0:
+                raise TimeoutError("RabbitMQ did not answer in time")
+            timeout = left if timeout is None else min(timeout, left)
+        return super().blocking_read(timeout)
+
+    def is_still_blocked(self) -> bool:
+        """Return whether RabbitMQ reads nothing from this connection, by what it has sent until now."""
+        if self.is_blocked:
+            with suppress(TimeoutError):
+                self.drain_events(timeout=0)
+        return self.is_blocked
 
     def _on_blocked(self) -> None:
         super()._on_blocked()
-        if self.is_publishing:
-            raise Blocked
+        self.is_blocked = True
+        if self.deadline is not None:
+            self.deadline.at = min(self.deadline.at, monotonic() + BLOCKED_SECONDS_MAX)
+
+    def _on_unblocked(self) -> None:
+        super()._on_unblocked()
+        self.is_blocked = False
+
+
+class ReadableMessage(Message):
+    """A message that has no properties if py-amqp cannot read them. Its error would end one worker after the other."""
+
+    properties: dict[str, Any]
+
+    def _load_properties(self, class_id: int, buf: Any, offset: int) -> int:
+        try:
+            offset = super()._load_properties(class_id, buf, offset)
+            if not all(isinstance(name, str) for name in self.properties.get("application_headers") or ()):
+                self.properties = {}
+        except Exception:  # noqa: BLE001 - any bytes may come, and the message is dropped for its missing headers
+            self.properties = {}
+        return offset
 
 
 class Transport(pyamqp.Transport):
@@ -76,5 +140,6 @@ class SecureTransport(pyamqp.SSLTransport):
 
 
 def register() -> None:
-    """Put the transports in the place of kombu's own, in this process."""
+    """Put the transports and the message in the place of the libraries' own, in this process."""
     TRANSPORT_ALIASES.update({"amqp": lambda: Transport, "amqps": lambda: SecureTransport})
+    method_framing.Message = ReadableMessage

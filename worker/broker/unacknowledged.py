@@ -20,6 +20,7 @@ from kombu.utils.json import dumps, loads
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ReadOnlyError, ResponseError
 
+from worker.broker.due_times import instant_of
 from worker.broker.fetch_script import UNREADABLE
 from worker.broker.lease_scripts import POSTPONE, PUT_BACK, RENEW, TAKE_OVER
 from worker.fault_points import FaultPoint, reach
@@ -34,6 +35,9 @@ OVERDUE_COUNT_MAX = 50
 PUT_BACK_BYTES_MAX = 2**20
 # If the server refuses to write, for example because its disk is full, it is asked again after this time.
 REFUSED_SECONDS = 1
+# The server rounds instants to less than this, and no lease of a worker ends so exactly when its message is due.
+EQUAL_SECONDS = 1e-5
+NO_ENDS: Mapping[str, float] = {}
 # A refusal is logged no more often than this.
 LOG_SECONDS = 10
 
@@ -117,8 +121,12 @@ class Unacknowledged:
         """Put back messages of any worker whose leases are over, some at a time. Return their number."""
         limits = (channel.visibility_timeout, OVERDUE_COUNT_MAX, PUT_BACK_BYTES_MAX)
         taken = self._call(channel, client, TAKE_OVER, limits)
-        entries = {bytes_to_str(tag): entry for tag, entry in zip(taken[::2], taken[1::2], strict=True)}
-        self._move(channel, client, entries)
+        entries = {bytes_to_str(tag): entry for tag, entry in zip(taken[::3], taken[1::3], strict=True)}
+        ends = {
+            bytes_to_str(tag): float(began) + channel.visibility_timeout
+            for tag, began in zip(taken[::3], taken[2::3], strict=True)
+        }
+        self._move(channel, client, entries, ends=ends)
         return len(entries)
 
     def _send(
@@ -149,13 +157,15 @@ class Unacknowledged:
         entries = client.execute_command("HMGET", channel.prefixed(self._keys[0]), *tags)
         self._move(channel, client, {tag: entry for tag, entry in zip(tags, entries, strict=True) if entry is not None})
 
-    def _move(self, channel: Any, client: Any, entries: Mapping[str, bytes]) -> None:
+    def _move(
+        self, channel: Any, client: Any, entries: Mapping[str, bytes], *, ends: Mapping[str, float] = NO_ENDS
+    ) -> None:
         lists: dict[str, int] = {}
         words: list[Any] = []
         # The first message is put back last: the end of the list is fetched first.
         for tag, entry in reversed(list(entries.items())):
             try:
-                text, names = _to_put_back(channel, entry)
+                text, names = _to_put_back(channel, entry, lease_end=ends.get(tag))
             except (KeyError, *UNREADABLE):
                 names = []
             if not names:
@@ -178,12 +188,18 @@ def _chunks(tags: Sequence[str], size: int) -> Iterator[Sequence[str]]:
         yield tags[start : start + size]
 
 
-def _to_put_back(channel: Any, entry: bytes) -> tuple[str, list[str]]:
-    """Return the text of an unacknowledged message, marked as redelivered, and its lists."""
+def _to_put_back(channel: Any, entry: bytes, *, lease_end: float | None) -> tuple[str, list[str]]:
+    """Return the text of an unacknowledged message, marked as redelivered, and its lists.
+
+    A message whose lease ended when it was due has only waited for that. No child has begun it, so it is not marked.
+    """
     message, exchange, routing_key = loads(bytes_to_str(entry))
-    for fields in (message.get("headers"), message["properties"]["delivery_info"]):
-        if isinstance(fields, dict):
-            fields["redelivered"] = True
+    headers = message.get("headers")
+    due = instant_of(headers.get("eta")) if isinstance(headers, dict) else None
+    if due is None or lease_end is None or abs(due - lease_end) > EQUAL_SECONDS:
+        for fields in (headers, message["properties"]["delivery_info"]):
+            if isinstance(fields, dict):
+                fields["redelivered"] = True
     return dumps(message), channel.lists_of(message, exchange=exchange, routing_key=routing_key)
 
 

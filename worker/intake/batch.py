@@ -14,10 +14,10 @@ from celery import Task, current_app
 from celery.utils.log import get_logger
 from celery.worker.request import Request
 
-from worker.intake.delivery import Delivery, Fate, Original, Outcome
+from worker.intake.delivery import Delivery, Fate, Outcome
+from worker.intake.envelope import original_of
 from worker.intake.followers import followers_of
 from worker.intake.unended import postpone, put_back
-from worker.queues import queue_from
 from worker.settings import settings
 
 logger = get_logger(__name__)
@@ -212,7 +212,7 @@ def delivery_of(request: Request, *, is_suspect: bool) -> Delivery:
         wants_answer=not request.ignore_result,
         group=request.group,
         parent=request.parent_id,
-        original=original_of(request) if is_suspect or redelivered or retries else None,
+        original=original_of(request.message) if is_suspect or redelivered or retries else None,
         followers=followers_of(request),
     )
 
@@ -230,19 +230,6 @@ def own_time_limit(request: Request) -> float | None:
     """
     hard, _ = request.time_limits or (None, None)
     return hard or None
-
-
-def original_of(request: Request) -> Original:
-    """Return the message of a request as it was received."""
-    message = request.message
-    body = message.body
-    return Original(
-        queue=queue_from(request.delivery_info["routing_key"], task=request.name),
-        headers=message.headers,
-        body=body.encode() if isinstance(body, str) else bytes(body),
-        content_type=message.content_type,
-        content_encoding=message.content_encoding or "utf-8",
-    )
 
 
 def end_message(request: Request, outcome: Outcome) -> None:

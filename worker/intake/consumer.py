@@ -14,13 +14,13 @@ from celery.worker.state import active_requests, reserved_requests
 from kombu import Message
 
 from worker.connections import is_amqp
-from worker.intake.delayed_messages import DelayedMessages, note_return
 from worker.intake.dropped_messages import DroppedMessages
 from worker.intake.envelope import UNDECODABLE, headers_of, is_plain, problem_of
 from worker.intake.gathering import Gatherer
 from worker.intake.mingling import Mingle
 from worker.intake.outage import Outage
 from worker.intake.reconnecting import keep_connecting
+from worker.intake.republishing import Republisher, note_return
 from worker.intake.stopping import kill_children_later
 from worker.intake.unended import PAUSE_SECONDS, is_postponed_until_due, let_no_begun_message_expire
 from worker.settings import settings
@@ -50,9 +50,9 @@ class Consumer(CeleryConsumer):
         # Celery has no Mingle with the option --without-mingle.
         self.steps: list[Any] = [Mingle(self) if type(step) is CeleryMingle else step for step in self.steps]
         self.dropped_messages = DroppedMessages(self.app)
-        # None if messages wait in another way: RabbitMQ is not the broker, or there is no event loop.
-        has_copies = self.hub is not None and is_amqp(settings())
-        self.delayed_messages = DelayedMessages(self.app, hub=self.hub) if has_copies else None
+        # None if RabbitMQ is not the broker, or if there is no event loop.
+        publishes_copies = self.hub is not None and is_amqp(settings())
+        self.republisher = Republisher(self.app, hub=self.hub) if publishes_copies else None
 
     def on_send_event_buffered(self) -> None:
         """Schedule the sending of the buffered events, or send them at once if the worker is stopping."""
@@ -147,31 +147,49 @@ class Consumer(CeleryConsumer):
             problem = problem_of(message)
             if problem:
                 self.drop(message, problem)
-                return
+            elif not self.is_replaced(message, otherwise=receive_checked):
+                receive_checked(message)
+
+        def receive_checked(message: Message) -> None:
             note_return(message)
             let_no_begun_message_expire(message)
             if not is_postponed_until_due(message, delay=delay):
                 receive(message)
 
         def delay(message: Message, seconds: float) -> bool:
-            return self.is_delayed(message, seconds, receive_again=receive_task)
+            return self.is_delayed(message, seconds, otherwise=receive_checked)
 
         return receive_task
 
-    def is_delayed(self, message: Message, seconds: float, *, receive_again: Callable[[Message], None]) -> bool:
-        """Return whether a message waits on RabbitMQ from now on. If that fails later, it is received again."""
-        if self.delayed_messages is None:
+    def is_replaced(self, message: Message, *, otherwise: Callable[[Message], None]) -> bool:
+        """Return whether a copy replaces a message that RabbitMQ would drop. If that fails, `otherwise` has it."""
+        if self.republisher is None or not message.properties.get("expiration"):
             return False
+        self.republisher.replace(message, on_ended=self.end_of_copy(message, lambda: otherwise(message)))
+        return True
+
+    def is_delayed(self, message: Message, seconds: float, *, otherwise: Callable[[Message], None]) -> bool:
+        """Return whether a message waits on RabbitMQ from now on. If that fails, `otherwise` has it after a pause."""
+        if self.republisher is None:
+            return False
+
+        def pause() -> None:
+            self.hub.call_later(PAUSE_SECONDS, otherwise, message)
+
+        self.republisher.delay(message, seconds=seconds, on_ended=self.end_of_copy(message, pause))
+        return True
+
+    def end_of_copy(self, message: Message, go_on: Callable[[], None]) -> Callable[[bool], None]:
+        """Return a function that acknowledges a message if its copy is stored, and goes on with the message if not."""
 
         def end(is_stored: bool) -> None:  # noqa: FBT001 - a callback
             if is_stored:
                 # Acknowledgement point: RabbitMQ has a copy.
                 message.ack_log_error(logger, self.connection_errors)
             elif message.channel is getattr(self.task_consumer, "channel", None):
-                self.hub.call_later(PAUSE_SECONDS, receive_again, message)
+                go_on()
 
-        self.delayed_messages.delay(message, seconds=seconds, headers=message.headers, on_ended=end)
-        return True
+        return end
 
     def drop(self, message: Message, problem: str) -> None:
         """Drop a message that is not a task, and tell its caller."""

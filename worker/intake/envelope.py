@@ -7,6 +7,8 @@ from kombu import Message
 from kombu.exceptions import ContentDisallowed, DecodeError
 
 from worker.broker.fetch_script import UNREADABLE
+from worker.intake.delivery import Original
+from worker.queues import queue_from
 from worker.retry_limits import RETRIES_MAX
 
 UNDECODABLE = "its body cannot be decoded"
@@ -50,6 +52,20 @@ def problem_of(message: Message) -> str | None:
 def headers_of(message: Message) -> Any:
     """Return the fields that describe the task: the headers, or the body in version 1 of the protocol."""
     return message.headers if "task" in message.headers else message.payload
+
+
+def original_of(message: Message) -> Original:
+    """Return a message as it was received, except that the body is not compressed, and a text is in UTF-8."""
+    body, encoding = message.body, message.content_encoding or "utf-8"
+    return Original(
+        queue=queue_from(message.delivery_info["routing_key"], task=headers_of(message)["task"]),
+        # kombu has decompressed the body.
+        headers={name: value for name, value in message.headers.items() if name != "compression"},
+        body=body.encode() if isinstance(body, str) else bytes(body),
+        content_type=message.content_type,
+        # py-amqp has decoded a text.
+        content_encoding="utf-8" if isinstance(body, str) else encoding,
+    )
 
 
 def _problem_of_headers(headers: object) -> str | None:

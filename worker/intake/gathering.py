@@ -34,7 +34,6 @@ from celery.worker.state import task_ready
 from celery.worker.strategy import default
 
 from worker.intake.batch import Batch, own_time_limit
-from worker.intake.delayed_messages import begun
 from worker.intake.delivery import ENDS_CONNECTIONS, Outcome
 from worker.intake.outage import Outage
 from worker.intake.unended import put_back
@@ -99,6 +98,8 @@ class Gatherer:
         self.gathered = WaitingMessages(size_max=self.size_max)
         # Batches that have lost their child, or the database, and run again.
         self.reruns: deque[Batch] = deque()
+        # Requests that are tried again after a pause. On Redis and Valkey there are none.
+        self.waiting: dict[Request, None] = {}
         self.timer: Any = None
         self.waits_for_slot = False
         self.running: set[Batch] = set()
@@ -116,20 +117,27 @@ class Gatherer:
 
     def add_later(self, request: Request, seconds: float) -> None:
         """Let a request wait for that time, on RabbitMQ or else in this worker."""
-        delayed, again = self.consumer.delayed_messages, Batch(gatherer=self, requests=[request])
-        if delayed is None:
+        again, republisher = Batch(gatherer=self, requests=[request]), self.consumer.republisher
+        self.waiting[request] = None
+
+        def wait_here() -> None:
             self.consumer.hub.call_later(seconds, self.run_again, again)
-            return
 
         def end(is_stored: bool) -> None:  # noqa: FBT001 - a callback
-            if is_stored:
-                # Acknowledgement point: RabbitMQ has a copy.
-                request.acknowledge()
-                task_ready(request)
-            else:
-                self.consumer.hub.call_later(seconds, self.run_again, again)
+            # Otherwise the connection was lost, and RabbitMQ redelivers the message.
+            if request in self.waiting:
+                if is_stored:
+                    del self.waiting[request]
+                    # Acknowledgement point: RabbitMQ has a copy.
+                    request.acknowledge()
+                    task_ready(request)
+                else:
+                    wait_here()
 
-        delayed.delay(request.message, seconds=seconds, headers=begun(request.message), on_ended=end)
+        if republisher is None:
+            wait_here()
+        else:
+            republisher.delay(request.message, seconds=seconds, on_ended=end, is_begun=True)
 
     def send_if_queues_are_empty(self) -> None:
         """Stop waiting for more messages if no batch is running and the queues are known to be empty."""
@@ -158,6 +166,8 @@ class Gatherer:
 
     def run_again(self, batch: "Batch") -> None:
         """Run a batch again as soon as a child is free."""
+        for request in batch.requests:
+            self.waiting.pop(request, None)
         self.reruns.append(batch)
         self.request_slot()
 
@@ -247,4 +257,5 @@ class Gatherer:
             self.timer.cancel()
         unbegun = [*self.gathered.take_all(), *(request for batch in self.reruns for request in batch.requests)]
         self.reruns.clear()
-        put_back(unbegun)
+        put_back([*unbegun, *self.waiting])
+        self.waiting.clear()

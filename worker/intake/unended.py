@@ -4,7 +4,6 @@ Neither acknowledges a message: at every instant it stays with the broker.
 """
 
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
 from time import time
 from typing import Any
 
@@ -13,6 +12,7 @@ from celery.worker.request import Request
 from celery.worker.state import task_ready
 from kombu import Message
 
+from worker.broker.due_times import instant_of
 from worker.intake.envelope import headers_of
 
 logger = get_logger(__name__)
@@ -52,13 +52,9 @@ def postpone(request: Request, error: Any, *, add_later: Callable[[Request, floa
 
 
 def let_no_begun_message_expire(message: Message) -> None:
-    """Take the expiry out of a message that a child may have begun, since its effect may be committed.
-
-    A message with an eta was probably delivered before its time only, so it may expire.
-    """
-    headers = headers_of(message)
-    if message.delivery_info.get("redelivered") and not headers.get("eta"):
-        headers["expires"] = None
+    """Take the expiry out of a message that a child may have begun, since its effect may be committed."""
+    if message.delivery_info.get("redelivered"):
+        headers_of(message)["expires"] = None
 
 
 def is_postponed_until_due(message: Message, *, delay: Callable[[Message, float], bool]) -> bool:
@@ -67,7 +63,7 @@ def is_postponed_until_due(message: Message, *, delay: Callable[[Message, float]
     If the server is RabbitMQ, `delay` makes the message wait for so many seconds, and returns whether it can.
     """
     headers = headers_of(message)
-    due = _instant_of(headers["eta"]) if headers.get("eta") else None
+    due = instant_of(headers.get("eta"))
     if due is None:
         return False
     if not hasattr(message.channel, "postpone"):
@@ -79,12 +75,3 @@ def is_postponed_until_due(message: Message, *, delay: Callable[[Message, float]
         return False
     message.channel.postpone(message.delivery_tag, until=due)
     return True
-
-
-def _instant_of(eta: str) -> float | None:
-    try:
-        instant = datetime.fromisoformat(eta)
-        return (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError, OSError):
-        # Celery fails such a message.
-        return None
