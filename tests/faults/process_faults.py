@@ -20,7 +20,6 @@ CLOCK_SECONDS = 6
 EVERY = (3, 20)
 ROLLING = 20
 BEATS, BEAT_SECONDS = 3, 5
-DAY = "+1d"
 LIBFAKETIME = ("/usr/lib/*/faketime/libfaketime.so.1", "/usr/lib/faketime/libfaketime.so.1")
 
 
@@ -111,12 +110,12 @@ def reached(counter: Path) -> int:
     return int(counter.read_text() or 0) if counter.exists() else 0
 
 
-def move_clock(system: System) -> None:
-    """Run a worker whose clock is a day ahead."""
+def move_clock(system: System, offset: str) -> None:
+    """Run a worker whose clock is off by so much, as libfaketime writes it."""
     libraries = [found for pattern in LIBFAKETIME for found in Path("/").glob(pattern.lstrip("/"))]
     if not libraries:
         raise FaultUnavailableError("libfaketime is not installed (Debian: apt install libfaketime)")
     worker = system.any_worker()
-    system.restart(worker, LD_PRELOAD=str(libraries[0]), FAKETIME=DAY)
+    system.restart(worker, LD_PRELOAD=str(libraries[0]), FAKETIME=offset)
     system.let_pass(CLOCK_SECONDS)
     system.restart(worker)

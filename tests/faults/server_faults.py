@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import psycopg
 
 from tests.end_to_end.database import poisoned
+from tests.faults.finding import Finding
 from tests.faults.requests_by_seed import POISON
 from tests.faults.servers import Server
 from tests.faults.system import FaultUnavailableError, System
@@ -88,6 +89,18 @@ def crash_broker(system: System) -> None:
         system.load.send_all_again()
 
 
+def lose_broker_for_minutes(system: System) -> None:
+    """Kill the broker, and start it again after two minutes. No worker may end meanwhile."""
+    before = system.ended_workers
+    with _down(system.servers.broker):
+        system.let_pass(LONG_DOWN_SECONDS)
+    if system.ended_workers > before:
+        ended = system.ended_workers - before
+        system.findings.append(Finding("a worker ended", "the broker was away", f"{ended} workers"))
+    if system.servers.broker.may_lose:
+        system.load.send_all_again()
+
+
 def restart_broker(system: System) -> None:
     """Stop the broker as an operator does, and start it again."""
     system.servers.broker.stop()
@@ -142,6 +155,18 @@ def forget_broker(system: System) -> None:
     """Let the connections to the broker fall silent for ever."""
     for each in system.servers.broker.proxies:
         each.forget()
+
+
+def abandon_postgres(system: System) -> None:
+    """Leave the connections to Postgres half-open: the server has closed them, and the workers do not know."""
+    for each in system.servers.postgres.proxies:
+        each.abandon()
+
+
+def abandon_broker(system: System) -> None:
+    """Leave the connections to the broker half-open."""
+    for each in system.servers.broker.proxies:
+        each.abandon()
 
 
 def cut_at_commit(system: System, cut: Cut) -> None:

@@ -104,7 +104,7 @@ CONFIGURATIONS = {
         open_servers=partial(_opened, broker=_redis),
         programs=REDIS,
         optional_programs={"faketime": "faketime"},
-        faults=(*FAULTS_OF_BROKER, "clock-a-day-off"),
+        faults=(*FAULTS_OF_BROKER, "clock-a-day-ahead", "clock-a-day-behind"),
     ),
     "Redis with an ACL user": Configuration(open_servers=partial(_opened, broker=_redis_with_acl), programs=REDIS),
     "Redis with TLS": Configuration(
