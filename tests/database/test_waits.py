@@ -17,6 +17,7 @@ from tests.support.tasks import task_named
 from worker import database as db
 from worker import database_waits as waits
 from worker.database import allow_long_statements, transaction
+from worker.settings import database_settings
 
 # The statement timeout is 1 s, and the client waits half a second longer.
 LIMIT_SECONDS = 1.5
@@ -38,6 +39,14 @@ def proxy(database: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator
         yield proxy
         # Nothing waits for an answer to the last words of a connection.
         proxy.reset()
+
+
+def test_by_default_no_wait_lasts_longer_than_thirty_seconds(database: dict[str, str]):
+    """The log says within five seconds that a process waits. The tests below have shorter limits."""
+    with changed_environment(DATABASE_URL=database["DATABASE_URL"]):
+        assert waits.statement_seconds_max(database_settings()) <= 30
+    assert max(waits.host_seconds_max(hosts=1), 3 * waits.host_seconds_max(hosts=3), waits.PING_SECONDS_MAX) <= 30
+    assert waits.ANNOUNCED_SECONDS <= 5
 
 
 def is_lost(error: OperationalError) -> bool:

@@ -10,9 +10,18 @@ import pytest
 from sqlalchemy import create_engine
 from sqlalchemy.exc import OperationalError
 
+from tests.end_to_end.broker import with_redis
+from tests.end_to_end.client import Client
+from tests.end_to_end.programs import Worker
+from tests.end_to_end.vouchers import created_voucher
+from tests.support.requests import redemption
 from worker import fault_points
 from worker.fault_points import COUNTER, VARIABLE, FaultPoint, InjectedFault, armed, watch_statements
 
+# A database of Valkey for the workers whose points are counted.
+WATCHED = 14
+# A message that is decided at once is not put back, and only beat publishes.
+NOT_REACHED = {FaultPoint.WHILE_PUTTING_BACK, FaultPoint.BEFORE_PUBLISHING, FaultPoint.AFTER_PUBLISHING}
 CHECKOUT = Path(__file__).parents[2]
 REACH_TWICE = """
 from worker.fault_points import FaultPoint, reach
@@ -70,3 +79,17 @@ def test_the_file_counts_across_processes(tmp_path: Path):
     variables = {VARIABLE: "before-commit:kill:4", COUNTER: str(tmp_path / "counter")}
     codes = [exit_code(**variables) for _ in range(4)]
     assert codes == [0, -signal.SIGKILL, 0, -signal.SIGKILL]
+
+
+@pytest.mark.scale
+@pytest.mark.parametrize("point", [each for each in FaultPoint if each not in NOT_REACHED])
+def test_a_redemption_reaches_each_point(database: dict[str, str], tmp_path: Path, point: FaultPoint):
+    """A run under faults would skip a point that nothing reaches."""
+    counter = tmp_path / "counter"
+    armed_here = {VARIABLE: f"{point}:raise:1000000", COUNTER: str(counter)}
+    variables = with_redis(database, number=WATCHED) | armed_here
+    with Worker(folder=tmp_path / "worker", environment=variables) as worker, Client(variables) as client:
+        worker.wait_ready()
+        client.ask("redemptions.redeem", redemption(voucher=created_voucher(client)))
+        worker.wait_until_acknowledged()
+    assert int(counter.read_text()) > 0
