@@ -12,6 +12,7 @@ def ends_if_unreachable(problem: str) -> Iterator[None]:
 
     Exit code 1 is reserved for the findings of a command.
     """
+    from amqp.exceptions import AMQPError  # type: ignore[import-untyped]  # noqa: PLC0415
     from kombu.exceptions import KombuError  # noqa: PLC0415
     from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
 
@@ -23,6 +24,6 @@ def ends_if_unreachable(problem: str) -> Iterator[None]:
         # worker.settings ends the process with SystemExit if the environment is incomplete.
         typer.echo(unusable, err=True)
         raise typer.Exit(2) from None
-    except (SQLAlchemyError, KombuError) as error:
+    except (SQLAlchemyError, KombuError, AMQPError) as error:
         typer.echo(f"scrip: {problem}: {driver_message(error)}", err=True)
         raise typer.Exit(2) from None

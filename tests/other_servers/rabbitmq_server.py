@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from kombu import Connection, Queue
+from kombu.transport.native_delayed_delivery import MAX_LEVEL, level_name
 
 from scrip.stack.listener import LOOPBACK, free_port
 from tests.end_to_end.broker import QUEUES
@@ -96,6 +97,14 @@ class RabbitMq:
             timeout=CONTROL_SECONDS_MAX,
         )
         return ended.stdout
+
+    def purge(self) -> None:
+        """Empty all queues, those whose messages move on to others first."""
+        existing = self.queues().keys()
+        with Connection(self.url) as connection:
+            for name in (*(level_name(level) for level in range(MAX_LEVEL, -1, -1)), *QUEUES):
+                if name in existing:
+                    Queue(name)(connection.default_channel).purge()
 
     def ready(self, queue: str) -> int:
         """Return the number of messages in a queue that no worker has received, as it is now."""

@@ -9,7 +9,7 @@ from time import monotonic
 from typing import Any
 
 from amqp import Message, method_framing  # type: ignore[import-untyped]
-from amqp.exceptions import IrrecoverableChannelError  # type: ignore[import-untyped]
+from amqp.exceptions import IrrecoverableChannelError, RecoverableConnectionError  # type: ignore[import-untyped]
 from kombu.transport import TRANSPORT_ALIASES, pyamqp
 
 # A reply takes milliseconds, and the declaration of a queue up to a second.
@@ -48,15 +48,12 @@ class Channel(BoundedWait, pyamqp.Channel):
         if connection is None:
             # Raises the error of a closed connection.
             return super().basic_publish_confirm(*arguments, **options)
-        if connection.is_still_blocked():
-            raise Blocked("RabbitMQ accepts no messages now")
+        connection.require_unblocked()
         try:
             return super().basic_publish_confirm(*arguments, **options)
         except TimeoutError:
-            # The next message would take a late confirmation for its own.
-            connection.collect()
-            if connection.is_blocked:
-                raise Blocked("RabbitMQ accepts no messages now") from None
+            connection.is_tainted = True
+            connection.require_unblocked()
             raise
 
 
@@ -80,6 +77,8 @@ class Connection(BoundedWait, pyamqp.Connection):
     Channel = Channel
     deadline: Deadline | None = None
     is_blocked = False
+    # A message has got no confirmation in time.
+    is_tainted = False
 
     def bounded(self, seconds: float | None) -> Deadline:
         """Return a context in which all reads together take no longer than so many seconds."""
@@ -94,12 +93,20 @@ class Connection(BoundedWait, pyamqp.Connection):
             timeout = left if timeout is None else min(timeout, left)
         return super().blocking_read(timeout)
 
-    def is_still_blocked(self) -> bool:
-        """Return whether RabbitMQ reads nothing from this connection, by what it has sent until now."""
+    def require_unblocked(self) -> None:
+        """Raise Blocked if RabbitMQ reads nothing from this connection, by what it has sent until now.
+
+        Raises RecoverableConnectionError if a message has got no confirmation in time: the next message would take a
+        late one for its own. A blocked connection is kept until then: RabbitMQ would not notice that it is closed.
+        """
         if self.is_blocked:
             with suppress(TimeoutError):
                 self.drain_events(timeout=0)
-        return self.is_blocked
+        if self.is_blocked:
+            raise Blocked("RabbitMQ accepts no messages now, and may store this one later")
+        if self.is_tainted:
+            self.collect()
+            raise RecoverableConnectionError("a message was not confirmed in time")
 
     def _on_blocked(self) -> None:
         super()._on_blocked()

@@ -32,6 +32,8 @@ logger = get_logger(__name__)
 EVENTS_SECONDS = 0.1
 # An event has 400 bytes.
 EVENTS_AT_ONCE_MAX = 240
+# Celery sometimes misses the death of a child, and looks after the children every 5 s only.
+CHILDREN_SECONDS = 0.25
 # Each is one event, or up to 240 that are sent together.
 UNSENT_EVENTS_MAX = 1_000
 # In the time of a lease.
@@ -75,8 +77,10 @@ class Consumer(CeleryConsumer):
                 unsent.popleft()
 
     def register_with_event_loop(self, hub: Any) -> None:
-        """Renew the leases of the messages from now on, for as long as the connection lasts."""
+        """Renew the leases and look after the children from now on, for as long as the connection lasts."""
         super().register_with_event_loop(hub)
+        if hasattr(self.pool, "maintain_pool"):
+            hub.call_repeatedly(CHILDREN_SECONDS, self.pool.maintain_pool)
         hub.call_repeatedly(settings().visibility_timeout_seconds / RENEWALS, self.renew_leases)
 
     def ensure_connected(self, conn: Any) -> Any:
@@ -147,49 +151,31 @@ class Consumer(CeleryConsumer):
             problem = problem_of(message)
             if problem:
                 self.drop(message, problem)
-            elif not self.is_replaced(message, otherwise=receive_checked):
-                receive_checked(message)
-
-        def receive_checked(message: Message) -> None:
+                return
             note_return(message)
             let_no_begun_message_expire(message)
             if not is_postponed_until_due(message, delay=delay):
                 receive(message)
 
         def delay(message: Message, seconds: float) -> bool:
-            return self.is_delayed(message, seconds, otherwise=receive_checked)
+            return self.is_delayed(message, seconds, otherwise=receive_task)
 
         return receive_task
-
-    def is_replaced(self, message: Message, *, otherwise: Callable[[Message], None]) -> bool:
-        """Return whether a copy replaces a message that RabbitMQ would drop. If that fails, `otherwise` has it."""
-        if self.republisher is None or not message.properties.get("expiration"):
-            return False
-        self.republisher.replace(message, on_ended=self.end_of_copy(message, lambda: otherwise(message)))
-        return True
 
     def is_delayed(self, message: Message, seconds: float, *, otherwise: Callable[[Message], None]) -> bool:
         """Return whether a message waits on RabbitMQ from now on. If that fails, `otherwise` has it after a pause."""
         if self.republisher is None:
             return False
 
-        def pause() -> None:
-            self.hub.call_later(PAUSE_SECONDS, otherwise, message)
-
-        self.republisher.delay(message, seconds=seconds, on_ended=self.end_of_copy(message, pause))
-        return True
-
-    def end_of_copy(self, message: Message, go_on: Callable[[], None]) -> Callable[[bool], None]:
-        """Return a function that acknowledges a message if its copy is stored, and goes on with the message if not."""
-
         def end(is_stored: bool) -> None:  # noqa: FBT001 - a callback
             if is_stored:
                 # Acknowledgement point: RabbitMQ has a copy.
                 message.ack_log_error(logger, self.connection_errors)
             elif message.channel is getattr(self.task_consumer, "channel", None):
-                go_on()
+                self.hub.call_later(PAUSE_SECONDS, otherwise, message)
 
-        return end
+        self.republisher.delay(message, seconds=seconds, on_ended=end)
+        return True
 
     def drop(self, message: Message, problem: str) -> None:
         """Drop a message that is not a task, and tell its caller."""

@@ -33,7 +33,7 @@ def problem_of(message: Message) -> str | None:
     An unexpected value in a message ends Celery's worker. The message would then be redelivered to the next worker.
     """
     # The body of an envelope can be any JSON value.
-    if not isinstance(message.body, str | bytes | bytearray | memoryview):
+    if not isinstance(message.body, str | bytes | bytearray | memoryview) or not _is_encodable(message.body):
         return UNDECODABLE
     try:
         body = message.payload
@@ -80,6 +80,14 @@ def _problem_of_headers(headers: object) -> str | None:
     if not _are_stamps(headers.get("stamped_headers"), headers.get("stamps")):
         return "its stamps are not names with their values"
     return None
+
+
+def _is_encodable(body: object) -> bool:
+    # Some encodings can write half a surrogate pair, which UTF-8 cannot.
+    try:
+        return not isinstance(body, str) or body.isascii() or bool(body.encode())
+    except UnicodeEncodeError:
+        return False
 
 
 def _is_deeper_than(levels: int, values: list[Any]) -> bool:

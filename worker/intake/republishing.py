@@ -1,10 +1,8 @@
-"""Copies of messages on RabbitMQ: of those that have to wait, and of those that RabbitMQ itself would drop.
+"""Copies of messages that have to wait on RabbitMQ, until they are due or are tried again.
 
 RabbitMQ cannot make an unacknowledged message wait. So a copy goes to the queues that Celery declares for its native
-delayed delivery, one for each bit of a number of seconds. And if a sender sets an expiry, RabbitMQ drops the message
-when that is over, although a worker that has died may have decided it. So a copy without RabbitMQ's expiry replaces it.
-
-The message is acknowledged when RabbitMQ has stored the copy. A failure in between leaves both, which have one effect.
+delayed delivery, one for each bit of a number of seconds, and the message is acknowledged when RabbitMQ has stored the
+copy. A failure in between leaves both, which have one effect.
 """
 
 from collections.abc import Callable, Mapping
@@ -31,8 +29,8 @@ from worker.intake.envelope import original_of
 
 logger = get_logger(__name__)
 
-# The exchanges of Celery's delayed delivery, and RabbitMQ's own, which leads to the queue that is named.
-DELAYING, DIRECT = level_name(MAX_LEVEL), ""
+# The exchange of Celery's delayed delivery.
+EXCHANGE = level_name(MAX_LEVEL)
 # Over eight years. A message that is due later is delivered then, and waits again.
 SECONDS_MAX = 2 ** (MAX_LEVEL + 1) - 1
 # After a lost connection, nothing is published for this time: an attempt to connect may take as long.
@@ -53,7 +51,6 @@ class Copy(NamedTuple):
 
     original: Original
     properties: Mapping[str, Any]
-    exchange: str
     routing_key: str
     # Called in the event loop, and told whether RabbitMQ has stored the copy.
     on_ended: Callable[[bool], None]
@@ -75,26 +72,12 @@ class Republisher:
     ) -> None:
         """Let a copy of a message wait for so many seconds, rounded up. `is_begun` says that a child has begun it."""
         original = original_of(message)
-        if is_begun:
+        if is_begun or message.delivery_info.get("redelivered"):
             original = original._replace(headers={**original.headers, REDELIVERED: True})
         seconds = max(1, min(SECONDS_MAX, ceil(seconds)))
-        self._add(message, original, DELAYING, calculate_routing_key(seconds, original.queue), on_ended)
-
-    def replace(self, message: Message, *, on_ended: Callable[[bool], None]) -> None:
-        """Put a copy that RabbitMQ does not drop into the queue of a message."""
-        original = original_of(message)
-        self._add(message, original, DIRECT, original.queue, on_ended)
-
-    def _add(
-        self,
-        message: Message,
-        original: Original,
-        exchange: str,
-        routing_key: str,
-        on_ended: Callable[[bool], None],
-    ) -> None:
+        # RabbitMQ's own `expiration` is left out: the message would leave the queue before its time.
         properties = {name: message.properties[name] for name in COPIED_PROPERTIES if name in message.properties}
-        self._copies.put(Copy(original, properties, exchange, routing_key, on_ended))
+        self._copies.put(Copy(original, properties, calculate_routing_key(seconds, original.queue), on_ended))
         if self._thread is None:
             self._thread = Thread(target=self._publish_all, name="republishing", daemon=True)
             self._thread.start()
@@ -102,7 +85,11 @@ class Republisher:
     def _publish_all(self) -> None:
         while True:
             copy = self._copies.get()
-            is_stored = monotonic() >= self._quiet_until and self._is_stored(copy)
+            is_stored = False
+            try:
+                is_stored = monotonic() >= self._quiet_until and self._is_stored(copy)
+            except Exception as error:  # noqa: BLE001 - whatever happens to a copy, the next ones are published
+                self._log(f"a copy of a message could not be published: {type(error).__name__}")
             self._hub.call_soon(copy.on_ended, is_stored)
 
     def _is_stored(self, copy: Copy) -> bool:
@@ -155,7 +142,7 @@ def _publish(connection: Connection, copy: Copy) -> None:
     original = copy.original
     connection.Producer(auto_declare=False).publish(
         original.body,
-        exchange=copy.exchange,
+        exchange=EXCHANGE,
         routing_key=copy.routing_key,
         # Without a queue for it, RabbitMQ would confirm the copy and drop it.
         mandatory=True,
