@@ -1,5 +1,6 @@
 """Database access: a small connection pool for each process, and the begin and end of every transaction."""
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,6 +29,8 @@ FRESH_SECONDS = 1
 # Postgres keeps a query plan until the table is analysed again. A plan made for a table with a single voucher would
 # scan the thousands that were added since. Planning the statements of a batch again takes 3 ms.
 PLANNED_SECONDS_MAX = 5
+# The words of a statement that changes rows. A lock is `FOR NO KEY UPDATE`, `FOR UPDATE`, and so on.
+CHANGES_ROWS = re.compile(r"\b(?:INSERT INTO|DELETE FROM|COPY|MERGE INTO)\b|(?<!\bFOR )(?<!\bKEY )\bUPDATE\b")
 # Two callers that use the same id at the same moment collide once: the second run finds the stored row of the first.
 COLLISIONS_MAX = 5
 
@@ -136,6 +139,28 @@ def driver_message(error: Exception) -> str:
     """
     message = str(getattr(error, "orig", error)).strip()
     return (message.splitlines() or [type(error).__name__])[0]
+
+
+class WouldWriteError(Exception):
+    """A statement has changed a row, in a transaction that must not."""
+
+
+@contextmanager
+def writing_nothing() -> Iterator[None]:
+    """Roll a transaction back by a WouldWriteError after a statement that has changed a row. Rows may be locked.
+
+    A transaction that is read-only on the server could not lock them.
+    """
+    event.listen(engine(), "after_cursor_execute", _refuse_changes)
+    try:
+        yield
+    finally:
+        event.remove(engine(), "after_cursor_execute", _refuse_changes)
+
+
+def _refuse_changes(_connection: Any, cursor: Any, statement: str, *_: Any) -> None:
+    if cursor.rowcount != 0 and CHANGES_ROWS.search(statement):
+        raise WouldWriteError
 
 
 class ChangedMeanwhileError(Exception):

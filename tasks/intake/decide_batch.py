@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from domain.value_class import value
 from tasks.intake.ended_messages import EndedMessages
+from tasks.intake.known_answer import known_answer
 from tasks.intake.poison_messages import PoisonSearch
 from tasks.wire.answers import Answer
 from tasks.wire.dead_letters import give_up, message_key, reason_without_values
@@ -33,6 +34,8 @@ logger = get_logger(__name__)
 ALONE_MAX = 3
 # The same if nothing is known but that the worker was lost: workers are stopped and killed for other reasons too.
 ALONE_IN_LOST_WORKERS_MAX = 10
+# Before a message is given up, its answer is looked for: once, or so often if the look loses its connection again.
+LOOKS_MAX = 3
 
 
 @value
@@ -92,6 +95,9 @@ class BatchInChild(EndedMessages):
         original = self.deliveries[position].original
         attempts_max = ALONE_MAX if self.child_death else ALONE_IN_LOST_WORKERS_MAX
         if attempts > attempts_max and original:
+            looks_max = LOOKS_MAX if self.child_death == ENDS_CONNECTIONS else 1
+            if attempts <= attempts_max + looks_max and self.is_answer_known(position):
+                return
             self.give_up(position, original, reason=self.child_death or "its worker was lost", attempts=attempts_max)
             return
         self.attempts_alone[position] = attempts
@@ -104,6 +110,16 @@ class BatchInChild(EndedMessages):
             with suppress(*INFRASTRUCTURE_FAULTS):
                 self.poison_search.take_back_alone(position)
             raise
+
+    def is_answer_known(self, position: int) -> bool:
+        """Return whether a message has an answer although each attempt has failed, and end the message with that."""
+        started = time.monotonic()
+        answer = known_answer(self.task, self.deliveries[position])
+        if answer is None:
+            return False
+        self.poison_search.clear({position})
+        self.succeed({position: answer}, seconds=time.monotonic() - started)
+        return True
 
     def decide(self, positions: Sequence[int]) -> None:
         """Decide the messages in one transaction, or in halves if that fails."""

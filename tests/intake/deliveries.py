@@ -65,11 +65,11 @@ def query(statement: str) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in session.execute(text(statement))]
 
 
-def begin_alone(delivered: list[Delivery], *, times: int) -> None:
+def begin_alone(delivered: list[Delivery], *, times: int, project: str = "gigs") -> None:
     """Record attempts alone at the messages, as a process does that dies over each of them."""
     with transaction() as session:
         for each in delivered:
-            values = {"project": "gigs", "task_id": each.id, "alone": times}
+            values = {"project": project, "task_id": each.id, "alone": times}
             session.execute(
                 text("INSERT INTO attempts VALUES (:project, :task_id, 0, :alone, clock_timestamp())"), values
             )

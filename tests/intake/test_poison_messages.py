@@ -7,11 +7,11 @@ from itertools import cycle
 import pytest
 from sqlalchemy import event, text
 
-from tasks.intake.decide_batch import ALONE_IN_LOST_WORKERS_MAX, ALONE_MAX
+from tasks.intake.decide_batch import ALONE_IN_LOST_WORKERS_MAX, ALONE_MAX, LOOKS_MAX
 from tasks.wire.dead_letters import list_newest
 from tests.intake.deliveries import LOST, REDEEM, batch, begin_alone, delivery, fates, query, run
 from worker.database import engine, transaction
-from worker.intake.delivery import Delivery, Fate, Outcome
+from worker.intake.delivery import ENDS_CONNECTIONS, Delivery, Fate, Outcome
 from worker.settings import forget_settings
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -109,6 +109,33 @@ def test_what_was_begun_alone_too_often_is_not_begun_again():
     (letter,) = list_newest()
     assert (letter.task_id, letter.reason, letter.attempts) == ("task-0", LOST, ALONE_MAX)
     assert query("SELECT * FROM attempts") == []
+
+
+@pytest.mark.parametrize(
+    ("death", "times"),
+    [(LOST, ALONE_MAX), (WORKER_LOST, ALONE_IN_LOST_WORKERS_MAX), (ENDS_CONNECTIONS, ALONE_MAX + LOOKS_MAX - 1)],
+)
+@pytest.mark.parametrize("task", [REDEEM, "redemptions.redeem_many"])
+def test_a_message_that_is_committed_is_not_given_up(task: str, death: str, times: int):
+    """Its process died each time, or lost its connection, but after COMMIT. Its caller gets the answer."""
+    (message,) = batch(1, redelivered=True)
+    if task != REDEEM:
+        message = message._replace(kwargs={"request": {"requests": [message.kwargs["request"]]}})
+    (first,) = run(task, [message], "")
+    begin_alone([message], times=times, project="gigs" if task == REDEEM else "")
+    assert fates([first, *run(task, [message], death)]) == [Fate.SUCCEEDED] * 2
+    assert list_newest() == []
+    assert query("SELECT count(*) FROM redemptions") == [(1,)]
+    assert query("SELECT * FROM attempts") == []
+
+
+def test_looking_for_an_answer_writes_nothing():
+    """A message that is not decided is given up as it is."""
+    (message,) = batch(1, redelivered=True)
+    begin_alone([message], times=ALONE_MAX)
+    assert fates(run(REDEEM, [message], LOST)) == [Fate.FAILED]
+    assert query("SELECT count(*) FROM redemptions") == [(0,)]
+    assert query("SELECT redemptions FROM vouchers") == [(0,)]
 
 
 def test_being_delivered_again_however_often_kills_no_innocent():
