@@ -14,6 +14,8 @@ from celery.result import GroupResult
 from scrip.stack.listener import LOOPBACK
 from tests.end_to_end.waiting import eventually
 from tests.other_servers.redis_servers import RedisServer
+from worker.fault_points import FaultPoint, InjectedFault
+from worker.intake import results
 from worker.intake.delivery import Delivery
 from worker.intake.dropped_messages import DroppedMessages
 from worker.intake.result_store import ResultStore
@@ -194,6 +196,24 @@ def test_a_child_that_ends_stores_its_last_answers(server: RedisServer, backend:
     server.start()
     store.end(backend)
     assert server.client.exists("celery-task-meta-task-15")
+
+
+def test_a_child_that_ends_tries_more_than_once(
+    server: RedisServer, backend: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its last attempt may meet the end of an outage."""
+    store = ResultStore(pause_seconds=HOUR)
+    failures = [InjectedFault(None, None, ConnectionError())] * 3
+
+    def fail(_point: FaultPoint) -> None:
+        if failures:
+            raise failures.pop()
+
+    monkeypatch.setattr(results, "reach", fail)
+    store.store(backend, [TaskResult(delivery("task-16"), states.SUCCESS, {})])
+    store.end(backend)
+    assert failures == []
+    assert server.client.exists("celery-task-meta-task-16")
 
 
 def test_answers_that_wait_are_bounded(server: RedisServer, backend: Any) -> None:

@@ -6,6 +6,7 @@ them as soon as the store is back. Callers then get their answers late; no calle
 The answers are in the database as well, so a caller may also send the request again.
 """
 
+import time
 from collections import deque
 from collections.abc import Sequence
 from itertools import islice
@@ -19,6 +20,8 @@ from worker.intake.results import TaskResult, size_of, write
 logger = get_logger(__name__)
 
 PAUSE_SECONDS = 0.5
+# A child that ends tries for so long. A child of a worker that stops is killed after 5 s.
+LAST_SECONDS, LAST_PAUSE_SECONDS = 2, 0.1
 KEPT_CHARACTERS_MAX = 32 * 2**20
 # Results in a round trip.
 CHUNK_COUNT = 500
@@ -52,10 +55,11 @@ class ResultStore:
         self._keep(backend, wanted)
 
     def end(self, backend: Any) -> None:
-        """Store the kept answers in a last attempt, before the process ends."""
+        """Store the kept answers before the process ends, or give up after some attempts."""
         self._is_ending.set()
-        if self._kept:
-            self._store_kept(backend)
+        ends = time.monotonic() + LAST_SECONDS
+        while self._kept and not self._store_kept(backend) and time.monotonic() < ends:
+            time.sleep(LAST_PAUSE_SECONDS)
 
     def _keep(self, backend: Any, results: Sequence[TaskResult]) -> None:
         with self._lock:
