@@ -117,8 +117,9 @@ class BatchInChild(EndedMessages):
         answer = known_answer(self.task, self.deliveries[position])
         if answer is None:
             return False
-        self.poison_search.clear({position})
         self.succeed({position: answer}, seconds=time.monotonic() - started)
+        with suppress(*INFRASTRUCTURE_FAULTS):
+            self.poison_search.clear({position})
         return True
 
     def decide(self, positions: Sequence[int]) -> None:

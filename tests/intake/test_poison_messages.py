@@ -11,6 +11,7 @@ from tasks.intake.decide_batch import ALONE_IN_LOST_WORKERS_MAX, ALONE_MAX, LOOK
 from tasks.wire.dead_letters import list_newest
 from tests.intake.deliveries import LOST, REDEEM, batch, begin_alone, delivery, fates, query, run
 from worker.database import engine, transaction
+from worker.fault_points import VARIABLE, FaultPoint, armed
 from worker.intake.delivery import ENDS_CONNECTIONS, Delivery, Fate, Outcome
 from worker.settings import forget_settings
 
@@ -127,6 +128,16 @@ def test_a_message_that_is_committed_is_not_given_up(task: str, death: str, time
     assert list_newest() == []
     assert query("SELECT count(*) FROM redemptions") == [(1,)]
     assert query("SELECT * FROM attempts") == []
+
+
+def test_an_answer_is_found_although_the_connection_is_lost_after_it(monkeypatch: pytest.MonkeyPatch):
+    """The look has changed nothing, so the end of its transaction does not matter."""
+    (message,) = batch(1, redelivered=True)
+    assert fates(run(REDEEM, [message], "")) == [Fate.SUCCEEDED]
+    begin_alone([message], times=ALONE_MAX)
+    # The third transaction that is committed is the look.
+    monkeypatch.setattr("worker.database.reach", armed({VARIABLE: f"{FaultPoint.AFTER_COMMIT}:raise:3"}))
+    assert fates(run(REDEEM, [message], ENDS_CONNECTIONS)) == [Fate.SUCCEEDED]
 
 
 def test_looking_for_an_answer_writes_nothing():
