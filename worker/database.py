@@ -3,7 +3,8 @@
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from functools import cache, partial
 from typing import Any, TypeVar, cast
 
@@ -11,7 +12,7 @@ from celery.signals import worker_process_init
 from psycopg import Error as PsycopgError
 from pydantic_core import from_json
 from sqlalchemy import Connection, Dialect, Engine, create_engine, event
-from sqlalchemy.exc import DisconnectionError, IntegrityError
+from sqlalchemy.exc import DisconnectionError, IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
 from worker.database_faults import UNIQUE_VIOLATION, sort_fault
@@ -33,6 +34,8 @@ PLANNED_SECONDS_MAX = 5
 CHANGES_ROWS = re.compile(r"\b(?:INSERT INTO|DELETE FROM|COPY|MERGE INTO)\b|(?<!\bFOR )(?<!\bKEY )\bUPDATE\b")
 # Two callers that use the same id at the same moment collide once: the second run finds the stored row of the first.
 COLLISIONS_MAX = 5
+
+_changes_nothing = ContextVar("changes_nothing", default=False)
 
 
 @cache
@@ -120,6 +123,15 @@ def forget_parent_engine(**_: object) -> None:
 @contextmanager
 def transaction() -> Iterator[Session]:
     """Yield a session in a transaction: commit it at the end, or roll it back if an exception is raised."""
+    if _changes_nothing.get():
+        session = Session(engine(), autoflush=False)
+        try:
+            yield session
+        finally:
+            # Rolled back. A connection that is lost now does not matter.
+            with suppress(OperationalError):
+                session.close()
+        return
     with Session(engine(), autoflush=False) as session, session.begin():
         yield session
         reach(FaultPoint.BEFORE_COMMIT)
@@ -147,14 +159,16 @@ class WouldWriteError(Exception):
 
 @contextmanager
 def writing_nothing() -> Iterator[None]:
-    """Roll a transaction back by a WouldWriteError after a statement that has changed a row. Rows may be locked.
+    """Roll each transaction back, and raise WouldWriteError after a statement that has changed a row.
 
-    A transaction that is read-only on the server could not lock them.
+    Rows may be locked, which a transaction that is read-only on the server could not do.
     """
     event.listen(engine(), "after_cursor_execute", _refuse_changes)
+    token = _changes_nothing.set(True)
     try:
         yield
     finally:
+        _changes_nothing.reset(token)
         event.remove(engine(), "after_cursor_execute", _refuse_changes)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from celery import Task
 
 from tasks.wire.answers import Answer
-from tasks.wire.errors import INFRASTRUCTURE_FAULTS, InvalidRequest, NotFound
+from tasks.wire.errors import InvalidRequest, NotFound
 from tasks.wire.parsing import argument_of, parse
 from worker.database import WouldWriteError, run_in_transaction, writing_nothing
 from worker.intake.current_message import deciding
@@ -18,24 +18,16 @@ from worker.intake.delivery import Delivery
 
 def known_answer(task: Task, delivery: Delivery) -> Answer | None:
     """Return the answer to a request if it can be told without writing, or None. Raises the driver's error."""
+    decision = task.decision
     try:
-        request: Any = parse(task.decision.message, argument_of(delivery.args, delivery.kwargs))
+        request: Any = parse(decision.message, argument_of(delivery.args, delivery.kwargs))
         with writing_nothing():
-            return _answer_alone(task, request, delivery)
+            if decision.decide_together:
+                (answer,) = run_in_transaction(lambda session: decision.decide_together(session, [request]))
+            else:
+                with deciding(delivery):
+                    answer = decision.use_case(request)
     except (WouldWriteError, InvalidRequest, NotFound):
         return None
-
-
-def _answer_alone(task: Task, request: Any, delivery: Delivery) -> Answer:
-    decision, answers = task.decision, list[Answer]()
-    if not decision.decide_together:
-        with deciding(delivery):
-            answer: Answer = decision.use_case(request)
-            return answer
-    try:
-        run_in_transaction(lambda session: answers.extend(decision.decide_together(session, [request])))
-    except INFRASTRUCTURE_FAULTS:
-        # The end of a transaction that has changed nothing does not matter.
-        if not answers:
-            raise
-    return answers[0]
+    found: Answer = answer
+    return found

@@ -130,14 +130,17 @@ def test_a_message_that_is_committed_is_not_given_up(task: str, death: str, time
     assert query("SELECT * FROM attempts") == []
 
 
-def test_an_answer_is_found_although_the_connection_is_lost_after_it(monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("task", [REDEEM, "redemptions.redeem_many"])
+def test_an_answer_is_found_although_the_connection_is_lost_after_it(monkeypatch: pytest.MonkeyPatch, task: str):
     """The look has changed nothing, so the end of its transaction does not matter."""
     (message,) = batch(1, redelivered=True)
-    assert fates(run(REDEEM, [message], "")) == [Fate.SUCCEEDED]
-    begin_alone([message], times=ALONE_MAX)
-    # The third transaction that is committed is the look.
+    if task != REDEEM:
+        message = message._replace(kwargs={"request": {"requests": [message.kwargs["request"]]}})
+    assert fates(run(task, [message], "")) == [Fate.SUCCEEDED]
+    begin_alone([message], times=ALONE_MAX, project="gigs" if task == REDEEM else "")
+    # A commit after the look would be the third.
     monkeypatch.setattr("worker.database.reach", armed({VARIABLE: f"{FaultPoint.AFTER_COMMIT}:raise:3"}))
-    assert fates(run(REDEEM, [message], ENDS_CONNECTIONS)) == [Fate.SUCCEEDED]
+    assert fates(run(task, [message], ENDS_CONNECTIONS)) == [Fate.SUCCEEDED]
 
 
 def test_looking_for_an_answer_writes_nothing():
