@@ -10,8 +10,6 @@ QUEUE_BY_PREFIX = {"redemptions": "redemptions", "billing": "billing", "expiry":
 # A quorum queue drops a message after more redeliveries than this. RabbitMQ 4 would drop it after 20 already, and only
 # RabbitMQ 4 can be told never to. Scrip itself gives up messages, which are kept as dead letters.
 DELIVERY_LIMIT = 1_000_000_000
-
-
 # RabbitMQ delivers a message that has waited through an exchange of topics only, by the last word of its routing key.
 EXCHANGE = Exchange("scrip", type="topic")
 

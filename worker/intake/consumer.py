@@ -53,7 +53,8 @@ class Consumer(CeleryConsumer):
         self.steps: list[Any] = [Mingle(self) if type(step) is CeleryMingle else step for step in self.steps]
         self.dropped_messages = DroppedMessages(self.app)
         # None if RabbitMQ is not the broker, or if there is no event loop.
-        publishes_copies = self.hub is not None and is_amqp(settings())
+        self.is_on_rabbitmq = is_amqp(settings())
+        publishes_copies = self.hub is not None and self.is_on_rabbitmq
         self.republisher = Republisher(self.app, hub=self.hub) if publishes_copies else None
 
     def on_send_event_buffered(self) -> None:
@@ -152,7 +153,8 @@ class Consumer(CeleryConsumer):
             if problem:
                 self.drop(message, problem)
                 return
-            note_return(message)
+            if self.is_on_rabbitmq:
+                note_return(message)
             let_no_begun_message_expire(message)
             if not is_postponed_until_due(message, delay=delay):
                 receive(message)

@@ -114,6 +114,7 @@ class Republisher:
             connection.collect()
             self._recover(error, connection)
             return False
+        self._quiet_until = 0.0
         return True
 
     def _recover(self, error: Exception, connection: Connection) -> None:
