@@ -6,7 +6,7 @@ from functools import partial
 from tests.faults import process_faults as processes
 from tests.faults import server_faults as servers
 from tests.faults.system import System
-from tests.support.proxy import Cut
+from tests.support.proxy import Cut, Proxy
 from worker.fault_points import FaultPoint
 
 BEATS_POINTS = (FaultPoint.BEFORE_PUBLISHING, FaultPoint.AFTER_PUBLISHING)
@@ -26,8 +26,8 @@ FAULTS: dict[str, Inject] = {
     "postgres-down-for-minutes": servers.lose_postgres_for_minutes,
     "postgres-frozen": servers.freeze_postgres,
     "postgres-demoted": servers.demote_postgres,
-    "postgres-forgotten": servers.forget_postgres,
-    "postgres-half-open": servers.abandon_postgres,
+    "postgres-forgotten": partial(servers.lose_connections, server="postgres", lose=Proxy.forget),
+    "postgres-half-open": partial(servers.lose_connections, server="postgres", lose=Proxy.abandon),
     "broker-crashed": servers.crash_broker,
     "broker-restarted": servers.restart_broker,
     "broker-frozen": servers.freeze_broker,
@@ -37,8 +37,8 @@ FAULTS: dict[str, Inject] = {
     "valkey-full": servers.fill_valkey,
     "valkey-disk-full": servers.fill_valkeys_disk,
     "broker-down-for-minutes": servers.lose_broker_for_minutes,
-    "broker-forgotten": servers.forget_broker,
-    "broker-half-open": servers.abandon_broker,
+    "broker-forgotten": partial(servers.lose_connections, server="broker", lose=Proxy.forget),
+    "broker-half-open": partial(servers.lose_connections, server="broker", lose=Proxy.abandon),
     "both-crashed": servers.crash_both,
     "network-blinking": servers.blink,
     "network-reset": servers.reset_network,

@@ -1,7 +1,7 @@
 """Faults of the servers and of the network: away, silent, full, flushed, cut at COMMIT."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import psycopg
@@ -11,7 +11,7 @@ from tests.faults.finding import Finding
 from tests.faults.requests_by_seed import POISON
 from tests.faults.servers import Server
 from tests.faults.system import FaultUnavailableError, System
-from tests.support.proxy import Cut
+from tests.support.proxy import Cut, Proxy
 
 DOWN_SECONDS = (0.5, 5)
 BOTH_DOWN_SECONDS = 15
@@ -145,28 +145,10 @@ def reset_network(system: System) -> None:
         system.let_pass(1)
 
 
-def forget_postgres(system: System) -> None:
-    """Let the connections to Postgres fall silent for ever, as a router does that was restarted."""
-    for each in system.servers.postgres.proxies:
-        each.forget()
-
-
-def forget_broker(system: System) -> None:
-    """Let the connections to the broker fall silent for ever."""
-    for each in system.servers.broker.proxies:
-        each.forget()
-
-
-def abandon_postgres(system: System) -> None:
-    """Leave the connections to Postgres half-open: the server has closed them, and the workers do not know."""
-    for each in system.servers.postgres.proxies:
-        each.abandon()
-
-
-def abandon_broker(system: System) -> None:
-    """Leave the connections to the broker half-open."""
-    for each in system.servers.broker.proxies:
-        each.abandon()
+def lose_connections(system: System, *, server: str, lose: Callable[[Proxy], None]) -> None:
+    """Lose all connections to the server of that name, `postgres` or `broker`, as the method of a proxy does it."""
+    for each in getattr(system.servers, server).proxies:
+        lose(each)
 
 
 def cut_at_commit(system: System, cut: Cut) -> None:

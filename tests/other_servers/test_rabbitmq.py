@@ -77,7 +77,7 @@ def test_a_killed_workers_messages_are_decided_once(
         sender.redeem("SUMMER")
         os.kill(worker.process.pid, signal.SIGSTOP)
         for _ in range(PREFETCH * 2):
-            sender.app.send_task("redemptions.redeem", kwargs={"request": redemption(code="SUMMER")})
+            send_redemption(sender)
         # Only so many are delivered to a worker that acknowledges none.
         eventually(lambda: rabbit.queues()["redemptions"][1] == PREFETCH)
         worker.kill()
@@ -95,7 +95,7 @@ def test_a_message_survives_any_number_of_redeliveries(
         with worker_of(variables, tmp_path / "first") as worker:
             worker.wait_ready()
             sender.create_voucher("SUMMER")
-        sent = sender.app.send_task("redemptions.redeem", kwargs={"request": redemption(code="SUMMER")})
+        sent = send_redemption(sender)
         put_back(rabbit.url, "redemptions", times=REDELIVERIES)
         eventually(lambda: rabbit.queues()["redemptions"] == (1, 0))
         with worker_of(variables, tmp_path / "second"):
@@ -130,7 +130,7 @@ def test_a_confirmed_message_survives_the_end_of_the_broker(
         sender.create_voucher("SUMMER")
         os.kill(worker.process.pid, signal.SIGSTOP)
         for _ in range(PREFETCH):
-            sender.app.send_task("redemptions.redeem", kwargs={"request": redemption(code="SUMMER")})
+            send_redemption(sender)
         rabbit.node.kill()
         rabbit.node.start()
         os.kill(worker.process.pid, signal.SIGCONT)
@@ -323,7 +323,7 @@ def test_a_deleted_queue_of_delayed_messages_is_declared_again(
 
 def publish_encoded(url: str, *, customer: str, encoding: str, wait_seconds: int) -> None:
     """Publish a redemption of the voucher as a text in another encoding than UTF-8."""
-    body = json.dumps([[], {"request": {**redemption(code="SUMMER"), "customer": customer}}, {}], ensure_ascii=False)
+    body = json.dumps([[], {"request": redemption(code="SUMMER", customer=customer)}, {}], ensure_ascii=False)
     due = datetime.now(UTC) + timedelta(seconds=wait_seconds)
     with Connection(url) as connection:
         connection.Producer().publish(
@@ -347,7 +347,7 @@ def full(rabbit: RabbitMq) -> Iterator[None]:
 
 def send_redemption(sender: CeleryClient, *, customer: str = "cus_1", **options: Any) -> Any:
     """Send a redemption of the voucher, with Celery's options, and return its result."""
-    request = {**redemption(code="SUMMER"), "customer": customer}
+    request = redemption(code="SUMMER", customer=customer)
     return sender.app.send_task("redemptions.redeem", kwargs={"request": request}, **options)
 
 
