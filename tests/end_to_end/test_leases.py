@@ -17,7 +17,7 @@ from tests.end_to_end.vouchers import created_voucher
 from tests.end_to_end.waiting import DEADLINE_SECONDS, eventually
 from tests.support.requests import redemption
 
-RENEWED, STOPPED, CUT, LATER, BOUNDED = 5, 6, 7, 8, 10
+RENEWED, STOPPED, CUT, LATER, BOUNDED, RUN_AGAIN = 5, 6, 7, 8, 10, 2
 # Longer than any test: a message that waited for it would fail the test.
 FOR_EVER = {"SCRIP_VISIBILITY_TIMEOUT_SECONDS": "86400"}
 SHORT = {"SCRIP_VISIBILITY_TIMEOUT_SECONDS": "1"}
@@ -110,6 +110,29 @@ def test_messages_of_a_lost_connection_are_back_at_once(database: dict[str, str]
         assert {client.answer(each)["id"] for each in sent_alone} == {voucher}
         worker.wait_until_acknowledged()
         assert received(worker, busy) == 1
+
+
+def test_a_message_that_runs_again_is_back_at_once_too(database: dict[str, str], tmp_path: Path) -> None:
+    """Its child has died, and no other has begun it when the connection is lost."""
+    variables = with_redis(database, number=RUN_AGAIN) | FOR_EVER
+    url = database["DATABASE_URL"]
+    with Worker(folder=tmp_path / "cut", environment=variables, children=2) as worker, Client(variables) as client:
+        worker.wait_ready()
+        voucher = created_voucher(client)
+        with holding_vouchers(url):
+            sent = client.send(REDEEM, redemption(voucher=voucher))
+            (port,) = worker.eventually(lambda: waiting_for_locks(url))
+            busy = worker.eventually(lambda: worker.child_with_port(port))
+            (idle,) = [child for child in worker.children() if child != busy]
+            idle.suspend()
+            busy.kill()
+            worker.eventually(lambda: "a child was lost with 1 messages" in worker.log)
+            connected = worker.log.count("Connected to")
+            client.broker.redis.client_kill_filter(_type="normal", skipme=True)
+            worker.eventually(lambda: worker.log.count("Connected to") > connected)
+            idle.resume()
+        assert client.answer(sent)["redemptionNumber"] == 1
+        worker.wait_until_acknowledged()
 
 
 def test_a_message_that_is_due_later_waits_on_the_server(database: dict[str, str], tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from celery.exceptions import Reject
 from tests.support.tasks import task_named
 
 
+@pytest.mark.usefixtures("environment")
 def test_a_message_whose_retry_cannot_be_published_goes_back() -> None:
     """Celery alone would reject the message for good."""
     task = task_named("redemptions.redeem")

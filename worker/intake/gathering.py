@@ -30,7 +30,7 @@ from celery.bootsteps import RUN
 from celery.concurrency.prefork import TaskPool
 from celery.worker.consumer import Consumer as CeleryConsumer
 from celery.worker.request import Request
-from celery.worker.state import task_ready
+from celery.worker.state import active_requests, task_ready
 from celery.worker.strategy import default
 
 from worker.intake.batch import Batch, own_time_limit
@@ -166,9 +166,7 @@ class Gatherer:
 
     def run_again(self, batch: "Batch") -> None:
         """Run a batch again as soon as a child is free."""
-        for request in batch.requests:
-            self.waiting.pop(request, None)
-        self.reruns.append(batch)
+        self._add_rerun(batch)
         self.request_slot()
 
     def await_servers(self, batch: "Batch", found: Outcome) -> None:
@@ -178,8 +176,16 @@ class Gatherer:
             return
         if batch.losses >= LOSSES_MAX:
             batch.child_death = ENDS_CONNECTIONS
-        self.reruns.append(batch)
+        self._add_rerun(batch)
         self.outage.note_away(found)
+
+    def _add_rerun(self, batch: "Batch") -> None:
+        for request in batch.requests:
+            self.waiting.pop(request, None)
+            # No child runs it now. If the connection is lost before the next child accepts the batch, Celery drops the
+            # batch, and the next channel puts the message back. It leaves active requests to their children.
+            active_requests.discard(request)
+        self.reruns.append(batch)
 
     def request_slot(self) -> None:
         """Send a batch as soon as a child is free, which may be now."""
