@@ -32,10 +32,13 @@ logger = get_logger(__name__)
 
 # Attempts at a message alone before it becomes a dead letter.
 ALONE_MAX = 3
-# The same if nothing is known but that the worker was lost: workers are stopped and killed for other reasons too.
-ALONE_IN_LOST_WORKERS_MAX = 10
+# The same if nothing is known but that the worker or its connections were lost, which has other causes too: workers
+# are stopped and killed, and networks fail several times in a row.
+ALONE_IN_LOSSES_MAX = 10
 # Before a message is given up, its answer is looked for: once, or so often if the look loses its connection again.
 LOOKS_MAX = 3
+# The deaths that do not say that a message was the cause. Nothing is known of a worker that was lost.
+LOSSES = ("", ENDS_CONNECTIONS)
 
 
 @value
@@ -93,7 +96,7 @@ class BatchInChild(EndedMessages):
         """Decide a message that may kill this process, or give it up if all attempts are used up."""
         attempts = self.poison_search.note_alone(position)
         original = self.deliveries[position].original
-        attempts_max = ALONE_MAX if self.child_death else ALONE_IN_LOST_WORKERS_MAX
+        attempts_max = ALONE_IN_LOSSES_MAX if self.child_death in LOSSES else ALONE_MAX
         if attempts > attempts_max and original:
             looks_max = LOOKS_MAX if self.child_death == ENDS_CONNECTIONS else 1
             if attempts <= attempts_max + looks_max and self.is_answer_known(position):

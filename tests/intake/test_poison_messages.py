@@ -7,7 +7,7 @@ from itertools import cycle
 import pytest
 from sqlalchemy import event, text
 
-from tasks.intake.decide_batch import ALONE_IN_LOST_WORKERS_MAX, ALONE_MAX, LOOKS_MAX
+from tasks.intake.decide_batch import ALONE_IN_LOSSES_MAX, ALONE_MAX, LOOKS_MAX
 from tasks.wire.dead_letters import list_newest
 from tests.intake.deliveries import LOST, REDEEM, batch, begin_alone, delivery, fates, query, run
 from worker.database import engine, transaction
@@ -59,7 +59,7 @@ def run_until_nobody_dies(deliveries: list[Delivery], *, deaths: tuple[str, ...]
     ("deaths", "sizes"),
     [
         ((LOST,), [500, 62, 7] + [1] * ALONE_MAX),
-        ((WORKER_LOST,), [500, 500, 62, 7] + [1] * ALONE_IN_LOST_WORKERS_MAX),
+        ((WORKER_LOST,), [500, 500, 62, 7] + [1] * ALONE_IN_LOSSES_MAX),
         # The death of a child is evidence, with whatever came before.
         ((LOST, WORKER_LOST), [500, 62, 7] + [1] * (ALONE_MAX + 1)),
         ((WORKER_LOST, LOST), [500, 500, 62, 7] + [1] * (ALONE_MAX + 1)),
@@ -114,7 +114,7 @@ def test_what_was_begun_alone_too_often_is_not_begun_again():
 
 @pytest.mark.parametrize(
     ("death", "times"),
-    [(LOST, ALONE_MAX), (WORKER_LOST, ALONE_IN_LOST_WORKERS_MAX), (ENDS_CONNECTIONS, ALONE_MAX + LOOKS_MAX - 1)],
+    [(LOST, ALONE_MAX), (WORKER_LOST, ALONE_IN_LOSSES_MAX), (ENDS_CONNECTIONS, ALONE_IN_LOSSES_MAX + LOOKS_MAX - 1)],
 )
 @pytest.mark.parametrize("task", [REDEEM, "redemptions.redeem_many"])
 def test_a_message_that_is_committed_is_not_given_up(task: str, death: str, times: int):
@@ -137,7 +137,7 @@ def test_an_answer_is_found_although_the_connection_is_lost_after_it(monkeypatch
     if task != REDEEM:
         message = message._replace(kwargs={"request": {"requests": [message.kwargs["request"]]}})
     assert fates(run(task, [message], "")) == [Fate.SUCCEEDED]
-    begin_alone([message], times=ALONE_MAX, project="gigs" if task == REDEEM else "")
+    begin_alone([message], times=ALONE_IN_LOSSES_MAX, project="gigs" if task == REDEEM else "")
     # A commit after the look would be the third.
     monkeypatch.setattr("worker.database.reach", armed({VARIABLE: f"{FaultPoint.AFTER_COMMIT}:raise:3"}))
     assert fates(run(task, [message], ENDS_CONNECTIONS)) == [Fate.SUCCEEDED]
