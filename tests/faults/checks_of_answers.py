@@ -36,8 +36,19 @@ def failures(history: History) -> Iterator[Finding]:
     for each in history.askings:
         if each.state is None or each.is_answered or each.is_poison or _is_true_failure(history, each):
             continue
-        name = "failure of what is committed" if each.key in history.decisions else "failure"
-        yield Finding(name, each.key, f"{each.state}: {each.answer}")
+        yield Finding(_name_of_failure(history, each), each.key, f"{each.state}: {each.answer}")
+
+
+def _name_of_failure(history: History, asking: Asking) -> str:
+    """Return whether the request had its answer before the failure, or got one later, or never.
+
+    A request that was answered later may have been committed before or after the failure.
+    """
+    decision = history.decisions.get(asking.key)
+    if decision is None:
+        return "failure"
+    is_told_before = asking.answered_at is not None and decision.told_at <= asking.answered_at
+    return "failure of what is committed" if is_told_before else "failure of what was answered later"
 
 
 def _is_true_failure(history: History, asking: Asking) -> bool:

@@ -88,6 +88,7 @@ def test_a_history_without_a_fault_has_no_findings():
         ("a maximum refused, though it is enough", "failure", fail_to_lower_the_maximum),
         ("an item told to be invalid", "failure", change("r3", answer={"outcome": "invalid", "errors": []})),
         ("a failure of what was told before", "failure of what is committed", change("r1 repeated", **FAILED)),
+        ("a failure before the answer", "failure of what was answered later", change("r1", **FAILED)),
         (
             "a conflict with the same body",
             "conflict with itself",
