@@ -21,6 +21,7 @@ CLOCK_SECONDS = 6
 EVERY = (7, 20)
 ROLLING = 20
 BEATS, BEAT_SECONDS = 3, 5
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - libfaketime's own choice
 LIBFAKETIME = ("/usr/lib/*/faketime/libfaketime.so.1", "/usr/lib/faketime/libfaketime.so.1")
 
 
@@ -118,5 +119,17 @@ def move_clock(system: System, offset: str) -> None:
         raise FaultUnavailableError("libfaketime is not installed (Debian: apt install libfaketime)")
     worker = system.any_worker()
     system.restart(worker, LD_PRELOAD=str(libraries[0]), FAKETIME=offset)
-    system.let_pass(CLOCK_SECONDS)
-    system.restart(worker)
+    try:
+        system.let_pass(CLOCK_SECONDS)
+        system.restart(worker)
+    finally:
+        remove_files_of_libfaketime()
+
+
+def remove_files_of_libfaketime() -> None:
+    """Remove the shared memory and the semaphores of killed processes, which libfaketime names by the process."""
+    for file in SHARED_MEMORY.glob("*faketime_*"):
+        number = file.name.rsplit("_", maxsplit=1)[-1]
+        if number.isdigit() and not psutil.pid_exists(int(number)):
+            with suppress(OSError):
+                file.unlink()
