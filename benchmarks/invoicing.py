@@ -118,7 +118,7 @@ _INVOICES = f"""
                'discounts', json_build_array(json_build_object(
                    'discount', d.id, 'voucher', d.voucher_id, 'amount', 999,
                    'lines', json_build_object('base', 537, 'seats', 462),
-                   'cycle', 1, 'endsOn', '2027-04-30', 'debitBalance', NULL)),
+                   'cycle', 1, 'fullPriceFrom', '2027-04-30', 'debitBalance', NULL)),
                'skipped', json_build_array(), 'appliedAt', now()),
            now()
     {_OF_DISCOUNTS}

@@ -44,7 +44,7 @@ def trial() -> Json:
         invoice("sub_trial", f"inv_trial_{n + 1}", days[n], days[n + 1], trial=n == 0, lines=lines(base=8000))
         for n in range(5)
     ]
-    paid = [gives(999, of(999, cycle, endsOn="2025-05-28")) for cycle in (1, 2, 3)]
+    paid = [gives(999, of(999, cycle, fullPriceFrom="2025-05-28")) for cycle in (1, 2, 3)]
     answers = [gives(0, skipped=("trial",)), *paid, gives(0)]
     about = "A trial is not discounted and starts nothing"
     return story(about, "sub_trial", ["THREE999"], *zip(bodies, answers, strict=True))
@@ -75,7 +75,7 @@ def out_of_order() -> Json:
     """Return the story of March, which arrives after May and moves the window back."""
     arriving = [(5, "2035-05-01"), (3, "2035-03-01"), (4, "2035-03-01")]
     invoices = [
-        (month("sub_late", number, lines=lines(base=4000)), gives(200, of(200, cycle, endsOn=ends_on)))
+        (month("sub_late", number, lines=lines(base=4000)), gives(200, of(200, cycle, fullPriceFrom=ends_on)))
         for cycle, (number, ends_on) in enumerate(arriving, start=1)
     ]
     about = "March arrives after May: the ten years begin in March after all"

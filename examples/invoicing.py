@@ -19,8 +19,8 @@ def lines(**amounts: int) -> list[Json]:
 def plan(about: str, subscription: str, every: Json, starts_on: str, voucher: str, **more: Any) -> Json:
     """Return a subscription with the terms of billing and the discount of each invoice.
 
-    `discounts` and `endsOn` were worked out by hand from the rules of recurrence, so that they can prove the program
-    wrong.
+    `discounts` and `fullPriceFrom` were worked out by hand from the rules of recurrence, so that they can prove
+    the program wrong.
     """
     customer = subscription.replace("sub_", "cus_")
     return {"about": about, "subscription": subscription, "customer": customer, "every": every,
@@ -30,22 +30,22 @@ def plan(about: str, subscription: str, every: Json, starts_on: str, voucher: st
 PLANS = [
     plan("Monthly on the 31st: three months are three invoices, whatever day a month ends on",
          "sub_monthly_31", MONTHLY, "2025-01-31", "THREE999",
-         lines=lines(base=4300, data=3700), discounts=[999, 999, 999, 0, 0, 0], endsOn="2025-04-30"),
+         lines=lines(base=4300, data=3700), discounts=[999, 999, 999, 0, 0, 0], fullPriceFrom="2025-04-30"),
     plan("Yearly: four months discount the whole year in which they begin",
          "sub_yearly", YEARLY, "2022-03-15", "FOURMONTHS",
-         lines=lines(base=120_000), discounts=[24_000, 0, 0], endsOn="2022-07-15"),
+         lines=lines(base=120_000), discounts=[24_000, 0, 0], fullPriceFrom="2022-07-15"),
     plan("Yearly: the thirteenth month begins a second year",
          "sub_yearly_13", YEARLY, "2022-03-15", "THIRTEEN",
-         lines=lines(base=120_000), discounts=[24_000, 24_000, 0], endsOn="2023-04-15"),
+         lines=lines(base=120_000), discounts=[24_000, 24_000, 0], fullPriceFrom="2023-04-15"),
     plan("Weekly: every week that starts within the two months, January 6 to March 3",
          "sub_weekly", WEEKLY, "2025-01-06", "TWOMONTHS",
-         lines=lines(base=1200), discounts=[300] * 9 + [0, 0], endsOn="2025-03-06"),
+         lines=lines(base=1200), discounts=[300] * 9 + [0, 0], fullPriceFrom="2025-03-06"),
     plan("Every 30 days: the fourth period starts on July 16, a day before the three months are over",
          "sub_30_day", THIRTY_DAYS, "2025-04-17", "THREE999",
-         lines=lines(base=8000), discounts=[999, 999, 999, 999, 0], endsOn="2025-07-17"),
+         lines=lines(base=8000), discounts=[999, 999, 999, 999, 0], fullPriceFrom="2025-07-17"),
     plan("For ever, in yen, whose minor unit is the yen itself",
          "sub_forever", MONTHLY, "2025-01-01", "LOYAL10",
-         currency="JPY", lines=lines(base=1980), discounts=[198] * 5, endsOn=None),
+         currency="JPY", lines=lines(base=1980), discounts=[198] * 5, fullPriceFrom=None),
     plan("Once: 30.12 % of 9.99 USD are 3.01 USD",
          "sub_once", MONTHLY, "2025-01-31", "WELCOME30",
          lines=lines(base=999), discounts=[301, 0, 0]),
@@ -63,7 +63,7 @@ CROWD_DISCOUNTS: dict[str, dict[str, list[int]]] = {
     "LOYAL10": {interval: [250] * 5 for interval in CROWD_INTERVALS},
 }  # fmt: skip
 FIVEOFF_AMOUNTS = {"USD": 500, "EUR": 450, "JPY": 700}
-CROWD_ENDS_ON: dict[str, Json] = {"THREE999": {"endsOn": "2025-04-30"}, "LOYAL10": {"endsOn": None}}
+CROWD_ENDS_ON: dict[str, Json] = {"THREE999": {"fullPriceFrom": "2025-04-30"}, "LOYAL10": {"fullPriceFrom": None}}
 
 
 def crowd_plan(number: int) -> Json:
@@ -99,7 +99,7 @@ def plan_invoice(terms: Json, number: int) -> Json:
     body = invoice(terms["subscription"], f"inv_{name}_{number + 1}", starts, ends,
                    currency=terms["currency"], lines=terms["lines"])  # fmt: skip
     subtotal, amount = sum(line["amount"] for line in terms["lines"]), terms["discounts"][number]
-    window = {"endsOn": terms["endsOn"]} if "endsOn" in terms else {}
+    window = {"fullPriceFrom": terms["fullPriceFrom"]} if "fullPriceFrom" in terms else {}
     given = [{"amount": amount, "cycle": number + 1} | window] if amount else []
     answer = {"outcome": "applied", "subtotal": subtotal, "discountTotal": amount, "total": subtotal - amount,
               "discounts": given, "skipped": []}  # fmt: skip

@@ -198,7 +198,7 @@ def hold() -> list[Json]:
             "its payment fails: the month is given back",
             "billing.reverse",
             {"invoice": "seat-1", "reason": "payment_failed"},
-            {"outcome": "reversed", "discountTotal": 500, "discounts": [{"cycles": 0, "endsOn": None}]},
+            {"outcome": "reversed", "discountTotal": 500, "discounts": [{"cycles": 0, "fullPriceFrom": None}]},
         ),
         seat_invoice(2, cycle=1, ends_on="2031-05-01"),
         *(
@@ -231,5 +231,5 @@ def seat_invoice(month: int, *, cycle: int, ends_on: str) -> Json:
             "period": {"start": f"2031-0{month}-01", "end": f"2031-0{month + 1}-01"},
             "lines": [{"id": "plan", "amount": 2_000}],
         },
-        {"discountTotal": 500, "discounts": [{"cycle": cycle, "endsOn": ends_on}]},
+        {"discountTotal": 500, "discounts": [{"cycle": cycle, "fullPriceFrom": ends_on}]},
     )

@@ -65,7 +65,7 @@ def subscription_table(exchanges: Iterable[Exchange]) -> Table:
     """Return a table with a row for each invoice of a subscription."""
     rows = list(exchanges)
     name = rows[0].line["request"]["subscription"]
-    headings = ("period from", ">subtotal", ">discount", ">expected", ">total", ">cycle", "endsOn", "")
+    headings = ("period from", ">subtotal", ">discount", ">expected", ">total", ">cycle", "fullPriceFrom", "")
     made = table(f"{name}, invoice by invoice", *headings)
     for line, answer in rows:
         made.add_row(*subscription_row(line, answer))
@@ -82,7 +82,7 @@ def subscription_row(line: Json, answer: Json) -> list[str]:
         number(wanted["discountTotal"]),
         number(answer.get("total")),
         ", ".join(str(each["cycle"]) for each in given),
-        ", ".join(str(each["endsOn"]) for each in given),
+        ", ".join(str(each["fullPriceFrom"]) for each in given),
         mark(holds=matches(wanted, answer)),
     ]
 

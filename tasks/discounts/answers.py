@@ -24,7 +24,7 @@ def discount_answer(row: ListedDiscountRow) -> Answer:
         "products": row.products,
         "startsOn": day(row.starts_on),
         "firstPeriodStart": day(row.first_period_start),
-        "endsOn": day(row.ends_on),
+        "fullPriceFrom": day(row.ends_on),
         "cycles": row.cycles,
         "status": row.status,
         "endedAt": instant(row.ended_at),

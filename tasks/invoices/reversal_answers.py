@@ -53,7 +53,7 @@ def reversed_discount_answer(
         "amount": amount_minor,
         "status": state.status.value,
         "cycles": state.progress.cycles,
-        "endsOn": day(state.progress.ends_on),
+        "fullPriceFrom": day(state.progress.ends_on),
     }
 
 

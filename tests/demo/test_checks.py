@@ -26,7 +26,7 @@ INVOICE: Json = {
     "discountTotal": 999,
     "total": 7001,
     "lines": [{"id": "base", "amount": 8000, "discount": 999, "total": 7001}],
-    "discounts": [{"amount": 999, "lines": {"base": 999}, "cycle": 1, "endsOn": "2025-04-30"}],
+    "discounts": [{"amount": 999, "lines": {"base": 999}, "cycle": 1, "fullPriceFrom": "2025-04-30"}],
     "skipped": [],
 }
 
@@ -41,7 +41,7 @@ def invoiced(**answer: Any) -> Exchange:
     """Return an invoice with an answer."""
     request = {"project": "gigs", "invoice": "inv_1", "subscription": "sub_monthly_31", "currency": "USD",
                "period": {"start": "2025-01-31", "end": "2025-02-28"}}  # fmt: skip
-    wanted = {"outcome": "applied", "discountTotal": 999, "discounts": [{"cycle": 1, "endsOn": "2025-04-30"}]}
+    wanted = {"outcome": "applied", "discountTotal": 999, "discounts": [{"cycle": 1, "fullPriceFrom": "2025-04-30"}]}
     return Exchange({"request": request, "answer": wanted}, INVOICE | answer)
 
 
@@ -126,7 +126,7 @@ def test_what_is_as_expected_deviates_nowhere() -> None:
             id="an invoice discounted differently the second time",
         ),
         pytest.param(
-            {"runs": [invoiced(discounts=[INVOICE["discounts"][0] | {"endsOn": "2025-05-01"}])]},
+            {"runs": [invoiced(discounts=[INVOICE["discounts"][0] | {"fullPriceFrom": "2025-05-01"}])]},
             {"invoices of the billing runs", "invoices delivered again, answered alike"},
             id="a window that ends on another day",
         ),

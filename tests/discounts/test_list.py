@@ -40,7 +40,7 @@ def test_a_discount_is_shown_as_it_was_granted():
         "products": ["prod_a"],
         "startsOn": "2027-01-01",
         "firstPeriodStart": "2027-02-01",
-        "endsOn": "2027-05-01",
+        "fullPriceFrom": "2027-05-01",
         "cycles": 1,
         "status": "running",
         "endedAt": None,

@@ -127,7 +127,7 @@ def test_once_covers_one_invoice_and_forever_covers_all():
 
 
 def test_the_window_of_once_ends_with_its_period_and_that_of_forever_never():
-    """An answer shows this date as `endsOn`."""
+    """An answer shows this date as `fullPriceFrom`."""
     assert bill(ONCE, [date(2026, 5, 1)])[1].ends_on == date(2026, 5, 2)
     assert bill(FOREVER, [date(2026, 5, 1)])[1].ends_on is None
 

@@ -167,7 +167,7 @@ def test_an_ordinary_client_gets_the_contracts_answer_to_every_task(ask: Ask) ->
                 "amount": 999,
                 "lines": {"base": 999},
                 "cycle": 1,
-                "endsOn": "2025-04-30",
+                "fullPriceFrom": "2025-04-30",
                 "debitBalance": None,
             }
         ],

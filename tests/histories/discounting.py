@@ -222,7 +222,7 @@ def shown_part(discount: Discount, *, parts: dict[str, int], currency: str) -> J
         "amount": sum(parts.values()),
         "lines": parts,
         "cycle": len(discount.starts),
-        "endsOn": ends_on and ends_on.isoformat(),
+        "fullPriceFrom": ends_on and ends_on.isoformat(),
         "debitBalance": discount.left_in(currency) if discount.terms.get("carryOver") else None,
     }
 

@@ -86,7 +86,7 @@ def shown_discount(discount: Discount) -> Json:
         "products": discount.products,
         "startsOn": discount.starts_on.isoformat(),
         "firstPeriodStart": min(discount.starts).isoformat() if discount.starts else None,
-        "endsOn": ends_on(discount),
+        "fullPriceFrom": ends_on(discount),
         "cycles": len(discount.starts),
         "status": status_of(discount),
         "endedAt": written(discount.ended_at),

@@ -132,7 +132,7 @@ def shown_reversal(new: Reversal, touched: Sequence[Discount], *, request: Json,
                 "amount": new.of(each.id),
                 "status": status_of(each),
                 "cycles": len(each.starts),
-                "endsOn": ends_on(each),
+                "fullPriceFrom": ends_on(each),
             }
             for each in touched
         ],

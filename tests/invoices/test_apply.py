@@ -52,7 +52,7 @@ def test_an_applied_invoice_is_answered_with_every_field():
                 "amount": 299,
                 "lines": {"base": 161, "seats": 138},
                 "cycle": 1,
-                "endsOn": "2027-04-30",
+                "fullPriceFrom": "2027-04-30",
                 "debitBalance": None,
             }
         ],

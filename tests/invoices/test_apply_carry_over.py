@@ -55,7 +55,7 @@ def test_the_rest_after_one_invoice_is_available_on_the_next():
     """After 80.00 and the rest of 20.00, the discount is completed, and its voucher can be redeemed again."""
     granted = grant()
     (first,) = apply(period=MONTHS[0])["discounts"]
-    assert (first["amount"], first["debitBalance"], first["endsOn"]) == (8_000, 2_000, None)
+    assert (first["amount"], first["debitBalance"], first["fullPriceFrom"]) == (8_000, 2_000, None)
     assert status() == "running"
     (second,) = apply(period=MONTHS[1])["discounts"]
     assert (second["amount"], second["debitBalance"], second["cycle"]) == (2_000, 0, 2)

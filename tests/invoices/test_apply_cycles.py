@@ -34,12 +34,12 @@ def test_a_voucher_shows_its_cycles():
 
 
 def test_three_cycles_of_a_weekly_plan_are_three_weeks():
-    """`endsOn` is null until the third week has arrived."""
+    """`fullPriceFrom` is null until the third week has arrived."""
     grant(3)
     answers = [apply(period=each) for each in WEEKS]
     assert [answer["discountTotal"] for answer in answers] == [800, 800, 800, 0]
     discounts = [each for answer in answers for each in answer["discounts"]]
-    assert [(each["cycle"], each["endsOn"]) for each in discounts] == [(1, None), (2, None), (3, "2026-01-26")]
+    assert [(each["cycle"], each["fullPriceFrom"]) for each in discounts] == [(1, None), (2, None), (3, "2026-01-26")]
     assert answers[3]["skipped"] == []
 
 
@@ -85,5 +85,5 @@ def test_a_window_that_has_ended_does_not_open_again_swept_or_not(swept):
     if swept:
         task_named("expiry.sweep")(request={})
     further = apply(period={"start": WEEKS[0]["start"], "end": "2099-01-01"})
-    assert further["discounts"][0]["endsOn"] == WEEKS[0]["end"]
+    assert further["discounts"][0]["fullPriceFrom"] == WEEKS[0]["end"]
     assert redeem(voucher=granted["voucher"], subscription="sub_1")["reason"] is None

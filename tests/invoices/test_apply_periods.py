@@ -42,10 +42,10 @@ def test_the_order_in_which_invoices_arrive_does_not_matter(order):
 
 
 def test_an_earlier_period_that_arrives_late_moves_the_window_back():
-    """`endsOn` moves back too. A period before `startsOn` does not count."""
+    """`fullPriceFrom` moves back too. A period before `startsOn` does not count."""
     grant_for_product_a(recurrence={"type": "repeating", "durationInMonths": 3})
     ends = [
-        apply(period={"start": start, "end": end})["discounts"][0]["endsOn"]
+        apply(period={"start": start, "end": end})["discounts"][0]["fullPriceFrom"]
         for start, end in (("2027-03-01", "2027-04-01"), ("2027-02-01", "2027-03-01"))
     ]
     assert ends == ["2027-06-01", "2027-05-01"]
@@ -71,7 +71,7 @@ def test_once_is_for_the_first_invoice_on_which_it_takes_anything_off():
     assert apply(trial=True)["skipped"][0]["reason"] == "trial"
     assert apply(lines=[{"id": "base", "amount": -100}])["skipped"][0]["reason"] == "nothing_left"
     applied = apply()
-    assert (applied["discountTotal"], applied["discounts"][0]["endsOn"]) == (800, "2027-03-01")
+    assert (applied["discountTotal"], applied["discounts"][0]["fullPriceFrom"]) == (800, "2027-03-01")
     assert apply()["discounts"] == apply()["skipped"] == []
 
 
@@ -120,7 +120,7 @@ def test_an_invoice_without_a_period_belongs_to_the_day_of_its_application():
     answer = task_named("billing.apply")(request=request)
     assert answer["discountTotal"] == 999
     applied_on = datetime.fromisoformat(answer["appliedAt"]).date()
-    assert answer["discounts"][0]["endsOn"] == (applied_on + timedelta(days=1)).isoformat()
+    assert answer["discounts"][0]["fullPriceFrom"] == (applied_on + timedelta(days=1)).isoformat()
     assert task_named("billing.apply")(request=request) == answer
 
 
@@ -149,4 +149,4 @@ def test_a_period_may_be_given_in_instants_of_the_subscriptions_own_time_zone():
     """The local date counts: in New York it is still January 31st."""
     grant_for_product_a(recurrence={"type": "repeating", "durationInMonths": 1})
     period = {"start": "2027-01-31T23:00:00-05:00", "end": "2027-02-28T00:00:00-05:00"}
-    assert apply(period=period)["discounts"][0]["endsOn"] == "2027-02-28"
+    assert apply(period=period)["discounts"][0]["fullPriceFrom"] == "2027-02-28"

@@ -39,7 +39,7 @@ def test_each_period_is_shown_as_its_invoice_will_be():
                 "amount": 800,
                 "lines": {"base": 800},
                 "cycle": 1,
-                "endsOn": "2027-03-01",
+                "fullPriceFrom": "2027-03-01",
                 "debitBalance": None,
             }
         ],

@@ -19,7 +19,9 @@ def test_a_once_discount_is_available_again(reason):
     answer = reverse("inv_1", reason)
     assert (answer["outcome"], answer["discountTotal"], answer["amount"]) == ("reversed", 800, 8000)
     assert answer["lines"] == [{"id": "base", "amount": 8000, "discountShare": 800}]
-    assert [(each["status"], each["cycles"], each["endsOn"]) for each in answer["discounts"]] == [("running", 0, None)]
+    assert [(each["status"], each["cycles"], each["fullPriceFrom"]) for each in answer["discounts"]] == [
+        ("running", 0, None)
+    ]
     assert apply(invoice="inv_3")["discountTotal"] == 800
     assert apply(invoice="inv_1") == first
     assert apply(invoice="inv_4")["discountTotal"] == 0
@@ -33,7 +35,7 @@ def test_a_window_that_started_with_the_invoice_starts_anew(reason):
     reverse("inv_1", reason)
     answers = [apply(period=each) for each in (MARCH, APRIL, MAY)]
     assert [each["discountTotal"] for each in answers] == [800, 800, 0]
-    assert answers[0]["discounts"][0]["endsOn"] == "2027-05-01"
+    assert answers[0]["discounts"][0]["fullPriceFrom"] == "2027-05-01"
 
 
 def test_a_window_is_that_of_the_remaining_invoices():
@@ -41,7 +43,7 @@ def test_a_window_is_that_of_the_remaining_invoices():
     grant(recurrence={"type": "repeating", "durationInMonths": 2})
     apply(invoice="inv_1", period=FEBRUARY)
     apply(period=MARCH)
-    assert reverse("inv_1")["discounts"][0]["endsOn"] == "2027-05-01"
+    assert reverse("inv_1")["discounts"][0]["fullPriceFrom"] == "2027-05-01"
     assert [apply(period=each)["discountTotal"] for each in (APRIL, MAY)] == [800, 0]
 
 
@@ -61,7 +63,7 @@ def test_the_end_in_cycles_is_that_of_the_remaining_invoices():
     grant(recurrence={"type": "repeating", "durationInCycles": 1})
     apply(invoice="inv_1", period={"start": "2027-02-01", "end": "2027-04-01"})
     apply(invoice="inv_2", period=FEBRUARY)
-    assert reverse("inv_1")["discounts"][0]["endsOn"] == "2027-03-01"
+    assert reverse("inv_1")["discounts"][0]["fullPriceFrom"] == "2027-03-01"
 
 
 @pytest.mark.parametrize("reason", GIVING_BACK)
