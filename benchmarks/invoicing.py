@@ -119,14 +119,15 @@ _INVOICES = f"""
                    'discount', d.id, 'voucher', d.voucher_id, 'amount', 999,
                    'lines', json_build_object('base', 537, 'seats', 462),
                    'cycle', 1, 'fullPriceFrom', '2027-04-30', 'debitBalance', NULL)),
-               'skipped', json_build_array(), 'appliedAt', now()),
+               'skipped', json_build_array(), 'notices', json_build_array(), 'appliedAt', now()),
            now()
     {_OF_DISCOUNTS}
 """
 _ENTRIES = f"""
-    INSERT INTO usage_entries (project, discount_id, invoice, id, period_start, period_end, currency, amount_minor,
-                               created_at)
-    SELECT :project, d.id, 'inv_' || number, gen_random_uuid(), '2027-01-31', '2027-02-28', 'USD', 999, now()
+    INSERT INTO usage_entries (project, discount_id, invoice, id, period_start, period_end, cycle_start, cycle_end,
+                               currency, amount_minor, created_at)
+    SELECT :project, d.id, 'inv_' || number, gen_random_uuid(), '2027-01-31', '2027-02-28', '2027-01-31', '2027-02-28',
+           'USD', 999, now()
     {_OF_DISCOUNTS}
 """
 _ADVANCE = f"""

@@ -147,7 +147,7 @@ def apply(session: Session, request: Body) -> Body:
         for row in rows
     ]
     lines = [Line(id=each["id"], amount_minor=each["amount"]) for each in request["lines"]]
-    invoice = Invoice(currency=request["currency"], period=period, lines=lines)
+    invoice = Invoice(currency=request["currency"], cycle=period, lines=lines)
     applied = [each for each in apply_discounts(invoice, discounts=discounts) if isinstance(each, Applied)]
     now = datetime.now(UTC)
     answer = _applied(request, applied=applied)
@@ -176,7 +176,7 @@ def _taken(session: Session, row: Discount, *, period: Period) -> dict[str, int]
     taken = (
         select(UsageEntry.currency, func.sum(UsageEntry.amount_minor))
         .where(UsageEntry.project == row.project, UsageEntry.discount_id == row.id)
-        .where(UsageEntry.period_start == period.start)
+        .where(UsageEntry.cycle_start == period.start)
         .group_by(UsageEntry.currency)
     )
     return {currency: int(amount) for currency, amount in session.execute(taken)}
@@ -208,6 +208,8 @@ def _entry(request: Body, applied: Applied, *, period: Period, now: datetime) ->
         id=new_id(),
         period_start=period.start,
         period_end=period.end,
+        cycle_start=period.start,
+        cycle_end=period.end,
         currency=request["currency"],
         amount_minor=applied.amount_minor,
         created_at=now,

@@ -39,7 +39,8 @@ class Invoice:
     """An invoice of the billing system, before discounts."""
 
     currency: str
-    period: Period
+    # The subscription's billing cycle to which the invoice belongs. Discounts go by it, whatever the invoice's period.
+    cycle: Period
     lines: Sequence[Line]
     trial: bool = False
 
@@ -55,9 +56,9 @@ class Discount:
     products: frozenset[str] | None
     starts_on: date
     progress: Progress
-    # Taken in the invoice's period, by currency; empty if the period is new to the discount.
+    # Taken in the invoice's cycle, by currency; empty if the cycle is new to the discount.
     taken_minor: Mapping[str, int]
-    # Taken in all periods, by currency, if the discount is a balance; None if each period has its own allowance.
+    # Taken in all cycles, by currency, if the discount is a balance; None if each cycle has its own allowance.
     taken_in_total_minor: Mapping[str, int] | None = None
     # The maximum per invoice, and the rest of the voucher's budget; None if there is neither.
     caps: Caps | None = None
@@ -97,7 +98,7 @@ def apply_discounts(invoice: Invoice, *, discounts: Sequence[Discount]) -> list[
     """Apply the discounts, given in the order redeemed, and return a result for each that covers the invoice.
 
     Discounts restricted to products come first, so a discount without restriction applies to the rest. If two discounts
-    of a voucher cover the period, only the first that takes an amount off is applied.
+    of a voucher cover the cycle, only the first that takes an amount off is applied.
     """
     left = {line.id: line.amount_minor for line in invoice.lines if line.discountable and line.amount_minor > 0}
     results: list[Applied | Skipped] = []
@@ -105,7 +106,7 @@ def apply_discounts(invoice: Invoice, *, discounts: Sequence[Discount]) -> list[
     for discount in sorted(discounts, key=lambda each: each.products is None):
         if discount.voucher_id in vouchers_applied:
             continue
-        if not _is_covered(invoice.period, discount=discount):
+        if not _is_covered(invoice.cycle, discount=discount):
             continue
         result = _apply(discount, invoice=invoice, left=left)
         if isinstance(result, Applied):
@@ -116,15 +117,15 @@ def apply_discounts(invoice: Invoice, *, discounts: Sequence[Discount]) -> list[
     return results
 
 
-def _is_covered(period: Period, *, discount: Discount) -> bool:
+def _is_covered(cycle: Period, *, discount: Discount) -> bool:
     price, taken_minor = discount.price_discount, discount.taken_in_total_minor
     if taken_minor and isinstance(price, FixedDiscount) and is_used_up(price.amounts_minor, taken_minor=taken_minor):
         return False
     return covers(
         discount.recurrence,
         progress=discount.progress,
-        start=period.start,
-        is_new_period=not discount.taken_minor,
+        start=cycle.start,
+        is_new_cycle=not discount.taken_minor,
     )
 
 
@@ -148,8 +149,8 @@ def _apply(discount: Discount, *, invoice: Invoice, left: Mapping[str, int]) -> 
         progress=advance(
             discount.recurrence,
             progress=discount.progress,
-            period=invoice.period,
-            is_new_period=not discount.taken_minor,
+            cycle=invoice.cycle,
+            is_new_cycle=not discount.taken_minor,
         ),
         balance=_balance_after(discount, currency=invoice.currency, amount_minor=amount_minor),
     )
@@ -162,7 +163,7 @@ def _covered_lines(discount: Discount, *, lines: Sequence[Line]) -> Sequence[Lin
 def _skip_reason(discount: Discount, *, invoice: Invoice, covered: Sequence[Line]) -> Skip | None:
     if invoice.trial:
         return Skip.TRIAL
-    if invoice.period.end <= discount.starts_on:
+    if invoice.cycle.end <= discount.starts_on:
         return Skip.BEFORE_START
     if not covered:
         return Skip.PRODUCT_NOT_ELIGIBLE

@@ -1,8 +1,9 @@
-"""Which billing periods a discount covers.
+"""Which billing cycles a discount covers.
 
-A period is identified by its start. A repeating discount in months covers the periods that start in the window
-[first, first + N months). `first` is the start of the earliest discounted period, so the window is computed and never
-counted down. A repeating discount in cycles covers the first N distinct periods that it discounts, in order of arrival.
+A cycle is a period of the subscription, and is identified by its start. A repeating discount in months covers the
+cycles that start in the window [first, first + N months). `first` is the start of the earliest discounted cycle, so the
+window is computed and never counted down. A repeating discount in cycles covers the first N distinct cycles that it
+discounts, in order of arrival.
 """
 
 from calendar import monthrange
@@ -17,7 +18,7 @@ MONTHS_PER_YEAR = 12
 
 @value
 class Period:
-    """A billing period in the subscription's own calendar, `end` exclusive."""
+    """A period in the subscription's own calendar, `end` exclusive: that of an invoice, or a billing cycle."""
 
     start: date
     end: date
@@ -25,16 +26,16 @@ class Period:
 
 @value
 class Progress:
-    """The periods that a discount has covered so far. All dates are None before the first period."""
+    """The cycles that a discount has covered so far. All dates are None before the first cycle."""
 
-    # Of the earliest and the latest period.
+    # Of the earliest and the latest cycle.
     first_start: date | None = None
     last_start: date | None = None
-    # The number of distinct periods.
+    # The number of distinct cycles.
     cycles: int = 0
     # The end of the window, exclusive; None while it is not known, and for `forever`.
     ends_on: date | None = None
-    # The latest end of all covered periods.
+    # The latest end of all covered cycles.
     last_end: date | None = None
 
 
@@ -47,11 +48,11 @@ def add_months(day: date, *, months: int) -> date:
     return date(year, month, min(day.day, monthrange(year, month)[1]))
 
 
-def covers(recurrence: Recurrence, *, progress: Progress, start: date, is_new_period: bool) -> bool:
-    """Return whether a discount covers a billing period that starts on `start`.
+def covers(recurrence: Recurrence, *, progress: Progress, start: date, is_new_cycle: bool) -> bool:
+    """Return whether a discount covers a billing cycle that starts on `start`.
 
-    `is_new_period` says that no invoice of that period was discounted before.
-    If the period is earlier than all others, the window moves back, unless a discounted period would then lie outside
+    `is_new_cycle` says that no invoice of that cycle was discounted before.
+    If the cycle is earlier than all others, the window moves back, unless a discounted cycle would then lie outside
     the window.
     """
     first, last = progress.first_start, progress.last_start
@@ -60,23 +61,29 @@ def covers(recurrence: Recurrence, *, progress: Progress, start: date, is_new_pe
     if recurrence.type is RecurrenceType.ONCE:
         return False
     if recurrence.duration_in_cycles is not None:
-        return not is_new_period or progress.cycles < recurrence.duration_in_cycles
+        return not is_new_cycle or progress.cycles < recurrence.duration_in_cycles
     months = recurrence.duration_in_months or 0
     return max(start, last) < add_months(min(start, first), months=months)
 
 
-def advance(recurrence: Recurrence, *, progress: Progress, period: Period, is_new_period: bool) -> Progress:
-    """Return the progress after the discount took an amount off an invoice of that period."""
-    first = min(period.start, progress.first_start or period.start)
-    last_end = max(period.end, progress.last_end or period.end)
-    cycles = progress.cycles + is_new_period
+def advance(recurrence: Recurrence, *, progress: Progress, cycle: Period, is_new_cycle: bool) -> Progress:
+    """Return the progress after the discount took an amount off an invoice of that cycle."""
+    first = min(cycle.start, progress.first_start or cycle.start)
+    last_end = max(cycle.end, progress.last_end or cycle.end)
+    cycles = progress.cycles + is_new_cycle
     return Progress(
         first_start=first,
-        last_start=max(period.start, progress.last_start or period.start),
+        last_start=max(cycle.start, progress.last_start or cycle.start),
         cycles=cycles,
         ends_on=_ends_on(recurrence, known=progress.ends_on, first=first, last_end=last_end, cycles=cycles),
         last_end=last_end,
     )
+
+
+def is_between_cycles(day: date, *, progress: Progress) -> bool:
+    """Return whether a day is later than the start of the first discounted cycle and before the end of the last."""
+    first, end = progress.first_start, progress.last_end
+    return first is not None and end is not None and first < day < end
 
 
 def _ends_on(recurrence: Recurrence, *, known: date | None, first: date, last_end: date, cycles: int) -> date | None:
@@ -86,7 +93,7 @@ def _ends_on(recurrence: Recurrence, *, known: date | None, first: date, last_en
         case RecurrenceType.ONCE:
             return last_end
         case RecurrenceType.REPEATING if recurrence.duration_in_cycles is not None:
-            # The end is known when the last cycle has come, and stays. If another invoice of a counted period could
+            # The end is known when the last cycle has come, and stays. If another invoice of a counted cycle could
             # move the end, a completed discount would run again, or not, depending on when the sweep came.
             return known or (last_end if cycles >= recurrence.duration_in_cycles else None)
         case RecurrenceType.REPEATING:

@@ -99,12 +99,12 @@ def shares_of_refund(line: BilledLine, *, amount_minor: int) -> dict[UUID, int]:
     return dict(zip(left, allocate(due, weights=list(left.values())), strict=True))
 
 
-def progress_through(recurrence: Recurrence, *, periods: Iterable[Period]) -> Progress:
-    """Return the progress of a discount through invoices of those periods, in the order applied."""
+def progress_through(recurrence: Recurrence, *, cycles: Iterable[Period]) -> Progress:
+    """Return the progress of a discount through invoices of those cycles, in the order applied."""
     progress, starts = Progress(), set[date]()
-    for period in periods:
-        progress = advance(recurrence, progress=progress, period=period, is_new_period=period.start not in starts)
-        starts.add(period.start)
+    for cycle in cycles:
+        progress = advance(recurrence, progress=progress, cycle=cycle, is_new_cycle=cycle.start not in starts)
+        starts.add(cycle.start)
     return progress
 
 

@@ -40,7 +40,7 @@ _REMAINING = (
     .order_by(_DISCOUNTS.c.position, _REMAINING_OF_EACH.c.created_at, _REMAINING_OF_EACH.c.id)
 )
 _GIVEN_BACK_OF_EACH = (
-    select(USAGE_ENTRIES.c.period_start, USAGE_ENTRIES.c.currency, USAGE_ENTRIES.c.amount_minor)
+    select(USAGE_ENTRIES.c.cycle_start, USAGE_ENTRIES.c.currency, USAGE_ENTRIES.c.amount_minor)
     .join_from(USAGE_REVERSALS, USAGE_ENTRIES, _GIVES_ENTRY_BACK)
     .where(USAGE_REVERSALS.c.project == _DISCOUNTS.c.project, USAGE_REVERSALS.c.discount_id == _DISCOUNTS.c.discount_id)
     .offset(literal_column("0"))
@@ -50,15 +50,15 @@ _GIVEN_BACK_OF_EACH = (
 _SUM_GIVEN_BACK = (
     select(
         _DISCOUNTS.c.position,
-        _GIVEN_BACK_OF_EACH.c.period_start,
+        _GIVEN_BACK_OF_EACH.c.cycle_start,
         _GIVEN_BACK_OF_EACH.c.currency,
         func.sum(_GIVEN_BACK_OF_EACH.c.amount_minor).cast(BigInteger).label("amount_minor"),
     )
     .select_from(_DISCOUNTS.join(_GIVEN_BACK_OF_EACH, true()))
-    .group_by(_DISCOUNTS.c.position, _GIVEN_BACK_OF_EACH.c.period_start, _GIVEN_BACK_OF_EACH.c.currency)
+    .group_by(_DISCOUNTS.c.position, _GIVEN_BACK_OF_EACH.c.cycle_start, _GIVEN_BACK_OF_EACH.c.currency)
 )
 
-# Minor units by the start of the period and the currency.
+# Minor units by the start of the cycle and the currency.
 AmountsGivenBack = dict[tuple[date, str], int]
 
 
@@ -74,7 +74,7 @@ def sum_given_back(session: Session, *, keys: Sequence[DiscountKey]) -> list[Amo
     """Return the sums of the entries of each discount that were given back. Call it after locking the discounts."""
     found: list[AmountsGivenBack] = [{} for _ in keys]
     for row in session.execute(_SUM_GIVEN_BACK, _of(keys)).all():
-        found[row.position - 1][row.period_start, row.currency] = row.amount_minor
+        found[row.position - 1][row.cycle_start, row.currency] = row.amount_minor
     return found
 
 

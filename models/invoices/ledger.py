@@ -43,6 +43,9 @@ class UsageEntry(Base):
     id: Mapped[UUID] = mapped_column(Uuid)
     period_start: Mapped[date] = mapped_column(Date)
     period_end: Mapped[date] = mapped_column(Date)
+    # The subscription's billing cycle to which the invoice belongs. Progress and allowances go by it.
+    cycle_start: Mapped[date] = mapped_column(Date)
+    cycle_end: Mapped[date] = mapped_column(Date)
     currency: Mapped[str] = mapped_column(Text)
     amount_minor: Mapped[int] = mapped_column(BigInteger)
     created_at: Mapped[datetime] = mapped_column(Instant)
@@ -50,6 +53,7 @@ class UsageEntry(Base):
     __table_args__ = (
         CheckConstraint("amount_minor > 0", name="amount_positive"),
         CheckConstraint("period_start < period_end", name="period_not_empty"),
+        CheckConstraint("cycle_start < cycle_end", name="cycle_not_empty"),
     )
 
 
@@ -66,6 +70,8 @@ ENTRY_COLUMNS = (
     "id",
     "period_start",
     "period_end",
+    "cycle_start",
+    "cycle_end",
     "currency",
     "amount_minor",
     "created_at",

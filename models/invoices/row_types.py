@@ -26,6 +26,8 @@ class EntryRow(Protocol):
     id: UUID
     period_start: date
     period_end: date
+    cycle_start: date
+    cycle_end: date
     currency: str
     amount_minor: int
     created_at: datetime

@@ -1,4 +1,4 @@
-"""Sum the amounts that discounts took, from the ledger: in a period, since a day, or in total.
+"""Sum the amounts that discounts took, from the ledger: in a cycle, since a day, or in total.
 
 The sums include entries that reversals gave back; `models.invoices.given_back` has the sums of those.
 """
@@ -14,22 +14,22 @@ from models.base import array_parameters, rows_from_arrays
 from models.discounts.locks import DiscountKey
 from models.invoices.ledger import USAGE_ENTRIES
 
-# The project, the discount and the start of the period.
-PeriodKey = tuple[str, UUID, date]
+# The project, the discount and the start of the cycle.
+CycleKey = tuple[str, UUID, date]
 
 _TAKEN = func.sum(USAGE_ENTRIES.c.amount_minor).cast(BigInteger).label("taken")
-_PERIODS = rows_from_arrays("periods", project=Text(), discount_id=Uuid(), period_start=Date())
-_TAKEN_IN_PERIODS = (
-    select(_PERIODS.c.position, USAGE_ENTRIES.c.currency, _TAKEN)
+_CYCLES = rows_from_arrays("cycles", project=Text(), discount_id=Uuid(), cycle_start=Date())
+_TAKEN_IN_CYCLES = (
+    select(_CYCLES.c.position, USAGE_ENTRIES.c.currency, _TAKEN)
     .join(
         USAGE_ENTRIES,
         and_(
-            USAGE_ENTRIES.c.project == _PERIODS.c.project,
-            USAGE_ENTRIES.c.discount_id == _PERIODS.c.discount_id,
-            USAGE_ENTRIES.c.period_start == _PERIODS.c.period_start,
+            USAGE_ENTRIES.c.project == _CYCLES.c.project,
+            USAGE_ENTRIES.c.discount_id == _CYCLES.c.discount_id,
+            USAGE_ENTRIES.c.cycle_start == _CYCLES.c.cycle_start,
         ),
     )
-    .group_by(_PERIODS.c.position, USAGE_ENTRIES.c.currency)
+    .group_by(_CYCLES.c.position, USAGE_ENTRIES.c.currency)
 )
 _KEYS = rows_from_arrays("keys", project=Text(), discount_id=Uuid())
 _OF_KEYS = and_(USAGE_ENTRIES.c.project == _KEYS.c.project, USAGE_ENTRIES.c.discount_id == _KEYS.c.discount_id)
@@ -39,27 +39,27 @@ _TAKEN_IN_TOTAL = (
     .group_by(_KEYS.c.position, USAGE_ENTRIES.c.currency)
 )
 _TAKEN_SINCE = (
-    select(_KEYS.c.position, USAGE_ENTRIES.c.period_start, USAGE_ENTRIES.c.currency, _TAKEN)
+    select(_KEYS.c.position, USAGE_ENTRIES.c.cycle_start, USAGE_ENTRIES.c.currency, _TAKEN)
     .join(USAGE_ENTRIES, _OF_KEYS)
-    .where(USAGE_ENTRIES.c.period_start >= bindparam("since", type_=Date()))
-    .group_by(_KEYS.c.position, USAGE_ENTRIES.c.period_start, USAGE_ENTRIES.c.currency)
+    .where(USAGE_ENTRIES.c.cycle_start >= bindparam("since", type_=Date()))
+    .group_by(_KEYS.c.position, USAGE_ENTRIES.c.cycle_start, USAGE_ENTRIES.c.currency)
 )
 
 
-def taken_in_periods(session: Session, *, keys: Sequence[PeriodKey]) -> list[dict[str, int]]:
-    """Return the amount that each discount took in its period, in minor units by currency.
+def taken_in_cycles(session: Session, *, keys: Sequence[CycleKey]) -> list[dict[str, int]]:
+    """Return the amount that each discount took in its cycle, in minor units by currency.
 
     Call it after locking the discounts, so that the statement sees the entries that the lock waited for.
     """
-    parameters = array_parameters("periods", ("project", "discount_id", "period_start"), keys)
+    parameters = array_parameters("cycles", ("project", "discount_id", "cycle_start"), keys)
     taken: list[dict[str, int]] = [{} for _ in keys]
-    for row in session.execute(_TAKEN_IN_PERIODS, parameters).all():
+    for row in session.execute(_TAKEN_IN_CYCLES, parameters).all():
         taken[row.position - 1][row.currency] = row.taken
     return taken
 
 
 def taken_in_total(session: Session, *, keys: Sequence[DiscountKey]) -> list[dict[str, int]]:
-    """Return the amount that each discount took in all periods, in minor units by currency.
+    """Return the amount that each discount took in all cycles, in minor units by currency.
 
     Call it after locking the discounts, so that the statement sees the entries that the lock waited for.
     """
@@ -70,12 +70,12 @@ def taken_in_total(session: Session, *, keys: Sequence[DiscountKey]) -> list[dic
 
 
 def taken_since(session: Session, *, keys: Sequence[DiscountKey], since: date) -> list[dict[date, dict[str, int]]]:
-    """Return the amount that each discount took in each period from `since` on.
+    """Return the amount that each discount took in each cycle from `since` on.
 
-    The amounts are minor units, by the start of the period and the currency.
+    The amounts are minor units, by the start of the cycle and the currency.
     """
     taken: list[dict[date, dict[str, int]]] = [{} for _ in keys]
     parameters = array_parameters("keys", ("project", "discount_id"), keys)
     for row in session.execute(_TAKEN_SINCE, {**parameters, "since": since}).all():
-        taken[row.position - 1].setdefault(row.period_start, {})[row.currency] = row.taken
+        taken[row.position - 1].setdefault(row.cycle_start, {})[row.currency] = row.taken
     return taken

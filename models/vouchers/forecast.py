@@ -31,10 +31,10 @@ _RUNNING = """
 # OFFSET 0 keeps the planner from merging a subquery into the outer query, so each discount costs one index scan.
 _TAKEN = f"""
     SELECT currency, sum(amount_minor) AS taken,
-           round(sum(sum(period_end - period_start)) OVER () / sum(count(*)) OVER ())::integer AS cycle_days,
+           round(sum(sum(cycle_end - cycle_start)) OVER () / sum(count(*)) OVER ())::integer AS cycle_days,
            sum(sum(amount_minor) / (amounts_minor ->> currency)::numeric) OVER () AS share
     FROM (
-        SELECT currency, amount_minor, period_start, period_end FROM usage_entries
+        SELECT currency, amount_minor, cycle_start, cycle_end FROM usage_entries
         WHERE usage_entries.project = running.project AND discount_id = running.id AND {_IS_UNREVERSED}
         OFFSET 0
     ) AS entry
@@ -71,7 +71,7 @@ _HISTORY = f"""
         SELECT cycles FROM discounts WHERE discounts.project = :project AND discounts.id = granted.id OFFSET 0
     ) AS discount
     CROSS JOIN LATERAL (
-        SELECT currency, sum(amount_minor) AS taken, sum(period_end - period_start) AS days, count(*) AS entries,
+        SELECT currency, sum(amount_minor) AS taken, sum(cycle_end - cycle_start) AS days, count(*) AS entries,
                row_number() OVER (ORDER BY currency) = 1 AS is_first
         FROM usage_entries
         WHERE usage_entries.project = :project AND discount_id = granted.id AND {_IS_UNREVERSED}

@@ -17,6 +17,7 @@ CHAPTERS = {
     STAMP_CARD: "A stamp card, receipt by receipt",
     "balance": "A balance, invoice by invoice",
     "hold": "A hold, a preview and reversals, step by step",
+    "changes": "A seat that is added in the middle of a month, step by step",
 }
 PROJECT = "acme"
 GENERATED_USED = 200

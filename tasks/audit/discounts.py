@@ -1,17 +1,17 @@
 """Checks of discounts: their amounts on invoices, their progress through periods and cycles, and their windows."""
 
 DISCOUNT_CHECKS = {
-    "a fixed discount gave no more than its amount in a period": """
-        SELECT project, discount_id::text AS subject, format('period from %s: %s', period_start, string_agg(
+    "a fixed discount gave no more than its amount in a cycle": """
+        SELECT project, discount_id::text AS subject, format('cycle from %s: %s', cycle_start, string_agg(
                    format('%s of %s %s', taken, allowance, currency), ', ')) AS detail
         FROM (
-            SELECT u.project, u.discount_id, u.period_start, u.currency, sum(u.amount_minor) AS taken,
+            SELECT u.project, u.discount_id, u.cycle_start, u.currency, sum(u.amount_minor) AS taken,
                    (d.amounts_minor ->> u.currency)::numeric AS allowance
             FROM remaining_entries u JOIN discounts d ON d.project = u.project AND d.id = u.discount_id
             WHERE d.amounts_minor IS NOT NULL
-            GROUP BY u.project, u.discount_id, u.period_start, u.currency, d.amounts_minor
+            GROUP BY u.project, u.discount_id, u.cycle_start, u.currency, d.amounts_minor
         ) each
-        GROUP BY project, discount_id, period_start
+        GROUP BY project, discount_id, cycle_start
         HAVING bool_or(allowance IS NULL) OR round(sum(taken / allowance), 15) > 1
     """,
     "a balance gave no more than its amount": """
@@ -58,8 +58,8 @@ DISCOUNT_CHECKS = {
                       d.last_period_start, d.last_period_end, d.cycles, u.first, u.last, u.last_end, u.cycles) AS detail
         FROM discounts d
         LEFT JOIN (
-            SELECT project, discount_id, min(period_start) AS first, max(period_start) AS last,
-                   max(period_end) AS last_end, count(DISTINCT period_start) AS cycles
+            SELECT project, discount_id, min(cycle_start) AS first, max(cycle_start) AS last,
+                   max(cycle_end) AS last_end, count(DISTINCT cycle_start) AS cycles
             FROM remaining_entries GROUP BY project, discount_id
         ) u ON u.project = d.project AND u.discount_id = d.id
         WHERE (d.first_period_start, d.last_period_start, d.last_period_end, d.cycles)

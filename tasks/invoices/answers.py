@@ -5,12 +5,15 @@ from datetime import datetime
 
 from domain.eligibility import Refusal
 from domain.invoice import Applied, Skipped
+from domain.notice import Notice
 from tasks.invoices.messages import Apply
 from tasks.wire.answers import Answer, day, instant
 from tasks.wire.fields import type_id
 
 
-def invoice_answer(invoice: Apply, *, results: Sequence[Applied | Skipped], applied_at: datetime) -> Answer:
+def invoice_answer(
+    invoice: Apply, *, results: Sequence[Applied | Skipped], notices: Sequence[Notice], applied_at: datetime
+) -> Answer:
     """Return the answer to an invoice, with its discounts by line and by discount."""
     applied = [each for each in results if isinstance(each, Applied)]
     discount_total = sum(each.amount_minor for each in applied)
@@ -35,6 +38,7 @@ def invoice_answer(invoice: Apply, *, results: Sequence[Applied | Skipped], appl
         ],
         "discounts": [_applied(each) for each in applied],
         "skipped": [_skipped(each) for each in results if isinstance(each, Skipped)],
+        "notices": [each.value for each in notices],
         "appliedAt": instant(applied_at),
     }
 
@@ -49,6 +53,7 @@ def invoice_conflict_answer(invoice: Apply) -> Answer:
         "lines": [],
         "discounts": [],
         "skipped": [],
+        "notices": [],
         "appliedAt": None,
     }
 

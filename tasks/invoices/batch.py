@@ -1,7 +1,7 @@
 """A batch of invoices: lock and read, then decide each invoice in memory, then write with one statement per table."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from operator import attrgetter
 from typing import Any
@@ -10,7 +10,9 @@ from pydantic_core import to_json
 from sqlalchemy.orm import Session
 
 from domain.invoice import Applied, Invoice, Line, apply_discounts
-from domain.recurrence import Period
+from domain.notice import Notice, notices_of
+from domain.recurrence import Period, is_between_cycles
+from domain.terms import RecurrenceType
 from models.base import new_id, read_clock
 from models.discounts.of_subscription import lock_covering
 from models.discounts.progress import advance_discounts
@@ -19,7 +21,13 @@ from models.discounts.values import progress_of
 from models.invoices.ledger import add_entries, add_invoices, find_invoices
 from tasks.invoices.answers import invoice_answer, invoice_conflict_answer
 from tasks.invoices.budgets import Budgets
-from tasks.invoices.granted_discounts import GrantedDiscount, read_balances, read_given_back, read_taken
+from tasks.invoices.granted_discounts import (
+    GrantedDiscount,
+    read_balances,
+    read_cycles,
+    read_given_back,
+    read_taken,
+)
 from tasks.invoices.messages import Apply
 from tasks.wire.answers import Answer
 from tasks.wire.replay import CallerKey, FirstAnswers
@@ -58,7 +66,8 @@ class InvoiceBatch:
         first_answers = FirstAnswers({key: (row.fingerprint, row.answer) for key, row in stored.items()})
         budgets = Budgets.locked(session, discounts=discounts, invoices=invoices)
         batch = cls(applied_at=read_clock(session), discounts=discounts, first_answers=first_answers, budgets=budgets)
-        read_taken(session, list(batch.periods(invoices)))
+        read_taken(session, list(batch.cycles(invoices)))
+        read_cycles(session, batch.with_cycles_around(invoices))
         read_balances(session, batch.discounts())
         read_given_back(session, batch.discounts())
         return batch
@@ -67,12 +76,22 @@ class InvoiceBatch:
         """Return the discounts of all subscriptions of the batch, each in the order redeemed."""
         return [each for granted in self._granted.values() for each in granted]
 
-    def periods(self, invoices: Sequence[Apply]) -> Iterator[tuple[GrantedDiscount, date]]:
-        """Yield each discount with the start of each period for which its subscription has an invoice."""
-        starts = ((each.project, each.subscription, self.period_of(each).start) for each in invoices)
+    def cycles(self, invoices: Sequence[Apply]) -> Iterator[tuple[GrantedDiscount, date]]:
+        """Yield each discount with the start of each cycle for which its subscription has an invoice."""
+        starts = ((each.project, each.subscription, self.cycle_of(each).start) for each in invoices)
         for project, subscription, start in dict.fromkeys(starts):
             for granted in self._granted[project, subscription]:
                 yield granted, start
+
+    def with_cycles_around(self, invoices: Sequence[Apply]) -> list[GrantedDiscount]:
+        """Return the discounts with a cycle that may contain the start of an invoice that names no cycle."""
+        without_cycle = [each for each in invoices if each.cycle is None]
+        found = {
+            granted.key: granted
+            for granted, start in self.cycles(without_cycle)
+            if is_between_cycles(start, progress=granted.progress)
+        }
+        return list(found.values())
 
     def period_of(self, invoice: Apply) -> Period:
         """Return the invoice's period. For a one-off purchase without a period it is the present day in UTC."""
@@ -80,6 +99,12 @@ class InvoiceBatch:
             return Period(start=invoice.period.start, end=invoice.period.end)
         today = self.applied_at.date()
         return Period(start=today, end=today + timedelta(days=1))
+
+    def cycle_of(self, invoice: Apply) -> Period:
+        """Return the subscription's billing cycle to which the invoice belongs: its period, if it names no other."""
+        if invoice.cycle is not None:
+            return Period(start=invoice.cycle.start, end=invoice.cycle.end)
+        return self.period_of(invoice)
 
     def decide(self, invoice: Apply) -> Answer:
         """Return the first answer to a known invoice, a conflict if its body has changed, or discount a new invoice."""
@@ -96,18 +121,28 @@ class InvoiceBatch:
 
     def discount(self, invoice: Apply) -> Answer:
         """Apply the discounts to an invoice, and advance each discount that took an amount off."""
-        period = self.period_of(invoice)
+        cycle = self.cycle_of(invoice)
         granted = {each.key[1]: each for each in self._granted[invoice.project, invoice.subscription]}
+        is_dated = invoice.cycle is not None or invoice.period is not None
         discounts = [
-            each.at_period(period.start, starts_on=each.row.starts_on if invoice.period else each.row.starts_on_in_utc)
+            each.at_cycle(cycle.start, starts_on=each.row.starts_on if is_dated else each.row.starts_on_in_utc)
             for each in granted.values()
         ]
-        results = apply_discounts(_invoice_of(invoice, period=period), discounts=discounts)
+        notices = self._notices(invoice, granted=granted.values())
+        results = apply_discounts(_invoice_of(invoice, cycle=cycle), discounts=discounts)
         for result in results:
             if isinstance(result, Applied):
-                granted[result.discount.id].advance(result, start=period.start, currency=invoice.currency)
-                self._new_entries.append(self._entry_row(result, invoice=invoice, period=period))
-        return invoice_answer(invoice, results=results, applied_at=self.applied_at)
+                granted[result.discount.id].advance(result, cycle=cycle, currency=invoice.currency)
+                self._new_entries.append(self._entry_row(result, invoice=invoice, cycle=cycle))
+        return invoice_answer(invoice, results=results, notices=notices, applied_at=self.applied_at)
+
+    def _notices(self, invoice: Apply, *, granted: Iterable[GrantedDiscount]) -> list[Notice]:
+        if invoice.cycle is not None:
+            return []
+        # The only invoice of a `once` discount is over, so a mistake about its cycle takes nothing from anybody.
+        repeated = (each for each in granted if each.row.recurrence != RecurrenceType.ONCE)
+        cycles = (cycle for each in repeated for cycle in each.cycles)
+        return notices_of(self.period_of(invoice), discounted_cycles=cycles)
 
     def write(self, session: Session) -> None:
         """Add the new invoices and ledger entries, and store the progress of the discounts and budgets."""
@@ -128,7 +163,8 @@ class InvoiceBatch:
             "applied_at": self.applied_at,
         }
 
-    def _entry_row(self, applied: Applied, *, invoice: Apply, period: Period) -> dict[str, Any]:
+    def _entry_row(self, applied: Applied, *, invoice: Apply, cycle: Period) -> dict[str, Any]:
+        period = self.period_of(invoice)
         return {
             "project": invoice.project,
             "id": new_id(),
@@ -136,15 +172,17 @@ class InvoiceBatch:
             "invoice": invoice.invoice,
             "period_start": period.start,
             "period_end": period.end,
+            "cycle_start": cycle.start,
+            "cycle_end": cycle.end,
             "currency": invoice.currency,
             "amount_minor": applied.amount_minor,
             "created_at": self.applied_at,
         }
 
 
-def _invoice_of(invoice: Apply, *, period: Period) -> Invoice:
+def _invoice_of(invoice: Apply, *, cycle: Period) -> Invoice:
     lines = [
         Line(id=each.id, amount_minor=each.amount, product=each.product, discountable=each.discountable)
         for each in invoice.lines
     ]
-    return Invoice(currency=invoice.currency, period=period, lines=lines, trial=invoice.trial)
+    return Invoice(currency=invoice.currency, cycle=cycle, lines=lines, trial=invoice.trial)

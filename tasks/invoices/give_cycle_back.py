@@ -77,8 +77,8 @@ def _is_running(row: DiscountRow, *, today: date) -> bool:
 def _state_with(
     entries: Sequence[EntryRow], *, row: DiscountRow, running: Sequence[UUID], held: Collection[UUID], today: date
 ) -> DiscountState:
-    periods = [Period(start=each.period_start, end=each.period_end) for each in entries]
-    progress = progress_through(recurrence_of(row), periods=periods)
+    cycles = [Period(start=each.cycle_start, end=each.cycle_end) for each in entries]
+    progress = progress_through(recurrence_of(row), cycles=cycles)
     if row.status == DiscountStatus.ENDED:
         return DiscountState(progress=progress, status=DiscountStatus.ENDED)
     must_not_run = row.voucher_id in running or row.voucher_id in held or len(running) >= DISCOUNTS_PER_SUBSCRIPTION_MAX

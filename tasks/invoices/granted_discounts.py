@@ -7,12 +7,12 @@ from datetime import date
 from sqlalchemy.orm import Session
 
 from domain.invoice import Applied, Discount
-from domain.recurrence import Progress
+from domain.recurrence import Period, Progress
 from models.discounts.locks import DiscountKey
 from models.discounts.row_types import DiscountRow
 from models.discounts.values import granted_discount_of
-from models.invoices.given_back import AmountsGivenBack, sum_given_back
-from models.invoices.taken import taken_in_periods, taken_in_total
+from models.invoices.given_back import AmountsGivenBack, remaining_entries, sum_given_back
+from models.invoices.taken import taken_in_cycles, taken_in_total
 
 
 @dataclass(slots=True)
@@ -27,15 +27,17 @@ class GrantedDiscount:
     progress: Progress
     # The rest of the voucher's budget. All discounts of the voucher share this dictionary.
     budget_left_minor: dict[str, int] | None = None
-    # By the start of the period, for each period of the batch.
+    # By the start of the cycle, for each cycle of the batch.
     taken_minor: dict[date, dict[str, int]] = field(default_factory=dict)
-    # Of all periods, if the discount carries over.
+    # Of all cycles, if the discount carries over.
     taken_in_total_minor: dict[str, int] | None = None
     has_advanced: bool = False
     is_used_up: bool = False
+    # The cycles that the discount has discounted: those of the batch, and those that `read_cycles` has read.
+    cycles: list[Period] = field(default_factory=list)
 
-    def at_period(self, start: date, *, starts_on: date) -> Discount:
-        """Return the discount as the rules need it for an invoice of the period that begins on `start`."""
+    def at_cycle(self, start: date, *, starts_on: date) -> Discount:
+        """Return the discount as the rules need it for an invoice of the cycle that begins on `start`."""
         return granted_discount_of(
             self.row,
             progress=self.progress,
@@ -45,9 +47,10 @@ class GrantedDiscount:
             budget_left_minor=self.budget_left_minor,
         )
 
-    def advance(self, applied: Applied, *, start: date, currency: str) -> None:
-        """Record an amount that the discount took off an invoice of the period that begins on `start`."""
-        taken = self.taken_minor[start]
+    def advance(self, applied: Applied, *, cycle: Period, currency: str) -> None:
+        """Record an amount that the discount took off an invoice of the cycle."""
+        self.cycles.append(cycle)
+        taken = self.taken_minor[cycle.start]
         taken[currency] = taken.get(currency, 0) + applied.amount_minor
         self.progress = applied.progress
         self.has_advanced = True
@@ -63,17 +66,25 @@ class GrantedDiscount:
             for taken in (self.taken_minor.get(start), self.taken_in_total_minor):
                 if taken is not None:
                     taken[currency] -= amount_minor
-        # To the rules, a period is new if nothing was taken in it. So it must not keep amounts of 0.
+        # To the rules, a cycle is new if nothing was taken in it. So it must not keep amounts of 0.
         for by_currency in self.taken_minor.values():
             for currency in [name for name, amount_minor in by_currency.items() if not amount_minor]:
                 del by_currency[currency]
 
 
-def read_taken(session: Session, periods: Sequence[tuple[GrantedDiscount, date]]) -> None:
-    """Read the amount that each discount took in the period that begins on the date."""
-    keys = [(*granted.key, start) for granted, start in periods]
-    for (granted, start), taken in zip(periods, taken_in_periods(session, keys=keys), strict=True):
+def read_taken(session: Session, cycles: Sequence[tuple[GrantedDiscount, date]]) -> None:
+    """Read the amount that each discount took in the cycle that begins on the date."""
+    keys = [(*granted.key, start) for granted, start in cycles]
+    for (granted, start), taken in zip(cycles, taken_in_cycles(session, keys=keys), strict=True):
         granted.taken_minor[start] = taken
+
+
+def read_cycles(session: Session, discounts: Sequence[GrantedDiscount]) -> None:
+    """Read the cycles that the discounts have discounted. Without discounts, send no statement."""
+    if discounts:
+        entries_of_each = remaining_entries(session, keys=[each.key for each in discounts])
+        for each, entries in zip(discounts, entries_of_each, strict=True):
+            each.cycles += [Period(start=entry.cycle_start, end=entry.cycle_end) for entry in entries]
 
 
 def read_balances(session: Session, discounts: Iterable[GrantedDiscount]) -> None:

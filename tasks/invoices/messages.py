@@ -13,7 +13,7 @@ LINES_MAX = 1_000
 
 
 class Period(Message):
-    """A billing period in the subscription's own calendar, `end` exclusive."""
+    """A period in the subscription's own calendar, `end` exclusive: that of an invoice, or a billing cycle."""
 
     start: Day
     end: Day
@@ -43,7 +43,11 @@ def check_line_ids(lines: list[InvoiceLine]) -> list[InvoiceLine]:
 
 
 class Apply(Message):
-    """The request of `billing.apply`: an invoice before discounts. If `period` is missing, it is today in UTC."""
+    """The request of `billing.apply`: an invoice before discounts.
+
+    `cycle` is the billing cycle of the subscription to which the invoice belongs. If it is missing, it is `period`, and
+    if that is missing too, today in UTC.
+    """
 
     project: ExternalId
     invoice: ExternalId
@@ -53,6 +57,7 @@ class Apply(Message):
     period: Period | None = None
     trial: bool = False
     lines: Annotated[list[InvoiceLine], Field(min_length=1, max_length=LINES_MAX)]
+    cycle: Period | None = None
 
     _ids_differ = field_validator("lines")(check_line_ids)
 
@@ -85,13 +90,17 @@ class Plan(Message):
 
 
 class Preview(Message):
-    """The request of `billing.preview`: the first `periods` that begin on `from` (default: today in UTC) or later."""
+    """The request of `billing.preview`: the first `periods` that begin on `from` (default: today in UTC) or later.
+
+    A period that begins inside `cycle` belongs to that billing cycle. Any other period is a cycle of its own.
+    """
 
     project: ExternalId
     subscription: ExternalId
     plan: Plan
     periods: Annotated[int, Field(ge=1, le=PERIODS_MAX)] = 12
     from_: Day | None = Field(default=None, alias="from")
+    cycle: Period | None = None
 
 
 class RefundedLine(Message):

@@ -16,7 +16,7 @@ from models.invoices.taken import taken_since
 from tasks.intake.task import contract_task
 from tasks.invoices.batch import InvoiceBatch
 from tasks.invoices.budgets import Budgets
-from tasks.invoices.granted_discounts import read_balances, read_given_back
+from tasks.invoices.granted_discounts import read_balances, read_cycles, read_given_back
 from tasks.invoices.messages import Apply, Preview
 from tasks.invoices.messages import Period as PeriodMessage
 from tasks.wire.answers import Answer, day
@@ -28,7 +28,7 @@ from worker.database import transaction
 PERIODS_COMPUTED_MAX = 400
 # If a period is skipped for these reasons, so are all later periods of the plan, whatever happens until then.
 PERMANENT_SKIPS = {Skip.PRODUCT_NOT_ELIGIBLE.value, Skip.CURRENCY_MISMATCH.value, Skip.BUDGET_SPENT.value}
-SHOWN = ("subtotal", "discountTotal", "total", "lines", "discounts", "skipped")
+SHOWN = ("subtotal", "discountTotal", "total", "lines", "discounts", "skipped", "notices")
 
 
 @contract_task("billing.preview", message=Preview, first_answer=AnswerTable.READS)
@@ -43,7 +43,7 @@ def preview_subscription(session: Session, request: Preview) -> Answer:
     """Discount the coming periods of the plan in memory, each on top of the periods before."""
     batch = _read_discounts(session, request)
     since = request.from_ or batch.applied_at.date()
-    _read_taken(session, batch=batch, since=since)
+    _read_taken(session, batch=batch, since=min(since, request.cycle.start) if request.cycle else since)
     # Periods may have been billed in advance, out of order. A discount may skip a period before them and go on after.
     billed_until = max((each.progress.last_start or since for each in batch.discounts()), default=since)
     shown, full_price_from = [], None
@@ -80,6 +80,7 @@ def _read_discounts(session: Session, request: Preview) -> InvoiceBatch:
 def _read_taken(session: Session, *, batch: InvoiceBatch, since: date) -> None:
     # A coming period may have an invoice already. A period without one has an empty dictionary.
     discounts = batch.discounts()
+    read_cycles(session, [each for each in discounts if each.progress.last_end and each.progress.last_end > since])
     taken_of_each = taken_since(session, keys=[each.key for each in discounts], since=since)
     for each, taken in zip(discounts, taken_of_each, strict=True):
         each.taken_minor = defaultdict(dict, taken)
@@ -105,9 +106,15 @@ def _invoice(request: Preview, *, period: Period, trial: bool) -> Apply:
         customer="",
         currency=request.plan.currency,
         period=PeriodMessage.model_construct(start=period.start, end=period.end),
+        cycle=_cycle_around(request, period),
         trial=trial,
         lines=request.plan.lines,
     )
+
+
+def _cycle_around(request: Preview, period: Period) -> PeriodMessage | None:
+    cycle = request.cycle
+    return cycle if cycle and cycle.start <= period.start < cycle.end else None
 
 
 def _is_full_price(answer: Answer) -> bool:

@@ -20,17 +20,18 @@ WINDOWS = [
 ]
 # For each check, a change that breaks only that promise.
 TAMPERING = {
-    "a fixed discount gave no more than its amount in a period": """
+    "a fixed discount gave no more than its amount in a cycle": """
         UPDATE discounts SET amounts_minor = '{"USD": 499, "EUR": 999}'
     """,
     "a balance gave no more than its amount": """
         INSERT INTO invoice_discounts (project, invoice, fingerprint, subscription, customer, answer, applied_at)
         SELECT project, 'later', fingerprint, subscription, customer,
                '{"discountTotal": 1}', applied_at FROM invoice_discounts;
-        INSERT INTO usage_entries (project, discount_id, invoice, id, period_start, period_end, currency,
-                                   amount_minor, created_at)
+        INSERT INTO usage_entries (project, discount_id, invoice, id, period_start, period_end, cycle_start, cycle_end,
+                                   currency, amount_minor, created_at)
         SELECT project, discount_id, 'later', gen_random_uuid(),
                (period_start + interval '1 month')::date, (period_end + interval '1 month')::date,
+               (cycle_start + interval '1 month')::date, (cycle_end + interval '1 month')::date,
                currency, 1, created_at FROM usage_entries;
         UPDATE discounts SET carry_over = true, status = 'completed', cycles = 2,
                last_period_start = (first_period_start + interval '1 month')::date,
@@ -45,9 +46,9 @@ TAMPERING = {
         INSERT INTO invoice_discounts (project, invoice, fingerprint, subscription, customer, answer, applied_at)
         SELECT project, 'copy', fingerprint, subscription, customer,
                '{"discountTotal": 1}', applied_at FROM invoice_discounts;
-        INSERT INTO usage_entries (project, discount_id, invoice, id, period_start, period_end, currency,
-                                   amount_minor, created_at)
-        SELECT project, discount_id, 'copy', gen_random_uuid(), period_start, period_end,
+        INSERT INTO usage_entries (project, discount_id, invoice, id, period_start, period_end, cycle_start, cycle_end,
+                                   currency, amount_minor, created_at)
+        SELECT project, discount_id, 'copy', gen_random_uuid(), period_start, period_end, cycle_start, cycle_end,
                currency, 1, created_at FROM usage_entries;
         UPDATE discounts SET recurrence = 'once', amounts_minor = '{"USD": 999}', status = 'completed',
                ends_on = last_period_end
@@ -58,10 +59,11 @@ TAMPERING = {
         INSERT INTO invoice_discounts (project, invoice, fingerprint, subscription, customer, answer, applied_at)
         SELECT project, 'later', fingerprint, subscription, customer,
                '{"discountTotal": 1}', applied_at FROM invoice_discounts;
-        INSERT INTO usage_entries (project, discount_id, invoice, id, period_start, period_end, currency,
-                                   amount_minor, created_at)
+        INSERT INTO usage_entries (project, discount_id, invoice, id, period_start, period_end, cycle_start, cycle_end,
+                                   currency, amount_minor, created_at)
         SELECT project, discount_id, 'later', gen_random_uuid(),
                (period_start + interval '1 month')::date, (period_end + interval '1 month')::date,
+               (cycle_start + interval '1 month')::date, (cycle_end + interval '1 month')::date,
                currency, 1, created_at FROM usage_entries;
         UPDATE discounts SET cycles = 2, last_period_start = (first_period_start + interval '1 month')::date,
                last_period_end = (last_period_end + interval '1 month')::date
@@ -92,7 +94,7 @@ TAMPERING = {
 }
 # More changes that break a promise, made while a hold is open.
 BESIDE_A_HOLD: dict[str, list[str]] = {
-    "a fixed discount gave no more than its amount in a period": [
+    "a fixed discount gave no more than its amount in a cycle": [
         """UPDATE discounts SET amounts_minor = '{"EUR": 999}'"""
     ],
     "what an invoice was answered is what the ledger says": [

@@ -17,7 +17,8 @@ VOUCHERS = 7
 # Columns without instants and random values.
 ROWS = {
     "invoices": "SELECT project, subscription, customer, answer ->> 'discountTotal' FROM invoice_discounts",
-    "entries": "SELECT project, period_start, period_end, currency, amount_minor FROM usage_entries",
+    "entries": "SELECT project, cycle_start, cycle_end, currency, amount_minor FROM usage_entries",
+    "periods": "SELECT period_start, period_end FROM usage_entries",
     "discounts": "SELECT first_period_start, last_period_start, last_period_end, cycles, ends_on FROM discounts",
 }
 REDEEMED = (

@@ -15,9 +15,9 @@ COPY_OF_THE_REDEMPTION = """
            subscription, {reason}, {number}, effective_at, decided_at FROM redemptions
 """
 COPY_OF_THE_ENTRY = """
-    INSERT INTO usage_entries (project, discount_id, invoice, id, period_start, period_end, currency, amount_minor,
-                               created_at)
-    SELECT project, discount_id, {invoice}, gen_random_uuid(), period_start, period_end,
+    INSERT INTO usage_entries (project, discount_id, invoice, id, period_start, period_end, cycle_start, cycle_end,
+                               currency, amount_minor, created_at)
+    SELECT project, discount_id, {invoice}, gen_random_uuid(), period_start, period_end, cycle_start, cycle_end,
            currency, {amount}, created_at FROM usage_entries
 """
 COPY_OF_THE_DISCOUNT = """

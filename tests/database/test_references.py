@@ -21,9 +21,10 @@ NEW = """
     FROM redemptions
 """
 ENTRY = """
-    INSERT INTO usage_entries (project, discount_id, invoice, id, period_start, period_end, currency, amount_minor,
-                               created_at)
-    SELECT project, {discount}, {invoice}, gen_random_uuid(), period_start, period_end, currency, 1, created_at
+    INSERT INTO usage_entries (project, discount_id, invoice, id, period_start, period_end, cycle_start, cycle_end,
+                               currency, amount_minor, created_at)
+    SELECT project, {discount}, {invoice}, gen_random_uuid(), period_start, period_end, cycle_start, cycle_end,
+           currency, 1, created_at
     FROM usage_entries
 """
 NEW_OF_MANY = """

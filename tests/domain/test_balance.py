@@ -32,7 +32,7 @@ def invoice(amount: int, *, currency: str = "USD", period: int = 0) -> Invoice:
     start = FIRST + timedelta(days=period)
     return Invoice(
         currency=currency,
-        period=Period(start=start, end=start + timedelta(days=1)),
+        cycle=Period(start=start, end=start + timedelta(days=1)),
         lines=[Line(id="base", amount_minor=amount)],
     )
 
@@ -40,10 +40,10 @@ def invoice(amount: int, *, currency: str = "USD", period: int = 0) -> Invoice:
 def bill(discount: Discount, invoices: list[Invoice]) -> list[Applied | Skipped | None]:
     """Apply the discount to each invoice in turn, and return the results; None if the discount is not listed."""
     in_total: dict[str, int] = {}
-    by_period: dict[date, dict[str, int]] = {}
+    by_cycle: dict[date, dict[str, int]] = {}
     results: list[Applied | Skipped | None] = []
     for each in invoices:
-        taken = by_period.setdefault(each.period.start, {})
+        taken = by_cycle.setdefault(each.cycle.start, {})
         now = replace(discount, taken_minor=dict(taken), taken_in_total_minor=dict(in_total))
         result = next(iter(apply_discounts(each, discounts=[now])), None)
         if isinstance(result, Applied):

@@ -15,7 +15,7 @@ from domain.terms import FixedDiscount, PercentageDiscount, Recurrence, Recurren
 from tests.cases.load import cases
 
 FEBRUARY = Period(start=date(2026, 1, 31), end=date(2026, 2, 28))
-INVOICE = Invoice(currency="USD", period=FEBRUARY, lines=[Line(id="base", amount_minor=8000)])
+INVOICE = Invoice(currency="USD", cycle=FEBRUARY, lines=[Line(id="base", amount_minor=8000)])
 
 
 def discount(price, *, products=None, recurrence=RecurrenceType.FOREVER, months=None, **fields) -> Discount:

@@ -30,11 +30,11 @@ def bill(recurrence: Recurrence, starts: list[date]) -> tuple[list[date], Progre
     """Offer periods to a discount in that order, and return the periods that it covers."""
     progress, covered = Progress(), []
     for start in starts:
-        is_new_period = start not in covered
-        if not covers(recurrence, progress=progress, start=start, is_new_period=is_new_period):
+        is_new_cycle = start not in covered
+        if not covers(recurrence, progress=progress, start=start, is_new_cycle=is_new_cycle):
             continue
         period = Period(start=start, end=start + timedelta(days=1))
-        progress = advance(recurrence, progress=progress, period=period, is_new_period=is_new_period)
+        progress = advance(recurrence, progress=progress, cycle=period, is_new_cycle=is_new_cycle)
         covered.append(start)
     return covered, progress
 
@@ -176,14 +176,14 @@ def test_the_end_is_the_latest_of_all_periods():
     """A long period can start first and end last."""
     progress = Progress()
     for start, end in ((date(2026, 1, 1), date(2027, 1, 1)), (date(2026, 2, 1), date(2026, 3, 1))):
-        progress = advance(in_cycles(2), progress=progress, period=Period(start=start, end=end), is_new_period=True)
+        progress = advance(in_cycles(2), progress=progress, cycle=Period(start=start, end=end), is_new_cycle=True)
     assert (progress.cycles, progress.ends_on) == (2, date(2027, 1, 1))
 
 
 def test_an_end_that_is_known_does_not_move():
     """If another invoice of a covered period has a later end, the window does not move and does not open again."""
     progress, start = Progress(), date(2026, 1, 1)
-    for end, is_new_period in ((date(2026, 2, 1), True), (date(2027, 1, 1), False)):
+    for end, is_new_cycle in ((date(2026, 2, 1), True), (date(2027, 1, 1), False)):
         period = Period(start=start, end=end)
-        progress = advance(in_cycles(1), progress=progress, period=period, is_new_period=is_new_period)
+        progress = advance(in_cycles(1), progress=progress, cycle=period, is_new_cycle=is_new_cycle)
     assert (progress.ends_on, progress.last_end) == (date(2026, 2, 1), date(2027, 1, 1))

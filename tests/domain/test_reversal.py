@@ -111,9 +111,9 @@ def test_progress_is_that_of_applying_the_remaining_invoices(recurrence, periods
     """Computing the progress anew gives the same as advancing it with each invoice."""
     progress, starts = Progress(), []
     for period in periods:
-        progress = advance(recurrence, progress=progress, period=period, is_new_period=period.start not in starts)
+        progress = advance(recurrence, progress=progress, cycle=period, is_new_cycle=period.start not in starts)
         starts.append(period.start)
-    assert progress_through(recurrence, periods=periods) == progress
+    assert progress_through(recurrence, cycles=periods) == progress
     assert progress.cycles == len({period.start for period in periods})
 
 
@@ -133,5 +133,5 @@ def test_progress_is_that_of_applying_the_remaining_invoices(recurrence, periods
 def test_a_discount_that_takes_nothing_off_coming_periods_is_completed(recurrence, periods, is_used_up, expected):
     """The day is long after the last period."""
     every = [Period(start=date(2026, month, 1), end=date(2026, month + 1, 1)) for month in range(1, periods + 1)]
-    progress = progress_through(recurrence, periods=every)
+    progress = progress_through(recurrence, cycles=every)
     assert is_completed(recurrence, progress=progress, is_used_up=is_used_up, today=date(2027, 1, 1)) is expected

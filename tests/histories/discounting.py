@@ -17,7 +17,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Taken:
-    """The discount of an invoice, in minor units, and the period."""
+    """The discount of an invoice, in minor units, and the billing cycle."""
 
     invoice: str
     at: datetime
@@ -61,7 +61,7 @@ class Discount:
 
     @property
     def starts(self) -> set[date]:
-        """The starts of the distinct periods that were discounted."""
+        """The starts of the distinct cycles that were discounted."""
         return {each.start for each in self.taken}
 
     def ends_on(self) -> date | None:
@@ -74,17 +74,17 @@ class Discount:
             case {"type": "repeating", "durationInMonths": months}:
                 return months_after(min(self.starts), months)
             case {"type": "repeating", "durationInCycles": cycles} if len(self.starts) == cycles:
-                # The end is fixed by the periods known when the last cycle came.
+                # The end is fixed by the cycles known when the last cycle came.
                 last = next(each for each in self.taken if self.starts_until(each) == self.starts)
                 return max(each.end for each in self.taken[: self.taken.index(last) + 1])
         return None
 
     def starts_until(self, taken: Taken) -> set[date]:
-        """Return the starts of the distinct periods that were discounted by the time of that amount."""
+        """Return the starts of the distinct cycles that were discounted by the time of that amount."""
         return {each.start for each in self.taken[: self.taken.index(taken) + 1]}
 
     def is_over_for(self, start: date) -> bool:
-        """Return whether the discount does not cover a period with that start."""
+        """Return whether the discount does not cover a cycle with that start."""
         if self.is_used_up():
             return True
         match self.terms["recurrence"]:
@@ -117,7 +117,7 @@ class Discount:
         return bool(self.terms.get("carryOver")) and not any(map(self.left_in, amounts_of(self.terms)))
 
     def left_in(self, currency: str, *, start: date | None = None) -> int:
-        """Return the rest of a fixed amount: of the period with that start, or of the whole balance."""
+        """Return the rest of a fixed amount: of the cycle with that start, or of the whole balance."""
         amounts = amounts_of(self.terms)
         taken = [each for each in self.taken if start is None or each.start == start]
         used = sum((Fraction(each.amount, amounts[each.currency]) for each in taken), start=Fraction())
@@ -178,7 +178,7 @@ def split(amount: int, weights: Sequence[int]) -> list[int]:
 
 def discount_invoice(invoice: Json, *, granted: Sequence[Discount], at: datetime) -> tuple[list[Json], list[Json]]:
     """Discount an invoice, and return `discounts` and `skipped` of the answer."""
-    start, end = period_of(invoice, today=at.date())
+    start, end = cycle_of(invoice, today=at.date())
     left = {line["id"]: line["amount"] for line in invoice["lines"] if line["discountable"] and line["amount"] > 0}
     restricted = [each for each in granted if each.products is not None]
     discounts: list[Json] = []
@@ -229,7 +229,8 @@ def shown_part(discount: Discount, *, parts: dict[str, int], currency: str) -> J
 
 def skip_reason(discount: Discount, *, invoice: Json, end: date, covers_a_line: bool) -> str | None:
     """Return why a discount that is not over takes no part, in the contract's order, or None."""
-    starts_on = discount.starts_on if invoice.get("period") else discount.starts_on_in_utc
+    is_dated = invoice.get("cycle") or invoice.get("period")
+    starts_on = discount.starts_on if is_dated else discount.starts_on_in_utc
     amounts, caps = amounts_of(discount.terms), discount.caps(invoice["currency"])
     rows = {
         "trial": invoice["trial"],
@@ -241,9 +242,18 @@ def skip_reason(discount: Discount, *, invoice: Json, end: date, covers_a_line: 
     return next((reason for reason, is_so in rows.items() if is_so), None)
 
 
-def period_of(invoice: Json, *, today: date) -> tuple[date, date]:
-    """Return an invoice's period, which is today for a one-off purchase."""
-    period = invoice.get("period")
-    if period is None:
+def cycle_of(invoice: Json, *, today: date) -> tuple[date, date]:
+    """Return an invoice's billing cycle: its period if it names no cycle, and today if it names neither."""
+    cycle = invoice.get("cycle") or invoice.get("period")
+    if cycle is None:
         return today, today + timedelta(days=1)
-    return date.fromisoformat(period["start"]), date.fromisoformat(period["end"])
+    return date.fromisoformat(cycle["start"]), date.fromisoformat(cycle["end"])
+
+
+def notices_about(invoice: Json, *, granted: Sequence[Discount], at: datetime) -> list[str]:
+    """Return the notices of the answer. Call it before the invoice is discounted."""
+    if invoice.get("cycle"):
+        return []
+    start, _ = cycle_of(invoice, today=at.date())
+    taken = [each for discount in granted if discount.terms["recurrence"]["type"] != "once" for each in discount.taken]
+    return ["period_inside_cycle"] if any(each.start < start < each.end for each in taken) else []

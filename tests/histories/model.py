@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from tests.histories.code_texts import Codes
-from tests.histories.discounting import Discount, Taken, discount_invoice
+from tests.histories.discounting import Discount, Taken, discount_invoice, notices_about
 from tests.histories.entities import Code, Json, Record, Reversal, Voucher, written
 from tests.histories.hold_rules import (
     Hold,
@@ -115,10 +115,12 @@ class Model:
         head = {"object": "invoiceDiscount", **{name: body[name] for name in names}}
         key = ("apply", body["project"], body["invoice"])
         nothing: Json = dict.fromkeys(("subtotal", "discountTotal", "total", "appliedAt"))
-        stored = self.replay(key, body=body, conflict={**head, **nothing, "lines": [], "discounts": [], "skipped": []})
+        lists: Json = {name: [] for name in ("lines", "discounts", "skipped", "notices")}
+        stored = self.replay(key, body=body, conflict={**head, **nothing, **lists})
         if stored is not None:
             return stored
         granted = [each for each in self.granted_to(body) if each.ended_at is None]
+        notices = notices_about(body, granted=granted, at=at)
         discounts, skipped = discount_invoice(body, granted=granted, at=at)
         # The ledger is in the order of application.
         by_id = {each.id: each for each in granted}
@@ -145,6 +147,7 @@ class Model:
             ],
             "discounts": discounts,
             "skipped": skipped,
+            "notices": notices,
             "appliedAt": written(at),
         }
         return self.remember(key, body=body, answer=answer, at=at)

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from tests.histories.discounting import Json, months_after
 from tests.histories.model import Model
 
-SHOWN = ("subtotal", "discountTotal", "total", "lines", "discounts", "skipped")
+SHOWN = ("subtotal", "discountTotal", "total", "lines", "discounts", "skipped", "notices")
 # More months than any window of a history has.
 MONTHS_MAX = 60
 
@@ -32,6 +32,9 @@ def preview(model: Model, body: Json, *, at: datetime) -> list[Json]:
             "trial": number < plan["trialPeriods"],
             "lines": plan["lines"],
         }
+        cycle = body.get("cycle")
+        if cycle and cycle["start"] <= period["start"] < cycle["end"]:
+            invoice["cycle"] = cycle
         answer = copy.apply(invoice, at=at)
         shown.append({"period": period, "trial": invoice["trial"], **{name: answer[name] for name in SHOWN}})
     return shown

@@ -118,6 +118,7 @@ INVOICES = body(
     period=st.one_of(PERIODS, PERIODS, PERIODS, st.none()),
     trial=mostly(usual=False),
     lines=LINES,
+    cycle=one_in(4, PERIODS),
 )
 # Most reversals name an applied invoice. A few name an unknown invoice.
 REVERSALS = st.builds(
@@ -148,6 +149,7 @@ PLANS = st.fixed_dictionaries(
         "project": PROJECTS,
         "subscription": SUBSCRIPTIONS,
         "periods": st.integers(1, 5),
+        "cycle": either(None, None, period(date(2024, 1, 31), date(2024, 3, 31))),
         "from": either("2024-01-31", "2024-02-10", "2098-01-31"),
         "plan": st.fixed_dictionaries(
             {

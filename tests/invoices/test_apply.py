@@ -38,6 +38,7 @@ def test_an_applied_invoice_is_answered_with_every_field():
         "invoice": "inv_a",
         "subscription": "sub_1",
         "currency": "USD",
+        "notices": [],
         "subtotal": 8000,
         "discountTotal": 299,
         "total": 7701,

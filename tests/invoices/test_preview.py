@@ -32,6 +32,7 @@ def test_each_period_is_shown_as_its_invoice_will_be():
         "discountTotal": 800,
         "total": 7_200,
         "lines": [{"id": "base", "amount": 8_000, "discount": 800, "total": 7_200}],
+        "notices": [],
         "discounts": [
             {
                 "discount": granted["discount"],
