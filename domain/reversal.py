@@ -11,17 +11,20 @@ from domain.terms import Recurrence, RecurrenceType
 from domain.value_class import value
 
 
-class ReversalReason(StrEnum):
-    """Why the discounts of an invoice are reversed."""
+class ReversalKind(StrEnum):
+    """What happened to an invoice whose discounts are reversed."""
 
     VOIDED = "voided"
+    # The payment never came.
     PAYMENT_FAILED = "payment_failed"
+    # The payment came, and the customer took it back.
+    CHARGED_BACK = "charged_back"
     REFUNDED = "refunded"
 
 
-# For these reasons the discount gets its cycle back, as if the invoice had never existed. A refund gives no cycle back:
+# With these kinds the discount gets its cycle back, as if the invoice had never existed. A refund gives no cycle back:
 # the customer had the discounted goods.
-GIVING_BACK = frozenset({ReversalReason.VOIDED, ReversalReason.PAYMENT_FAILED})
+GIVING_BACK = frozenset(set(ReversalKind) - {ReversalKind.REFUNDED})
 
 
 class ReversalRefusal(StrEnum):
@@ -61,22 +64,21 @@ class BilledLine:
 
 
 def judge_reversal(
-    reason: ReversalReason,
+    kind: ReversalKind,
     *,
-    is_charged_back: bool,
-    earlier: Collection[ReversalReason],
+    earlier: Collection[ReversalKind],
     lines: Mapping[str, BilledLine],
     refunds: Mapping[str, int],
 ) -> ReversalRefusal | None:
     """Return the first reason to refuse a reversal, or None.
 
-    `earlier` has the reasons of the invoice's earlier reversals, `refunds` the minor units to refund by line.
+    `earlier` has the kinds of the invoice's earlier reversals, `refunds` the minor units to refund by line.
     """
     if not GIVING_BACK.isdisjoint(earlier):
         return ReversalRefusal.ALREADY_REVERSED
     # A bank does not ask: after refunds, the rest of the invoice can still be charged back.
     is_all_refunded = all(line.left_minor() <= 0 for line in lines.values())
-    if reason in GIVING_BACK and earlier and (is_all_refunded or not is_charged_back):
+    if kind in GIVING_BACK and earlier and (is_all_refunded or kind is not ReversalKind.CHARGED_BACK):
         return ReversalRefusal.ALREADY_REFUNDED
     if not refunds.keys() <= lines.keys():
         return ReversalRefusal.LINE_NOT_FOUND

@@ -197,7 +197,7 @@ def hold() -> list[Json]:
         step(
             "its payment fails: the month is given back",
             "billing.reverse",
-            {"invoice": "seat-1", "reason": "payment_failed"},
+            {"invoice": "seat-1", "kind": "payment_failed"},
             {"outcome": "reversed", "discountTotal": 500, "discounts": [{"cycles": 0, "fullPriceFrom": None}]},
         ),
         seat_invoice(2, cycle=1, ends_on="2031-05-01"),
@@ -207,7 +207,7 @@ def hold() -> list[Json]:
                 "billing.reverse",
                 {
                     "invoice": "seat-2",
-                    "reason": "refunded",
+                    "kind": "refunded",
                     "requestId": f"tour-refund-{number}",
                     "lines": [{"id": "plan", "amount": amount}],
                 },

@@ -1,6 +1,6 @@
 """Find the ledger entries of discounts that reversals gave back, and the entries that remain.
 
-A void and a failed payment give an entry back. A refund does not: a refunded entry remains.
+Every reversal but a refund gives an entry back. A refunded entry remains.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ _GIVES_ENTRY_BACK = and_(
     USAGE_REVERSALS.c.project == USAGE_ENTRIES.c.project,
     USAGE_REVERSALS.c.discount_id == USAGE_ENTRIES.c.discount_id,
     USAGE_REVERSALS.c.invoice == USAGE_ENTRIES.c.invoice,
-    USAGE_REVERSALS.c.reason != text("'refunded'"),
+    USAGE_REVERSALS.c.kind != text("'refunded'"),
 )
 _IS_GIVEN_BACK = select(USAGE_REVERSALS.c.id).where(_GIVES_ENTRY_BACK).correlate(USAGE_ENTRIES).exists()
 # OFFSET 0 keeps the planner from reordering these joins: one index scan per discount.

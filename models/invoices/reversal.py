@@ -15,7 +15,6 @@ from sqlalchemy import (
     Index,
     Text,
     Uuid,
-    false,
     insert,
     literal_column,
     select,
@@ -24,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from domain.reversal import ReversalReason
+from domain.reversal import ReversalKind
 from models.append_only import append_only
 from models.base import (
     Base,
@@ -37,8 +36,7 @@ from models.base import (
 )
 from models.invoices.row_types import InvoiceReversalRow, UsageReversalRow
 
-REASON_KNOWN = one_of("reason", ReversalReason)
-PAYMENT_FAILED_IF_CHARGED_BACK = "NOT is_charged_back OR reason = 'payment_failed'"
+KIND_KNOWN = one_of("kind", ReversalKind)
 
 
 class InvoiceReversal(Base):
@@ -49,9 +47,7 @@ class InvoiceReversal(Base):
     project: Mapped[str] = mapped_column(Text, primary_key=True)
     id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
     invoice: Mapped[str] = mapped_column(Text)
-    reason: Mapped[str] = mapped_column(Text)
-    # Whether the payment first succeeded and was then charged back. Such a reversal returns no place.
-    is_charged_back: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    kind: Mapped[str] = mapped_column(Text)
     # For a refund: the refunded minor units of each line, and each discount's share of them. Else empty.
     lines: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
     answer: Mapped[dict[str, Any]] = mapped_column(JSON)
@@ -62,16 +58,15 @@ class InvoiceReversal(Base):
         ForeignKeyConstraint(
             ["project", "invoice"], ["invoice_discounts.project", "invoice_discounts.invoice"], ondelete="RESTRICT"
         ),
-        CheckConstraint(REASON_KNOWN, name="reason_known"),
-        CheckConstraint(PAYMENT_FAILED_IF_CHARGED_BACK, name="charged_back_if_failed"),
+        CheckConstraint(KIND_KNOWN, name="kind_known"),
         Index("ix_invoice_reversals_invoice", "project", "invoice"),
-        # An invoice is voided or its payment fails at most once.
+        # An invoice is voided, not paid or charged back at most once.
         Index(
             "uq_invoice_reversals_given_back",
             "project",
             "invoice",
             unique=True,
-            postgresql_where=text("reason <> 'refunded'"),
+            postgresql_where=text("kind <> 'refunded'"),
         ),
     )
 
@@ -87,8 +82,7 @@ class UsageReversal(Base):
     discount_id: Mapped[UUID] = mapped_column(Uuid)
     invoice: Mapped[str] = mapped_column(Text)
     reversal_id: Mapped[UUID] = mapped_column(Uuid)
-    reason: Mapped[str] = mapped_column(Text)
-    is_charged_back: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    kind: Mapped[str] = mapped_column(Text)
     currency: Mapped[str] = mapped_column(Text)
     # At most 0. The share of a small refund can be 0.
     amount_minor: Mapped[int] = mapped_column(BigInteger)
@@ -106,8 +100,7 @@ class UsageReversal(Base):
         ForeignKeyConstraint(
             ["project", "reversal_id"], ["invoice_reversals.project", "invoice_reversals.id"], ondelete="RESTRICT"
         ),
-        CheckConstraint(REASON_KNOWN, name="reason_known"),
-        CheckConstraint(PAYMENT_FAILED_IF_CHARGED_BACK, name="charged_back_if_failed"),
+        CheckConstraint(KIND_KNOWN, name="kind_known"),
         CheckConstraint("amount_minor <= 0", name="amount_not_positive"),
         Index("ix_usage_reversals_entry", "project", "discount_id", "invoice"),
         # An entry is given back at most once.
@@ -117,7 +110,7 @@ class UsageReversal(Base):
             "discount_id",
             "invoice",
             unique=True,
-            postgresql_where=text("reason <> 'refunded'"),
+            postgresql_where=text("kind <> 'refunded'"),
         ),
     )
 
@@ -149,7 +142,7 @@ def find_reversals(session: Session, *, project: str, invoice: str) -> Sequence[
     Call it after locking the subscription, so that the statement sees the reversals that the lock waited for.
     """
     columns = INVOICE_REVERSALS.c
-    shown = (columns.project, columns.id, columns.reason, columns.is_charged_back, columns.lines)
+    shown = (columns.project, columns.id, columns.kind, columns.lines)
     return session.execute(select(*shown).where(columns.project == project, columns.invoice == invoice)).all()
 
 
@@ -171,7 +164,7 @@ def find_usage_reversals(session: Session, *, project: str, discounts: Iterable[
 def add_reversal(session: Session, *, values: Mapping[str, Any], entries: Iterable[Mapping[str, Any]]) -> None:
     """Add a reversal and its entries.
 
-    A unique violation means that another transaction has voided the invoice, or noted that its payment failed.
+    A unique violation means that another transaction has reversed the whole invoice.
     """
     session.execute(insert(INVOICE_REVERSALS).values(**values))
     session.execute(_INSERT, array_parameters("new", _COLUMNS, map(itemgetter(*_COLUMNS), entries)))

@@ -38,8 +38,7 @@ class InvoiceReversalRow(Protocol):
 
     project: str
     id: UUID
-    reason: str
-    is_charged_back: bool
+    kind: str
     lines: list[dict[str, Any]]
 
 
@@ -51,8 +50,7 @@ class UsageReversalRow(Protocol):
     discount_id: UUID
     invoice: str
     reversal_id: UUID
-    reason: str
-    is_charged_back: bool
+    kind: str
     currency: str
     amount_minor: int
     is_in_full: bool

@@ -60,9 +60,9 @@ _RETURN_CUSTOMERS = text(f"""
                bool_or(has_charge_back) AS has_charge_back
         FROM usage_entries
         CROSS JOIN LATERAL (
-            SELECT coalesce(bool_or(reason <> 'refunded'), false) AS is_given_back,
+            SELECT coalesce(bool_or(kind <> 'refunded'), false) AS is_given_back,
                    coalesce(bool_or(is_in_full), false) AS is_refunded,
-                   coalesce(bool_or(is_charged_back), false) AS has_charge_back
+                   coalesce(bool_or(kind = 'charged_back'), false) AS has_charge_back
             FROM usage_reversals
             WHERE usage_reversals.project = usage_entries.project
                   AND usage_reversals.discount_id = usage_entries.discount_id
@@ -108,7 +108,7 @@ _RETURN_WHOLE = text("""
         OFFSET 0
     ) AS redemption
     CROSS JOIN LATERAL (
-        SELECT bool_or(is_charged_back) AS has_charge_back FROM usage_reversals
+        SELECT bool_or(kind = 'charged_back') AS has_charge_back FROM usage_reversals
         WHERE project = keys.project AND discount_id = keys.id
     ) AS reversal
     WHERE has_charge_back IS NOT TRUE

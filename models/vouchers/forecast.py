@@ -18,7 +18,7 @@ _IS_UNREVERSED = """
         SELECT FROM usage_reversals
         WHERE usage_reversals.project = usage_entries.project
               AND usage_reversals.discount_id = usage_entries.discount_id
-              AND usage_reversals.invoice = usage_entries.invoice AND reason <> 'refunded'
+              AND usage_reversals.invoice = usage_entries.invoice AND kind <> 'refunded'
     )
 """
 _RUNNING = """

@@ -15,7 +15,7 @@ _REFUNDED_ENTRIES = f"""
     SELECT u.project, u.discount_id, u.invoice,
            CASE WHEN bool_and(refunds.refunded IS NOT DISTINCT FROM (billed ->> 'amount')::bigint)
                 THEN max(refunds.latest_at) END AS refunded_at
-    FROM (SELECT DISTINCT project, discount_id, invoice FROM usage_reversals WHERE reason = 'refunded') u
+    FROM (SELECT DISTINCT project, discount_id, invoice FROM usage_reversals WHERE kind = 'refunded') u
     JOIN invoice_discounts i ON i.project = u.project AND i.invoice = u.invoice
     CROSS JOIN LATERAL json_array_elements(i.answer -> 'discounts') discount
     CROSS JOIN LATERAL json_array_elements(i.answer -> 'lines') billed
@@ -29,8 +29,8 @@ _PURCHASES = f"""
     SELECT u.project, u.discount_id, u.created_at, r.given_back_at, r.charged_back_at, l.refunded_at
     FROM usage_entries u
     LEFT JOIN (
-        SELECT project, discount_id, invoice, min(created_at) FILTER (WHERE reason <> 'refunded') AS given_back_at,
-               min(created_at) FILTER (WHERE is_charged_back) AS charged_back_at
+        SELECT project, discount_id, invoice, min(created_at) FILTER (WHERE kind <> 'refunded') AS given_back_at,
+               min(created_at) FILTER (WHERE kind = 'charged_back') AS charged_back_at
         FROM usage_reversals GROUP BY project, discount_id, invoice
     ) r ON r.project = u.project AND r.discount_id = u.discount_id AND r.invoice = u.invoice
     LEFT JOIN ({_REFUNDED_ENTRIES}) l
@@ -72,7 +72,7 @@ RETURNED_PLACE_CHECKS = {
               ))
               OR EXISTS (
                   SELECT FROM usage_reversals r
-                  WHERE r.project = p.project AND r.discount_id = p.discount_id AND r.is_charged_back
+                  WHERE r.project = p.project AND r.discount_id = p.discount_id AND r.kind = 'charged_back'
                         AND r.created_at <= p.created_at
               )
     """,

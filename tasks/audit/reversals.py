@@ -1,4 +1,4 @@
-"""Checks of reversed invoices: refunds, failed payments and chargebacks."""
+"""Checks of reversed invoices: refunds, failed payments and charge-backs."""
 
 # A table that each check may read in place of `usage_entries`: the entries that no reversal has given back.
 REMAINING_ENTRIES = """
@@ -6,7 +6,7 @@ REMAINING_ENTRIES = """
         SELECT * FROM usage_entries u WHERE NOT EXISTS (
             SELECT FROM usage_reversals r
             WHERE r.project = u.project AND r.discount_id = u.discount_id AND r.invoice = u.invoice
-                  AND r.reason <> 'refunded'
+                  AND r.kind <> 'refunded'
         )
     )
 """
@@ -27,11 +27,11 @@ REVERSAL_CHECKS = {
         SELECT u.project, u.id::text AS subject, format('%s of %s', r.reversed, u.amount_minor) AS detail
         FROM usage_entries u JOIN (
             SELECT project, discount_id, invoice, -sum(amount_minor) AS reversed,
-                   bool_or(reason <> 'refunded' OR is_in_full) AS is_whole,
+                   bool_or(kind <> 'refunded' OR is_in_full) AS is_whole,
                    -- The rest of an invoice can be charged back after any refund.
-                   count(DISTINCT reason) FILTER (WHERE NOT is_charged_back) > 1
-                   OR count(*) FILTER (WHERE reason <> 'refunded') > 1
-                   OR bool_or(is_in_full) AND bool_or(is_charged_back) AS is_mixed
+                   count(DISTINCT kind) FILTER (WHERE kind <> 'charged_back') > 1
+                   OR count(*) FILTER (WHERE kind <> 'refunded') > 1
+                   OR bool_or(is_in_full) AND bool_or(kind = 'charged_back') AS is_mixed
             FROM usage_reversals GROUP BY project, discount_id, invoice
         ) r ON r.project = u.project AND r.discount_id = u.discount_id AND r.invoice = u.invoice
         WHERE r.reversed > u.amount_minor OR r.is_mixed OR (r.is_whole AND r.reversed <> u.amount_minor)
@@ -41,14 +41,12 @@ REVERSAL_CHECKS = {
                format('answered %s, ledger %s', i.answer ->> 'discountTotal', coalesce(r.total, 0)) AS detail
         FROM invoice_reversals i
         LEFT JOIN (
-            SELECT project, reversal_id, -sum(amount_minor) AS total, min(reason) AS reason, min(invoice) AS invoice,
-                   bool_or(is_charged_back) AS is_charged_back
+            SELECT project, reversal_id, -sum(amount_minor) AS total, min(kind) AS kind, min(invoice) AS invoice
             FROM usage_reversals GROUP BY project, reversal_id
         ) r ON r.project = i.project AND r.reversal_id = i.id
         WHERE (i.answer ->> 'discountTotal')::bigint <> coalesce(r.total, 0)
-              OR (i.answer ->> 'reversalReason', i.answer ->> 'invoice') <> (i.reason, i.invoice)
-              OR (r.reason, r.invoice, r.is_charged_back) <> (i.reason, i.invoice, i.is_charged_back)
-              OR coalesce((i.answer ->> 'chargedBack')::boolean, false) <> i.is_charged_back
+              OR (i.answer ->> 'kind', i.answer ->> 'invoice') <> (i.kind, i.invoice)
+              OR (r.kind, r.invoice) <> (i.kind, i.invoice)
               OR (SELECT sum((line ->> 'discountShare')::bigint) FROM json_array_elements(i.answer -> 'lines') line)
                  <> coalesce(r.total, 0)
     """,
@@ -82,7 +80,7 @@ REVERSAL_CHECKS = {
         FROM discounts d
         LEFT JOIN (
             SELECT project, discount_id, count(*) AS entries
-            FROM usage_reversals WHERE reason <> 'refunded' GROUP BY project, discount_id
+            FROM usage_reversals WHERE kind <> 'refunded' GROUP BY project, discount_id
         ) r ON r.project = d.project AND r.discount_id = d.id
         WHERE d.entries_given_back <> coalesce(r.entries, 0)
     """,

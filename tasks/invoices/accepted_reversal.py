@@ -66,7 +66,7 @@ def carry_out_reversal(
 
     Call it after locking the invoice's subscription.
     """
-    gives_back = request.reason in GIVING_BACK
+    gives_back = request.kind in GIVING_BACK
     parts = reversed_lines(lines, refunds=refunds)
     affected = {discount for part in parts for discount in part.by_discount}
     keys = [(request.project, uuid_of(each["discount"])) for each in invoice.answer["discounts"]]
@@ -136,8 +136,7 @@ def _write(
     columns = {
         "project": request.project,
         "invoice": request.invoice,
-        "reason": request.reason.value,
-        "is_charged_back": request.charged_back,
+        "kind": request.kind.value,
         "created_at": at,
     }
     refunded_lines = [each.stored() for each in parts] if request.lines else []

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationInfo, field_validator
 
 from domain.plan import Interval
-from domain.reversal import ReversalReason
+from domain.reversal import ReversalKind
 from tasks.wire.fields import CurrencyCode, Day, ExternalId, LineAmount, PositiveAmount, invalid
 from tasks.wire.message import BULK_MAX, Message
 
@@ -115,34 +115,25 @@ class ReverseInvoice(Message):
 
     project: ExternalId
     invoice: ExternalId
-    reason: Annotated[ReversalReason, Field(strict=False)]
+    kind: Annotated[ReversalKind, Field(strict=False)]
     request_id: ExternalId | None = Field(default=None, validate_default=True)
     lines: Annotated[list[RefundedLine], Field(min_length=1, max_length=LINES_MAX)] | None = Field(
         default=None, validate_default=True
     )
-    # Whether a failed payment succeeded at first and was then charged back.
-    charged_back: bool = False
 
     @field_validator("request_id")
     @classmethod
     def _tells_refunds_apart(cls, value: str | None, info: ValidationInfo) -> str | None:
-        if value is None and info.data.get("reason") is ReversalReason.REFUNDED:
+        if value is None and info.data.get("kind") is ReversalKind.REFUNDED:
             raise invalid("must be given with refunded")
         return value
 
     @field_validator("lines")
     @classmethod
     def _with_refunds_only(cls, value: Any, info: ValidationInfo) -> Any:
-        reason = info.data.get("reason")
-        if reason is not None and (value is not None) != (reason is ReversalReason.REFUNDED):
+        kind = info.data.get("kind")
+        if kind is not None and (value is not None) != (kind is ReversalKind.REFUNDED):
             raise invalid("must be given with refunded, and only then")
-        return value
-
-    @field_validator("charged_back")
-    @classmethod
-    def _with_failed_payments_only(cls, value: bool, info: ValidationInfo) -> bool:  # noqa: FBT001 - pydantic's way
-        if value and info.data.get("reason", ReversalReason.PAYMENT_FAILED) is not ReversalReason.PAYMENT_FAILED:
-            raise invalid("must be given with payment_failed only")
         return value
 
     @field_validator("lines")

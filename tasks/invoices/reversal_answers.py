@@ -81,6 +81,5 @@ def _head(request: ReverseInvoice, *, outcome: str, reason: str | None) -> Answe
         "requestId": request.request_id,
         "outcome": outcome,
         "reason": reason,
-        "reversalReason": request.reason.value,
-        "chargedBack": request.charged_back,
+        "kind": request.kind.value,
     }

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from sqlalchemy.orm import Session
 
-from domain.reversal import GIVING_BACK, ReversalReason, ReversalRefusal, judge_reversal
+from domain.reversal import GIVING_BACK, ReversalKind, ReversalRefusal, judge_reversal
 from models.discounts.subscription import lock_subscriptions
 from models.invoices.ledger import find_invoices
 from models.invoices.reversal import find_reversal_answer, find_reversals
@@ -58,9 +58,8 @@ def _reverse(session: Session, request: ReverseInvoice, *, invoice: InvoiceRow) 
     lines = billed_lines(invoice, earlier=earlier)
     refunds = {each.id: each.amount for each in request.lines or ()}
     refusal = judge_reversal(
-        request.reason,
-        is_charged_back=request.charged_back,
-        earlier={ReversalReason(each.reason) for each in earlier},
+        request.kind,
+        earlier={ReversalKind(each.kind) for each in earlier},
         lines=lines,
         refunds=refunds,
     )
@@ -70,8 +69,7 @@ def _reverse(session: Session, request: ReverseInvoice, *, invoice: InvoiceRow) 
 
 
 def _find_same(request: ReverseInvoice, *, earlier: Iterable[InvoiceReversalRow]) -> InvoiceReversalRow | None:
-    """Return the earlier reversal for the same reason. Refunds are never the same: their request ids differ."""
-    if request.reason not in GIVING_BACK:
+    """Return the earlier reversal of the same kind. Refunds are never the same: their request ids differ."""
+    if request.kind not in GIVING_BACK:
         return None
-    wanted = (request.reason, request.charged_back)
-    return next((each for each in earlier if (each.reason, each.is_charged_back) == wanted), None)
+    return next((each for each in earlier if each.kind == request.kind), None)

@@ -119,7 +119,7 @@ def _reversal_ref(reversal: UsageReversalRow) -> Answer:
     return {
         "ref": reversal.invoice,
         "refType": REVERSAL,
-        "usage": -1 if reversal.reason in GIVING_BACK else 0,
+        "usage": -1 if reversal.kind in GIVING_BACK else 0,
         "stamp": 0,
         "amount": reversal.amount_minor,
         "createdAt": instant(reversal.created_at),
@@ -153,7 +153,7 @@ def _statistics(use: Use, *, voucher: UsageVoucherRow, now: datetime) -> Answer:
 
 
 def _given_back(use: Use) -> list[UsageReversalRow]:
-    return [each for each in use.reversals if each.reason in GIVING_BACK]
+    return [each for each in use.reversals if each.kind in GIVING_BACK]
 
 
 def _debit_balance(use: Use, *, voucher: UsageVoucherRow) -> int | None:

@@ -48,7 +48,7 @@ def test_a_place_that_is_free_though_not_all_was_refunded_is_found(what):
         apply(invoice="inv_2", period=MARCH)
         reverse("inv_2")
     if what == "it was charged back":
-        reverse("inv_1", "payment_failed", chargedBack=True)
+        reverse("inv_1", "charged_back")
     assert audit() == []
     tamper(RETURNED)
     assert CUSTOMER in broken()
@@ -72,5 +72,5 @@ def test_what_is_taken_off_after_a_place_was_freed_does_not_take_it_away():
     refund("inv_1", "r2", base=6000)
     apply(invoice="inv_2", period=MARCH)
     assert audit() == []
-    reverse("inv_2", "payment_failed", chargedBack=True)
+    reverse("inv_2", "charged_back")
     assert (audit(), discount_row().status) == ([], "running")

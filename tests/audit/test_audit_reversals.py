@@ -9,24 +9,24 @@ SHARE = "refunds have the share of the discount that is due"
 # For each check, a change that breaks only that promise.
 TAMPERING = {
     "no more is reversed of an entry than it took": """
-        INSERT INTO invoice_reversals (project, id, invoice, reason, lines, answer, created_at)
-        SELECT project, gen_random_uuid(), invoice, reason, '[]',
-               '{"discountTotal": 801, "reversalReason": "refunded", "invoice": "inv_2",
+        INSERT INTO invoice_reversals (project, id, invoice, kind, lines, answer, created_at)
+        SELECT project, gen_random_uuid(), invoice, kind, '[]',
+               '{"discountTotal": 801, "kind": "refunded", "invoice": "inv_2",
                  "lines": [{"discountShare": 801}]}', created_at
-        FROM invoice_reversals WHERE reason = 'refunded';
-        INSERT INTO usage_reversals (project, id, discount_id, invoice, reversal_id, reason, currency, amount_minor,
+        FROM invoice_reversals WHERE kind = 'refunded';
+        INSERT INTO usage_reversals (project, id, discount_id, invoice, reversal_id, kind, currency, amount_minor,
                                      is_in_full, created_at)
-        SELECT u.project, gen_random_uuid(), u.discount_id, u.invoice, i.id, u.reason,
+        SELECT u.project, gen_random_uuid(), u.discount_id, u.invoice, i.id, u.kind,
                u.currency, -801, false, u.created_at
         FROM usage_reversals u, invoice_reversals i
-        WHERE u.reason = 'refunded' AND i.answer ->> 'discountTotal' = '801'
+        WHERE u.kind = 'refunded' AND i.answer ->> 'discountTotal' = '801'
     """,
     "what a reversal was answered is what the ledger says": """
-        UPDATE usage_reversals SET amount_minor = -300 WHERE reason = 'refunded'
+        UPDATE usage_reversals SET amount_minor = -300 WHERE kind = 'refunded'
     """,
     "no more is refunded of a line than it was billed": """
         UPDATE invoice_reversals SET lines = '[{"id": "base", "amount": 8001, "discounts": {"x": 800}}]'
-        WHERE reason = 'refunded'
+        WHERE kind = 'refunded'
     """,
     "a discount knows how many of its entries were given back": """
         UPDATE discounts SET entries_given_back = entries_given_back + 1 WHERE status = 'running'

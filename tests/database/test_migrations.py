@@ -18,7 +18,8 @@ from models.base import Base
 from tests.contract.page import Identities, steps
 from tests.support.endings import end_subscription
 from tests.support.environment import changed_environment
-from tests.support.requests import create_voucher, redeem
+from tests.support.requests import apply, create_voucher, redeem
+from tests.support.reversals import reverse
 from tests.support.tasks import task_named
 from worker.database import transaction
 
@@ -117,9 +118,12 @@ def filled(database: dict[str, str], two_databases: tuple[str, str]) -> str:  # 
     for step in steps():
         answer = task_named(step.task)(request=identities.substitute(step.request))
         identities.differences(step.answer, answer)
-    # A redemption that never took effect returns its place; the examples have none.
+    # What the examples lack: a redemption that never took effect returns its place, and an invoice is charged back.
     redeem(voucher=create_voucher()["id"], subscription="sub_unused")
     end_subscription("sub_unused")
+    redeem(voucher=create_voucher()["id"], subscription="sub_1")
+    apply(invoice="inv_1")
+    reverse("inv_1", "charged_back", requestId="r1")
     with changed_environment(DATABASE_URL=url):
         command.upgrade(configuration(MIGRATIONS), "head")
     fill(url)

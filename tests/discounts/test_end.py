@@ -45,14 +45,14 @@ def test_an_ended_discount_no_longer_counts_on_its_subscription():
     assert grant(redeemed["voucher"])["outcome"] == "accepted"
 
 
-@pytest.mark.parametrize("reason", ["voided", "payment_failed"])
+@pytest.mark.parametrize("kind", ["voided", "payment_failed"])
 @pytest.mark.parametrize("fields", [{}, ONCE, {"recurrence": {"type": "repeating", "durationInCycles": 1}}])
-def test_a_later_reversal_never_undoes_the_end(reason, fields):
+def test_a_later_reversal_never_undoes_the_end(kind, fields):
     """The cycle is given back, and the discount stays ended."""
     redeemed = grant(create_voucher(**fields)["id"])
     apply(invoice="inv_1")
     ended = end(redeemed["discount"])
-    answer = reverse("inv_1", reason)
+    answer = reverse("inv_1", kind)
     assert [(each["status"], each["cycles"]) for each in answer["discounts"]] == [("ended", 0)]
     assert apply()["discounts"] == []
     assert end(redeemed["discount"])["endedAt"] == ended["endedAt"]

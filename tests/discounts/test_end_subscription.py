@@ -39,15 +39,15 @@ def test_ending_a_subscription_again_under_its_request_id_has_no_second_effect()
     assert listed(subscription="sub_1", status=["running"]) == [again["discount"]]
 
 
-@pytest.mark.parametrize("reason", GIVING_BACK)
+@pytest.mark.parametrize("kind", GIVING_BACK)
 @pytest.mark.parametrize("fields", [ONCE, {**BALANCE, "priceDiscount": {"amount": 8000, "currency": "USD"}}])
-def test_a_reversal_after_the_end_brings_no_discount_back(fields, reason):
+def test_a_reversal_after_the_end_brings_no_discount_back(fields, kind):
     """The cycle is given back, but the discount stays ended."""
     grant_new_voucher(**fields)
     apply(invoice="inv_1")
     assert discount_row().status == "completed"
     assert [each["status"] for each in end_subscription()["discounts"]] == ["ended"]
-    assert [(each["status"], each["cycles"]) for each in reverse("inv_1", reason)["discounts"]] == [("ended", 0)]
+    assert [(each["status"], each["cycles"]) for each in reverse("inv_1", kind)["discounts"]] == [("ended", 0)]
     assert apply(period=MARCH)["discounts"] == []
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from domain.recurrence import Period, Progress, advance
 from domain.reversal import (
     BilledLine,
-    ReversalReason,
+    ReversalKind,
     ReversalRefusal,
     is_completed,
     judge_reversal,
@@ -19,7 +19,7 @@ from domain.reversal import (
 )
 from domain.terms import Recurrence, RecurrenceType
 
-VOIDED, FAILED, REFUNDED = ReversalReason
+VOIDED, FAILED, CHARGED_BACK, REFUNDED = ReversalKind
 ONE, TWO, THREE = (UUID(int=number) for number in (1, 2, 3))
 
 
@@ -33,11 +33,13 @@ LINES = {"base": line(100, _1=10, refunded=60), "credit": line(-5)}
 
 
 @pytest.mark.parametrize(
-    ("reason", "earlier", "refunds", "expected"),
+    ("kind", "earlier", "refunds", "expected"),
     [
         (FAILED, {VOIDED}, {}, ReversalRefusal.ALREADY_REVERSED),
         (REFUNDED, {FAILED}, {"other": 1}, ReversalRefusal.ALREADY_REVERSED),
+        (CHARGED_BACK, {CHARGED_BACK, REFUNDED}, {}, ReversalRefusal.ALREADY_REVERSED),
         (VOIDED, {REFUNDED}, {}, ReversalRefusal.ALREADY_REFUNDED),
+        (FAILED, {REFUNDED}, {}, ReversalRefusal.ALREADY_REFUNDED),
         (REFUNDED, {REFUNDED}, {"other": 1, "base": 41}, ReversalRefusal.LINE_NOT_FOUND),
         (REFUNDED, {REFUNDED}, {"base": 41}, ReversalRefusal.AMOUNT_EXCEEDS_LINE),
         (REFUNDED, set(), {"credit": 1}, ReversalRefusal.AMOUNT_EXCEEDS_LINE),
@@ -45,9 +47,9 @@ LINES = {"base": line(100, _1=10, refunded=60), "credit": line(-5)}
         (VOIDED, set(), {}, None),
     ],
 )
-def test_the_first_reason_that_is_true_is_the_answer(reason, earlier, refunds, expected):
+def test_the_first_reason_that_is_true_is_the_answer(kind, earlier, refunds, expected):
     """Each row breaks its own rule, and the first rows break later rules too."""
-    assert judge_reversal(reason, is_charged_back=False, earlier=earlier, lines=LINES, refunds=refunds) is expected
+    assert judge_reversal(kind, earlier=earlier, lines=LINES, refunds=refunds) is expected
 
 
 @pytest.mark.parametrize(
@@ -62,7 +64,7 @@ def test_the_first_reason_that_is_true_is_the_answer(reason, earlier, refunds, e
 def test_the_rest_after_refunds_can_be_charged_back(earlier, refunded, expected):
     """A credit is never refunded, and does not count as a rest."""
     lines = {"base": line(100, _1=10, refunded=refunded), "credit": line(-5)}
-    assert judge_reversal(FAILED, is_charged_back=True, earlier=earlier, lines=lines, refunds={}) is expected
+    assert judge_reversal(CHARGED_BACK, earlier=earlier, lines=lines, refunds={}) is expected
 
 
 @st.composite

@@ -7,7 +7,7 @@ from tests.faults.finding import Finding
 from tests.faults.history import Decision, History, Json
 
 NOTHING_LEFT = "nothing_left"
-GIVING_BACK = {"voided", "payment_failed"}
+GIVING_BACK = {"voided", "payment_failed", "charged_back"}
 
 
 def invoices_without_their_discount(history: History) -> Iterator[Finding]:
@@ -55,7 +55,7 @@ def once_used_twice(history: History) -> Iterator[Finding]:
     once = {each.answer["id"] for each in history.decided("voucher") if each.answer["recurrence"]["type"] == "once"}
     kept: defaultdict[str, set[str]] = defaultdict(set)
     given_back = {
-        each.request["invoice"] for each in _accepted_reversals(history) if each.request["reason"] in GIVING_BACK
+        each.request["invoice"] for each in _accepted_reversals(history) if each.request["kind"] in GIVING_BACK
     }
     for invoice in history.decided("invoice"):
         for each in invoice.answer["discounts"]:
@@ -70,7 +70,7 @@ def invoices_given_back_twice(history: History) -> Iterator[Finding]:
     """Find invoices with two reversals that each gave the discounts back."""
     ids: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
     for each in _accepted_reversals(history):
-        if each.request["reason"] in GIVING_BACK:
+        if each.request["kind"] in GIVING_BACK:
             ids[each.key[1], each.request["invoice"]].add(each.answer["id"])
     for invoice, reversals in ids.items():
         if len(reversals) > 1:

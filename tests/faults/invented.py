@@ -120,6 +120,6 @@ def reversal_answered(request_id: str, *, invoice: str, amount: int) -> dict[str
     """Return the voiding of an invoice, and its answer."""
     discounts = [{"voucher": UNLIMITED, "amount": amount}]
     return {
-        "request": {"requestId": request_id, "invoice": invoice, "reason": "voided"},
+        "request": {"requestId": request_id, "invoice": invoice, "kind": "voided"},
         "answer": {"id": f"rev_{request_id}", "currency": "USD", "discountTotal": amount, "discounts": discounts},
     }

@@ -125,9 +125,9 @@ class Requests:
 
     def _follow_invoice(self, request: Request, answer: Json) -> None:
         if answer["discountTotal"] and self.source.random() < 0.2:
-            for reason in self.source.sample(["voided", "payment_failed"], k=self.source.randint(1, 2)):
+            for kind in self.source.sample(["voided", "payment_failed"], k=self.source.randint(1, 2)):
                 body = {"project": PROJECT, "invoice": request.body["invoice"], "requestId": self._next_id("reversal")}
-                self.waiting.append(Request("billing.reverse", {**body, "reason": reason}))
+                self.waiting.append(Request("billing.reverse", {**body, "kind": kind}))
 
     def _invoice(self, redemption: Json) -> Request:
         own = {"subscription": redemption["subscription"], "customer": redemption["customer"], "currency": "USD"}

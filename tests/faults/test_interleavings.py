@@ -101,8 +101,8 @@ def two_reversals(recorder: Recorder) -> list[Request]:
     recorder.ask("billing.apply", billed)
     own = {"project": billed["project"], "invoice": billed["invoice"]}
     return [
-        ("billing.reverse", {**own, "reason": reason, "requestId": f"reversal-{next(_numbers)}"})
-        for reason in ("voided", "payment_failed")
+        ("billing.reverse", {**own, "kind": kind, "requestId": f"reversal-{next(_numbers)}"})
+        for kind in ("voided", "payment_failed")
     ]
 
 

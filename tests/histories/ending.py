@@ -10,7 +10,7 @@ from tests.histories.updating import retired_after
 
 def is_charged_back(model: Model, discount: Discount) -> bool:
     """Return whether an invoice of the discount was charged back."""
-    return any(each is discount and reversal.is_charged_back for each, reversal in model.reversed_discounts)
+    return any(each is discount and reversal.kind == "charged_back" for each, reversal in model.reversed_discounts)
 
 
 def end(model: Model, discount: Discount, *, at: datetime) -> Json:

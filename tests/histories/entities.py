@@ -177,8 +177,7 @@ class Reversal:
     """A reversal of an invoice: the amount of each line, and the part of each discount."""
 
     invoice: str
-    reason: str
-    is_charged_back: bool
+    kind: str
     at: datetime
     lines: dict[str, int]
     # By line and discount.

@@ -11,14 +11,13 @@ from tests.histories.entities import Json, Reversal, written
 from tests.histories.model import Model
 from tests.histories.refusals import RUNNING_MAX
 
-GIVING_BACK = ("voided", "payment_failed")
+GIVING_BACK = ("voided", "payment_failed", "charged_back")
 
 
 def reverse(model: Model, body: Json, *, answered: Json, at: datetime) -> Json:
     """Answer `billing.reverse`. The ids of entries are those of the answer."""
     head = {"object": "reversal", "project": body["project"], "invoice": body["invoice"]}
-    head |= {"requestId": body.get("requestId"), "reversalReason": body["reason"]}
-    head["chargedBack"] = body.get("chargedBack", False)
+    head |= {"requestId": body.get("requestId"), "kind": body["kind"]}
     nothing: Json = dict.fromkeys(
         ("id", "subscription", "customer", "currency", "amount", "discountTotal", "reversedAt")
     )
@@ -30,14 +29,13 @@ def reverse(model: Model, body: Json, *, answered: Json, at: datetime) -> Json:
     if stored is not None:
         return stored
     earlier = model.reversals.get((body["project"], body["invoice"]), [])
-    kind = body["reason"], head["chargedBack"]
-    first = next((each for each in earlier if (each.reason, each.is_charged_back) == kind != ("refunded", False)), None)
+    first = next((each for each in earlier if each.kind == body["kind"] != "refunded"), None)
     _, invoice = model.answered["apply", body["project"], body["invoice"]]
     billed = {line["id"]: line["amount"] for line in invoice["lines"]}
     wanted = {line["id"]: line["amount"] for line in body.get("lines", [])}
     left = {line: amount - refunded_of(line, earlier) for line, amount in billed.items()}
     left = {line: amount for line, amount in left.items() if amount or not billed[line]}
-    reason = refusal(*kind, wanted=wanted, billed=billed, earlier=earlier)
+    reason = refusal(body["kind"], wanted=wanted, billed=billed, earlier=earlier)
     if first is not None:
         # The repeated answer has the instant of the first reversal.
         answer, at = first.answer, model.now
@@ -57,8 +55,7 @@ def refunded_of(line: str, earlier: Sequence[Reversal]) -> int:
 
 
 def refusal(
-    reason: str,
-    is_charged_back: bool,
+    kind: str,
     *,
     wanted: dict[str, int],
     billed: dict[str, int],
@@ -67,8 +64,10 @@ def refusal(
     """Return the first reason that is true, in the contract's order, or None."""
     is_something_left = any(refunded_of(line, earlier) < amount for line, amount in billed.items())
     rows = {
-        "already_reversed": any(each.reason in GIVING_BACK for each in earlier),
-        "already_refunded": reason in GIVING_BACK and bool(earlier) and not (is_charged_back and is_something_left),
+        "already_reversed": any(each.kind in GIVING_BACK for each in earlier),
+        "already_refunded": kind in GIVING_BACK
+        and bool(earlier)
+        and not (kind == "charged_back" and is_something_left),
         "line_not_found": not set(wanted) <= set(billed),
         "amount_exceeds_line": any(
             amount + refunded_of(line, earlier) > billed.get(line, amount) for line, amount in wanted.items()
@@ -86,8 +85,7 @@ def reverse_lines(
     billed = {line["id"]: line["amount"] for line in invoice["lines"]}
     new = Reversal(
         invoice=body["invoice"],
-        reason=body["reason"],
-        is_charged_back=body.get("chargedBack", False),
+        kind=body["kind"],
         at=at,
         lines=wanted,
         parts={
@@ -100,7 +98,7 @@ def reverse_lines(
     on_invoice = [each for each in model.discounts if each.id in {part["discount"] for part in invoice["discounts"]}]
     in_parts = [each for each in on_invoice if any(each.id in parts for parts in new.parts.values())]
     touched = sorted(in_parts, key=lambda each: each.id)
-    if body["reason"] in GIVING_BACK:
+    if body["kind"] in GIVING_BACK:
         give_cycle_back(model, touched, invoice=body["invoice"], at=at)
     model.reversed_discounts += [(each, new) for each in touched]
     for each in on_invoice:
@@ -201,7 +199,7 @@ def is_refunded_in_full(model: Model, discount: Discount, taken: Taken) -> bool:
     """Return whether nothing is left of the lines that a discount reduced."""
     _, invoice = model.answered["apply", discount.project, taken.invoice]
     mine = next(each["lines"] for each in invoice["discounts"] if each["discount"] == discount.id)
-    refunds = [each for each in model.reversals.get((discount.project, taken.invoice), []) if each.reason == "refunded"]
+    refunds = [each for each in model.reversals.get((discount.project, taken.invoice), []) if each.kind == "refunded"]
     return all(
         sum(each.lines.get(line["id"], 0) for each in refunds) == line["amount"]
         for line in invoice["lines"]

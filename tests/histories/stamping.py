@@ -148,7 +148,7 @@ def usage_refs(model: Model, *, granted: list[Discount], records: list[Record]) 
         refs.append((each.at, {**ref, "createdBy": each.body.get("createdBy")}))
     for discount, reversal in model.reversed_discounts:
         if discount in granted:
-            usage = 0 if reversal.reason == "refunded" else -1
+            usage = 0 if reversal.kind == "refunded" else -1
             refs.append(
                 (reversal.at, ref_of(reversal.invoice, "reversal", reversal.at, usage, 0, -reversal.of(discount.id)))
             )

@@ -185,7 +185,7 @@ class Histories(ComparedHistory):
     def reverse_without_an_id(self, item: Json) -> None:
         """Reverse an invoice without a request id, any number of times. The first time stays."""
         body = {name: each for name, each in self.made(item).items() if name != "lines"}
-        body["reason"] = "voided" if body["reason"] == "refunded" else body["reason"]
+        body["kind"] = "voided" if body["kind"] == "refunded" else body["kind"]
         self.send_all("reverse", [body])
 
     @precondition(lambda self: self.model.discounts)

@@ -17,13 +17,13 @@ def grant(**fields) -> dict:
 
 def reversal(**fields) -> dict:
     """Return a request that voids inv_1, except for the given fields."""
-    return {"project": "gigs", "invoice": "inv_1", "reason": "voided", **fields}
+    return {"project": "gigs", "invoice": "inv_1", "kind": "voided", **fields}
 
 
 def refunded(number: int, amount: int = 1000) -> dict:
     """Return a request that refunds that amount of inv_1."""
     lines = [{"id": "base", "amount": amount}]
-    return reversal(reason="refunded", requestId=f"r{number}", lines=lines)
+    return reversal(kind="refunded", requestId=f"r{number}", lines=lines)
 
 
 def free(table: str, column: str) -> list[Any]:

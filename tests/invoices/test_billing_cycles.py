@@ -109,7 +109,7 @@ def test_a_voided_invoice_gives_its_share_of_the_cycle_back() -> None:
     apply(invoice="inv_a", period=JANUARY, lines=lines)
     apply(invoice="inv_b", period=MID_JANUARY, cycle=JANUARY)
     reverse = task_named("billing.reverse")
-    (voided,) = reverse(request={"project": "gigs", "invoice": "inv_b", "reason": "voided"})["discounts"]
+    (voided,) = reverse(request={"project": "gigs", "invoice": "inv_b", "kind": "voided"})["discounts"]
     assert (voided["amount"], voided["cycles"]) == (400, 1)
     assert apply(period=END_OF_JANUARY, cycle=JANUARY)["discountTotal"] == 400
     assert [apply(period=each)["discountTotal"] for each in (FEBRUARY, MARCH)] == [1_000, 0]
@@ -169,7 +169,7 @@ def test_a_voided_invoice_gives_no_notice() -> None:
     """Its cycle was not discounted after all."""
     grant(recurrence=months(6))
     apply(invoice="inv_1", period=JANUARY)
-    task_named("billing.reverse")(request={"project": "gigs", "invoice": "inv_1", "reason": "voided"})
+    task_named("billing.reverse")(request={"project": "gigs", "invoice": "inv_1", "kind": "voided"})
     assert apply(period=MID_JANUARY)["notices"] == []
 
 

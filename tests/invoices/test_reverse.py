@@ -13,17 +13,17 @@ from worker.database import transaction
 pytestmark = pytest.mark.usefixtures("database")
 
 
-@pytest.mark.parametrize("reason", GIVING_BACK)
-def test_reversing_twice_changes_nothing(reason):
+@pytest.mark.parametrize("kind", GIVING_BACK)
+def test_reversing_twice_changes_nothing(kind):
     """Under any request id, the first answer is returned, and nothing is written."""
     grant(recurrence={"type": "forever"})
     apply(invoice="inv_1")
     apply(invoice="inv_2")
-    first = reverse("inv_1", reason, requestId="r1")
+    first = reverse("inv_1", kind, requestId="r1")
     again = [
-        reverse("inv_1", reason, requestId="r1"),
-        reverse("inv_1", reason, requestId="r2"),
-        reverse("inv_1", reason),
+        reverse("inv_1", kind, requestId="r1"),
+        reverse("inv_1", kind, requestId="r2"),
+        reverse("inv_1", kind),
     ]
     assert again == [first] * 3
     assert (discount_row().cycles, discount_row().entries_given_back) == (1, 1)
@@ -55,7 +55,7 @@ def test_an_invoice_that_was_not_applied_is_not_found():
             reverse("inv_1", requestId="r1")
     apply(invoice="inv_1")
     with pytest.raises(NotFound, match="invoice"):
-        task_named("billing.reverse")(request={"project": "other", "invoice": "inv_1", "reason": "voided"})
+        task_named("billing.reverse")(request={"project": "other", "invoice": "inv_1", "kind": "voided"})
     assert reverse("inv_1", requestId="r1")["outcome"] == "reversed"
 
 
@@ -98,13 +98,16 @@ def test_the_ledger_lists_reversals_that_point_to_the_reversed_entries():
 @pytest.mark.parametrize(
     ("fields", "bad"),
     [
-        ({"reason": "refunded"}, {"requestId", "lines"}),
-        ({"reason": "voided", "lines": [{"id": "base", "amount": 1}]}, {"lines"}),
-        ({"reason": "refunded", "requestId": "r1", "lines": []}, {"lines"}),
-        ({"reason": "refunded", "requestId": "r1", "lines": [{"id": "a", "amount": 0}]}, {"lines.0.amount"}),
-        ({"reason": "refunded", "requestId": "r1", "lines": [{"id": "a", "amount": 1}] * 2}, {"lines"}),
-        ({"reason": "unknown", "invoice": ""}, {"reason", "invoice"}),
-        ({"reason": "voided", "amount": 1}, {"amount"}),
+        ({"kind": "refunded"}, {"requestId", "lines"}),
+        ({"kind": "voided", "lines": [{"id": "base", "amount": 1}]}, {"lines"}),
+        ({"kind": "refunded", "requestId": "r1", "lines": []}, {"lines"}),
+        ({"kind": "refunded", "requestId": "r1", "lines": [{"id": "a", "amount": 0}]}, {"lines.0.amount"}),
+        ({"kind": "refunded", "requestId": "r1", "lines": [{"id": "a", "amount": 1}] * 2}, {"lines"}),
+        ({"kind": "unknown", "invoice": ""}, {"kind", "invoice"}),
+        ({"kind": "voided", "amount": 1}, {"amount"}),
+        # Former fields.
+        ({"reason": "voided"}, {"kind", "reason"}),
+        ({"kind": "payment_failed", "chargedBack": True}, {"chargedBack"}),
     ],
 )
 def test_every_bad_field_is_named_and_nothing_is_written(fields, bad):

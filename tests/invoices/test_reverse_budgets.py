@@ -14,14 +14,14 @@ from worker.database import transaction
 pytestmark = pytest.mark.usefixtures("database")
 
 
-@pytest.mark.parametrize("reason", GIVING_BACK)
-def test_a_budget_gets_the_amount_of_a_reversed_invoice_back(reason):
+@pytest.mark.parametrize("kind", GIVING_BACK)
+def test_a_budget_gets_the_amount_of_a_reversed_invoice_back(kind):
     """Reversing again gives nothing more back, and the next invoice gets the amount."""
     grant(budget=TEN)
     first = apply(invoice="inv_1")
     assert (given(first), given(apply())) == ((1_000, []), (0, ["budget_spent"]))
     for _ in range(2):
-        reverse("inv_1", reason)
+        reverse("inv_1", kind)
         assert spent() == {"USD": 0}
     assert given(apply()) == (1_000, [])
     assert apply(invoice="inv_1") == first
@@ -93,7 +93,7 @@ def test_voiding_and_applying_at_once_share_a_budget_to_the_last_unit():
         redeem(voucher=voucher, subscription=f"sub_{number}")
     for number in range(10):
         assert apply(invoice=f"inv_{number}", subscription=f"sub_{number}")["discountTotal"] == 4_000
-    voids = [{"project": "gigs", "invoice": f"inv_{number}", "reason": "voided"} for number in range(10)]
+    voids = [{"project": "gigs", "invoice": f"inv_{number}", "kind": "voided"} for number in range(10)]
     invoices = [invoice(subscription=f"sub_{number}") for number in range(10, 30)]
     answers = at_once([*send("billing.reverse", voids), *send("billing.apply", invoices)])
     assert sum(each["discountTotal"] for each in answers[10:]) == spent()["USD"] <= 40_000

@@ -1,13 +1,14 @@
-"""`billing.reverse` with `chargedBack`: the cycle is given back, but the customer's place stays taken."""
+"""`billing.reverse` with `charged_back`: the cycle is given back, but the customer's place stays taken."""
+
+from itertools import permutations
 
 import pytest
 from sqlalchemy import text
 
-from tasks.wire.errors import InvalidRequest
 from tests.invoices.calls import LIMITED, redeem_again
 from tests.support.endings import end_subscription, shown
 from tests.support.requests import apply, create_voucher, redeem
-from tests.support.reversals import FEBRUARY, GIVING_BACK, MARCH, ONCE, discount_row, grant, refund, reverse
+from tests.support.reversals import FEBRUARY, MARCH, ONCE, UNPAID, discount_row, grant, refund, reverse
 from tests.support.tasks import task_named
 from worker.database import transaction
 
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("database")
 
 def charge_back(invoice_id: str = "inv_1", **fields) -> dict:
     """Reverse an invoice whose payment was charged back."""
-    return reverse(invoice_id, "payment_failed", chargedBack=True, **fields)
+    return reverse(invoice_id, "charged_back", **fields)
 
 
 def items(**fields) -> list[dict]:
@@ -30,22 +31,13 @@ def test_a_charge_back_gives_the_cycle_back_and_is_stored_as_such():
     grant(**ONCE)
     apply(invoice="inv_1")
     answer = charge_back()
-    assert (answer["outcome"], answer["chargedBack"], answer["discountTotal"]) == ("reversed", True, 800)
+    assert (answer["outcome"], answer["kind"], answer["discountTotal"]) == ("reversed", "charged_back", 800)
     assert (discount_row().status, discount_row().cycles) == ("running", 0)
     with transaction() as session:
         for table in ("invoice_reversals", "usage_reversals"):
-            assert session.execute(text(f"SELECT is_charged_back FROM {table}")).scalars().all() == [True]  # noqa: S608 - our tables
+            kinds = session.execute(text(f"SELECT kind FROM {table}")).scalars().all()  # noqa: S608 - our tables
+            assert kinds == ["charged_back"]
     assert apply()["discountTotal"] == 800
-
-
-@pytest.mark.parametrize("reason", GIVING_BACK)
-def test_a_reversal_is_no_charge_back_by_default(reason):
-    """A missing field and `false` are the same, also for the fingerprint."""
-    grant()
-    apply(invoice="inv_1")
-    first = reverse("inv_1", reason, requestId="r1")
-    assert first["chargedBack"] is False
-    assert reverse("inv_1", reason, requestId="r1", chargedBack=False) == first
 
 
 def test_ending_returns_no_place_after_a_charge_back():
@@ -132,28 +124,13 @@ def test_an_invoice_that_was_refunded_in_full_cannot_be_charged_back():
     refund("inv_1", "r1", base=8000)
     refund("inv_2", "r2", base=1)
     assert charge_back("inv_1")["reason"] == "already_refunded"
-    assert [reverse("inv_2", reason)["reason"] for reason in GIVING_BACK] == ["already_refunded"] * 2
+    assert [reverse("inv_2", kind)["reason"] for kind in UNPAID] == ["already_refunded"] * 2
 
 
 def test_a_failed_payment_and_a_charge_back_exclude_each_other():
     """The second is refused, in either order."""
     grant()
-    for number, is_charged_back in enumerate((False, True)):
+    for number, kinds in enumerate(permutations(["payment_failed", "charged_back"])):
         apply(invoice=f"inv_{number}")
-        first = reverse(f"inv_{number}", "payment_failed", chargedBack=is_charged_back)
-        other = reverse(f"inv_{number}", "payment_failed", chargedBack=not is_charged_back)
+        first, other = (reverse(f"inv_{number}", kind) for kind in kinds)
         assert (first["outcome"], other["reason"]) == ("reversed", "already_reversed")
-
-
-@pytest.mark.parametrize("reason", ["voided", "refunded"])
-def test_only_a_failed_payment_can_be_a_charge_back(reason):
-    """The field is named, and nothing is written."""
-    grant()
-    apply(invoice="inv_1")
-    lines = {"requestId": "r1", "lines": [{"id": "base", "amount": 1}]} if reason == "refunded" else {}
-    with pytest.raises(InvalidRequest) as error:
-        task_named("billing.reverse")(
-            request={"project": "gigs", "invoice": "inv_1", "reason": reason, "chargedBack": True, **lines}
-        )
-    assert {each["field"] for each in error.value.errors} == {"chargedBack"}
-    assert discount_row().cycles == 1

@@ -13,25 +13,25 @@ from tests.support.tasks import task_named
 pytestmark = pytest.mark.usefixtures("wide_pool")
 
 
-@pytest.mark.parametrize("reason", ["voided", "payment_failed"])
-def test_equal_reversals_at_once_have_one_effect_and_one_answer(reason):
+@pytest.mark.parametrize("kind", ["voided", "payment_failed"])
+def test_equal_reversals_at_once_have_one_effect_and_one_answer(kind):
     """Of 16 requests, six share a request id, five have their own, and five have none."""
     grant()
     apply(invoice="inv_1")
     apply(invoice="inv_2")
     ids = [{"requestId": "r0"}] * 6 + [{"requestId": f"r{number}"} for number in range(1, 6)] + [{}] * 5
-    answers = at_once(send("billing.reverse", [reversal(reason=reason, **each) for each in ids]))
+    answers = at_once(send("billing.reverse", [reversal(kind=kind, **each) for each in ids]))
     assert all(answer == answers[0] for answer in answers)
     assert (discount_row().cycles, discount_row().entries_given_back) == (1, 1)
 
 
 def test_of_a_void_and_a_failed_payment_at_once_only_one_is_accepted():
-    """The reason that comes second is refused."""
+    """The kind that comes second is refused."""
     grant()
     apply(invoice="inv_1")
-    reasons = ["voided", "payment_failed"] * 6
-    answers = at_once(send("billing.reverse", [reversal(reason=reason) for reason in reasons]))
-    counts = Counter((answer["reversalReason"], answer["reason"]) for answer in answers)
+    kinds = ["voided", "payment_failed"] * 6
+    answers = at_once(send("billing.reverse", [reversal(kind=kind) for kind in kinds]))
+    counts = Counter((answer["kind"], answer["reason"]) for answer in answers)
     assert sorted(counts.values()) == [6, 6]
     assert {reason for _, reason in counts} == {None, "already_reversed"}
 

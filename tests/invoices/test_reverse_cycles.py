@@ -10,13 +10,13 @@ from tests.support.tasks import task_named
 pytestmark = pytest.mark.usefixtures("database")
 
 
-@pytest.mark.parametrize("reason", GIVING_BACK)
-def test_a_once_discount_is_available_again(reason):
+@pytest.mark.parametrize("kind", GIVING_BACK)
+def test_a_once_discount_is_available_again(kind):
     """The next invoice gets it, and the reversed invoice keeps its answer."""
     grant(**ONCE)
     first = apply(invoice="inv_1")
     assert apply(invoice="inv_2")["discountTotal"] == 0
-    answer = reverse("inv_1", reason)
+    answer = reverse("inv_1", kind)
     assert (answer["outcome"], answer["discountTotal"], answer["amount"]) == ("reversed", 800, 8000)
     assert answer["lines"] == [{"id": "base", "amount": 8000, "discountShare": 800}]
     assert [(each["status"], each["cycles"], each["fullPriceFrom"]) for each in answer["discounts"]] == [
@@ -27,12 +27,12 @@ def test_a_once_discount_is_available_again(reason):
     assert apply(invoice="inv_4")["discountTotal"] == 0
 
 
-@pytest.mark.parametrize("reason", GIVING_BACK)
-def test_a_window_that_started_with_the_invoice_starts_anew(reason):
+@pytest.mark.parametrize("kind", GIVING_BACK)
+def test_a_window_that_started_with_the_invoice_starts_anew(kind):
     """The window of two months is from March instead of February."""
     grant(recurrence={"type": "repeating", "durationInMonths": 2})
     apply(invoice="inv_1", period=FEBRUARY)
-    reverse("inv_1", reason)
+    reverse("inv_1", kind)
     answers = [apply(period=each) for each in (MARCH, APRIL, MAY)]
     assert [each["discountTotal"] for each in answers] == [800, 800, 0]
     assert answers[0]["discounts"][0]["fullPriceFrom"] == "2027-05-01"
@@ -66,8 +66,8 @@ def test_the_end_in_cycles_is_that_of_the_remaining_invoices():
     assert reverse("inv_1")["discounts"][0]["fullPriceFrom"] == "2027-03-01"
 
 
-@pytest.mark.parametrize("reason", GIVING_BACK)
-def test_a_balance_is_refilled(reason):
+@pytest.mark.parametrize("kind", GIVING_BACK)
+def test_a_balance_is_refilled(kind):
     """A discount whose balance was used up runs again."""
     voucher = create_voucher(
         priceDiscount={"amount": 10_000, "currency": "USD"}, recurrence={"type": "forever"}, carryOver=True
@@ -75,7 +75,7 @@ def test_a_balance_is_refilled(reason):
     redeem(voucher=voucher["id"], customer="cus_1", subscription="sub_1", startsOn="2027-01-01", currency="USD")
     answers = [apply(invoice="inv_1", period=FEBRUARY), apply(invoice="inv_2", period=MARCH)]
     assert [each["discounts"][0]["debitBalance"] for each in answers] == [2000, 0]
-    assert reverse("inv_1", reason)["discounts"][0]["status"] == "running"
+    assert reverse("inv_1", kind)["discounts"][0]["status"] == "running"
     assert task_named("usages.list")(request={"project": "gigs", "voucher": voucher["id"]})["items"][0][
         "statistics"
     ] == {

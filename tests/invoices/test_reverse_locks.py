@@ -26,8 +26,8 @@ def until_waiting(session: Session, count: int) -> None:
         assert time.monotonic() < deadline, f"fewer than {count} wait"
 
 
-@pytest.mark.parametrize("reason", GIVING_BACK)
-def test_a_reversal_and_an_invoice_never_wait_for_each_other(reason):
+@pytest.mark.parametrize("kind", GIVING_BACK)
+def test_a_reversal_and_an_invoice_never_wait_for_each_other(kind):
     """An expired discount that was not swept has a lower id than the discount that gets its cycle back.
 
     The reversal waits for the budget when the invoice comes.
@@ -40,7 +40,7 @@ def test_a_reversal_and_an_invoice_never_wait_for_each_other(reason):
     apply(invoice="inv_1")
     with ThreadPoolExecutor(2) as threads, transaction() as holder:
         holder.execute(text("SELECT FROM budgets FOR UPDATE"))
-        reversing = threads.submit(task_named("billing.reverse"), request=reversal(reason=reason))
+        reversing = threads.submit(task_named("billing.reverse"), request=reversal(kind=kind))
         until_waiting(holder, 1)
         applying = threads.submit(task_named("billing.apply"), request=invoice(period=MARCH))
         until_waiting(holder, 2)

@@ -4,7 +4,7 @@ import pytest
 
 from tests.invoices.calls import LIMITED, redeem_again
 from tests.support.requests import apply, redeem
-from tests.support.reversals import FEBRUARY, GIVING_BACK, MARCH, ONCE, grant, refund, reverse
+from tests.support.reversals import FEBRUARY, MARCH, ONCE, UNPAID, grant, refund, reverse
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -32,24 +32,24 @@ def test_an_invoice_that_was_not_refunded_keeps_the_place():
     assert redeem_again(first)["outcome"] == "accepted"
 
 
-@pytest.mark.parametrize("reason", GIVING_BACK)
-def test_a_voided_or_unpaid_invoice_does_not_keep_the_place(reason):
+@pytest.mark.parametrize("kind", UNPAID)
+def test_a_voided_or_unpaid_invoice_does_not_keep_the_place(kind):
     """Of two invoices, the other was refunded in full."""
     first = grant(**LIMITED)
     apply(invoice="inv_1", period=FEBRUARY)
     apply(invoice="inv_2", period=MARCH)
     refund("inv_1", "r1", base=8000)
     assert redeem_again(first)["reason"] == "customer_limit_reached"
-    reverse("inv_2", reason)
+    reverse("inv_2", kind)
     assert redeem_again(first)["outcome"] == "accepted"
 
 
-@pytest.mark.parametrize("reason", GIVING_BACK)
-def test_giving_a_cycle_back_returns_no_place(reason):
+@pytest.mark.parametrize("kind", UNPAID)
+def test_giving_a_cycle_back_returns_no_place(kind):
     """The discount can be used, so neither the voucher nor the customer gets a place back."""
     first = grant(**ONCE, **LIMITED)
     apply(invoice="inv_1")
-    reverse("inv_1", reason)
+    reverse("inv_1", kind)
     assert redeem_again(first)["reason"] == "customer_limit_reached"
     redeem(voucher=first["voucher"])
     assert redeem(voucher=first["voucher"])["reason"] == "max_redemptions_reached"

@@ -97,14 +97,14 @@ def test_places_that_are_returned_while_others_want_them_are_held_once():
     assert [reserve(voucher=voucher)["outcome"] for _ in range(9 - held)] == ["accepted"] * (8 - held) + ["refused"]
 
 
-@pytest.mark.parametrize("reason", GIVING_BACK)
-def test_a_discount_whose_cycle_is_given_back_takes_no_held_place(reason):
+@pytest.mark.parametrize("kind", GIVING_BACK)
+def test_a_discount_whose_cycle_is_given_back_takes_no_held_place(kind):
     """It stays completed and uses the cycle all the same. The hold is confirmed, and a second discount runs."""
     voucher = create_voucher(**ONCE)["id"]
     redeem(voucher=voucher, **IN_2027)
     apply(invoice="inv_1", subscription="sub_0")
     hold = reserve(voucher=voucher, **IN_2027)
-    assert [each["status"] for each in reverse("inv_1", reason)["discounts"]] == ["completed"]
+    assert [each["status"] for each in reverse("inv_1", kind)["discounts"]] == ["completed"]
     assert confirm(hold)["outcome"] == "accepted"
     assert [apply(subscription="sub_0")["discountTotal"] for _ in range(3)] == [800, 800, 0]
 

