@@ -119,7 +119,8 @@ _INVOICES = f"""
                    'discount', d.id, 'voucher', d.voucher_id, 'amount', 999,
                    'lines', json_build_object('base', 537, 'seats', 462),
                    'cycle', 1, 'fullPriceFrom', '2027-04-30', 'debitBalance', NULL)),
-               'skipped', json_build_array(), 'notices', json_build_array(), 'appliedAt', now()),
+               'skipped', json_build_array(), 'notices', json_build_array(), 'appliedAt', now(),
+               'reversed', NULL),
            now()
     {_OF_DISCOUNTS}
 """

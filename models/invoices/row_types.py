@@ -42,6 +42,15 @@ class InvoiceReversalRow(Protocol):
     lines: list[dict[str, Any]]
 
 
+class LatestReversalRow(Protocol):
+    """The kind and the instant of an invoice's latest reversal."""
+
+    project: str
+    invoice: str
+    kind: str
+    created_at: datetime
+
+
 class UsageReversalRow(Protocol):
     """A row of `usage_reversals` with all columns."""
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from domain.eligibility import Refusal
 from domain.invoice import Applied, Skipped
 from domain.notice import Notice
+from models.invoices.row_types import LatestReversalRow
 from tasks.invoices.messages import Apply
 from tasks.wire.answers import Answer, day, instant
 from tasks.wire.fields import type_id
@@ -40,7 +41,14 @@ def invoice_answer(
         "skipped": [_skipped(each) for each in results if isinstance(each, Skipped)],
         "notices": [each.value for each in notices],
         "appliedAt": instant(applied_at),
+        "reversed": None,
     }
+
+
+def replayed_invoice_answer(first_answer: Answer, *, reversal: LatestReversalRow | None) -> Answer:
+    """Return the first answer to an invoice with its latest reversal since, if there is one."""
+    shown = None if reversal is None else {"kind": reversal.kind, "at": instant(reversal.created_at)}
+    return {**first_answer, "reversed": shown}
 
 
 def invoice_conflict_answer(invoice: Apply) -> Answer:
@@ -55,6 +63,7 @@ def invoice_conflict_answer(invoice: Apply) -> Answer:
         "skipped": [],
         "notices": [],
         "appliedAt": None,
+        "reversed": None,
     }
 
 

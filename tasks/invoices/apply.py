@@ -14,8 +14,9 @@ from worker.database import run_in_transaction
 
 
 def apply_all(session: Session, invoices: Sequence[Apply]) -> list[Answer]:
-    """Discount invoices in their order, and return one answer for each. A known invoice gets its first answer.
+    """Discount invoices in their order, and return one answer for each.
 
+    A known invoice gets its first answer, which names its latest reversal since.
     First lock the discounts of the invoices' subscriptions and read the amounts that they have taken, then decide in
     memory, then write. If another transaction writes one of the invoices at the same moment, the unique violation rolls
     this batch back: run it again in a new transaction.

@@ -18,8 +18,9 @@ from models.discounts.of_subscription import lock_covering
 from models.discounts.progress import advance_discounts
 from models.discounts.row_types import DiscountRow
 from models.discounts.values import progress_of
+from models.invoices.latest_reversal import find_latest_reversals
 from models.invoices.ledger import add_entries, add_invoices, find_invoices
-from tasks.invoices.answers import invoice_answer, invoice_conflict_answer
+from tasks.invoices.answers import invoice_answer, invoice_conflict_answer, replayed_invoice_answer
 from tasks.invoices.budgets import Budgets
 from tasks.invoices.granted_discounts import (
     GrantedDiscount,
@@ -62,8 +63,7 @@ class InvoiceBatch:
     def locked(cls, session: Session, invoices: Sequence[Apply]) -> "InvoiceBatch":
         """Lock the discounts of the invoices' subscriptions, then their budgets, and read the amounts taken so far."""
         discounts = lock_covering(session, subscriptions=[(each.project, each.subscription) for each in invoices])
-        stored = find_invoices(session, keys=[(each.project, each.invoice) for each in invoices])
-        first_answers = FirstAnswers({key: (row.fingerprint, row.answer) for key, row in stored.items()})
+        first_answers = _read_first_answers(session, invoices)
         budgets = Budgets.locked(session, discounts=discounts, invoices=invoices)
         batch = cls(applied_at=read_clock(session), discounts=discounts, first_answers=first_answers, budgets=budgets)
         read_taken(session, list(batch.cycles(invoices)))
@@ -107,7 +107,10 @@ class InvoiceBatch:
         return self.period_of(invoice)
 
     def decide(self, invoice: Apply) -> Answer:
-        """Return the first answer to a known invoice, a conflict if its body has changed, or discount a new invoice."""
+        """Return the first answer to a known invoice, a conflict if its body has changed, or discount a new invoice.
+
+        The first answer to an invoice that was reversed since says so.
+        """
         key: CallerKey = (invoice.project, invoice.invoice)
         fingerprint = invoice.fingerprint()
         answer = self._first_answers.replay(
@@ -178,6 +181,17 @@ class InvoiceBatch:
             "amount_minor": applied.amount_minor,
             "created_at": self.applied_at,
         }
+
+
+def _read_first_answers(session: Session, invoices: Sequence[Apply]) -> FirstAnswers:
+    stored = find_invoices(session, keys=[(each.project, each.invoice) for each in invoices])
+    reversals = find_latest_reversals(session, keys=stored) if stored else {}
+    return FirstAnswers(
+        {
+            key: (row.fingerprint, replayed_invoice_answer(row.answer, reversal=reversals.get(key)))
+            for key, row in stored.items()
+        }
+    )
 
 
 def _invoice_of(invoice: Apply, *, cycle: Period) -> Invoice:

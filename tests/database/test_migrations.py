@@ -3,6 +3,7 @@
 A column that a migration adds is lost on the way down, and the migration fills it again.
 """
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, insert, inspect, select, text
+from sqlalchemy import create_engine, insert, select, text
 from sqlalchemy.exc import IntegrityError
 
 from models.base import Base
@@ -43,7 +44,8 @@ def upgrade():
 def downgrade():
     op.drop_column("vouchers", "colour")
 '''
-Columns = dict[str, list[str]]
+# Columns that a migration adds. On the way up, it fills them for the rows that are there.
+LOST = {"usage_entries": {"cycle_start", "cycle_end"}}
 Rows = dict[str, list[dict[str, Any]]]
 
 
@@ -66,20 +68,16 @@ def rows_of(url: str) -> Rows:
     return found
 
 
-def columns_of(url: str) -> Columns:
-    """Return the names of the columns of every table that the database has."""
-    engine = create_engine(url)
-    inspector = inspect(engine)
-    found = {name: [each["name"] for each in inspector.get_columns(name)] for name in inspector.get_table_names()}
-    engine.dispose()
-    return found
-
-
-def only(rows: Rows, columns: Columns) -> dict[str, list[str]]:
-    """Return the rows as texts in their order, with those columns only."""
+def kept(rows: Rows) -> dict[str, list[str]]:
+    """Return the rows as texts in their order, without what a migration down loses."""
     return {
-        table: sorted(repr({name: row[name] for name in columns[table] if name in row}) for row in rows[table])
-        for table in columns.keys() & rows.keys()
+        table: sorted(
+            json.dumps(
+                {name: row[name] for name in row if name not in LOST.get(table, ())}, sort_keys=True, default=repr
+            )
+            for row in rows[table]
+        )
+        for table in rows
     }
 
 
@@ -97,17 +95,15 @@ def fill(url: str) -> None:
     engine.dispose()
 
 
-def walk(url: str, migrations: Path) -> Columns:
-    """Migrate down to the baseline and up again, one revision at a time. Return the columns of the baseline."""
+def walk(url: str, migrations: Path) -> None:
+    """Migrate down to the baseline and up again, one revision at a time."""
     config = configuration(migrations)
     later = [each.revision for each in ScriptDirectory.from_config(config).walk_revisions(base=BASELINE, head="heads")]
     with changed_environment(DATABASE_URL=url):
         for revision in [*later[1:], BASELINE]:
             command.downgrade(config, revision)
-        columns = columns_of(url)
         for revision in reversed(later):
             command.upgrade(config, revision)
-    return columns
 
 
 @pytest.fixture
@@ -134,8 +130,8 @@ def test_every_migration_keeps_the_rows_of_filled_tables(filled: str):
     """In both directions; messages leave their rows in tables of their own, which the examples do not fill."""
     before = rows_of(filled)
     assert {name for name, rows in before.items() if not rows} <= {"attempts", "dead_letters"}
-    columns = walk(filled, MIGRATIONS)
-    assert only(rows_of(filled), columns) == only(before, columns)
+    walk(filled, MIGRATIONS)
+    assert kept(rows_of(filled)) == kept(before)
     assert {row["cycle_start"] == row["period_start"] for row in rows_of(filled)["usage_entries"]} == {True}
 
 

@@ -69,6 +69,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "intake.dead_letter.lock_dead_letter": {"task_id": "task"},
     "write_answer.find_answer": {"project": "gigs", "task": "task", "key": "request"},
     "invoices.given_back.remaining_entries": IDS,
+    "invoices.latest_reversal.find_latest_reversals": TEXTS,
     "invoices.ledger.find_entries": {"keys": [("gigs", ID, "invoice")]},
     "invoices.ledger.find_invoices": TEXTS,
     "invoices.reversal.find_reversals": {"project": "gigs", "invoice": "invoice"},

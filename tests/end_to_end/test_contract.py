@@ -173,6 +173,7 @@ def test_an_ordinary_client_gets_the_contracts_answer_to_every_task(ask: Ask) ->
         ],
         "skipped": [],
         "appliedAt": applied["appliedAt"],
+        "reversed": None,
     }
     foreign = {**sent, "invoice": "inv_2", "currency": "JPY"}
     items = ask("billing.apply_many", {"invoices": [foreign, sent]})

@@ -34,6 +34,7 @@ CHECKS: tuple[Callable[[History], Iterator[Finding]], ...] = (
     invoices.invoices_given_back_twice,
     invoices.given_back_too_much,
     invoices.reversals_refused_without_a_cause,
+    invoices.reversals_shown_wrongly,
 )
 
 

@@ -14,11 +14,11 @@ def unanswered(history: History) -> Iterator[Finding]:
 
 
 def answers_that_differ(history: History) -> Iterator[Finding]:
-    """Find requests with two final answers."""
+    """Find requests with two final answers, apart from the reversal of an invoice."""
     for key, askings in history.by_key.items():
         final = [each for each in askings if each.is_final]
         for each in final[1:]:
-            if each.answer != final[0].answer:
+            if each.lasting_answer != final[0].lasting_answer:
                 yield Finding("two answers", key, f"{final[0].answer} at first, then {each.answer}")
                 break
 

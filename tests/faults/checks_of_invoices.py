@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from tests.faults.finding import Finding
-from tests.faults.history import Decision, History, Json
+from tests.faults.history import Asking, Decision, History, Json, Key
 
 NOTHING_LEFT = "nothing_left"
 GIVING_BACK = {"voided", "payment_failed", "charged_back"}
@@ -101,6 +101,36 @@ def reversals_refused_without_a_cause(history: History) -> Iterator[Finding]:
         ]
         if refused.reason is not None and not others:
             yield Finding("reversal refused", refused.key, f"{refused.answer}")
+
+
+def reversals_shown_wrongly(history: History) -> Iterator[Finding]:
+    """Find answers to invoices that lack a reversal told before, or name one that nobody was told.
+
+    Callers may not have been told of the reversal that an answer names if it was never answered.
+    """
+    kinds: defaultdict[Key, set[str]] = defaultdict(set)
+    told_at: dict[Key, float] = {}
+    for each in _reversal_askings(history):
+        key = ("invoice", each.request["project"], each.request["invoice"])
+        if not each.is_answered or each.reason is None:
+            kinds[key].add(each.request["kind"])
+        if each.is_answered and each.reason is None and each.answered_at is not None:
+            told_at[key] = min(each.answered_at, told_at.get(key, each.answered_at))
+    for key, asking in _final_askings(history, kind="invoice"):
+        shown = asking.answer.get("reversed")
+        if (shown is None and told_at.get(key, asking.sent_at) < asking.sent_at) or (
+            shown is not None and shown["kind"] not in kinds[key]
+        ):
+            yield Finding("reversal shown wrongly", key, f"{shown}, sent at {asking.sent_at:.3f}")
+
+
+def _reversal_askings(history: History) -> list[Asking]:
+    return [each for key, askings in history.by_key.items() if key[0] == "reversal" for each in askings]
+
+
+def _final_askings(history: History, *, kind: str) -> Iterator[tuple[Key, Asking]]:
+    for key, askings in history.by_key.items():
+        yield from ((key, each) for each in askings if key[0] == kind and each.is_final)
 
 
 def _accepted_reversals(history: History) -> list[Decision]:

@@ -60,6 +60,12 @@ class Asking:
         return reason
 
     @property
+    def lasting_answer(self) -> Any:
+        """The answer without the field that a later reversal changes."""
+        is_invoice = self.key[0] == "invoice" and isinstance(self.answer, dict)
+        return {**self.answer, "reversed": None} if is_invoice else self.answer
+
+    @property
     def is_answered(self) -> bool:
         """Whether the task has succeeded, which a refusal does too."""
         return self.state == SUCCESS

@@ -29,6 +29,7 @@ class Invented:
             answered = invoice_answered(f"inv_{number}", voucher=ONCE, amount=amount, subscription="sub_2")
             self.ask(f"applied{number}", "billing.apply", **answered)
         self.ask("voided", "billing.reverse", **reversal_answered("v1", invoice="inv_1", amount=800))
+        self.repeat("applied", reversed={"kind": "voided", "at": "2026-01-01T00:01:00Z"})
         self.hold("held", voucher=UNLIMITED)
         self.redeem("confirmed", voucher=UNLIMITED, number=2, id="held", task="redemptions.confirm")
         self.hold("let_go", voucher=UNLIMITED)
@@ -48,9 +49,12 @@ class Invented:
         )
         self._now += 2
 
-    def repeat(self, name: str) -> None:
-        """Ask once more, with the same answer."""
-        self.askings[f"{name} repeated"] = replace(self.askings[name], sent_at=self._now, answered_at=self._now + 1)
+    def repeat(self, name: str, **fields: Any) -> None:
+        """Ask once more, with the same answer except for those fields."""
+        known = self.askings[name]
+        self.askings[f"{name} repeated"] = replace(
+            known, sent_at=self._now, answered_at=self._now + 1, answer={**known.answer, **fields}
+        )
         self._now += 2
 
     def change(self, name: str, **fields: Any) -> None:
@@ -112,7 +116,7 @@ def invoice_answered(invoice: str, *, voucher: str, amount: int, subscription: s
     """Return an invoice and its answer."""
     discounts = [{"discount": f"dis_{voucher}", "voucher": voucher, "amount": amount}] if amount else []
     own = {"subscription": subscription, "currency": "USD"}
-    answer = {**own, "discountTotal": amount, "discounts": discounts, "skipped": []}
+    answer = {**own, "discountTotal": amount, "discounts": discounts, "skipped": [], "reversed": None}
     return {"request": {"invoice": invoice}, "answer": answer}
 
 

@@ -84,7 +84,7 @@ def test_a_history_without_a_fault_has_no_findings():
             "answer taken back",
             change("r1 repeated", answer={"outcome": "refused", "reason": "fully_reserved"}),
         ),
-        ("a failure", "failure", change("applied", **FAILED)),
+        ("a failure", "failure", change("applied3", **FAILED)),
         ("a maximum refused, though it is enough", "failure", fail_to_lower_the_maximum),
         ("an item told to be invalid", "failure", change("r3", answer={"outcome": "invalid", "errors": []})),
         ("a failure of what was told before", "failure of what is committed", change("r1 repeated", **FAILED)),
@@ -172,6 +172,18 @@ def test_a_history_without_a_fault_has_no_findings():
             "reversal refused",
             change("voided", answer={"outcome": "refused", "reason": "already_reversed"}),
         ),
+        ("a void that is not shown", "reversal shown wrongly", change("applied repeated", answer={"reversed": None})),
+        (
+            "a reversal of another kind",
+            "reversal shown wrongly",
+            change("applied repeated", answer={"reversed": {"kind": "refunded"}}),
+        ),
+        (
+            "a reversal of an invoice that nobody reversed",
+            "reversal shown wrongly",
+            change("applied2", answer={"reversed": {"kind": "voided"}}),
+        ),
+        ("another amount after a void", "two answers", change("applied repeated", answer={"discountTotal": 0})),
     ],
 )
 def test_a_planted_fault_is_found(fault: str, finding: str, plant: Callable[[Invented], None]):

@@ -114,11 +114,11 @@ class Model:
         names = ("project", "invoice", "subscription", "currency")
         head = {"object": "invoiceDiscount", **{name: body[name] for name in names}}
         key = ("apply", body["project"], body["invoice"])
-        nothing: Json = dict.fromkeys(("subtotal", "discountTotal", "total", "appliedAt"))
+        nothing: Json = dict.fromkeys(("subtotal", "discountTotal", "total", "appliedAt", "reversed"))
         lists: Json = {name: [] for name in ("lines", "discounts", "skipped", "notices")}
         stored = self.replay(key, body=body, conflict={**head, **nothing, **lists})
         if stored is not None:
-            return stored
+            return stored if stored["outcome"] == "refused" else {**stored, "reversed": self.latest_reversal(body)}
         granted = [each for each in self.granted_to(body) if each.ended_at is None]
         notices = notices_about(body, granted=granted, at=at)
         discounts, skipped = discount_invoice(body, granted=granted, at=at)
@@ -149,8 +149,14 @@ class Model:
             "skipped": skipped,
             "notices": notices,
             "appliedAt": written(at),
+            "reversed": None,
         }
         return self.remember(key, body=body, answer=answer, at=at)
+
+    def latest_reversal(self, body: Json) -> Json | None:
+        """Return the latest reversal of an invoice as callers see it, or None."""
+        reversals = self.reversals.get((body["project"], body["invoice"]), [])
+        return {"kind": reversals[-1].kind, "at": written(reversals[-1].at)} if reversals else None
 
     def sweep(self, *, at: datetime) -> Json:
         """Answer `expiry.sweep`. No later decision or discount depends on a sweep."""

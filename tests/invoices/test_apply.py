@@ -58,6 +58,7 @@ def test_an_applied_invoice_is_answered_with_every_field():
             }
         ],
         "skipped": [],
+        "reversed": None,
     }
 
 

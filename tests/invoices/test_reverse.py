@@ -120,12 +120,41 @@ def test_every_bad_field_is_named_and_nothing_is_written(fields, bad):
     assert discount_row().entries_given_back == 0
 
 
-def test_a_voided_invoice_keeps_its_answer():
-    """The same body gets the first answer, another body is a conflict, and neither takes anything off."""
+@pytest.mark.parametrize("kind", GIVING_BACK)
+def test_the_answer_to_a_reversed_invoice_says_so_and_is_the_first_otherwise(kind):
+    """Another body is a conflict, which names no reversal. Neither takes anything off."""
     grant(**ONCE)
     body = invoice(invoice="inv_1")
     first = apply(**body)
-    reverse("inv_1")
-    assert apply(**body) == first
-    assert apply(**{**body, "lines": [{"id": "base", "amount": 1}]})["reason"] == "idempotency_conflict"
+    reversal = reverse("inv_1", kind)
+    assert first["reversed"] is None
+    assert apply(**body) == {**first, "reversed": {"kind": kind, "at": reversal["reversedAt"]}}
+    conflict = apply(**{**body, "lines": [{"id": "base", "amount": 1}]})
+    assert (conflict["reason"], conflict["reversed"]) == ("idempotency_conflict", None)
     assert discount_row().cycles == 0
+
+
+def test_the_answer_to_an_invoice_names_its_latest_reversal():
+    """Two refunds, and then a charge-back. A batch has each invoice with its own."""
+    grant()
+    bodies = [invoice(invoice=f"inv_{number}") for number in range(3)]
+    task_named("billing.apply_many")(request={"invoices": bodies})
+    latest = [None, refund("inv_1", "r1", base=1), refund("inv_2", "r2", base=1)]
+    latest[1] = refund("inv_1", "r3", base=1)
+    latest[2] = reverse("inv_2", "charged_back")
+    shown = [each["reversed"] for each in task_named("billing.apply_many")(request={"invoices": bodies})["items"]]
+    assert shown == [each and {"kind": each["kind"], "at": each["reversedAt"]} for each in latest]
+    assert [each and each["kind"] for each in shown] == [None, "refunded", "charged_back"]
+
+
+def test_a_reversal_that_gave_the_cycle_back_is_named_even_if_the_clock_was_set_back():
+    """No other reversal can follow it."""
+    grant()
+    body = invoice(invoice="inv_1")
+    apply(**body)
+    refund("inv_1", "r1", base=1)
+    reverse("inv_1", "charged_back")
+    with transaction() as session:
+        session.execute(text("SET LOCAL session_replication_role = replica"))
+        session.execute(text("UPDATE invoice_reversals SET created_at = '2026-01-01Z' WHERE kind = 'charged_back'"))
+    assert apply(**body)["reversed"] == {"kind": "charged_back", "at": "2026-01-01T00:00:00Z"}

@@ -23,7 +23,7 @@ def test_a_once_discount_is_available_again(kind):
         ("running", 0, None)
     ]
     assert apply(invoice="inv_3")["discountTotal"] == 800
-    assert apply(invoice="inv_1") == first
+    assert apply(invoice="inv_1")["discounts"] == first["discounts"]
     assert apply(invoice="inv_4")["discountTotal"] == 0
 
 

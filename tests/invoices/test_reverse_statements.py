@@ -40,6 +40,21 @@ def test_only_discounts_with_reversals_cost_an_invoice_batch_a_statement():
     assert len(after) == len(before) + 1
 
 
+def test_replays_of_any_number_of_invoices_look_for_reversals_once():
+    """Invoices that are new send no statement for that."""
+    redeem_many(3)
+    counts = []
+    for size in (1, 3):
+        invoices = [invoice(subscription=f"sub_{index}") for index in range(size)]
+        with counted() as first:
+            task_named("billing.apply_many")(request={"invoices": invoices})
+        refund(invoices[0]["invoice"], f"r{size}", base=1)
+        with counted() as again:
+            task_named("billing.apply_many")(request={"invoices": invoices})
+        counts.append([sum("invoice_reversals" in each for each in statements) for statements in (first, again)])
+    assert counts == [[0, 1]] * 2
+
+
 def test_reversing_takes_as_many_statements_for_20_discounts_as_for_one():
     """The reversals are a void, and a refund of 50 lines."""
     for index in range(20):
