@@ -25,6 +25,7 @@ _ADVANCED_BY = {**_KEY, **_PROGRESS, "is_used_up": Boolean()}
 _REWOUND_TO = {**_KEY, **_PROGRESS, "status": Text()}
 _KEYS = rows_from_arrays("keys", **_KEY)
 _ADVANCED = rows_from_arrays("advanced", **_ADVANCED_BY)
+_WITH_STATUS = rows_from_arrays("with_status", **_KEY, status=Text())
 _REWOUND = rows_from_arrays("rewound", **_REWOUND_TO)
 
 _ADVANCE = (
@@ -47,6 +48,11 @@ _REWIND = (
         status=_REWOUND.c.status,
         entries_given_back=DISCOUNTS.c.entries_given_back + 1,
     )
+)
+_SET_STATUS = (
+    update(DISCOUNTS)
+    .where(DISCOUNTS.c.project == _WITH_STATUS.c.project, DISCOUNTS.c.id == _WITH_STATUS.c.id)
+    .values(status=_WITH_STATUS.c.status)
 )
 
 _LOCKED = (
@@ -81,6 +87,12 @@ def rewind_discounts(session: Session, *, states: Mapping[DiscountKey, DiscountS
     """Store the new state of locked discounts, and count one more ledger entry of each that was given back."""
     rows = ((*key, *_columns(each.progress), each.status.value) for key, each in states.items())
     session.execute(_REWIND, array_parameters("rewound", tuple(_REWOUND_TO), rows))
+
+
+def set_statuses(session: Session, *, states: Mapping[DiscountKey, DiscountState]) -> None:
+    """Store the new status of locked discounts. Their progress stays."""
+    rows = ((*key, each.status.value) for key, each in states.items())
+    session.execute(_SET_STATUS, array_parameters("with_status", (*_KEY, "status"), rows))
 
 
 def complete_discounts_by_id(session: Session, *, keys: Iterable[DiscountKey]) -> None:

@@ -1,18 +1,20 @@
 """Sum the amounts that discounts took, from the ledger: in a cycle, since a day, or in total.
 
-The sums include entries that reversals gave back; `models.invoices.given_back` has the sums of those.
+The sums of cycles include entries that reversals gave back; `models.invoices.given_back` has the sums of those. The
+total is for balances, which get refunds back too, so it has only what reversals have left.
 """
 
 from collections.abc import Sequence
 from datetime import date
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Date, Text, Uuid, and_, bindparam, func, select
+from sqlalchemy import BigInteger, Date, Text, Uuid, and_, bindparam, func, select, union_all
 from sqlalchemy.orm import Session
 
 from models.base import array_parameters, rows_from_arrays
 from models.discounts.locks import DiscountKey
 from models.invoices.ledger import USAGE_ENTRIES
+from models.invoices.reversal import USAGE_REVERSALS
 
 # The project, the discount and the start of the cycle.
 CycleKey = tuple[str, UUID, date]
@@ -33,11 +35,20 @@ _TAKEN_IN_CYCLES = (
 )
 _KEYS = rows_from_arrays("keys", project=Text(), discount_id=Uuid())
 _OF_KEYS = and_(USAGE_ENTRIES.c.project == _KEYS.c.project, USAGE_ENTRIES.c.discount_id == _KEYS.c.discount_id)
-_TAKEN_IN_TOTAL = (
-    select(_KEYS.c.position, USAGE_ENTRIES.c.currency, _TAKEN)
-    .join(USAGE_ENTRIES, _OF_KEYS)
-    .group_by(_KEYS.c.position, USAGE_ENTRIES.c.currency)
-)
+# Reversals have negative amounts.
+_ENTRIES_AND_REVERSALS = union_all(
+    *(
+        select(_KEYS.c.position, table.c.currency, table.c.amount_minor).join(
+            table, and_(table.c.project == _KEYS.c.project, table.c.discount_id == _KEYS.c.discount_id)
+        )
+        for table in (USAGE_ENTRIES, USAGE_REVERSALS)
+    )
+).subquery("entries_and_reversals")
+_TAKEN_IN_TOTAL = select(
+    _ENTRIES_AND_REVERSALS.c.position,
+    _ENTRIES_AND_REVERSALS.c.currency,
+    func.sum(_ENTRIES_AND_REVERSALS.c.amount_minor).cast(BigInteger).label("taken"),
+).group_by(_ENTRIES_AND_REVERSALS.c.position, _ENTRIES_AND_REVERSALS.c.currency)
 _TAKEN_SINCE = (
     select(_KEYS.c.position, USAGE_ENTRIES.c.cycle_start, USAGE_ENTRIES.c.currency, _TAKEN)
     .join(USAGE_ENTRIES, _OF_KEYS)
@@ -59,8 +70,9 @@ def taken_in_cycles(session: Session, *, keys: Sequence[CycleKey]) -> list[dict[
 
 
 def taken_in_total(session: Session, *, keys: Sequence[DiscountKey]) -> list[dict[str, int]]:
-    """Return the amount that each discount took in all cycles, in minor units by currency.
+    """Return the amount that each discount took in all cycles and kept, in minor units by currency.
 
+    Refunds are subtracted like every other reversal.
     Call it after locking the discounts, so that the statement sees the entries that the lock waited for.
     """
     taken: list[dict[str, int]] = [{} for _ in keys]

@@ -21,20 +21,32 @@ _IS_UNREVERSED = """
               AND usage_reversals.invoice = usage_entries.invoice AND kind <> 'refunded'
     )
 """
+_REFUNDED = """
+    (
+        SELECT coalesce(-sum(amount_minor), 0) FROM usage_reversals
+        WHERE usage_reversals.project = usage_entries.project
+              AND usage_reversals.discount_id = usage_entries.discount_id
+              AND usage_reversals.invoice = usage_entries.invoice
+    )
+"""
 _RUNNING = """
     SELECT * FROM discounts
     WHERE project = :project AND status = 'running'
           AND (CAST(:voucher_id AS uuid) IS NULL OR voucher_id = :voucher_id)
           AND (ends_on IS NULL OR ends_on > :since)
 """
-# The sums of a discount's own entries by currency. `share` is the used part of a balance, over all currencies.
+# The sums of a discount's own entries by currency. `share` is the part of a balance that the cycles have used, over all
+# currencies, and `share_left` the rest of the balance, which gets refunds back.
 # OFFSET 0 keeps the planner from merging a subquery into the outer query, so each discount costs one index scan.
 _TAKEN = f"""
     SELECT currency, sum(amount_minor) AS taken,
            round(sum(sum(cycle_end - cycle_start)) OVER () / sum(count(*)) OVER ())::integer AS cycle_days,
-           sum(sum(amount_minor) / (amounts_minor ->> currency)::numeric) OVER () AS share
+           sum(sum(amount_minor) / (amounts_minor ->> currency)::numeric) OVER () AS share,
+           1 - sum(sum(amount_minor - refunded_minor) / (amounts_minor ->> currency)::numeric) OVER () AS share_left
     FROM (
-        SELECT currency, amount_minor, cycle_start, cycle_end FROM usage_entries
+        SELECT currency, amount_minor, cycle_start, cycle_end,
+               CASE WHEN running.carry_over THEN {_REFUNDED} ELSE 0 END AS refunded_minor
+        FROM usage_entries
         WHERE usage_entries.project = running.project AND discount_id = running.id AND {_IS_UNREVERSED}
         OFFSET 0
     ) AS entry
@@ -49,8 +61,8 @@ _STARTED = text(f"""
     FROM (
         SELECT voucher_id, currency, first_period_start AS anchor, last_period_end AS next_on, cycle_days, ends_on,
                taken / cycles::numeric AS per_cycle, duration_in_cycles - cycles AS cycles_left,
-               cycles * (1 - share) / share AS cycles_of_balance,
-               carry_over AND (cycles * (1 - share) / share < duration_in_cycles - cycles) IS NOT FALSE AS has_rest
+               cycles * share_left / share AS cycles_of_balance,
+               carry_over AND (cycles * share_left / share < duration_in_cycles - cycles) IS NOT FALSE AS has_rest
         FROM ({_RUNNING} AND cycles > 0) AS running
         CROSS JOIN LATERAL ({_TAKEN}) AS taken
     ) AS each

@@ -12,7 +12,7 @@ from tasks.audit.discounts import DISCOUNT_CHECKS
 from tasks.audit.holds import HOLD_CHECKS
 from tasks.audit.redemptions import REDEMPTION_CHECKS
 from tasks.audit.returned_places import RETURNED_PLACE_CHECKS
-from tasks.audit.reversals import REMAINING_ENTRIES, REVERSAL_CHECKS
+from tasks.audit.reversals import LEDGER_TABLES, REVERSAL_CHECKS
 from tasks.audit.usage_records import USAGE_RECORD_CHECKS
 from worker.database import allow_long_statements, transaction
 
@@ -60,5 +60,5 @@ def audit() -> list[Violation]:
 
 def run_check(session: Session, *, check: str) -> list[Violation]:
     """Return the violations that the check finds."""
-    rows = session.execute(text(REMAINING_ENTRIES + CHECKS[check]))
+    rows = session.execute(text(LEDGER_TABLES + CHECKS[check]))
     return [Violation(check=check, project=row.project, subject=row.subject, detail=row.detail) for row in rows]

@@ -8,7 +8,8 @@ DISCOUNT_CHECKS = {
             SELECT u.project, u.discount_id, u.cycle_start, u.currency, sum(u.amount_minor) AS taken,
                    (d.amounts_minor ->> u.currency)::numeric AS allowance
             FROM remaining_entries u JOIN discounts d ON d.project = u.project AND d.id = u.discount_id
-            WHERE d.amounts_minor IS NOT NULL
+            -- A balance has no allowance of a cycle, and may take again what was refunded.
+            WHERE d.amounts_minor IS NOT NULL AND NOT d.carry_over
             GROUP BY u.project, u.discount_id, u.cycle_start, u.currency, d.amounts_minor
         ) each
         GROUP BY project, discount_id, cycle_start
@@ -20,7 +21,7 @@ DISCOUNT_CHECKS = {
         FROM (
             SELECT u.project, u.discount_id, u.currency, sum(u.amount_minor) AS taken,
                    (d.amounts_minor ->> u.currency)::numeric AS allowance
-            FROM remaining_entries u JOIN discounts d ON d.project = u.project AND d.id = u.discount_id
+            FROM amounts_left u JOIN discounts d ON d.project = u.project AND d.id = u.discount_id
             WHERE d.carry_over
             GROUP BY u.project, u.discount_id, u.currency, d.amounts_minor
         ) each
@@ -35,7 +36,7 @@ DISCOUNT_CHECKS = {
                    (SELECT max(value::numeric) FROM jsonb_each_text(d.amounts_minor)) AS largest
             FROM discounts d JOIN (
                 SELECT project, discount_id, currency, sum(amount_minor) AS taken
-                FROM remaining_entries GROUP BY project, discount_id, currency
+                FROM amounts_left GROUP BY project, discount_id, currency
             ) u ON u.project = d.project AND u.discount_id = d.id
             WHERE d.carry_over AND d.status = 'running'
             GROUP BY d.project, d.id, d.amounts_minor

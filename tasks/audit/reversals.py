@@ -1,13 +1,18 @@
 """Checks of reversed invoices: refunds, failed payments and charge-backs."""
 
-# A table that each check may read in place of `usage_entries`: the entries that no reversal has given back.
-REMAINING_ENTRIES = """
+# Tables that each check may read in place of `usage_entries`: the entries that no reversal has given back, and all
+# entries with the amounts that reversals have left, which is what a balance has paid.
+LEDGER_TABLES = """
     WITH remaining_entries AS (
         SELECT * FROM usage_entries u WHERE NOT EXISTS (
             SELECT FROM usage_reversals r
             WHERE r.project = u.project AND r.discount_id = u.discount_id AND r.invoice = u.invoice
                   AND r.kind <> 'refunded'
         )
+    ),
+    amounts_left AS (
+        SELECT project, discount_id, currency, amount_minor FROM usage_entries
+        UNION ALL SELECT project, discount_id, currency, amount_minor FROM usage_reversals
     )
 """
 # For each refunded line: the refunded amount, and the discounts' share.

@@ -1,4 +1,4 @@
-"""Carry out a reversal that was accepted: lock its discounts, give cycles and budgets back, and write the ledger."""
+"""Carry out an accepted reversal: lock its discounts, give cycles, budgets and balances back, and write the ledger."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -10,20 +10,19 @@ from sqlalchemy.orm import Session
 from domain.reversal import GIVING_BACK, BilledLine
 from domain.value_class import value
 from models.base import new_id, read_clock
-from models.discounts.discount import DiscountStatus
 from models.discounts.locks import DiscountKey, lock_discounts_and_running, lock_discounts_by_id
 from models.discounts.progress import DiscountState
 from models.discounts.row_types import DiscountRow
-from models.discounts.values import progress_of
 from models.invoices.ledger import find_entries
 from models.invoices.reversal import add_reversal
 from models.invoices.row_types import EntryRow, InvoiceRow
 from models.redemptions.returned_place import return_customers_places
 from tasks.invoices.budgets import refill_budgets
-from tasks.invoices.give_cycle_back import give_cycle_back
 from tasks.invoices.messages import ReverseInvoice
 from tasks.invoices.reversal_answers import reversal_answer, reversed_discount_answer
+from tasks.invoices.reversed_balances import used_up_balances
 from tasks.invoices.reversed_lines import ReversedLine, is_in_full, reversed_lines
+from tasks.invoices.states_afterwards import give_cycle_back, present_states, refill_balances
 from tasks.wire.answers import Answer
 from tasks.wire.fields import uuid_of
 
@@ -70,30 +69,31 @@ def carry_out_reversal(
     parts = reversed_lines(lines, refunds=refunds)
     affected = {discount for part in parts for discount in part.by_discount}
     keys = [(request.project, uuid_of(each["discount"])) for each in invoice.answer["discounts"]]
-    locked = _lock_discounts(session, keys=keys, invoice=invoice, gives_back=gives_back)
+    may_run_again = gives_back or not affected.isdisjoint(_balances_of(invoice))
+    locked = _lock_discounts(session, keys=keys, invoice=invoice, may_run_again=may_run_again)
     rows = [each for each in locked if each.id in affected]
     entries = find_entries(session, keys=[(each.project, each.id, request.invoice) for each in rows])
     if gives_back:
         refill_budgets(session, discounts=rows, entries=entries)
     at = read_clock(session)
-    if gives_back:
-        beside = [each for each in locked if each.id not in affected]
-        states = give_cycle_back(session, invoice=invoice, discounts=rows, beside=beside, at=at)
-    else:
-        states = {(each.project, each.id): _present_state(each) for each in rows}
     entry_of = {each.discount_id: each for each in entries}
     discounts = [
         _reversed_discount(each, entry=entry_of[each.id], parts=parts, lines=lines, refunds=refunds) for each in rows
     ]
+    states = _states_afterwards(session, discounts, invoice=invoice, locked=locked, gives_back=gives_back, at=at)
     answer = _write(session, request, invoice=invoice, parts=parts, discounts=discounts, states=states, at=at)
     return_customers_places(session, keys=keys, at=at)
     return answer
 
 
+def _balances_of(invoice: InvoiceRow) -> set[UUID]:
+    return {uuid_of(each["discount"]) for each in invoice.answer["discounts"] if each["debitBalance"] is not None}
+
+
 def _lock_discounts(
-    session: Session, *, keys: Sequence[DiscountKey], invoice: InvoiceRow, gives_back: bool
+    session: Session, *, keys: Sequence[DiscountKey], invoice: InvoiceRow, may_run_again: bool
 ) -> Sequence[DiscountRow]:
-    if not gives_back:
+    if not may_run_again:
         return lock_discounts_by_id(session, keys=keys)
     # A discount may run again, so the other running discounts of the subscription are counted, and locked for that.
     return lock_discounts_and_running(session, keys=keys, subscription=(invoice.project, invoice.subscription))
@@ -116,8 +116,29 @@ def _reversed_discount(
     )
 
 
-def _present_state(row: DiscountRow) -> DiscountState:
-    return DiscountState(progress=progress_of(row), status=DiscountStatus(row.status))
+def _states_afterwards(
+    session: Session,
+    discounts: Sequence[_ReversedDiscount],
+    *,
+    invoice: InvoiceRow,
+    locked: Sequence[DiscountRow],
+    gives_back: bool,
+    at: datetime,
+) -> Mapping[DiscountKey, DiscountState]:
+    rows = [each.row for each in discounts]
+    changed = rows if gives_back else [each for each in rows if each.carry_over]
+    if not changed:
+        return present_states(rows)
+    used_up = used_up_balances(
+        session,
+        discounts=changed,
+        reversed_minor={each.row.id: each.amount_minor for each in discounts},
+        currency=invoice.answer["currency"],
+    )
+    beside = [each for each in locked if each not in changed]
+    if gives_back:
+        return give_cycle_back(session, invoice=invoice, discounts=changed, used_up=used_up, beside=beside, at=at)
+    return refill_balances(session, invoice=invoice, balances=changed, used_up=used_up, beside=beside, at=at)
 
 
 def _write(

@@ -29,7 +29,7 @@ class GrantedDiscount:
     budget_left_minor: dict[str, int] | None = None
     # By the start of the cycle, for each cycle of the batch.
     taken_minor: dict[date, dict[str, int]] = field(default_factory=dict)
-    # Of all cycles, if the discount carries over.
+    # Of all cycles and without refunds, if the discount carries over.
     taken_in_total_minor: dict[str, int] | None = None
     has_advanced: bool = False
     is_used_up: bool = False
@@ -61,11 +61,10 @@ class GrantedDiscount:
             self.is_used_up = applied.balance.is_used_up
 
     def subtract(self, given_back: AmountsGivenBack) -> None:
-        """Subtract the amounts of the ledger entries that reversals gave back."""
+        """Subtract the amounts of the ledger entries that reversals gave back from those of the cycles."""
         for (start, currency), amount_minor in given_back.items():
-            for taken in (self.taken_minor.get(start), self.taken_in_total_minor):
-                if taken is not None:
-                    taken[currency] -= amount_minor
+            if start in self.taken_minor:
+                self.taken_minor[start][currency] -= amount_minor
         # To the rules, a cycle is new if nothing was taken in it. So it must not keep amounts of 0.
         for by_currency in self.taken_minor.values():
             for currency in [name for name, amount_minor in by_currency.items() if not amount_minor]:
@@ -88,7 +87,7 @@ def read_cycles(session: Session, discounts: Sequence[GrantedDiscount]) -> None:
 
 
 def read_balances(session: Session, discounts: Iterable[GrantedDiscount]) -> None:
-    """Read the total of each discount that carries over. If none does, send no statement."""
+    """Read the total of each discount that carries over, without reversed amounts. If none does, send no statement."""
     balances = [each for each in discounts if each.row.carry_over]
     if balances:
         totals = taken_in_total(session, keys=[each.key for each in balances])
@@ -97,7 +96,7 @@ def read_balances(session: Session, discounts: Iterable[GrantedDiscount]) -> Non
 
 
 def read_given_back(session: Session, discounts: Iterable[GrantedDiscount]) -> None:
-    """Subtract the amounts given back from the amounts read before. If nothing was given back, send no statement."""
+    """Subtract the amounts given back from those of the cycles. If nothing was given back, send no statement."""
     reversed_ = [each for each in discounts if each.row.entries_given_back]
     if reversed_:
         sums = sum_given_back(session, keys=[each.key for each in reversed_])

@@ -161,8 +161,8 @@ def _debit_balance(use: Use, *, voucher: UsageVoucherRow) -> int | None:
     if not voucher.carry_over or voucher.currency is None:
         return None
     taken: defaultdict[UUID, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
-    # A refund gives nothing back to a balance, because the customer has had the purchase.
-    for entry in (*use.entries, *_given_back(use)):
+    # A refund goes back into the balance like any other reversal. Reversals have negative amounts.
+    for entry in (*use.entries, *use.reversals):
         taken[entry.discount_id][entry.currency] += entry.amount_minor
     return sum(
         allowance_left(each.amounts_minor, currency=voucher.currency, taken_minor=taken[each.id])

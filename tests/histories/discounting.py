@@ -44,6 +44,8 @@ class Discount:
     siblings: list["Discount"]
     current: Callable[[], Json]
     taken: list[Taken] = field(default_factory=list)
+    # The parts of a balance that refunds gave back.
+    refunded: list[Taken] = field(default_factory=list)
     is_completed: bool = False
     # The code of the redemption, if there was one.
     code: "Code | None" = None
@@ -121,6 +123,9 @@ class Discount:
         amounts = amounts_of(self.terms)
         taken = [each for each in self.taken if start is None or each.start == start]
         used = sum((Fraction(each.amount, amounts[each.currency]) for each in taken), start=Fraction())
+        # A balance. If an invoice no longer counts, neither do its refunds.
+        refunded = [each for each in self.refunded if start is None and each.invoice in {one.invoice for one in taken}]
+        used -= sum((Fraction(each.amount, amounts[each.currency]) for each in refunded), start=Fraction())
         return math.floor(amounts[currency] * (1 - used))
 
     def maximum(self) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from fractions import Fraction
 
@@ -98,8 +99,7 @@ def reverse_lines(
     on_invoice = [each for each in model.discounts if each.id in {part["discount"] for part in invoice["discounts"]}]
     in_parts = [each for each in on_invoice if any(each.id in parts for parts in new.parts.values())]
     touched = sorted(in_parts, key=lambda each: each.id)
-    if body["kind"] in GIVING_BACK:
-        give_cycle_back(model, touched, invoice=body["invoice"], at=at)
+    give_back(model, touched, reversal=new, at=at)
     model.reversed_discounts += [(each, new) for each in touched]
     for each in on_invoice:
         free_customers_place(model, each)
@@ -156,8 +156,13 @@ def parts_of(
     return dict(zip(left, split(due - gone, list(left.values())), strict=True))
 
 
-def give_cycle_back(model: Model, discounts: Sequence[Discount], *, invoice: str, at: datetime) -> None:
-    """Undo the effect of an invoice on discounts. A discount without room on the subscription stays completed."""
+def give_back(model: Model, touched: Sequence[Discount], *, reversal: Reversal, at: datetime) -> None:
+    """Undo the effect of an invoice on discounts, or give a refund back to balances.
+
+    A discount without room on the subscription stays completed.
+    """
+    is_refund = reversal.kind == "refunded"
+    discounts = [each for each in touched if each.terms.get("carryOver") or not is_refund]
     if not discounts:
         return
     place = {"project": discounts[0].project, "subscription": discounts[0].subscription}
@@ -167,7 +172,11 @@ def give_cycle_back(model: Model, discounts: Sequence[Discount], *, invoice: str
     beside = model.granted_to(place)
     model.complete([each for each in beside if each not in discounts], at=at)
     for each in sorted(discounts, key=lambda each: (each not in runs, each.id)):
-        each.taken = [taken for taken in each.taken if taken.invoice != invoice]
+        (mine,) = [taken for taken in each.taken if taken.invoice == reversal.invoice]
+        if is_refund:
+            each.refunded.append(replace(mine, amount=reversal.of(each.id)))
+        else:
+            each.taken.remove(mine)
         if each.ended_at is not None:
             continue
         taken = {other.voucher for other in others} | held_for(model, place, at=at)

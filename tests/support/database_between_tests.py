@@ -11,13 +11,13 @@ from sqlalchemy import Engine, create_engine, text
 
 from models.base import Base
 from tasks.audit.audit import CHECKS
-from tasks.audit.reversals import REMAINING_ENTRIES
+from tasks.audit.reversals import LEDGER_TABLES
 from worker.database import engine
 
 # Triggers are off, because those of the ledger refuse a DELETE. A lock left by a test is an error.
 _OPTIONS = "-c session_replication_role=replica -c lock_timeout=20s -c TimeZone=UTC"
 _VIOLATIONS = text(
-    REMAINING_ENTRIES
+    LEDGER_TABLES
     + " UNION ALL ".join(
         f"SELECT '{name.replace(chr(39), chr(39) * 2)}' AS broken, project, subject, detail FROM ({query}) AS found"  # noqa: S608 - our own queries
         for name, query in CHECKS.items()
