@@ -9,6 +9,11 @@ from tasks.redemptions.messages import Redeem, Validate
 from tasks.wire.answers import Answer, identity, instant
 
 
+def is_retryable(reason: str | None) -> bool:
+    """Return whether the same request may be sent again, because waiting can change the answer."""
+    return reason == Refusal.FULLY_RESERVED
+
+
 def redemption_answer(row: RedemptionRow) -> Answer:
     """Return the answer to a decided request, from the stored row or from the values of a row to write.
 
@@ -22,8 +27,7 @@ def redemption_answer(row: RedemptionRow) -> Answer:
         "requestId": row.request_id,
         "outcome": "accepted" if row.reason is None else "refused",
         "reason": row.reason,
-        # Only with this reason, so that answers from before holds existed are replayed unchanged.
-        **({"retryable": True} if row.reason == Refusal.FULLY_RESERVED else {}),
+        "retryable": is_retryable(row.reason),
         "voucher": identity("vou", row.voucher_id),
         "code": row.code,
         "customer": row.customer,
@@ -57,7 +61,7 @@ def validation_answer(request: Validate, *, answer: Answer) -> Answer:
         "requestId": request.request_id,
         "outcome": answer["outcome"],
         "reason": answer["reason"],
-        "retryable": answer.get("retryable", False),
+        "retryable": answer["retryable"],
         "voucher": answer["voucher"],
         "code": answer["code"],
         "customer": request.customer,
@@ -74,6 +78,7 @@ def _unstored_refusal(request: Redeem | AcceptedHoldRow, *, at: datetime) -> Ans
         "requestId": request.request_id,
         "outcome": "refused",
         "reason": None,
+        "retryable": False,
         "voucher": None,
         "code": None,
         "customer": request.customer,

@@ -98,7 +98,7 @@ class RedemptionBatch:
         if answer is None:
             answer = self.judge(claim)
             # A refusal that can be retried is not final, so a later request of the batch is decided anew.
-            if not answer.get("retryable"):
+            if not answer["retryable"]:
                 self.first_answers.add(claim.key, fingerprint=claim.fingerprint, answer=answer)
         return answer
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from domain.eligibility import Refusal
 from domain.hold import HoldStatus
 from models.redemptions.row_types import HoldRow
+from tasks.redemptions.answers import is_retryable
 from tasks.redemptions.messages import Redeem
 from tasks.wire.answers import Answer, identity, instant
 
@@ -23,7 +24,7 @@ def hold_answer(row: HoldRow, *, status: HoldStatus) -> Answer:
         "requestId": row.request_id,
         "outcome": "accepted" if row.reason is None else "refused",
         "reason": row.reason,
-        "retryable": row.reason == Refusal.FULLY_RESERVED,
+        "retryable": is_retryable(row.reason),
         "voucher": identity("vou", row.voucher_id),
         "code": row.code,
         "customer": row.customer,

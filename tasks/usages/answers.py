@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 from domain.eligibility import Refusal
+from tasks.redemptions.answers import is_retryable
 from tasks.usages.messages import RecordUsage
 from tasks.wire.answers import Answer, instant
 from tasks.wire.fields import type_id
@@ -33,6 +34,14 @@ def usage_answer(row: SimpleNamespace, *, current_stamp: int, redemption: Answer
         "currentStamp": current_stamp,
         "redemption": redemption,
     }
+
+
+def stored_usage_answer(answer: Answer) -> Answer:
+    """Return a stored answer, in which an old redemption of a card does not say yet whether it is retryable."""
+    redemption = answer["redemption"]
+    if redemption is None:
+        return answer
+    return {**answer, "redemption": {**redemption, "retryable": is_retryable(redemption["reason"])}}
 
 
 def usage_conflict_answer(request: RecordUsage) -> Answer:

@@ -19,7 +19,7 @@ from models.vouchers.values import candidate_of
 from tasks.intake.task import contract_task
 from tasks.redemptions.messages import Redeem
 from tasks.redemptions.redeem import redeem_all
-from tasks.usages.answers import usage_answer, usage_conflict_answer
+from tasks.usages.answers import stored_usage_answer, usage_answer, usage_conflict_answer
 from tasks.usages.messages import RecordUsage
 from tasks.wire.answers import Answer
 from tasks.wire.errors import InvalidRequest, found
@@ -49,7 +49,9 @@ def record_usage(session: Session, request: RecordUsage) -> Answer:
     )
     fingerprint = request.fingerprint()
     if stored is not None:
-        return stored.answer if stored.fingerprint == fingerprint else usage_conflict_answer(request)
+        return (
+            stored_usage_answer(stored.answer) if stored.fingerprint == fingerprint else usage_conflict_answer(request)
+        )
     card = stamp_card_of(voucher)
     _check_stamp(request, card=card)
     now = read_clock(session)

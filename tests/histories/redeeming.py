@@ -33,6 +33,7 @@ def redeem(
     A hold comes with voucher and code in `named`. The decisions of an open hold under the request id still apply.
     """
     head = {"object": "redemption", "decidedAt": written(at), **{name: body[name] for name in IDENTITY}}
+    head["retryable"] = False
     key, (voucher, code) = ("redeem", body["project"], body["requestId"]), named or model.named(body)
     model.complete(model.granted_to(body), at=at)
     lapse_near_holds(model.holds, voucher=voucher, body=body, at=at)

@@ -31,6 +31,7 @@ def test_an_accepted_request_is_answered_with_every_field():
         "requestId": "order-1",
         "outcome": "accepted",
         "reason": None,
+        "retryable": False,
         "voucher": voucher["id"],
         "code": "SUMMER",
         "customer": "cus_a",

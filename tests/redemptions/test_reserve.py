@@ -64,15 +64,30 @@ def test_a_hold_counts_against_the_limit_of_its_voucher():
     assert confirm(hold)["redemptionNumber"] == 2
     for full in (redeem(voucher=voucher["id"]), reserve(voucher=voucher["id"])):
         assert outcome(full) == ("refused", "max_redemptions_reached")
-        assert not full.get("retryable")
+        assert full["retryable"] is False
 
 
-def test_no_other_reason_is_retryable():
-    """Other answers to redemptions do not even have the field, as before there were holds."""
-    voucher = create_voucher()
-    assert "retryable" not in redeem(voucher=voucher["id"])
-    assert "retryable" not in redeem(code="UNKNOWN")
-    assert reserve(code="UNKNOWN")["retryable"] is False
+def test_every_answer_says_whether_it_is_retryable_and_no_other_reason_is():
+    """Accepted, refused, retrieved, repeated, in a bulk, in conflict, confirmed and released."""
+    voucher = create_voucher()["id"]
+    request = redemption(voucher=voucher)
+    accepted = task_named("redemptions.redeem")(request=request)
+    key = {"project": request["project"], "requestId": request["requestId"]}
+    many = task_named("redemptions.redeem_many")(request={"requests": [request, redemption(code="UNKNOWN")]})
+    confirmed, released = reserve(voucher=voucher, subscription="sub_2"), reserve(voucher=voucher, subscription="sub_3")
+    release(released)
+    answers = [
+        accepted,
+        *many["items"],
+        redeem(code="UNKNOWN"),
+        reserve(code="UNKNOWN"),
+        task_named("redemptions.retrieve")(request=key),
+        task_named("redemptions.redeem")(request={**request, "customer": "cus_2"}),
+        confirm(confirmed),
+        confirm(released),
+    ]
+    assert [each["retryable"] for each in answers] == [False] * len(answers)
+    assert {each["reason"] for each in answers} == {None, "voucher_not_found", "idempotency_conflict", "hold_released"}
 
 
 def test_a_retryable_refusal_is_not_stored():

@@ -102,6 +102,18 @@ def test_a_voucher_with_a_card_cannot_be_redeemed_directly():
     assert granted() == 1
 
 
+def test_the_redemption_of_a_card_says_whether_it_is_retryable():
+    """Also in the stored answer of an entry from before the answers said so."""
+    voucher = card(2)
+    request = usage(voucher=voucher, stamp=2)
+    first = task_named("usages.record")(request=request)
+    assert first["redemption"]["retryable"] is False
+    with transaction() as session:
+        session.execute(text("SET LOCAL session_replication_role = replica"))
+        session.execute(text("UPDATE usage_records SET answer = (answer::jsonb #- '{redemption,retryable}')::json"))
+    assert task_named("usages.record")(request=request) == first
+
+
 def test_stamps_stay_collected_if_the_grant_is_refused():
     """The answer has the reason. Each later entry tries again and uses at most a card."""
     voucher = card(3)
