@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, ValidationInfo, field_validator
 from sqlalchemy.orm import Session
 
+from domain.code_text import CODE_PATTERN
 from domain.imported_history import ImportedHistory
 from tasks.foreign.adapter import LowerCaseCurrency, SnakeCaseMessage, fields_named, months_for
 from tasks.intake.task import contract_task
@@ -57,7 +58,7 @@ def _texts_only(metadata: dict[str, Any]) -> dict[str, Any]:
 
 
 # As `Code`, but without stripping: an id with blanks around it names another coupon.
-CouponId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{3,256}$")]
+CouponId = Annotated[str, StringConstraints(pattern=CODE_PATTERN)]
 Seconds = Annotated[datetime, BeforeValidator(_parse_seconds)]
 
 

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from domain.code_text import look_up_text
 from models.codes.look_up import CodeText, find_by_code
 from models.codes.row_types import NamedCodeRow
 from models.redemptions.redemption import count_taken_by_customer
@@ -130,7 +131,8 @@ def _look_up(session: Session, requests: Sequence[Redeem], *, query: VoucherQuer
 
 
 def _code_text(request: Redeem) -> CodeText | None:
-    return None if request.code is None else (request.project, request.code.lower())
+    text = None if request.code is None else look_up_text(request.code)
+    return None if text is None else (request.project, text)
 
 
 def _voucher_key(request: Redeem, text: CodeText | None, named: Mapping[CodeText, NamedCodeRow]) -> VoucherKey | None:

@@ -6,13 +6,13 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from tasks.wire.fields import (
     PRODUCTS_MAX,
-    Code,
     CurrencyCode,
     Day,
     ExternalId,
     HoldId,
     InstantField,
     Subtotal,
+    TypedCode,
     VoucherId,
 )
 from tasks.wire.message import BULK_MAX, Message, check_exactly_one
@@ -27,7 +27,7 @@ class Redeem(Message):
     project: ExternalId
     request_id: ExternalId
     voucher: VoucherId | None = None
-    code: Code | None = Field(default=None, validate_default=True)
+    code: TypedCode | None = Field(default=None, validate_default=True)
     customer: ExternalId
     subscription: ExternalId
     products: Annotated[list[ExternalId], Field(max_length=PRODUCTS_MAX)] | None = None

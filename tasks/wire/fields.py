@@ -15,6 +15,8 @@ from pydantic_extra_types.currency_code import Currency as KnownCurrency
 from typeid import TypeID, base32
 from typeid.errors import TypeIDException
 
+from domain.code_text import CODE_PATTERN
+
 PRODUCTS_MAX = 1_000
 STAMPS_MAX = 1_000
 # The type of our own errors, among those of pydantic.
@@ -30,6 +32,13 @@ INTEGER_MAX = 2**63 - 1
 FULL_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 # The offset is optional here, because the error message for a missing offset is another.
 RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
+TYPED_CODE_LENGTH_MAX = 1_000
+REPLACEMENT_CHARACTER = "\ufffd"
+# White space, and characters of no width, which come along when a code is copied.
+BLANKS = (
+    "".join(filter(str.isspace, map(chr, range(0x3001)))) + "\u00ad\u180e\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
+)
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _DAY = TypeAdapter(date)
 _INSTANT = TypeAdapter(datetime)
 Parsed = TypeVar("Parsed")
@@ -57,6 +66,17 @@ def _storable(value: str) -> str:
     if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
         raise invalid("must not contain half of a surrogate pair")
     return value
+
+
+def _replace_surrogates(value: Any) -> Any:
+    # A text field that is cut inside an emoji sends half of a pair, which UTF-8 cannot encode.
+    if not isinstance(value, str) or value.isascii():
+        return value
+    return _SURROGATE.sub(REPLACEMENT_CHARACTER, value)
+
+
+def _typed_code(value: str) -> str:
+    return _storable(value).strip(BLANKS)
 
 
 def _known_currency(value: str) -> str:
@@ -162,7 +182,14 @@ def _check_metadata_value(value: Any) -> None:
 
 ExternalId = Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(_storable)]
 Name = ExternalId
-Code = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[A-Za-z0-9_-]{3,256}$")]
+Code = Annotated[str, StringConstraints(strip_whitespace=True, pattern=CODE_PATTERN)]
+# A code as a customer types it. Whatever no code can be is a code that does not exist, not a bad field.
+TypedCode = Annotated[
+    str,
+    StringConstraints(max_length=TYPED_CODE_LENGTH_MAX),
+    BeforeValidator(_replace_surrogates),
+    AfterValidator(_typed_code),
+]
 CurrencyCode = Annotated[str, AfterValidator(_known_currency)]
 PositiveAmount = Annotated[int, Field(ge=1, le=AMOUNT_MINOR_MAX)]
 Subtotal = Annotated[int, Field(ge=0, le=AMOUNT_MINOR_MAX)]

@@ -129,10 +129,10 @@ def in_snake_case(value: Any) -> Any:
 
 
 def meant(body: Json) -> Json:
-    """Return a body in the contract's spelling, with the blanks around codes trimmed."""
+    """Return a body in the contract's spelling, with the blanks and the zero-width spaces around codes trimmed."""
     spelt: Json = _renamed(body, lambda name: re.sub("_([a-z])", lambda found: found[1].upper(), name))
     added = {"codes": [meant(each) for each in spelt["codes"]]} if "codes" in spelt else {}
-    return {**spelt, **added, **({"code": spelt["code"].strip()} if spelt.get("code") else {})}
+    return {**spelt, **added, **({"code": spelt["code"].strip(" \u200b")} if spelt.get("code") else {})}
 
 
 def _renamed(value: Any, rename: Callable[[str], str]) -> Any:

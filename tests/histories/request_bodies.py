@@ -24,9 +24,9 @@ REDEMPTIONS = st.builds(
     st.one_of(
         st.builds(Nth, PLACES).map(lambda voucher: {"voucher": voucher}),
         st.builds(Nth, PLACES).map(lambda voucher: {"voucher": voucher}),
-        st.one_of(*[st.builds(NthCode, st.integers(0, 5))] * 4, either(" summer ", "unknown")).map(
-            lambda code: {"code": code}
-        ),
+        st.one_of(
+            *[st.builds(NthCode, st.integers(0, 5))] * 4, either(" summer ", "unknown", "\u200bSummer\u200b", "sum mer")
+        ).map(lambda code: {"code": code}),
     ),
     body(
         project=PROJECTS,

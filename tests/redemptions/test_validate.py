@@ -134,7 +134,7 @@ def test_validating_waits_for_no_lock():
 def test_every_bad_field_is_named():
     """As for redeeming."""
     with pytest.raises(InvalidRequest) as error:
-        task_named("redemptions.validate")(request={"project": "gigs", "code": "?", "subtotal": -1, "more": 1})
+        task_named("redemptions.validate")(request={"project": "gigs", "code": "\x00", "subtotal": -1, "more": 1})
     fields = {each["field"] for each in error.value.errors}
     assert fields == {"code", "customer", "subscription", "subtotal", "more"}
     with pytest.raises(InvalidRequest):
