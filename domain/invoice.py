@@ -98,19 +98,21 @@ def apply_discounts(invoice: Invoice, *, discounts: Sequence[Discount]) -> list[
     """Apply the discounts, given in the order redeemed, and return a result for each that covers the invoice.
 
     Discounts restricted to products come first, so a discount without restriction applies to the rest. If two discounts
-    of a voucher cover the cycle, only the first that takes an amount off is applied.
+    of a voucher cover the invoice, only the first takes part. The other has no result, even if the first is skipped.
+    A discount that has not started covers no invoice yet, so another may take part beside it.
     """
     left = {line.id: line.amount_minor for line in invoice.lines if line.discountable and line.amount_minor > 0}
     results: list[Applied | Skipped] = []
-    vouchers_applied: set[UUID] = set()
+    vouchers_taking_part: set[UUID] = set()
     for discount in sorted(discounts, key=lambda each: each.products is None):
-        if discount.voucher_id in vouchers_applied:
+        if discount.voucher_id in vouchers_taking_part:
             continue
         if not _is_covered(invoice.cycle, discount=discount):
             continue
+        if _has_started(discount, cycle=invoice.cycle):
+            vouchers_taking_part.add(discount.voucher_id)
         result = _apply(discount, invoice=invoice, left=left)
         if isinstance(result, Applied):
-            vouchers_applied.add(discount.voucher_id)
             for line_id, amount_minor in result.by_line.items():
                 left[line_id] -= amount_minor
         results.append(result)
@@ -127,6 +129,10 @@ def _is_covered(cycle: Period, *, discount: Discount) -> bool:
         start=cycle.start,
         is_new_cycle=not discount.taken_minor,
     )
+
+
+def _has_started(discount: Discount, *, cycle: Period) -> bool:
+    return discount.starts_on < cycle.end
 
 
 def _apply(discount: Discount, *, invoice: Invoice, left: Mapping[str, int]) -> Applied | Skipped:
@@ -163,7 +169,7 @@ def _covered_lines(discount: Discount, *, lines: Sequence[Line]) -> Sequence[Lin
 def _skip_reason(discount: Discount, *, invoice: Invoice, covered: Sequence[Line]) -> Skip | None:
     if invoice.trial:
         return Skip.TRIAL
-    if invoice.cycle.end <= discount.starts_on:
+    if not _has_started(discount, cycle=invoice.cycle):
         return Skip.BEFORE_START
     if not covered:
         return Skip.PRODUCT_NOT_ELIGIBLE

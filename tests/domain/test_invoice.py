@@ -170,14 +170,34 @@ def test_an_invoice_that_is_not_discounted_starts_nothing(invoice):
     assert once.progress == Progress()
 
 
-def test_a_voucher_is_applied_once_and_a_skipped_discount_does_not_count():
-    """Of several discounts of a voucher, the first that takes an amount off is applied."""
+def test_a_voucher_takes_part_once_even_if_its_first_discount_is_skipped():
+    """The second discount of the voucher is not listed. Another voucher takes part."""
     voucher_id = uuid4()
     spent = fixed(500, voucher_id=voucher_id, taken_minor={"USD": 500})
+    second, other = fixed(500, voucher_id=voucher_id), fixed(300)
+    results = apply_discounts(INVOICE, discounts=[spent, second, other])
+    assert [each.discount for each in results] == [spent, other]
+    assert (reasons_of(results), amounts_of(results)) == (["nothing_left"], [300])
+
+
+@pytest.mark.parametrize("trial", [False, True])
+def test_a_discount_that_has_not_started_makes_room_for_the_next_of_its_voucher(trial):
+    """It does not cover the invoice, so both are listed. A third is not."""
+    voucher_id = uuid4()
+    later = fixed(500, voucher_id=voucher_id, starts_on=INVOICE.period.end)
     second, third = (fixed(500, voucher_id=voucher_id) for _ in range(2))
-    results = apply_discounts(INVOICE, discounts=[spent, second, third])
-    assert [each.discount for each in results] == [spent, second]
-    assert (reasons_of(results), amounts_of(results)) == (["nothing_left"], [500])
+    results = apply_discounts(replace(INVOICE, trial=trial), discounts=[later, second, third])
+    assert [each.discount for each in results] == [later, second]
+
+
+def test_a_discount_that_is_over_makes_room_for_the_next_of_its_voucher():
+    """It is not listed."""
+    voucher_id = uuid4()
+    start = INVOICE.period.start
+    progress = Progress(first_start=start, last_start=start, cycles=1)
+    over = fixed(500, voucher_id=voucher_id, recurrence=RecurrenceType.ONCE, progress=progress)
+    second = fixed(500, voucher_id=voucher_id)
+    assert [each.discount for each in apply_discounts(INVOICE, discounts=[over, second])] == [second]
 
 
 def test_an_allowance_is_shared_by_the_currencies_of_a_period():

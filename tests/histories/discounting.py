@@ -188,9 +188,12 @@ def discount_invoice(invoice: Json, *, granted: Sequence[Discount], at: datetime
     restricted = [each for each in granted if each.products is not None]
     discounts: list[Json] = []
     skipped: list[Json] = []
+    vouchers: set[str] = set()
     for each in restricted + [each for each in granted if each.products is None]:
-        if each.is_over_for(start) or each.voucher in [item["voucher"] for item in discounts]:
+        if each.is_over_for(start) or each.voucher in vouchers:
             continue
+        if starts_on(each, invoice=invoice) < end:
+            vouchers.add(each.voucher)
         covered = [
             line["id"] for line in invoice["lines"] if each.products is None or line.get("product") in each.products
         ]
@@ -234,17 +237,21 @@ def shown_part(discount: Discount, *, parts: dict[str, int], currency: str) -> J
 
 def skip_reason(discount: Discount, *, invoice: Json, end: date, covers_a_line: bool) -> str | None:
     """Return why a discount that is not over takes no part, in the contract's order, or None."""
-    is_dated = invoice.get("cycle") or invoice.get("period")
-    starts_on = discount.starts_on if is_dated else discount.starts_on_in_utc
     amounts, caps = amounts_of(discount.terms), discount.caps(invoice["currency"])
     rows = {
         "trial": invoice["trial"],
-        "before_start": end <= starts_on,
+        "before_start": end <= starts_on(discount, invoice=invoice),
         "product_not_eligible": not covers_a_line,
         "currency_mismatch": (bool(amounts) and invoice["currency"] not in amounts) or None in caps,
         "budget_spent": 0 in caps,
     }
     return next((reason for reason, is_so in rows.items() if is_so), None)
+
+
+def starts_on(discount: Discount, *, invoice: Json) -> date:
+    """Return the day from which a discount counts, in the customer's time zone or, without a date, in UTC."""
+    is_dated = invoice.get("cycle") or invoice.get("period")
+    return discount.starts_on if is_dated else discount.starts_on_in_utc
 
 
 def cycle_of(invoice: Json, *, today: date) -> tuple[date, date]:

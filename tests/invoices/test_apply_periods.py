@@ -111,6 +111,23 @@ def test_a_voucher_is_applied_once_to_an_invoice():
     assert [each["discount"] for each in later["discounts"]] == [second["discount"]]
 
 
+def test_a_voucher_redeemed_again_gives_nothing_more_in_the_same_yearly_period():
+    """The first discount covers the whole year. The second takes part in the next one."""
+    voucher = create_voucher(
+        priceDiscount={"amount": 1_000, "currency": "USD"}, recurrence={"type": "repeating", "durationInMonths": 1}
+    )
+    year = {"start": "2025-01-01", "end": "2026-01-01"}
+    first = redeem(voucher=voucher["id"], subscription="sub_1", currency="USD", startsOn="2025-01-01")
+    answers = [apply(period=year)]
+    second = redeem(voucher=voucher["id"], subscription="sub_1", currency="USD", startsOn="2025-11-01")
+    answers += [apply(period=year), apply(period=year)]
+    assert [each["discountTotal"] for each in answers] == [1_000, 0, 0]
+    nothing_left = [{"discount": first["discount"], "reason": "nothing_left"}]
+    assert [each["skipped"] for each in answers] == [[], nothing_left, nothing_left]
+    following = apply(period={"start": "2026-01-01", "end": "2027-01-01"})
+    assert [each["discount"] for each in following["discounts"]] == [second["discount"]]
+
+
 def test_an_invoice_without_a_period_belongs_to_the_day_of_its_application():
     """For a one-off purchase, the fixed allowance is that of the day."""
     voucher = create_voucher(priceDiscount={"amount": 999, "currency": "USD"}, recurrence={"type": "once"})
