@@ -1,5 +1,7 @@
 """`billing.reverse` of invoices that a balance has paid: refunds go back into the balance."""
 
+from typing import Any
+
 import pytest
 
 from tests.invoices.previews import look, totals
@@ -126,16 +128,19 @@ def test_an_ended_balance_grows_and_stays_ended():
     assert (left(voucher), apply(period=APRIL)["discounts"]) == (3_000, [])
 
 
-def test_a_refund_beside_a_balance_answers_a_discount_whose_window_has_ended_as_completed():
-    """The discounts of the invoice are a balance and a percentage, which no sweep has completed."""
-    grant(priceDiscount={"amount": 1_000, "currency": "USD"})
-    months = {"recurrence": {"type": "repeating", "durationInMonths": 1}}
-    redeem(voucher=create_voucher(**months)["id"], subscription="sub_1", startsOn="2024-01-01")
-    apply(invoice="inv_1", period={"start": "2027-01-01", "end": "2027-02-01"})
-    apply(invoice="inv_2", period={"start": "2024-01-01", "end": "2024-02-01"})
-    statuses = [[each["status"] for each in refund("inv_1", "r1", base=1)["discounts"]]]
+def test_a_discount_beside_a_balance_is_completed_if_its_window_has_ended():
+    """No sweep has completed it before, and the answer to the refund agrees with the list."""
+    terms: list[dict[str, Any]] = [
+        {"priceDiscount": {"amount": 1_000, "currency": "USD"}, "carryOver": True},
+        {"recurrence": {"type": "repeating", "durationInMonths": 1}},
+    ]
+    for each in terms:
+        redeem(voucher=create_voucher(**each)["id"], subscription="sub_1", startsOn="2024-01-01", currency="USD")
+    apply(invoice="inv_1", period={"start": "2024-01-01", "end": "2024-02-01"})
+    discounts = refund("inv_1", "r1", base=4_000)["discounts"]
+    assert [each["status"] for each in discounts] == ["running", "completed"]
     listed = task_named("discounts.list")(request={"project": "gigs", "subscription": "sub_1"})["items"]
-    assert sorted(statuses[0]) == sorted(each["status"] for each in listed)
+    assert {each["id"]: each["status"] for each in listed} == {each["discount"]: each["status"] for each in discounts}
 
 
 def test_a_preview_has_what_was_refunded():
