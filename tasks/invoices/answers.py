@@ -92,4 +92,8 @@ def _applied(applied: Applied) -> Answer:
 
 
 def _skipped(skipped: Skipped) -> Answer:
-    return {"discount": type_id("dis", skipped.discount.id), "reason": skipped.reason.value}
+    return {
+        "discount": type_id("dis", skipped.discount.id),
+        "voucher": type_id("vou", skipped.discount.voucher_id),
+        "reason": skipped.reason.value,
+    }

@@ -177,7 +177,9 @@ def test_an_ordinary_client_gets_the_contracts_answer_to_every_task(ask: Ask) ->
     }
     foreign = {**sent, "invoice": "inv_2", "currency": "JPY"}
     items = ask("billing.apply_many", {"invoices": [foreign, sent]})
-    assert items["items"][0]["skipped"] == [{"discount": accepted["discount"], "reason": "currency_mismatch"}]
+    assert items["items"][0]["skipped"] == [
+        {"discount": accepted["discount"], "voucher": accepted["voucher"], "reason": "currency_mismatch"}
+    ]
     assert items["items"][1] == applied
 
     retired = ask("vouchers.retire", reference)

@@ -209,7 +209,7 @@ def discount_invoice(invoice: Json, *, granted: Sequence[Discount], at: datetime
             else 0
         )
         if amount == 0:
-            skipped.append({"discount": each.id, "reason": reason or "nothing_left"})
+            skipped.append({"discount": each.id, "voucher": each.voucher, "reason": reason or "nothing_left"})
             continue
         parts = {line: part for line, part in zip(base, split(amount, list(base.values())), strict=True) if part}
         for line, part in parts.items():

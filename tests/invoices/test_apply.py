@@ -155,7 +155,9 @@ def test_the_order_redeemed_is_that_of_the_databases_clock():
 def test_a_skipped_discount_has_a_reason(voucher, fields, reason):
     """The answer has the discount's id and a reason."""
     granted = grant_for_product_a(**voucher)
-    assert apply(**fields)["skipped"] == [{"discount": granted["discount"], "reason": reason}]
+    assert apply(**fields)["skipped"] == [
+        {"discount": granted["discount"], "voucher": granted["voucher"], "reason": reason}
+    ]
 
 
 def test_the_amount_in_another_currency_is_named_by_the_voucher():
