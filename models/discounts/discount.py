@@ -1,6 +1,6 @@
 """The table of discounts. Each has a copy of the terms that its voucher had when the discount was granted."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from enum import StrEnum
 from operator import itemgetter
@@ -12,13 +12,16 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Date,
+    DefaultClause,
     Index,
     Integer,
     Text,
     Uuid,
     and_,
+    cast,
     false,
     insert,
+    null,
     select,
     text,
 )
@@ -28,6 +31,7 @@ from sqlalchemy.types import TypeEngine
 
 from domain.terms import RecurrenceType
 from models.base import LOOK_UP_COLLATION, Base, Instant, array_parameters, one_of, rows_from_arrays, table_of
+from models.discounts.row_types import NewDiscountRow
 from models.vouchers.voucher import BALANCE_IF_CARRY_OVER, ONE_DURATION_IF_REPEATING, VOUCHERS
 
 
@@ -148,16 +152,30 @@ _NEW: dict[str, TypeEngine[Any]] = {
     "starts_on_in_utc": Date(),
 }
 _GRANTED = rows_from_arrays("granted", **_NEW)
-_ADD = insert(DISCOUNTS).from_select(
-    [*_NEW, *_TERMS, "has_budget"],
-    select(
-        *(_GRANTED.c[name] for name in _NEW),
-        *(VOUCHERS.c[name] for name in _TERMS),
-        VOUCHERS.c.budget_minor.is_not(None),
-    ).join(VOUCHERS, and_(VOUCHERS.c.project == _GRANTED.c.project, VOUCHERS.c.id == _GRANTED.c.voucher_id)),
-)
+_WITH_TERMS = select(
+    *(_GRANTED.c[name] for name in _NEW),
+    *(VOUCHERS.c[name] for name in _TERMS),
+    VOUCHERS.c.budget_minor.is_not(None).label("has_budget"),
+).join(VOUCHERS, and_(VOUCHERS.c.project == _GRANTED.c.project, VOUCHERS.c.id == _GRANTED.c.voucher_id))
+_ADD = insert(DISCOUNTS).from_select(_WITH_TERMS.selected_columns.keys(), _WITH_TERMS)
+# An INSERT fills in the defaults of the other columns.
+_DEFAULTS = {
+    each: each.server_default.arg if isinstance(each.server_default, DefaultClause) else null()
+    for each in DISCOUNTS.c
+    if each.name not in _WITH_TERMS.selected_columns
+}
+_AS_ADDED = _WITH_TERMS.add_columns(*(cast(default, each.type).label(each.name) for each, default in _DEFAULTS.items()))
 
 
 def add_discounts(session: Session, *, rows: Iterable[Mapping[str, Any]]) -> None:
     """Add discounts, each with a copy of its voucher's present terms."""
-    session.execute(_ADD, array_parameters("granted", tuple(_NEW), map(itemgetter(*_NEW), rows)))
+    session.execute(_ADD, _parameters(rows))
+
+
+def read_as_added(session: Session, *, rows: Iterable[Mapping[str, Any]]) -> Sequence[NewDiscountRow]:
+    """Return the whole rows that `add_discounts` would add, in any order, and add nothing."""
+    return session.execute(_AS_ADDED, _parameters(rows)).all()
+
+
+def _parameters(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    return array_parameters("granted", tuple(_NEW), map(itemgetter(*_NEW), rows))

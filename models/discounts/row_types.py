@@ -35,6 +35,10 @@ class DiscountRow(Protocol):
     has_budget: bool
 
 
+class NewDiscountRow(DiscountRow, Protocol):
+    """A row of `discounts` as it would be added."""
+
+
 class ListedDiscountRow(DiscountRow, Protocol):
     """A row of `discounts` with the currencies of its voucher."""
 

@@ -38,6 +38,15 @@ OF_VOUCHER: dict[str, Any] = {"project": "gigs", "voucher_id": ID}
 IDS, TEXTS = {"keys": [("gigs", ID)]}, {"keys": [("gigs", "text")]}
 VOUCHER = {**NAMED, "created_at": NOW, "name": "", "percentage_basis_points": 1, "recurrence": "once", "metadata": {}}
 GENERATION = {**NAMED, "voucher_id": ID, "fingerprint": b"", "parameters": {}, "count": 1, "created_at": NOW}
+NEW_DISCOUNT = {
+    **OF_VOUCHER,
+    "id": ID,
+    "customer": "cus_1",
+    "subscription": "sub_1",
+    "created_at": NOW,
+    "starts_on": TODAY,
+    "starts_on_in_utc": TODAY,
+}
 PAGE = {"than": ID, "limit": 1}
 CODE_LISTING = CodeListing(**OF_VOUCHER, statuses=frozenset(CodeStatus))
 DISCOUNT_LISTING = DiscountListing(**OF_VOUCHER, statuses=frozenset(DiscountStatus), subscription=None, customer=None)
@@ -54,6 +63,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "codes.look_up.find_code": NAMED,
     "codes.primary.find_primary_code": {**OF_VOUCHER, "code": "text"},
     "codes.text_holders.find_holders": {"project": "gigs", "codes": ["text"]},
+    "discounts.discount.read_as_added": {"rows": [NEW_DISCOUNT]},
     "discounts.ending.find_granted": {"project": "gigs", "subscription": "sub_1"},
     "discounts.listing.find_discounts": {"project": "gigs", "ids": [ID]},
     "discounts.listing.newer_discounts": {**PAGE, "listing": DISCOUNT_LISTING},
@@ -110,6 +120,11 @@ OTHERWISE_NULLABLE = {
     "AcceptedHoldRow": {"voucher_id", "expires_at"},
     "HeldPlaceRow": {"voucher_id", "expires_at"},
     "NamedCodeRow": {"wanted"},  # A parameter.
+    # Parameters, and defaults of columns.
+    "NewDiscountRow": {
+        *("project", "id", "voucher_id", "customer", "subscription", "created_at", "starts_on", "starts_on_in_utc"),
+        *("status", "cycles", "entries_given_back", "has_budget"),
+    },
     "NotStartedRow": {"currency", "discounts", "next_on"},  # LEFT JOIN, a count, the later of two days.
     "RunningCountRow": {"discounts", "started", "cycles"},  # Counts, and a sum or else 0.
     # Check constraints demand the days after the first cycle. The others are sums and averages of at least one entry.
