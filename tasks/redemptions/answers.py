@@ -5,7 +5,7 @@ from datetime import datetime
 from domain.eligibility import Refusal
 from domain.hold import HoldRefusal
 from models.redemptions.row_types import AcceptedHoldRow, RedemptionRow
-from tasks.redemptions.messages import Redeem, Validate
+from tasks.redemptions.messages import Redeem
 from tasks.wire.answers import Answer, identity, instant
 
 
@@ -53,19 +53,24 @@ def hold_released_answer(hold: AcceptedHoldRow, *, at: datetime) -> Answer:
     }
 
 
-def validation_answer(request: Validate, *, answer: Answer) -> Answer:
-    """Return the answer to a validation: that of redeeming, without id, discount and number."""
+def validation_answer(
+    answer: Answer, *, request_id: str | None, customer: str | None, subscription: str | None
+) -> Answer:
+    """Return the answer to a validation: that of redeeming, without id, discount and number.
+
+    The ids are those that the caller sent, or None.
+    """
     return {
         "object": "validation",
-        "project": request.project,
-        "requestId": request.request_id,
+        "project": answer["project"],
+        "requestId": request_id,
         "outcome": answer["outcome"],
         "reason": answer["reason"],
         "retryable": answer["retryable"],
         "voucher": answer["voucher"],
         "code": answer["code"],
-        "customer": request.customer,
-        "subscription": request.subscription,
+        "customer": customer,
+        "subscription": subscription,
         "decidedAt": answer["decidedAt"],
     }
 

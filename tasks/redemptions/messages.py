@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from tasks.wire.fields import (
     PRODUCTS_MAX,
@@ -18,6 +18,15 @@ from tasks.wire.fields import (
 from tasks.wire.message import BULK_MAX, Message, check_exactly_one
 
 
+def _name_one_voucher(value: str | None, info: ValidationInfo) -> str | None:
+    check_exactly_one(info, value=value, other="voucher")
+    return value
+
+
+# The code of a request that names a voucher: exactly one of the field `voucher` before it and this field is sent.
+CodeUnlessVoucher = Annotated[TypedCode | None, AfterValidator(_name_one_voucher)]
+
+
 class Redeem(Message):
     """`redemptions.redeem`: exactly one of `voucher` and `code` is sent.
 
@@ -27,7 +36,7 @@ class Redeem(Message):
     project: ExternalId
     request_id: ExternalId
     voucher: VoucherId | None = None
-    code: TypedCode | None = Field(default=None, validate_default=True)
+    code: CodeUnlessVoucher = Field(default=None, validate_default=True)
     customer: ExternalId
     subscription: ExternalId
     products: Annotated[list[ExternalId], Field(max_length=PRODUCTS_MAX)] | None = None
@@ -35,12 +44,6 @@ class Redeem(Message):
     subtotal: Subtotal | None = None
     starts_on: Day | None = None
     requested_at: InstantField | None = None
-
-    @field_validator("code")
-    @classmethod
-    def _names_one_voucher(cls, value: str | None, info: ValidationInfo) -> str | None:
-        check_exactly_one(info, value=value, other="voucher")
-        return value
 
 
 class RedeemMany(Message):

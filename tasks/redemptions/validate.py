@@ -28,7 +28,9 @@ def validate_redemption(session: Session, request: Validate) -> Answer:
     claims = read_claims(session, [_as_redeem(request)])
     batch = RedemptionBatch.read(session, claims)
     (answer,) = (batch.decide(claim) for claim in claims)
-    return validation_answer(request, answer=answer)
+    return validation_answer(
+        answer, request_id=request.request_id, customer=request.customer, subscription=request.subscription
+    )
 
 
 def _as_redeem(request: Validate) -> Redeem:
