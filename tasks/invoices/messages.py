@@ -4,9 +4,11 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from domain.eligibility import DISCOUNTS_PER_SUBSCRIPTION_MAX
 from domain.plan import Interval
 from domain.reversal import ReversalKind
-from tasks.wire.fields import CurrencyCode, Day, ExternalId, LineAmount, PositiveAmount, invalid
+from tasks.redemptions.messages import CodeUnlessVoucher
+from tasks.wire.fields import CurrencyCode, Day, ExternalId, LineAmount, PositiveAmount, VoucherId, invalid
 from tasks.wire.message import BULK_MAX, Message
 
 LINES_MAX = 1_000
@@ -74,6 +76,8 @@ TRIAL_PERIODS_MAX = 999
 INTERVAL_COUNT_MAX = 52
 # Fewer than an invoice may have: a preview computes up to 400 periods of the plan.
 PLAN_LINES_MAX = 100
+# No subscription has more.
+REDEEM_MAX = DISCOUNTS_PER_SUBSCRIPTION_MAX
 
 
 class Plan(Message):
@@ -89,18 +93,30 @@ class Plan(Message):
     _ids_differ = field_validator("lines")(check_line_ids)
 
 
+class VoucherToRedeem(Message):
+    """A voucher that a preview redeems: exactly one of `voucher` and `code` is sent."""
+
+    voucher: VoucherId | None = None
+    code: CodeUnlessVoucher = Field(default=None, validate_default=True)
+    starts_on: Day | None = None
+
+
 class Preview(Message):
     """The request of `billing.preview`: the first `periods` that begin on `from` (default: today in UTC) or later.
 
     A period that begins inside `cycle` belongs to that billing cycle. Any other period is a cycle of its own.
+    The vouchers of `redeem` count as redeemed now, in that order. A customer who has no subscription yet, or whom
+    nobody knows yet, can see the price.
     """
 
     project: ExternalId
-    subscription: ExternalId
+    subscription: ExternalId | None = None
+    customer: ExternalId | None = None
     plan: Plan
     periods: Annotated[int, Field(ge=1, le=PERIODS_MAX)] = 12
     from_: Day | None = Field(default=None, alias="from")
     cycle: Period | None = None
+    redeem: Annotated[list[VoucherToRedeem], Field(max_length=REDEEM_MAX)] = Field(default_factory=list)
 
 
 class RefundedLine(Message):

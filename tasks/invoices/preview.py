@@ -1,7 +1,7 @@
 """Preview the next periods of a plan by the rules of `billing.apply`. Nothing is written."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import date
 
 from sqlalchemy.orm import Session
@@ -14,13 +14,14 @@ from models.base import read_clock, read_one_snapshot
 from models.discounts.of_subscription import find_covering
 from models.invoices.taken import taken_since
 from tasks.intake.task import contract_task
+from tasks.invoices.as_if_redeemed import NOBODY, AsIfRedeemed, redeem_as_if_now
 from tasks.invoices.batch import InvoiceBatch
 from tasks.invoices.budgets import Budgets
 from tasks.invoices.granted_discounts import read_balances, read_cycles, read_given_back
 from tasks.invoices.messages import Apply, Preview
 from tasks.invoices.messages import Period as PeriodMessage
 from tasks.wire.answers import Answer, day
-from tasks.wire.fields import YEAR_MAX
+from tasks.wire.fields import YEAR_MAX, type_id
 from tasks.wire.replay import AnswerTable, FirstAnswers
 from worker.database import transaction
 
@@ -33,7 +34,7 @@ SHOWN = ("subtotal", "discountTotal", "total", "lines", "discounts", "skipped", 
 
 @contract_task("billing.preview", message=Preview, first_answer=AnswerTable.READS)
 def preview(request: Preview) -> Answer:
-    """Return the future answers of `billing.apply` to the invoices of a plan, if nothing else happens until then."""
+    """Return the future answers of `billing.apply` to the invoices of a plan, also as if vouchers were redeemed now."""
     with transaction() as session:
         read_one_snapshot(session)
         return preview_subscription(session, request)
@@ -41,7 +42,9 @@ def preview(request: Preview) -> Answer:
 
 def preview_subscription(session: Session, request: Preview) -> Answer:
     """Discount the coming periods of the plan in memory, each on top of the periods before."""
-    batch = _read_discounts(session, request)
+    redeemed = redeem_as_if_now(session, request)
+    new_ids = {type_id("dis", each.id) for each in redeemed.discounts}
+    batch = _read_discounts(session, request, redeemed=redeemed)
     since = request.from_ or batch.applied_at.date()
     _read_taken(session, batch=batch, since=min(since, request.cycle.start) if request.cycle else since)
     # Periods may have been billed in advance, out of order. A discount may skip a period before them and go on after.
@@ -50,7 +53,7 @@ def preview_subscription(session: Session, request: Preview) -> Answer:
     for count, invoice in enumerate(_invoices(request, since=since), start=1):
         period, answer = batch.period_of(invoice), batch.discount(invoice)
         if count <= request.periods:
-            shown.append(_period_answer(period, trial=invoice.trial, answer=answer))
+            shown.append(_period_answer(period, trial=invoice.trial, answer=answer, new_ids=new_ids))
         is_full_price = not invoice.trial and _is_full_price(answer)
         full_price_from = (full_price_from or period.start) if is_full_price else None
         is_known = period.start >= billed_until and (full_price_from or _is_endless(batch))
@@ -61,13 +64,15 @@ def preview_subscription(session: Session, request: Preview) -> Answer:
         "project": request.project,
         "subscription": request.subscription,
         "currency": request.plan.currency,
+        "redeem": list(redeemed.answers),
         "periods": shown,
         "fullPriceFrom": day(full_price_from),
     }
 
 
-def _read_discounts(session: Session, request: Preview) -> InvoiceBatch:
-    discounts = find_covering(session, project=request.project, subscription=request.subscription)
+def _read_discounts(session: Session, request: Preview, *, redeemed: AsIfRedeemed) -> InvoiceBatch:
+    granted = find_covering(session, project=request.project, subscription=request.subscription or NOBODY)
+    discounts = [*granted, *redeemed.discounts]
     any_invoice = _invoice(request, period=Period(start=date.min, end=date.max), trial=False)
     budgets = Budgets.read(session, discounts=discounts, invoices=[any_invoice])
     batch = InvoiceBatch(
@@ -102,8 +107,8 @@ def _invoice(request: Preview, *, period: Period, trial: bool) -> Apply:
     return Apply.model_construct(
         project=request.project,
         invoice="",
-        subscription=request.subscription,
-        customer="",
+        subscription=request.subscription or NOBODY,
+        customer=request.customer or NOBODY,
         currency=request.plan.currency,
         period=PeriodMessage.model_construct(start=period.start, end=period.end),
         cycle=_cycle_around(request, period),
@@ -131,6 +136,11 @@ def _is_endless(batch: InvoiceBatch) -> bool:
     )
 
 
-def _period_answer(period: Period, *, trial: bool, answer: Answer) -> Answer:
+def _period_answer(period: Period, *, trial: bool, answer: Answer, new_ids: Collection[str]) -> Answer:
     head = {"period": {"start": day(period.start), "end": day(period.end)}, "trial": trial}
-    return {**head, **{name: answer[name] for name in SHOWN}}
+    # A discount that does not exist yet has no id. Its voucher tells it apart, because a voucher runs only once.
+    named = {
+        name: [{**each, "discount": None} if each["discount"] in new_ids else each for each in answer[name]]
+        for name in ("discounts", "skipped")
+    }
+    return {**head, **{name: answer[name] for name in SHOWN}, **named}

@@ -16,8 +16,15 @@ def plan(**fields) -> dict:
 
 def look(*, periods: int = 4, since: str | None = "2027-01-01", **fields) -> dict:
     """Preview sub_1."""
-    body = {"project": "gigs", "subscription": "sub_1", "periods": periods, "plan": plan(**fields)}
-    answer: dict = task_named("billing.preview")(request=body if since is None else {**body, "from": since})
+    return preview(subscription="sub_1", periods=periods, plan=plan(**fields), **{"from": since})
+
+
+def preview(**fields) -> dict:
+    """Preview four periods of the plan for nobody, except for the given fields. None leaves a field out."""
+    body = {"project": "gigs", "plan": plan(), "from": "2027-01-01", "periods": 4, **fields}
+    answer: dict = task_named("billing.preview")(
+        request={name: each for name, each in body.items() if each is not None}
+    )
     return answer
 
 
@@ -30,6 +37,11 @@ def grant(**fields) -> dict:
 def totals(answer: dict) -> list[int]:
     """Return the discount total of each period."""
     return [each["discountTotal"] for each in answer["periods"]]
+
+
+def reasons(answer: dict) -> list[str | None]:
+    """Return the reason of each voucher's refusal, or None."""
+    return [each["reason"] for each in answer["redeem"]]
 
 
 def contents() -> dict[str, list]:

@@ -23,6 +23,7 @@ def test_each_period_is_shown_as_its_invoice_will_be():
         "project": "gigs",
         "subscription": "sub_1",
         "currency": "USD",
+        "redeem": [],
         "fullPriceFrom": "2027-03-01",
     }
     assert first == {
