@@ -17,6 +17,7 @@ from tests.histories.hold_rules import Hold
 from tests.histories.hold_tasks import reserve
 from tests.histories.model import Model
 from tests.histories.placeholders import Again, Changed, Fresh, Item, Json, World, in_snake_case, made, meant
+from tests.histories.previewing import preview
 from tests.histories.redeeming import redeem
 from tests.histories.refusals import RUNNING_MAX
 from tests.histories.reversing import reverse
@@ -192,6 +193,15 @@ class ComparedHistory(RuleBasedStateMachine):
     def check_applied(self, body: Json, *, answer: Json) -> None:
         """Compare the answer to an invoice."""
         self.compare(answer, self.model.apply(meant(body), at=self.happened_at(answer["appliedAt"])))
+
+    def check_previewed(self, body: Json) -> Json:
+        """Preview, compare the answer, and return it."""
+        answer: Json = task_named("billing.preview")(request=body)
+        decided = [each["decidedAt"] for each in answer["redeem"]]
+        at = self.happened_at(decided[0]) if decided else max(datetime.now(UTC), self.model.now)
+        expected = preview(self.model, body, at=at)
+        self.compare({name: answer[name] for name in expected}, expected)
+        return answer
 
     def check_reversed(self, body: Json, *, answer: Json) -> None:
         """Compare the answer to a reversal."""

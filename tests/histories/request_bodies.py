@@ -19,15 +19,16 @@ from tests.histories.drawing import (
 from tests.histories.placeholders import DaysFromNow, Json, Nth, NthCard, NthCode, NthInvoice
 
 STARTS_ON = either(*["2024-01-31"] * 6, "2024-02-29", "2024-03-02", "2098-01-31", None)
+NAMED_VOUCHERS = st.one_of(
+    st.builds(Nth, PLACES).map(lambda voucher: {"voucher": voucher}),
+    st.builds(Nth, PLACES).map(lambda voucher: {"voucher": voucher}),
+    st.one_of(
+        *[st.builds(NthCode, st.integers(0, 5))] * 4, either(" summer ", "unknown", "\u200bSummer\u200b", "sum mer")
+    ).map(lambda code: {"code": code}),
+)
 REDEMPTIONS = st.builds(
     lambda reference, rest: {**reference, **rest},
-    st.one_of(
-        st.builds(Nth, PLACES).map(lambda voucher: {"voucher": voucher}),
-        st.builds(Nth, PLACES).map(lambda voucher: {"voucher": voucher}),
-        st.one_of(
-            *[st.builds(NthCode, st.integers(0, 5))] * 4, either(" summer ", "unknown", "\u200bSummer\u200b", "sum mer")
-        ).map(lambda code: {"code": code}),
-    ),
+    NAMED_VOUCHERS,
     body(
         project=PROJECTS,
         customer=CUSTOMERS,
@@ -137,14 +138,21 @@ REVERSALS = st.builds(
         unique_by=lambda line: line["id"],
     ),
 )
-PLANS = st.fixed_dictionaries(
-    {
-        "project": PROJECTS,
-        "subscription": SUBSCRIPTIONS,
-        "periods": st.integers(1, 5),
-        "cycle": either(None, None, period(date(2024, 1, 31), date(2024, 3, 31))),
-        "from": either("2024-01-31", "2024-02-10", "2098-01-31"),
-        "plan": st.fixed_dictionaries(
+TO_REDEEM = st.builds(lambda reference, rest: {**reference, **rest}, NAMED_VOUCHERS, body(startsOn=STARTS_ON))
+
+
+def previews(
+    subscriptions: st.SearchStrategy, customers: st.SearchStrategy, redeemed: st.SearchStrategy
+) -> st.SearchStrategy[Json]:
+    """Draw previews of monthly plans."""
+    return body(
+        project=PROJECTS,
+        subscription=subscriptions,
+        customer=customers,
+        redeem=redeemed,
+        periods=st.integers(1, 5),
+        cycle=either(None, None, period(date(2024, 1, 31), date(2024, 3, 31))),
+        plan=st.fixed_dictionaries(
             {
                 "interval": st.just("month"),
                 "anchor": either("2024-01-31", "2098-01-31"),
@@ -153,6 +161,14 @@ PLANS = st.fixed_dictionaries(
                 "lines": LINES,
             }
         ),
-    }
+        **{"from": either("2024-01-31", "2024-02-10", "2098-01-31")},
+    )
+
+
+PREVIEWS = previews(
+    st.one_of(SUBSCRIPTIONS, SUBSCRIPTIONS, st.none()),
+    st.one_of(CUSTOMERS, CUSTOMERS, st.none()),
+    st.one_of(st.none(), st.lists(TO_REDEEM, max_size=5)),
 )
+PURCHASES = previews(SUBSCRIPTIONS, CUSTOMERS, st.lists(TO_REDEEM, min_size=1, max_size=4))
 ENDED_SUBSCRIPTIONS = body(project=PROJECTS, subscription=SUBSCRIPTIONS)

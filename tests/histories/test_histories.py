@@ -18,13 +18,14 @@ from tests.histories.drawing import PROJECTS, SUBSCRIPTIONS, fresh_or_repeated, 
 from tests.histories.ending import end, end_subscription
 from tests.histories.hold_tasks import confirm, release
 from tests.histories.placeholders import Fresh, Item, Json
-from tests.histories.previewing import preview as previewed
+from tests.histories.previewing import amounts_of, invoice_of, judged, redemption_of
 from tests.histories.request_bodies import (
     ANOTHER_BODY,
     ENDED_SUBSCRIPTIONS,
     HOLDS,
     INVOICES,
-    PLANS,
+    PREVIEWS,
+    PURCHASES,
     RECORDS,
     REDEMPTIONS,
     RESERVATIONS,
@@ -206,13 +207,34 @@ class Histories(ComparedHistory):
         answer = task_named("subscriptions.end")(request=place)
         self.compare(answer, end_subscription(self.model, place, at=self.happened_at(answer["endedAt"])))
 
-    @rule(drawn_body=PLANS)
+    @rule(drawn_body=PREVIEWS)
     def preview(self, drawn_body: Json) -> None:
-        """Preview a plan. No answer of a later step may depend on that."""
+        """Preview a plan, with vouchers or without. No answer of a later step may depend on that."""
+        self.check_previewed(self.made(drawn_body))
+
+    @rule(drawn_body=PURCHASES)
+    def buy(self, drawn_body: Json) -> None:
+        """Preview vouchers and a plan, then redeem and bill exactly that."""
         body = self.made(drawn_body)
-        answer = task_named("billing.preview")(request=body)
-        at = max(datetime.now(UTC), self.model.now)
-        self.compare(answer["periods"], previewed(self.model, body, at=at))
+        shown = self.check_previewed(body)
+        for redemption, validated in zip(
+            self.bodies_of("redeem", [Fresh(redemption_of(body, each)) for each in body["redeem"]]),
+            shown["redeem"],
+            strict=True,
+        ):
+            answer = task_named("redemptions.redeem")(request=redemption)
+            self.check_redeemed(redemption, answer=answer)
+            self.compare(judged(validated), judged(answer))
+        after = self.check_previewed({name: each for name, each in body.items() if name != "redeem"})
+        self.compare(after["fullPriceFrom"], shown["fullPriceFrom"])
+        for invoice, period in zip(
+            self.bodies_of("apply", [Fresh(invoice_of(body, each)) for each in shown["periods"]]),
+            shown["periods"],
+            strict=True,
+        ):
+            answer = task_named("billing.apply")(request=invoice)
+            self.check_applied(invoice, answer=answer)
+            self.compare(amounts_of(period), amounts_of(answer))
 
     @rule()
     def sweep(self) -> None:
