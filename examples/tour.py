@@ -159,7 +159,7 @@ def balance() -> list[Json]:
 
 
 def hold() -> list[Json]:
-    """Return the chapter of a place that is held and confirmed, with a preview and reversals of the discount.
+    """Return the chapter of a place that is held and confirmed, with previews and reversals of the discount.
 
     The function is longer than 40 lines because it is a list of steps, to be read from top to bottom.
     """
@@ -167,8 +167,17 @@ def hold() -> list[Json]:
     mia = {"customer": "cus_mia", "subscription": "sub_mia", "code": "LAST-SEAT", "startsOn": "2031-01-01"}
     noa = {"customer": "cus_noa", "subscription": "sub_noa", "code": "LAST-SEAT", "requestId": "tour-seat-noa"}
     plan = {"interval": "month", "anchor": "2031-01-01", "currency": "USD", "lines": [{"id": "plan", "amount": 2_000}]}
+    four_months = {"from": "2031-01-01", "periods": 4}
+    totals = [{"total": total} for total in (1_500, 1_500, 1_500, 2_000)]
+    discounted = {"periods": totals, "fullPriceFrom": "2031-04-01"}
     return [
         step("25 % for three months, once", "vouchers.create", seat, {"status": "available"}),
+        step(
+            "what a visitor would pay with the code",
+            "billing.preview",
+            {"redeem": [{"code": "last-seat", "startsOn": "2031-01-01"}], "plan": plan, **four_months},
+            {"redeem": [{"outcome": "accepted"}], **discounted},
+        ),
         step(
             "held while its customer pays",
             "redemptions.reserve",
@@ -190,8 +199,8 @@ def hold() -> list[Json]:
         step(
             "what four months will cost",
             "billing.preview",
-            {"subscription": "sub_mia", "plan": plan, "from": "2031-01-01", "periods": 4},
-            {"periods": [{"total": total} for total in (1_500, 1_500, 1_500, 2_000)], "fullPriceFrom": "2031-04-01"},
+            {"subscription": "sub_mia", "plan": plan, **four_months},
+            discounted,
         ),
         seat_invoice(1, cycle=1, ends_on="2031-04-01"),
         step(

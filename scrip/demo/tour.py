@@ -16,7 +16,7 @@ CHAPTERS = {
     "codes": "Codes, step by step",
     STAMP_CARD: "A stamp card, receipt by receipt",
     "balance": "A balance, invoice by invoice",
-    "hold": "A hold, a preview and reversals, step by step",
+    "hold": "A hold, previews and reversals, step by step",
     "changes": "A seat that is added in the middle of a month, step by step",
 }
 PROJECT = "acme"
