@@ -184,7 +184,7 @@ def test_a_voucher_takes_part_once_even_if_its_first_discount_is_skipped():
 def test_a_discount_that_has_not_started_makes_room_for_the_next_of_its_voucher(trial):
     """It does not cover the invoice, so both are listed. A third is not."""
     voucher_id = uuid4()
-    later = fixed(500, voucher_id=voucher_id, starts_on=INVOICE.period.end)
+    later = fixed(500, voucher_id=voucher_id, starts_on=INVOICE.cycle.end)
     second, third = (fixed(500, voucher_id=voucher_id) for _ in range(2))
     results = apply_discounts(replace(INVOICE, trial=trial), discounts=[later, second, third])
     assert [each.discount for each in results] == [later, second]
@@ -193,7 +193,7 @@ def test_a_discount_that_has_not_started_makes_room_for_the_next_of_its_voucher(
 def test_a_discount_that_is_over_makes_room_for_the_next_of_its_voucher():
     """It is not listed."""
     voucher_id = uuid4()
-    start = INVOICE.period.start
+    start = INVOICE.cycle.start
     progress = Progress(first_start=start, last_start=start, cycles=1)
     over = fixed(500, voucher_id=voucher_id, recurrence=RecurrenceType.ONCE, progress=progress)
     second = fixed(500, voucher_id=voucher_id)

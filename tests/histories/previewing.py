@@ -96,7 +96,7 @@ def validation_of(body: Json, answer: Json, *, at: datetime) -> Json:
 
 def judged(answer: Json) -> Json:
     """Return the fields that the answers to a redemption and to its preview share."""
-    return {**{name: answer[name] for name in JUDGED}, "retryable": answer.get("retryable", False)}
+    return {**{name: answer[name] for name in JUDGED}, "retryable": answer["retryable"]}
 
 
 def amounts_of(answer: Json, *, without_ids: list[str] | None = None) -> Json:

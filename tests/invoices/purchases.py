@@ -20,7 +20,7 @@ def buy(*vouchers: dict[str, Any], plan: dict[str, Any] | None = None, **fields:
     answers = [redeem(**redemption_fields(each, plan=plan)) for each in vouchers]
     for answer, validated in zip(answers, shown["redeem"], strict=True):
         assert {name: answer[name] for name in JUDGED} == {name: validated[name] for name in JUDGED}
-        assert validated["retryable"] is answer.get("retryable", False)
+        assert validated["retryable"] is answer["retryable"]
     new = {each["voucher"]: each["discount"] for each in answers if each["discount"]}
     expected = [with_ids(each, new=new) for each in shown["periods"]]
     after = preview(subscription="sub_1", plan=plan, **fields)

@@ -122,7 +122,7 @@ def test_a_voucher_redeemed_again_gives_nothing_more_in_the_same_yearly_period()
     second = redeem(voucher=voucher["id"], subscription="sub_1", currency="USD", startsOn="2025-11-01")
     answers += [apply(period=year), apply(period=year)]
     assert [each["discountTotal"] for each in answers] == [1_000, 0, 0]
-    nothing_left = [{"discount": first["discount"], "reason": "nothing_left"}]
+    nothing_left = [{"discount": first["discount"], "voucher": first["voucher"], "reason": "nothing_left"}]
     assert [each["skipped"] for each in answers] == [[], nothing_left, nothing_left]
     following = apply(period={"start": "2026-01-01", "end": "2027-01-01"})
     assert [each["discount"] for each in following["discounts"]] == [second["discount"]]
