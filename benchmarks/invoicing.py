@@ -97,6 +97,7 @@ def insert(numbers: range) -> float:
         session.execute(text(_INVOICES), values)
         session.execute(text(_ENTRIES), values)
         session.execute(text(_ADVANCE), values)
+        session.execute(text(_GIVEN), values)
         session.commit()
         return len(numbers) / (time.perf_counter() - started)
 
@@ -138,3 +139,11 @@ _ADVANCE = f"""
     FROM generate_series(CAST(:first AS bigint), :last) AS number
     WHERE discounts.project = :project AND discounts.id = {rows.REDEMPTION_ID}
 """  # noqa: S608 - made from a constant
+_GIVEN = f"""
+    INSERT INTO given_amounts (project, voucher_id, currency, part, amount_minor)
+    SELECT :project, d.voucher_id, 'USD', 0, sum(999)
+    {_OF_DISCOUNTS}
+    GROUP BY d.voucher_id
+    ON CONFLICT (project, voucher_id, currency, part)
+    DO UPDATE SET amount_minor = given_amounts.amount_minor + excluded.amount_minor
+"""

@@ -23,6 +23,7 @@ from models.discounts.subscription import Subscription
 from models.discounts.values import granted_discount_of, progress_of
 from models.invoices.ledger import InvoiceDiscount, UsageEntry
 from models.redemptions.redemption import Redemption
+from models.vouchers.given import add_given
 from models.vouchers.voucher import Voucher
 
 Body = dict[str, Any]
@@ -158,6 +159,9 @@ def apply(session: Session, request: Body) -> Body:
     for each in applied:
         _advance(by_id[each.discount.id], each)
         session.add(_entry(request, each, period=period, now=now))
+    session.flush()
+    given = {(request["project"], each.discount.voucher_id, request["currency"]): each.amount_minor for each in applied}
+    add_given(session, given=given)
     return answer
 
 

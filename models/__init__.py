@@ -8,7 +8,7 @@ from models.intake import attempt, dead_letter
 from models.invoices import ledger, reversal
 from models.redemptions import hold, redemption, returned_place
 from models.usages import recorded_usage
-from models.vouchers import budget, voucher
+from models.vouchers import budget, given, voucher
 
 __all__ = [
     "attempt",
@@ -17,6 +17,7 @@ __all__ = [
     "dead_letter",
     "discount",
     "generation",
+    "given",
     "hold",
     "ledger",
     "recorded_usage",

@@ -1,6 +1,25 @@
 """Checks of the caps on discounts: budgets of vouchers, and maximums for an invoice."""
 
 CAP_CHECKS = {
+    "what a voucher has given is what the ledger says": """
+        SELECT coalesce(g.project, u.project) AS project, coalesce(g.voucher_id, u.voucher_id)::text AS subject,
+               format('%s: given %s, ledger %s', coalesce(g.currency, u.currency), coalesce(g.amount_minor, 0),
+                      coalesce(u.amount_minor, 0)) AS detail
+        FROM (
+            SELECT project, voucher_id, currency, sum(amount_minor) AS amount_minor
+            FROM given_amounts GROUP BY project, voucher_id, currency
+        ) g
+        FULL JOIN (
+            SELECT d.project, d.voucher_id, e.currency, sum(e.amount_minor) AS amount_minor
+            FROM (
+                SELECT project, discount_id, currency, amount_minor FROM usage_entries
+                UNION ALL
+                SELECT project, discount_id, currency, amount_minor FROM usage_reversals
+            ) e JOIN discounts d ON d.project = e.project AND d.id = e.discount_id
+            GROUP BY d.project, d.voucher_id, e.currency
+        ) u ON u.project = g.project AND u.voucher_id = g.voucher_id AND u.currency = g.currency
+        WHERE coalesce(g.amount_minor, 0) <> coalesce(u.amount_minor, 0)
+    """,
     "a budget's spending is what the ledger says": """
         SELECT coalesce(b.project, u.project) AS project, coalesce(b.voucher_id, u.voucher_id)::text AS subject,
                format('spent %s of %s %s, ledger %s', b.spent_minor, b.amount_minor, coalesce(b.currency, u.currency),

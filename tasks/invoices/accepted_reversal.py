@@ -1,6 +1,7 @@
 """Carry out an accepted reversal: lock its discounts, give cycles, budgets and balances back, and write the ledger."""
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -17,6 +18,7 @@ from models.invoices.ledger import find_entries
 from models.invoices.reversal import add_reversal
 from models.invoices.row_types import EntryRow, InvoiceRow
 from models.redemptions.returned_place import return_customers_places
+from models.vouchers.given import GivenKey, add_given
 from tasks.invoices.budgets import refill_budgets
 from tasks.invoices.messages import ReverseInvoice
 from tasks.invoices.reversal_answers import reversal_answer, reversed_discount_answer
@@ -83,11 +85,19 @@ def carry_out_reversal(
     states = _states_afterwards(session, discounts, invoice=invoice, locked=locked, gives_back=gives_back, at=at)
     answer = _write(session, request, invoice=invoice, parts=parts, discounts=discounts, states=states, at=at)
     return_customers_places(session, keys=keys, at=at)
+    add_given(session, given=_given(discounts))
     return answer
 
 
 def _balances_of(invoice: InvoiceRow) -> set[UUID]:
     return {uuid_of(each["discount"]) for each in invoice.answer["discounts"] if each["debitBalance"] is not None}
+
+
+def _given(discounts: Iterable[_ReversedDiscount]) -> dict[GivenKey, int]:
+    given: defaultdict[GivenKey, int] = defaultdict(int)
+    for each in discounts:
+        given[each.row.project, each.row.voucher_id, each.entry.currency] -= each.amount_minor
+    return given
 
 
 def _lock_discounts(

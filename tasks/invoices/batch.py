@@ -20,6 +20,7 @@ from models.discounts.row_types import DiscountRow
 from models.discounts.values import progress_of
 from models.invoices.latest_reversal import find_latest_reversals
 from models.invoices.ledger import add_entries, add_invoices, find_invoices
+from models.vouchers.given import GivenKey, add_given
 from tasks.invoices.answers import invoice_answer, invoice_conflict_answer, replayed_invoice_answer
 from tasks.invoices.budgets import Budgets
 from tasks.invoices.granted_discounts import (
@@ -49,6 +50,7 @@ class InvoiceBatch:
         self._granted: defaultdict[SubscriptionKey, list[GrantedDiscount]] = defaultdict(list)
         self._new_invoices: list[dict[str, Any]] = []
         self._new_entries: list[dict[str, Any]] = []
+        self._given: defaultdict[GivenKey, int] = defaultdict(int)
         # Discounts are applied in the order redeemed.
         for row in sorted(discounts, key=attrgetter("created_at", "id")):
             granted = GrantedDiscount(
@@ -137,6 +139,7 @@ class InvoiceBatch:
             if isinstance(result, Applied):
                 granted[result.discount.id].advance(result, cycle=cycle, currency=invoice.currency)
                 self._new_entries.append(self._entry_row(result, invoice=invoice, cycle=cycle))
+                self._given[invoice.project, result.discount.voucher_id, invoice.currency] += result.amount_minor
         return invoice_answer(invoice, results=results, notices=notices, applied_at=self.applied_at)
 
     def _notices(self, invoice: Apply, *, granted: Iterable[GrantedDiscount]) -> list[Notice]:
@@ -148,12 +151,13 @@ class InvoiceBatch:
         return notices_of(self.period_of(invoice), discounted_cycles=cycles)
 
     def write(self, session: Session) -> None:
-        """Add the new invoices and ledger entries, and store the progress of the discounts and budgets."""
+        """Add the new invoices and ledger entries, and store the progress of the discounts and the sums of vouchers."""
         add_invoices(session, rows=self._new_invoices)
         add_entries(session, rows=self._new_entries)
         advanced = [(each.key, each.progress, each.is_used_up) for each in self.discounts() if each.has_advanced]
         advance_discounts(session, progress=advanced)
         self._budgets.save(session)
+        add_given(session, given=self._given)
 
     def _invoice_row(self, invoice: Apply, *, fingerprint: bytes, answer: Answer) -> dict[str, Any]:
         return {

@@ -9,7 +9,7 @@ from tasks.wire.fields import type_id
 
 
 def voucher_answer(row: ShownVoucherRow) -> Answer:
-    """Return a voucher as callers see it."""
+    """Return a voucher as callers see it, but without its amounts."""
     return {
         "object": "voucher",
         "id": type_id("vou", row.id),

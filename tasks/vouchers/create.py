@@ -14,6 +14,7 @@ from models.vouchers.writes import add_voucher
 from tasks.codes.primary import add_primary_code
 from tasks.codes.text_holders import lock_holders, primary_code
 from tasks.intake.task import contract_task, delivery_id
+from tasks.vouchers.amounts import new_amounts
 from tasks.vouchers.answers import voucher_answer
 from tasks.vouchers.messages import CreateVoucher, PriceDiscount
 from tasks.wire.answers import Answer, conflict_answer
@@ -56,7 +57,7 @@ def create_voucher(
             return conflict_answer("voucher", project=request.project, request_id=request.request_id)
     values = values_of(request, created_at=now)
     values |= _history_values(request, history=history, now=now)
-    answer = voucher_answer(SimpleNamespace(**values))
+    answer = voucher_answer(SimpleNamespace(**values)) | new_amounts(values["budget_minor"])
     if key:
         values |= {**key, "fingerprint": fingerprint, "creation_answer": answer}
     add_voucher(session, values=values)

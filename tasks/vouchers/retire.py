@@ -7,7 +7,7 @@ from models.base import read_clock
 from models.vouchers.look_up import find_voucher, lock_vouchers
 from models.vouchers.writes import mark_retired
 from tasks.intake.task import contract_task
-from tasks.vouchers.answers import voucher_answer
+from tasks.vouchers.amounts import shown_voucher
 from tasks.vouchers.messages import VoucherReference
 from tasks.wire.answers import Answer
 from tasks.wire.errors import found
@@ -31,10 +31,11 @@ def retire_voucher(session: Session, request: VoucherReference) -> Answer:
     lock_vouchers(session, keys=[key])
     row = found(find_voucher(session, project=request.project, id=request.voucher), "voucher")
     if row.retired_reason is not None:
-        return voucher_answer(row)
+        return shown_voucher(session, row)
     now = read_clock(session)
     if row.expires_at is not None and row.expires_at <= now:
         reason, retired_at = RetiredReason.EXPIRED, row.expires_at
     else:
         reason, retired_at = RetiredReason.MANUAL_ACTION, now
-    return voucher_answer(mark_retired(session, project=row.project, id=row.id, reason=reason, retired_at=retired_at))
+    retired = mark_retired(session, project=row.project, id=row.id, reason=reason, retired_at=retired_at)
+    return shown_voucher(session, retired)

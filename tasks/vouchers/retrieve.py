@@ -4,7 +4,7 @@ from sqlalchemy.orm import Session
 
 from models.vouchers.look_up import find_voucher
 from tasks.intake.task import contract_task
-from tasks.vouchers.answers import voucher_answer
+from tasks.vouchers.amounts import shown_voucher
 from tasks.vouchers.messages import VoucherReference
 from tasks.wire.answers import Answer
 from tasks.wire.errors import found
@@ -21,4 +21,4 @@ def retrieve(request: VoucherReference) -> Answer:
 
 def retrieve_voucher(session: Session, request: VoucherReference) -> Answer:
     """Return a voucher. Raises NotFound if there is no such voucher."""
-    return voucher_answer(found(find_voucher(session, project=request.project, id=request.voucher), "voucher"))
+    return shown_voucher(session, found(find_voucher(session, project=request.project, id=request.voucher), "voucher"))

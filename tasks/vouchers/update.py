@@ -17,7 +17,7 @@ from models.vouchers.writes import change_voucher
 from tasks.codes.primary import change_primary_code
 from tasks.codes.text_holders import TextHolders, lock_holders
 from tasks.intake.task import contract_task, delivery_id
-from tasks.vouchers.answers import voucher_answer
+from tasks.vouchers.amounts import shown_voucher
 from tasks.vouchers.budgets import change_budgets, has_other_currencies, lock_and_check_budgets
 from tasks.vouchers.create import values_of
 from tasks.vouchers.merge import merged_voucher
@@ -104,7 +104,7 @@ def _update(session: Session, request: UpdateVoucher, *, row: VoucherRow | None,
     change_primary_code(session, voucher=row, changed=values, holders=holders, now=now)
     change_budgets(session, row=row, amounts_minor=values["budget_minor"])
     changed = change_voucher(session, project=row.project, id=row.id, values={**values, "updated_at": now})
-    return voucher_answer(changed)
+    return shown_voucher(session, changed)
 
 
 def _refusal(row: VoucherRow, *, values: Mapping[str, Any], held: int) -> UpdateRefusal | None:

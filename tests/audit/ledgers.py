@@ -50,9 +50,23 @@ def broken() -> set[str]:
     return {each.check for each in found}
 
 
+# Makes the sums of the vouchers follow a tampered ledger.
+RECOUNT = """
+    DELETE FROM given_amounts;
+    INSERT INTO given_amounts (project, voucher_id, currency, part, amount_minor)
+    SELECT d.project, d.voucher_id, e.currency, 0, sum(e.amount_minor)
+    FROM (
+        SELECT project, discount_id, currency, amount_minor FROM usage_entries
+        UNION ALL
+        SELECT project, discount_id, currency, amount_minor FROM usage_reversals
+    ) e JOIN discounts d ON d.project = e.project AND d.id = e.discount_id
+    GROUP BY 1, 2, 3
+"""
+
+
 def broken_by(change: str) -> set[str]:
-    """Tamper with the ledger, and return the checks that find a violation."""
-    tamper(change)
+    """Tamper with the ledger or with the sums of vouchers, and return the checks that find a violation."""
+    tamper(change if "given_amounts" in change else f"{change}; {RECOUNT}")
     return broken()
 
 

@@ -9,6 +9,9 @@ pytestmark = pytest.mark.usefixtures("each_row")
 
 # For each check, a change that breaks only that promise.
 TAMPERING = {
+    "what a voucher has given is what the ledger says": """
+        UPDATE given_amounts SET amount_minor = amount_minor - 1
+    """,
     "a budget's spending is what the ledger says": """
         UPDATE vouchers SET budget_minor = '{"USD": 5000}', budget_currency = 'USD';
         UPDATE discounts SET has_budget = true;

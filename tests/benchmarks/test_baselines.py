@@ -20,6 +20,10 @@ ROWS = {
     "entries": "SELECT project, cycle_start, cycle_end, currency, amount_minor FROM usage_entries",
     "periods": "SELECT period_start, period_end FROM usage_entries",
     "discounts": "SELECT first_period_start, last_period_start, last_period_end, cycles, ends_on FROM discounts",
+    "given": """
+        SELECT project, currency, sum(amount_minor)::bigint AS amount FROM given_amounts
+        GROUP BY project, voucher_id, currency
+    """,
 }
 REDEEMED = (
     "SELECT project, redemption_number, reason FROM redemptions",
@@ -86,7 +90,7 @@ def test_the_orm_takes_the_same_off_an_invoice() -> None:
     answer = apply_by_orm(rows.invoice(1))
     assert (answer["discountTotal"], answer["total"]) == (999, 7001)
     assert apply_by_orm(rows.invoice(1)) == answer
-    for name in ("entries", "discounts"):
+    for name in ("entries", "discounts", "given"):
         ours, theirs = found(ROWS[name])
         assert ours == theirs
 
@@ -96,12 +100,14 @@ def test_one_insert_writes_the_same_rows_as_the_use_case() -> None:
     rows.add_vouchers(VOUCHERS)
     rows.add_redemptions(first=0, how_many=40, vouchers=VOUCHERS)
     invoicing.apply(range(20))
-    ours = {name: found(query) for name, query in ROWS.items() if name != "discounts"}
+    ours = {name: found(query) for name, query in ROWS.items() if name in {"invoices", "entries"}}
+    given = sum(row[2] for row in found(ROWS["given"]))
     invoicing.insert(range(20, 40))
     both = {name: found(query) for name, query in ROWS.items()}
     assert len(both["invoices"]) == 2 * len(ours["invoices"]) == 40
     assert both["entries"] == sorted(2 * ours["entries"], key=repr)
     assert len(set(both["discounts"])) == 1
+    assert sum(row[2] for row in both["given"]) == 2 * given
     keys = "SELECT DISTINCT array(SELECT json_object_keys(answer)) FROM invoice_discounts"
     assert len(found(keys)) == 1
 

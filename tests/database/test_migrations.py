@@ -45,7 +45,11 @@ def downgrade():
     op.drop_column("vouchers", "colour")
 '''
 # Columns that a migration adds. On the way up, it fills them for the rows that are there.
-LOST = {"usage_entries": {"cycle_start", "cycle_end"}}
+LOST = {
+    "usage_entries": {"cycle_start", "cycle_end"},
+    # The sum of a voucher is kept, in another part.
+    "given_amounts": {"part"},
+}
 Rows = dict[str, list[dict[str, Any]]]
 
 

@@ -102,6 +102,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "vouchers.listing.newer_vouchers": {**PAGE, "listing": VOUCHER_LISTING},
     "vouchers.listing.older_vouchers": {**PAGE, "listing": VOUCHER_LISTING},
     "vouchers.look_up.find_creation": {"project": "gigs", "key": {"request_id": "request"}},
+    "vouchers.given.find_amounts": {"project": "gigs", "vouchers": [ID]},
     "vouchers.look_up.find_voucher": NAMED,
     "vouchers.look_up.lock_vouchers": IDS,
     "vouchers.look_up.read_vouchers": IDS,
@@ -129,6 +130,7 @@ OTHERWISE_NULLABLE = {
     "RunningCountRow": {"discounts", "started", "cycles"},  # Counts, and a sum or else 0.
     # Check constraints demand the days after the first cycle. The others are sums and averages of at least one entry.
     "StartedRow": {"anchor", "next_on", "cycle_days", "per_cycle", "rest"},
+    "VoucherAmountsRow": {"voucher_id", "currency"},  # A UNION.
 }
 TYPES = {
     bool: {"bool"},

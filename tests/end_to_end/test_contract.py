@@ -95,6 +95,9 @@ def test_an_ordinary_client_gets_the_contracts_answer_to_every_task(ask: Ask) ->
         "status": "available",
         "retiredReason": None,
         "retiredAt": None,
+        "given": {},
+        "spent": None,
+        "left": None,
     }
     assert answer == as_created
     reference = {"project": "gigs", "voucher": voucher_id}
@@ -112,6 +115,7 @@ def test_an_ordinary_client_gets_the_contracts_answer_to_every_task(ask: Ask) ->
         **who,
         "outcome": "accepted",
         "reason": None,
+        "retryable": False,
         "voucher": voucher_id,
         "code": "SUMMER",
         "discount": accepted["discount"],
@@ -188,6 +192,7 @@ def test_an_ordinary_client_gets_the_contracts_answer_to_every_task(ask: Ask) ->
         "status": "retired",
         "retiredReason": "maxRedemptionsReached",
         "retiredAt": accepted["decidedAt"],
+        "given": {"USD": 999},
     }
     swept = ask("expiry.sweep", {})
     nothing = dict.fromkeys(

@@ -64,7 +64,7 @@ class ComparedHistory(RuleBasedStateMachine):
         for project in ("gigs", "other"):
             listed = task_named("vouchers.list")(request={"project": project, "status": BOTH, "limit": 200})["items"]
             kept = [each for each in self.model.vouchers[::-1] if each.body["project"] == project]
-            self.compare(listed, [each.answer() for each in kept])
+            self.compare(listed, [self.model.shown(each) for each in kept])
             for subscription in ("sub_1", "sub_2"):
                 place = {"project": project, "subscription": subscription}
                 granted = sorted(self.model.granted_to(place), key=lambda each: each.id, reverse=True)

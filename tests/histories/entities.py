@@ -64,7 +64,7 @@ class Voucher:
         self.retired = self.retired or ("expired", expires_at)
 
     def answer(self) -> Json:
-        """Return the voucher as callers see it."""
+        """Return the voucher as callers see it, but without its amounts."""
         price, card = self.body.get("priceDiscount"), self.body.get("stampCard")
         names = ("maximumRedemptions", "maximumRedemptionsPerCustomer", "products", "minimumSubtotal")
         return {

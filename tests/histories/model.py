@@ -9,6 +9,7 @@ from copy import deepcopy
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from tests.histories.amounts import amounts_of_voucher
 from tests.histories.code_texts import Codes
 from tests.histories.discounting import Discount, Taken, discount_invoice, notices_about
 from tests.histories.entities import Code, Json, Record, Reversal, Voucher, written
@@ -75,7 +76,7 @@ class Model:
         self.vouchers.append(voucher)
         if text is not None:
             self.codes.add(Code(text=text, voucher=voucher, created_at=at, id=f"voc_{id.removeprefix('vou_')}"), at=at)
-        return self.remember(key, body=body, answer=voucher.answer(), at=at)
+        return self.remember(key, body=body, answer=self.shown(voucher), at=at)
 
     def voucher(self, project: str, id: str) -> Voucher | None:  # noqa: A002 - the field's name
         """Return a project's voucher, or None."""
@@ -98,7 +99,12 @@ class Model:
         if voucher.retired is None:
             voucher.retired = "manualAction", at
             self.move_on(at)
-        return voucher.answer()
+        return self.shown(voucher)
+
+    def shown(self, voucher: Voucher) -> Json:
+        """Return a voucher as callers see it."""
+        amounts = amounts_of_voucher(voucher, ledger=self.ledger, reversals=self.reversed_discounts)
+        return {**voucher.answer(), **amounts}
 
     def granted_to(self, body: Json) -> list[Discount]:
         """Return the discounts of a body's subscription, in the order redeemed."""

@@ -36,7 +36,7 @@ def update(model: Model, body: Json, *, at: datetime) -> Json:
     if not model.codes.follow(after, before=voucher, at=at):
         return {"invalid": ["code"]}
     voucher.body, voucher.retired = after.body, after.retired
-    return model.remember(key, body=body, answer=voucher.answer(), at=at)
+    return model.remember(key, body=body, answer=model.shown(voucher), at=at)
 
 
 ALREADY_REDEEMED = {"outcome": "refused", "reason": "voucher_already_redeemed"}

@@ -71,6 +71,9 @@ def test_a_voucher_is_answered_with_every_field_as_it_was_given():
         "status": "available",
         "retiredReason": None,
         "retiredAt": None,
+        "given": {},
+        "spent": None,
+        "left": None,
     }
     assert task_named("vouchers.retrieve")(request={"project": "gigs", "voucher": created["id"]}) == {
         **created,
