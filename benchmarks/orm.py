@@ -157,7 +157,7 @@ def apply(session: Session, request: Body) -> Body:
     session.flush()
     by_id = {row.id: row for row in rows}
     for each in applied:
-        _advance(by_id[each.discount.id], each)
+        _advance(by_id[each.discount.id], each, now=now)
         session.add(_entry(request, each, period=period, now=now))
     session.flush()
     given = {(request["project"], each.discount.voucher_id, request["currency"]): each.amount_minor for each in applied}
@@ -186,10 +186,11 @@ def _taken(session: Session, row: Discount, *, period: Period) -> dict[str, int]
     return {currency: int(amount) for currency, amount in session.execute(taken)}
 
 
-def _advance(row: Discount, applied: Applied) -> None:
+def _advance(row: Discount, applied: Applied, *, now: datetime) -> None:
     progress = applied.progress
     row.first_period_start, row.last_period_start = progress.first_start, progress.last_start
     row.cycles, row.ends_on, row.last_period_end = progress.cycles, progress.ends_on, progress.last_end
+    row.updated_at = now
 
 
 def _invoice_discount(request: Body, answer: Body, *, now: datetime) -> InvoiceDiscount:

@@ -1,6 +1,6 @@
 """The updates of a sweep, each of a bounded number of rows. Locked rows are skipped, and left for the next run."""
 
-from datetime import date, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -39,15 +39,19 @@ def retire_full_codes(session: Session, *, now: datetime, batch_size: int) -> in
     return _retire_full(session, CODES, reason=reason, now=now, batch_size=batch_size)
 
 
-def complete_discounts(session: Session, *, today: date, batch_size: int) -> int:
+def complete_discounts(session: Session, *, now: datetime, batch_size: int) -> int:
     """Complete at most `batch_size` discounts whose window has ended, and return their number."""
     return _update_due(
         session,
         DISCOUNTS,
-        is_due=and_(DISCOUNTS.c.status == text("'running'"), DISCOUNTS.c.ends_on <= today),
+        is_due=and_(DISCOUNTS.c.status == text("'running'"), DISCOUNTS.c.ends_on <= now.date()),
         order_by=DISCOUNTS.c.ends_on,
         batch_size=batch_size,
-        values={"status": DiscountStatus.COMPLETED.value},
+        values={
+            "status": DiscountStatus.COMPLETED.value,
+            "completed_at": literal(now, Instant),
+            "updated_at": literal(now, Instant),
+        },
     )
 
 

@@ -44,6 +44,8 @@ class Code(Base):
     retired_at: Mapped[datetime | None] = mapped_column(Instant)
     # The generation that drew the code, or null if a caller chose it.
     generation_id: Mapped[UUID | None] = mapped_column(Uuid)
+    # The instant at which an update of the voucher changed the capitals.
+    updated_at: Mapped[datetime | None] = mapped_column(Instant)
 
     __table_args__ = (
         # A voucher is never deleted, nor are its codes, because redemptions refer to both.

@@ -1,6 +1,7 @@
 """The primary code of a voucher, which the voucher shows as its own."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -24,9 +25,17 @@ def find_primary_code(session: Session, *, project: str, voucher_id: UUID, code:
     return session.execute(retired.order_by(CODES.c.created_at.desc(), CODES.c.id.desc()).limit(1)).one_or_none()
 
 
-def respell_code(session: Session, *, project: str, id: UUID, code: str) -> None:  # noqa: A002 - the column's name
+def respell_code(
+    session: Session,
+    *,
+    project: str,
+    id: UUID,  # noqa: A002 - the column's name
+    code: str,
+    at: datetime,
+) -> None:
     """Change the capitals of a code, which leaves the text the same."""
-    session.execute(update(CODES).where(CODES.c.project == project, CODES.c.id == id).values(code=code))
+    own = update(CODES).where(CODES.c.project == project, CODES.c.id == id)
+    session.execute(own.values(code=code, updated_at=at))
 
 
 def add_retired_code(session: Session, *, values: Mapping[str, Any], retirement: CodeRetirement) -> None:

@@ -25,6 +25,7 @@ class CodeRow(CodeTermsRow, Protocol):
     redemptions: int
     places_returned: int
     retired_at: datetime | None
+    updated_at: datetime | None
 
 
 class NamedCodeRow(CodeTermsRow, Protocol):

@@ -93,6 +93,11 @@ class Discount(Base):
     # The maximum per invoice, and whether the voucher's budget limits the discount.
     maximum_discount_minor: Mapped[dict[str, int] | None] = mapped_column(JSONB(none_as_null=True))
     has_budget: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    # The instant at which the discount was completed. Null while it runs, and if it was completed before the column was
+    # added.
+    completed_at: Mapped[datetime | None] = mapped_column(Instant)
+    # The instant of the last change of the status or the progress.
+    updated_at: Mapped[datetime | None] = mapped_column(Instant)
 
     __table_args__ = (
         CheckConstraint("num_nonnulls(percentage_basis_points, amounts_minor) = 1", name="one_price_discount"),
@@ -109,6 +114,7 @@ class Discount(Base):
         CheckConstraint("cycles >= 0 AND (recurrence <> 'once' OR cycles <= 1)", name="cycles_in_range"),
         CheckConstraint("entries_given_back >= 0", name="given_back_not_negative"),
         CheckConstraint("(status = 'ended') = (ended_at IS NOT NULL)", name="ended_whole"),
+        CheckConstraint("status <> 'running' OR completed_at IS NULL", name="running_not_completed"),
         # A voucher has at most one running discount on a subscription. Queries for all or for the running discounts of
         # a subscription use the same index.
         Index(

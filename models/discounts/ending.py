@@ -12,11 +12,12 @@ from models.base import LOOK_UP_COLLATION, Instant, array_parameters, rows_from_
 from models.discounts.discount import DISCOUNTS, DiscountStatus
 from models.discounts.locks import DiscountKey
 
+_ENDED_AT = bindparam("ended_at", type_=Instant)
 _KEYS = rows_from_arrays("keys", project=Text(), id=Uuid())
 _END = (
     update(DISCOUNTS)
     .where(DISCOUNTS.c.project == _KEYS.c.project, DISCOUNTS.c.id == _KEYS.c.id)
-    .values(status=DiscountStatus.ENDED.value, ended_at=bindparam("ended_at", type_=Instant))
+    .values(status=DiscountStatus.ENDED.value, ended_at=_ENDED_AT, updated_at=_ENDED_AT)
 )
 
 

@@ -31,6 +31,8 @@ class DiscountRow(Protocol):
     last_period_end: date | None
     entries_given_back: int
     ended_at: datetime | None
+    completed_at: datetime | None
+    updated_at: datetime | None
     maximum_discount_minor: dict[str, int] | None
     has_budget: bool
 

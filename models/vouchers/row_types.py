@@ -65,6 +65,7 @@ class ShownVoucherRow(DiscountTermsRow, PlacesRow, RestrictionsRow, Protocol):
     code: str | None
     retired_reason: str | None
     retired_at: datetime | None
+    updated_at: datetime | None
     metadata: dict[str, Any]
     budget_minor: dict[str, int] | None
     budget_currency: str | None
@@ -74,7 +75,6 @@ class VoucherRow(ShownVoucherRow, Protocol):
     """A whole row of `vouchers`."""
 
     held: int
-    updated_at: datetime | None
 
 
 class VoucherCreationRow(Protocol):

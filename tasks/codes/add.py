@@ -90,4 +90,5 @@ def _values_of(code: NewCode, *, voucher: ShownVoucherRow, created_at: datetime)
 
 
 def _as_stored(values: Mapping[str, Any]) -> SimpleNamespace:
-    return SimpleNamespace(**values, redemptions=0, places_returned=0, retired_reason=None, retired_at=None)
+    as_new = {"redemptions": 0, "places_returned": 0, "retired_reason": None, "retired_at": None, "updated_at": None}
+    return SimpleNamespace(**values, **as_new)

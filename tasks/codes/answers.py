@@ -19,6 +19,7 @@ def code_answer(row: CodeRow, *, voucher: ShownVoucherRow) -> Answer:
         "voucher": type_id("vou", row.voucher_id),
         "code": row.code,
         "createdAt": instant(row.created_at),
+        "updatedAt": instant(row.updated_at),
         "customer": row.customer,
         "maximumRedemptions": smaller_limit(row.maximum_redemptions, of_voucher=voucher.maximum_redemptions),
         "expiresAt": instant(smaller_limit(row.expires_at, of_voucher=voucher.expires_at)),

@@ -32,7 +32,7 @@ def change_primary_code(
     own = _own_code(session, voucher=voucher)
     if own is not None and code is not None and code.lower() == own.code.lower():
         if code != own.code:
-            respell_code(session, project=own.project, id=own.id, code=code)
+            respell_code(session, project=own.project, id=own.id, code=code, at=now)
         becomes_available = changed["retired_reason"] is None and voucher.retired_reason is not None
         has_lost_text = own.retired_reason in LOST_TEXT_REASONS and not _names(voucher, code, holders=holders)
         if not (becomes_available and has_lost_text):

@@ -13,6 +13,7 @@ def discount_answer(row: ListedDiscountRow) -> Answer:
         "id": type_id("dis", row.id),
         "project": row.project,
         "createdAt": instant(row.created_at),
+        "updatedAt": instant(row.updated_at),
         "voucher": type_id("vou", row.voucher_id),
         "customer": row.customer,
         "subscription": row.subscription,
@@ -27,5 +28,6 @@ def discount_answer(row: ListedDiscountRow) -> Answer:
         "fullPriceFrom": day(row.ends_on),
         "cycles": row.cycles,
         "status": row.status,
+        "completedAt": instant(row.completed_at),
         "endedAt": instant(row.ended_at),
     }

@@ -155,7 +155,7 @@ class InvoiceBatch:
         add_invoices(session, rows=self._new_invoices)
         add_entries(session, rows=self._new_entries)
         advanced = [(each.key, each.progress, each.is_used_up) for each in self.discounts() if each.has_advanced]
-        advance_discounts(session, progress=advanced)
+        advance_discounts(session, progress=advanced, at=self.applied_at)
         self._budgets.save(session)
         add_given(session, given=self._given)
 

@@ -56,7 +56,7 @@ def give_cycle_back(
         progress = progress_through(recurrence_of(row), cycles=cycles)
         rewound.append(_Rewound(row=row, progress=progress, is_used_up=row.id in used_up))
     states = _states(session, rewound, invoice=invoice, beside=beside, at=at)
-    rewind_discounts(session, states=states)
+    rewind_discounts(session, states=states, at=at)
     return states
 
 
@@ -75,7 +75,7 @@ def refill_balances(
     """
     refilled = [_Rewound(row=each, progress=progress_of(each), is_used_up=each.id in used_up) for each in balances]
     states = _states(session, refilled, invoice=invoice, beside=beside, at=at)
-    set_statuses(session, states=states)
+    set_statuses(session, states=states, at=at)
     return {**{(each.project, each.id): _state_beside(each, today=at.date()) for each in beside}, **states}
 
 
@@ -96,7 +96,7 @@ def _states(
     at: datetime,
 ) -> dict[DiscountKey, DiscountState]:
     today = at.date()
-    running = _complete_expired(session, beside, today=today)
+    running = _complete_expired(session, beside, at=at)
     held = find_held_vouchers(
         session,
         project=invoice.project,
@@ -115,11 +115,12 @@ def _states(
     return states
 
 
-def _complete_expired(session: Session, beside: Sequence[DiscountRow], *, today: date) -> list[UUID]:
+def _complete_expired(session: Session, beside: Sequence[DiscountRow], *, at: datetime) -> list[UUID]:
     """Complete the running discounts whose window has ended, and return the vouchers of the others."""
+    today = at.date()
     running = [each for each in beside if each.status == DiscountStatus.RUNNING]
     expired = [each for each in running if not is_within_window(each, today=today)]
-    complete_discounts_by_id(session, keys=[(each.project, each.id) for each in expired])
+    complete_discounts_by_id(session, keys=[(each.project, each.id) for each in expired], at=at)
     return [each.voucher_id for each in running if is_within_window(each, today=today)]
 
 

@@ -167,7 +167,7 @@ class RedemptionBatch:
 
     def write(self, session: Session) -> None:
         """Write all decisions, in the same number of statements for a batch of any size."""
-        complete_discounts_by_id(session, keys=self.to_complete)
+        complete_discounts_by_id(session, keys=self.to_complete, at=self.decided_at)
         self.places.write(session)
         add_redemptions(session, rows=self.redemptions)
         add_discounts(session, rows=self.discounts)

@@ -41,7 +41,7 @@ def sweep_all(*, batch_size: int) -> Answer:
         return retire_full(session, now=read_clock(session), batch_size=batch_size)
 
     def completed(session: Session) -> int:
-        return complete_discounts(session, today=read_clock(session).date(), batch_size=batch_size)
+        return complete_discounts(session, now=read_clock(session), batch_size=batch_size)
 
     def codes_expired(session: Session) -> int:
         return retire_expired_codes(session, now=read_clock(session), batch_size=batch_size)

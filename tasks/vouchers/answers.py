@@ -15,6 +15,7 @@ def voucher_answer(row: ShownVoucherRow) -> Answer:
         "id": type_id("vou", row.id),
         "project": row.project,
         "createdAt": instant(row.created_at),
+        "updatedAt": instant(row.updated_at),
         "name": row.name,
         "code": row.code,
         "priceDiscount": price_discount(row),

@@ -85,6 +85,7 @@ def _history_values(request: CreateVoucher, *, history: ImportedHistory | None, 
         "redemptions": redemptions,
         "imported_redemptions": redemptions,
         "places_returned": 0,
+        "updated_at": None,
         "retired_reason": retirement and retirement.reason.value,
         "retired_at": retirement and retirement.at,
     }

@@ -16,7 +16,7 @@ WINDOWS = [
     (WINDOW, {"recurrence": {"type": "once"}}, "UPDATE discounts SET ends_on = '2027-03-02'"),
     (RUNS, MONTHS, "UPDATE discounts SET status = 'completed'"),
     (RUNS, {"recurrence": {"type": "forever"}}, "UPDATE discounts SET status = 'completed'"),
-    (RUNS, {"recurrence": {"type": "once"}}, "UPDATE discounts SET status = 'running'"),
+    (RUNS, {"recurrence": {"type": "once"}}, "UPDATE discounts SET status = 'running', completed_at = NULL"),
 ]
 # For each check, a change that breaks only that promise.
 TAMPERING = {

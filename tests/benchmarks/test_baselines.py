@@ -19,7 +19,10 @@ ROWS = {
     "invoices": "SELECT project, subscription, customer, answer ->> 'discountTotal' FROM invoice_discounts",
     "entries": "SELECT project, cycle_start, cycle_end, currency, amount_minor FROM usage_entries",
     "periods": "SELECT period_start, period_end FROM usage_entries",
-    "discounts": "SELECT first_period_start, last_period_start, last_period_end, cycles, ends_on FROM discounts",
+    "discounts": """
+        SELECT first_period_start, last_period_start, last_period_end, cycles, ends_on, updated_at IS NULL
+        FROM discounts
+    """,
     "given": """
         SELECT project, currency, sum(amount_minor)::bigint AS amount FROM given_amounts
         GROUP BY project, voucher_id, currency

@@ -27,6 +27,7 @@ def test_a_code_is_answered_with_every_field():
         "voucher": voucher["id"],
         "code": "Vip-1",
         "createdAt": added["createdAt"],
+        "updatedAt": None,
         "customer": "cus_1",
         "maximumRedemptions": 2,
         "expiresAt": "2099-01-01T00:00:00Z",

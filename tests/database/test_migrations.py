@@ -46,6 +46,8 @@ def downgrade():
 '''
 # Columns that a migration adds. On the way up, it fills them for the rows that are there.
 LOST = {
+    "codes": {"updated_at"},
+    "discounts": {"completed_at", "updated_at"},
     "usage_entries": {"cycle_start", "cycle_end"},
     # The sum of a voucher is kept, in another part.
     "given_amounts": {"part"},

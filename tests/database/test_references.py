@@ -20,8 +20,6 @@ NEW = """
            effective_at, decided_at
     FROM redemptions
 """
-# Its sum refers to a voucher too, by a foreign key of PostgreSQL.
-NOTHING_GIVEN = "DELETE FROM given_amounts;"
 ENTRY = """
     INSERT INTO usage_entries (project, discount_id, invoice, id, period_start, period_end, cycle_start, cycle_end,
                                currency, amount_minor, created_at)
@@ -64,14 +62,19 @@ REFUSED = {
         "usage_entries_invoice",
         FOREIGN_KEY,
     ),
-    "a redeemed voucher deleted": (f"{NOTHING_GIVEN} DELETE FROM vouchers", "redemptions_voucher_id", RESTRICT),
+    # Its sum refers to a voucher too, by a foreign key of PostgreSQL.
+    "a redeemed voucher deleted": (
+        "DELETE FROM given_amounts; DELETE FROM vouchers",
+        "redemptions_voucher_id",
+        RESTRICT,
+    ),
     "a redeemed voucher's key": (
-        f"{NOTHING_GIVEN} UPDATE vouchers SET id = gen_random_uuid()",
+        "DELETE FROM given_amounts; UPDATE vouchers SET id = gen_random_uuid()",
         "redemptions_voucher_id",
         RESTRICT,
     ),
     "a redeemed voucher's project": (
-        f"{NOTHING_GIVEN} UPDATE vouchers SET project = 'other'",
+        "DELETE FROM given_amounts; UPDATE vouchers SET project = 'other'",
         "redemptions_voucher_id",
         RESTRICT,
     ),

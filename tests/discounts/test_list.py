@@ -22,7 +22,7 @@ def test_a_discount_is_shown_as_it_was_granted():
         restrictions={"products": ["prod_a"]},
     )
     redeemed = grant(voucher["id"], products=["prod_a"])
-    apply(lines=[{"id": "base", "amount": 8000, "product": "prod_a"}])
+    applied = apply(lines=[{"id": "base", "amount": 8000, "product": "prod_a"}])
     (item,) = task_named("discounts.list")(request={"project": "gigs", "subscription": "sub_1"})["items"]
     assert item == {
         "object": "discount",
@@ -43,6 +43,8 @@ def test_a_discount_is_shown_as_it_was_granted():
         "fullPriceFrom": "2027-05-01",
         "cycles": 1,
         "status": "running",
+        "updatedAt": applied["appliedAt"],
+        "completedAt": None,
         "endedAt": None,
     }
 

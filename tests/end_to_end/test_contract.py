@@ -76,6 +76,7 @@ def test_an_ordinary_client_gets_the_contracts_answer_to_every_task(ask: Ask) ->
         "object": "voucher",
         "id": voucher_id,
         "createdAt": answer["createdAt"],
+        "updatedAt": None,
         **terms,
         "recurrence": {"type": "repeating", "durationInMonths": 3, "durationInCycles": None},
         "carryOver": False,

@@ -69,6 +69,8 @@ class Codes:
         is_same = own is not None and text is not None and own.text.lower() == text.lower()
         comes_back = before.retired is not None and voucher.retired is None
         if own is not None and is_same:
+            if own.text != text:
+                own.updated_at = at
             own.text = text or own.text
             needs_text = own.retired is not None and comes_back and own.retired[0] in TAKEN_OVER
             if not needs_text or self.has(before, text=own.text):

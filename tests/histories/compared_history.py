@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from hypothesis.stateful import RuleBasedStateMachine
 from sqlalchemy import select
@@ -213,6 +214,7 @@ class ComparedHistory(RuleBasedStateMachine):
         if isinstance(expected, dict) and "invalid" in expected:
             # The contract does not promise an order of the fields.
             expected = {"invalid": sorted(expected["invalid"])}
+        answer = known_to_model(answer)
         self.has_failed = answer != expected
         assert answer == expected
 
@@ -234,6 +236,18 @@ class ComparedHistory(RuleBasedStateMachine):
         at = now if text is None else datetime.fromisoformat(text)
         assert at <= now
         return at
+
+
+def known_to_model(answer: Any) -> Any:
+    """Return an answer in which discounts say only whether they were changed and completed: a sweep has no instant."""
+    if isinstance(answer, list):
+        return [known_to_model(each) for each in answer]
+    if not isinstance(answer, dict):
+        return answer
+    known = {name: known_to_model(each) for name, each in answer.items()}
+    if answer.get("object") == "discount":
+        known |= {name: answer[name] is not None for name in ("updatedAt", "completedAt")}
+    return known
 
 
 def named(hold: Hold, *, by_request: bool, **_: object) -> Json:

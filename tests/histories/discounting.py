@@ -47,6 +47,9 @@ class Discount:
     # The parts of a balance that refunds gave back.
     refunded: list[Taken] = field(default_factory=list)
     is_completed: bool = False
+    # Whether the discount shows an instant of its completion and of a change.
+    has_completed_at: bool = False
+    has_updated_at: bool = False
     # The code of the redemption, if there was one.
     code: "Code | None" = None
     ended_at: datetime | None = None

@@ -23,7 +23,7 @@ def end(model: Model, discount: Discount, *, at: datetime) -> Json:
 def stop(model: Model, discount: Discount, *, at: datetime) -> None:
     """End a discount."""
     model.move_on(at)
-    discount.ended_at, discount.is_completed = at, True
+    discount.ended_at, discount.is_completed, discount.has_updated_at = at, True, True
 
 
 def end_subscription(model: Model, body: Json, *, at: datetime) -> Json:
@@ -68,13 +68,14 @@ def return_place(model: Model, discount: Discount) -> None:
 
 
 def shown_discount(discount: Discount) -> Json:
-    """Return a discount as callers see it."""
+    """Return a discount as callers see it, with true for an instant that a sweep may have set."""
     price = discount.terms.get("priceDiscount")
     return {
         "object": "discount",
         "id": discount.id,
         "project": discount.project,
         "createdAt": written(discount.created_at),
+        "updatedAt": discount.has_updated_at,
         "voucher": discount.voucher,
         "customer": discount.customer,
         "subscription": discount.subscription,
@@ -89,6 +90,7 @@ def shown_discount(discount: Discount) -> Json:
         "fullPriceFrom": ends_on(discount),
         "cycles": len(discount.starts),
         "status": status_of(discount),
+        "completedAt": discount.has_completed_at,
         "endedAt": written(discount.ended_at),
     }
 

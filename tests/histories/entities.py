@@ -31,6 +31,7 @@ class Voucher:
     freed: list[str] = field(default_factory=list)
     returned: list[str] = field(default_factory=list)
     retired: End | None = None
+    updated_at: datetime | None = None
     # The granted discounts, in order.
     granted: list[Discount] = field(default_factory=list)
 
@@ -72,6 +73,7 @@ class Voucher:
             "id": self.id,
             "project": self.body["project"],
             "createdAt": written(self.created_at),
+            "updatedAt": written(self.updated_at),
             "name": self.body["name"],
             "code": self.body.get("code"),
             "priceDiscount": shown_amounts(price),
@@ -108,6 +110,8 @@ class Code:
     has_held: bool = True
     redemptions: int = 0
     retired: End | None = None
+    # The instant at which an update changed the capitals.
+    updated_at: datetime | None = None
 
     def expires_at(self) -> datetime | None:
         """Return the code's own end, without regard to the voucher's."""
@@ -146,6 +150,7 @@ class Code:
             "voucher": self.voucher.id,
             "code": self.text,
             "createdAt": written(self.created_at),
+            "updatedAt": written(self.updated_at),
             "customer": self.limits.get("customer"),
             "maximumRedemptions": maximum and min(maximum, vouchers_maximum or maximum),
             "expiresAt": expires_at and written(min(expires_at, vouchers_end or expires_at)),

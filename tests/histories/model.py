@@ -130,6 +130,8 @@ class Model:
         discounts, skipped = discount_invoice(body, granted=granted, at=at)
         # The ledger is in the order of application.
         by_id = {each.id: each for each in granted}
+        for each in discounts:
+            by_id[each["discount"]].has_updated_at = True
         self.ledger += [(by_id[each["discount"]], by_id[each["discount"]].taken[-1]) for each in discounts]
         # Other discounts are completed by a sweep, or with the next request on their subscription.
         self.complete([each for each in granted if each.is_over_at_once()], at=at)
@@ -190,5 +192,5 @@ class Model:
         """Complete the discounts that are over, and return their number."""
         due = [each for each in discounts if not each.is_completed and each.is_over_by(at.date())]
         for each in due:
-            each.is_completed = True
+            each.is_completed = each.has_completed_at = each.has_updated_at = True
         return len(due)

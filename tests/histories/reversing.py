@@ -177,12 +177,13 @@ def give_back(model: Model, touched: Sequence[Discount], *, reversal: Reversal, 
             each.refunded.append(replace(mine, amount=reversal.of(each.id)))
         else:
             each.taken.remove(mine)
+        each.has_updated_at = True
         if each.ended_at is not None:
             continue
         taken = {other.voucher for other in others} | held_for(model, place, at=at)
         has_no_place = each.voucher in taken or len(others) >= RUNNING_MAX
         each.stays_completed = has_no_place and not each.is_over_by(at.date())
-        each.is_completed = each.stays_completed or each.is_over_by(at.date())
+        each.is_completed = each.has_completed_at = each.stays_completed or each.is_over_by(at.date())
         if not each.is_completed:
             others.append(each)
 

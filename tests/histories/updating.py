@@ -35,7 +35,7 @@ def update(model: Model, body: Json, *, at: datetime) -> Json:
     after.retired = retired_after(after, at=at)
     if not model.codes.follow(after, before=voucher, at=at):
         return {"invalid": ["code"]}
-    voucher.body, voucher.retired = after.body, after.retired
+    voucher.body, voucher.retired, voucher.updated_at = after.body, after.retired, at
     return model.remember(key, body=body, answer=model.shown(voucher), at=at)
 
 

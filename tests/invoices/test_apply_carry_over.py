@@ -41,7 +41,7 @@ def status() -> str:
 def set_status(value: str) -> None:
     """Set the status of the only discount, whether that is right or not."""
     with transaction() as session:
-        session.execute(update(DISCOUNTS).values(status=value))
+        session.execute(update(DISCOUNTS).values(status=value, completed_at=None))
 
 
 def test_a_voucher_shows_whether_it_carries_over():

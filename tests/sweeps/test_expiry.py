@@ -1,7 +1,7 @@
 """The sweep: rows that are due change, rows that are not yet due stay, and locked rows wait for the next run."""
 
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import event, text
@@ -73,8 +73,8 @@ def test_what_is_due_at_this_very_instant_is_due():
     with transaction() as session:
         instants = (ends_at - timedelta(microseconds=1), ends_at)
         assert [retire_expired_vouchers(session, now=each, batch_size=5) for each in instants] == [0, 1]
-        days = (date(2026, 1, 31), date(2026, 2, 1))
-        assert [complete_discounts(session, today=each, batch_size=5) for each in days] == [0, 1]
+        days = (datetime(2026, 1, 31, 23, 59, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC))
+        assert [complete_discounts(session, now=each, batch_size=5) for each in days] == [0, 1]
 
 
 def test_it_retires_what_is_full():

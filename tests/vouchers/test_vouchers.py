@@ -71,6 +71,7 @@ def test_a_voucher_is_answered_with_every_field_as_it_was_given():
         "status": "available",
         "retiredReason": None,
         "retiredAt": None,
+        "updatedAt": None,
         "given": {},
         "spent": None,
         "left": None,

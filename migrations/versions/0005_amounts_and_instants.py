@@ -1,4 +1,7 @@
-"""The amounts that vouchers have given, by currency. Present vouchers get the sums of their ledgers."""
+"""The amounts that vouchers have given, from their ledgers, and instants of changes, null in the present rows.
+
+The database has not noted when a present discount was completed, nor when a present row was changed last.
+"""
 
 from alembic import op
 
@@ -36,7 +39,16 @@ def upgrade() -> None:
         JOIN discounts ON discounts.project = entries.project AND discounts.id = entries.discount_id
         GROUP BY 1, 2, 3
     """)
+    op.execute("ALTER TABLE codes ADD COLUMN updated_at timestamptz")
+    op.execute("""
+        ALTER TABLE discounts
+        ADD COLUMN completed_at timestamptz,
+        ADD COLUMN updated_at timestamptz,
+        ADD CONSTRAINT ck_discounts_running_not_completed CHECK (status <> 'running' OR completed_at IS NULL)
+    """)
 
 
 def downgrade() -> None:
+    op.execute("ALTER TABLE discounts DROP COLUMN completed_at, DROP COLUMN updated_at")
+    op.execute("ALTER TABLE codes DROP COLUMN updated_at")
     op.drop_table("given_amounts")
