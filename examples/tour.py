@@ -101,7 +101,7 @@ def stamp_card() -> list[Json]:
                 "items": [
                     {
                         "customerId": "cus_kim",
-                        "statistics": {"stamp": 6, "used": 1, "usage": 1, "amount": 350, "currentStamp": 1},
+                        "statistics": {"stamp": 6, "used": 1, "usage": 1, "amounts": {"USD": 350}, "currentStamp": 1},
                     }
                 ]
             },

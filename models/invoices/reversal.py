@@ -16,10 +16,8 @@ from sqlalchemy import (
     Text,
     Uuid,
     insert,
-    literal_column,
     select,
     text,
-    true,
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -31,10 +29,9 @@ from models.base import (
     array_parameters,
     insert_from_arrays,
     one_of,
-    rows_from_arrays,
     table_of,
 )
-from models.invoices.row_types import InvoiceReversalRow, UsageReversalRow
+from models.invoices.row_types import InvoiceReversalRow
 
 KIND_KNOWN = one_of("kind", ReversalKind)
 
@@ -119,20 +116,6 @@ INVOICE_REVERSALS = append_only(table_of(InvoiceReversal))
 USAGE_REVERSALS = append_only(table_of(UsageReversal))
 _COLUMNS = tuple(column.name for column in USAGE_REVERSALS.c)
 
-_DISCOUNTS = rows_from_arrays("discounts_of", project=Text(), discount_id=Uuid())
-# OFFSET 0 keeps the planner from reordering the join: one index scan per discount.
-_REVERSALS_OF_EACH = (
-    select(USAGE_REVERSALS)
-    .where(USAGE_REVERSALS.c.project == _DISCOUNTS.c.project, USAGE_REVERSALS.c.discount_id == _DISCOUNTS.c.discount_id)
-    .offset(literal_column("0"))
-    .correlate(_DISCOUNTS)
-    .lateral("reversals")
-)
-_FIND_OF_DISCOUNTS = (
-    select(_REVERSALS_OF_EACH)
-    .select_from(_DISCOUNTS.join(_REVERSALS_OF_EACH, true()))
-    .order_by(_REVERSALS_OF_EACH.c.created_at, _REVERSALS_OF_EACH.c.id)
-)
 _INSERT = insert_from_arrays(UsageReversal, _COLUMNS)
 
 
@@ -152,13 +135,6 @@ def find_reversal_answer(session: Session, *, project: str, id: UUID) -> dict[st
     answer: dict[str, Any]
     answer = session.execute(select(columns.answer).where(columns.project == project, columns.id == id)).scalar_one()
     return answer
-
-
-def find_usage_reversals(session: Session, *, project: str, discounts: Iterable[UUID]) -> Sequence[UsageReversalRow]:
-    """Return the reversals of the ledger entries of those discounts, oldest first."""
-    keys = [(project, each) for each in discounts]
-    parameters = array_parameters("discounts_of", ("project", "discount_id"), keys)
-    return session.execute(_FIND_OF_DISCOUNTS, parameters).all()
 
 
 def add_reversal(session: Session, *, values: Mapping[str, Any], entries: Iterable[Mapping[str, Any]]) -> None:

@@ -49,18 +49,3 @@ class LatestReversalRow(Protocol):
     invoice: str
     kind: str
     created_at: datetime
-
-
-class UsageReversalRow(Protocol):
-    """A row of `usage_reversals` with all columns."""
-
-    project: str
-    id: UUID
-    discount_id: UUID
-    invoice: str
-    reversal_id: UUID
-    kind: str
-    currency: str
-    amount_minor: int
-    is_in_full: bool
-    created_at: datetime

@@ -1,4 +1,4 @@
-"""Read the usage of a voucher by customer: a page of customers, and their discounts, ledger entries and records."""
+"""Read the usage of a voucher by customer: a page of customers, and their discounts, first records and stamps."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -65,26 +65,25 @@ _GRANTS = text("""
     ) AS discount
     ORDER BY discount.created_at, discount.id
 """)
-_ENTRIES = text("""
-    SELECT entry.*
-    FROM unnest(CAST(:discounts AS uuid[])) AS discounts (id)
-    CROSS JOIN LATERAL (
-        SELECT id, discount_id, invoice, currency, amount_minor, created_at FROM usage_entries
-        WHERE project = :project AND discount_id = discounts.id
-        OFFSET 0
-    ) AS entry
-    ORDER BY entry.created_at, entry.id
-""")
-_RECORDS = text("""
+_FIRST_RECORDS = text("""
     SELECT record.*
     FROM unnest(CAST(:customers AS text[])) AS customers (customer)
     CROSS JOIN LATERAL (
-        SELECT id, customer, ref, ref_type, usage, stamp, amount_minor, discount_id, created_at, created_by
-        FROM usage_records
+        SELECT id, customer, created_at, created_by FROM usage_records
         WHERE project = :project AND voucher_id = :voucher_id AND reason IS NULL AND customer = customers.customer
+        ORDER BY created_at, id LIMIT 1
+    ) AS record
+""")
+_STAMPS = text("""
+    SELECT record.*
+    FROM unnest(CAST(:customers AS text[])) AS customers (customer)
+    CROSS JOIN LATERAL (
+        SELECT customer, created_at, stamp, discount_id FROM usage_records
+        WHERE project = :project AND voucher_id = :voucher_id AND reason IS NULL AND customer = customers.customer
+              AND stamp > 0
         OFFSET 0
     ) AS record
-    ORDER BY record.created_at, record.id
+    ORDER BY record.created_at
 """)
 
 
@@ -97,30 +96,22 @@ class UsageGrantRow(Protocol):
     amounts_minor: dict[str, int] | None
 
 
-class UsageEntryRow(Protocol):
-    """An entry of the ledger: the amount that a discount took off an invoice, in minor units of `currency`."""
-
-    id: UUID
-    discount_id: UUID
-    invoice: str
-    currency: str
-    amount_minor: int
-    created_at: datetime
-
-
-class UsageRecordRow(Protocol):
-    """An entry that was recorded without an invoice."""
+class FirstUsageRow(Protocol):
+    """The first entry that was recorded for a customer without an invoice."""
 
     id: UUID
     customer: str
-    ref: str
-    ref_type: str
-    usage: int
-    stamp: int
-    amount_minor: int
-    discount_id: UUID | None
     created_at: datetime
     created_by: str | None
+
+
+class StampsRow(Protocol):
+    """The stamps that an entry recorded for a customer."""
+
+    customer: str
+    created_at: datetime
+    stamp: int
+    discount_id: UUID | None
 
 
 def find_customers(session: Session, *, project: str, voucher_id: UUID, after: str, limit: int) -> list[str]:
@@ -147,12 +138,15 @@ def grants_of(session: Session, *, project: str, voucher_id: UUID, customers: Se
     return list(session.execute(_GRANTS, parameters))
 
 
-def entries_of(session: Session, *, project: str, discounts: Sequence[UUID]) -> list[UsageEntryRow]:
-    """Return the ledger entries of the discounts, oldest first."""
-    return list(session.execute(_ENTRIES, {"project": project, "discounts": list(discounts)}))
-
-
-def records_of(session: Session, *, project: str, voucher_id: UUID, customers: Sequence[str]) -> list[UsageRecordRow]:
-    """Return the records of the customers for the voucher, oldest first. Refused entries are left out."""
+def first_records_of(
+    session: Session, *, project: str, voucher_id: UUID, customers: Sequence[str]
+) -> list[FirstUsageRow]:
+    """Return the first record of each customer for the voucher. Refused entries are left out."""
     parameters = {"project": project, "voucher_id": voucher_id, "customers": list(customers)}
-    return list(session.execute(_RECORDS, parameters))
+    return list(session.execute(_FIRST_RECORDS, parameters))
+
+
+def stamps_of(session: Session, *, project: str, voucher_id: UUID, customers: Sequence[str]) -> list[StampsRow]:
+    """Return the stamps of the customers for the voucher, oldest first."""
+    parameters = {"project": project, "voucher_id": voucher_id, "customers": list(customers)}
+    return list(session.execute(_STAMPS, parameters))

@@ -115,7 +115,8 @@ def usage_table(exchanges: list[Exchange]) -> Table:
         made.add_row(entry["ref"], entry["refType"], *(str(entry[name]) for name in ("usage", "stamp", "amount")), "")
     sums = usage["statistics"]
     made.add_section()
-    made.add_row("statistics", "", *(str(sums[name]) for name in ("usage", "stamp", "amount", "currentStamp")))
+    amounts = ", ".join(f"{amount} {currency}" for currency, amount in sums["amounts"].items())
+    made.add_row("statistics", "", str(sums["usage"]), str(sums["stamp"]), amounts, str(sums["currentStamp"]))
     return made
 
 

@@ -11,6 +11,7 @@ from pydantic import Field, StringConstraints
 from models.base import read_one_snapshot
 from tasks.foreign.adapter import SnakeCaseMessage, fields_named, plain_uuid
 from tasks.intake.task import contract_task
+from tasks.usages.items import NO_CURRENCY
 from tasks.usages.list import list_usages
 from tasks.usages.messages import ListUsages
 from tasks.wire.answers import Answer
@@ -81,12 +82,18 @@ def _usage_ref(entry: Answer) -> Answer:
     }
 
 
+def _amount(amounts: dict[str, int]) -> int | None:
+    # A Dintero account has one currency, which an amount without a currency has too. Amounts in several currencies have
+    # no sum.
+    return None if len(amounts.keys() - {NO_CURRENCY}) > 1 else sum(amounts.values())
+
+
 def _statistics(statistics: Answer) -> Answer:
     return {
         "stamp": statistics["stamp"],
         "used": statistics["used"],
         "usage": statistics["usage"],
-        "amount": statistics["amount"],
+        "amount": _amount(statistics["amounts"]),
         "debit_balance": statistics["debitBalance"],
         "current_stamp": statistics["currentStamp"],
     }

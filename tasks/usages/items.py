@@ -1,38 +1,33 @@
-"""The items of a usage list: each customer of a voucher with all entries and their sums."""
+"""The items of a usage list: each customer of a voucher with the sums of all entries, and the newest entries."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
 from domain.allowance import allowance_left
-from domain.reversal import GIVING_BACK
 from domain.stamp_card import stamps_on_card
-from models.invoices.row_types import UsageReversalRow
-from models.usages.by_customer import UsageEntryRow, UsageGrantRow, UsageRecordRow
+from models.usages.by_customer import FirstUsageRow, StampsRow, UsageGrantRow
+from models.usages.history import HistoryEntryRow, HistorySumRow
 from models.usages.recorded_usage import StampCardRow, collected_of, stamp_card_of
 from tasks.wire.answers import Answer, identity, instant
 from tasks.wire.fields import type_id
 
-# The reference type of an applied invoice, which uses the discount once.
-INVOICE = "invoice"
-# The reference type of a reversal: the use by an invoice, or a refunded part of the amount, is taken back.
-REVERSAL = "reversal"
+# The entries of an item. The rest is read in pages of the same size.
+REFS_MAX = 100
+# ISO 4217's code for no currency: of amounts that were recorded without one.
+NO_CURRENCY = "XXX"
+# The minor units that discounts have taken from their balances, by discount and currency.
+Taken = Mapping[UUID, Mapping[str, int]]
 
 
-class DatedRow(Protocol):
-    """The columns that every row of a customer's use has."""
+class FirstRow(Protocol):
+    """The columns of a customer's first discount or record."""
 
     id: UUID
     created_at: datetime
-
-
-class AmountRow(Protocol):
-    """The amount of an entry, in minor units. Reversals have a negative amount."""
-
-    amount_minor: int
 
 
 class UsageVoucherRow(StampCardRow, Protocol):
@@ -48,124 +43,74 @@ class Use:
     """The use of a voucher by a customer. Each list is sorted, the oldest row first."""
 
     grants: list[UsageGrantRow] = field(default_factory=list)
-    entries: list[UsageEntryRow] = field(default_factory=list)
-    records: list[UsageRecordRow] = field(default_factory=list)
-    reversals: list[UsageReversalRow] = field(default_factory=list)
+    first_record: FirstUsageRow | None = None
+    sums: list[HistorySumRow] = field(default_factory=list)
+    # The newest entries, one more than an item shows if there is one.
+    entries: list[HistoryEntryRow] = field(default_factory=list)
+    stamps: list[StampsRow] = field(default_factory=list)
 
 
-def uses_by_customer(
-    *,
-    grants: Iterable[UsageGrantRow],
-    entries: Iterable[UsageEntryRow],
-    records: Iterable[UsageRecordRow],
-    reversals: Iterable[UsageReversalRow],
-) -> defaultdict[str, Use]:
-    """Group rows by their customers. Rows of each kind are given the oldest first."""
-    uses: defaultdict[str, Use] = defaultdict(Use)
-    customers = {}
-    for grant in grants:
-        uses[grant.customer].grants.append(grant)
-        customers[grant.id] = grant.customer
-    for entry in entries:
-        uses[customers[entry.discount_id]].entries.append(entry)
-    for record in records:
-        uses[record.customer].records.append(record)
-    for reversal in reversals:
-        uses[customers[reversal.discount_id]].reversals.append(reversal)
-    return uses
-
-
-def usage_item(use: Use, *, customer: str, voucher: UsageVoucherRow, now: datetime) -> Answer:
+def usage_item(use: Use, *, customer: str, voucher: UsageVoucherRow, taken: Taken, now: datetime) -> Answer:
     """Return the item of a customer in the usage list of a voucher.
 
     The item has the id of the customer's first discount or record, so that the id never changes.
     """
-    firsts: list[DatedRow] = [*use.grants[:1], *use.records[:1]]
+    firsts: list[FirstRow] = [*use.grants[:1], *([use.first_record] if use.first_record else [])]
     oldest = min(firsts, key=lambda each: each.created_at)
-    rows: list[DatedRow] = [*use.grants, *use.entries, *use.records, *use.reversals]
+    shown = use.entries[-REFS_MAX:]
     return {
         "id": type_id("use", oldest.id),
         "refId": identity("dis", use.grants[0].id if use.grants else None),
         "discountId": type_id("vou", voucher.id),
         "customerId": customer,
         "createdAt": instant(oldest.created_at),
-        "updatedAt": instant(max(each.created_at for each in rows)),
-        "createdBy": use.records[0].created_by if use.records and oldest is use.records[0] else None,
-        "usageRefs": _usage_refs(use),
-        "statistics": _statistics(use, voucher=voucher, now=now),
+        "updatedAt": instant(max([each.created_at for each in use.grants] + [each.last_at for each in use.sums])),
+        "createdBy": use.first_record.created_by if use.first_record and oldest is use.first_record else None,
+        "usageRefs": [_usage_ref(each) for each in shown],
+        "moreRefsBefore": type_id("use", shown[0].id) if len(use.entries) > len(shown) else None,
+        "statistics": _statistics(use, voucher=voucher, taken=taken, now=now),
     }
 
 
-def _usage_refs(use: Use) -> list[Answer]:
-    dated = [(each.created_at, each.id, _invoice_ref(each)) for each in use.entries]
-    dated += [(each.created_at, each.id, _record_ref(each)) for each in use.records]
-    dated += [(each.created_at, each.id, _reversal_ref(each)) for each in use.reversals]
-    return [ref for _, _, ref in sorted(dated, key=lambda each: each[:2])]
-
-
-def _invoice_ref(entry: UsageEntryRow) -> Answer:
+def _usage_ref(entry: HistoryEntryRow) -> Answer:
     return {
-        "ref": entry.invoice,
-        "refType": INVOICE,
-        "usage": 1,
-        "stamp": 0,
+        "id": type_id("use", entry.id),
+        "ref": entry.ref,
+        "refType": entry.ref_type,
+        "usage": entry.usage,
+        "stamp": entry.stamp,
         "amount": entry.amount_minor,
+        "currency": entry.currency,
         "createdAt": instant(entry.created_at),
-        "createdBy": None,
+        "createdBy": entry.created_by,
     }
 
 
-def _reversal_ref(reversal: UsageReversalRow) -> Answer:
+def _statistics(use: Use, *, voucher: UsageVoucherRow, taken: Taken, now: datetime) -> Answer:
+    usage = sum(each.usage for each in use.sums)
     return {
-        "ref": reversal.invoice,
-        "refType": REVERSAL,
-        "usage": -1 if reversal.kind in GIVING_BACK else 0,
-        "stamp": 0,
-        "amount": reversal.amount_minor,
-        "createdAt": instant(reversal.created_at),
-        "createdBy": None,
-    }
-
-
-def _record_ref(record: UsageRecordRow) -> Answer:
-    return {
-        "ref": record.ref,
-        "refType": record.ref_type,
-        "usage": record.usage,
-        "stamp": record.stamp,
-        "amount": record.amount_minor,
-        "createdAt": instant(record.created_at),
-        "createdBy": record.created_by,
-    }
-
-
-def _statistics(use: Use, *, voucher: UsageVoucherRow, now: datetime) -> Answer:
-    usage = len(use.entries) - len(_given_back(use)) + sum(each.usage for each in use.records)
-    amounts: list[AmountRow] = [*use.entries, *use.records, *use.reversals]
-    return {
-        "stamp": sum(each.stamp for each in use.records),
+        "stamp": sum(each.stamp for each in use.sums),
         "used": usage,
         "usage": usage,
-        "amount": sum(each.amount_minor for each in amounts),
-        "debitBalance": _debit_balance(use, voucher=voucher),
+        "amounts": _amounts(use),
+        "debitBalance": _debit_balance(use, voucher=voucher, taken=taken),
         "currentStamp": _current_stamp(use, voucher=voucher, now=now),
     }
 
 
-def _given_back(use: Use) -> list[UsageReversalRow]:
-    return [each for each in use.reversals if each.kind in GIVING_BACK]
+def _amounts(use: Use) -> dict[str, int]:
+    amounts: defaultdict[str, int] = defaultdict(int)
+    for each in use.sums:
+        amounts[each.currency or NO_CURRENCY] += each.amount_minor
+    return {currency: amount for currency, amount in sorted(amounts.items()) if amount}
 
 
-def _debit_balance(use: Use, *, voucher: UsageVoucherRow) -> int | None:
+def _debit_balance(use: Use, *, voucher: UsageVoucherRow, taken: Taken) -> int | None:
     # Balances are fixed amounts, so there is a currency.
     if not voucher.carry_over or voucher.currency is None:
         return None
-    taken: defaultdict[UUID, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
-    # A refund goes back into the balance like any other reversal. Reversals have negative amounts.
-    for entry in (*use.entries, *use.reversals):
-        taken[entry.discount_id][entry.currency] += entry.amount_minor
     return sum(
-        allowance_left(each.amounts_minor, currency=voucher.currency, taken_minor=taken[each.id])
+        allowance_left(each.amounts_minor, currency=voucher.currency, taken_minor=taken.get(each.id, {}))
         for each in use.grants
         if each.amounts_minor is not None
     )
@@ -175,4 +120,4 @@ def _current_stamp(use: Use, *, voucher: UsageVoucherRow, now: datetime) -> int:
     card = stamp_card_of(voucher)
     if card is None:
         return 0
-    return stamps_on_card(card, entries=[collected_of(each) for each in use.records if each.stamp], at=now)
+    return stamps_on_card(card, entries=[collected_of(each) for each in use.stamps], at=now)

@@ -1,23 +1,34 @@
 """List the usage of a voucher, customer by customer."""
 
+from collections import defaultdict
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from models.base import read_clock, read_one_snapshot
-from models.invoices.reversal import find_usage_reversals
 from models.usages.by_customer import (
     START,
     customer_of,
-    entries_of,
     find_customers,
     find_one_customer,
+    first_records_of,
     grants_of,
-    records_of,
+    stamps_of,
 )
+from models.usages.history import (
+    ListedCustomers,
+    PositionRow,
+    TakenRow,
+    find_position,
+    newest_entries,
+    sum_entries,
+    taken_from_balances,
+)
+from models.usages.recorded_usage import stamp_card_of
 from models.vouchers.look_up import find_voucher
 from tasks.intake.task import contract_task
-from tasks.usages.items import usage_item, uses_by_customer
+from tasks.usages.items import REFS_MAX, Taken, UsageVoucherRow, Use, usage_item
 from tasks.usages.messages import ListUsages
 from tasks.wire.answers import Answer
 from tasks.wire.errors import InvalidRequest, found
@@ -27,7 +38,7 @@ from worker.database import transaction
 
 @contract_task("usages.list", message=ListUsages, first_answer=AnswerTable.READS)
 def list_(request: ListUsages) -> Answer:
-    """List the usage of a voucher: a page of its customers, each with all entries and their sums."""
+    """List the usage of a voucher: a page of its customers, each with the newest entries and the sums of all."""
     with transaction() as session:
         read_one_snapshot(session)
         return list_usages(session, request)
@@ -36,9 +47,19 @@ def list_(request: ListUsages) -> Answer:
 def list_usages(session: Session, request: ListUsages) -> Answer:
     """Return a page of a voucher's customers, in the same number of statements for a page of any size.
 
-    Raises NotFound if there is no such voucher, and InvalidRequest if `startingAfter` is no item of the list.
+    Raises NotFound if there is no such voucher, and InvalidRequest if `startingAfter` is no item of the list or
+    `refsBefore` no entry of the customer.
     """
     voucher = found(find_voucher(session, project=request.project, id=request.voucher), "voucher")
+    listed = _listed_customers(session, request)
+    uses = _uses(session, listed, voucher=voucher, before=_refs_position(session, request, listed=listed))
+    taken = _by_discount(taken_from_balances(session, of=listed)) if voucher.carry_over else {}
+    now = read_clock(session)
+    items = [usage_item(uses[each], customer=each, voucher=voucher, taken=taken, now=now) for each in listed.customers]
+    return {"object": "list", "items": items}
+
+
+def _listed_customers(session: Session, request: ListUsages) -> ListedCustomers:
     of_voucher: dict[str, Any] = {"project": request.project, "voucher_id": request.voucher}
     after = _position(session, request)
     if request.customer is None:
@@ -46,16 +67,7 @@ def list_usages(session: Session, request: ListUsages) -> Answer:
     else:
         customers = find_one_customer(session, **of_voucher, after=after, customer=request.customer)
     grants = grants_of(session, **of_voucher, customers=customers)
-    discounts = [each.id for each in grants]
-    uses = uses_by_customer(
-        grants=grants,
-        entries=entries_of(session, project=request.project, discounts=discounts),
-        records=records_of(session, **of_voucher, customers=customers),
-        reversals=find_usage_reversals(session, project=request.project, discounts=discounts),
-    )
-    now = read_clock(session)
-    items = [usage_item(uses[each], customer=each, voucher=voucher, now=now) for each in customers]
-    return {"object": "list", "items": items}
+    return ListedCustomers(**of_voucher, customers=customers, grants=grants)
 
 
 def _position(session: Session, request: ListUsages) -> str:
@@ -65,3 +77,39 @@ def _position(session: Session, request: ListUsages) -> str:
     if customer is None:
         raise InvalidRequest([{"field": "startingAfter", "message": "must be the id of an item of this list"}])
     return customer
+
+
+def _refs_position(session: Session, request: ListUsages, *, listed: ListedCustomers) -> PositionRow | None:
+    if request.refs_before is None:
+        return None
+    position = find_position(session, of=listed, id=request.refs_before)
+    if position is None:
+        raise InvalidRequest([{"field": "refsBefore", "message": "must be the id of an entry of this customer"}])
+    return position
+
+
+def _uses(
+    session: Session, listed: ListedCustomers, *, voucher: UsageVoucherRow, before: PositionRow | None
+) -> defaultdict[str, Use]:
+    of_voucher: dict[str, Any] = {"project": listed.project, "voucher_id": listed.voucher_id}
+    uses: defaultdict[str, Use] = defaultdict(Use)
+    for grant in listed.grants:
+        uses[grant.customer].grants.append(grant)
+    for record in first_records_of(session, **of_voucher, customers=listed.customers):
+        uses[record.customer].first_record = record
+    for row in sum_entries(session, of=listed):
+        uses[row.customer].sums.append(row)
+    # One more than an item shows tells whether there are older ones.
+    for entry in newest_entries(session, of=listed, before=before, limit=REFS_MAX + 1):
+        uses[entry.customer].entries.append(entry)
+    if stamp_card_of(voucher) is not None:
+        for stamps in stamps_of(session, **of_voucher, customers=listed.customers):
+            uses[stamps.customer].stamps.append(stamps)
+    return uses
+
+
+def _by_discount(rows: Iterable[TakenRow]) -> Taken:
+    taken: defaultdict[Any, dict[str, int]] = defaultdict(dict)
+    for row in rows:
+        taken[row.id][row.currency] = row.amount_minor
+    return taken

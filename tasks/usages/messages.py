@@ -1,6 +1,7 @@
 """The requests of the tasks about usage. Fields are camelCase on the wire; snake_case is accepted too."""
 
 from typing import Annotated
+from uuid import UUID
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -16,7 +17,7 @@ from tasks.wire.fields import (
     VoucherId,
     invalid,
 )
-from tasks.wire.message import Message
+from tasks.wire.message import Message, was_given
 
 USAGES_MAX = 1_000
 
@@ -51,10 +52,21 @@ class RecordUsage(Message):
 
 
 class ListUsages(Message):
-    """`usages.list`: a page of a voucher's customers, or a single customer. `startingAfter` is the id of an item."""
+    """`usages.list`: a page of a voucher's customers, or a single customer.
+
+    `startingAfter` is the id of an item. `refsBefore` is the id of an entry of the single customer.
+    """
 
     project: ExternalId
     voucher: VoucherId
     customer: ExternalId | None = None
     limit: Annotated[int, Field(ge=1, le=USAGES_MAX)] = 10
     starting_after: UsageId | None = None
+    refs_before: UsageId | None = None
+
+    @field_validator("refs_before")
+    @classmethod
+    def _is_of_one_customer(cls, value: UUID | None, info: ValidationInfo) -> UUID | None:
+        if value is not None and not was_given(info, "customer"):
+            raise invalid("must be given together with customer")
+        return value

@@ -28,6 +28,7 @@ from models.discounts.discount import DiscountStatus
 from models.discounts.listing import DiscountListing
 from models.redemptions.hold import HOLDS
 from models.redemptions.row_types import is_accepted
+from models.usages.history import ListedCustomers
 from models.vouchers.listing import VoucherListing, VoucherStatus
 from models.vouchers.writes import add_voucher
 from worker.database import transaction
@@ -51,6 +52,7 @@ PAGE = {"than": ID, "limit": 1}
 CODE_LISTING = CodeListing(**OF_VOUCHER, statuses=frozenset(CodeStatus))
 DISCOUNT_LISTING = DiscountListing(**OF_VOUCHER, statuses=frozenset(DiscountStatus), subscription=None, customer=None)
 VOUCHER_LISTING = VoucherListing(project="gigs", statuses=frozenset(VoucherStatus))
+CUSTOMERS = ListedCustomers(**OF_VOUCHER, customers=["cus_1"], grants=[])
 # The arguments of each query after the session. The database has only the voucher and the generation above.
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "codes.generation.add_generation": {"values": {**GENERATION, "id": UUID(int=2)}},
@@ -83,26 +85,29 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "invoices.ledger.find_entries": {"keys": [("gigs", ID, "invoice")]},
     "invoices.ledger.find_invoices": TEXTS,
     "invoices.reversal.find_reversals": {"project": "gigs", "invoice": "invoice"},
-    "invoices.reversal.find_usage_reversals": {"project": "gigs", "discounts": [ID]},
     "redemptions.hold.find_hold": {**NAMED, "request_id": None},
     "redemptions.hold.find_holds": TEXTS,
     "redemptions.open_holds.find_open_holds": {"requests": [("gigs", ID, "cus_1", "sub_1")]},
     "redemptions.redemption.find_redemptions": TEXTS,
     "redemptions.returned_place.return_places": {**IDS, "at": NOW},
-    "usages.by_customer.entries_of": {"project": "gigs", "discounts": [ID]},
+    "usages.by_customer.first_records_of": {**OF_VOUCHER, "customers": ["cus_1"]},
     "usages.by_customer.grants_of": {**OF_VOUCHER, "customers": ["cus_1"]},
-    "usages.by_customer.records_of": {**OF_VOUCHER, "customers": ["cus_1"]},
+    "usages.by_customer.stamps_of": {**OF_VOUCHER, "customers": ["cus_1"]},
+    "usages.history.find_position": {"of": CUSTOMERS, "id": ID},
+    "usages.history.newest_entries": {"of": CUSTOMERS, "before": None, "limit": 1},
+    "usages.history.sum_entries": {"of": CUSTOMERS},
+    "usages.history.taken_from_balances": {"of": CUSTOMERS},
     "usages.recorded_usage.find_record": {**OF_VOUCHER, "customer": "cus_1", "ref": "receipt"},
     "vouchers.budget.lock_budgets_of": OF_VOUCHER,
     "vouchers.writes.change_voucher": {**NAMED, "values": {"name": "new"}},
     "vouchers.writes.mark_retired": {**NAMED, "reason": RetiredReason.MANUAL_ACTION, "retired_at": NOW},
+    "vouchers.given.find_amounts": {"project": "gigs", "vouchers": [ID]},
     "vouchers.forecast.count_running": {**OF_VOUCHER, "since": TODAY},
     "vouchers.forecast.find_not_started": {**OF_VOUCHER, "since": TODAY},
     "vouchers.forecast.find_started": {**OF_VOUCHER, "since": TODAY},
     "vouchers.listing.newer_vouchers": {**PAGE, "listing": VOUCHER_LISTING},
     "vouchers.listing.older_vouchers": {**PAGE, "listing": VOUCHER_LISTING},
     "vouchers.look_up.find_creation": {"project": "gigs", "key": {"request_id": "request"}},
-    "vouchers.given.find_amounts": {"project": "gigs", "vouchers": [ID]},
     "vouchers.look_up.find_voucher": NAMED,
     "vouchers.look_up.lock_vouchers": IDS,
     "vouchers.look_up.read_vouchers": IDS,
@@ -120,6 +125,9 @@ OTHERWISE_NULLABLE = {
     # Check constraints demand both unless the request was refused, and these queries leave out refused requests.
     "AcceptedHoldRow": {"voucher_id", "expires_at"},
     "HeldPlaceRow": {"voucher_id", "expires_at"},
+    # The columns of a UNION or of its sums, which have no table.
+    "HistoryEntryRow": {"customer", "id", "ref", "ref_type", "usage", "stamp", "amount_minor", "created_at"},
+    "HistorySumRow": {"customer", "usage", "stamp", "amount_minor", "last_at"},
     "NamedCodeRow": {"wanted"},  # A parameter.
     # Parameters, and defaults of columns.
     "NewDiscountRow": {
@@ -127,9 +135,11 @@ OTHERWISE_NULLABLE = {
         *("status", "cycles", "entries_given_back", "has_budget"),
     },
     "NotStartedRow": {"currency", "discounts", "next_on"},  # LEFT JOIN, a count, the later of two days.
+    "PositionRow": {"created_at", "id"},  # Of the same UNION.
     "RunningCountRow": {"discounts", "started", "cycles"},  # Counts, and a sum or else 0.
     # Check constraints demand the days after the first cycle. The others are sums and averages of at least one entry.
     "StartedRow": {"anchor", "next_on", "cycle_days", "per_cycle", "rest"},
+    "TakenRow": {"id", "currency", "amount_minor"},  # A parameter, and sums of a UNION.
     "VoucherAmountsRow": {"voucher_id", "currency"},  # A UNION.
 }
 TYPES = {

@@ -82,7 +82,7 @@ def our_usage() -> dict[str, Any]:
             "stamp": statistics["stamp"],
             "used": statistics["used"],
             "usage": statistics["usage"],
-            "amount": statistics["amount"],
+            "amounts": {"NOK": statistics["amount"]},
             "debitBalance": statistics["debit_balance"],
             "currentStamp": statistics["current_stamp"],
         },
@@ -95,6 +95,22 @@ def test_a_usage_is_said_in_exactly_their_fields():
     answer = dintero_usage(our_usage())
     assert answer == DOCUMENTED[0] | ids
     assert list(answer) == list(DOCUMENTED[0])
+
+
+@pytest.mark.parametrize(
+    ("amounts", "shown"),
+    [
+        ({}, 0),
+        ({"JPY": 100}, 100),
+        ({"JPY": 100, "XXX": 5}, 105),
+        ({"USD": 100, "JPY": 100}, None),
+    ],
+)
+def test_amounts_of_several_currencies_are_not_added(amounts, shown):
+    """Dintero's format names no currency, so an amount without one has that of the account."""
+    usage = our_usage()
+    usage["statistics"]["amounts"] = amounts
+    assert dintero_usage(usage)["statistics"]["amount"] == shown
 
 
 def test_what_was_never_granted_has_no_ref():

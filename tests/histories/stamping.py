@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -125,11 +127,12 @@ def usage_item(
         "updatedAt": written(max([each.created_at for each in granted] + [at for at, _ in refs])),
         "createdBy": created_by,
         "usageRefs": [ref for _, ref in refs],
+        "moreRefsBefore": None,
         "statistics": {
             "stamp": sum(ref["stamp"] for _, ref in refs),
             "used": usage,
             "usage": usage,
-            "amount": sum(ref["amount"] for _, ref in refs),
+            "amounts": amounts_by_currency([ref for _, ref in refs]),
             "debitBalance": sum(left) if voucher.body.get("carryOver") and amounts_of(voucher.body) else None,
             "currentStamp": stamps_on_card(model, voucher, customer=customer),
         },
@@ -140,19 +143,29 @@ def usage_refs(model: Model, *, granted: list[Discount], records: list[Record]) 
     """Return the entries of a customer with their instants, in order."""
     entries = [(taken.at, taken) for discount, taken in model.ledger if discount in granted]
     refs: list[tuple[datetime, Json]] = [
-        (at, ref_of(taken.invoice, "invoice", at, 1, 0, taken.amount)) for at, taken in entries
+        (at, {**ref_of(taken.invoice, "invoice", at, 1, 0, taken.amount), "currency": taken.currency})
+        for at, taken in entries
     ]
     for each in records:
         counts = (each.count("usage"), each.count("stamp"), each.count("amount"))
         ref = ref_of(each.body["ref"], each.body.get("refType", "manual"), each.at, *counts)
-        refs.append((each.at, {**ref, "createdBy": each.body.get("createdBy")}))
+        sent = {"createdBy": each.body.get("createdBy"), "currency": each.body.get("currency")}
+        refs.append((each.at, {**ref, **sent}))
     for discount, reversal in model.reversed_discounts:
         if discount in granted:
             usage = 0 if reversal.kind == "refunded" else -1
-            refs.append(
-                (reversal.at, ref_of(reversal.invoice, "reversal", reversal.at, usage, 0, -reversal.of(discount.id)))
-            )
+            amount, currency = -reversal.of(discount.id), reversal.answer["currency"]
+            ref = ref_of(reversal.invoice, "reversal", reversal.at, usage, 0, amount)
+            refs.append((reversal.at, {**ref, "currency": currency}))
     return sorted(refs, key=lambda ref: ref[0])
+
+
+def amounts_by_currency(refs: Sequence[Json]) -> dict[str, int]:
+    """Return the sums of the amounts by currency, without the sums that are 0. XXX stands for no currency."""
+    sums: Counter[str] = Counter()
+    for ref in refs:
+        sums[ref["currency"] or "XXX"] += ref["amount"]
+    return {currency: amount for currency, amount in sums.items() if amount}
 
 
 def ref_of(ref: str, type_: str, at: datetime, usage: int, stamp: int, amount: int) -> dict[str, Any]:  # noqa: PLR0917

@@ -85,7 +85,7 @@ def test_the_ledger_lists_reversals_that_point_to_the_reversed_entries():
         ("inv_1", "reversal", -1, -800),
         ("inv_2", "reversal", 0, -400),
     ]
-    assert (item["statistics"]["usage"], item["statistics"]["amount"]) == (1, 400)
+    assert (item["statistics"]["usage"], item["statistics"]["amounts"]) == (1, {"USD": 400})
     assert item["updatedAt"] == refunded["reversedAt"]
     with transaction() as session:
         entries = {f"{row.id}": row.invoice for row in session.execute(text("SELECT * FROM usage_entries"))}

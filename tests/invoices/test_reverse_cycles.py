@@ -82,7 +82,7 @@ def test_a_balance_is_refilled(kind):
         "stamp": 0,
         "used": 1,
         "usage": 1,
-        "amount": 2000,
+        "amounts": {"USD": 2000},
         "debitBalance": 8000,
         "currentStamp": 0,
     }

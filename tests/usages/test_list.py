@@ -30,7 +30,9 @@ def test_an_item_has_every_field():
     applied = apply(invoice="inv_1")
     first = record(voucher=voucher, ref="receipt-1", refType="receipt", usage=2, amount=30, createdBy="till-7")
     second = record(voucher=voucher, ref="receipt-2", usage=1)
-    assert listed(voucher) == [
+    (item,) = listed(voucher)
+    ids = [item["usageRefs"][0]["id"], first["id"], second["id"]]
+    assert [item] == [
         {
             "id": granted["discount"].replace("dis_", "use_"),
             "refId": granted["discount"],
@@ -41,38 +43,45 @@ def test_an_item_has_every_field():
             "createdBy": None,
             "usageRefs": [
                 {
+                    "id": ids[0],
                     "ref": "inv_1",
                     "refType": "invoice",
                     "usage": 1,
                     "stamp": 0,
                     "amount": 500,
+                    "currency": "USD",
                     "createdAt": applied["appliedAt"],
                     "createdBy": None,
                 },
                 {
+                    "id": ids[1],
                     "ref": "receipt-1",
                     "refType": "receipt",
                     "usage": 2,
                     "stamp": 0,
                     "amount": 30,
+                    "currency": None,
                     "createdAt": first["createdAt"],
                     "createdBy": "till-7",
                 },
                 {
+                    "id": ids[2],
                     "ref": "receipt-2",
                     "refType": "manual",
                     "usage": 1,
                     "stamp": 0,
                     "amount": 0,
+                    "currency": None,
                     "createdAt": second["createdAt"],
                     "createdBy": None,
                 },
             ],
+            "moreRefsBefore": None,
             "statistics": {
                 "stamp": 0,
                 "used": 4,
                 "usage": 4,
-                "amount": 530,
+                "amounts": {"USD": 500, "XXX": 30},
                 "debitBalance": None,
                 "currentStamp": 0,
             },
@@ -104,7 +113,7 @@ def test_the_debit_balance_is_the_rest_of_the_customers_balances():
     apply(lines=[{"id": "base", "amount": 300}])
     apply(lines=[{"id": "base", "amount": 100}], currency="EUR", subscription="sub_2")
     one, two = listed(voucher)
-    assert (one["statistics"]["debitBalance"], one["statistics"]["amount"]) == (700 + 800, 400)
+    assert (one["statistics"]["debitBalance"], one["statistics"]["amounts"]) == (700 + 800, {"USD": 300, "EUR": 100})
     assert two["statistics"]["debitBalance"] == 0
 
 
@@ -169,6 +178,9 @@ def test_any_discount_or_record_of_a_customer_is_a_position():
         ({"startingAfter": UNKNOWN}, "startingAfter"),
         ({"startingAfter": "use_01m802aq92e78rshs8mnssdx40"}, "startingAfter"),
         ({"customer": ""}, "customer"),
+        ({"refsBefore": "use_01m802aq92e78rshs8mnssdx40"}, "refsBefore"),
+        ({"refsBefore": "use_01m802aq92e78rshs8mnssdx40", "customer": "cus_1"}, "refsBefore"),
+        ({"refsBefore": "red_01m802aq92e78rshs8mnssdx40", "customer": "cus_1"}, "refsBefore"),
         ({"voucher": "vou_"}, "voucher"),
         ({"bogus": 1}, "bogus"),
     ],
