@@ -6,7 +6,7 @@ from sqlalchemy import func, select, text
 from models.discounts.discount import DISCOUNTS
 from models.invoices.ledger import INVOICE_DISCOUNTS, USAGE_ENTRIES
 from tests.invoices.calls import grant_for_product_a
-from tests.support.requests import apply, create_voucher, invoice, redemption
+from tests.support.requests import apply, create_voucher, invoice, redeem, redemption
 from tests.support.tasks import task_named
 from worker.database import transaction
 
@@ -192,3 +192,13 @@ def test_money_stays_exact_at_the_largest_amounts():
     answer = apply(lines=lines)
     assert answer["discountTotal"] == (999_999_999_999_000 * 3333 + 5000) // 10_000
     assert sum(line["discount"] for line in answer["lines"]) == answer["discountTotal"]
+
+
+def test_a_credit_is_not_discounted_and_reduces_no_discount():
+    """So the total of an invoice may be negative, and its line totals are what tax is computed from."""
+    voucher = create_voucher(priceDiscountPercentage=50)
+    redeem(voucher=voucher["id"], subscription="sub_credit", startsOn="2027-01-01")
+    lines = [{"id": "base", "amount": 1_000}, {"id": "credit", "amount": -2_000}]
+    answer = apply(subscription="sub_credit", lines=lines)
+    assert (answer["subtotal"], answer["discountTotal"], answer["total"]) == (-1_000, 500, -1_500)
+    assert [(each["discount"], each["total"]) for each in answer["lines"]] == [(500, 500), (0, -2_000)]
