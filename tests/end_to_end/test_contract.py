@@ -177,6 +177,7 @@ def test_an_ordinary_client_gets_the_contracts_answer_to_every_task(ask: Ask) ->
             }
         ],
         "skipped": [],
+        "notices": [],
         "appliedAt": applied["appliedAt"],
         "reversed": None,
     }
