@@ -7,6 +7,7 @@ discounts, in order of arrival.
 """
 
 from calendar import monthrange
+from dataclasses import replace
 from datetime import date
 from functools import lru_cache
 
@@ -84,6 +85,15 @@ def is_between_cycles(day: date, *, progress: Progress) -> bool:
     """Return whether a day is later than the start of the first discounted cycle and before the end of the last."""
     first, end = progress.first_start, progress.last_end
     return first is not None and end is not None and first < day < end
+
+
+def extend(recurrence: Recurrence, *, progress: Progress) -> Progress:
+    """Return the progress of a discount whose duration was raised to that of `recurrence`."""
+    first, last_end = progress.first_start, progress.last_end
+    if first is None or last_end is None:
+        return progress
+    ends_on = _ends_on(recurrence, known=None, first=first, last_end=last_end, cycles=progress.cycles)
+    return replace(progress, ends_on=ends_on)
 
 
 def _ends_on(recurrence: Recurrence, *, known: date | None, first: date, last_end: date, cycles: int) -> date | None:

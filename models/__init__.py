@@ -3,7 +3,7 @@
 # Importing any model loads all tables, because their foreign keys name each other.
 from models import write_answer
 from models.codes import code, generation
-from models.discounts import discount, subscription
+from models.discounts import change, discount, subscription
 from models.intake import attempt, dead_letter
 from models.invoices import ledger, reversal
 from models.redemptions import hold, redemption, returned_place
@@ -13,6 +13,7 @@ from models.vouchers import budget, given, voucher
 __all__ = [
     "attempt",
     "budget",
+    "change",
     "code",
     "dead_letter",
     "discount",

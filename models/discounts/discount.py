@@ -96,7 +96,7 @@ class Discount(Base):
     # The instant at which the discount was completed. Null while it runs, and if it was completed before the column was
     # added.
     completed_at: Mapped[datetime | None] = mapped_column(Instant)
-    # The instant of the last change of the status or the progress.
+    # The instant of the last change of the status, the progress, the subscription or the duration.
     updated_at: Mapped[datetime | None] = mapped_column(Instant)
 
     __table_args__ = (

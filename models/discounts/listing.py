@@ -15,7 +15,7 @@ from models.discounts.row_types import ListedDiscountRow
 # The voucher says which currency of a discount is shown as the main amount. A redeemed voucher keeps its money terms,
 # so discounts have no copy of these currencies.
 _SHOWN = """
-    SELECT discount.*, voucher.currency, voucher.maximum_discount_currency
+    SELECT discount.*, voucher.currency, voucher.maximum_discount_currency, changes.history
     FROM ({ids}) AS listed
     CROSS JOIN LATERAL (SELECT * FROM discounts WHERE project = :project AND id = listed.id OFFSET 0) AS discount
     CROSS JOIN LATERAL (
@@ -23,9 +23,21 @@ _SHOWN = """
         WHERE project = :project AND id = discount.voucher_id
         OFFSET 0
     ) AS voucher
+    CROSS JOIN LATERAL (
+        SELECT coalesce(json_agg(latest), '[]') AS history
+        FROM (
+            SELECT * FROM discount_changes
+            WHERE project = :project AND discount_id = discount.id
+            ORDER BY number DESC LIMIT {changes_max}
+        ) AS latest
+    ) AS changes
     ORDER BY discount.id DESC
 """
-_NAMED = text(_SHOWN.format(ids="SELECT id FROM unnest(CAST(:ids AS uuid[])) AS named (id)"))
+# Answers show the latest changes of each discount. The table keeps all of them.
+CHANGES_SHOWN_MAX = 10
+_NAMED = text(
+    _SHOWN.format(ids="SELECT id FROM unnest(CAST(:ids AS uuid[])) AS named (id)", changes_max=CHANGES_SHOWN_MAX)
+)
 # A subscription has few discounts: read all of them by its index, then sort.
 _OF_SUBSCRIPTION = """
     SELECT id FROM (
@@ -92,4 +104,4 @@ def _page(
     else:
         pages = [_OF_STATUS.format(status=each.value, conditions=conditions, order=order) for each in listing.statuses]
         ids = _BY_STATUS.format(pages=" UNION ALL ".join(pages), order=order)
-    return list(session.execute(text(_SHOWN.format(ids=ids)), parameters).all())
+    return list(session.execute(text(_SHOWN.format(ids=ids, changes_max=CHANGES_SHOWN_MAX)), parameters).all())

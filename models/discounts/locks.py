@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from uuid import UUID
 
-from sqlalchemy import Text, Uuid, and_, bindparam, literal_column, select, text
+from sqlalchemy import Text, Uuid, and_, literal_column, select, text, true
 from sqlalchemy.orm import Session
 
 from models.base import LOOK_UP_COLLATION, array_parameters, rows_from_arrays
@@ -20,21 +20,25 @@ _LOCK = (
     .order_by(DISCOUNTS.c.id)
     .with_for_update(of=DISCOUNTS, key_share=True)
 )
-_RUNNING = (
+_SUBSCRIPTIONS = rows_from_arrays("subscriptions", project=Text(), subscription=Text())
+# OFFSET 0 keeps the planner from reordering the join. Whatever the statistics say, it is one index scan per
+# subscription.
+_ON_EACH = (
     select(DISCOUNTS.c.project, DISCOUNTS.c.id, DISCOUNTS.c.status)
     .where(
-        DISCOUNTS.c.project.collate(LOOK_UP_COLLATION) == bindparam("project"),
-        DISCOUNTS.c.subscription == bindparam("subscription"),
+        DISCOUNTS.c.project.collate(LOOK_UP_COLLATION) == _SUBSCRIPTIONS.c.project,
+        DISCOUNTS.c.subscription == _SUBSCRIPTIONS.c.subscription,
     )
-    # OFFSET 0 makes the planner use the subscription's index, whatever the statistics say.
     .offset(literal_column("0"))
-    .subquery("of_subscription")
+    .correlate(_SUBSCRIPTIONS)
+    .lateral("on_each")
 )
-_NAMED_OR_RUNNING = (
-    select(_KEYS.c.project, _KEYS.c.id)
-    .union(select(_RUNNING.c.project, _RUNNING.c.id).where(_RUNNING.c.status == text("'running'")))
-    .subquery("named_or_running")
+_RUNNING = (
+    select(_ON_EACH.c.project, _ON_EACH.c.id)
+    .select_from(_SUBSCRIPTIONS.join(_ON_EACH, true()))
+    .where(_ON_EACH.c.status == text("'running'"))
 )
+_NAMED_OR_RUNNING = select(_KEYS.c.project, _KEYS.c.id).union(_RUNNING).subquery("named_or_running")
 _LOCK_WITH_RUNNING = (
     select(DISCOUNTS)
     .join(
@@ -52,12 +56,12 @@ def lock_discounts_by_id(session: Session, *, keys: Iterable[DiscountKey]) -> li
 
 
 def lock_discounts_and_running(
-    session: Session, *, keys: Iterable[DiscountKey], subscription: tuple[str, str]
+    session: Session, *, keys: Iterable[DiscountKey], subscriptions: Iterable[tuple[str, str]]
 ) -> list[DiscountRow]:
-    """Lock discounts and all running discounts of a (project, subscription), and return them, ascending by id.
+    """Lock discounts and all running discounts of each (project, subscription), and return them, ascending by id.
 
-    Call it after locking the subscription, so that no other discount starts running there meanwhile.
+    Call it after locking the subscriptions, so that no other discount starts running there meanwhile.
     """
-    project, name = subscription
     parameters = array_parameters("keys", ("project", "id"), sorted(set(keys)))
-    return list(session.execute(_LOCK_WITH_RUNNING, {**parameters, "project": project, "subscription": name}).all())
+    parameters |= array_parameters("subscriptions", ("project", "subscription"), sorted(set(subscriptions)))
+    return list(session.execute(_LOCK_WITH_RUNNING, parameters).all())

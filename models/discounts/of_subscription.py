@@ -9,7 +9,7 @@ from sqlalchemy import Text, and_, literal_column, not_, select, text, true
 from sqlalchemy.orm import Session
 
 from models.base import LOOK_UP_COLLATION, array_parameters, rows_from_arrays
-from models.discounts.discount import DISCOUNTS, ID_UNLESS_RUNNING
+from models.discounts.discount import DISCOUNTS, ID_UNLESS_RUNNING, DiscountStatus
 from models.discounts.row_types import DiscountRow, WindowRow
 
 _SUBSCRIPTIONS = rows_from_arrays("subscriptions", project=Text(), subscription=Text())
@@ -31,14 +31,29 @@ _RUNNING_ON_EACH = (
 _RUNNING = select(_RUNNING_ON_EACH).select_from(_SUBSCRIPTIONS.join(_RUNNING_ON_EACH, true()))
 # A completed discount may cover an invoice that arrives late, unless it was for a single invoice. An ended discount
 # covers no invoice.
-_COVERING = (
-    select(DISCOUNTS)
-    .join(_SUBSCRIPTIONS, _ON_SUBSCRIPTION)
-    .where(not_(and_(DISCOUNTS.c.recurrence == text("'once'"), DISCOUNTS.c.cycles > text("0"))))
-    .where(DISCOUNTS.c.status != text("'ended'"))
-    .order_by(DISCOUNTS.c.id)
+_MAY_COVER = and_(
+    not_(and_(DISCOUNTS.c.recurrence == text("'once'"), DISCOUNTS.c.cycles > text("0"))),
+    DISCOUNTS.c.status != text("'ended'"),
 )
-_LOCK = _COVERING.with_for_update(of=DISCOUNTS, key_share=True)
+_COVERING = select(DISCOUNTS).join(_SUBSCRIPTIONS, _ON_SUBSCRIPTION).where(_MAY_COVER).order_by(DISCOUNTS.c.id)
+_ON_EACH = (
+    select(DISCOUNTS.c.project, DISCOUNTS.c.id)
+    .where(_ON_SUBSCRIPTION)
+    .offset(literal_column("0"))
+    .correlate(_SUBSCRIPTIONS)
+    .lateral("on_each")
+)
+# Locked by the id, not by the subscription: if a discount is moved during the wait for its lock, the row is then
+# returned with the new subscription. Otherwise PostgreSQL would leave out the row, and a batch with invoices of both
+# subscriptions would discount neither.
+_LOCK = (
+    select(DISCOUNTS)
+    .select_from(_SUBSCRIPTIONS.join(_ON_EACH, true()))
+    .join(DISCOUNTS, and_(DISCOUNTS.c.project == _ON_EACH.c.project, DISCOUNTS.c.id == _ON_EACH.c.id))
+    .where(_MAY_COVER)
+    .order_by(DISCOUNTS.c.id)
+    .with_for_update(of=DISCOUNTS, key_share=True)
+)
 
 
 class RunningDiscountRow(Protocol):
@@ -61,9 +76,13 @@ def find_running(session: Session, *, subscriptions: Iterable[tuple[str, str]]) 
 
 
 def lock_covering(session: Session, *, subscriptions: Iterable[tuple[str, str]]) -> list[DiscountRow]:
-    """Lock the discounts that may cover invoices of the subscriptions, and return them, ascending by id."""
-    parameters = array_parameters("subscriptions", ("project", "subscription"), set(subscriptions))
-    return list(session.execute(_LOCK, parameters).all())
+    """Lock the discounts that may cover invoices of the subscriptions, and return them, ascending by id.
+
+    A discount that was moved during the wait for its lock is returned if its new subscription is one of them.
+    """
+    wanted = set(subscriptions)
+    rows = session.execute(_LOCK, array_parameters("subscriptions", ("project", "subscription"), wanted)).all()
+    return [each for each in rows if (each.project, each.subscription) in wanted]
 
 
 def find_covering(session: Session, *, project: str, subscription: str) -> list[DiscountRow]:
@@ -75,3 +94,8 @@ def find_covering(session: Session, *, project: str, subscription: str) -> list[
 def is_within_window(row: WindowRow, *, today: date) -> bool:
     """Return whether the window of a running discount has not ended, swept or not."""
     return row.ends_on is None or row.ends_on > today
+
+
+def is_running(row: DiscountRow, *, today: date) -> bool:
+    """Return whether a discount runs, swept or not."""
+    return row.status == DiscountStatus.RUNNING and is_within_window(row, today=today)

@@ -1,7 +1,7 @@
 """The types of the rows of discounts that queries return: Protocols with the columns and their types."""
 
 from datetime import date, datetime
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 
@@ -42,10 +42,12 @@ class NewDiscountRow(DiscountRow, Protocol):
 
 
 class ListedDiscountRow(DiscountRow, Protocol):
-    """A row of `discounts` with the currencies of its voucher."""
+    """A row of `discounts` with the currencies of its voucher, and its latest changes, the newest first."""
 
     currency: str | None
     maximum_discount_currency: str | None
+    # Rows of `discount_changes` as JSON.
+    history: list[dict[str, Any]]
 
 
 class RecurrenceRow(Protocol):

@@ -48,6 +48,16 @@ def recurrence_of(row: RecurrenceRow) -> Recurrence:
     )
 
 
+def extended_recurrence_of(row: RecurrenceRow, *, duration: int) -> Recurrence:
+    """Return the recurrence of a repeating discount with another duration, in the months or cycles that it counts."""
+    in_months = row.duration_in_months is not None
+    return Recurrence(
+        type=RecurrenceType(row.recurrence),
+        duration_in_months=duration if in_months else None,
+        duration_in_cycles=None if in_months else duration,
+    )
+
+
 def progress_of(row: ProgressRow) -> Progress:
     """Return the progress of a discount."""
     return Progress(

@@ -24,12 +24,12 @@ _GIVES_ENTRY_BACK = and_(
     USAGE_REVERSALS.c.invoice == USAGE_ENTRIES.c.invoice,
     USAGE_REVERSALS.c.kind != text("'refunded'"),
 )
-_IS_GIVEN_BACK = select(USAGE_REVERSALS.c.id).where(_GIVES_ENTRY_BACK).correlate(USAGE_ENTRIES).exists()
+IS_GIVEN_BACK = select(USAGE_REVERSALS.c.id).where(_GIVES_ENTRY_BACK).correlate(USAGE_ENTRIES).exists()
 # OFFSET 0 keeps the planner from reordering these joins: one index scan per discount.
 _REMAINING_OF_EACH = (
     select(USAGE_ENTRIES)
     .where(USAGE_ENTRIES.c.project == _DISCOUNTS.c.project, USAGE_ENTRIES.c.discount_id == _DISCOUNTS.c.discount_id)
-    .where(~_IS_GIVEN_BACK)
+    .where(~IS_GIVEN_BACK)
     .offset(literal_column("0"))
     .correlate(_DISCOUNTS)
     .lateral("remaining")

@@ -150,21 +150,23 @@ NEW_COLUMNS = (
 )
 _REQUESTS = rows_from_arrays("requests", project=Text(), request_id=Text())
 _CLOSED = rows_from_arrays("closed", project=Text(), id=Uuid(), status=Text(), redemption_id=Uuid())
-_VOUCHERS = rows_from_arrays("vouchers", id=Uuid())
+_PLACES = rows_from_arrays("places", project=Text(), subscription=Text(), voucher_id=Uuid())
 _STORED = select(HOLDS).join(
     _REQUESTS, and_(HOLDS.c.project == _REQUESTS.c.project, HOLDS.c.request_id == _REQUESTS.c.request_id)
 )
-# OFFSET 0 keeps the planner from reordering the join: one index scan per voucher.
+# OFFSET 0 keeps the planner from reordering the join: one index scan per place.
 _HELD_FOR = (
     select(HOLDS.c.id)
-    .where(HOLDS.c.project == bindparam("project"), HOLDS.c.voucher_id == _VOUCHERS.c.id)
-    .where(HOLDS.c.subscription == bindparam("subscription"), IS_OPEN)
+    .where(HOLDS.c.project == _PLACES.c.project, HOLDS.c.voucher_id == _PLACES.c.voucher_id)
+    .where(HOLDS.c.subscription == _PLACES.c.subscription, IS_OPEN)
     .where(HOLDS.c.expires_at > bindparam("now", type_=Instant))
     .offset(literal_column("0"))
-    .correlate(_VOUCHERS)
+    .correlate(_PLACES)
     .lateral("held_for")
 )
-_HELD_VOUCHERS = select(_VOUCHERS.c.id).select_from(_VOUCHERS.join(_HELD_FOR, true()))
+_HELD_PLACES = select(_PLACES.c.project, _PLACES.c.subscription, _PLACES.c.voucher_id).select_from(
+    _PLACES.join(_HELD_FOR, true())
+)
 _CLOSE = (
     update(HOLDS)
     .where(HOLDS.c.project == _CLOSED.c.project, HOLDS.c.id == _CLOSED.c.id)
@@ -196,13 +198,12 @@ def find_hold(
     return session.execute(select(HOLDS).where(HOLDS.c.project == project, is_named, is_hold)).one_or_none()
 
 
-def find_held_vouchers(
-    session: Session, *, project: str, subscription: str, vouchers: Iterable[UUID], now: datetime
-) -> set[UUID]:
-    """Return the vouchers that an unlapsed open hold keeps for a locked subscription."""
-    parameters = array_parameters("vouchers", ("id",), [(each,) for each in set(vouchers)])
-    place = {"project": project, "subscription": subscription, "now": now}
-    return set(session.execute(_HELD_VOUCHERS, {**parameters, **place}).scalars())
+def find_held_places(
+    session: Session, *, places: Iterable[tuple[str, str, UUID]], now: datetime
+) -> set[tuple[str, str, UUID]]:
+    """Return the (project, subscription, voucher) that unlapsed open holds keep. The subscriptions are locked."""
+    parameters = array_parameters("places", ("project", "subscription", "voucher_id"), set(places))
+    return {tuple(row) for row in session.execute(_HELD_PLACES, {**parameters, "now": now}).all()}
 
 
 def add_holds(session: Session, *, rows: Iterable[HoldRow]) -> None:

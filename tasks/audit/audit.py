@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from models.base import read_one_snapshot
 from tasks.audit.caps import CAP_CHECKS
 from tasks.audit.codes import CODE_CHECKS
+from tasks.audit.discount_changes import DISCOUNT_CHANGE_CHECKS
 from tasks.audit.discounts import DISCOUNT_CHECKS
 from tasks.audit.holds import HOLD_CHECKS
 from tasks.audit.redemptions import REDEMPTION_CHECKS
@@ -20,6 +21,7 @@ from worker.database import allow_long_statements, transaction
 CHECKS = {
     **REDEMPTION_CHECKS,
     **DISCOUNT_CHECKS,
+    **DISCOUNT_CHANGE_CHECKS,
     **CODE_CHECKS,
     **USAGE_RECORD_CHECKS,
     **HOLD_CHECKS,

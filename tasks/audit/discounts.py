@@ -100,8 +100,13 @@ DISCOUNT_CHECKS = {
                format('%s %s in %s cycles, ends on %s', recurrence, status, cycles, ends_on) AS detail
         FROM discounts
         WHERE (status = 'running' AND recurrence = 'once' AND cycles > 0)
-              -- Its place may have been taken when a cycle was given back; balances have a check of their own.
+              -- Its place may have been taken when a cycle was given back or the discount was extended; balances have
+              -- a check of their own.
               OR (status = 'completed' AND entries_given_back = 0 AND NOT carry_over
+                  AND NOT EXISTS (
+                      SELECT FROM discount_changes c
+                      WHERE c.project = discounts.project AND c.discount_id = discounts.id AND c.kind = 'extended'
+                  )
                   AND CASE recurrence
                       WHEN 'once' THEN cycles = 0
                       WHEN 'forever' THEN true

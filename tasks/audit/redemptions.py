@@ -46,7 +46,7 @@ REDEMPTION_CHECKS = {
                format('redemption %s %s, discount %s', r.request_id, coalesce(r.reason, 'accepted'), d.id) AS detail
         FROM redemptions r FULL JOIN discounts d ON d.project = r.project AND d.id = r.id
         WHERE (r.reason IS NULL) <> (d.id IS NOT NULL) OR r.id IS NULL
-              OR (d.voucher_id, d.customer, d.subscription) <> (r.voucher_id, r.customer, r.subscription)
+              OR (d.voucher_id, d.customer) <> (r.voucher_id, r.customer)
     """,
     "nothing was redeemed outside its voucher's window": """
         SELECT r.project, r.id::text AS subject, format('decided for %s', r.effective_at) AS detail

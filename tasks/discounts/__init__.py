@@ -1,1 +1,1 @@
-"""The tasks that list and end discounts, and end subscriptions."""
+"""The tasks that list, move, extend and end discounts, and end subscriptions."""

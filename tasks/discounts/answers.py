@@ -1,6 +1,11 @@
-"""The answer about a discount."""
+"""The answers about a discount, with its history, and about changes that were refused."""
 
-from models.discounts.row_types import ListedDiscountRow
+from datetime import datetime
+from typing import Any
+
+from domain.discount_change import ChangeKind, ChangeRefusal
+from models.discounts.row_types import ListedDiscountRow, RecurrenceRow
+from tasks.discounts.messages import ExtendDiscount, MoveDiscount
 from tasks.vouchers.answers import maximum_discount, price_discount, recurrence
 from tasks.wire.answers import Answer, day, instant, percentage
 from tasks.wire.fields import type_id
@@ -30,4 +35,35 @@ def discount_answer(row: ListedDiscountRow) -> Answer:
         "status": row.status,
         "completedAt": instant(row.completed_at),
         "endedAt": instant(row.ended_at),
+        "history": [_change_answer(each, row=row) for each in row.history],
     }
+
+
+def change_refused(request: MoveDiscount | ExtendDiscount, reason: ChangeRefusal) -> Answer:
+    """Return the refusal of a change."""
+    return {
+        "object": "discount",
+        "project": request.project,
+        "requestId": request.request_id,
+        "outcome": "refused",
+        "reason": reason.value,
+        "retryable": reason is ChangeRefusal.FULLY_RESERVED,
+    }
+
+
+def _change_answer(change: dict[str, Any], *, row: ListedDiscountRow) -> Answer:
+    is_move = change["kind"] == ChangeKind.MOVED
+    column = "subscription" if is_move else "duration"
+    name = column if is_move else _unit_of(row)
+    return {
+        "kind": change["kind"],
+        "actor": change["actor"],
+        "note": change["note"],
+        "from": {name: change[f"from_{column}"]},
+        "to": {name: change[f"to_{column}"]},
+        "at": instant(datetime.fromisoformat(change["created_at"])),
+    }
+
+
+def _unit_of(row: RecurrenceRow) -> str:
+    return "durationInMonths" if row.duration_in_cycles is None else "durationInCycles"

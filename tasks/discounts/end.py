@@ -1,5 +1,7 @@
 """End a discount by its id, for an operator."""
 
+from collections.abc import Collection
+
 from sqlalchemy.orm import Session
 
 from models.base import read_clock
@@ -7,12 +9,12 @@ from models.discounts.discount import DiscountStatus
 from models.discounts.ending import end_discounts
 from models.discounts.listing import find_discounts
 from models.discounts.locks import lock_discounts_by_id
-from models.discounts.subscription import lock_subscriptions
+from models.discounts.present_subscription import SubscriptionKey
 from tasks.discounts.answers import discount_answer
 from tasks.discounts.messages import EndDiscount
+from tasks.discounts.present_subscriptions import check_not_moved, lock_present_subscriptions
 from tasks.intake.task import contract_task, delivery_id
 from tasks.wire.answers import Answer, conflict_answer
-from tasks.wire.errors import NotFound
 from tasks.wire.replay import AnswerTable, answer_once
 from worker.database import run_in_transaction
 
@@ -31,24 +33,22 @@ def end_discount(session: Session, request: EndDiscount, *, delivery: str | None
     It locks the discount's subscription before the discount, as redemptions and reversals do.
     Raises NotFound if the project has no such discount.
     """
-    found = find_discounts(session, project=request.project, ids=[request.discount])
-    if not found:
-        raise NotFound("discount")
-    (row,) = found
-    lock_subscriptions(session, keys=[(row.project, row.subscription)])
+    key = (request.project, request.discount)
+    locked = lock_present_subscriptions(session, discounts=[key])
     return answer_once(
         session,
         request,
         task=END,
         delivery=delivery,
         conflict=lambda: conflict_answer("discount", project=request.project, request_id=request.request_id),
-        work=lambda: _end(session, request),
+        work=lambda: _end(session, request, locked=locked),
     )
 
 
-def _end(session: Session, request: EndDiscount) -> Answer:
+def _end(session: Session, request: EndDiscount, *, locked: Collection[SubscriptionKey]) -> Answer:
     key = (request.project, request.discount)
     (row,) = lock_discounts_by_id(session, keys=[key])
+    check_not_moved([row], locked=locked)
     if row.status != DiscountStatus.ENDED:
         end_discounts(session, keys=[key], at=read_clock(session))
     (ended,) = find_discounts(session, project=request.project, ids=[request.discount])

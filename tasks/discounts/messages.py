@@ -1,12 +1,12 @@
-"""The requests to list and end discounts, and to end subscriptions."""
+"""The requests to list, move, extend and end discounts, and to end subscriptions."""
 
 from typing import Annotated
 
 from pydantic import Field, ValidationInfo, field_validator
 
 from models.discounts.discount import DiscountStatus
-from tasks.wire.fields import DiscountId, ExternalId, VoucherId, invalid
-from tasks.wire.message import Message
+from tasks.wire.fields import Cycles, DiscountId, ExternalId, Months, Note, VoucherId, invalid
+from tasks.wire.message import Message, check_exactly_one
 from tasks.wire.pages import ONE_DIRECTION, PAGE_SIZE, Limit
 
 OWNERS = ("subscription", "customer", "voucher")
@@ -49,3 +49,32 @@ class EndSubscription(Message):
     project: ExternalId
     subscription: ExternalId
     request_id: ExternalId | None = None
+
+
+class MoveDiscount(Message):
+    """The request of `discounts.move`. `subscription` is the target."""
+
+    project: ExternalId
+    discount: DiscountId
+    subscription: ExternalId
+    actor: ExternalId
+    note: Note | None = None
+    request_id: ExternalId | None = None
+
+
+class ExtendDiscount(Message):
+    """The request of `discounts.extend`. Exactly one of `months` and `cycles` is sent, as the discount counts."""
+
+    project: ExternalId
+    discount: DiscountId
+    months: Months | None = None
+    cycles: Cycles | None = Field(default=None, validate_default=True)
+    actor: ExternalId
+    note: Note | None = None
+    request_id: ExternalId | None = None
+
+    @field_validator("cycles")
+    @classmethod
+    def _has_one_duration(cls, value: int | None, info: ValidationInfo) -> int | None:
+        check_exactly_one(info, value=value, other="months")
+        return value

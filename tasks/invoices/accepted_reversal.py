@@ -1,7 +1,7 @@
 """Carry out an accepted reversal: lock its discounts, give cycles, budgets and balances back, and write the ledger."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 from domain.reversal import GIVING_BACK, BilledLine
 from domain.value_class import value
 from models.base import new_id, read_clock
-from models.discounts.locks import DiscountKey, lock_discounts_and_running, lock_discounts_by_id
+from models.discounts.locks import DiscountKey, lock_discounts_and_running
+from models.discounts.present_subscription import SubscriptionKey
 from models.discounts.progress import DiscountState
 from models.discounts.row_types import DiscountRow
 from models.invoices.ledger import find_entries
@@ -19,10 +20,11 @@ from models.invoices.reversal import add_reversal
 from models.invoices.row_types import EntryRow, InvoiceRow
 from models.redemptions.returned_place import return_customers_places
 from models.vouchers.given import GivenKey, add_given
+from tasks.discounts.balance import used_up_balances
+from tasks.discounts.present_subscriptions import check_not_moved
 from tasks.invoices.budgets import refill_budgets
 from tasks.invoices.messages import ReverseInvoice
 from tasks.invoices.reversal_answers import reversal_answer, reversed_discount_answer
-from tasks.invoices.reversed_balances import used_up_balances
 from tasks.invoices.reversed_lines import ReversedLine, is_in_full, reversed_lines
 from tasks.invoices.states_afterwards import give_cycle_back, present_states, refill_balances
 from tasks.wire.answers import Answer
@@ -60,20 +62,23 @@ def carry_out_reversal(
     request: ReverseInvoice,
     *,
     invoice: InvoiceRow,
+    locked: Collection[SubscriptionKey],
     lines: Mapping[str, BilledLine],
     refunds: Mapping[str, int],
 ) -> Answer:
     """Reverse the refunds, or without refunds the rest of the invoice, and return the answer.
 
-    Call it after locking the invoice's subscription.
+    Call it after locking the invoice's subscription, and those that its discounts are on now.
     """
     gives_back = request.kind in GIVING_BACK
     parts = reversed_lines(lines, refunds=refunds)
     affected = {discount for part in parts for discount in part.by_discount}
-    keys = [(request.project, uuid_of(each["discount"])) for each in invoice.answer["discounts"]]
+    keys = discounts_of(invoice)
     may_run_again = gives_back or not affected.isdisjoint(_balances_of(invoice))
-    locked = _lock_discounts(session, keys=keys, invoice=invoice, may_run_again=may_run_again)
-    rows = [each for each in locked if each.id in affected]
+    # A discount may run again, so the other running discounts of its subscription are counted, and locked for that.
+    there = lock_discounts_and_running(session, keys=keys, subscriptions=locked if may_run_again else ())
+    check_not_moved([each for each in there if (each.project, each.id) in keys], locked=locked)
+    rows = [each for each in there if each.id in affected]
     entries = find_entries(session, keys=[(each.project, each.id, request.invoice) for each in rows])
     if gives_back:
         refill_budgets(session, discounts=rows, entries=entries)
@@ -82,11 +87,16 @@ def carry_out_reversal(
     discounts = [
         _reversed_discount(each, entry=entry_of[each.id], parts=parts, lines=lines, refunds=refunds) for each in rows
     ]
-    states = _states_afterwards(session, discounts, invoice=invoice, locked=locked, gives_back=gives_back, at=at)
+    states = _states_afterwards(session, discounts, invoice=invoice, there=there, gives_back=gives_back, at=at)
     answer = _write(session, request, invoice=invoice, parts=parts, discounts=discounts, states=states, at=at)
     return_customers_places(session, keys=keys, at=at)
     add_given(session, given=_given(discounts))
     return answer
+
+
+def discounts_of(invoice: InvoiceRow) -> list[DiscountKey]:
+    """Return the discounts that took something off an invoice."""
+    return [(invoice.project, uuid_of(each["discount"])) for each in invoice.answer["discounts"]]
 
 
 def _balances_of(invoice: InvoiceRow) -> set[UUID]:
@@ -98,15 +108,6 @@ def _given(discounts: Iterable[_ReversedDiscount]) -> dict[GivenKey, int]:
     for each in discounts:
         given[each.row.project, each.row.voucher_id, each.entry.currency] -= each.amount_minor
     return given
-
-
-def _lock_discounts(
-    session: Session, *, keys: Sequence[DiscountKey], invoice: InvoiceRow, may_run_again: bool
-) -> Sequence[DiscountRow]:
-    if not may_run_again:
-        return lock_discounts_by_id(session, keys=keys)
-    # A discount may run again, so the other running discounts of the subscription are counted, and locked for that.
-    return lock_discounts_and_running(session, keys=keys, subscription=(invoice.project, invoice.subscription))
 
 
 def _reversed_discount(
@@ -131,7 +132,7 @@ def _states_afterwards(
     discounts: Sequence[_ReversedDiscount],
     *,
     invoice: InvoiceRow,
-    locked: Sequence[DiscountRow],
+    there: Sequence[DiscountRow],
     gives_back: bool,
     at: datetime,
 ) -> Mapping[DiscountKey, DiscountState]:
@@ -142,13 +143,12 @@ def _states_afterwards(
     used_up = used_up_balances(
         session,
         discounts=changed,
-        reversed_minor={each.row.id: each.amount_minor for each in discounts},
-        currency=invoice.answer["currency"],
+        without={(each.row.id, each.entry.currency): each.amount_minor for each in discounts},
     )
-    beside = [each for each in locked if each not in changed]
+    beside = [each for each in there if each not in changed]
     if gives_back:
         return give_cycle_back(session, invoice=invoice, discounts=changed, used_up=used_up, beside=beside, at=at)
-    return refill_balances(session, invoice=invoice, balances=changed, used_up=used_up, beside=beside, at=at)
+    return refill_balances(session, balances=changed, used_up=used_up, beside=beside, at=at)
 
 
 def _write(

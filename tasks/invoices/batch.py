@@ -34,9 +34,6 @@ from tasks.invoices.messages import Apply
 from tasks.wire.answers import Answer
 from tasks.wire.replay import CallerKey, FirstAnswers
 
-# The project and the subscription.
-SubscriptionKey = tuple[str, str]
-
 
 class InvoiceBatch:
     """The discounts that cover a batch of invoices, and the decisions of the batch so far."""
@@ -47,7 +44,8 @@ class InvoiceBatch:
         self.applied_at = applied_at
         self._first_answers = first_answers
         self._budgets = budgets
-        self._granted: defaultdict[SubscriptionKey, list[GrantedDiscount]] = defaultdict(list)
+        # By project and subscription.
+        self._granted: defaultdict[tuple[str, str], list[GrantedDiscount]] = defaultdict(list)
         self._new_invoices: list[dict[str, Any]] = []
         self._new_entries: list[dict[str, Any]] = []
         self._given: defaultdict[GivenKey, int] = defaultdict(int)

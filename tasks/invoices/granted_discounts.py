@@ -11,7 +11,8 @@ from domain.recurrence import Period, Progress
 from models.discounts.locks import DiscountKey
 from models.discounts.row_types import DiscountRow
 from models.discounts.values import granted_discount_of
-from models.invoices.given_back import AmountsGivenBack, remaining_entries, sum_given_back
+from models.invoices.discounted_cycles import discounted_cycles
+from models.invoices.given_back import AmountsGivenBack, sum_given_back
 from models.invoices.taken import taken_in_cycles, taken_in_total
 
 
@@ -33,7 +34,8 @@ class GrantedDiscount:
     taken_in_total_minor: dict[str, int] | None = None
     has_advanced: bool = False
     is_used_up: bool = False
-    # The cycles that the discount has discounted: those of the batch, and those that `read_cycles` has read.
+    # The cycles that the discount has discounted on its subscription: of the batch, and those that `read_cycles` has
+    # read.
     cycles: list[Period] = field(default_factory=list)
 
     def at_cycle(self, start: date, *, starts_on: date) -> Discount:
@@ -79,11 +81,11 @@ def read_taken(session: Session, cycles: Sequence[tuple[GrantedDiscount, date]])
 
 
 def read_cycles(session: Session, discounts: Sequence[GrantedDiscount]) -> None:
-    """Read the cycles that the discounts have discounted. Without discounts, send no statement."""
+    """Read the cycles that the discounts have discounted on their subscriptions. Without any, send no statement."""
     if discounts:
-        entries_of_each = remaining_entries(session, keys=[each.key for each in discounts])
-        for each, entries in zip(discounts, entries_of_each, strict=True):
-            each.cycles += [Period(start=entry.cycle_start, end=entry.cycle_end) for entry in entries]
+        placed = [(*each.key, each.row.subscription) for each in discounts]
+        for each, cycles in zip(discounts, discounted_cycles(session, placed=placed), strict=True):
+            each.cycles += cycles
 
 
 def read_balances(session: Session, discounts: Iterable[GrantedDiscount]) -> None:

@@ -1,16 +1,17 @@
 """Reverse the discounts of an invoice that was voided, whose payment failed, or that was refunded line by line."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from sqlalchemy.orm import Session
 
 from domain.reversal import GIVING_BACK, ReversalKind, ReversalRefusal, judge_reversal
-from models.discounts.subscription import lock_subscriptions
+from models.discounts.present_subscription import SubscriptionKey
 from models.invoices.ledger import find_invoices
 from models.invoices.reversal import find_reversal_answer, find_reversals
 from models.invoices.row_types import InvoiceReversalRow, InvoiceRow
+from tasks.discounts.present_subscriptions import lock_present_subscriptions
 from tasks.intake.task import contract_task, delivery_id
-from tasks.invoices.accepted_reversal import carry_out_reversal
+from tasks.invoices.accepted_reversal import carry_out_reversal, discounts_of
 from tasks.invoices.messages import ReverseInvoice
 from tasks.invoices.reversal_answers import reversal_refused
 from tasks.invoices.reversed_lines import billed_lines
@@ -33,24 +34,27 @@ def reverse_invoice(session: Session, request: ReverseInvoice, *, delivery: str 
 
     If the invoice was voided or its payment failed, each discount gets its cycle back once, under any request id. A
     charge-back after refunds reverses the rest, and leaves out the discounts that were refunded in full.
-    It locks the subscription first, so reversals of an invoice run one after the other. The locks of the discounts
-    follow, then those of the budgets.
+    It locks the invoice's subscription first, so reversals of an invoice run one after the other, and with it the
+    subscriptions that its discounts were moved to. The locks of the discounts follow, then those of the budgets.
     Raises NotFound if the project has no such discounted invoice.
     """
     key = (request.project, request.invoice)
     invoice = found(find_invoices(session, keys=[key]).get(key), "invoice")
-    lock_subscriptions(session, keys=[(request.project, invoice.subscription)])
+    own = (request.project, invoice.subscription)
+    locked = lock_present_subscriptions(session, discounts=discounts_of(invoice), beside=[own])
     return answer_once(
         session,
         request,
         task=REVERSE,
         delivery=delivery,
         conflict=lambda: reversal_refused(request, reason=ReversalRefusal.IDEMPOTENCY_CONFLICT),
-        work=lambda: _reverse(session, request, invoice=invoice),
+        work=lambda: _reverse(session, request, invoice=invoice, locked=locked),
     )
 
 
-def _reverse(session: Session, request: ReverseInvoice, *, invoice: InvoiceRow) -> Answer:
+def _reverse(
+    session: Session, request: ReverseInvoice, *, invoice: InvoiceRow, locked: Collection[SubscriptionKey]
+) -> Answer:
     earlier = find_reversals(session, project=request.project, invoice=request.invoice)
     same = _find_same(request, earlier=earlier)
     if same is not None:
@@ -65,7 +69,7 @@ def _reverse(session: Session, request: ReverseInvoice, *, invoice: InvoiceRow) 
     )
     if refusal is not None:
         return reversal_refused(request, reason=refusal)
-    return carry_out_reversal(session, request, invoice=invoice, lines=lines, refunds=refunds)
+    return carry_out_reversal(session, request, invoice=invoice, locked=locked, lines=lines, refunds=refunds)
 
 
 def _find_same(request: ReverseInvoice, *, earlier: Iterable[InvoiceReversalRow]) -> InvoiceReversalRow | None:

@@ -6,19 +6,18 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from domain.eligibility import DISCOUNTS_PER_SUBSCRIPTION_MAX
 from domain.recurrence import Period, Progress
 from domain.reversal import is_completed, progress_through
 from domain.value_class import value
 from models.discounts.discount import DiscountStatus
 from models.discounts.locks import DiscountKey
-from models.discounts.of_subscription import is_within_window
-from models.discounts.progress import DiscountState, complete_discounts_by_id, rewind_discounts, set_statuses
+from models.discounts.of_subscription import is_running
+from models.discounts.progress import DiscountState, rewind_discounts, set_statuses
 from models.discounts.row_types import DiscountRow
 from models.discounts.values import progress_of, recurrence_of
 from models.invoices.given_back import remaining_entries
 from models.invoices.row_types import InvoiceRow
-from models.redemptions.hold import find_held_vouchers
+from tasks.discounts.room import Room, place_of
 
 
 @value
@@ -42,10 +41,10 @@ def give_cycle_back(
 ) -> Mapping[DiscountKey, DiscountState]:
     """Rewind locked discounts to their state without the invoice, and return the new states.
 
-    `used_up` are the balances of which nothing is left. Call it after locking the subscription and `beside`, the other
-    running discounts of the subscription.
+    `used_up` are the balances of which nothing is left. Call it after locking the subscriptions that the discounts are
+    on now, and `beside`, the other running discounts there.
     A discount runs again if it has something left and was not ended. But it stays `completed` if its voucher runs on
-    the subscription through another redemption, if a hold reserves that, or if 20 discounts run there already. It then
+    its subscription through another redemption, if a hold reserves that, or if 20 discounts run there already. It then
     counts against no limit, but later invoices are still discounted by it.
     """
     entries_of_each = remaining_entries(session, keys=[(each.project, each.id) for each in discounts])
@@ -55,7 +54,7 @@ def give_cycle_back(
         cycles = [Period(start=each.cycle_start, end=each.cycle_end) for each in others]
         progress = progress_through(recurrence_of(row), cycles=cycles)
         rewound.append(_Rewound(row=row, progress=progress, is_used_up=row.id in used_up))
-    states = _states(session, rewound, invoice=invoice, beside=beside, at=at)
+    states = _states(session, rewound, beside=beside, at=at)
     rewind_discounts(session, states=states, at=at)
     return states
 
@@ -63,7 +62,6 @@ def give_cycle_back(
 def refill_balances(
     session: Session,
     *,
-    invoice: InvoiceRow,
     balances: Sequence[DiscountRow],
     used_up: Collection[UUID],
     beside: Sequence[DiscountRow],
@@ -74,7 +72,7 @@ def refill_balances(
     The states of the other discounts are returned too. No progress changes, because a refund gives no cycle back.
     """
     refilled = [_Rewound(row=each, progress=progress_of(each), is_used_up=each.id in used_up) for each in balances]
-    states = _states(session, refilled, invoice=invoice, beside=beside, at=at)
+    states = _states(session, refilled, beside=beside, at=at)
     set_statuses(session, states=states, at=at)
     return {**{(each.project, each.id): _state_beside(each, today=at.date()) for each in beside}, **states}
 
@@ -88,58 +86,32 @@ def present_states(discounts: Sequence[DiscountRow]) -> Mapping[DiscountKey, Dis
 
 
 def _states(
-    session: Session,
-    rewound: Sequence[_Rewound],
-    *,
-    invoice: InvoiceRow,
-    beside: Sequence[DiscountRow],
-    at: datetime,
+    session: Session, rewound: Sequence[_Rewound], *, beside: Sequence[DiscountRow], at: datetime
 ) -> dict[DiscountKey, DiscountState]:
     today = at.date()
-    running = _complete_expired(session, beside, at=at)
-    held = find_held_vouchers(
-        session,
-        project=invoice.project,
-        subscription=invoice.subscription,
-        vouchers=[each.row.voucher_id for each in rewound],
-        now=at,
-    )
+    room = Room.read(session, beside=beside, wanted=[place_of(each.row) for each in rewound], at=at)
     states: dict[DiscountKey, DiscountState] = {}
     # Discounts that run now come first, so they run on if the limit is too low for all.
-    for each in sorted(rewound, key=lambda each: not _is_running(each.row, today=today)):
-        has_place = each.row.voucher_id not in {*running, *held} and len(running) < DISCOUNTS_PER_SUBSCRIPTION_MAX
-        status = _status_of(each, has_place=has_place, today=today)
+    for each in sorted(rewound, key=lambda each: not is_running(each.row, today=today)):
+        status = _status_of(each, has_room=room.refusal(place_of(each.row)) is None, today=today)
         if status is DiscountStatus.RUNNING:
-            running.append(each.row.voucher_id)
+            room.take(place_of(each.row))
         states[each.row.project, each.row.id] = DiscountState(progress=each.progress, status=status)
     return states
 
 
-def _complete_expired(session: Session, beside: Sequence[DiscountRow], *, at: datetime) -> list[UUID]:
-    """Complete the running discounts whose window has ended, and return the vouchers of the others."""
-    today = at.date()
-    running = [each for each in beside if each.status == DiscountStatus.RUNNING]
-    expired = [each for each in running if not is_within_window(each, today=today)]
-    complete_discounts_by_id(session, keys=[(each.project, each.id) for each in expired], at=at)
-    return [each.voucher_id for each in running if is_within_window(each, today=today)]
-
-
-def _is_running(row: DiscountRow, *, today: date) -> bool:
-    return row.status == DiscountStatus.RUNNING and is_within_window(row, today=today)
-
-
-def _status_of(rewound: _Rewound, *, has_place: bool, today: date) -> DiscountStatus:
+def _status_of(rewound: _Rewound, *, has_room: bool, today: date) -> DiscountStatus:
     if rewound.row.status == DiscountStatus.ENDED:
         return DiscountStatus.ENDED
     is_over = is_completed(
         recurrence_of(rewound.row), progress=rewound.progress, is_used_up=rewound.is_used_up, today=today
     )
-    return DiscountStatus.COMPLETED if is_over or not has_place else DiscountStatus.RUNNING
+    return DiscountStatus.COMPLETED if is_over or not has_room else DiscountStatus.RUNNING
 
 
 def _state_beside(row: DiscountRow, *, today: date) -> DiscountState:
-    """Return the state of a discount that `_complete_expired` has completed if its window has ended."""
+    """Return the state of a discount that `Room.read` has completed if its window has ended."""
     status = DiscountStatus(row.status)
-    if status is DiscountStatus.RUNNING and not is_within_window(row, today=today):
+    if status is DiscountStatus.RUNNING and not is_running(row, today=today):
         status = DiscountStatus.COMPLETED
     return DiscountState(progress=progress_of(row), status=status)

@@ -22,6 +22,9 @@ STAMPS_MAX = 1_000
 # The type of our own errors, among those of pydantic.
 INVALID = "invalid"
 AMOUNT_MINOR_MAX = 999_999_999_999
+# Of a recurrence, in months or in cycles.
+DURATION_MAX = 999
+NOTE_LENGTH_MAX = 500
 # Calendar arithmetic adds up to 999 months to a day, and an offset adds up to a day: both stay within year 9999.
 YEAR_MIN, YEAR_MAX = 1970, 2999
 UUID_TEXT_LENGTH = 36
@@ -194,7 +197,9 @@ CurrencyCode = Annotated[str, AfterValidator(_known_currency)]
 PositiveAmount = Annotated[int, Field(ge=1, le=AMOUNT_MINOR_MAX)]
 Subtotal = Annotated[int, Field(ge=0, le=AMOUNT_MINOR_MAX)]
 LineAmount = Annotated[int, Field(ge=-AMOUNT_MINOR_MAX, le=AMOUNT_MINOR_MAX)]
-Months = Annotated[int, Field(ge=1, le=999)]
+Months = Annotated[int, Field(ge=1, le=DURATION_MAX)]
+Cycles = Annotated[int, Field(ge=1, le=DURATION_MAX)]
+Note = Annotated[str, StringConstraints(min_length=1, max_length=NOTE_LENGTH_MAX), AfterValidator(_storable)]
 Count = Annotated[int, Field(ge=1, le=AMOUNT_MINOR_MAX)]
 BasisPoints = Annotated[int, BeforeValidator(_parse_basis_points)]
 InstantField = Annotated[datetime, BeforeValidator(_parse_instant)]

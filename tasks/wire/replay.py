@@ -81,8 +81,9 @@ def answer_once(
     """Do the work and store the answer, or return the stored answer if the request was answered before.
 
     The key of a request is the request id, or the delivery id if there is none. Without either, the work is done each
-    time. Another body with the same key gets the conflict, which is not stored. Lock the rows that the work changes
-    before the call. Raises IntegrityError if a concurrent transaction stored the key: run the work again in a new one.
+    time. Another body with the same key gets the conflict. Neither the conflict nor an answer that can be retried is
+    stored. Lock the rows that the work changes before the call. Raises IntegrityError if a concurrent transaction
+    stored the key: run the work again in a new one.
     """
     key = write_key(request, delivery=delivery)
     if key is None:
@@ -93,7 +94,8 @@ def answer_once(
         answer: Answer = stored.answer
         return answer if stored.fingerprint == fingerprint else conflict()
     answer = work()
-    add_answer(session, project=request.project, task=task, key=key, fingerprint=fingerprint, answer=answer)
+    if not answer.get("retryable"):
+        add_answer(session, project=request.project, task=task, key=key, fingerprint=fingerprint, answer=answer)
     return answer
 
 

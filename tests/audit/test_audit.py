@@ -3,6 +3,7 @@
 from tasks.audit.audit import CHECKS
 from tasks.audit.caps import CAP_CHECKS
 from tasks.audit.codes import CODE_CHECKS
+from tasks.audit.discount_changes import DISCOUNT_CHANGE_CHECKS
 from tasks.audit.discounts import DISCOUNT_CHECKS
 from tasks.audit.holds import HOLD_CHECKS
 from tasks.audit.redemptions import REDEMPTION_CHECKS
@@ -14,6 +15,7 @@ from tasks.audit.usage_records import USAGE_RECORD_CHECKS
 TESTED = (
     CAP_CHECKS,
     CODE_CHECKS,
+    DISCOUNT_CHANGE_CHECKS,
     DISCOUNT_CHECKS,
     HOLD_CHECKS,
     REDEMPTION_CHECKS,

@@ -54,6 +54,7 @@ TAMPERING = {
                ends_on = last_period_end
     """,
     "a repeating discount stayed in its window": """
+        UPDATE vouchers SET recurrence = 'repeating', duration_in_months = 1;
         UPDATE discounts SET recurrence = 'repeating', duration_in_months = 1,
                ends_on = (first_period_start + interval '1 month')::date;
         INSERT INTO invoice_discounts (project, invoice, fingerprint, subscription, customer, answer, applied_at)
@@ -69,6 +70,7 @@ TAMPERING = {
                last_period_end = (last_period_end + interval '1 month')::date
     """,
     "a discount in cycles ends with its last one": """
+        UPDATE vouchers SET recurrence = 'repeating', duration_in_cycles = 2;
         UPDATE discounts SET recurrence = 'repeating', duration_in_cycles = 2, ends_on = '2027-03-01'
     """,
     "no subscription runs too many discounts": """
@@ -110,6 +112,7 @@ BESIDE_A_HOLD: dict[str, list[str]] = {
     ],
     "a discount in cycles ends with its last one": [
         """
+            UPDATE vouchers SET recurrence = 'repeating', duration_in_cycles = 1;
             UPDATE discounts SET recurrence = 'repeating', duration_in_cycles = 1, ends_on = last_period_end + 1
         """
     ],

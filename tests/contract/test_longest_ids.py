@@ -13,7 +13,7 @@ LONGEST = 255
 FIXED = re.compile(rf"[PT]\d{{8}}|{DERIVED.pattern}")
 # The fields of requests and answers that have an id of the caller.
 IDS = {
-    *("project", "requestId", "customer", "subscription", "invoice", "product", "ref", "refType", "createdBy"),
+    *("project", "requestId", "customer", "subscription", "invoice", "product", "ref", "refType", "createdBy", "actor"),
     # In the formats of other systems.
     *("organization_id", "customerId", "customer_id", "ref_type", "created_by"),
 }

@@ -6,6 +6,7 @@ from sqlalchemy.exc import IntegrityError
 
 from models.base import Base
 from tasks.wire.errors import INFRASTRUCTURE_FAULTS
+from tests.support.changes import move
 from tests.support.requests import apply, create_voucher, record, redeem
 from tests.support.reversals import refund
 from worker.database import transaction
@@ -17,6 +18,7 @@ TABLES = (
     "invoice_reversals",
     "usage_reversals",
     "returned_places",
+    "discount_changes",
 )
 VERBS = {
     "UPDATE": "UPDATE {table} SET project = project",
@@ -34,6 +36,7 @@ KEYS = {
     "invoice_reversals": "id",
     "usage_reversals": "id",
     "returned_places": "discount_id",
+    "discount_changes": "discount_id, number",
 }
 
 
@@ -41,8 +44,9 @@ KEYS = {
 def one_of_everything(database: dict[str, str]) -> None:  # noqa: ARG001 - emptied before this, audited afterwards
     """Add an entry to each table."""
     voucher = create_voucher()["id"]
-    redeem(voucher=voucher, subscription="sub_1")
+    discount = redeem(voucher=voucher, subscription="sub_1")["discount"]
     apply(invoice="inv_1")
+    move(discount)
     record(voucher=voucher)
     refund("inv_1", "r1", base=8000)
 

@@ -52,6 +52,8 @@ LOST = {
     # The sum of a voucher is kept, in another part.
     "given_amounts": {"part"},
 }
+# Tables that a migration adds, which are empty after the way down and up.
+LOST_TABLES = {"discount_changes"}
 Rows = dict[str, list[dict[str, Any]]]
 
 
@@ -84,6 +86,7 @@ def kept(rows: Rows) -> dict[str, list[str]]:
             for row in rows[table]
         )
         for table in rows
+        if table not in LOST_TABLES
     }
 
 
@@ -137,8 +140,10 @@ def test_every_migration_keeps_the_rows_of_filled_tables(filled: str):
     before = rows_of(filled)
     assert {name for name, rows in before.items() if not rows} <= {"attempts", "dead_letters"}
     walk(filled, MIGRATIONS)
-    assert kept(rows_of(filled)) == kept(before)
-    assert {row["cycle_start"] == row["period_start"] for row in rows_of(filled)["usage_entries"]} == {True}
+    after = rows_of(filled)
+    assert kept(after) == kept(before)
+    assert {name for name, rows in after.items() if before[name] and not rows} == LOST_TABLES
+    assert {row["cycle_start"] == row["period_start"] for row in after["usage_entries"]} == {True}
 
 
 def test_a_migration_that_filled_tables_cannot_have_is_noticed(filled: str, tmp_path: Path):

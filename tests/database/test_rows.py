@@ -70,7 +70,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "discounts.listing.find_discounts": {"project": "gigs", "ids": [ID]},
     "discounts.listing.newer_discounts": {**PAGE, "listing": DISCOUNT_LISTING},
     "discounts.listing.older_discounts": {**PAGE, "listing": DISCOUNT_LISTING},
-    "discounts.locks.lock_discounts_and_running": {**IDS, "subscription": ("gigs", "sub_1")},
+    "discounts.locks.lock_discounts_and_running": {**IDS, "subscriptions": [("gigs", "sub_1")]},
     "discounts.locks.lock_discounts_by_id": IDS,
     "discounts.of_subscription.find_covering": {"project": "gigs", "subscription": "sub_1"},
     "discounts.of_subscription.find_running": {"subscriptions": [("gigs", "sub_1")]},
@@ -128,6 +128,7 @@ OTHERWISE_NULLABLE = {
     # The columns of a UNION or of its sums, which have no table.
     "HistoryEntryRow": {"customer", "id", "ref", "ref_type", "usage", "stamp", "amount_minor", "created_at"},
     "HistorySumRow": {"customer", "usage", "stamp", "amount_minor", "last_at"},
+    "ListedDiscountRow": {"history"},  # An aggregate, or else an empty list.
     "NamedCodeRow": {"wanted"},  # A parameter.
     # Parameters, and defaults of columns.
     "NewDiscountRow": {

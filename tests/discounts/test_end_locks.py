@@ -50,7 +50,7 @@ def test_discounts_are_locked_by_ascending_ids(with_running):
     def lock() -> list[Any]:
         with transaction() as session:
             if with_running:
-                rows = lock_discounts_and_running(session, keys=keys[:1], subscription=("gigs", "sub_1"))
+                rows = lock_discounts_and_running(session, keys=keys[:1], subscriptions=[("gigs", "sub_1")])
             else:
                 rows = lock_discounts_by_id(session, keys=keys)
             return [each.id for each in rows]

@@ -46,6 +46,7 @@ def test_a_discount_is_shown_as_it_was_granted():
         "updatedAt": applied["appliedAt"],
         "completedAt": None,
         "endedAt": None,
+        "history": [],
     }
 
 

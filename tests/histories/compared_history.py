@@ -11,6 +11,7 @@ from sqlalchemy import select
 from models.vouchers.voucher import VOUCHERS
 from tasks.audit.audit import audit
 from tasks.wire.errors import InvalidRequest, NotFound
+from tests.histories.changing import extend, move
 from tests.histories.code_tasks import add_codes, shown_codes
 from tests.histories.ending import shown_discount
 from tests.histories.entities import Code
@@ -38,6 +39,8 @@ ID_FIELDS: dict[str, list[str]] = {
     "apply": ["invoice"],
     "record": ["project", "voucher", "customer", "ref"],
     "reverse": ["requestId"],
+    "move": ["requestId"],
+    "extend": ["requestId"],
 }
 
 BOTH = ["available", "retired"]
@@ -81,6 +84,8 @@ class ComparedHistory(RuleBasedStateMachine):
         self.redeem_all(self.first_bodies("redeem"))
         self.send_all("reserve", self.first_bodies("reserve"))
         self.apply_all(self.first_bodies("apply"))
+        self.send_all("move", self.first_bodies("move"))
+        self.send_all("extend", self.first_bodies("extend"))
         assert audit() == []
 
     def bodies_of(self, verb: str, items: Sequence[Item]) -> list[Json]:
@@ -113,6 +118,7 @@ class ComparedHistory(RuleBasedStateMachine):
             cards=[each.id for each in kept if "stampCard" in each.body],
             codes=[each.text for each in self.model.codes.all],
             invoices=self.invoices(),
+            discounts=[each.id for each in self.model.discounts[::-1]],
         )
         filled: Json = made(body, world=world)
         return filled
@@ -121,12 +127,9 @@ class ComparedHistory(RuleBasedStateMachine):
         """Send the bodies in order, and compare the answers."""
         for body in bodies:
             match verb:
-                case "create":
-                    self.check_created(body, answer=answered(task_named("vouchers.create"), body))
-                case "update":
-                    self.check_updated(body, answer=answered(task_named("vouchers.update"), body))
-                case "add_codes":
-                    self.check_added(body, answer=answered(task_named("vouchers.add_codes"), body))
+                case "create" | "update" | "add_codes":
+                    check = {"create": self.check_created, "update": self.check_updated, "add_codes": self.check_added}
+                    check[verb](body, answer=answered(task_named(f"vouchers.{verb}"), body))
                 case "redeem":
                     self.check_redeemed(body, answer=task_named("redemptions.redeem")(request=body))
                 case "reserve":
@@ -138,6 +141,8 @@ class ComparedHistory(RuleBasedStateMachine):
                     self.compare(answer, record_usage(self.model, meant(body), answered=answer))
                 case "reverse":
                     self.check_reversed(body, answer=answered(task_named("billing.reverse"), body))
+                case "move" | "extend":
+                    self.check_changed(verb, body, answer=answered(task_named(f"discounts.{verb}"), body))
                 case "apply":
                     self.check_applied(body, answer=task_named("billing.apply")(request=body))
 
@@ -209,6 +214,13 @@ class ComparedHistory(RuleBasedStateMachine):
         at = self.happened_at(answer.get("reversedAt"))
         self.compare(answer, reverse(self.model, meant(body), answered=answer, at=at))
 
+    def check_changed(self, verb: str, body: Json, *, answer: Json) -> None:
+        """Compare the answer to a move or an extension of a discount."""
+        history = answer.get("history", [])
+        at = self.happened_at(history[0]["at"] if history else None)
+        change = {"move": move, "extend": extend}[verb]
+        self.compare(answer, change(self.model, meant(body), at=at))
+
     def compare(self, answer: object, expected: object) -> None:
         """Fail the history if an answer differs from the model's, field by field."""
         if isinstance(expected, dict) and "invalid" in expected:
@@ -251,7 +263,7 @@ def known_to_model(answer: Any) -> Any:
     if "refType" in answer and "voucher" not in answer:
         # The id of an entry of a usage list.
         del known["id"]
-    if answer.get("object") == "discount":
+    if answer.get("object") == "discount" and "id" in answer:
         known |= {name: answer[name] is not None for name in ("updatedAt", "completedAt")}
     return known
 

@@ -20,6 +20,7 @@ class Taken:
     """The discount of an invoice, in minor units, and the billing cycle."""
 
     invoice: str
+    subscription: str
     at: datetime
     start: date
     end: date
@@ -57,6 +58,8 @@ class Discount:
     stays_completed: bool = False
     # Whether the place was returned.
     place_is_returned: bool = False
+    # The moves and extensions as answers show them, the newest first.
+    history: list[Json] = field(default_factory=list)
 
     @property
     def products(self) -> list[str] | None:
@@ -218,7 +221,15 @@ def discount_invoice(invoice: Json, *, granted: Sequence[Discount], at: datetime
         for line, part in parts.items():
             left[line] -= part
         each.taken.append(
-            Taken(invoice=invoice["invoice"], at=at, start=start, end=end, currency=invoice["currency"], amount=amount)
+            Taken(
+                invoice=invoice["invoice"],
+                subscription=invoice["subscription"],
+                at=at,
+                start=start,
+                end=end,
+                currency=invoice["currency"],
+                amount=amount,
+            )
         )
         discounts.append(shown_part(each, parts=parts, currency=invoice["currency"]))
     return discounts, skipped
@@ -271,4 +282,6 @@ def notices_about(invoice: Json, *, granted: Sequence[Discount], at: datetime) -
         return []
     start, _ = cycle_of(invoice, today=at.date())
     taken = [each for discount in granted if discount.terms["recurrence"]["type"] != "once" for each in discount.taken]
-    return ["period_inside_cycle"] if any(each.start < start < each.end for each in taken) else []
+    # A discount that was moved has discounted cycles of another subscription too.
+    here = [each for each in taken if each.subscription == invoice["subscription"]]
+    return ["period_inside_cycle"] if any(each.start < start < each.end for each in here) else []

@@ -92,6 +92,7 @@ def shown_discount(discount: Discount) -> Json:
         "status": status_of(discount),
         "completedAt": discount.has_completed_at,
         "endedAt": written(discount.ended_at),
+        "history": discount.history[:10],
     }
 
 

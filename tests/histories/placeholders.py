@@ -10,6 +10,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 Json = dict[str, Any]
+UNKNOWN_DISCOUNT = "dis_01m802aq92e78rshs8mnssdx40"
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,13 @@ class NthCode:
 @dataclass(frozen=True)
 class NthInvoice:
     """The id of an applied invoice, counted in the same way, or an unknown id if there is none."""
+
+    index: int
+
+
+@dataclass(frozen=True)
+class NthDiscount:
+    """The id of a discount, counted in the same way from the newest, or an unknown id if there is none."""
 
     index: int
 
@@ -90,6 +98,7 @@ class World:
     cards: Sequence[str]
     codes: Sequence[str]
     invoices: Sequence[str] = ()
+    discounts: Sequence[str] = ()
 
 
 def made(value: Any, *, world: World) -> Any:
@@ -107,6 +116,8 @@ def made(value: Any, *, world: World) -> Any:
             result = nth(world.cards or world.vouchers, index)
         case NthInvoice(index):
             result = nth(world.invoices or ["unknown"], index)
+        case NthDiscount(index):
+            result = nth(world.discounts or [UNKNOWN_DISCOUNT], index)
         case NthCode(index):
             result = nth(world.codes or ["unknown"], index).upper()
         case dict():

@@ -16,7 +16,7 @@ from tests.histories.drawing import (
     mostly,
     one_in,
 )
-from tests.histories.placeholders import DaysFromNow, Json, Nth, NthCard, NthCode, NthInvoice
+from tests.histories.placeholders import DaysFromNow, Json, Nth, NthCard, NthCode, NthDiscount, NthInvoice
 
 STARTS_ON = either(*["2024-01-31"] * 6, "2024-02-29", "2024-03-02", "2098-01-31", None)
 NAMED_VOUCHERS = st.one_of(
@@ -172,3 +172,16 @@ PREVIEWS = previews(
 )
 PURCHASES = previews(SUBSCRIPTIONS, CUSTOMERS, st.lists(TO_REDEEM, min_size=1, max_size=4))
 ENDED_SUBSCRIPTIONS = body(project=PROJECTS, subscription=SUBSCRIPTIONS)
+CHANGE = {
+    "project": PROJECTS,
+    "discount": st.builds(NthDiscount, st.integers(0, 9)),
+    "actor": either("anna", "bert"),
+    "note": one_in(3, st.just("Goodwill")),
+}
+MOVES = body(**CHANGE, subscription=SUBSCRIPTIONS)
+EXTENSIONS = st.builds(
+    lambda head, more: {**head, **more},
+    body(**CHANGE),
+    # 600 months reach from the past into the future.
+    either({"months": 1}, {"months": 600}, {"months": 600}, {"cycles": 1}, {"cycles": 2}, {"cycles": 998}),
+)

@@ -96,14 +96,14 @@ def reverse_lines(
         answer={},
     )
     earlier.append(new)
+    request, _ = model.answered["apply", *place]
     on_invoice = [each for each in model.discounts if each.id in {part["discount"] for part in invoice["discounts"]}]
     in_parts = [each for each in on_invoice if any(each.id in parts for parts in new.parts.values())]
     touched = sorted(in_parts, key=lambda each: each.id)
-    give_back(model, touched, reversal=new, at=at)
+    give_back(model, touched, reversal=new, places=[request, *map(place_of, on_invoice)], at=at)
     model.reversed_discounts += [(each, new) for each in touched]
     for each in on_invoice:
         free_customers_place(model, each)
-    request, _ = model.answered["apply", *place]
     return shown_reversal(new, touched, request=request, answered=answered)
 
 
@@ -156,36 +156,49 @@ def parts_of(
     return dict(zip(left, split(due - gone, list(left.values())), strict=True))
 
 
-def give_back(model: Model, touched: Sequence[Discount], *, reversal: Reversal, at: datetime) -> None:
+def give_back(
+    model: Model, touched: Sequence[Discount], *, reversal: Reversal, places: Sequence[Json], at: datetime
+) -> None:
     """Undo the effect of an invoice on discounts, or give a refund back to balances.
 
-    A discount without room on the subscription stays completed.
+    A discount without room on its subscription stays completed. `places` are the subscriptions to look at: that of the
+    invoice, and those that its discounts are on now.
     """
     is_refund = reversal.kind == "refunded"
     discounts = [each for each in touched if each.terms.get("carryOver") or not is_refund]
     if not discounts:
         return
-    place = {"project": discounts[0].project, "subscription": discounts[0].subscription}
-    others = model.running_on(place, at=at)
-    runs = [each for each in discounts if each in others]
-    others = [each for each in others if each not in discounts]
-    beside = model.granted_to(place)
-    model.complete([each for each in beside if each not in discounts], at=at)
-    for each in sorted(discounts, key=lambda each: (each not in runs, each.id)):
+    runs = [each for each in discounts if each.runs_by(at.date())]
+    for place in places:
+        model.complete([each for each in model.granted_to(place) if each not in discounts], at=at)
+    for each in discounts:
         (mine,) = [taken for taken in each.taken if taken.invoice == reversal.invoice]
         if is_refund:
             each.refunded.append(replace(mine, amount=reversal.of(each.id)))
         else:
             each.taken.remove(mine)
         each.has_updated_at = True
-        if each.ended_at is not None:
-            continue
-        taken = {other.voucher for other in others} | held_for(model, place, at=at)
-        has_no_place = each.voucher in taken or len(others) >= RUNNING_MAX
-        each.stays_completed = has_no_place and not each.is_over_by(at.date())
-        each.is_completed = each.has_completed_at = each.stays_completed or each.is_over_by(at.date())
-        if not each.is_completed:
-            others.append(each)
+    undecided = [*runs, *(each for each in discounts if each not in runs)]
+    while undecided:
+        each = undecided.pop(0)
+        if each.ended_at is None:
+            run_if_there_is_room(model, each, without=undecided, at=at)
+
+
+def place_of(discount: Discount) -> Json:
+    """Return the subscription that a discount is on."""
+    return {"project": discount.project, "subscription": discount.subscription}
+
+
+def run_if_there_is_room(model: Model, discount: Discount, *, without: Sequence[Discount], at: datetime) -> None:
+    """Let a discount that is not over run on its subscription, or stay completed if there is no room beside others."""
+    place = place_of(discount)
+    others = [each for each in model.running_on(place, at=at) if each is not discount and each not in without]
+    taken = {each.voucher for each in others} | held_for(model, place, at=at)
+    has_no_place = discount.voucher in taken or len(others) >= RUNNING_MAX
+    discount.stays_completed = has_no_place and not discount.is_over_by(at.date())
+    discount.is_completed = discount.stays_completed or discount.is_over_by(at.date())
+    discount.has_completed_at = discount.is_completed
 
 
 def held_for(model: Model, place: Json, *, at: datetime) -> set[str]:

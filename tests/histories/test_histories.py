@@ -22,8 +22,10 @@ from tests.histories.previewing import amounts_of, invoice_of, judged, redemptio
 from tests.histories.request_bodies import (
     ANOTHER_BODY,
     ENDED_SUBSCRIPTIONS,
+    EXTENSIONS,
     HOLDS,
     INVOICES,
+    MOVES,
     PREVIEWS,
     PURCHASES,
     RECORDS,
@@ -188,6 +190,18 @@ class Histories(ComparedHistory):
         body = {name: each for name, each in self.made(item).items() if name != "lines"}
         body["kind"] = "voided" if body["kind"] == "refunded" else body["kind"]
         self.send_all("reverse", [body])
+
+    @precondition(lambda self: self.model.discounts)
+    @rule(items=st.lists(fresh_or_repeated(MOVES), min_size=1, max_size=3))
+    def move(self, items: list[Item]) -> None:
+        """Move discounts, or repeat earlier moves."""
+        self.send_all("move", self.bodies_of("move", items))
+
+    @precondition(lambda self: self.model.discounts)
+    @rule(items=st.lists(fresh_or_repeated(EXTENSIONS), min_size=1, max_size=3))
+    def extend(self, items: list[Item]) -> None:
+        """Extend discounts, or repeat earlier extensions."""
+        self.send_all("extend", self.bodies_of("extend", items))
 
     @precondition(lambda self: self.model.discounts)
     @rule(index=INDEX, project=PROJECTS)

@@ -1,6 +1,7 @@
-"""The balances that a reversal refills, with what is left of them afterwards."""
+"""The balances of discounts, with what is left of them after all reversals."""
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -11,11 +12,13 @@ from models.discounts.row_types import DiscountRow
 from models.invoices.taken import taken_in_total
 from models.vouchers.values import price_discount_of
 
+# Minor units by discount and currency.
+Amounts = Mapping[tuple[UUID, str], int]
+NOTHING: Amounts = MappingProxyType({})
 
-def used_up_balances(
-    session: Session, *, discounts: Iterable[DiscountRow], reversed_minor: Mapping[UUID, int], currency: str
-) -> set[UUID]:
-    """Return the balances of which nothing is left although this reversal gives back `reversed_minor` of each.
+
+def used_up_balances(session: Session, *, discounts: Iterable[DiscountRow], without: Amounts = NOTHING) -> set[UUID]:
+    """Return the balances of which nothing is left, as if the amounts `without` had not been taken.
 
     Call it after locking the discounts. If none carries over, send no statement.
     """
@@ -23,11 +26,13 @@ def used_up_balances(
     if not balances:
         return set()
     totals = taken_in_total(session, keys=[(each.project, each.id) for each in balances])
-    left_minor = {
-        each.id: {**taken, currency: taken.get(currency, 0) - reversed_minor[each.id]}
-        for each, taken in zip(balances, totals, strict=True)
+    return {
+        row.id
+        for row, taken in zip(balances, totals, strict=True)
+        if _is_used_up(
+            row, taken_minor={currency: taken[currency] - without.get((row.id, currency), 0) for currency in taken}
+        )
     }
-    return {each.id for each in balances if _is_used_up(each, taken_minor=left_minor[each.id])}
 
 
 def _is_used_up(row: DiscountRow, *, taken_minor: Mapping[str, int]) -> bool:

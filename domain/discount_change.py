@@ -1,0 +1,38 @@
+"""Decide whether a discount may be moved or extended, and whether a subscription has room for it."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from uuid import UUID
+
+from domain.eligibility import DISCOUNTS_PER_SUBSCRIPTION_MAX
+
+
+class ChangeKind(StrEnum):
+    """What an operator changed of a discount."""
+
+    MOVED = "moved"
+    EXTENDED = "extended"
+
+
+class ChangeRefusal(StrEnum):
+    """The reasons to refuse a change of a discount, in order of precedence: the answer is the first that applies."""
+
+    IDEMPOTENCY_CONFLICT = "idempotency_conflict"
+    DISCOUNT_ENDED = "discount_ended"
+    DISCOUNT_COMPLETED = "discount_completed"
+    ALREADY_APPLIED = "already_applied"
+    DISCOUNT_LIMIT_REACHED = "discount_limit_reached"
+    # Last: the hold may lapse, so a retry can succeed.
+    FULLY_RESERVED = "fully_reserved"
+
+
+def room_refusal(voucher_id: UUID, *, running: Sequence[UUID], is_held: bool) -> ChangeRefusal | None:
+    """Return why no further discount of a voucher can run on a subscription, or None.
+
+    `running` has the vouchers of the discounts that run there. `is_held` says that a hold keeps the voucher for it.
+    """
+    if voucher_id in running:
+        return ChangeRefusal.ALREADY_APPLIED
+    if len(running) >= DISCOUNTS_PER_SUBSCRIPTION_MAX:
+        return ChangeRefusal.DISCOUNT_LIMIT_REACHED
+    return ChangeRefusal.FULLY_RESERVED if is_held else None

@@ -1,0 +1,68 @@
+"""Each check of the history of discounts is made to fail."""
+
+import pytest
+
+from tasks.audit.audit import audit
+from tasks.audit.discount_changes import DISCOUNT_CHANGE_CHECKS
+from tests.audit.ledgers import all_of, broken_by
+from tests.support.changes import extend, move
+from tests.support.requests import apply, create_voucher, redeem
+
+pytestmark = pytest.mark.usefixtures("tampered_database")
+
+PLACE = "a discount is where its moves have left it"
+DURATION = "a discount lasts as long as its extensions have made it"
+NUMBERS = "changes of a discount are numbered without a gap"
+INVOICE = "an invoice is discounted by the discounts of its subscription"
+# For each check, changes that each break only that promise. The discount was moved to sub_2 and to sub_3 (1 and 3), and
+# extended to 3 and to 5 months (2 and 4); sub_2 has an invoice.
+TAMPERING = {
+    PLACE: [
+        "UPDATE discounts SET subscription = 'sub_4'",
+        "UPDATE discount_changes SET from_subscription = 'sub_4' WHERE number = 1",
+        """
+            UPDATE discount_changes SET from_subscription = 'sub_4' WHERE number = 3;
+            UPDATE invoice_discounts SET subscription = 'sub_4'
+        """,
+        "UPDATE redemptions SET subscription = 'sub_4'",
+    ],
+    DURATION: [
+        "UPDATE discounts SET duration_in_months = 6, ends_on = ends_on + interval '1 month'",
+        "UPDATE discount_changes SET from_duration = 1 WHERE number = 2",
+        "UPDATE discount_changes SET to_duration = 4 WHERE number = 2",
+        "UPDATE vouchers SET duration_in_months = 1",
+        "UPDATE vouchers SET duration_in_months = NULL, duration_in_cycles = 2",
+    ],
+    NUMBERS: [
+        "UPDATE discount_changes SET number = number + 10",
+        "UPDATE discount_changes SET number = 5 WHERE number = 4",
+    ],
+    INVOICE: [
+        "UPDATE invoice_discounts SET subscription = 'sub_3'",
+        "UPDATE usage_entries SET created_at = created_at + interval '1 day'",
+    ],
+}
+
+
+@pytest.fixture(autouse=True)
+def changed_discount(tampered_database: object) -> None:  # noqa: ARG001 - emptied before this
+    """Move and extend a discount, each twice, with an invoice in between."""
+    voucher = create_voucher(recurrence={"type": "repeating", "durationInMonths": 2})["id"]
+    discount = redeem(voucher=voucher, subscription="sub_1", startsOn="2027-01-01")["discount"]
+    move(discount, "sub_2")
+    extend(discount, months=1)
+    apply(subscription="sub_2")
+    move(discount, "sub_3")
+    extend(discount, months=2)
+    assert audit() == []
+
+
+@pytest.mark.parametrize(("check", "change"), all_of(TAMPERING))
+def test_a_broken_promise_is_found_with_its_row(check, change):
+    """No other check finds a violation."""
+    assert broken_by(change) == {check}
+
+
+def test_every_check_is_made_to_fail():
+    """No check of the group is left out."""
+    assert set(TAMPERING) == set(DISCOUNT_CHANGE_CHECKS)
