@@ -39,6 +39,20 @@ class Refusal(StrEnum):
     FULLY_RESERVED = "fully_reserved"
 
 
+# No repetition gets the customer another place, but a discount that the customer has can be moved.
+NO_PLACE_LEFT = frozenset(
+    {
+        Refusal.VOUCHER_RETIRED,
+        Refusal.CODE_RETIRED,
+        Refusal.VOUCHER_EXPIRED,
+        Refusal.CODE_EXPIRED,
+        Refusal.MAX_REDEMPTIONS_REACHED,
+        Refusal.CODE_MAX_REDEMPTIONS_REACHED,
+        Refusal.CUSTOMER_LIMIT_REACHED,
+    }
+)
+
+
 @value
 class Candidate:
     """A voucher as locked, with the code if the request names a code."""

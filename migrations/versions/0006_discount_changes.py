@@ -1,9 +1,11 @@
-"""The history of discounts that were moved or extended."""
+"""The history of discounts that were moved or extended, and the discount that a refusal names."""
 
 from alembic import op
 
 revision = "0006"
 down_revision = "0005"
+
+REFUSALS = ("redemptions", "holds")
 
 
 def upgrade() -> None:
@@ -39,7 +41,16 @@ def upgrade() -> None:
         CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON discount_changes
         FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
     """)
+    for table in REFUSALS:
+        op.execute(f"""
+            ALTER TABLE {table}
+            ADD COLUMN other_discount_id uuid,
+            ADD CONSTRAINT ck_{table}_refused_has_other_discount
+                CHECK (other_discount_id IS NULL OR reason IS NOT NULL)
+        """)
 
 
 def downgrade() -> None:
+    for table in REFUSALS:
+        op.drop_column(table, "other_discount_id")
     op.drop_table("discount_changes")

@@ -68,6 +68,9 @@ class Hold(Base):
     # The id of the redemption that confirmed the hold. The audit compares the two.
     redemption_id: Mapped[UUID | None] = mapped_column(Uuid)
 
+    # The customer's discount of the voucher on another subscription, which a refusal names.
+    other_discount_id: Mapped[UUID | None] = mapped_column(Uuid)
+
     __table_args__ = (
         # A voucher with holds is not deleted, because confirming a hold redeems the voucher.
         ForeignKeyConstraint(["project", "voucher_id"], ["vouchers.project", "vouchers.id"], ondelete="RESTRICT"),
@@ -79,6 +82,7 @@ class Hold(Base):
         CheckConstraint("(status IN ('open', 'refused')) = (closed_at IS NULL)", name="closed_whole"),
         CheckConstraint("(status = 'confirmed') = (redemption_id IS NOT NULL)", name="confirmed_has_redemption"),
         CheckConstraint("status = 'refused' OR voucher_id IS NOT NULL", name="held_has_voucher"),
+        CheckConstraint("other_discount_id IS NULL OR reason IS NOT NULL", name="refused_has_other_discount"),
         CheckConstraint("effective_at <= created_at", name="effective_not_later"),
         CheckConstraint("expires_at > created_at", name="end_after_beginning"),
         # The id comes first: otherwise the planner might use this index for any look-up by project.
@@ -147,6 +151,7 @@ NEW_COLUMNS = (
     "expires_at",
     "status",
     "closed_at",
+    "other_discount_id",
 )
 _REQUESTS = rows_from_arrays("requests", project=Text(), request_id=Text())
 _CLOSED = rows_from_arrays("closed", project=Text(), id=Uuid(), status=Text(), redemption_id=Uuid())

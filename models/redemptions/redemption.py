@@ -60,12 +60,16 @@ class Redemption(Base):
     # The named code, or null if the request named the voucher's id. A foreign key would be checked for each row.
     code_id: Mapped[UUID | None] = mapped_column(Uuid)
 
+    # The customer's discount of the voucher on another subscription, which a refusal names.
+    other_discount_id: Mapped[UUID | None] = mapped_column(Uuid)
+
     __table_args__ = (
         CheckConstraint(one_of("reason", Refusal), name="reason_known"),
         # These two are not final: the id belongs to another body, or a place may become free.
         CheckConstraint("reason NOT IN ('idempotency_conflict', 'fully_reserved')", name="reason_stored"),
         CheckConstraint("(reason IS NULL) = (redemption_number IS NOT NULL)", name="accepted_has_number"),
         CheckConstraint("reason IS NOT NULL OR voucher_id IS NOT NULL", name="accepted_has_voucher"),
+        CheckConstraint("other_discount_id IS NULL OR reason IS NOT NULL", name="refused_has_other_discount"),
         CheckConstraint("redemption_number >= 1", name="number_positive"),
         CheckConstraint("effective_at <= decided_at", name="effective_not_later"),
         # The redemptions of a voucher are numbered 1, 2, 3, …, which proves that the limit holds.
@@ -107,6 +111,7 @@ COLUMNS = (
     "effective_at",
     "decided_at",
     "code_id",
+    "other_discount_id",
 )
 _REQUESTS = rows_from_arrays("requests", project=Text(), request_id=Text())
 _CUSTOMERS = rows_from_arrays("customers", project=Text(), voucher_id=Uuid(), customer=Text())

@@ -21,6 +21,7 @@ class RedemptionRow(Protocol):
     effective_at: datetime
     decided_at: datetime
     code_id: UUID | None
+    other_discount_id: UUID | None
 
 
 class HoldRow(Protocol):
@@ -41,6 +42,7 @@ class HoldRow(Protocol):
     created_at: datetime
     expires_at: datetime | None
     status: str
+    other_discount_id: UUID | None
 
 
 class AcceptedHoldRow(HoldRow, Protocol):

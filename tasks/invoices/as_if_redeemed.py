@@ -38,6 +38,7 @@ def redeem_as_if_now(session: Session, request: Preview) -> AsIfRedeemed:
     claims = read_claims(session, [_redemption(request, voucher=each) for each in request.redeem])
     batch = RedemptionBatch.read(session, claims)
     answers = [batch.decide(claim) for claim in claims]
+    batch.name_other_discounts(session)
     return AsIfRedeemed(
         answers=[
             validation_answer(each, request_id=None, customer=request.customer, subscription=request.subscription)

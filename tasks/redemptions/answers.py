@@ -17,8 +17,8 @@ def is_retryable(reason: str | None) -> bool:
 def redemption_answer(row: RedemptionRow) -> Answer:
     """Return the answer to a decided request, from the stored row or from the values of a row to write.
 
-    An accepted redemption and the discount have the same id with different prefixes. A request that is fully reserved
-    is not stored and has no id.
+    An accepted redemption and the discount have the same id with different prefixes. A refusal may name a discount that
+    the customer has on another subscription. A request that is fully reserved is not stored and has no id.
     """
     return {
         "object": "redemption",
@@ -32,7 +32,7 @@ def redemption_answer(row: RedemptionRow) -> Answer:
         "code": row.code,
         "customer": row.customer,
         "subscription": row.subscription,
-        "discount": identity("dis", row.id if row.reason is None else None),
+        "discount": identity("dis", row.id if row.reason is None else row.other_discount_id),
         "redemptionNumber": row.redemption_number,
         "decidedAt": instant(row.decided_at),
     }
@@ -56,9 +56,10 @@ def hold_released_answer(hold: AcceptedHoldRow, *, at: datetime) -> Answer:
 def validation_answer(
     answer: Answer, *, request_id: str | None, customer: str | None, subscription: str | None
 ) -> Answer:
-    """Return the answer to a validation: that of redeeming, without id, discount and number.
+    """Return the answer to a validation: that of redeeming, without id and number.
 
-    The ids are those that the caller sent, or None.
+    The ids are those that the caller sent, or None. `discount` is that of a refusal: an accepted validation grants
+    none.
     """
     return {
         "object": "validation",
@@ -71,6 +72,7 @@ def validation_answer(
         "code": answer["code"],
         "customer": customer,
         "subscription": subscription,
+        "discount": None if answer["reason"] is None else answer["discount"],
         "decidedAt": answer["decidedAt"],
     }
 

@@ -28,6 +28,7 @@ from tasks.redemptions.held_places import HeldPlaces
 from tasks.redemptions.hold_match import is_redeemed_by
 from tasks.redemptions.look_up import Claim, count_customers_places
 from tasks.redemptions.messages import Redeem
+from tasks.redemptions.other_discounts import OtherDiscounts
 from tasks.wire.answers import Answer
 from tasks.wire.replay import CallerKey, FirstAnswers
 from worker.settings import settings
@@ -61,6 +62,7 @@ class RedemptionBatch:
         self.granted_codes: list[BatchCode] = []
         self.redemptions: list[SimpleNamespace] = []
         self.discounts: list[dict[str, Any]] = []
+        self.other_discounts = OtherDiscounts()
 
     @classmethod
     def lock(cls, session: Session, claims: Sequence[Claim]) -> Self:
@@ -130,7 +132,9 @@ class RedemptionBatch:
         if claim.voucher is not None and verdict.refusal is None:
             self.replace_holds(verdict, confirmed=hold)
             self._grant(claim, claim.voucher, redemption=redemption)
-        return redemption_answer(redemption)
+        answer = redemption_answer(redemption)
+        self.other_discounts.note(redemption, answer=answer, granted=len(self.discounts))
+        return answer
 
     def effective_at(self, request: Redeem) -> datetime:
         """Return the instant at which the voucher must be open."""
@@ -165,6 +169,10 @@ class RedemptionBatch:
             if confirmed is None or hold.id != confirmed.id:
                 self.places.close(hold, HoldStatus.REPLACED)
 
+    def name_other_discounts(self, session: Session) -> None:
+        """Let refusals name the discount that the customer has on another subscription, when all are decided."""
+        self.other_discounts.name(session, granted=self.discounts, today=self.decided_at.date())
+
     def write(self, session: Session) -> None:
         """Write all decisions, in the same number of statements for a batch of any size."""
         complete_discounts_by_id(session, keys=self.to_complete, at=self.decided_at)
@@ -193,6 +201,7 @@ class RedemptionBatch:
             effective_at=effective_at,
             decided_at=self.decided_at,
             code_id=claim.code_id,
+            other_discount_id=None,
         )
 
     def _grant(self, claim: Claim, voucher: BatchVoucher, *, redemption: SimpleNamespace) -> None:

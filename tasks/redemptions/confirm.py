@@ -37,6 +37,7 @@ def confirm_hold(session: Session, reference: HoldReference) -> Answer:
     if hold.status == HoldStatus.RELEASED:
         return batch.replay(claim) or hold_released_answer(hold, at=batch.decided_at)
     answer = batch.decide(claim)
+    batch.name_other_discounts(session)
     redemption = next(iter(batch.redemptions), None) or redemption_under(session, hold)
     is_over = hold.status != HoldStatus.OPEN or hold.expires_at <= batch.decided_at
     # A lapsed or replaced hold that is refused keeps its status. Otherwise a final decision closes the hold, even if

@@ -31,6 +31,7 @@ def redeem_all(
     batch = RedemptionBatch.lock(session, claims)
     batch.completed_cards = completed_cards
     answers = [batch.decide(claim) for claim in claims]
+    batch.name_other_discounts(session)
     batch.write(session)
     return answers
 

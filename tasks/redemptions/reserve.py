@@ -31,6 +31,7 @@ def reserve_all(session: Session, requests: Sequence[Reserve]) -> list[Answer]:
     first_answers = FirstAnswers({key: (row.fingerprint, first_hold_answer(row)) for key, row in stored.items()})
     reservations = Reservations(batch, first_answers=first_answers)
     answers = [reservations.decide(claim, ttl=each.ttl) for claim, each in zip(claims, requests, strict=True)]
+    batch.name_other_discounts(session)
     batch.write(session)
     return answers
 
@@ -68,7 +69,9 @@ class Reservations:
             self.batch.replace_holds(verdict)
         if verdict.refusal is not Refusal.FULLY_RESERVED:
             self.batch.places.add(hold)
-        return first_hold_answer(hold)
+        answer = first_hold_answer(hold)
+        self.batch.other_discounts.note(hold, answer=answer, granted=len(self.batch.discounts))
+        return answer
 
     def _hold(self, claim: Claim, *, ttl: int, refusal: Refusal | None, effective_at: datetime) -> SimpleNamespace:
         decided_at = self.batch.decided_at
@@ -89,6 +92,7 @@ class Reservations:
             expires_at=None if refusal else decided_at + timedelta(seconds=ttl),
             status=(HoldStatus.REFUSED if refusal else HoldStatus.OPEN).value,
             closed_at=None,
+            other_discount_id=None,
         )
 
 

@@ -28,6 +28,7 @@ def validate_redemption(session: Session, request: Validate) -> Answer:
     claims = read_claims(session, [_as_redeem(request)])
     batch = RedemptionBatch.read(session, claims)
     (answer,) = (batch.decide(claim) for claim in claims)
+    batch.name_other_discounts(session)
     return validation_answer(
         answer, request_id=request.request_id, customer=request.customer, subscription=request.subscription
     )

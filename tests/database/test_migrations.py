@@ -44,10 +44,12 @@ def upgrade():
 def downgrade():
     op.drop_column("vouchers", "colour")
 '''
-# Columns that a migration adds. On the way up, it fills them for the rows that are there.
+# Columns that a migration adds. On the way up, it fills them for the rows that are there, or leaves them null.
 LOST = {
     "codes": {"updated_at"},
     "discounts": {"completed_at", "updated_at"},
+    "holds": {"other_discount_id"},
+    "redemptions": {"other_discount_id"},
     "usage_entries": {"cycle_start", "cycle_end"},
     # The sum of a voucher is kept, in another part.
     "given_amounts": {"part"},

@@ -12,7 +12,7 @@ from tests.histories.hold_rules import (
     replace_holds,
 )
 from tests.histories.model import Model
-from tests.histories.redeeming import redeem
+from tests.histories.redeeming import other_discount, redeem
 from tests.histories.refusals import refusal
 
 
@@ -20,7 +20,7 @@ def reserve(model: Model, body: Json, *, id: str | None, at: datetime) -> Json: 
     """Answer `redemptions.reserve`. The decision is that of a redemption, for a place that is held."""
     names = ("project", "requestId", "customer", "subscription")
     head = {"object": "hold", "decidedAt": written(at), **{name: body[name] for name in names}, "retryable": False}
-    nothing: Json = {**dict.fromkeys(("id", "voucher", "code", "expiresAt")), "status": "refused"}
+    nothing: Json = {**dict.fromkeys(("id", "voucher", "code", "discount", "expiresAt")), "status": "refused"}
     voucher, code = model.named(body)
     model.complete(model.granted_to(body), at=at)
     lapse_near_holds(model.holds, voucher=voucher, body=body, at=at)
@@ -34,6 +34,7 @@ def reserve(model: Model, body: Json, *, id: str | None, at: datetime) -> Json: 
         return model.remember(key, body=body, answer=answer, at=at)
     answer |= {"voucher": voucher.id, "code": code.text if code else voucher.body.get("code")}
     if reason is not None:
+        answer["discount"] = other_discount(voucher, body, reason=reason, at=at)
         return model.remember(key, body=body, answer=answer, at=at)
     replaced = holds_to_replace(model.holds, voucher=voucher, code=code, body=body, at=at)
     if replaced is None:

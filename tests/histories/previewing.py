@@ -96,7 +96,8 @@ def validation_of(body: Json, answer: Json, *, at: datetime) -> Json:
 
 def judged(answer: Json) -> Json:
     """Return the fields that the answers to a redemption and to its preview share."""
-    return {**{name: answer[name] for name in JUDGED}, "retryable": answer["retryable"]}
+    other = None if answer["reason"] is None else answer["discount"]
+    return {**{name: answer[name] for name in JUDGED}, "retryable": answer["retryable"], "discount": other}
 
 
 def amounts_of(answer: Json, *, without_ids: list[str] | None = None) -> Json:

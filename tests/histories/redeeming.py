@@ -47,6 +47,7 @@ def redeem(
     answer = {**head, **NOTHING, "id": id, "outcome": "refused", "reason": reason, "code": body.get("code")}
     if voucher is not None:
         answer |= {"voucher": voucher.id, "code": code.text if code else voucher.body.get("code")}
+        answer["discount"] = other_discount(voucher, body, reason=reason, at=at)
     if voucher is not None and reason is None:
         replaced = holds_to_replace(model.holds, voucher=voucher, code=code, body=body, at=at, own=own)
         if replaced is None:
@@ -60,6 +61,30 @@ def redeem(
     if voucher is not None and reason is None:
         answer |= grant(model, voucher, code, body=body, redemption=id, at=at)
     return model.remember(key, body=body, answer=answer, at=at)
+
+
+# No other place can be had, but the discount elsewhere can be moved.
+NO_PLACE_LEFT = {
+    *("voucher_retired", "code_retired", "voucher_expired", "code_expired"),
+    *("max_redemptions_reached", "code_max_redemptions_reached", "customer_limit_reached"),
+}
+
+
+def other_discount(voucher: Voucher, body: Json, *, reason: str | None, at: datetime) -> str | None:
+    """Return the customer's newest discount of the voucher elsewhere that has something left, if the refusal names it.
+
+    A completed balance is not named.
+    """
+    others = [
+        each.id
+        for each in voucher.granted
+        if each.customer == body["customer"]
+        and each.subscription != body["subscription"]
+        and each.ended_at is None
+        and not each.is_over_by(at.date())
+        and not (each.is_completed and each.terms.get("carryOver"))
+    ]
+    return others[-1] if others and reason in NO_PLACE_LEFT else None
 
 
 def grant(model: Model, voucher: Voucher, code: Code | None, *, body: Json, redemption: str, at: datetime) -> Json:

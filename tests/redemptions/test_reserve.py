@@ -35,6 +35,7 @@ def test_a_hold_is_answered_with_its_end():
         "code": "SUMMER",
         "customer": "cus_1",
         "subscription": "sub_1",
+        "discount": None,
         "status": "open",
         "expiresAt": answer["expiresAt"],
         "decidedAt": answer["decidedAt"],

@@ -59,7 +59,7 @@ def test_the_answer_is_that_of_redeeming():
 
 
 def test_the_answer_has_none_of_the_fields_of_a_redemption_alone():
-    """No id, no discount, no number."""
+    """No id and no number, and no discount that would be granted."""
     answer = validate(voucher=create_voucher(code="SUMMER")["id"], customer="cus_1", subscription="sub_1")
     assert answer == {
         "object": "validation",
@@ -72,6 +72,7 @@ def test_the_answer_has_none_of_the_fields_of_a_redemption_alone():
         "code": "SUMMER",
         "customer": "cus_1",
         "subscription": "sub_1",
+        "discount": None,
         "decidedAt": answer["decidedAt"],
     }
 
