@@ -34,8 +34,13 @@ def send(task: str, requests: Sequence[dict]) -> list[Callable[[], Any]]:
 
 def until_somebody_waits(session: Session) -> None:
     """Wait until a transaction waits for a lock. Fail after 30 s."""
+    until_waiting(session, 1)
+
+
+def until_waiting(session: Session, count: int) -> None:
+    """Wait until so many transactions wait for a lock. Fail after 30 s."""
     # pg_stat_activity would not do: within a transaction its contents do not change after the first read.
     waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
     deadline = time.monotonic() + DEADLINE_SECONDS
-    while not session.execute(waiting).scalar_one():
-        assert time.monotonic() < deadline, "nobody waits"
+    while session.execute(waiting).scalar_one() < count:
+        assert time.monotonic() < deadline, f"less than {count} wait"
