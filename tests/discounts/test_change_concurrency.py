@@ -6,6 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import text
 
+from tasks.discounts.messages import MoveDiscount
+from tasks.discounts.move import move_to_subscription
 from tests.invoices.calls import reversal
 from tests.support.changes import extend, move, shown
 from tests.support.concurrency import at_once, send, until_somebody_waits, until_waiting
@@ -20,6 +22,7 @@ pytestmark = pytest.mark.usefixtures("wide_pool")
 BODY = {"project": "gigs", "actor": "anna"}
 # A lock of the test, which every transaction that wants the discount waits for.
 DISCOUNT = "SELECT FROM discounts FOR UPDATE"
+LOCK_NEW = text("SELECT FROM subscriptions WHERE subscription = 'sub_2' FOR UPDATE")
 
 
 def test_moves_at_once_follow_each_other():
@@ -86,22 +89,27 @@ def test_an_invoice_that_waits_for_a_move_sees_the_new_subscription(subscription
 
 
 @pytest.mark.parametrize("task", ["end", "extend", "move", "reverse"])
-def test_whoever_waits_while_a_discount_is_moved_starts_again_on_its_new_subscription(task):
-    """The old subscription's lock would protect nothing there."""
+def test_whoever_waits_while_a_discount_is_moved_locks_its_new_subscription_too(task):
+    """The request starts again, and then waits for a transaction that has the new subscription."""
     discount = grant(recurrence={"type": "repeating", "durationInMonths": 2})["discount"]
     apply(invoice="inv_1", period=MARCH)
+    redeem(voucher=create_voucher()["id"], subscription="sub_2")
     calls = {
-        "end": lambda: end(discount)["subscription"],
-        "extend": lambda: extend(discount, months=1)["subscription"],
-        "move": lambda: move(discount, "sub_3")["history"][0]["from"]["subscription"],
-        "reverse": lambda: reverse("inv_1") and shown(discount)["subscription"],
+        "end": lambda: end(discount),
+        "extend": lambda: extend(discount, months=1),
+        "move": lambda: move(discount, "sub_3"),
+        "reverse": lambda: reverse("inv_1"),
     }
-    with ThreadPoolExecutor(2) as threads, transaction() as holder:
-        holder.execute(text("SELECT FROM subscriptions FOR UPDATE"))
-        moving = threads.submit(move, discount)
-        until_somebody_waits(holder)
-        waiting = threads.submit(calls[task])
-        until_waiting(holder, 2)
-        holder.rollback()
-        moving.result()
-        assert waiting.result() == "sub_2"
+    body = MoveDiscount.model_validate({**BODY, "discount": discount, "subscription": "sub_2"})
+    with ThreadPoolExecutor(2) as threads, transaction() as other:
+        with transaction() as moving:
+            move_to_subscription(moving, body)
+            waiting = threads.submit(calls[task])
+            until_somebody_waits(moving)
+            locking = threads.submit(other.execute, LOCK_NEW)
+            until_waiting(moving, 2)
+        locking.result()
+        until_somebody_waits(other)
+        other.rollback()
+        assert waiting.result()["object"] in {"discount", "reversal"}
+    assert shown(discount)["subscription"] == ("sub_3" if task == "move" else "sub_2")

@@ -127,6 +127,23 @@ def maximum_lowered(recorder: Recorder) -> list[Request]:
     ]
 
 
+def two_moves(recorder: Recorder) -> list[Request]:
+    """Return moves of two discounts of a voucher to the same subscription, where one of them can run."""
+    voucher = recorder.created()
+    number = next(_numbers)
+    old = [
+        recorder.ask("redemptions.redeem", redemption(voucher=voucher["id"], subscription=f"sub_old_{number}_{each}"))
+        for each in range(2)
+    ]
+    # Otherwise the row of the new subscription would make the second move wait, with or without a lock.
+    recorder.subscribed(voucher=recorder.created(), subscription=f"sub_new_{number}")
+    target = {"project": voucher["project"], "subscription": f"sub_new_{number}", "actor": "anna"}
+    return [
+        ("discounts.move", {**target, "discount": each["discount"], "requestId": f"move-{next(_numbers)}"})
+        for each in old
+    ]
+
+
 class Case(NamedTuple):
     """Two requests in a new situation, and the table whose lock the control takes out."""
 
@@ -147,6 +164,7 @@ CASES = (
     Case(two_reversals, "subscriptions"),
     Case(retired_meanwhile, "vouchers"),
     Case(maximum_lowered, "vouchers"),
+    Case(two_moves, "subscriptions"),
 )
 each_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 
