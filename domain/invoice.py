@@ -1,6 +1,6 @@
 """Discount an invoice: the order of its discounts, the base and amount of each, and the split over the lines."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from enum import StrEnum
 from uuid import UUID
@@ -97,26 +97,31 @@ class Skipped:
 def apply_discounts(invoice: Invoice, *, discounts: Sequence[Discount]) -> list[Applied | Skipped]:
     """Apply the discounts, given in the order redeemed, and return a result for each that covers the invoice.
 
-    Discounts restricted to products come first, so a discount without restriction applies to the rest. If two discounts
-    of a voucher cover the invoice, only the first takes part. The other has no result, even if the first is skipped.
-    A discount that has not started covers no invoice yet, so another may take part beside it.
+    Discounts restricted to products come first, so a discount without restriction applies to the rest.
     """
     left = {line.id: line.amount_minor for line in invoice.lines if line.discountable and line.amount_minor > 0}
     results: list[Applied | Skipped] = []
-    vouchers_taking_part: set[UUID] = set()
-    for discount in sorted(discounts, key=lambda each: each.products is None):
-        if discount.voucher_id in vouchers_taking_part:
-            continue
-        if not _is_covered(invoice.cycle, discount=discount):
-            continue
-        if _has_started(discount, cycle=invoice.cycle):
-            vouchers_taking_part.add(discount.voucher_id)
+    for discount in sorted(_taking_part(discounts, cycle=invoice.cycle), key=lambda each: each.products is None):
         result = _apply(discount, invoice=invoice, left=left)
         if isinstance(result, Applied):
             for line_id, amount_minor in result.by_line.items():
                 left[line_id] -= amount_minor
         results.append(result)
     return results
+
+
+def _taking_part(discounts: Iterable[Discount], *, cycle: Period) -> Iterator[Discount]:
+    """Yield the discounts that cover the cycle, the first redeemed of each voucher, whatever the products of each.
+
+    A discount that has not started covers no invoice yet, so another may take part beside it.
+    """
+    vouchers: set[UUID] = set()
+    for discount in discounts:
+        if discount.voucher_id in vouchers or not _is_covered(cycle, discount=discount):
+            continue
+        if _has_started(discount, cycle=cycle):
+            vouchers.add(discount.voucher_id)
+        yield discount
 
 
 def _is_covered(cycle: Period, *, discount: Discount) -> bool:

@@ -180,6 +180,16 @@ def test_a_voucher_takes_part_once_even_if_its_first_discount_is_skipped():
     assert (reasons_of(results), amounts_of(results)) == (["nothing_left"], [300])
 
 
+def test_the_first_redeemed_takes_part_even_if_the_next_of_its_voucher_is_restricted_to_products():
+    """The voucher's products were changed in between. A restricted discount of another voucher still comes first."""
+    voucher_id = uuid4()
+    first, second = fixed(500, voucher_id=voucher_id), fixed(500, voucher_id=voucher_id, products=["prod_a"])
+    other = fixed(300, products=["prod_a"])
+    invoice = replace(INVOICE, lines=[Line(id="base", amount_minor=8000, product="prod_a")])
+    results = apply_discounts(invoice, discounts=[first, second, other])
+    assert [each.discount for each in results] == [other, first]
+
+
 @pytest.mark.parametrize("trial", [False, True])
 def test_a_discount_that_has_not_started_makes_room_for_the_next_of_its_voucher(trial):
     """It does not cover the invoice, so both are listed. A third is not."""

@@ -191,15 +191,17 @@ def discount_invoice(invoice: Json, *, granted: Sequence[Discount], at: datetime
     """Discount an invoice, and return `discounts` and `skipped` of the answer."""
     start, end = cycle_of(invoice, today=at.date())
     left = {line["id"]: line["amount"] for line in invoice["lines"] if line["discountable"] and line["amount"] > 0}
-    restricted = [each for each in granted if each.products is not None]
     discounts: list[Json] = []
     skipped: list[Json] = []
+    taking_part: list[Discount] = []
     vouchers: set[str] = set()
-    for each in restricted + [each for each in granted if each.products is None]:
+    for each in granted:
         if each.is_over_for(start) or each.voucher in vouchers:
             continue
+        taking_part.append(each)
         if starts_on(each, invoice=invoice) < end:
             vouchers.add(each.voucher)
+    for each in sorted(taking_part, key=lambda each: each.products is None):
         covered = [
             line["id"] for line in invoice["lines"] if each.products is None or line.get("product") in each.products
         ]
