@@ -139,7 +139,7 @@ def _states_afterwards(
     rows = [each.row for each in discounts]
     changed = rows if gives_back else [each for each in rows if each.carry_over]
     if not changed:
-        return present_states(rows)
+        return present_states(rows, today=at.date())
     used_up = used_up_balances(
         session,
         discounts=changed,

@@ -1,6 +1,6 @@
 """The states of discounts after a reversal: without the invoice, or with a balance that refunds have refilled."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from uuid import UUID
 
@@ -74,15 +74,12 @@ def refill_balances(
     refilled = [_Rewound(row=each, progress=progress_of(each), is_used_up=each.id in used_up) for each in balances]
     states = _states(session, refilled, beside=beside, at=at)
     set_statuses(session, states=states, at=at)
-    return {**{(each.project, each.id): _state_beside(each, today=at.date()) for each in beside}, **states}
+    return {**present_states(beside, today=at.date()), **states}
 
 
-def present_states(discounts: Sequence[DiscountRow]) -> Mapping[DiscountKey, DiscountState]:
-    """Return the states of discounts that a reversal does not change."""
-    return {
-        (each.project, each.id): DiscountState(progress=progress_of(each), status=DiscountStatus(each.status))
-        for each in discounts
-    }
+def present_states(discounts: Iterable[DiscountRow], *, today: date) -> Mapping[DiscountKey, DiscountState]:
+    """Return the states of discounts that a reversal does not change. An ended window completes, swept or not."""
+    return {(each.project, each.id): _present_state(each, today=today) for each in discounts}
 
 
 def _states(
@@ -109,8 +106,7 @@ def _status_of(rewound: _Rewound, *, has_room: bool, today: date) -> DiscountSta
     return DiscountStatus.COMPLETED if is_over or not has_room else DiscountStatus.RUNNING
 
 
-def _state_beside(row: DiscountRow, *, today: date) -> DiscountState:
-    """Return the state of a discount that `Room.read` has completed if its window has ended."""
+def _present_state(row: DiscountRow, *, today: date) -> DiscountState:
     status = DiscountStatus(row.status)
     if status is DiscountStatus.RUNNING and not is_running(row, today=today):
         status = DiscountStatus.COMPLETED

@@ -2,8 +2,9 @@
 
 import pytest
 
-from tests.support.requests import apply
+from tests.support.requests import apply, create_voucher, redeem
 from tests.support.reversals import ONCE, grant, refund
+from tests.support.tasks import task_named
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -32,6 +33,17 @@ def test_a_refund_gives_nothing_back():
     answer = refund("inv_1", "r1", base=8000)
     assert [(each["status"], each["cycles"]) for each in answer["discounts"]] == [("completed", 1)]
     assert apply()["discountTotal"] == 0
+
+
+@pytest.mark.parametrize("swept", [False, True])
+def test_a_refund_names_a_discount_whose_window_has_ended_as_completed_swept_or_not(swept):
+    """The window was February 2025."""
+    voucher = create_voucher(recurrence={"type": "repeating", "durationInMonths": 1})
+    redeem(voucher=voucher["id"], subscription="sub_1", startsOn="2025-01-01")
+    apply(invoice="inv_1", period={"start": "2025-02-01", "end": "2025-03-01"})
+    if swept:
+        task_named("expiry.sweep")(request={})
+    assert [each["status"] for each in refund("inv_1", "r1", base=8000)["discounts"]] == ["completed"]
 
 
 def test_each_discount_of_a_line_has_its_share_of_a_refund():
