@@ -4,6 +4,7 @@ No error message shows the value that was sent, because errors are shown in logs
 """
 
 import re
+import unicodedata
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, TypeVar
@@ -37,9 +38,12 @@ FULL_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
 TYPED_CODE_LENGTH_MAX = 1_000
 REPLACEMENT_CHARACTER = "\ufffd"
-# White space, and characters of no width, which come along when a code is copied.
-BLANKS = (
-    "".join(filter(str.isspace, map(chr, range(0x3001)))) + "\u00ad\u180e\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
+# White space, and characters of no width, which come along when a code is copied: format characters, among them all
+# marks of direction, the combining grapheme joiner and the variation selectors.
+BLANKS = "".join(
+    each
+    for each in map(chr, range(0x10000))
+    if each.isspace() or unicodedata.category(each) == "Cf" or each == "\u034f" or "\ufe00" <= each <= "\ufe0f"
 )
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _DAY = TypeAdapter(date)

@@ -55,7 +55,13 @@ def test_the_codes_of_a_bulk_request_are_decided_one_by_one():
 
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize(
-    "ends", [" ", "\t\r\n", "\u00a0", "\u3000", "\u200b", "\ufeff", "\u2060 \u200d", "\u00ad\u200e"], ids=ascii
+    "ends",
+    [
+        *[" ", "\t\r\n", "\u00a0", "\u3000", "\u200b", "\ufeff", "\u2060 \u200d", "\u00ad\u200e"],
+        # Marks of direction, as chats and contacts add them, and other characters of no width.
+        *["\u202d\u202c", "\u2068\u2069", "\u061c", "\u180e", "\u2061\u2064", "\u034f", "\ufe0f"],
+    ],
+    ids=ascii,
 )
 def test_blanks_and_characters_of_no_width_at_the_ends_are_trimmed(task, ends):
     """They come along when a code is copied from a mail."""
