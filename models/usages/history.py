@@ -158,6 +158,6 @@ def find_position(session: Session, *, of: ListedCustomers, id: UUID) -> Positio
 
 
 def taken_from_balances(session: Session, *, of: ListedCustomers) -> list[TakenRow]:
-    """Return the amounts that each discount took, one row for each currency. A refund gives a balance nothing back."""
+    """Return the amounts that each discount took and reversals left, one row for each currency."""
     parameters = of.parameters()
     return list(session.execute(_BALANCES, {name: parameters[name] for name in ("project", "granted")}))
