@@ -46,6 +46,16 @@ def test_an_invoice_changes_a_discount_that_takes_something_off():
     assert instants() == (at, None, None)
 
 
+def test_a_further_invoice_of_a_cycle_changes_a_discount_too():
+    """It takes something off, although the discount shows the same cycles and window. So does its reversal."""
+    grant(create_voucher(**TWO_MONTHS)["id"])
+    apply(invoice="inv_1")
+    at = apply(invoice="inv_2")["appliedAt"]
+    assert instants() == (at, None, None)
+    at = reverse("inv_2")["reversedAt"]
+    assert instants() == (at, None, None)
+
+
 @pytest.mark.parametrize("fields", [ONCE, BALANCE])
 def test_the_invoice_that_uses_a_discount_up_completes_it(fields):
     """A reversal makes it run again, and the next invoice completes it again."""
