@@ -8,7 +8,7 @@ from domain.value_class import value
 
 
 class RecurrenceType(StrEnum):
-    """How many billing periods a discount covers."""
+    """How many billing cycles a discount covers."""
 
     ONCE = "once"
     REPEATING = "repeating"
@@ -43,10 +43,7 @@ PriceDiscount = PercentageDiscount | FixedDiscount
 
 @value
 class Recurrence:
-    """How long a discount runs. Only `repeating` has a duration: 1 to 999 months, or 1 to 999 cycles.
-
-    A cycle is a billing period.
-    """
+    """How long a discount runs. Only `repeating` has a duration: 1 to 999 months, or 1 to 999 billing cycles."""
 
     type: RecurrenceType
     duration_in_months: int | None = None

@@ -48,7 +48,7 @@ class Voucher(Base):
     recurrence: Mapped[str] = mapped_column(Text)
     duration_in_months: Mapped[int | None] = mapped_column(Integer)
     duration_in_cycles: Mapped[int | None] = mapped_column(Integer)
-    # If true, the fixed amount is a balance for all invoices, not an allowance for each period.
+    # If true, the fixed amount is a balance for all invoices, not an allowance for each cycle.
     carry_over: Mapped[bool] = mapped_column(Boolean, server_default=false())
     starts_at: Mapped[datetime | None] = mapped_column(Instant)
     expires_at: Mapped[datetime | None] = mapped_column(Instant)
