@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-scale test-histories faults faults-brokers up bench bench-scale bench-where bench-catalogue docs check lint types imports lock clean bench-recovery
+.PHONY: help demo test test-scale test-histories test-oracle faults faults-brokers up bench bench-scale bench-where bench-catalogue docs check lint types imports lock clean bench-recovery
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "make %-16s%s\n", $$1, $$2 }' Makefile
@@ -24,6 +24,9 @@ test-scale: $(INSTALLED) ## run the tests that take minutes, or hours: 10,000 ra
 
 test-histories: $(INSTALLED) ## run 10,000 random histories, a thousand for each of ten seeds (SEED=7 for one of them)
 	@$(BIN)/pytest -m scale -n logical --maxprocesses 4 -k "ten_thousand_histories$(if $(SEED), and [$(SEED)])" tests/histories
+
+test-oracle: $(INSTALLED) ## compare 20,000 random invoices with the oracle, 2,000 for each of ten seeds (SEED=7 for one of them)
+	@$(BIN)/pytest -m scale -n logical --maxprocesses 4 -k "twenty_thousand_invoices$(if $(SEED), and [$(SEED)])" tests/oracle
 
 faults: $(INSTALLED) ## run the system under faults, by seed (SEED=7), for so long (MINUTES=60), or one of them (FAULT=worker-killed)
 	@$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(FAULT),--fault $(FAULT))

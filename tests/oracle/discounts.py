@@ -1,0 +1,163 @@
+"""Vouchers, discounts and what the discounts took off, with the progress that follows from the invoices that stand."""
+
+from dataclasses import dataclass, field
+from datetime import date
+from fractions import Fraction
+from math import floor
+from typing import Any
+
+from tests.oracle.amounts import months_later
+
+
+@dataclass(frozen=True, order=True)
+class Cycle:
+    """A billing cycle, whose end is exclusive."""
+
+    start: date
+    end: date
+
+
+@dataclass
+class Entry:
+    """What a discount took off an invoice, by line."""
+
+    currency: str
+    cycle: Cycle
+    parts: dict[str, int]
+    # Each refund's share of the parts.
+    refunded: dict[str, int] = field(default_factory=dict)
+    # Whether the cycle was not given back.
+    stands: bool = True
+
+    @property
+    def amount(self) -> int:
+        """Return the amount before refunds."""
+        return sum(self.parts.values())
+
+    def rest_of(self, line: str) -> int:
+        """Return the part of a line that no refund has taken back."""
+        return self.parts.get(line, 0) - self.refunded.get(line, 0)
+
+    @property
+    def rest(self) -> int:
+        """Return the amount that no refund has taken back."""
+        return self.amount - sum(self.refunded.values())
+
+
+def amounts_of(price: dict[str, Any] | None) -> dict[str, int] | None:
+    """Return the amount of each currency, or None without a price."""
+    return price and {price["currency"]: price["amount"], **price.get("currencyOptions", {})}
+
+
+@dataclass
+class Voucher:
+    """The terms of a voucher, as created, and all discounts that were granted."""
+
+    id: str
+    body: dict[str, Any]
+    discounts: list["Discount"] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        recurrence = self.body["recurrence"]
+        self.type: str = recurrence["type"]
+        self.months: int | None = recurrence.get("durationInMonths")
+        self.cycles: int | None = recurrence.get("durationInCycles")
+        self.carries_over: bool = self.body.get("carryOver", False)
+        self.percentage: str | None = self.body.get("priceDiscountPercentage")
+        self.products: list[str] | None = self.body.get("restrictions", {}).get("products")
+        self.price, self.maximum, self.budget = (
+            amounts_of(self.body.get(name)) for name in ("priceDiscount", "maximumDiscount", "budget")
+        )
+
+    def given(self) -> dict[str, int]:
+        """Return what all discounts took off, minus reversals, by currency."""
+        return self._sums("rest")
+
+    def spent(self) -> dict[str, int] | None:
+        """Return the used part of the budget, which no refund refills."""
+        return None if self.budget is None else {each: self._sums("amount").get(each, 0) for each in self.budget}
+
+    def left(self, currency: str) -> int | None:
+        """Return the rest of the budget in a currency, or None if the budget does not name it."""
+        if self.budget is None or currency not in self.budget:
+            return None
+        return self.budget[currency] - self._sums("amount").get(currency, 0)
+
+    def _sums(self, name: str) -> dict[str, int]:
+        sums: dict[str, int] = {}
+        for entry in (each for discount in self.discounts for each in discount.standing()):
+            sums[entry.currency] = sums.get(entry.currency, 0) + getattr(entry, name)
+        return {currency: amount for currency, amount in sums.items() if amount}
+
+
+@dataclass
+class Discount:
+    """A discount of a subscription."""
+
+    id: str
+    voucher: Voucher
+    products: list[str] | None
+    starts_on: date
+    # The same for an invoice without a period and a cycle, whose day is that in UTC.
+    starts_on_in_utc: date
+    status: str = "running"
+    entries: list[Entry] = field(default_factory=list)
+
+    def standing(self) -> list[Entry]:
+        """Return the entries whose cycle was not given back."""
+        return [each for each in self.entries if each.stands]
+
+    def starts(self) -> set[date]:
+        """Return the starts of the distinct cycles."""
+        return {each.cycle.start for each in self.standing()}
+
+    def balance(self, currency: str) -> int:
+        """Return the rest of the balance, which refunds refill."""
+        return self._left(currency, [(each.currency, each.rest) for each in self.standing()])
+
+    def allowance(self, currency: str, cycle: Cycle) -> int:
+        """Return the rest of the fixed amount of a cycle."""
+        same_cycle = (each for each in self.standing() if each.cycle.start == cycle.start)
+        return self._left(currency, [(each.currency, each.amount) for each in same_cycle])
+
+    def _left(self, currency: str, taken: list[tuple[str, int]]) -> int:
+        assert self.voucher.price is not None
+        used = sum((Fraction(amount, self.voucher.price[each]) for each, amount in taken), Fraction(0))
+        return floor(self.voucher.price[currency] * (1 - used))
+
+    def is_used_up(self) -> bool:
+        """Return whether the discount is a balance of which nothing is left."""
+        return self.voucher.carries_over and not any(self.balance(each) for each in self.voucher.price or {})
+
+    def covers(self, cycle: Cycle) -> bool:
+        """Return whether the discount is not over for an invoice of the cycle, whatever its `startsOn`."""
+        starts = self.starts()
+        if self.status == "ended" or self.is_used_up():
+            return False
+        if not starts or self.voucher.type == "forever":
+            return True
+        if self.voucher.cycles is not None:
+            return cycle.start in starts or len(starts) < self.voucher.cycles
+        if self.voucher.months is not None:
+            return max(starts | {cycle.start}) < months_later(min(starts | {cycle.start}), self.voucher.months)
+        return False
+
+    def is_over(self, today: date) -> bool:
+        """Return whether the one invoice has come, the balance is used up, or the window has ended."""
+        end = self.full_price_from()
+        return self.is_used_up() or (self.voucher.type == "once" and end is not None) or (end or date.max) <= today
+
+    def full_price_from(self) -> date | None:
+        """Return the first day at full price, as far as it is known."""
+        starts: set[date] = set()
+        ends: list[date] = []
+        if self.voucher.type == "forever" or not self.standing():
+            return None
+        if self.voucher.months is not None:
+            return months_later(min(self.starts()), self.voucher.months)
+        for each in self.standing():
+            starts.add(each.cycle.start)
+            ends.append(each.cycle.end)
+            if len(starts) == (self.voucher.cycles or 1):
+                return max(ends)
+        return None

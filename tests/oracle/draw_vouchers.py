@@ -1,0 +1,74 @@
+"""Random vouchers, their updates and their redemptions."""
+
+from datetime import timedelta
+from typing import Any
+
+from tests.oracle.discounts import Voucher
+from tests.oracle.drawn import CURRENCIES, PRODUCTS, Drawn
+
+
+def price(drawn: Drawn, smallest: int, largest: int) -> dict[str, Any]:
+    """Draw an amount in one to three currencies."""
+    named = drawn.random.sample(CURRENCIES, drawn.random.randint(1, 3))
+    amounts = {each: drawn.random.randint(smallest, largest) for each in named}
+    return {"amount": amounts.pop(named[0]), "currency": named[0], "currencyOptions": amounts}
+
+
+def terms(drawn: Drawn) -> dict[str, Any]:
+    """Draw a voucher."""
+    body: dict[str, Any] = {"project": drawn.project, "name": "Drawn", "recurrence": recurrence(drawn)}
+    if drawn.is_so(0.5):
+        body["priceDiscountPercentage"] = drawn.random.choice(
+            [0.01, 1, 12.5, 33.33, 50, 99.99, 100, drawn.random.randint(1, 10000) / 100]
+        )
+    else:
+        body["priceDiscount"] = price(drawn, 1, drawn.random.choice([20, 3000, 20000]))
+        body["carryOver"] = body["recurrence"]["type"] != "once" and drawn.is_so(0.4)
+    if drawn.is_so(0.2):
+        body["maximumDiscount"] = price(drawn, 1, 3000)
+    if drawn.is_so(0.25):
+        body["budget"] = price(drawn, 1, 15000)
+    if drawn.is_so(0.35):
+        body["restrictions"] = {"products": drawn.random.sample(PRODUCTS, drawn.random.randint(1, 2))}
+    return body
+
+
+def update(drawn: Drawn, voucher_id: str, spent: dict[str, int] | None) -> dict[str, Any]:
+    """Draw other products for a voucher, or other amounts for its budget, which are never below the amounts spent."""
+    body: dict[str, Any] = {"project": drawn.project, "voucher": voucher_id}
+    if spent and drawn.is_so(0.6):
+        first, *others = ((each, amount + drawn.random.randint(1, 3000)) for each, amount in spent.items())
+        return {**body, "budget": {"currency": first[0], "amount": first[1], "currencyOptions": dict(others)}}
+    return {**body, "restrictions": {"products": drawn.random.choice([None, [drawn.random.choice(PRODUCTS)]])}}
+
+
+def recurrence(drawn: Drawn) -> dict[str, Any]:
+    """Draw how long a discount lasts."""
+    few = drawn.random.choice([1, 1, 2, 2, 3, 4, 13])
+    return drawn.random.choice(
+        [
+            {"type": "once"},
+            {"type": "forever"},
+            {"type": "repeating", "durationInMonths": few},
+            {"type": "repeating", "durationInCycles": few},
+        ]
+    )
+
+
+def redemption(drawn: Drawn, voucher: Voucher, number: int) -> dict[str, Any]:
+    """Draw a redemption that the voucher's restrictions allow."""
+    subscription = drawn.subscription()
+    body = {
+        "project": drawn.project,
+        "requestId": f"redemption-{number}",
+        "voucher": voucher.id,
+        "customer": "cus_1",
+        "subscription": subscription,
+        "products": voucher.products,
+        "currency": next(iter(voucher.price or {}), None),
+    }
+    if drawn.is_so(0.9):
+        plan, here = drawn.plans[subscription], drawn.at.get(subscription, 0)
+        earlier = plan.boundary(here + drawn.random.randint(-3, 1)) + timedelta(days=drawn.random.choice([0, 0, 1, 10]))
+        body["startsOn"] = earlier.isoformat()
+    return body

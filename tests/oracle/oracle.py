@@ -1,0 +1,175 @@
+"""A second reading of docs/contract.md: the answers to invoices and reversals, from a state of its own.
+
+It was written from the contract alone, and imports nothing of the program.
+"""
+
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from fractions import Fraction
+from typing import Any
+
+from tests.oracle.amounts import half_up, split
+from tests.oracle.answers import answered, conflict, left_out, told
+from tests.oracle.discounts import Cycle, Discount, Entry, Voucher
+
+
+def local_day(boundary: str) -> date:
+    """Return the local date of a boundary, which is a date or a timestamp."""
+    return datetime.fromisoformat(boundary).date()
+
+
+def cycle_of(span: dict[str, str]) -> Cycle:
+    """Return the days of a period or a cycle."""
+    return Cycle(local_day(span["start"]), local_day(span["end"]))
+
+
+def normal_invoice(body: dict[str, Any]) -> dict[str, Any]:
+    """Return an invoice with all defaults, by which two bodies are compared."""
+    lines = [{"product": None, "discountable": True, **each} for each in body["lines"]]
+    return {"period": None, "cycle": None, "trial": False, **body, "lines": lines}
+
+
+@dataclass
+class Invoice:
+    """A decided invoice."""
+
+    body: dict[str, Any]
+    answer: dict[str, Any]
+    entries: list[tuple[Discount, Entry]]
+    reversed: dict[str, Any] | None = None
+    given_back: tuple[str, dict[str, Any]] | None = None
+    refunded: dict[str, int] = field(default_factory=dict)
+
+
+class Oracle:
+    """The vouchers, discounts and invoices of a project."""
+
+    def __init__(self) -> None:
+        self.vouchers: dict[str, Voucher] = {}
+        self.subscriptions: dict[str, list[Discount]] = {}
+        self.invoices: dict[str, Invoice] = {}
+        self.reversals: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
+
+    def on(self, subscription: str) -> list[Discount]:
+        """Return the discounts of a subscription, in the order redeemed."""
+        return self.subscriptions.setdefault(subscription, [])
+
+    def complete_those_over(self, subscription: str, today: date) -> None:
+        """Complete the running discounts that are over."""
+        for each in self.on(subscription):
+            if each.status == "running" and each.is_over(today):
+                each.status = "completed"
+
+    def refusal(self, subscription: str, voucher: str, today: date) -> str | None:
+        """Return the reason why an otherwise eligible voucher cannot be redeemed on a subscription."""
+        self.complete_those_over(subscription, today)
+        running = any(each.voucher.id == voucher and each.status == "running" for each in self.on(subscription))
+        return "already_applied" if running else None
+
+    def grant(self, discount: str, redemption: dict[str, Any], requested_at: datetime) -> None:
+        """Add the discount of an accepted redemption."""
+        voucher = self.vouchers[redemption["voucher"]]
+        starts_on, in_utc = requested_at.date(), requested_at.astimezone(UTC).date()
+        if "startsOn" in redemption:
+            starts_on = in_utc = date.fromisoformat(redemption["startsOn"])
+        granted = Discount(discount, voucher, voucher.products, starts_on, in_utc)
+        self.on(redemption["subscription"]).append(granted)
+        voucher.discounts.append(granted)
+
+    def end(self, discount: str) -> None:
+        """End a discount for good."""
+        for each in (every for those in self.subscriptions.values() for every in those):
+            if each.id == discount:
+                each.status = "ended"
+
+    def apply(self, body: dict[str, Any], today: date) -> dict[str, Any]:
+        """Return the answer to an invoice, without `appliedAt`."""
+        body = normal_invoice(body)
+        first = self.invoices.get(body["invoice"])
+        if first is None:
+            self.complete_those_over(body["subscription"], today)
+            self.invoices[body["invoice"]] = first = self.discounted(body, today)
+            self.complete_those_over(body["subscription"], today)
+            return first.answer
+        return {**first.answer, "reversed": first.reversed} if first.body == body else conflict(body)
+
+    def discounted(self, body: dict[str, Any], today: date) -> Invoice:
+        """Discount a new invoice."""
+        period = cycle_of(body["period"]) if body["period"] else Cycle(today, today + timedelta(days=1))
+        cycle = cycle_of(body["cycle"]) if body["cycle"] else period
+        is_dated = bool(body["period"] or body["cycle"])
+        notices = [] if body["cycle"] else self.notices(body["subscription"], period)
+        rests = {each["id"]: each["amount"] for each in body["lines"]}
+        taken, skipped, entries = [], [], []
+        for discount in listed(self.on(body["subscription"]), cycle, is_dated=is_dated):
+            reason = skip_reason(discount, body, cycle, is_dated=is_dated)
+            parts = {} if reason else taken_off(discount, body, rests, cycle)
+            if not parts:
+                skipped.append(left_out(discount, reason or "nothing_left"))
+                continue
+            for line, part in parts.items():
+                rests[line] -= part
+            entry = Entry(body["currency"], cycle, parts)
+            discount.entries.append(entry)
+            entries.append((discount, entry))
+            taken.append(told(discount, entry))
+        return Invoice(body, answered(body, rests, taken, skipped, notices), entries)
+
+    def notices(self, subscription: str, period: Cycle) -> list[str]:
+        """Return the notices for an invoice that names no cycle."""
+        hinting = (each for each in self.on(subscription) if each.status != "ended" and each.voucher.type != "once")
+        cycles = (entry.cycle for each in hinting for entry in each.standing())
+        return ["period_inside_cycle"] if any(each.start < period.start < each.end for each in cycles) else []
+
+
+def has_started(discount: Discount, cycle: Cycle, *, is_dated: bool) -> bool:
+    """Return whether the cycle of an invoice ends after the discount's `startsOn`."""
+    return cycle.end > (discount.starts_on if is_dated else discount.starts_on_in_utc)
+
+
+def listed(discounts: list[Discount], cycle: Cycle, *, is_dated: bool) -> list[Discount]:
+    """Return the discounts that the answer names, in the order applied."""
+    named: list[Discount] = []
+    taking_part: set[str] = set()
+    for each in discounts:
+        if not each.covers(cycle) or each.voucher.id in taking_part:
+            continue
+        named.append(each)
+        if has_started(each, cycle, is_dated=is_dated):
+            taking_part.add(each.voucher.id)
+    return sorted(named, key=lambda each: each.products is None)
+
+
+def skip_reason(discount: Discount, body: dict[str, Any], cycle: Cycle, *, is_dated: bool) -> str | None:
+    """Return the first reason for which the discount takes nothing off, whatever the amounts of the lines."""
+    voucher, products, currency = discount.voucher, discount.products, body["currency"]
+    prices = voucher.price, voucher.maximum, voucher.budget
+    against = {
+        "trial": body["trial"],
+        "before_start": not has_started(discount, cycle, is_dated=is_dated),
+        "product_not_eligible": products is not None and not any(each["product"] in products for each in body["lines"]),
+        "currency_mismatch": any(amounts is not None and currency not in amounts for amounts in prices),
+        "budget_spent": voucher.left(currency) == 0,
+    }
+    return next((reason for reason, applies in against.items() if applies), None)
+
+
+def taken_off(discount: Discount, body: dict[str, Any], rests: dict[str, int], cycle: Cycle) -> dict[str, int]:
+    """Return what the discount takes off each line. Without any, it takes off nothing."""
+    voucher, products, currency = discount.voucher, discount.products, body["currency"]
+    base = {
+        each["id"]: rests[each["id"]]
+        for each in body["lines"]
+        if each["amount"] > 0 and each["discountable"] and (products is None or each["product"] in products)
+    }
+    whole = sum(base.values())
+    caps = voucher.left(currency), (voucher.maximum or {}).get(currency)
+    amount = min([whole, price_of(discount, currency, cycle, whole), *(each for each in caps if each is not None)])
+    return {line: part for line, part in split(amount, base).items() if part}
+
+
+def price_of(discount: Discount, currency: str, cycle: Cycle, base: int) -> int:
+    """Return the amount of a discount before its caps."""
+    if discount.voucher.percentage is not None:
+        return half_up(base * Fraction(str(discount.voucher.percentage)) / 100)
+    return discount.balance(currency) if discount.voucher.carries_over else discount.allowance(currency, cycle)
