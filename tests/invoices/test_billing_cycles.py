@@ -186,3 +186,12 @@ def test_a_preview_takes_the_cycle_of_its_periods() -> None:
     assert [(each["discountTotal"], each["notices"]) for each in shown] == [(0, [])]
     applied = apply(period=MID_JANUARY, cycle=JANUARY)
     assert [applied["discountTotal"], applied["notices"]] == [0, []]
+
+
+def test_a_previewed_period_that_begins_at_the_end_of_the_cycle_is_a_cycle_of_its_own() -> None:
+    """The end of a cycle is exclusive, so February has an allowance of its own."""
+    grant(recurrence=months(2), **TEN)
+    body = {"project": "gigs", "subscription": "sub_1", "periods": 2, "from": "2027-01-01", "cycle": JANUARY}
+    terms = {"interval": "month", "anchor": "2027-01-01", "currency": "USD", "lines": [{"id": "base", "amount": 8_000}]}
+    periods = task_named("billing.preview")(request={**body, "plan": terms})["periods"]
+    assert [each["discountTotal"] for each in periods] == [1_000, 1_000]
