@@ -50,8 +50,9 @@ _RETURN_CUSTOMERS = text(f"""
     SELECT discount.project, discount.id, discount.voucher_id, discount.customer, 'customer', :at
     FROM {_KEYS_SQL}
     CROSS JOIN LATERAL (
+        -- A refund goes back into a balance, so the customer has lost nothing by it.
         SELECT project, id, voucher_id, customer FROM discounts
-        WHERE project = keys.project AND id = keys.id
+        WHERE project = keys.project AND id = keys.id AND NOT carry_over
         OFFSET 0
     ) AS discount
     CROSS JOIN LATERAL (
@@ -79,7 +80,7 @@ def return_customers_places(session: Session, *, keys: Iterable[tuple[str, UUID]
     """Record that a discount has returned its customer's place if its invoices were refunded in full.
 
     These are the invoices that the discount reduced, without those that were voided or not paid. After a charge-back,
-    the place stays taken.
+    the place stays taken, and so does that of a balance, which refunds refill.
     Call it after locking the discounts.
     """
     session.execute(_RETURN_CUSTOMERS, {**array_parameters("keys", ("project", "id"), set(keys)), "at": at})

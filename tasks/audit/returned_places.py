@@ -66,6 +66,7 @@ RETURNED_PLACE_CHECKS = {
         SELECT p.project, p.discount_id::text AS subject, format('%s in %s cycles', d.status, d.cycles) AS detail
         FROM returned_places p JOIN discounts d ON d.project = p.project AND d.id = p.discount_id
         WHERE (p.kind = 'whole' AND (d.cycles > 0 OR d.status <> 'ended'))
+              OR (p.kind = 'customer' AND d.carry_over)
               OR (p.kind = 'customer' AND NOT EXISTS (
                   SELECT FROM usage_reversals r
                   WHERE r.project = p.project AND r.discount_id = p.discount_id AND r.is_in_full
@@ -93,6 +94,7 @@ RETURNED_PLACE_CHECKS = {
             UNION ALL
             SELECT u.project, u.discount_id, 'is not free, and all was refunded'
             FROM ({_PURCHASES}) u
+            JOIN discounts d ON d.project = u.project AND d.id = u.discount_id AND NOT d.carry_over
             GROUP BY u.project, u.discount_id
             HAVING count(*) FILTER (WHERE u.given_back_at IS NULL) > 0
                    AND bool_and(u.given_back_at IS NOT NULL OR u.refunded_at IS NOT NULL)

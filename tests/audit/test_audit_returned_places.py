@@ -6,7 +6,7 @@ from tasks.audit.audit import audit
 from tasks.audit.returned_places import RETURNED_PLACE_CHECKS
 from tests.audit.ledgers import begin_with_a_refund, broken, broken_by
 from tests.support.requests import apply
-from tests.support.reversals import MARCH, discount_row, refund, reverse
+from tests.support.reversals import MARCH, discount_row, grant, refund, reverse
 from tests.support.tampering import tamper
 
 CUSTOMER = "a customer's place is free when all was refunded, and only then"
@@ -74,3 +74,14 @@ def test_what_is_taken_off_after_a_place_was_freed_does_not_take_it_away():
     assert audit() == []
     reverse("inv_2", "charged_back")
     assert (audit(), discount_row().status) == ([], "running")
+
+
+@pytest.mark.usefixtures("tampered_database")
+def test_a_place_that_is_free_though_a_balance_was_refilled_is_found():
+    """A refund in full goes back into the balance, so the customer's place stays taken."""
+    grant(priceDiscount={"amount": 1_000, "currency": "USD"}, carryOver=True)
+    apply(invoice="inv_1", lines=[{"id": "base", "amount": 300}])
+    refund("inv_1", "r1", base=300)
+    assert audit() == []
+    tamper(RETURNED)
+    assert broken() == {"only what never took effect or was refunded in full gives a place back"}

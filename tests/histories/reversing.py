@@ -213,6 +213,8 @@ def free_customers_place(model: Model, discount: Discount) -> None:
     assert voucher is not None
     if discount.place_is_returned or is_charged_back(model, discount) or not discount.taken:
         return
+    if discount.terms.get("carryOver"):
+        return
     if all(is_refunded_in_full(model, discount, taken) for taken in discount.taken):
         discount.place_is_returned = True
         voucher.freed.append(discount.customer)

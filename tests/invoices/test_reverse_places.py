@@ -21,6 +21,15 @@ def test_a_customers_place_is_returned_when_all_was_refunded_in_full():
     assert redeem(voucher=first["voucher"])["reason"] == "max_redemptions_reached"
 
 
+def test_a_refunded_balance_returns_no_place():
+    """The refund went back into the balance. With a place too, a customer could collect one balance after the other."""
+    first = grant(priceDiscount={"amount": 1_000, "currency": "USD"}, carryOver=True, **LIMITED)
+    apply(invoice="inv_1", lines=[{"id": "base", "amount": 300}])
+    refund("inv_1", "r1", base=300)
+    assert redeem_again(first)["reason"] == "customer_limit_reached"
+    assert apply(period=MARCH)["discountTotal"] == 1_000
+
+
 def test_an_invoice_that_was_not_refunded_keeps_the_place():
     """When the other invoice is refunded too, the place is returned."""
     first = grant(**LIMITED)
