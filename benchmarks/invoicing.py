@@ -134,7 +134,7 @@ _ENTRIES = f"""
 """
 _ADVANCE = f"""
     UPDATE discounts
-    SET first_period_start = '2027-01-31', last_period_start = '2027-01-31', last_period_end = '2027-02-28',
+    SET first_cycle_start = '2027-01-31', last_cycle_start = '2027-01-31', last_cycle_end = '2027-02-28',
         cycles = 1, ends_on = '2027-04-30', updated_at = now()
     FROM generate_series(CAST(:first AS bigint), :last) AS number
     WHERE discounts.project = :project AND discounts.id = {rows.REDEMPTION_ID}

@@ -188,8 +188,8 @@ def _taken(session: Session, row: Discount, *, period: Period) -> dict[str, int]
 
 def _advance(row: Discount, applied: Applied, *, now: datetime) -> None:
     progress = applied.progress
-    row.first_period_start, row.last_period_start = progress.first_start, progress.last_start
-    row.cycles, row.ends_on, row.last_period_end = progress.cycles, progress.ends_on, progress.last_end
+    row.first_cycle_start, row.last_cycle_start = progress.first_start, progress.last_start
+    row.cycles, row.ends_on, row.last_cycle_end = progress.cycles, progress.ends_on, progress.last_end
     row.updated_at = now
 
 

@@ -80,11 +80,11 @@ class Discount(Base):
     starts_on_in_utc: Mapped[date] = mapped_column(Date)
     status: Mapped[str] = mapped_column(Text, server_default=text("'running'"))
     # The progress. It is derived from `usage_entries`, and the audit compares the two.
-    first_period_start: Mapped[date | None] = mapped_column(Date)
-    last_period_start: Mapped[date | None] = mapped_column(Date)
+    first_cycle_start: Mapped[date | None] = mapped_column(Date)
+    last_cycle_start: Mapped[date | None] = mapped_column(Date)
     cycles: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     ends_on: Mapped[date | None] = mapped_column(Date)
-    last_period_end: Mapped[date | None] = mapped_column(Date)
+    last_cycle_end: Mapped[date | None] = mapped_column(Date)
     # The number of ledger entries that reversals gave back. If it is 0, as for most discounts, no query for them is
     # needed.
     entries_given_back: Mapped[int] = mapped_column(Integer, server_default=text("0"))
@@ -105,12 +105,12 @@ class Discount(Base):
         CheckConstraint(ONE_DURATION_IF_REPEATING, name="duration_if_repeating"),
         CheckConstraint(BALANCE_IF_CARRY_OVER, name="balance_if_carry_over"),
         CheckConstraint(one_of("status", DiscountStatus), name="status_known"),
-        CheckConstraint("num_nulls(first_period_start, last_period_start) IN (0, 2)", name="periods_whole"),
-        CheckConstraint("first_period_start <= last_period_start", name="periods_in_order"),
-        CheckConstraint("(last_period_end IS NULL) = (last_period_start IS NULL)", name="last_period_whole"),
-        CheckConstraint("last_period_start < last_period_end", name="last_period_not_empty"),
+        CheckConstraint("num_nulls(first_cycle_start, last_cycle_start) IN (0, 2)", name="ends_whole"),
+        CheckConstraint("first_cycle_start <= last_cycle_start", name="cycles_in_order"),
+        CheckConstraint("(last_cycle_end IS NULL) = (last_cycle_start IS NULL)", name="last_cycle_whole"),
+        CheckConstraint("last_cycle_start < last_cycle_end", name="last_cycle_not_empty"),
         CheckConstraint("cycles <= duration_in_cycles", name="cycles_within_duration"),
-        CheckConstraint("(cycles > 0) = (first_period_start IS NOT NULL)", name="cycles_with_periods"),
+        CheckConstraint("(cycles > 0) = (first_cycle_start IS NOT NULL)", name="cycles_with_dates"),
         CheckConstraint("cycles >= 0 AND (recurrence <> 'once' OR cycles <= 1)", name="cycles_in_range"),
         CheckConstraint("entries_given_back >= 0", name="given_back_not_negative"),
         CheckConstraint("(status = 'ended') = (ended_at IS NOT NULL)", name="ended_whole"),

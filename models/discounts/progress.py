@@ -15,11 +15,11 @@ from models.discounts.discount import DISCOUNTS, DiscountStatus
 from models.discounts.locks import DiscountKey
 
 _PROGRESS: dict[str, TypeEngine[Any]] = {
-    "first_period_start": Date(),
-    "last_period_start": Date(),
+    "first_cycle_start": Date(),
+    "last_cycle_start": Date(),
     "cycles": Integer(),
     "ends_on": Date(),
-    "last_period_end": Date(),
+    "last_cycle_end": Date(),
 }
 _KEY: dict[str, TypeEngine[Any]] = {"project": Text(), "id": Uuid()}
 _ADVANCED_BY = {**_KEY, **_PROGRESS, "is_used_up": Boolean()}

@@ -24,11 +24,11 @@ class DiscountRow(Protocol):
     starts_on: date
     starts_on_in_utc: date
     status: str
-    first_period_start: date | None
-    last_period_start: date | None
+    first_cycle_start: date | None
+    last_cycle_start: date | None
     cycles: int
     ends_on: date | None
-    last_period_end: date | None
+    last_cycle_end: date | None
     entries_given_back: int
     ended_at: datetime | None
     completed_at: datetime | None
@@ -61,11 +61,11 @@ class RecurrenceRow(Protocol):
 class ProgressRow(Protocol):
     """The columns of a row of `discounts` that say which periods it has covered."""
 
-    first_period_start: date | None
-    last_period_start: date | None
+    first_cycle_start: date | None
+    last_cycle_start: date | None
     cycles: int
     ends_on: date | None
-    last_period_end: date | None
+    last_cycle_end: date | None
 
 
 class WindowRow(Protocol):

@@ -61,9 +61,9 @@ def extended_recurrence_of(row: RecurrenceRow, *, duration: int) -> Recurrence:
 def progress_of(row: ProgressRow) -> Progress:
     """Return the progress of a discount."""
     return Progress(
-        first_start=row.first_period_start,
-        last_start=row.last_period_start,
+        first_start=row.first_cycle_start,
+        last_start=row.last_cycle_start,
         cycles=row.cycles,
         ends_on=row.ends_on,
-        last_end=row.last_period_end,
+        last_end=row.last_cycle_end,
     )

@@ -59,7 +59,7 @@ _STARTED = text(f"""
            sum(per_cycle) AS per_cycle,
            sum(CASE WHEN has_rest THEN per_cycle * (cycles_of_balance - floor(cycles_of_balance)) ELSE 0 END) AS rest
     FROM (
-        SELECT voucher_id, currency, first_period_start AS anchor, last_period_end AS next_on, cycle_days, ends_on,
+        SELECT voucher_id, currency, first_cycle_start AS anchor, last_cycle_end AS next_on, cycle_days, ends_on,
                taken / cycles::numeric AS per_cycle, duration_in_cycles - cycles AS cycles_left,
                cycles * share_left / share AS cycles_of_balance,
                carry_over AND (cycles * share_left / share < duration_in_cycles - cycles) IS NOT FALSE AS has_rest

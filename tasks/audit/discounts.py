@@ -55,15 +55,15 @@ DISCOUNT_CHECKS = {
     """,
     "a discount's progress is what the ledger says": """
         SELECT d.project, d.id::text AS subject,
-               format('%s to %s, %s, in %s cycles, ledger %s to %s, %s, in %s', d.first_period_start,
-                      d.last_period_start, d.last_period_end, d.cycles, u.first, u.last, u.last_end, u.cycles) AS detail
+               format('%s to %s, %s, in %s cycles, ledger %s to %s, %s, in %s', d.first_cycle_start,
+                      d.last_cycle_start, d.last_cycle_end, d.cycles, u.first, u.last, u.last_end, u.cycles) AS detail
         FROM discounts d
         LEFT JOIN (
             SELECT project, discount_id, min(cycle_start) AS first, max(cycle_start) AS last,
                    max(cycle_end) AS last_end, count(DISTINCT cycle_start) AS cycles
             FROM remaining_entries GROUP BY project, discount_id
         ) u ON u.project = d.project AND u.discount_id = d.id
-        WHERE (d.first_period_start, d.last_period_start, d.last_period_end, d.cycles)
+        WHERE (d.first_cycle_start, d.last_cycle_start, d.last_cycle_end, d.cycles)
               IS DISTINCT FROM (u.first, u.last, u.last_end, coalesce(u.cycles, 0)::integer)
     """,
     "a once discount took part in one invoice": """
@@ -73,10 +73,10 @@ DISCOUNT_CHECKS = {
     """,
     "a repeating discount stayed in its window": """
         SELECT project, id::text AS subject,
-               format('%s months from %s, last %s', duration_in_months, first_period_start, last_period_start) AS detail
+               format('%s months from %s, last %s', duration_in_months, first_cycle_start, last_cycle_start) AS detail
         FROM discounts
         WHERE recurrence = 'repeating'
-              AND last_period_start >= first_period_start + make_interval(months => duration_in_months)
+              AND last_cycle_start >= first_cycle_start + make_interval(months => duration_in_months)
     """,
     "a discount in cycles ends with its last one": """
         SELECT project, id::text AS subject,
@@ -84,15 +84,15 @@ DISCOUNT_CHECKS = {
         FROM discounts
         WHERE duration_in_cycles IS NOT NULL
               AND (cycles > duration_in_cycles
-                   OR (ends_on IS NOT NULL) <> (cycles = duration_in_cycles) OR ends_on > last_period_end)
+                   OR (ends_on IS NOT NULL) <> (cycles = duration_in_cycles) OR ends_on > last_cycle_end)
     """,
     "a window ends so long after its first period": """
-        SELECT project, id::text AS subject, format('from %s to %s', first_period_start, ends_on) AS detail
+        SELECT project, id::text AS subject, format('from %s to %s', first_cycle_start, ends_on) AS detail
         FROM discounts
         WHERE (duration_in_months IS NOT NULL OR recurrence = 'once')
               AND ends_on IS DISTINCT FROM CASE
-                  WHEN recurrence = 'once' THEN last_period_end
-                  ELSE (first_period_start + make_interval(months => duration_in_months))::date
+                  WHEN recurrence = 'once' THEN last_cycle_end
+                  ELSE (first_cycle_start + make_interval(months => duration_in_months))::date
               END
     """,
     "a discount runs until it is over": """

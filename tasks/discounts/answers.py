@@ -29,7 +29,7 @@ def discount_answer(row: ListedDiscountRow) -> Answer:
         "maximumDiscount": maximum_discount(row),
         "products": row.products,
         "startsOn": day(row.starts_on),
-        "firstPeriodStart": day(row.first_period_start),
+        "firstCycleStart": day(row.first_cycle_start),
         "fullPriceFrom": day(row.ends_on),
         "cycles": row.cycles,
         "status": row.status,

@@ -66,7 +66,8 @@ def preview_subscription(session: Session, request: Preview) -> Answer:
         "currency": request.plan.currency,
         "redeem": list(redeemed.answers),
         "periods": shown,
-        "fullPriceFrom": day(full_price_from),
+        # Beside a cycle of the subscription, the later periods of the plan are not cycles that will be billed.
+        "fullPriceFrom": None if request.cycle else day(full_price_from),
     }
 
 

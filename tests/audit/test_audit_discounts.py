@@ -34,8 +34,8 @@ TAMPERING = {
                (cycle_start + interval '1 month')::date, (cycle_end + interval '1 month')::date,
                currency, 1, created_at FROM usage_entries;
         UPDATE discounts SET carry_over = true, status = 'completed', cycles = 2,
-               last_period_start = (first_period_start + interval '1 month')::date,
-               last_period_end = (last_period_end + interval '1 month')::date
+               last_cycle_start = (first_cycle_start + interval '1 month')::date,
+               last_cycle_end = (last_cycle_end + interval '1 month')::date
     """,
     "a balance that is used up is completed": "UPDATE discounts SET carry_over = true",
     "what an invoice was answered is what the ledger says": """
@@ -51,12 +51,12 @@ TAMPERING = {
         SELECT project, discount_id, 'copy', gen_random_uuid(), period_start, period_end, cycle_start, cycle_end,
                currency, 1, created_at FROM usage_entries;
         UPDATE discounts SET recurrence = 'once', amounts_minor = '{"USD": 999}', status = 'completed',
-               ends_on = last_period_end
+               ends_on = last_cycle_end
     """,
     "a repeating discount stayed in its window": """
         UPDATE vouchers SET recurrence = 'repeating', duration_in_months = 1;
         UPDATE discounts SET recurrence = 'repeating', duration_in_months = 1,
-               ends_on = (first_period_start + interval '1 month')::date;
+               ends_on = (first_cycle_start + interval '1 month')::date;
         INSERT INTO invoice_discounts (project, invoice, fingerprint, subscription, customer, answer, applied_at)
         SELECT project, 'later', fingerprint, subscription, customer,
                '{"discountTotal": 1}', applied_at FROM invoice_discounts;
@@ -66,8 +66,8 @@ TAMPERING = {
                (period_start + interval '1 month')::date, (period_end + interval '1 month')::date,
                (cycle_start + interval '1 month')::date, (cycle_end + interval '1 month')::date,
                currency, 1, created_at FROM usage_entries;
-        UPDATE discounts SET cycles = 2, last_period_start = (first_period_start + interval '1 month')::date,
-               last_period_end = (last_period_end + interval '1 month')::date
+        UPDATE discounts SET cycles = 2, last_cycle_start = (first_cycle_start + interval '1 month')::date,
+               last_cycle_end = (last_cycle_end + interval '1 month')::date
     """,
     "a discount in cycles ends with its last one": """
         UPDATE vouchers SET recurrence = 'repeating', duration_in_cycles = 2;
@@ -102,18 +102,18 @@ BESIDE_A_HOLD: dict[str, list[str]] = {
     "what an invoice was answered is what the ledger says": [
         """
             DELETE FROM usage_entries;
-            UPDATE discounts SET cycles = 0, first_period_start = NULL, last_period_start = NULL, last_period_end = NULL
+            UPDATE discounts SET cycles = 0, first_cycle_start = NULL, last_cycle_start = NULL, last_cycle_end = NULL
         """
     ],
     "a discount's progress is what the ledger says": [
-        "UPDATE discounts SET first_period_start = first_period_start - 1",
-        "UPDATE discounts SET last_period_start = last_period_start + 1",
-        "UPDATE discounts SET last_period_end = last_period_end + 1",
+        "UPDATE discounts SET first_cycle_start = first_cycle_start - 1",
+        "UPDATE discounts SET last_cycle_start = last_cycle_start + 1",
+        "UPDATE discounts SET last_cycle_end = last_cycle_end + 1",
     ],
     "a discount in cycles ends with its last one": [
         """
             UPDATE vouchers SET recurrence = 'repeating', duration_in_cycles = 1;
-            UPDATE discounts SET recurrence = 'repeating', duration_in_cycles = 1, ends_on = last_period_end + 1
+            UPDATE discounts SET recurrence = 'repeating', duration_in_cycles = 1, ends_on = last_cycle_end + 1
         """
     ],
 }

@@ -20,7 +20,7 @@ ROWS = {
     "entries": "SELECT project, cycle_start, cycle_end, currency, amount_minor FROM usage_entries",
     "periods": "SELECT period_start, period_end FROM usage_entries",
     "discounts": """
-        SELECT first_period_start, last_period_start, last_period_end, cycles, ends_on, updated_at IS NULL
+        SELECT first_cycle_start, last_cycle_start, last_cycle_end, cycles, ends_on, updated_at IS NULL
         FROM discounts
     """,
     "given": """

@@ -86,7 +86,7 @@ def shown_discount(discount: Discount) -> Json:
         "maximumDiscount": shown_amounts(discount.terms.get("maximumDiscount")),
         "products": discount.products,
         "startsOn": discount.starts_on.isoformat(),
-        "firstPeriodStart": min(discount.starts).isoformat() if discount.starts else None,
+        "firstCycleStart": min(discount.starts).isoformat() if discount.starts else None,
         "fullPriceFrom": ends_on(discount),
         "cycles": len(discount.starts),
         "status": status_of(discount),

@@ -181,9 +181,12 @@ def test_a_preview_takes_the_cycle_of_its_periods() -> None:
     without = look(periods=1, since="2027-01-15", **seat)["periods"]
     body = {"project": "gigs", "subscription": "sub_1", "periods": 1, "from": "2027-01-15", "cycle": JANUARY}
     plan = {**seat, "intervalCount": 17, "currency": "USD", "lines": [{"id": "seat", "amount": 8_000}]}
-    shown = task_named("billing.preview")(request={**body, "plan": plan})["periods"]
+    answer = task_named("billing.preview")(request={**body, "plan": plan})
+    shown, full_price_from = answer["periods"], answer["fullPriceFrom"]
     assert [(each["discountTotal"], each["notices"]) for each in without] == [(1_000, ["period_inside_cycle"])]
     assert [(each["discountTotal"], each["notices"]) for each in shown] == [(0, [])]
+    # The plan's later periods of 17 days will not be billed.
+    assert full_price_from is None
     applied = apply(period=MID_JANUARY, cycle=JANUARY)
     assert [applied["discountTotal"], applied["notices"]] == [0, []]
 
