@@ -43,6 +43,8 @@ QUEUE_BY_TASK |= dict.fromkeys(
         "vouchers.forecast",
         "discounts.list",
         "discounts.end",
+        "discounts.move",
+        "discounts.extend",
         "subscriptions.end",
         "gigs.vouchers.create",
         "gigs.vouchers.retrieve",
