@@ -44,15 +44,9 @@ def update(drawn: Drawn, voucher_id: str, spent: dict[str, int] | None) -> dict[
 
 def recurrence(drawn: Drawn) -> dict[str, Any]:
     """Draw how long a discount lasts."""
-    few = drawn.random.choice([1, 1, 2, 2, 3, 4, 13])
-    return drawn.random.choice(
-        [
-            {"type": "once"},
-            {"type": "forever"},
-            {"type": "repeating", "durationInMonths": few},
-            {"type": "repeating", "durationInCycles": few},
-        ]
-    )
+    few = drawn.random.choice([1, 1, 1, 2, 2, 3, 13])
+    in_months, in_cycles = ({"type": "repeating", name: few} for name in ("durationInMonths", "durationInCycles"))
+    return drawn.random.choice([{"type": "once"}, {"type": "forever"}, in_months, in_months, in_cycles])
 
 
 def redemption(drawn: Drawn, voucher: Voucher, number: int) -> dict[str, Any]:

@@ -44,10 +44,10 @@ class Drawn:
 
     def subscription(self) -> str:
         """Return a subscription, which is new at the first use."""
-        name = f"sub_{self.random.randint(1, 3)}"
+        name = f"sub_{self.random.choice([1, 1, 1, 1, 2, 2, 3])}"
         if name not in self.plans:
             rhythm: dict[str, int] = self.random.choice(
-                [{"months": 1}] * 3 + [{"months": 3}, {"months": 12}, {"days": 7}, {"days": 30}]
+                [{"months": 1}] * 6 + [{"months": 3}, {"months": 12}, {"days": 7}, {"days": 30}]
             )
             self.plans[name] = Plan(self.random.choice(ANCHORS), **rhythm)
             self.currencies[name] = self.random.choice(CURRENCIES)

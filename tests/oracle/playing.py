@@ -14,7 +14,7 @@ from tests.oracle.oracle import Oracle
 from tests.oracle.reversing import reverse
 from tests.support.tasks import task_named
 
-STEPS = 40
+STEPS = 30
 
 
 class Disagreement(AssertionError):
@@ -36,7 +36,7 @@ class Scenario:
         """Send everything, and return the number of different invoices."""
         for _ in range(self.drawn.random.randint(1, 4)):
             self.create()
-        for _ in range(self.drawn.random.randint(1, 5)):
+        for _ in range(self.drawn.random.randint(3, 6)):
             self.redeem()
         for _ in range(STEPS):
             self.step()
