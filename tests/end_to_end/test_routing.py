@@ -62,6 +62,7 @@ QUEUE_BY_TASK |= dict.fromkeys(
 )
 
 
+@pytest.mark.usefixtures("environment")
 def test_the_worker_has_the_contracts_tasks_and_no_others() -> None:
     """A name must never change: messages on their way contain the name."""
     assert {name for name in app.tasks if not name.startswith("celery.")} == set(QUEUE_BY_TASK)
