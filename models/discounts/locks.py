@@ -20,23 +20,24 @@ _LOCK = (
     .order_by(DISCOUNTS.c.id)
     .with_for_update(of=DISCOUNTS, key_share=True)
 )
-_SUBSCRIPTIONS = rows_from_arrays("subscriptions", project=Text(), subscription=Text())
+SUBSCRIPTIONS = rows_from_arrays("subscriptions", project=Text(), subscription=Text())
+ON_SUBSCRIPTION = and_(
+    DISCOUNTS.c.project.collate(LOOK_UP_COLLATION) == SUBSCRIPTIONS.c.project,
+    DISCOUNTS.c.subscription == SUBSCRIPTIONS.c.subscription,
+)
 # OFFSET 0 keeps the planner from reordering the join. Whatever the statistics say, it is one index scan per
 # subscription.
-_ON_EACH = (
+ON_EACH = (
     select(DISCOUNTS.c.project, DISCOUNTS.c.id, DISCOUNTS.c.status)
-    .where(
-        DISCOUNTS.c.project.collate(LOOK_UP_COLLATION) == _SUBSCRIPTIONS.c.project,
-        DISCOUNTS.c.subscription == _SUBSCRIPTIONS.c.subscription,
-    )
+    .where(ON_SUBSCRIPTION)
     .offset(literal_column("0"))
-    .correlate(_SUBSCRIPTIONS)
+    .correlate(SUBSCRIPTIONS)
     .lateral("on_each")
 )
 _RUNNING = (
-    select(_ON_EACH.c.project, _ON_EACH.c.id)
-    .select_from(_SUBSCRIPTIONS.join(_ON_EACH, true()))
-    .where(_ON_EACH.c.status == text("'running'"))
+    select(ON_EACH.c.project, ON_EACH.c.id)
+    .select_from(SUBSCRIPTIONS.join(ON_EACH, true()))
+    .where(ON_EACH.c.status == text("'running'"))
 )
 _NAMED_OR_RUNNING = select(_KEYS.c.project, _KEYS.c.id).union(_RUNNING).subquery("named_or_running")
 _LOCK_WITH_RUNNING = (

@@ -5,51 +5,40 @@ from datetime import date
 from typing import Protocol
 from uuid import UUID
 
-from sqlalchemy import Text, and_, literal_column, not_, select, text, true
+from sqlalchemy import and_, literal_column, not_, select, text, true
 from sqlalchemy.orm import Session
 
-from models.base import LOOK_UP_COLLATION, array_parameters, rows_from_arrays
+from models.base import array_parameters
 from models.discounts.discount import DISCOUNTS, ID_UNLESS_RUNNING, DiscountStatus
+from models.discounts.locks import ON_EACH, ON_SUBSCRIPTION, SUBSCRIPTIONS
 from models.discounts.row_types import DiscountRow, WindowRow
 
-_SUBSCRIPTIONS = rows_from_arrays("subscriptions", project=Text(), subscription=Text())
-_ON_SUBSCRIPTION = and_(
-    DISCOUNTS.c.project.collate(LOOK_UP_COLLATION) == _SUBSCRIPTIONS.c.project,
-    DISCOUNTS.c.subscription == _SUBSCRIPTIONS.c.subscription,
-)
 # In the words of the index, so that the planner uses it.
 _IS_RUNNING = text(f"({ID_UNLESS_RUNNING}) IS NULL")
 # OFFSET 0 keeps the planner from reordering the join. Whatever the statistics say, it is one index scan per
 # subscription.
 _RUNNING_ON_EACH = (
     select(DISCOUNTS.c.project, DISCOUNTS.c.id, DISCOUNTS.c.subscription, DISCOUNTS.c.voucher_id, DISCOUNTS.c.ends_on)
-    .where(_ON_SUBSCRIPTION, _IS_RUNNING)
+    .where(ON_SUBSCRIPTION, _IS_RUNNING)
     .offset(literal_column("0"))
-    .correlate(_SUBSCRIPTIONS)
+    .correlate(SUBSCRIPTIONS)
     .lateral("running")
 )
-_RUNNING = select(_RUNNING_ON_EACH).select_from(_SUBSCRIPTIONS.join(_RUNNING_ON_EACH, true()))
+_RUNNING = select(_RUNNING_ON_EACH).select_from(SUBSCRIPTIONS.join(_RUNNING_ON_EACH, true()))
 # A completed discount may cover an invoice that arrives late, unless it was for a single invoice. An ended discount
 # covers no invoice.
 _MAY_COVER = and_(
     not_(and_(DISCOUNTS.c.recurrence == text("'once'"), DISCOUNTS.c.cycles > text("0"))),
     DISCOUNTS.c.status != text("'ended'"),
 )
-_COVERING = select(DISCOUNTS).join(_SUBSCRIPTIONS, _ON_SUBSCRIPTION).where(_MAY_COVER).order_by(DISCOUNTS.c.id)
-_ON_EACH = (
-    select(DISCOUNTS.c.project, DISCOUNTS.c.id)
-    .where(_ON_SUBSCRIPTION)
-    .offset(literal_column("0"))
-    .correlate(_SUBSCRIPTIONS)
-    .lateral("on_each")
-)
+_COVERING = select(DISCOUNTS).join(SUBSCRIPTIONS, ON_SUBSCRIPTION).where(_MAY_COVER).order_by(DISCOUNTS.c.id)
 # Locked by the id, not by the subscription: if a discount is moved during the wait for its lock, the row is then
 # returned with the new subscription. Otherwise PostgreSQL would leave out the row, and a batch with invoices of both
 # subscriptions would discount neither.
 _LOCK = (
     select(DISCOUNTS)
-    .select_from(_SUBSCRIPTIONS.join(_ON_EACH, true()))
-    .join(DISCOUNTS, and_(DISCOUNTS.c.project == _ON_EACH.c.project, DISCOUNTS.c.id == _ON_EACH.c.id))
+    .select_from(SUBSCRIPTIONS.join(ON_EACH, true()))
+    .join(DISCOUNTS, and_(DISCOUNTS.c.project == ON_EACH.c.project, DISCOUNTS.c.id == ON_EACH.c.id))
     .where(_MAY_COVER)
     .order_by(DISCOUNTS.c.id)
     .with_for_update(of=DISCOUNTS, key_share=True)
