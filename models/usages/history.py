@@ -59,20 +59,6 @@ _NEWEST_BEFORE = text(
     _NEWEST.format(entries=_ENTRIES, older="WHERE (created_at, id) < (CAST(:before_at AS timestamptz), :before_id)")
 )
 _POSITION = text(f"SELECT created_at, id FROM {_ENTRIES} AS entry WHERE id = :id")  # noqa: S608 - see above
-# A refund goes back into the balance like any other reversal. Reversals have negative amounts.
-_BALANCES = text("""
-    SELECT granted.id, entry.currency, sum(entry.amount_minor)::bigint AS amount_minor
-    FROM unnest(CAST(:granted AS uuid[])) AS granted (id)
-    CROSS JOIN LATERAL (
-        SELECT currency, amount_minor FROM usage_entries
-        WHERE project = :project AND discount_id = granted.id
-        UNION ALL
-        SELECT currency, amount_minor FROM usage_reversals
-        WHERE project = :project AND discount_id = granted.id
-        OFFSET 0
-    ) AS entry
-    GROUP BY granted.id, entry.currency
-""")
 
 
 class HistoryEntryRow(Protocol):
@@ -106,14 +92,6 @@ class PositionRow(Protocol):
 
     created_at: datetime
     id: UUID
-
-
-class TakenRow(Protocol):
-    """The minor units that a discount took in a currency, without what reversals gave back to its balance."""
-
-    id: UUID
-    currency: str
-    amount_minor: int
 
 
 @value
@@ -155,9 +133,3 @@ def newest_entries(
 def find_position(session: Session, *, of: ListedCustomers, id: UUID) -> PositionRow | None:  # noqa: A002 - the column's name
     """Return the position of an entry of the customers, or None if they have no such entry."""
     return session.execute(_POSITION, {**of.parameters(), "id": id}).one_or_none()
-
-
-def taken_from_balances(session: Session, *, of: ListedCustomers) -> list[TakenRow]:
-    """Return the amounts that each discount took and reversals left, one row for each currency."""
-    parameters = of.parameters()
-    return list(session.execute(_BALANCES, {name: parameters[name] for name in ("project", "granted")}))

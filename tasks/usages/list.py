@@ -1,12 +1,12 @@
 """List the usage of a voucher, customer by customer."""
 
 from collections import defaultdict
-from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from models.base import read_clock, read_one_snapshot
+from models.invoices.taken import taken_in_total
 from models.usages.by_customer import (
     START,
     customer_of,
@@ -19,11 +19,9 @@ from models.usages.by_customer import (
 from models.usages.history import (
     ListedCustomers,
     PositionRow,
-    TakenRow,
     find_position,
     newest_entries,
     sum_entries,
-    taken_from_balances,
 )
 from models.usages.recorded_usage import stamp_card_of
 from models.vouchers.look_up import find_voucher
@@ -53,7 +51,7 @@ def list_usages(session: Session, request: ListUsages) -> Answer:
     voucher = found(find_voucher(session, project=request.project, id=request.voucher), "voucher")
     listed = _listed_customers(session, request)
     uses = _uses(session, listed, voucher=voucher, before=_refs_position(session, request, listed=listed))
-    taken = _by_discount(taken_from_balances(session, of=listed)) if voucher.carry_over else {}
+    taken = _taken(session, listed) if voucher.carry_over else {}
     now = read_clock(session)
     items = [usage_item(uses[each], customer=each, voucher=voucher, taken=taken, now=now) for each in listed.customers]
     return {"object": "list", "items": items}
@@ -108,8 +106,7 @@ def _uses(
     return uses
 
 
-def _by_discount(rows: Iterable[TakenRow]) -> Taken:
-    taken: defaultdict[Any, dict[str, int]] = defaultdict(dict)
-    for row in rows:
-        taken[row.id][row.currency] = row.amount_minor
-    return taken
+def _taken(session: Session, listed: ListedCustomers) -> Taken:
+    ids = [each.id for each in listed.grants]
+    totals = taken_in_total(session, keys=[(listed.project, each) for each in ids])
+    return dict(zip(ids, totals, strict=True))

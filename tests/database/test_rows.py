@@ -96,7 +96,6 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "usages.history.find_position": {"of": CUSTOMERS, "id": ID},
     "usages.history.newest_entries": {"of": CUSTOMERS, "before": None, "limit": 1},
     "usages.history.sum_entries": {"of": CUSTOMERS},
-    "usages.history.taken_from_balances": {"of": CUSTOMERS},
     "usages.recorded_usage.find_record": {**OF_VOUCHER, "customer": "cus_1", "ref": "receipt"},
     "vouchers.budget.lock_budgets_of": OF_VOUCHER,
     "vouchers.writes.change_voucher": {**NAMED, "values": {"name": "new"}},
@@ -140,7 +139,6 @@ OTHERWISE_NULLABLE = {
     "RunningCountRow": {"discounts", "started", "cycles"},  # Counts, and a sum or else 0.
     # Check constraints demand the days after the first cycle. The others are sums and averages of at least one entry.
     "StartedRow": {"anchor", "next_on", "cycle_days", "per_cycle", "rest"},
-    "TakenRow": {"id", "currency", "amount_minor"},  # A parameter, and sums of a UNION.
     "VoucherAmountsRow": {"voucher_id", "currency"},  # A UNION.
 }
 TYPES = {
