@@ -56,7 +56,8 @@ def preview_subscription(session: Session, request: Preview) -> Answer:
             shown.append(_period_answer(period, trial=invoice.trial, answer=answer, new_ids=new_ids))
         is_full_price = not invoice.trial and _is_full_price(answer)
         full_price_from = (full_price_from or period.start) if is_full_price else None
-        is_known = period.start >= billed_until and (full_price_from or _is_endless(batch))
+        # Beside a cycle of the subscription, the later periods of the plan are not cycles that will be billed.
+        is_known = request.cycle or (period.start >= billed_until and (full_price_from or _is_endless(batch)))
         if count >= request.periods and is_known:
             break
     return {
@@ -66,7 +67,6 @@ def preview_subscription(session: Session, request: Preview) -> Answer:
         "currency": request.plan.currency,
         "redeem": list(redeemed.answers),
         "periods": shown,
-        # Beside a cycle of the subscription, the later periods of the plan are not cycles that will be billed.
         "fullPriceFrom": None if request.cycle else day(full_price_from),
     }
 
