@@ -11,11 +11,11 @@ def allowance_left(amounts_minor: Mapping[str, int], *, currency: str, taken_min
     another currency uses up its share of the amount that the voucher names for that currency.
     Example: of USD 10.00 or EUR 9.01, USD 5.00 were taken, which is half. EUR 4.50 are left.
     The rest is rounded down, so that the shares of all currencies never exceed the whole. Less than one minor unit is
-    lost by that.
+    lost by that. It is never negative, even if more was taken because a credit was reversed.
     """
     others = [Fraction(taken, amounts_minor[each]) for each, taken in taken_minor.items() if each != currency]
     left = amounts_minor[currency] - taken_minor.get(currency, 0)
-    return int(left - amounts_minor[currency] * sum(others)) if others else left
+    return max(0, int(left - amounts_minor[currency] * sum(others)) if others else left)
 
 
 def is_used_up(amounts_minor: Mapping[str, int], *, taken_minor: Mapping[str, int]) -> bool:

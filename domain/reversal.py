@@ -1,8 +1,13 @@
-"""Reverse the discounts of an invoice: whether that is allowed, the share of a refund, and the progress afterwards."""
+"""Reverse the discounts of an invoice: whether that is allowed, the share of a refund, and the progress afterwards.
+
+A credit line of a later invoice takes back the same share as a refund (`domain.credit`).
+"""
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import field, replace
 from datetime import date
 from enum import StrEnum
+from typing import Self
 from uuid import UUID
 
 from domain.money import allocate, divide_half_up
@@ -39,34 +44,40 @@ class ReversalRefusal(StrEnum):
 
 @value
 class BilledLine:
-    """A line of an invoice with its discounts and its refunds so far, in minor units."""
+    """A line of an invoice with its discounts, and with its refunds and credits so far, in minor units."""
 
     # Before discounts.
     amount_minor: int
     # The amount that each discount took off the line.
     by_discount: Mapping[UUID, int]
     # Of `amount_minor`.
-    refunded_minor: int
-    # Of `by_discount`: each discount's share of the refunds.
-    returned: Mapping[UUID, int]
+    refunded_minor: int = 0
+    credited_minor: int = 0
+    # Of `by_discount`: each discount's share of the refunds and credits.
+    returned: Mapping[UUID, int] = field(default_factory=dict)
 
-    def is_refunded(self) -> bool:
-        """Return whether the whole line was refunded."""
-        return 0 < self.refunded_minor == self.amount_minor
+    def is_returned(self) -> bool:
+        """Return whether the whole line was refunded or credited."""
+        return self.amount_minor > 0 and self.left_minor() == 0
 
     def left_minor(self) -> int:
-        """Return the part of the line that was not refunded, in minor units."""
-        return self.amount_minor - self.refunded_minor
+        """Return the part of the line that was neither refunded nor credited, in minor units."""
+        return self.amount_minor - self.refunded_minor - self.credited_minor
 
     def left_by_discount(self) -> dict[UUID, int]:
-        """Return each discount's share of the part that was not refunded, in minor units."""
+        """Return each discount's share of that part, in minor units."""
         return {each: taken - self.returned.get(each, 0) for each, taken in self.by_discount.items()}
+
+    def with_credit(self, amount_minor: int, *, shares: Mapping[UUID, int]) -> Self:
+        """Return the line after another credit."""
+        returned = {each: self.returned.get(each, 0) + shares[each] for each in self.by_discount}
+        return replace(self, credited_minor=self.credited_minor + amount_minor, returned=returned)
 
 
 def judge_reversal(
     kind: ReversalKind,
     *,
-    earlier: Collection[ReversalKind],
+    earlier: Collection[str],
     lines: Mapping[str, BilledLine],
     refunds: Mapping[str, int],
 ) -> ReversalRefusal | None:
@@ -76,29 +87,34 @@ def judge_reversal(
     """
     if not GIVING_BACK.isdisjoint(earlier):
         return ReversalRefusal.ALREADY_REVERSED
-    # A bank does not ask: after refunds, the rest of the invoice can still be charged back.
-    is_all_refunded = all(line.left_minor() <= 0 for line in lines.values())
-    if kind in GIVING_BACK and earlier and (is_all_refunded or kind is not ReversalKind.CHARGED_BACK):
-        return ReversalRefusal.ALREADY_REFUNDED
+    if kind in GIVING_BACK:
+        # A refund says that the invoice was paid. A bank does not ask: the rest can still be charged back.
+        was_paid = ReversalKind.REFUNDED in earlier and kind is not ReversalKind.CHARGED_BACK
+        is_all_returned = any(line.is_returned() for line in lines.values()) and all(
+            line.left_minor() <= 0 for line in lines.values()
+        )
+        if was_paid or is_all_returned:
+            return ReversalRefusal.ALREADY_REFUNDED
     if not refunds.keys() <= lines.keys():
         return ReversalRefusal.LINE_NOT_FOUND
-    if any(lines[each].refunded_minor + amount > lines[each].amount_minor for each, amount in refunds.items()):
+    if any(amount > lines[each].left_minor() for each, amount in refunds.items()):
         return ReversalRefusal.AMOUNT_EXCEEDS_LINE
     return None
 
 
 def shares_of_refund(line: BilledLine, *, amount_minor: int) -> dict[UUID, int]:
-    """Return each discount's share of a refund of the line, in minor units.
+    """Return each discount's share of a refund or a credit of the line, in minor units.
 
-    The total of all refunds of the line is rounded half up, not each refund. So refunds that add up to the line return
-    exactly the discount, however many they are. (Lago's credit notes round each refund by itself.)
+    The total of all refunds and credits of the line is rounded half up, not each of them. So those that add up to the
+    line return exactly the discount, however many they are. (Lago's credit notes round each refund by itself.)
     If several discounts are on the line, the share is divided by largest remainder, in proportion to the rest of each.
     """
-    refunded_minor = line.refunded_minor + amount_minor
+    returned_minor = line.amount_minor - line.left_minor() + amount_minor
     discount_minor = sum(line.by_discount.values())
-    due = divide_half_up(refunded_minor * discount_minor, line.amount_minor) - sum(line.returned.values())
+    due = divide_half_up(returned_minor * discount_minor, line.amount_minor) - sum(line.returned.values())
     left = line.left_by_discount()
-    return dict(zip(left, allocate(due, weights=list(left.values())), strict=True))
+    # After a credit was reversed, the other shares can be a unit more than is due by now.
+    return dict(zip(left, allocate(max(0, due), weights=list(left.values())), strict=True))
 
 
 def progress_through(recurrence: Recurrence, *, cycles: Iterable[Period]) -> Progress:

@@ -73,8 +73,8 @@ def new_id() -> UUID:
     return uuid7()
 
 
-def one_of(name: str, values: type[StrEnum]) -> str:
-    """Return the SQL of a check that a column has a value of the enumeration. NULL passes too."""
+def one_of(name: str, values: Iterable[StrEnum]) -> str:
+    """Return the SQL of a check that a column has one of the values. NULL passes too."""
     members = ", ".join(f"'{value}'" for value in values)
     return f"{name} IN ({members})"
 

@@ -88,6 +88,8 @@ class Discount(Base):
     # The number of ledger entries that reversals gave back. If it is 0, as for most discounts, no query for them is
     # needed.
     entries_given_back: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    # The number of credits of the ledger entries, with those that were reversed, for the same reason.
+    entries_credited: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     # The instant of `discounts.end` or `subscriptions.end`.
     ended_at: Mapped[datetime | None] = mapped_column(Instant)
     # The maximum per invoice, and whether the voucher's budget limits the discount.
@@ -113,6 +115,7 @@ class Discount(Base):
         CheckConstraint("(cycles > 0) = (first_cycle_start IS NOT NULL)", name="cycles_with_dates"),
         CheckConstraint("cycles >= 0 AND (recurrence <> 'once' OR cycles <= 1)", name="cycles_in_range"),
         CheckConstraint("entries_given_back >= 0", name="given_back_not_negative"),
+        CheckConstraint("entries_credited >= 0", name="credited_not_negative"),
         CheckConstraint("(status = 'ended') = (ended_at IS NOT NULL)", name="ended_whole"),
         CheckConstraint("status <> 'running' OR completed_at IS NULL", name="running_not_completed"),
         # A voucher has at most one running discount on a subscription. Queries for all or for the running discounts of

@@ -13,10 +13,10 @@ from models.discounts.row_types import DiscountRow
 # The project and the discount's id.
 DiscountKey = tuple[str, UUID]
 
-_KEYS = rows_from_arrays("keys", project=Text(), id=Uuid())
+NAMED = rows_from_arrays("keys", project=Text(), id=Uuid())
 _LOCK = (
     select(DISCOUNTS)
-    .join(_KEYS, and_(DISCOUNTS.c.project == _KEYS.c.project, DISCOUNTS.c.id == _KEYS.c.id))
+    .join(NAMED, and_(DISCOUNTS.c.project == NAMED.c.project, DISCOUNTS.c.id == NAMED.c.id))
     .order_by(DISCOUNTS.c.id)
     .with_for_update(of=DISCOUNTS, key_share=True)
 )
@@ -39,7 +39,7 @@ _RUNNING = (
     .select_from(SUBSCRIPTIONS.join(ON_EACH, true()))
     .where(ON_EACH.c.status == text("'running'"))
 )
-_NAMED_OR_RUNNING = select(_KEYS.c.project, _KEYS.c.id).union(_RUNNING).subquery("named_or_running")
+_NAMED_OR_RUNNING = select(NAMED.c.project, NAMED.c.id).union(_RUNNING).subquery("named_or_running")
 _LOCK_WITH_RUNNING = (
     select(DISCOUNTS)
     .join(

@@ -8,9 +8,11 @@ from uuid import UUID
 from sqlalchemy import and_, literal_column, not_, select, text, true
 from sqlalchemy.orm import Session
 
+from domain.terms import RecurrenceType
 from models.base import array_parameters
 from models.discounts.discount import DISCOUNTS, ID_UNLESS_RUNNING, DiscountStatus
-from models.discounts.locks import ON_EACH, ON_SUBSCRIPTION, SUBSCRIPTIONS
+from models.discounts.locks import NAMED, ON_EACH, ON_SUBSCRIPTION, SUBSCRIPTIONS, DiscountKey
+from models.discounts.present_subscription import SubscriptionKey
 from models.discounts.row_types import DiscountRow, WindowRow
 
 # In the words of the index, so that the planner uses it.
@@ -43,6 +45,20 @@ _LOCK = (
     .order_by(DISCOUNTS.c.id)
     .with_for_update(of=DISCOUNTS, key_share=True)
 )
+_NAMED_OR_ON_EACH = (
+    select(NAMED.c.project, NAMED.c.id)
+    .union(select(ON_EACH.c.project, ON_EACH.c.id).select_from(SUBSCRIPTIONS.join(ON_EACH, true())))
+    .subquery("named_or_on_each")
+)
+_LOCK_WITH_NAMED = (
+    select(DISCOUNTS)
+    .join(
+        _NAMED_OR_ON_EACH,
+        and_(DISCOUNTS.c.project == _NAMED_OR_ON_EACH.c.project, DISCOUNTS.c.id == _NAMED_OR_ON_EACH.c.id),
+    )
+    .order_by(DISCOUNTS.c.id)
+    .with_for_update(of=DISCOUNTS, key_share=True)
+)
 
 
 class RunningDiscountRow(Protocol):
@@ -72,6 +88,24 @@ def lock_covering(session: Session, *, subscriptions: Iterable[tuple[str, str]])
     wanted = set(subscriptions)
     rows = session.execute(_LOCK, array_parameters("subscriptions", ("project", "subscription"), wanted)).all()
     return [each for each in rows if (each.project, each.subscription) in wanted]
+
+
+def lock_covering_and_named(
+    session: Session, *, subscriptions: Iterable[SubscriptionKey], keys: Iterable[DiscountKey]
+) -> list[DiscountRow]:
+    """Lock the named discounts and all of the subscriptions, and return them, ascending by id.
+
+    `may_cover` tells which of them may cover an invoice of their present subscription.
+    """
+    parameters = array_parameters("subscriptions", ("project", "subscription"), set(subscriptions))
+    parameters |= array_parameters("keys", ("project", "id"), set(keys))
+    return list(session.execute(_LOCK_WITH_NAMED, parameters).all())
+
+
+def may_cover(row: DiscountRow) -> bool:
+    """Return whether a discount may cover an invoice of its subscription that is still to come."""
+    is_used = row.recurrence == RecurrenceType.ONCE and row.cycles > 0
+    return row.status != DiscountStatus.ENDED and not is_used
 
 
 def find_covering(session: Session, *, project: str, subscription: str) -> list[DiscountRow]:

@@ -69,6 +69,13 @@ _SET_STATUS = (
     )
 )
 
+_CREDITED = rows_from_arrays("credited", **_KEY, entries=Integer())
+_COUNT_CREDITED = (
+    update(DISCOUNTS)
+    .where(DISCOUNTS.c.project == _CREDITED.c.project, DISCOUNTS.c.id == _CREDITED.c.id)
+    .values(entries_credited=DISCOUNTS.c.entries_credited + _CREDITED.c.entries)
+)
+
 _LOCKED = (
     select(DISCOUNTS.c.project, DISCOUNTS.c.id)
     .join(_KEYS, and_(DISCOUNTS.c.project == _KEYS.c.project, DISCOUNTS.c.id == _KEYS.c.id))
@@ -113,6 +120,13 @@ def set_statuses(session: Session, *, states: Mapping[DiscountKey, DiscountState
     """Store the new status of locked discounts. Their progress stays."""
     rows = ((*key, each.status.value) for key, each in states.items())
     session.execute(_SET_STATUS, {**array_parameters("with_status", (*_KEY, "status"), rows), "at": at})
+
+
+def count_credited(session: Session, *, entries: Mapping[DiscountKey, int]) -> None:
+    """Count further credits of each locked discount's entries. Without any, send no statement."""
+    if entries:
+        rows = ((*key, count) for key, count in entries.items())
+        session.execute(_COUNT_CREDITED, array_parameters("credited", (*_KEY, "entries"), rows))
 
 
 def complete_discounts_by_id(session: Session, *, keys: Iterable[DiscountKey], at: datetime) -> None:

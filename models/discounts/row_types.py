@@ -30,6 +30,7 @@ class DiscountRow(Protocol):
     ends_on: date | None
     last_cycle_end: date | None
     entries_given_back: int
+    entries_credited: int
     ended_at: datetime | None
     completed_at: datetime | None
     updated_at: datetime | None

@@ -1,11 +1,13 @@
-"""The tables of reversals: of an invoice, and of each of its ledger entries."""
+"""The tables of reversals: of an invoice, and of each of its ledger entries. A credit is a reversal too."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
+from pydantic_core import to_json
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -15,29 +17,32 @@ from sqlalchemy import (
     Index,
     Text,
     Uuid,
-    insert,
+    and_,
     select,
     text,
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from domain.reversal import ReversalKind
 from models.append_only import append_only
 from models.base import (
     Base,
     Instant,
     array_parameters,
+    columns_of,
     insert_from_arrays,
-    one_of,
+    rows_from_arrays,
     table_of,
 )
+from models.invoices.ledger import InvoiceKey
 from models.invoices.row_types import InvoiceReversalRow
-
-KIND_KNOWN = one_of("kind", ReversalKind)
+from models.reversal_kinds import CREDITED_BY_IF_CREDIT, GIVES_BACK, KIND_KNOWN
 
 
 class InvoiceReversal(Base):
-    """A reversal of an invoice, and the answer to it. Rows are written once and never changed."""
+    """A reversal of an invoice. Rows are written once and never changed.
+
+    A credit is a row for each credit line, and another if the crediting invoice is reversed, with negative amounts.
+    """
 
     __tablename__ = "invoice_reversals"
 
@@ -45,17 +50,25 @@ class InvoiceReversal(Base):
     id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
     invoice: Mapped[str] = mapped_column(Text)
     kind: Mapped[str] = mapped_column(Text)
-    # For a refund: the refunded minor units of each line, and each discount's share of them. Else empty.
+    # For a refund or a credit: the minor units of each line, and each discount's share of them. Else empty.
     lines: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
-    answer: Mapped[dict[str, Any]] = mapped_column(JSON)
+    # The answer to `billing.reverse`. The answer to a credit is that to the crediting invoice.
+    answer: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     created_at: Mapped[datetime] = mapped_column(Instant)
+    # The crediting invoice.
+    credited_by: Mapped[str | None] = mapped_column(Text)
 
     __table_args__ = (
         # RESTRICT: the invoice explains the reversal.
         ForeignKeyConstraint(
             ["project", "invoice"], ["invoice_discounts.project", "invoice_discounts.invoice"], ondelete="RESTRICT"
         ),
+        ForeignKeyConstraint(
+            ["project", "credited_by"], ["invoice_discounts.project", "invoice_discounts.invoice"], ondelete="RESTRICT"
+        ),
         CheckConstraint(KIND_KNOWN, name="kind_known"),
+        CheckConstraint(CREDITED_BY_IF_CREDIT, name="credited_by_if_credit"),
+        CheckConstraint("(answer IS NULL) = (credited_by IS NOT NULL)", name="answer_unless_credit"),
         Index("ix_invoice_reversals_invoice", "project", "invoice"),
         # An invoice is voided, not paid or charged back at most once.
         Index(
@@ -63,7 +76,7 @@ class InvoiceReversal(Base):
             "project",
             "invoice",
             unique=True,
-            postgresql_where=text("kind <> 'refunded'"),
+            postgresql_where=text(GIVES_BACK),
         ),
     )
 
@@ -81,11 +94,13 @@ class UsageReversal(Base):
     reversal_id: Mapped[UUID] = mapped_column(Uuid)
     kind: Mapped[str] = mapped_column(Text)
     currency: Mapped[str] = mapped_column(Text)
-    # At most 0. The share of a small refund can be 0.
+    # At most 0, and at least 0 if a credit is reversed. The share of a small refund can be 0.
     amount_minor: Mapped[int] = mapped_column(BigInteger)
     # Whether this refund completes the refund of all lines that the discount applied to.
     is_in_full: Mapped[bool] = mapped_column(Boolean)
     created_at: Mapped[datetime] = mapped_column(Instant)
+    # A copy of the reversal's column.
+    credited_by: Mapped[str | None] = mapped_column(Text)
 
     __table_args__ = (
         # RESTRICT: the entry and the reversal explain this row.
@@ -98,7 +113,10 @@ class UsageReversal(Base):
             ["project", "reversal_id"], ["invoice_reversals.project", "invoice_reversals.id"], ondelete="RESTRICT"
         ),
         CheckConstraint(KIND_KNOWN, name="kind_known"),
-        CheckConstraint("amount_minor <= 0", name="amount_not_positive"),
+        CheckConstraint(CREDITED_BY_IF_CREDIT, name="credited_by_if_credit"),
+        CheckConstraint(
+            "CASE WHEN kind = 'credit_reversed' THEN amount_minor >= 0 ELSE amount_minor <= 0 END", name="amount_signed"
+        ),
         Index("ix_usage_reversals_entry", "project", "discount_id", "invoice"),
         # An entry is given back at most once.
         Index(
@@ -107,26 +125,36 @@ class UsageReversal(Base):
             "discount_id",
             "invoice",
             unique=True,
-            postgresql_where=text("kind <> 'refunded'"),
+            postgresql_where=text(GIVES_BACK),
         ),
     )
 
 
 INVOICE_REVERSALS = append_only(table_of(InvoiceReversal))
 USAGE_REVERSALS = append_only(table_of(UsageReversal))
-_COLUMNS = tuple(column.name for column in USAGE_REVERSALS.c)
+_REVERSAL_COLUMNS = tuple(column.name for column in INVOICE_REVERSALS.c)
+_ENTRY_COLUMNS = tuple(column.name for column in USAGE_REVERSALS.c)
 
-_INSERT = insert_from_arrays(UsageReversal, _COLUMNS)
+_INVOICES = rows_from_arrays("invoices", project=Text(), invoice=Text())
+_FIND = select(*(INVOICE_REVERSALS.c[name] for name in columns_of(InvoiceReversalRow))).join(
+    _INVOICES,
+    and_(INVOICE_REVERSALS.c.project == _INVOICES.c.project, INVOICE_REVERSALS.c.invoice == _INVOICES.c.invoice),
+)
+_INSERT_REVERSALS = insert_from_arrays(InvoiceReversal, _REVERSAL_COLUMNS)
+_INSERT_ENTRIES = insert_from_arrays(UsageReversal, _ENTRY_COLUMNS)
 
 
-def find_reversals(session: Session, *, project: str, invoice: str) -> Sequence[InvoiceReversalRow]:
-    """Return the reversals of an invoice, without their answers.
+def find_reversals(
+    session: Session, *, keys: Iterable[InvoiceKey]
+) -> defaultdict[InvoiceKey, list[InvoiceReversalRow]]:
+    """Return the reversals of each (project, invoice), without their answers.
 
-    Call it after locking the subscription, so that the statement sees the reversals that the lock waited for.
+    Call it after locking the subscriptions, so that the statement sees the reversals that the lock waited for.
     """
-    columns = INVOICE_REVERSALS.c
-    shown = (columns.project, columns.id, columns.kind, columns.lines)
-    return session.execute(select(*shown).where(columns.project == project, columns.invoice == invoice)).all()
+    found: defaultdict[InvoiceKey, list[InvoiceReversalRow]] = defaultdict(list)
+    for row in session.execute(_FIND, array_parameters("invoices", ("project", "invoice"), set(keys))).all():
+        found[row.project, row.invoice].append(row)
+    return found
 
 
 def find_reversal_answer(session: Session, *, project: str, id: UUID) -> dict[str, Any]:  # noqa: A002 - the column's name
@@ -137,10 +165,20 @@ def find_reversal_answer(session: Session, *, project: str, id: UUID) -> dict[st
     return answer
 
 
-def add_reversal(session: Session, *, values: Mapping[str, Any], entries: Iterable[Mapping[str, Any]]) -> None:
-    """Add a reversal and its entries.
+def add_reversals(
+    session: Session, *, reversals: Iterable[Mapping[str, Any]], entries: Iterable[Mapping[str, Any]]
+) -> None:
+    """Add reversals and their entries.
 
     A unique violation means that another transaction has reversed the whole invoice.
     """
-    session.execute(insert(INVOICE_REVERSALS).values(**values))
-    session.execute(_INSERT, array_parameters("new", _COLUMNS, map(itemgetter(*_COLUMNS), entries)))
+    rows = ({**each, "lines": _json(each["lines"]), "answer": _json(each["answer"])} for each in reversals)
+    for statement, columns, added in (
+        (_INSERT_REVERSALS, _REVERSAL_COLUMNS, rows),
+        (_INSERT_ENTRIES, _ENTRY_COLUMNS, entries),
+    ):
+        session.execute(statement, array_parameters("new", columns, map(itemgetter(*columns), added)))
+
+
+def _json(value: object) -> str | None:
+    return None if value is None else to_json(value).decode()

@@ -37,6 +37,7 @@ class InvoiceReversalRow(Protocol):
     """A row of `invoice_reversals` without the answer, which can be long."""
 
     project: str
+    invoice: str
     id: UUID
     kind: str
     lines: list[dict[str, Any]]

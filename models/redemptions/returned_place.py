@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from models.append_only import append_only
 from models.base import Base, Instant, array_parameters, one_of, rows_from_arrays, table_of
 from models.redemptions.row_types import ReturnedPlaceRow
+from models.reversal_kinds import GIVES_BACK
 
 
 class PlaceKind(StrEnum):
@@ -61,7 +62,7 @@ _RETURN_CUSTOMERS = text(f"""
                bool_or(has_charge_back) AS has_charge_back
         FROM usage_entries
         CROSS JOIN LATERAL (
-            SELECT coalesce(bool_or(kind <> 'refunded'), false) AS is_given_back,
+            SELECT coalesce(bool_or({GIVES_BACK}), false) AS is_given_back,
                    coalesce(bool_or(is_in_full), false) AS is_refunded,
                    coalesce(bool_or(kind = 'charged_back'), false) AS has_charge_back
             FROM usage_reversals

@@ -9,11 +9,12 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from domain.value_class import value
+from models.reversal_kinds import GIVES_BACK
 from models.usages.by_customer import UsageGrantRow
 
 # All entries of the customers, with a customer's discounts as arrays. OFFSET 0 keeps the planner from reordering these
 # joins: one index scan per element of an array.
-_ENTRIES = """(
+_ENTRIES = f"""(
     SELECT granted.customer, entry.id, entry.invoice AS ref, 'invoice' AS ref_type, 1::bigint AS usage, 0 AS stamp,
            entry.amount_minor, entry.currency, entry.created_at, NULL AS created_by
     FROM unnest(CAST(:granted_to AS text[]), CAST(:granted AS uuid[])) AS granted (customer, id)
@@ -23,12 +24,14 @@ _ENTRIES = """(
         OFFSET 0
     ) AS entry
     UNION ALL
-    SELECT granted.customer, reversal.id, reversal.invoice, 'reversal',
-           CASE reversal.kind WHEN 'refunded' THEN 0 ELSE -1 END, 0,
+    SELECT granted.customer, reversal.id, coalesce(reversal.credited_by, reversal.invoice),
+           CASE WHEN reversal.credited_by IS NULL THEN 'reversal' ELSE 'credit' END,
+           CASE WHEN reversal.gives_back THEN -1 ELSE 0 END, 0,
            reversal.amount_minor, reversal.currency, reversal.created_at, NULL
     FROM unnest(CAST(:granted_to AS text[]), CAST(:granted AS uuid[])) AS granted (customer, id)
     CROSS JOIN LATERAL (
-        SELECT id, invoice, kind, amount_minor, currency, created_at FROM usage_reversals
+        SELECT id, invoice, credited_by, {GIVES_BACK} AS gives_back, amount_minor, currency, created_at
+        FROM usage_reversals
         WHERE project = :project AND discount_id = granted.id
         OFFSET 0
     ) AS reversal
@@ -41,7 +44,7 @@ _ENTRIES = """(
         WHERE project = :project AND voucher_id = :voucher_id AND reason IS NULL AND customer = customers.customer
         OFFSET 0
     ) AS record
-)"""
+)"""  # noqa: S608 - put together from the constant above
 _SUMS = text(f"""
     SELECT customer, currency, sum(usage)::bigint AS usage, sum(stamp)::bigint AS stamp,
            sum(amount_minor)::bigint AS amount_minor, max(created_at) AS last_at

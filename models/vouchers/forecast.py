@@ -12,40 +12,45 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from models.reversal_kinds import GIVES_BACK
+
 # A cycle that a reversal gave back counts as never taken.
-_IS_UNREVERSED = """
+_IS_UNREVERSED = f"""
     NOT EXISTS (
         SELECT FROM usage_reversals
         WHERE usage_reversals.project = usage_entries.project
               AND usage_reversals.discount_id = usage_entries.discount_id
-              AND usage_reversals.invoice = usage_entries.invoice AND kind <> 'refunded'
+              AND usage_reversals.invoice = usage_entries.invoice AND {GIVES_BACK}
     )
 """
-_REFUNDED = """
+_REVERSED = """
     (
         SELECT coalesce(-sum(amount_minor), 0) FROM usage_reversals
         WHERE usage_reversals.project = usage_entries.project
               AND usage_reversals.discount_id = usage_entries.discount_id
-              AND usage_reversals.invoice = usage_entries.invoice
+              AND usage_reversals.invoice = usage_entries.invoice {of_kind}
     )
 """
+# A credited amount is one that the discount does not take, while a refund says nothing about the next cycle.
+_TAKEN_MINOR = f"amount_minor - {_REVERSED.format(of_kind='AND credited_by IS NOT NULL')}"
 _RUNNING = """
     SELECT * FROM discounts
     WHERE project = :project AND status = 'running'
           AND (CAST(:voucher_id AS uuid) IS NULL OR voucher_id = :voucher_id)
           AND (ends_on IS NULL OR ends_on > :since)
 """
-# The sums of a discount's own entries by currency. `share` is the part of a balance that the cycles have used, over all
-# currencies, and `share_left` the rest of the balance, which gets refunds back.
+# The sums of a discount's own entries by currency, without credits. `share` is the part of a balance that the cycles
+# have used, over all currencies, and `share_left` the rest of the balance, which gets refunds back.
 # OFFSET 0 keeps the planner from merging a subquery into the outer query, so each discount costs one index scan.
 _TAKEN = f"""
-    SELECT currency, sum(amount_minor) AS taken,
+    SELECT currency, sum(taken_minor) AS taken,
            round(sum(sum(cycle_end - cycle_start)) OVER () / sum(count(*)) OVER ())::integer AS cycle_days,
-           sum(sum(amount_minor) / (amounts_minor ->> currency)::numeric) OVER () AS share,
-           1 - sum(sum(amount_minor - refunded_minor) / (amounts_minor ->> currency)::numeric) OVER () AS share_left
+           sum(sum(taken_minor) / (amounts_minor ->> currency)::numeric) OVER () AS share,
+           1 - sum(sum(kept_minor) / (amounts_minor ->> currency)::numeric) OVER () AS share_left
     FROM (
-        SELECT currency, amount_minor, cycle_start, cycle_end,
-               CASE WHEN running.carry_over THEN {_REFUNDED} ELSE 0 END AS refunded_minor
+        SELECT currency, cycle_start, cycle_end,
+               CASE WHEN running.entries_credited > 0 THEN {_TAKEN_MINOR} ELSE amount_minor END AS taken_minor,
+               CASE WHEN running.carry_over THEN amount_minor - {_REVERSED.format(of_kind="")} END AS kept_minor
         FROM usage_entries
         WHERE usage_entries.project = running.project AND discount_id = running.id AND {_IS_UNREVERSED}
         OFFSET 0
@@ -61,8 +66,10 @@ _STARTED = text(f"""
     FROM (
         SELECT voucher_id, currency, first_cycle_start AS anchor, last_cycle_end AS next_on, cycle_days, ends_on,
                taken / cycles::numeric AS per_cycle, duration_in_cycles - cycles AS cycles_left,
-               cycles * share_left / share AS cycles_of_balance,
-               carry_over AND (cycles * share_left / share < duration_in_cycles - cycles) IS NOT FALSE AS has_rest
+               cycles * share_left / nullif(share, 0) AS cycles_of_balance,
+               -- If all was credited, nothing tells how long the balance lasts.
+               carry_over AND share > 0
+               AND (cycles * share_left / nullif(share, 0) < duration_in_cycles - cycles) IS NOT FALSE AS has_rest
         FROM ({_RUNNING} AND cycles > 0) AS running
         CROSS JOIN LATERAL ({_TAKEN}) AS taken
     ) AS each
@@ -80,10 +87,13 @@ _HISTORY = f"""
         OFFSET 0
     ) AS granted
     CROSS JOIN LATERAL (
-        SELECT cycles FROM discounts WHERE discounts.project = :project AND discounts.id = granted.id OFFSET 0
+        SELECT cycles, entries_credited FROM discounts
+        WHERE discounts.project = :project AND discounts.id = granted.id
+        OFFSET 0
     ) AS discount
     CROSS JOIN LATERAL (
-        SELECT currency, sum(amount_minor) AS taken, sum(cycle_end - cycle_start) AS days, count(*) AS entries,
+        SELECT currency, sum(CASE WHEN entries_credited > 0 THEN {_TAKEN_MINOR} ELSE amount_minor END) AS taken,
+               sum(cycle_end - cycle_start) AS days, count(*) AS entries,
                row_number() OVER (ORDER BY currency) = 1 AS is_first
         FROM usage_entries
         WHERE usage_entries.project = :project AND discount_id = granted.id AND {_IS_UNREVERSED}

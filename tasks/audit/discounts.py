@@ -5,7 +5,9 @@ DISCOUNT_CHECKS = {
         SELECT project, discount_id::text AS subject, format('cycle from %s: %s', cycle_start, string_agg(
                    format('%s of %s %s', taken, allowance, currency), ', ')) AS detail
         FROM (
-            SELECT u.project, u.discount_id, u.cycle_start, u.currency, sum(u.amount_minor) AS taken,
+            -- A reversed credit is taken again, even if another invoice has got the amount meanwhile.
+            SELECT u.project, u.discount_id, u.cycle_start, u.currency,
+                   sum(u.amount_minor - u.credited - u.taken_again) AS taken,
                    (d.amounts_minor ->> u.currency)::numeric AS allowance
             FROM remaining_entries u JOIN discounts d ON d.project = u.project AND d.id = u.discount_id
             -- A balance has no allowance of a cycle, and may take again what was refunded.
@@ -19,7 +21,7 @@ DISCOUNT_CHECKS = {
         SELECT project, discount_id::text AS subject, string_agg(
                    format('%s of %s %s', taken, allowance, currency), ', ') AS detail
         FROM (
-            SELECT u.project, u.discount_id, u.currency, sum(u.amount_minor) AS taken,
+            SELECT u.project, u.discount_id, u.currency, sum(u.amount_minor - u.taken_again) AS taken,
                    (d.amounts_minor ->> u.currency)::numeric AS allowance
             FROM amounts_left u JOIN discounts d ON d.project = u.project AND d.id = u.discount_id
             WHERE d.carry_over
@@ -49,7 +51,13 @@ DISCOUNT_CHECKS = {
                format('answered %s, ledger %s', i.answer ->> 'discountTotal', coalesce(u.total, 0)) AS detail
         FROM invoice_discounts i
         LEFT JOIN (
-            SELECT project, invoice, sum(amount_minor) AS total FROM usage_entries GROUP BY project, invoice
+            SELECT project, invoice, sum(amount_minor) AS total
+            FROM (
+                SELECT project, invoice, amount_minor FROM usage_entries
+                UNION ALL
+                SELECT project, credited_by, amount_minor FROM usage_reversals WHERE kind = 'credited'
+            ) amounts
+            GROUP BY project, invoice
         ) u ON u.project = i.project AND u.invoice = i.invoice
         WHERE (i.answer ->> 'discountTotal')::bigint <> coalesce(u.total, 0)
     """,

@@ -1,6 +1,7 @@
 """Checks of the places that were returned to a voucher, a code or a customer."""
 
-from tasks.audit.reversals import REFUNDED_LINES
+from models.reversal_kinds import GIVES_BACK
+from tasks.audit.reversals import RETURNED_LINES
 
 # The TypeID of a discount. The suffix is the 128 bits of the UUID, after two zero bits, in 26 groups of five bits.
 _DISCOUNT_ON_THE_WIRE = """
@@ -19,7 +20,7 @@ _REFUNDED_ENTRIES = f"""
     JOIN invoice_discounts i ON i.project = u.project AND i.invoice = u.invoice
     CROSS JOIN LATERAL json_array_elements(i.answer -> 'discounts') discount
     CROSS JOIN LATERAL json_array_elements(i.answer -> 'lines') billed
-    LEFT JOIN ({REFUNDED_LINES}) refunds
+    LEFT JOIN ({RETURNED_LINES}) refunds
            ON refunds.project = i.project AND refunds.invoice = i.invoice AND refunds.line = billed ->> 'id'
     WHERE discount ->> 'discount' = ({_DISCOUNT_ON_THE_WIRE}) AND discount -> 'lines' -> (billed ->> 'id') IS NOT NULL
     GROUP BY 1, 2, 3
@@ -29,7 +30,7 @@ _PURCHASES = f"""
     SELECT u.project, u.discount_id, u.created_at, r.given_back_at, r.charged_back_at, l.refunded_at
     FROM usage_entries u
     LEFT JOIN (
-        SELECT project, discount_id, invoice, min(created_at) FILTER (WHERE kind <> 'refunded') AS given_back_at,
+        SELECT project, discount_id, invoice, min(created_at) FILTER (WHERE {GIVES_BACK}) AS given_back_at,
                min(created_at) FILTER (WHERE kind = 'charged_back') AS charged_back_at
         FROM usage_reversals GROUP BY project, discount_id, invoice
     ) r ON r.project = u.project AND r.discount_id = u.discount_id AND r.invoice = u.invoice

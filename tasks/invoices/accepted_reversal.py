@@ -1,7 +1,11 @@
-"""Carry out an accepted reversal: lock its discounts, give cycles, budgets and balances back, and write the ledger."""
+"""Carry out an accepted reversal: lock its discounts, give cycles, budgets and balances back, and write the ledger.
+
+If the invoice is given back, its own credits are taken back with it.
+"""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -16,7 +20,7 @@ from models.discounts.present_subscription import SubscriptionKey
 from models.discounts.progress import DiscountState
 from models.discounts.row_types import DiscountRow
 from models.invoices.ledger import find_entries
-from models.invoices.reversal import add_reversal
+from models.invoices.reversal import add_reversals
 from models.invoices.row_types import EntryRow, InvoiceRow
 from models.redemptions.returned_place import return_customers_places
 from models.vouchers.given import GivenKey, add_given
@@ -24,8 +28,14 @@ from tasks.discounts.balance import used_up_balances
 from tasks.discounts.present_subscriptions import check_not_moved
 from tasks.invoices.budgets import refill_budgets
 from tasks.invoices.messages import ReverseInvoice
-from tasks.invoices.reversal_answers import reversal_answer, reversed_discount_answer
-from tasks.invoices.reversed_lines import ReversedLine, is_in_full, reversed_lines
+from tasks.invoices.reversal_answers import reversal_answer, reversed_discount_answer, reversed_share_answer
+from tasks.invoices.reversed_credits import (
+    CreditToReverse,
+    credits_in_force,
+    discounts_of_credits,
+    reverse_credits,
+)
+from tasks.invoices.reversed_lines import ReversedLine, discounts_of, is_in_full, reversed_lines
 from tasks.invoices.states_afterwards import give_cycle_back, present_states, refill_balances
 from tasks.wire.answers import Answer
 from tasks.wire.fields import uuid_of
@@ -62,22 +72,26 @@ def carry_out_reversal(
     request: ReverseInvoice,
     *,
     invoice: InvoiceRow,
+    credits_: Sequence[CreditToReverse],
     locked: Collection[SubscriptionKey],
     lines: Mapping[str, BilledLine],
     refunds: Mapping[str, int],
 ) -> Answer:
     """Reverse the refunds, or without refunds the rest of the invoice, and return the answer.
 
-    Call it after locking the invoice's subscription, and those that its discounts are on now.
+    Call it after locking the subscriptions of the invoice and of those that its `credits_` name, and the subscriptions
+    that the discounts of all of them are on now.
     """
     gives_back = request.kind in GIVING_BACK
     parts = reversed_lines(lines, refunds=refunds)
     affected = {discount for part in parts for discount in part.by_discount}
     keys = discounts_of(invoice)
+    named = {*keys, *discounts_of_credits(credits_)}
     may_run_again = gives_back or not affected.isdisjoint(_balances_of(invoice))
     # A discount may run again, so the other running discounts of its subscription are counted, and locked for that.
-    there = lock_discounts_and_running(session, keys=keys, subscriptions=locked if may_run_again else ())
-    check_not_moved([each for each in there if (each.project, each.id) in keys], locked=locked)
+    there = lock_discounts_and_running(session, keys=named, subscriptions=locked if may_run_again else ())
+    check_not_moved([each for each in there if (each.project, each.id) in named], locked=locked)
+    credits_ = credits_in_force(session, credits_=credits_)
     rows = [each for each in there if each.id in affected]
     entries = find_entries(session, keys=[(each.project, each.id, request.invoice) for each in rows])
     if gives_back:
@@ -87,26 +101,31 @@ def carry_out_reversal(
     discounts = [
         _reversed_discount(each, entry=entry_of[each.id], parts=parts, lines=lines, refunds=refunds) for each in rows
     ]
-    states = _states_afterwards(session, discounts, invoice=invoice, there=there, gives_back=gives_back, at=at)
-    answer = _write(session, request, invoice=invoice, parts=parts, discounts=discounts, states=states, at=at)
+    states: dict[DiscountKey, DiscountState] = {}
+    if credits_:
+        reverse_credits(session, credits_=credits_, discounts=there, at=at)
+        # They are locked, but a balance may be used up now.
+        there = lock_discounts_and_running(session, keys=named, subscriptions=locked)
+        states.update(present_states(there, today=at.date()))
+    states |= _states_afterwards(session, discounts, invoice=invoice, there=there, gives_back=gives_back, at=at)
+    answer = _write(
+        session, request, invoice=invoice, parts=parts, discounts=discounts, credits_=credits_, states=states, at=at
+    )
     return_customers_places(session, keys=keys, at=at)
-    add_given(session, given=_given(discounts))
+    add_given(session, given=_given(discounts, credits_=credits_))
     return answer
-
-
-def discounts_of(invoice: InvoiceRow) -> list[DiscountKey]:
-    """Return the discounts that took something off an invoice."""
-    return [(invoice.project, uuid_of(each["discount"])) for each in invoice.answer["discounts"]]
 
 
 def _balances_of(invoice: InvoiceRow) -> set[UUID]:
     return {uuid_of(each["discount"]) for each in invoice.answer["discounts"] if each["debitBalance"] is not None}
 
 
-def _given(discounts: Iterable[_ReversedDiscount]) -> dict[GivenKey, int]:
+def _given(discounts: Iterable[_ReversedDiscount], *, credits_: Iterable[CreditToReverse]) -> dict[GivenKey, int]:
     given: defaultdict[GivenKey, int] = defaultdict(int)
     for each in discounts:
         given[each.row.project, each.row.voucher_id, each.entry.currency] -= each.amount_minor
+    for share in (share for credit in credits_ for share in credit.shares):
+        given[share.discount[0], share.voucher_id, share.currency] += share.amount_minor
     return given
 
 
@@ -145,7 +164,8 @@ def _states_afterwards(
         discounts=changed,
         without={(each.row.id, each.entry.currency): each.amount_minor for each in discounts},
     )
-    beside = [each for each in there if each not in changed]
+    changed_ids = {each.id for each in changed}
+    beside = [each for each in there if each.id not in changed_ids]
     if gives_back:
         return give_cycle_back(session, invoice=invoice, discounts=changed, used_up=used_up, beside=beside, at=at)
     return refill_balances(session, balances=changed, used_up=used_up, beside=beside, at=at)
@@ -158,22 +178,29 @@ def _write(
     invoice: InvoiceRow,
     parts: Sequence[ReversedLine],
     discounts: Sequence[_ReversedDiscount],
+    credits_: Sequence[CreditToReverse],
     states: Mapping[DiscountKey, DiscountState],
     at: datetime,
 ) -> Answer:
     id_ = new_id()
     answers = [each.answer(state=states[each.row.project, each.row.id]) for each in discounts]
-    answer = reversal_answer(request, id=id_, invoice=invoice, lines=parts, discounts=answers, at=at)
+    answers += [
+        reversed_share_answer(each, state=states[each.discount]) for credit in credits_ for each in credit.shares
+    ]
+    shares_of_credits = {each.line: each.part.negative().by_discount for each in credits_}
+    shown = [replace(each, by_discount=shares_of_credits.get(each.id, each.by_discount)) for each in parts]
+    answer = reversal_answer(request, id=id_, invoice=invoice, lines=shown, discounts=answers, at=at)
     columns = {
         "project": request.project,
         "invoice": request.invoice,
         "kind": request.kind.value,
         "created_at": at,
+        "credited_by": None,
     }
     refunded_lines = [each.stored() for each in parts] if request.lines else []
-    add_reversal(
+    add_reversals(
         session,
-        values={**columns, "id": id_, "lines": refunded_lines, "answer": answer},
+        reversals=[{**columns, "id": id_, "lines": refunded_lines, "answer": answer}],
         entries=[{**columns, "reversal_id": id_, **each.columns()} for each in discounts],
     )
     return answer

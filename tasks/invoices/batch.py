@@ -14,15 +14,20 @@ from domain.notice import Notice, notices_of
 from domain.recurrence import Period, is_between_cycles
 from domain.terms import RecurrenceType
 from models.base import new_id, read_clock
-from models.discounts.of_subscription import lock_covering
 from models.discounts.progress import advance_discounts
 from models.discounts.row_types import DiscountRow
 from models.discounts.values import progress_of
 from models.invoices.latest_reversal import find_latest_reversals
 from models.invoices.ledger import add_entries, add_invoices, find_invoices
 from models.vouchers.given import GivenKey, add_given
-from tasks.invoices.answers import invoice_answer, invoice_conflict_answer, replayed_invoice_answer
+from tasks.invoices.answers import (
+    invoice_answer,
+    invoice_conflict_answer,
+    refused_credit_answer,
+    replayed_invoice_answer,
+)
 from tasks.invoices.budgets import Budgets
+from tasks.invoices.credits import Credit, Credits, RefusedCredit, lock_discounts
 from tasks.invoices.granted_discounts import (
     GrantedDiscount,
     read_balances,
@@ -39,11 +44,18 @@ class InvoiceBatch:
     """The discounts that cover a batch of invoices, and the decisions of the batch so far."""
 
     def __init__(
-        self, *, applied_at: datetime, discounts: Sequence[DiscountRow], first_answers: FirstAnswers, budgets: Budgets
+        self,
+        *,
+        applied_at: datetime,
+        discounts: Sequence[DiscountRow],
+        first_answers: FirstAnswers,
+        budgets: Budgets,
+        credits_: Credits | None = None,
     ) -> None:
         self.applied_at = applied_at
         self._first_answers = first_answers
         self._budgets = budgets
+        self._credits = credits_ or Credits()
         # By project and subscription.
         self._granted: defaultdict[tuple[str, str], list[GrantedDiscount]] = defaultdict(list)
         self._new_invoices: list[dict[str, Any]] = []
@@ -58,14 +70,24 @@ class InvoiceBatch:
                 budget_left_minor=budgets.left_of(row),
             )
             self._granted[row.project, row.subscription].append(granted)
+        self._by_key = {each.key: each for each in self.discounts()}
 
     @classmethod
     def locked(cls, session: Session, invoices: Sequence[Apply]) -> "InvoiceBatch":
-        """Lock the discounts of the invoices' subscriptions, then their budgets, and read the amounts taken so far."""
-        discounts = lock_covering(session, subscriptions=[(each.project, each.subscription) for each in invoices])
+        """Lock the discounts of the invoices' subscriptions, then their budgets, and read the amounts taken so far.
+
+        With credit lines, also lock and read the credited invoices.
+        """
+        discounts, credits_ = lock_discounts(session, invoices)
         first_answers = _read_first_answers(session, invoices)
         budgets = Budgets.locked(session, discounts=discounts, invoices=invoices)
-        batch = cls(applied_at=read_clock(session), discounts=discounts, first_answers=first_answers, budgets=budgets)
+        batch = cls(
+            applied_at=read_clock(session),
+            discounts=discounts,
+            first_answers=first_answers,
+            budgets=budgets,
+            credits_=credits_,
+        )
         read_taken(session, list(batch.cycles(invoices)))
         read_cycles(session, batch.with_cycles_around(invoices))
         read_balances(session, batch.discounts())
@@ -109,21 +131,41 @@ class InvoiceBatch:
     def decide(self, invoice: Apply) -> Answer:
         """Return the first answer to a known invoice, a conflict if its body has changed, or discount a new invoice.
 
-        The first answer to an invoice that was reversed since says so.
+        The first answer to an invoice that was reversed since says so. An invoice whose credits are refused is not
+        discounted, and leaves nothing behind: it can be sent again.
         """
         key: CallerKey = (invoice.project, invoice.invoice)
         fingerprint = invoice.fingerprint()
         answer = self._first_answers.replay(
             key, fingerprint=fingerprint, conflict=lambda: invoice_conflict_answer(invoice)
         )
-        if answer is None:
-            answer = self.discount(invoice)
-            self._first_answers.add(key, fingerprint=fingerprint, answer=answer)
-            self._new_invoices.append(self._invoice_row(invoice, fingerprint=fingerprint, answer=answer))
+        if answer is not None:
+            return answer
+        credits_ = self._credits.give_back(invoice, at=self.applied_at)
+        if isinstance(credits_, RefusedCredit):
+            return refused_credit_answer(invoice, refused=credits_)
+        self._give_back(credits_, currency=invoice.currency)
+        entries_before = len(self._new_entries)
+        answer = self.discount(invoice, credits_=credits_)
+        self._first_answers.add(key, fingerprint=fingerprint, answer=answer)
+        self._new_invoices.append(self._invoice_row(invoice, fingerprint=fingerprint, answer=answer))
+        self._credits.add_invoice(invoice, answer=answer, entries=self._new_entries[entries_before:])
         return answer
 
-    def discount(self, invoice: Apply) -> Answer:
-        """Apply the discounts to an invoice, and advance each discount that took an amount off."""
+    def _give_back(self, credits_: Sequence[Credit], *, currency: str) -> None:
+        for credit in credits_:
+            project, _ = credit.credited
+            for each in credit.shares:
+                granted = self._by_key.get((project, each.discount_id))
+                if granted is not None:
+                    granted.give_back(each.amount_minor, cycle_start=each.cycle_start, currency=currency)
+                self._given[project, each.voucher_id, currency] -= each.amount_minor
+
+    def discount(self, invoice: Apply, *, credits_: Sequence[Credit] = ()) -> Answer:
+        """Apply the discounts to an invoice, and advance each discount that took an amount off.
+
+        The credits of the invoice come first, so the invoice can use what they have refilled.
+        """
         cycle = self.cycle_of(invoice)
         granted = {each.key[1]: each for each in self._granted[invoice.project, invoice.subscription]}
         is_dated = invoice.cycle is not None or invoice.period is not None
@@ -138,7 +180,7 @@ class InvoiceBatch:
                 granted[result.discount.id].advance(result, cycle=cycle, currency=invoice.currency)
                 self._new_entries.append(self._entry_row(result, invoice=invoice, cycle=cycle))
                 self._given[invoice.project, result.discount.voucher_id, invoice.currency] += result.amount_minor
-        return invoice_answer(invoice, results=results, notices=notices, applied_at=self.applied_at)
+        return invoice_answer(invoice, results=results, credits_=credits_, notices=notices, applied_at=self.applied_at)
 
     def _notices(self, invoice: Apply, *, granted: Iterable[GrantedDiscount]) -> list[Notice]:
         if invoice.cycle is not None:
@@ -154,6 +196,7 @@ class InvoiceBatch:
         add_entries(session, rows=self._new_entries)
         advanced = [(each.key, each.progress, each.is_used_up) for each in self.discounts() if each.has_advanced]
         advance_discounts(session, progress=advanced, at=self.applied_at)
+        self._credits.write(session, at=self.applied_at)
         self._budgets.save(session)
         add_given(session, given=self._given)
 

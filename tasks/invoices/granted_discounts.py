@@ -12,7 +12,7 @@ from models.discounts.locks import DiscountKey
 from models.discounts.row_types import DiscountRow
 from models.discounts.values import granted_discount_of
 from models.invoices.discounted_cycles import discounted_cycles
-from models.invoices.given_back import AmountsGivenBack, sum_given_back
+from models.invoices.given_back import AmountsGivenBack, sum_credited, sum_given_back
 from models.invoices.taken import taken_in_cycles, taken_in_total
 
 
@@ -62,6 +62,20 @@ class GrantedDiscount:
             self.taken_in_total_minor[currency] = self.taken_in_total_minor.get(currency, 0) + applied.amount_minor
             self.is_used_up = applied.balance.is_used_up
 
+    def give_back(self, amount_minor: int, *, cycle_start: date, currency: str) -> None:
+        """Record that a credit gave back a part of what the discount took in the cycle. The cycle still counts."""
+        if cycle_start in self.taken_minor:
+            self.taken_minor[cycle_start][currency] -= amount_minor
+        if self.taken_in_total_minor is not None:
+            self.taken_in_total_minor[currency] -= amount_minor
+            self.is_used_up = self.is_used_up and not amount_minor
+
+    def subtract_credited(self, credited: AmountsGivenBack) -> None:
+        """Subtract the amounts that are credited from those of the cycles, which count even if nothing is left."""
+        for (start, currency), amount_minor in credited.items():
+            if start in self.taken_minor:
+                self.taken_minor[start][currency] -= amount_minor
+
     def subtract(self, given_back: AmountsGivenBack) -> None:
         """Subtract the amounts of the ledger entries that reversals gave back from those of the cycles."""
         for (start, currency), amount_minor in given_back.items():
@@ -97,10 +111,18 @@ def read_balances(session: Session, discounts: Iterable[GrantedDiscount]) -> Non
             each.taken_in_total_minor = taken
 
 
-def read_given_back(session: Session, discounts: Iterable[GrantedDiscount]) -> None:
-    """Subtract the amounts given back from those of the cycles. If nothing was given back, send no statement."""
+def read_given_back(session: Session, discounts: Sequence[GrantedDiscount]) -> None:
+    """Subtract the amounts given back and credited from those of the cycles.
+
+    If nothing was given back or credited, send no statement.
+    """
     reversed_ = [each for each in discounts if each.row.entries_given_back]
     if reversed_:
         sums = sum_given_back(session, keys=[each.key for each in reversed_])
         for each, given_back in zip(reversed_, sums, strict=True):
             each.subtract(given_back)
+    credited = [each for each in discounts if each.row.entries_credited]
+    if credited:
+        sums = sum_credited(session, keys=[each.key for each in credited])
+        for each, amounts in zip(credited, sums, strict=True):
+            each.subtract_credited(amounts)

@@ -28,13 +28,32 @@ class Period(Message):
         return value
 
 
+class CreditedLine(Message):
+    """A line of an earlier invoice of the project."""
+
+    invoice: ExternalId
+    line: ExternalId
+
+
 class InvoiceLine(Message):
-    """A line, in minor units. A credit is negative, and is never discounted."""
+    """A line, in minor units. A credit is negative, and is never discounted.
+
+    With `creditOf`, it gives back a part of a line of an earlier invoice, and that part's share of the discount.
+    """
 
     id: ExternalId
     amount: LineAmount
     product: ExternalId | None = None
     discountable: bool = True
+    credit_of: CreditedLine | None = None
+
+    @field_validator("credit_of")
+    @classmethod
+    def _is_negative(cls, value: CreditedLine | None, info: ValidationInfo) -> CreditedLine | None:
+        # An amount that is invalid by itself is missing in the data.
+        if value is not None and info.data.get("amount", -1) >= 0:
+            raise invalid("must be given with a negative amount only")
+        return value
 
 
 def check_line_ids(lines: list[InvoiceLine]) -> list[InvoiceLine]:
@@ -91,6 +110,13 @@ class Plan(Message):
     trial_periods: Annotated[int, Field(ge=0, le=TRIAL_PERIODS_MAX)] = 0
 
     _ids_differ = field_validator("lines")(check_line_ids)
+
+    @field_validator("lines")
+    @classmethod
+    def _credit_nothing(cls, value: list[InvoiceLine]) -> list[InvoiceLine]:
+        if any(line.credit_of is not None for line in value):
+            raise invalid("must not have creditOf, because a plan is billed many times")
+        return value
 
 
 class VoucherToRedeem(Message):

@@ -9,6 +9,7 @@ from models.discounts.progress import DiscountState
 from models.discounts.row_types import DiscountRow
 from models.invoices.row_types import InvoiceRow
 from tasks.invoices.messages import ReverseInvoice
+from tasks.invoices.reversed_credits import ShareToReverse
 from tasks.invoices.reversed_lines import ReversedLine
 from tasks.wire.answers import Answer, day, instant
 from tasks.wire.fields import type_id
@@ -32,10 +33,7 @@ def reversal_answer(
         "currency": invoice.answer["currency"],
         "amount": sum(each.amount_minor for each in lines),
         "discountTotal": sum(each["amount"] for each in discounts),
-        "lines": [
-            {"id": each.id, "amount": each.amount_minor, "discountShare": sum(each.by_discount.values())}
-            for each in lines
-        ],
+        "lines": [{"id": each.id, "amount": each.amount_minor, "discountShare": each.share_minor()} for each in lines],
         "discounts": list(discounts),
         "reversedAt": instant(at),
     }
@@ -45,9 +43,34 @@ def reversed_discount_answer(
     row: DiscountRow, *, state: DiscountState, usage: UUID, reverses: UUID, amount_minor: int
 ) -> Answer:
     """Return the reversed amount of a discount, in minor units, with its ledger entries and its state afterwards."""
+    return _reversed_amount(
+        discount=row.id,
+        voucher=row.voucher_id,
+        usage=usage,
+        reverses=reverses,
+        amount_minor=amount_minor,
+        state=state,
+    )
+
+
+def reversed_share_answer(share: ShareToReverse, *, state: DiscountState) -> Answer:
+    """Return the share of a credit that is taken back. The amount is negative, because the discount gets nothing."""
+    return _reversed_amount(
+        discount=share.discount[1],
+        voucher=share.voucher_id,
+        usage=share.usage_id,
+        reverses=share.credit,
+        amount_minor=-share.amount_minor,
+        state=state,
+    )
+
+
+def _reversed_amount(
+    *, discount: UUID, voucher: UUID, usage: UUID, reverses: UUID, amount_minor: int, state: DiscountState
+) -> Answer:
     return {
-        "discount": type_id("dis", row.id),
-        "voucher": type_id("vou", row.voucher_id),
+        "discount": type_id("dis", discount),
+        "voucher": type_id("vou", voucher),
         "usage": type_id("use", usage),
         "reverses": type_id("use", reverses),
         "amount": amount_minor,

@@ -1,12 +1,16 @@
-"""The lines of an invoice as they were billed, and the parts of them that a reversal reverses."""
+"""The lines and the discounts of an invoice as they were billed, and the parts that a reversal reverses."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Any, Protocol, Self
 from uuid import UUID
 
-from domain.reversal import BilledLine, shares_of_refund
+from domain.reversal import BilledLine, ReversalKind, shares_of_refund
 from domain.value_class import value
+from models.discounts.locks import DiscountKey
+from models.invoices.row_types import InvoiceRow
+from tasks.wire.answers import Answer
 from tasks.wire.fields import uuid_of
 
 
@@ -18,44 +22,55 @@ class ReversedLine:
     amount_minor: int
     by_discount: Mapping[UUID, int]
 
+    def share_minor(self) -> int:
+        """Return the share of all discounts."""
+        return sum(self.by_discount.values())
+
+    def negative(self) -> Self:
+        """Return the line that cancels this one in the sums of `billed_lines`."""
+        shares = {discount: -amount_minor for discount, amount_minor in self.by_discount.items()}
+        return replace(self, amount_minor=-self.amount_minor, by_discount=shares)
+
     def stored(self) -> dict[str, Any]:
         """Return the line as `invoice_reversals` stores it; `billed_lines` reads it again."""
         shares = {str(discount): amount_minor for discount, amount_minor in self.by_discount.items()}
         return {"id": self.id, "amount": self.amount_minor, "discounts": shares}
 
 
-class AnsweredInvoice(Protocol):
-    """The answer to an invoice, as stored."""
-
-    answer: dict[str, Any]
-
-
 class EarlierReversal(Protocol):
-    """The reversed lines of a refund, as stored; empty for other reversals."""
+    """The reversed lines of a refund or a credit, as stored; empty for other reversals."""
 
+    kind: str
     lines: list[dict[str, Any]]
 
 
-def billed_lines(invoice: AnsweredInvoice, *, earlier: Iterable[EarlierReversal]) -> dict[str, BilledLine]:
-    """Return the lines of an invoice by id, with the sums of their earlier refunds. Each refund is read once."""
+def discounts_of(invoice: InvoiceRow) -> list[DiscountKey]:
+    """Return the discounts that took something off an invoice."""
+    return [(invoice.project, uuid_of(each["discount"])) for each in invoice.answer["discounts"]]
+
+
+def billed_lines(answer: Answer, *, earlier: Iterable[EarlierReversal]) -> dict[str, BilledLine]:
+    """Return the lines of an answered invoice by id, with the sums of refunds and credits. Each is read once."""
     by_line: dict[str, dict[UUID, int]] = {}
-    for discount in invoice.answer["discounts"]:
+    for discount in answer["discounts"]:
         for line, amount in discount["lines"].items():
             by_line.setdefault(line, {})[uuid_of(discount["discount"])] = amount
-    refunded: defaultdict[str, int] = defaultdict(int)
+    # By whether it is a refund, and by line.
+    amounts: defaultdict[tuple[bool, str], int] = defaultdict(int)
     returned: defaultdict[str, defaultdict[UUID, int]] = defaultdict(lambda: defaultdict(int))
-    for each in (line for reversal in earlier for line in reversal.lines):
-        refunded[each["id"]] += each["amount"]
+    for is_refund, each in ((one.kind == ReversalKind.REFUNDED, line) for one in earlier for line in one.lines):
+        amounts[is_refund, each["id"]] += each["amount"]
         for text, share in each["discounts"].items():
             returned[each["id"]][UUID(text)] += share
     return {
         line["id"]: BilledLine(
             amount_minor=line["amount"],
             by_discount=by_line.get(line["id"], {}),
-            refunded_minor=refunded.get(line["id"], 0),
+            refunded_minor=amounts.get((True, line["id"]), 0),
+            credited_minor=amounts.get((False, line["id"]), 0),
             returned=returned.get(line["id"], {}),
         )
-        for line in invoice.answer["lines"]
+        for line in answer["lines"]
     }
 
 
@@ -73,12 +88,15 @@ def reversed_lines(lines: Mapping[str, BilledLine], *, refunds: Mapping[str, int
     return [
         ReversedLine(id=each, amount_minor=line.left_minor(), by_discount=line.left_by_discount())
         for each, line in lines.items()
-        if not line.is_refunded()
+        if not line.is_returned()
     ]
 
 
 def is_in_full(discount: UUID, *, lines: Mapping[str, BilledLine], refunds: Mapping[str, int]) -> bool:
-    """Return whether these refunds complete the refund of all lines that the discount applied to."""
+    """Return whether these refunds complete the refund of all lines that the discount applied to.
+
+    A line that was credited in part is never refunded in full.
+    """
     return bool(refunds) and all(
         line.refunded_minor + refunds.get(each, 0) == line.amount_minor
         for each, line in lines.items()

@@ -1,6 +1,7 @@
 """Ledgers that the audit finds nothing wrong with, for tests that then break a promise."""
 
 from tasks.audit.audit import audit
+from tests.support.credits import credit
 from tests.support.endings import end, end_subscription
 from tests.support.holds import confirm, reserve
 from tests.support.requests import apply, create_voucher, record, redeem
@@ -40,6 +41,17 @@ def begin_with_a_refund(**fields) -> None:
     redeem(voucher=voucher, customer="cus_1", subscription="sub_1", startsOn="2027-01-01", currency="USD")
     apply(invoice="inv_1", period=FEBRUARY)
     refund("inv_1", "r1", base=2000)
+    assert audit() == []
+
+
+def begin_with_credits() -> None:
+    """Discount an invoice by 8.00, and credit a quarter and an eighth of it. The first credit was reversed."""
+    create_voucher(code="SUMMER")
+    redeem(code="SUMMER", subscription="sub_1")
+    apply(invoice="inv_1")
+    credit(2000, of="inv_1", invoice="inv_3")
+    credit(1000, of="inv_1", invoice="inv_4")
+    reverse("inv_3")
     assert audit() == []
 
 

@@ -3,9 +3,9 @@
 import pytest
 
 from tasks.audit.reversals import REVERSAL_CHECKS
-from tests.audit.ledgers import begin_with_a_refund, broken_by
+from tests.audit.ledgers import begin_with_a_refund, begin_with_credits, broken_by
 
-SHARE = "refunds have the share of the discount that is due"
+SHARE = "refunds and credits have the share of the discount that is due"
 # For each check, a change that breaks only that promise.
 TAMPERING = {
     "no more is reversed of an entry than it took": """
@@ -24,9 +24,12 @@ TAMPERING = {
     "what a reversal was answered is what the ledger says": """
         UPDATE usage_reversals SET amount_minor = -300 WHERE kind = 'refunded'
     """,
-    "no more is refunded of a line than it was billed": """
+    "no more is refunded and credited of a line than it was billed": """
         UPDATE invoice_reversals SET lines = '[{"id": "base", "amount": 8001, "discounts": {"x": 800}}]'
         WHERE kind = 'refunded'
+    """,
+    "an entry of a reversal is of the same kind and the same invoice": """
+        UPDATE usage_reversals SET kind = 'payment_failed' WHERE kind = 'voided'
     """,
     "a discount knows how many of its entries were given back": """
         UPDATE discounts SET entries_given_back = entries_given_back + 1 WHERE status = 'running'
@@ -34,9 +37,57 @@ TAMPERING = {
 }
 
 
+def answered(amount: int) -> str:
+    """Return a statement that changes the answer to the reversal of the crediting invoice, from -200."""
+    text = "answer::text"
+    for name in ("discountTotal", "discountShare"):
+        text = f"""replace({text}, '"{name}":-200', '"{name}":{amount}')"""
+    return f"UPDATE invoice_reversals SET answer = ({text})::json"  # noqa: S608 - put together from the constants above
+
+
+def in_turn(*statements: str) -> str:
+    """Return the statements as one change."""
+    return ";".join(statements)
+
+
+ANSWERED_NOTHING = answered(0)
+CREDIT_TAMPERING = {
+    "what an invoice was answered about its credits is what the ledger says": """
+        UPDATE invoice_discounts SET answer = replace(answer::text, '"discountShare":100', '"discountShare":101')::json
+        WHERE invoice = 'inv_4'
+    """,
+    "a credit is reversed with its invoice, and only then": in_turn(
+        ANSWERED_NOTHING,
+        "DELETE FROM usage_reversals WHERE kind = 'credit_reversed'",
+        "DELETE FROM invoice_reversals WHERE kind = 'credit_reversed'",
+        "UPDATE discounts SET entries_credited = entries_credited - 1",
+    ),
+    "a discount knows how many credits its entries had": """
+        UPDATE discounts SET entries_credited = entries_credited + 1
+    """,
+    # The same checks as for refunds and invoices.
+    "no more is reversed of an entry than it took": in_turn(
+        answered(-401), "UPDATE usage_reversals SET amount_minor = 401 WHERE kind = 'credit_reversed'"
+    ),
+    "what a reversal was answered is what the ledger says": ANSWERED_NOTHING,
+    "what an invoice was answered is what the ledger says": """
+        UPDATE invoice_discounts SET answer = replace(answer::text, '"discountTotal":-100', '"discountTotal":0')::json
+        WHERE invoice = 'inv_4'
+    """,
+}
+
+
 def test_every_check_is_made_to_fail():
     """No check is left out here."""
-    assert {*TAMPERING, SHARE} == set(REVERSAL_CHECKS)
+    assert {*TAMPERING, *CREDIT_TAMPERING, SHARE} >= set(REVERSAL_CHECKS)
+
+
+@pytest.mark.usefixtures("tampered_database")
+@pytest.mark.parametrize(("check", "change"), CREDIT_TAMPERING.items())
+def test_a_broken_promise_about_credits_is_found_with_its_row(check, change):
+    """Other checks may find a violation too."""
+    begin_with_credits()
+    assert check in broken_by(change)
 
 
 @pytest.mark.usefixtures("reversals")

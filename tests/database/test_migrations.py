@@ -13,10 +13,11 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, insert, select, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, ProgrammingError
 
 from models.base import Base
 from tests.contract.page import Identities, steps
+from tests.support.credits import credit
 from tests.support.endings import end_subscription
 from tests.support.environment import changed_environment
 from tests.support.requests import apply, create_voucher, redeem
@@ -122,7 +123,8 @@ def filled(database: dict[str, str], two_databases: tuple[str, str]) -> str:  # 
     """Migrate a database and fill it with the rows that the contract's examples leave."""
     _, url = two_databases
     identities = Identities()
-    for step in steps():
+    # No earlier release knows credits.
+    for step in (each for each in steps() if "creditOf" not in json.dumps(each.request)):
         answer = task_named(step.task)(request=identities.substitute(step.request))
         identities.differences(step.answer, answer)
     # What the examples lack: a redemption that never took effect returns its place, and an invoice is charged back.
@@ -146,6 +148,19 @@ def test_every_migration_keeps_the_rows_of_filled_tables(filled: str):
     assert kept(after) == kept(before)
     assert {name for name, rows in after.items() if before[name] and not rows} == LOST_TABLES
     assert {row["cycle_start"] == row["period_start"] for row in after["usage_entries"]} == {True}
+
+
+def test_no_migration_down_loses_a_credit(database: dict[str, str]):
+    """It is refused, and changes nothing."""
+    apply(invoice="inv_1")
+    credit(1_000, of="inv_1")
+    before = rows_of(database["DATABASE_URL"])
+    with (
+        changed_environment(DATABASE_URL=database["DATABASE_URL"]),
+        pytest.raises(ProgrammingError, match="an invoice was credited"),
+    ):
+        command.downgrade(configuration(MIGRATIONS), "0007")
+    assert rows_of(database["DATABASE_URL"]) == before
 
 
 def test_a_migration_that_filled_tables_cannot_have_is_noticed(filled: str, tmp_path: Path):

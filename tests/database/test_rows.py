@@ -72,6 +72,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "discounts.listing.older_discounts": {**PAGE, "listing": DISCOUNT_LISTING},
     "discounts.locks.lock_discounts_and_running": {**IDS, "subscriptions": [("gigs", "sub_1")]},
     "discounts.locks.lock_discounts_by_id": IDS,
+    "discounts.of_subscription.lock_covering_and_named": {**IDS, "subscriptions": [("gigs", "sub_1")]},
     "discounts.of_subscription.find_covering": {"project": "gigs", "subscription": "sub_1"},
     "discounts.of_subscription.find_running": {"subscriptions": [("gigs", "sub_1")]},
     "discounts.of_subscription.lock_covering": {"subscriptions": [("gigs", "sub_1")]},
@@ -84,7 +85,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "invoices.latest_reversal.find_latest_reversals": TEXTS,
     "invoices.ledger.find_entries": {"keys": [("gigs", ID, "invoice")]},
     "invoices.ledger.find_invoices": TEXTS,
-    "invoices.reversal.find_reversals": {"project": "gigs", "invoice": "invoice"},
+    "invoices.reversal.find_reversals": TEXTS,
     "redemptions.hold.find_hold": {**NAMED, "request_id": None},
     "redemptions.hold.find_holds": TEXTS,
     "redemptions.open_holds.find_open_holds": {"requests": [("gigs", ID, "cus_1", "sub_1")]},
@@ -132,7 +133,7 @@ OTHERWISE_NULLABLE = {
     # Parameters, and defaults of columns.
     "NewDiscountRow": {
         *("project", "id", "voucher_id", "customer", "subscription", "created_at", "starts_on", "starts_on_in_utc"),
-        *("status", "cycles", "entries_given_back", "has_budget"),
+        *("status", "cycles", "entries_given_back", "entries_credited", "has_budget"),
     },
     "NotStartedRow": {"currency", "discounts", "next_on"},  # LEFT JOIN, a count, the later of two days.
     "PositionRow": {"created_at", "id"},  # Of the same UNION.

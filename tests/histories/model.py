@@ -121,7 +121,8 @@ class Model:
         head = {"object": "invoiceDiscount", **{name: body[name] for name in names}}
         key = ("apply", body["project"], body["invoice"])
         nothing: Json = dict.fromkeys(("subtotal", "discountTotal", "total", "appliedAt", "reversed"))
-        lists: Json = {name: [] for name in ("lines", "discounts", "skipped", "notices")}
+        nothing["refusedLine"] = None
+        lists: Json = {name: [] for name in ("lines", "discounts", "credits", "skipped", "notices")}
         stored = self.replay(key, body=body, conflict={**head, **nothing, **lists})
         if stored is not None:
             return stored if stored["outcome"] == "refused" else {**stored, "reversed": self.latest_reversal(body)}
@@ -141,6 +142,7 @@ class Model:
             **head,
             "outcome": "applied",
             "reason": None,
+            "refusedLine": None,
             "subtotal": subtotal,
             "discountTotal": sum(off.values()),
             "total": subtotal - sum(off.values()),
@@ -154,6 +156,7 @@ class Model:
                 for line in body["lines"]
             ],
             "discounts": discounts,
+            "credits": [],
             "skipped": skipped,
             "notices": notices,
             "appliedAt": written(at),

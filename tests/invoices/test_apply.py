@@ -34,6 +34,7 @@ def test_an_applied_invoice_is_answered_with_every_field():
         "object": "invoiceDiscount",
         "outcome": "applied",
         "reason": None,
+        "refusedLine": None,
         "project": "gigs",
         "invoice": "inv_a",
         "subscription": "sub_1",
@@ -57,6 +58,7 @@ def test_an_applied_invoice_is_answered_with_every_field():
                 "debitBalance": None,
             }
         ],
+        "credits": [],
         "skipped": [],
         "reversed": None,
     }

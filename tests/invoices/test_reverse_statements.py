@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.support.credits import credit_line
 from tests.support.endings import end, end_subscription
 from tests.support.requests import apply, create_voucher, invoice, redemption
 from tests.support.reversals import refund, reverse
@@ -76,6 +77,36 @@ def test_reversing_takes_as_many_statements_for_20_discounts_as_for_one():
     assert all(len(each) < 18 for each in statements["sub_many"])
 
 
+def test_only_credits_cost_an_invoice_batch_statements_and_as_many_for_any_number():
+    """The first batch without credits, then one and 20 credits of invoices of other subscriptions."""
+    redeem_many(21)
+    for index in range(21):
+        apply(invoice=f"inv_{index}", subscription=f"sub_{index}")
+    counts = []
+    for credited in (range(0), range(1), range(1, 21)):
+        lines = [credit_line(500, of=f"inv_{index}", id=f"line_{index}") for index in credited]
+        lines.append({"id": "base", "amount": 8000})
+        with counted() as statements:
+            task_named("billing.apply")(request=invoice(lines=lines))
+        counts.append(len(statements))
+    assert counts[0] < counts[1] == counts[2] < 25
+
+
+def test_reversing_credits_takes_as_many_statements_for_20_as_for_one():
+    """They are of invoices of other subscriptions."""
+    redeem_many(21)
+    counts = []
+    for name, credited in (("one", range(1)), ("many", range(1, 21))):
+        for index in credited:
+            apply(invoice=f"inv_{index}", subscription=f"sub_{index}")
+        lines = [credit_line(500, of=f"inv_{index}", id=f"line_{index}") for index in credited]
+        apply(invoice=name, lines=lines)
+        with counted() as statements:
+            assert len(reverse(name)["discounts"]) == len(credited)
+        counts.append(len(statements))
+    assert counts[0] == counts[1] < 25
+
+
 @pytest.mark.parametrize("known", ["nothing", "everything", "what was there before"])
 def test_no_statement_scans_a_table_whatever_the_statistics_say(known):
     """The statistics are unknown, up to date, or out of date."""
@@ -94,6 +125,10 @@ def test_no_statement_scans_a_table_whatever_the_statistics_say(known):
         reverse("inv_0")
         refund("inv_1", "r1", base=8000)
         apply(subscription="sub_0")
+        apply(invoice="inv_4", subscription="sub_2", lines=[credit_line(500, of="inv_2")])
+        apply(subscription="sub_2")
+        apply(invoice="inv_4", subscription="sub_2", lines=[credit_line(500, of="inv_2")])
+        reverse("inv_4")
         end(discount)
         end_subscription("sub_800")
         end_subscription("sub_2")

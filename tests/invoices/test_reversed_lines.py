@@ -35,7 +35,7 @@ def test_each_refund_is_read_once():
     )
     part = Refunded({"id": each, "amount": 2, "discounts": {str(DISCOUNT): 1}} for each in LINES)
     Refunded.times = 0
-    lines = billed_lines(invoice, earlier=[SimpleNamespace(lines=part)] * 20)
+    lines = billed_lines(invoice.answer, earlier=[SimpleNamespace(kind="refunded", lines=part)] * 20)
     assert Refunded.times == 20
     assert {(each.refunded_minor, each.returned[DISCOUNT], each.left_minor()) for each in lines.values()} == {
         (40, 20, 60)

@@ -40,11 +40,13 @@ def answered(
         **heading(body),
         "outcome": "applied",
         "reason": None,
+        "refusedLine": None,
         "subtotal": sum(each["amount"] for each in lines),
         "discountTotal": sum(each["discount"] for each in lines),
         "total": sum(each["total"] for each in lines),
         "lines": lines,
         "discounts": taken,
+        "credits": [],
         "skipped": skipped,
         "notices": notices,
         "reversed": None,
@@ -53,8 +55,8 @@ def answered(
 
 def conflict(body: dict[str, Any]) -> dict[str, Any]:
     """Return the answer to a used invoice id with another body."""
-    empty: dict[str, Any] = {"lines": [], "discounts": [], "skipped": [], "notices": [], "reversed": None}
-    sums = dict.fromkeys(("subtotal", "discountTotal", "total"))
+    empty: dict[str, Any] = {name: [] for name in ("lines", "discounts", "credits", "skipped", "notices")}
+    sums = dict.fromkeys(("refusedLine", "subtotal", "discountTotal", "total", "reversed"))
     return {**heading(body), "outcome": "refused", "reason": "idempotency_conflict", **sums, **empty}
 
 
