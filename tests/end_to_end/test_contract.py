@@ -156,6 +156,7 @@ def test_an_ordinary_client_gets_the_contracts_answer_to_every_task(ask: Ask) ->
         "object": "invoiceDiscount",
         "outcome": "applied",
         "reason": None,
+        "refusedLine": None,
         **billed,
         "invoice": "inv_1",
         "subtotal": 8000,
@@ -176,6 +177,7 @@ def test_an_ordinary_client_gets_the_contracts_answer_to_every_task(ask: Ask) ->
                 "debitBalance": None,
             }
         ],
+        "credits": [],
         "skipped": [],
         "notices": [],
         "appliedAt": applied["appliedAt"],
