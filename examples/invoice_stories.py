@@ -51,7 +51,7 @@ def trial() -> Json:
 
 
 def one_period() -> Json:
-    """Return the story of several invoices in a period, which share the allowance of a fixed voucher."""
+    """Return the story of several invoices in a cycle, which share the allowance of a fixed voucher."""
     bodies = [
         month("sub_one_period", 1) | {"invoice": f"inv_one_period_1{letter}", "lines": lines(base=amount)}
         for letter, amount in (("a", 300), ("b", 1000), ("c", 400))

@@ -1,19 +1,16 @@
-"""A tour, step by step: codes, a stamp card with usages, a balance, a hold with reversals, and changes of a plan.
+"""A tour, step by step: codes, a stamp card with usages, a balance, and a hold with reversals.
 
 Each step has a request and the expected answer. The answer may have more fields.
 """
 
 from datetime import datetime, timedelta
 
-from catalogue import ONCE, PROJECT, Json, fixed, id_of, instant, percentage, repeating
+from catalogue import ONCE, Json, fixed, id_of, instant, percentage, repeating
+from plan_changes import changes
+from steps import step
 
 LAUNCHES = 2
 STAMPS = 5
-
-
-def step(what: str, task: str, request: Json, answer: Json) -> Json:
-    """Return a step. Every request names the project."""
-    return {"what": what, "task": task, "request": {"project": PROJECT, **request}, "answer": answer}
 
 
 def tour(now: datetime) -> Json:
@@ -242,41 +239,3 @@ def seat_invoice(month: int, *, cycle: int, ends_on: str) -> Json:
         },
         {"discountTotal": 500, "discounts": [{"cycle": cycle, "fullPriceFrom": ends_on}]},
     )
-
-
-JANUARY = {"start": "2031-01-01", "end": "2031-02-01"}
-FEBRUARY = {"start": "2031-02-01", "end": "2031-03-01"}
-
-
-def changes() -> list[Json]:
-    """Return the chapter of a team that adds a seat in the middle of a month."""
-    team = fixed("Team", "TEAM", {"amount": 1_000, "currency": "USD"}, repeating(2))
-    request = {
-        "requestId": "tour-team",
-        "code": "TEAM",
-        "customer": "cus_team",
-        "subscription": "sub_team",
-        "currency": "USD",
-    }
-    return [
-        step("10 USD a month, for two months", "vouchers.create", team, {"status": "available"}),
-        step("redeemed", "redemptions.redeem", {**request, "startsOn": "2031-01-01"}, {"outcome": "accepted"}),
-        team_invoice("january", "January", 4_000, 1_000, period=JANUARY),
-        team_invoice(
-            "seat", "a seat from January 15", 500, 0, period={**JANUARY, "start": "2031-01-15"}, cycle=JANUARY
-        ),
-        team_invoice("february", "February", 5_000, 1_000, period=FEBRUARY),
-    ]
-
-
-def team_invoice(name: str, what: str, amount: int, discount: int, **dates: Json) -> Json:
-    """Return an invoice of the team, with its discount."""
-    request = {
-        "invoice": f"team-{name}",
-        "subscription": "sub_team",
-        "customer": "cus_team",
-        "currency": "USD",
-        **dates,
-        "lines": [{"id": name, "amount": amount}],
-    }
-    return step(f"an invoice for {what}", "billing.apply", request, {"discountTotal": discount, "notices": []})

@@ -17,7 +17,7 @@ CHAPTERS = {
     STAMP_CARD: "A stamp card, receipt by receipt",
     "balance": "A balance, invoice by invoice",
     "hold": "A hold, previews and reversals, step by step",
-    "changes": "A seat that is added in the middle of a month, step by step",
+    "changes": "A seat and an upgrade in the middle of a month, step by step",
 }
 PROJECT = "acme"
 GENERATED_USED = 200
@@ -124,7 +124,7 @@ def _shown(expected: Any, answer: Any) -> str:
     if isinstance(expected, dict) and isinstance(answer, dict):
         fields = ((name, _shown(value, answer.get(name))) for name, value in expected.items())
         return ", ".join(
-            each if name in {"items", "statistics", "discounts"} else f"{name} {each}" for name, each in fields
+            each if name in {"items", "statistics", "discounts", "lines"} else f"{name} {each}" for name, each in fields
         )
     if isinstance(expected, list) and isinstance(answer, list):
         return "; ".join(_shown(*pair) for pair in zip(expected, answer, strict=False))
