@@ -7,12 +7,14 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from models.vouchers.given import add_given
 from tasks.invoices.apply import apply_all
 from tasks.invoices.messages import Apply
 from tasks.redemptions.messages import Redeem
 from tasks.redemptions.redeem import redeem_all
 from tasks.wire.fields import uuid_of
 from tests.support.concurrency import until_somebody_waits
+from tests.support.credits import credit_line
 from tests.support.requests import apply, create_voucher, invoice, redeem, redemption
 from tests.support.reversals import reverse
 from worker.database import run_in_transaction, transaction
@@ -22,6 +24,11 @@ pytestmark = pytest.mark.usefixtures("database")
 COUNT = 20
 # A locked row would never become free here, because the holder waits too.
 FREE = text("SET LOCAL lock_timeout = '1s'")
+PARTS = text("""
+    INSERT INTO given_amounts (project, voucher_id, currency, part, amount_minor)
+    SELECT 'gigs', :voucher, 'USD', part, 0 FROM generate_series(0, 15) AS part
+""")
+FREE_PARTS = text("SELECT part FROM given_amounts WHERE voucher_id = :voucher FOR UPDATE SKIP LOCKED")
 BUDGET = text("SELECT 1 FROM budgets WHERE voucher_id = :voucher FOR UPDATE")
 
 # Returns the requests of three callers for the same rows: for the first row, for all of them, for all but the first.
@@ -75,6 +82,16 @@ def same_invoices() -> list[list[dict]]:
     return split(*([invoice(invoice=f"inv-{index:02}") for index in range(COUNT)] for _ in range(3)))
 
 
+def same_credited_invoices() -> list[list[dict]]:
+    """Return invoices of each caller that credit the same invoices, each of a subscription with a discount."""
+    voucher = create_voucher()["id"]
+    credited = [
+        apply(invoice=f"credited-{index:02}", subscription=redeem(voucher=voucher)["subscription"])["invoice"]
+        for index in range(COUNT)
+    ]
+    return split(*([invoice(lines=[credit_line(1, of=each)]) for each in credited] for _ in range(3)))
+
+
 def decide(session: Session, bodies: list[dict]) -> None:
     """Redeem or discount all of the requests in the transaction."""
     if "invoice" in bodies[0]:
@@ -85,7 +102,15 @@ def decide(session: Session, bodies: list[dict]) -> None:
 
 @pytest.mark.parametrize(
     "wanted",
-    [same_vouchers, same_subscriptions, same_known_subscriptions, same_request_ids, same_discounts, same_invoices],
+    [
+        same_vouchers,
+        same_subscriptions,
+        same_known_subscriptions,
+        same_request_ids,
+        same_discounts,
+        same_invoices,
+        same_credited_invoices,
+    ],
 )
 def test_whoever_waits_for_the_first_row_holds_none_of_the_others(wanted: Wanted):
     """Another caller can lock the other rows meanwhile, and has to wait for nobody."""
@@ -98,6 +123,23 @@ def test_whoever_waits_for_the_first_row_holds_none_of_the_others(wanted: Wanted
             other.execute(FREE)
             decide(other, others)
             other.rollback()
+        holder.rollback()
+        waiting.result()
+
+
+def test_whoever_waits_for_the_first_sum_of_a_voucher_holds_no_other():
+    """The amounts come in the opposite order. A connection adds to one part of each sum."""
+    first, last = sorted(uuid_of(create_voucher()["id"]) for _ in range(2))
+    given = {("gigs", last, "USD"): 0, ("gigs", first, "USD"): 0}
+    with transaction() as session:
+        for each in (first, last):
+            session.execute(PARTS, {"voucher": each})
+    with transaction() as holder, ThreadPoolExecutor(1) as threads:
+        assert len(holder.execute(FREE_PARTS, {"voucher": first}).all()) == 16
+        waiting = threads.submit(run_in_transaction, lambda session: add_given(session, given=given))
+        until_somebody_waits(holder)
+        with transaction() as other:
+            assert len(other.execute(FREE_PARTS, {"voucher": last}).all()) == 16
         holder.rollback()
         waiting.result()
 
