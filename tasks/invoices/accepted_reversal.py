@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from domain.reversal import GIVING_BACK, BilledLine
 from domain.value_class import value
 from models.base import new_id, read_clock
+from models.discounts.discount import DiscountStatus
 from models.discounts.locks import DiscountKey, lock_discounts_and_running
 from models.discounts.present_subscription import SubscriptionKey
 from models.discounts.progress import DiscountState
@@ -86,11 +87,8 @@ def carry_out_reversal(
     parts = reversed_lines(lines, refunds=refunds)
     affected = {discount for part in parts for discount in part.by_discount}
     keys = discounts_of(invoice)
-    named = {*keys, *discounts_of_credits(credits_)}
     may_run_again = gives_back or not affected.isdisjoint(_balances_of(invoice))
-    # A discount may run again, so the other running discounts of its subscription are counted, and locked for that.
-    there = lock_discounts_and_running(session, keys=named, subscriptions=locked if may_run_again else ())
-    check_not_moved([each for each in there if (each.project, each.id) in named], locked=locked)
+    there = _lock(session, {*keys, *discounts_of_credits(credits_)}, locked=locked, may_run_again=may_run_again)
     credits_ = credits_in_force(session, credits_=credits_)
     rows = [each for each in there if each.id in affected]
     entries = find_entries(session, keys=[(each.project, each.id, request.invoice) for each in rows])
@@ -101,12 +99,10 @@ def carry_out_reversal(
     discounts = [
         _reversed_discount(each, entry=entry_of[each.id], parts=parts, lines=lines, refunds=refunds) for each in rows
     ]
-    states: dict[DiscountKey, DiscountState] = {}
-    if credits_:
-        reverse_credits(session, credits_=credits_, discounts=there, at=at)
-        # They are locked, but a balance may be used up now.
-        there = lock_discounts_and_running(session, keys=named, subscriptions=locked)
-        states.update(present_states(there, today=at.date()))
+    states = reverse_credits(session, credits_=credits_, discounts=there, at=at)
+    # A balance of which nothing is left now takes no room.
+    completed = {key for key, state in states.items() if state.status is DiscountStatus.COMPLETED}
+    there = [each for each in there if (each.project, each.id) not in completed]
     states |= _states_afterwards(session, discounts, invoice=invoice, there=there, gives_back=gives_back, at=at)
     answer = _write(
         session, request, invoice=invoice, parts=parts, discounts=discounts, credits_=credits_, states=states, at=at
@@ -114,6 +110,15 @@ def carry_out_reversal(
     return_customers_places(session, keys=keys, at=at)
     add_given(session, given=_given(discounts, credits_=credits_))
     return answer
+
+
+def _lock(
+    session: Session, named: Collection[DiscountKey], *, locked: Collection[SubscriptionKey], may_run_again: bool
+) -> list[DiscountRow]:
+    # If a discount may run again, the other running discounts of its subscription are counted, and locked for that.
+    there = lock_discounts_and_running(session, keys=named, subscriptions=locked if may_run_again else ())
+    check_not_moved([each for each in there if (each.project, each.id) in named], locked=locked)
+    return there
 
 
 def _balances_of(invoice: InvoiceRow) -> set[UUID]:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -15,13 +16,14 @@ from models.base import new_id
 from models.discounts.discount import DiscountStatus
 from models.discounts.locks import DiscountKey
 from models.discounts.present_subscription import SubscriptionKey
-from models.discounts.progress import complete_discounts_by_id, count_credited
+from models.discounts.progress import DiscountState, complete_discounts_by_id, count_credited
 from models.discounts.row_types import DiscountRow
 from models.invoices.ledger import InvoiceKey, find_invoices
 from models.invoices.reversal import add_reversals, find_reversals
 from models.invoices.row_types import InvoiceRow
 from tasks.discounts.balance import used_up_balances
 from tasks.invoices.reversed_lines import ReversedLine
+from tasks.invoices.states_afterwards import present_states
 from tasks.wire.fields import uuid_of
 
 
@@ -90,8 +92,25 @@ def credits_in_force(session: Session, *, credits_: Sequence[CreditToReverse]) -
 
 def reverse_credits(
     session: Session, *, credits_: Sequence[CreditToReverse], discounts: Iterable[DiscountRow], at: datetime
-) -> None:
-    """Write the reversal of each credit, and complete the locked balances of which nothing is left by that."""
+) -> dict[DiscountKey, DiscountState]:
+    """Reverse each credit, and complete the locked balances of which nothing is left. Return the states afterwards.
+
+    The states are those of the discounts that the credits gave a share back of. Without credits, send no statement.
+    """
+    if not credits_:
+        return {}
+    _write(session, credits_=credits_, at=at)
+    keys = discounts_of_credits(credits_)
+    changed = [each for each in discounts if (each.project, each.id) in keys]
+    states = dict(present_states(changed, today=at.date()))
+    running = [each for each in changed if states[each.project, each.id].status is DiscountStatus.RUNNING]
+    used_up = used_up_balances(session, discounts=running)
+    completed = [(each.project, each.id) for each in running if each.id in used_up]
+    complete_discounts_by_id(session, keys=completed, at=at)
+    return states | {key: replace(states[key], status=DiscountStatus.COMPLETED) for key in completed}
+
+
+def _write(session: Session, *, credits_: Sequence[CreditToReverse], at: datetime) -> None:
     reversals: list[dict[str, Any]] = []
     entries: list[dict[str, Any]] = []
     for each in credits_:
@@ -108,12 +127,6 @@ def reverse_credits(
         entries += [{**columns, "reversal_id": id_, **share.columns()} for share in each.shares]
     add_reversals(session, reversals=reversals, entries=entries)
     count_credited(session, entries=Counter(share.discount for each in credits_ for share in each.shares))
-    changed = discounts_of_credits(credits_)
-    running = [
-        each for each in discounts if (each.project, each.id) in changed and each.status == DiscountStatus.RUNNING
-    ]
-    used_up = used_up_balances(session, discounts=running)
-    complete_discounts_by_id(session, keys=[(each.project, each.id) for each in running if each.id in used_up], at=at)
 
 
 def _credit(answer: dict[str, Any], *, invoice: InvoiceRow) -> CreditToReverse:
