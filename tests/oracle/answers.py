@@ -3,6 +3,7 @@
 from typing import Any
 
 from tests.oracle.discounts import Discount, Entry
+from tests.oracle.invoices import Credit
 
 
 def told(discount: Discount, entry: Entry) -> dict[str, Any]:
@@ -27,7 +28,9 @@ def left_out(discount: Discount, reason: str) -> dict[str, Any]:
 def answered(
     body: dict[str, Any],
     rests: dict[str, int],
+    *,
     taken: list[dict[str, Any]],
+    credits_: list[Credit],
     skipped: list[dict[str, Any]],
     notices: list[str],
 ) -> dict[str, Any]:
@@ -46,18 +49,32 @@ def answered(
         "total": sum(each["total"] for each in lines),
         "lines": lines,
         "discounts": taken,
-        "credits": [],
+        "credits": [credit_told(each) for each in credits_],
         "skipped": skipped,
         "notices": notices,
         "reversed": None,
     }
 
 
-def conflict(body: dict[str, Any]) -> dict[str, Any]:
-    """Return the answer to a used invoice id with another body."""
+def credit_told(credit: Credit) -> dict[str, Any]:
+    """Return how an answer names a credit, without the ids that the database generates."""
+    return {
+        "line": credit.line,
+        "creditOf": {"invoice": credit.of.body["invoice"], "line": credit.of_line},
+        "amount": credit.amount,
+        "discountShare": credit.share,
+        "discounts": [
+            {"discount": discount.id, "voucher": discount.voucher.id, "amount": part}
+            for discount, _, part in credit.shares
+        ],
+    }
+
+
+def refused(body: dict[str, Any], reason: str, line: str | None = None) -> dict[str, Any]:
+    """Return the answer to an invoice that is refused, with the credit line that is the cause."""
     empty: dict[str, Any] = {name: [] for name in ("lines", "discounts", "credits", "skipped", "notices")}
-    sums = dict.fromkeys(("refusedLine", "subtotal", "discountTotal", "total", "reversed"))
-    return {**heading(body), "outcome": "refused", "reason": "idempotency_conflict", **sums, **empty}
+    sums = dict.fromkeys(("subtotal", "discountTotal", "total", "reversed"))
+    return {**heading(body), "outcome": "refused", "reason": reason, "refusedLine": line, **sums, **empty}
 
 
 def heading(body: dict[str, Any]) -> dict[str, Any]:

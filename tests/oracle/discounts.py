@@ -1,5 +1,6 @@
 """Vouchers, discounts and what the discounts took off, with the progress that follows from the invoices that stand."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import date
 from fractions import Fraction
@@ -24,24 +25,30 @@ class Entry:
     currency: str
     cycle: Cycle
     parts: dict[str, int]
-    # Each refund's share of the parts.
-    refunded: dict[str, int] = field(default_factory=dict)
+    # The shares of all refunds, by line, and those of all credits that were not taken back.
+    refunded: Counter[str] = field(default_factory=Counter)
+    credited: Counter[str] = field(default_factory=Counter)
     # Whether the cycle was not given back.
     stands: bool = True
 
     @property
     def amount(self) -> int:
-        """Return the amount before refunds."""
+        """Return the amount before refunds and credits."""
         return sum(self.parts.values())
 
+    @property
+    def used(self) -> int:
+        """Return the amount of the cycle's allowance that is used: credits refill it, refunds do not."""
+        return self.amount - self.credited.total()
+
     def rest_of(self, line: str) -> int:
-        """Return the part of a line that no refund has taken back."""
-        return self.parts.get(line, 0) - self.refunded.get(line, 0)
+        """Return the part of a line that no refund or credit has taken back."""
+        return self.parts.get(line, 0) - self.refunded[line] - self.credited[line]
 
     @property
     def rest(self) -> int:
-        """Return the amount that no refund has taken back."""
-        return self.amount - sum(self.refunded.values())
+        """Return the amount that no refund or credit has taken back."""
+        return self.used - self.refunded.total()
 
 
 def amounts_of(price: dict[str, Any] | None) -> dict[str, int] | None:
@@ -74,7 +81,7 @@ class Voucher:
         return self._sums("rest")
 
     def spent(self) -> dict[str, int] | None:
-        """Return the used part of the budget, which no refund refills."""
+        """Return the used part of the budget, which no refund or credit refills."""
         return None if self.budget is None else {each: self._sums("amount").get(each, 0) for each in self.budget}
 
     def left(self, currency: str) -> int | None:
@@ -112,13 +119,13 @@ class Discount:
         return {each.cycle.start for each in self.standing()}
 
     def balance(self, currency: str) -> int:
-        """Return the rest of the balance, which refunds refill."""
+        """Return the rest of the balance, which refunds and credits refill. It is negative if it is exceeded."""
         return self._left(currency, [(each.currency, each.rest) for each in self.standing()])
 
     def allowance(self, currency: str, cycle: Cycle) -> int:
-        """Return the rest of the fixed amount of a cycle."""
+        """Return the rest of the fixed amount of a cycle, which credits refill. It is negative if it is exceeded."""
         same_cycle = (each for each in self.standing() if each.cycle.start == cycle.start)
-        return self._left(currency, [(each.currency, each.amount) for each in same_cycle])
+        return self._left(currency, [(each.currency, each.used) for each in same_cycle])
 
     def _left(self, currency: str, taken: list[tuple[str, int]]) -> int:
         assert self.voucher.price is not None
@@ -127,7 +134,7 @@ class Discount:
 
     def is_used_up(self) -> bool:
         """Return whether the discount is a balance of which nothing is left."""
-        return self.voucher.carries_over and not any(self.balance(each) for each in self.voucher.price or {})
+        return self.voucher.carries_over and all(self.balance(each) <= 0 for each in self.voucher.price or {})
 
     def covers(self, cycle: Cycle) -> bool:
         """Return whether the discount is not over for an invoice of the cycle, whatever its `startsOn`."""
@@ -161,3 +168,13 @@ class Discount:
             if len(starts) == (self.voucher.cycles or 1):
                 return max(ends)
         return None
+
+
+def run_again(discount: Discount, others: list[Discount], kind: str, today: date) -> None:
+    """Let a completed discount run again after a reversal, unless its voucher runs through another redemption."""
+    if discount.status != "completed" or discount.is_over(today):
+        return
+    if kind in ("refunded", "credited") and not discount.voucher.carries_over:
+        return
+    if not any(each.voucher is discount.voucher and each.status == "running" for each in others):
+        discount.status = "running"

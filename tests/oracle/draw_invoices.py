@@ -3,23 +3,25 @@
 from datetime import date, timedelta
 from typing import Any
 
+from tests.oracle.draw_credits import credit_lines
 from tests.oracle.drawn import CURRENCIES, PRODUCTS, Drawn
+from tests.oracle.invoices import Invoice
 
 
-def invoice(drawn: Drawn) -> dict[str, Any]:
+def invoice(drawn: Drawn, known: dict[str, Invoice]) -> dict[str, Any]:
     """Draw an invoice: mostly a new one, or one sent again with the same body or with another."""
     if drawn.invoices and drawn.is_so(0.1):
         return sent_again(drawn)
     subscription = drawn.subscription()
-    other = drawn.random.choice(CURRENCIES)
+    currency = drawn.currencies[subscription] if drawn.is_so(0.85) else drawn.random.choice(CURRENCIES)
     body = {
         "project": drawn.project,
         "invoice": f"inv_{len(drawn.invoices) + 1}",
         "subscription": subscription,
         "customer": drawn.random.choice(["cus_1", "cus_1", "cus_2"]),
-        "currency": drawn.currencies[subscription] if drawn.is_so(0.85) else other,
+        "currency": currency,
         **times(drawn, subscription),
-        "lines": lines(drawn),
+        "lines": with_credits(drawn, lines(drawn), currency, known),
     }
     if drawn.is_so(0.06):
         body["trial"] = True
@@ -93,12 +95,24 @@ def line(drawn: Drawn, line_id: str) -> dict[str, Any]:
     return body
 
 
-def reversal(drawn: Drawn) -> dict[str, Any]:
+def with_credits(
+    drawn: Drawn, usual: list[dict[str, Any]], currency: str, known: dict[str, Invoice]
+) -> list[dict[str, Any]]:
+    """Add credit lines to the lines of some invoices, before or after them, and seldom without them."""
+    if not drawn.invoices or drawn.is_so(0.6):
+        return usual
+    credits_ = credit_lines(drawn, currency, known)
+    return drawn.random.choice([[*credits_, *usual]] * 4 + [[*usual, *credits_]] * 4 + [credits_])
+
+
+def reversal(drawn: Drawn, known: dict[str, Invoice]) -> dict[str, Any]:
     """Draw a reversal of an invoice: mostly a new one, or one sent again, of the same kind or of another."""
     if drawn.reversals and drawn.is_so(0.1):
         body = drawn.random.choice(drawn.reversals)
         return {**body, "kind": "voided"} if "lines" not in body and drawn.is_so(0.3) else body
-    reversed_invoice = drawn.random.choice(drawn.invoices[-10:])
+    recent = list(known.values())[-10:]
+    crediting = [each for each in recent if each.credits]
+    reversed_invoice = drawn.random.choice(crediting if crediting and drawn.is_so(0.4) else recent).body
     kind = drawn.random.choice(["voided", "payment_failed", "charged_back", "refunded", "refunded", "refunded"])
     body = {"project": drawn.project, "invoice": reversed_invoice["invoice"], "kind": kind}
     if kind == "refunded":
@@ -116,6 +130,9 @@ def refunded_lines(drawn: Drawn, reversed_invoice: dict[str, Any]) -> list[dict[
         {"id": each["id"], "amount": drawn.random.choice([each["amount"], drawn.random.randint(1, each["amount"])])}
         for each in chosen
     ]
+    if drawn.is_so(0.03):
+        credits_ = [each for each in reversed_invoice["lines"] if each["creditOf"]]
+        refunds += [{"id": each["id"], "amount": drawn.random.randint(1, -each["amount"])} for each in credits_]
     if drawn.is_so(0.03):
         refunds.append({"id": "missing", "amount": 1})
     return refunds or [{"id": "line_0", "amount": 1}]

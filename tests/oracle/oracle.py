@@ -3,14 +3,15 @@
 It was written from the contract alone, and imports nothing of the program.
 """
 
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 from typing import Any
 
 from tests.oracle.amounts import half_up, split
-from tests.oracle.answers import answered, conflict, left_out, told
-from tests.oracle.discounts import Cycle, Discount, Entry, Voucher
+from tests.oracle.answers import answered, left_out, refused, told
+from tests.oracle.crediting import credit_lines, credited, refusal
+from tests.oracle.discounts import Cycle, Discount, Entry, Voucher, run_again
+from tests.oracle.invoices import Credit, Invoice
 
 
 def local_day(boundary: str) -> date:
@@ -25,20 +26,8 @@ def cycle_of(span: dict[str, str]) -> Cycle:
 
 def normal_invoice(body: dict[str, Any]) -> dict[str, Any]:
     """Return an invoice with all defaults, by which two bodies are compared."""
-    lines = [{"product": None, "discountable": True, **each} for each in body["lines"]]
+    lines = [{"product": None, "discountable": True, "creditOf": None, **each} for each in body["lines"]]
     return {"period": None, "cycle": None, "trial": False, **body, "lines": lines}
-
-
-@dataclass
-class Invoice:
-    """A decided invoice."""
-
-    body: dict[str, Any]
-    answer: dict[str, Any]
-    entries: list[tuple[Discount, Entry]]
-    reversed: dict[str, Any] | None = None
-    given_back: tuple[str, dict[str, Any]] | None = None
-    refunded: dict[str, int] = field(default_factory=dict)
 
 
 class Oracle:
@@ -60,7 +49,7 @@ class Oracle:
             if each.status == "running" and each.is_over(today):
                 each.status = "completed"
 
-    def refusal(self, subscription: str, voucher: str, today: date) -> str | None:
+    def redemption_refusal(self, subscription: str, voucher: str, today: date) -> str | None:
         """Return the reason why an otherwise eligible voucher cannot be redeemed on a subscription."""
         self.complete_those_over(subscription, today)
         running = any(each.voucher.id == voucher and each.status == "running" for each in self.on(subscription))
@@ -82,24 +71,44 @@ class Oracle:
             if each.id == discount:
                 each.status = "ended"
 
-    def apply(self, body: dict[str, Any], today: date) -> dict[str, Any]:
-        """Return the answer to an invoice, without `appliedAt`."""
+    def apply(self, body: dict[str, Any], today: date, at: str | None) -> dict[str, Any]:
+        """Return the answer to an invoice, without `appliedAt`, which is the instant of its credits."""
         body = normal_invoice(body)
         first = self.invoices.get(body["invoice"])
-        if first is None:
-            self.complete_those_over(body["subscription"], today)
-            self.invoices[body["invoice"]] = first = self.discounted(body, today)
-            self.complete_those_over(body["subscription"], today)
-            return first.answer
-        return {**first.answer, "reversed": first.reversed} if first.body == body else conflict(body)
+        if first:
+            is_same = first.body == body
+            return {**first.answer, "reversed": first.reversed} if is_same else refused(body, "idempotency_conflict")
+        against = refusal(self.invoices, body)
+        if against:
+            line, reason = against
+            return refused(body, reason, line)
+        self.complete_those_over(body["subscription"], today)
+        decided = self.discounted(body, today, self.credited(body, today, at))
+        self.invoices[body["invoice"]] = decided
+        self.complete_those_over(body["subscription"], today)
+        return decided.answer
 
-    def discounted(self, body: dict[str, Any], today: date) -> Invoice:
-        """Discount a new invoice."""
+    def credited(self, body: dict[str, Any], today: date, at: str | None) -> list[Credit]:
+        """Carry out the credit lines of a new invoice."""
+        credits_ = []
+        for line in credit_lines(body):
+            invoice = self.invoices[line["creditOf"]["invoice"]]
+            subscription = invoice.body["subscription"]
+            self.complete_those_over(subscription, today)
+            credits_.append(credited(invoice, line, at))
+            for discount in sorted((each for each, _, _ in credits_[-1].shares), key=self.on(subscription).index):
+                run_again(discount, self.on(subscription), "credited", today)
+        return credits_
+
+    def discounted(self, body: dict[str, Any], today: date, credits_: list[Credit]) -> Invoice:
+        """Discount a new invoice, after its credits."""
         period = cycle_of(body["period"]) if body["period"] else Cycle(today, today + timedelta(days=1))
         cycle = cycle_of(body["cycle"]) if body["cycle"] else period
         is_dated = bool(body["period"] or body["cycle"])
         notices = [] if body["cycle"] else self.notices(body["subscription"], period)
         rests = {each["id"]: each["amount"] for each in body["lines"]}
+        for credit in credits_:
+            rests[credit.line] += credit.share
         taken, skipped, entries = [], [], []
         for discount in listed(self.on(body["subscription"]), cycle, is_dated=is_dated):
             reason = skip_reason(discount, body, cycle, is_dated=is_dated)
@@ -113,7 +122,8 @@ class Oracle:
             discount.entries.append(entry)
             entries.append((discount, entry))
             taken.append(told(discount, entry))
-        return Invoice(body, answered(body, rests, taken, skipped, notices), entries)
+        answer = answered(body, rests, taken=taken, credits_=credits_, skipped=skipped, notices=notices)
+        return Invoice(body, answer, entries, credits_)
 
     def notices(self, subscription: str, period: Cycle) -> list[str]:
         """Return the notices for an invoice that names no cycle."""
@@ -165,7 +175,7 @@ def taken_off(discount: Discount, body: dict[str, Any], rests: dict[str, int], c
     whole = sum(base.values())
     caps = voucher.left(currency), (voucher.maximum or {}).get(currency)
     amount = min([whole, price_of(discount, currency, cycle, whole), *(each for each in caps if each is not None)])
-    return {line: part for line, part in split(amount, base).items() if part}
+    return {line: part for line, part in split(max(amount, 0), base).items() if part}
 
 
 def price_of(discount: Discount, currency: str, cycle: Cycle, base: int) -> int:

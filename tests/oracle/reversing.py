@@ -1,64 +1,86 @@
 """A second reading of what docs/contract.md says about `billing.reverse`."""
 
 from datetime import date
-from fractions import Fraction
 from typing import Any
 
-from tests.oracle.amounts import half_up, split
-from tests.oracle.discounts import Discount
-from tests.oracle.oracle import Invoice, Oracle
+from tests.oracle.discounts import Discount, run_again
+from tests.oracle.invoices import Event, Invoice
+from tests.oracle.oracle import Oracle
 
 # Discounts with the amounts that a reversal takes back.
 Taken = list[tuple[Discount, int]]
 
 
-def reverse(oracle: Oracle, body: dict[str, Any], today: date) -> dict[str, Any]:
+def reverse(oracle: Oracle, body: dict[str, Any], today: date, at: str | None) -> dict[str, Any]:
     """Return the answer to a reversal, without the ids and the instant that the database generates."""
     request_id, invoice = body.get("requestId"), oracle.invoices[body["invoice"]]
     first = oracle.reversals.get(request_id) if request_id else None
     if first:
         return first[1] if first[0] == body else refused(body, "idempotency_conflict")
-    answer = decided(oracle, invoice, body, today)
+    answer = decided(oracle, invoice, body, today, at)
     if request_id:
         oracle.reversals[request_id] = body, answer
     return answer
 
 
-def decided(oracle: Oracle, invoice: Invoice, body: dict[str, Any], today: date) -> dict[str, Any]:
+def decided(oracle: Oracle, invoice: Invoice, body: dict[str, Any], today: date, at: str | None) -> dict[str, Any]:
     """Return the answer to a reversal whose request id is new."""
     if invoice.given_back and invoice.given_back[0] == body["kind"]:
         return invoice.given_back[1]
-    oracle.complete_those_over(invoice.body["subscription"], today)
+    subscriptions = {each.body["subscription"] for each in (invoice, *(credit.of for credit in invoice.credits))}
+    for each in subscriptions:
+        oracle.complete_those_over(each, today)
     reason = refusal(invoice, body)
-    return refused(body, reason) if reason else carried_out(oracle, invoice, body, today)
+    if reason:
+        return refused(body, reason)
+    invoice.events.append(Event(body["kind"], at))
+    own, taken_back, lines = carried_out(invoice, body)
+    own.sort(key=lambda each: oracle.on(invoice.body["subscription"]).index(each[0]))
+    for discount, _ in own:
+        run_again(discount, oracle.on(invoice.body["subscription"]), body["kind"], today)
+    for each in subscriptions:
+        oracle.complete_those_over(each, today)
+    answer = answered(invoice, body, own + taken_back, lines)
+    if body["kind"] != "refunded":
+        invoice.given_back = body["kind"], answer
+    return answer
 
 
 def refusal(invoice: Invoice, body: dict[str, Any]) -> str | None:
     """Return the first reason that stands against the reversal."""
     if invoice.given_back:
         return "already_reversed"
-    amounts = {each["id"]: each["amount"] for each in invoice.body["lines"]}
-    has_rest = any(amount > invoice.refunded.get(line, 0) for line, amount in amounts.items())
-    if invoice.refunded and body["kind"] != "refunded" and not (body["kind"] == "charged_back" and has_rest):
+    is_refunded = invoice.refunded.total() > 0
+    has_rest = any(invoice.rest_of(line) > 0 for line in invoice.amounts)
+    nothing_left = (is_refunded or invoice.credited.total() > 0) and not has_rest
+    if body["kind"] != "refunded" and (nothing_left or (is_refunded and body["kind"] != "charged_back")):
         return "already_refunded"
     lines = body.get("lines", [])
-    if any(each["id"] not in amounts for each in lines):
+    if any(each["id"] not in invoice.amounts for each in lines):
         return "line_not_found"
-    if any(each["amount"] > amounts[each["id"]] - invoice.refunded.get(each["id"], 0) for each in lines):
+    if any(each["amount"] > invoice.rest_of(each["id"]) for each in lines):
         return "amount_exceeds_line"
     return None
 
 
-def carried_out(oracle: Oracle, invoice: Invoice, body: dict[str, Any], today: date) -> dict[str, Any]:
-    """Carry out a reversal and return the answer."""
+def carried_out(invoice: Invoice, body: dict[str, Any]) -> tuple[Taken, Taken, list[dict[str, Any]]]:
+    """Carry out a reversal: return the parts of the invoice's discounts and of its credits, and the lines."""
     if body["kind"] == "refunded":
-        taken, lines = refund(invoice, body["lines"])
-    else:
-        taken, lines = give_back(invoice)
-    taken.sort(key=lambda each: oracle.on(invoice.body["subscription"]).index(each[0]))
-    for discount, _ in taken:
-        run_again(oracle, invoice.body["subscription"], discount, body["kind"], today)
-    answer = {
+        own, lines = refund(invoice, body["lines"])
+        return own, [], lines
+    own, lines = give_back(invoice)
+    taken_back = []
+    for credit in invoice.credits:
+        parts = credit.take_back()
+        taken_back += [(discount, -part) for discount, part in parts]
+        line = next(each for each in lines if each["id"] == credit.line)
+        line["discountShare"] = -sum(part for _, part in parts)
+    return own, taken_back, lines
+
+
+def answered(invoice: Invoice, body: dict[str, Any], taken: Taken, lines: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the answer to a reversal that was carried out."""
+    return {
         "object": "reversal",
         "project": body["project"],
         "invoice": body["invoice"],
@@ -72,16 +94,12 @@ def carried_out(oracle: Oracle, invoice: Invoice, body: dict[str, Any], today: d
         "discountTotal": sum(amount for _, amount in taken),
         "discounts": [told(discount, amount) for discount, amount in taken],
     }
-    if body["kind"] != "refunded":
-        invoice.given_back = body["kind"], answer
-    return answer
 
 
 def give_back(invoice: Invoice) -> tuple[Taken, list[dict[str, Any]]]:
-    """Reverse what refunds have left, as if the invoice had never been, and return the parts and the lines."""
-    amounts = {each["id"]: each["amount"] for each in invoice.body["lines"]}
-    rests = {line: amount - invoice.refunded.get(line, 0) for line, amount in amounts.items()}
-    left = {line: rest for line, rest in rests.items() if rest or line not in invoice.refunded}
+    """Reverse what refunds and credits have left, as if the invoice had never been: return the parts and the lines."""
+    rests = {line: invoice.rest_of(line) for line in invoice.amounts}
+    left = {line: rest for line, rest in rests.items() if rest or not invoice.amounts[line]}
     shares = {line: sum(entry.rest_of(line) for _, entry in invoice.entries) for line in left}
     taken = []
     for discount, entry in invoice.entries:
@@ -93,33 +111,13 @@ def give_back(invoice: Invoice) -> tuple[Taken, list[dict[str, Any]]]:
 
 def refund(invoice: Invoice, lines: list[dict[str, Any]]) -> tuple[Taken, list[dict[str, Any]]]:
     """Refund lines, and return each discount's part and the lines with their shares."""
-    amounts = {each["id"]: each["amount"] for each in invoice.body["lines"]}
-    parts = [0] * len(invoice.entries)
-    shares: dict[str, int] = {}
-    for line, amount in ((each["id"], each["amount"]) for each in lines):
-        invoice.refunded[line] = invoice.refunded.get(line, 0) + amount
-        discounted = sum(entry.parts.get(line, 0) for _, entry in invoice.entries)
-        rests = {number: entry.rest_of(line) for number, (_, entry) in enumerate(invoice.entries)}
-        due = half_up(Fraction(discounted * invoice.refunded[line], amounts[line]))
-        shares[line] = due - (discounted - sum(rests.values()))
-        for number, part in split(shares[line], rests).items():
-            entry = invoice.entries[number][1]
-            entry.refunded[line] = entry.refunded.get(line, 0) + part
-            parts[number] += part
-    refunded = {each["id"] for each in lines}
-    pairs = zip(invoice.entries, parts, strict=True)
-    taken = [(discount, part) for (discount, entry), part in pairs if refunded & set(entry.parts)]
-    return taken, [{**each, "discountShare": shares[each["id"]]} for each in lines]
-
-
-def run_again(oracle: Oracle, subscription: str, discount: Discount, kind: str, today: date) -> None:
-    """Let a completed discount run again, unless its voucher runs on the subscription through another redemption."""
-    if discount.status != "completed" or discount.is_over(today):
-        return
-    if kind == "refunded" and not discount.voucher.carries_over:
-        return
-    if not any(each.voucher is discount.voucher and each.status == "running" for each in oracle.on(subscription)):
-        discount.status = "running"
+    shares = {each["id"]: invoice.take_back(each["id"], each["amount"], "refunded") for each in lines}
+    taken = [
+        (discount, sum(parts[number] for parts in shares.values()))
+        for number, (discount, entry) in enumerate(invoice.entries)
+        if shares.keys() & entry.parts
+    ]
+    return taken, [{**each, "discountShare": sum(shares[each["id"]])} for each in lines]
 
 
 def told(discount: Discount, amount: int) -> dict[str, Any]:
