@@ -14,7 +14,7 @@ def credit_lines(drawn: Drawn, currency: str, known: dict[str, Invoice]) -> list
     lines = []
     for number in range(drawn.random.choice([1, 1, 1, 2, 2, 3])):
         invoice = credited_invoice(drawn, currency, known)
-        line = credited_line(drawn, invoice)
+        line = credited_line(drawn, invoice, known.get(invoice["invoice"]))
         key = invoice["invoice"], line["id"]
         rest = rest_of(invoice, line, known) - drawn_before.get(key, 0)
         amount = amount_of(drawn, rest)
@@ -30,8 +30,10 @@ def credited_invoice(drawn: Drawn, currency: str, known: dict[str, Invoice]) -> 
     undecided = [each for each in same[-2:] if each["invoice"] not in known]
     creditable = [each for each in same if each["invoice"] in known and has_rest(known[each["invoice"]])]
     discounted = [each for each in creditable if known[each["invoice"]].entries]
-    if discounted and drawn.is_so(0.7):
-        return drawn.random.choice(discounted)
+    if discounted and drawn.is_so(0.75):
+        most = max(len(known[each["invoice"]].entries) for each in discounted)
+        by_several = [each for each in discounted if len(known[each["invoice"]].entries) == most]
+        return drawn.random.choice(by_several if drawn.is_so(0.5) else discounted)
     return drawn.random.choice(creditable + undecided if creditable and drawn.is_so(0.85) else recent)
 
 
@@ -40,13 +42,14 @@ def has_rest(invoice: Invoice) -> bool:
     return not invoice.given_back and any(invoice.rest_of(line) > 0 for line in invoice.amounts)
 
 
-def credited_line(drawn: Drawn, invoice: Body) -> Body:
-    """Draw the line to credit: mostly the first positive ones, so that lines are credited again."""
+def credited_line(drawn: Drawn, invoice: Body, decided: Invoice | None) -> Body:
+    """Draw the line to credit: mostly a discounted one, seldom one without an amount that is left."""
     positive = [each for each in invoice["lines"] if each["amount"] > 0]
-    if not positive or drawn.is_so(0.03):
-        return drawn.random.choice(invoice["lines"])
-    line: Body = positive[0] if drawn.is_so(0.4) else drawn.random.choice(positive)
-    return line
+    parts = {line for _, entry in (decided.entries if decided else []) for line in entry.parts}
+    discounted = [each for each in positive if each["id"] in parts]
+    if discounted and drawn.is_so(0.7):
+        return drawn.random.choice(discounted)
+    return drawn.random.choice(positive if positive and drawn.is_so(0.95) else invoice["lines"])
 
 
 def rest_of(invoice: Body, line: Body, known: dict[str, Invoice]) -> int:

@@ -111,7 +111,7 @@ def reversal(drawn: Drawn, known: dict[str, Invoice]) -> dict[str, Any]:
         body = drawn.random.choice(drawn.reversals)
         return {**body, "kind": "voided"} if "lines" not in body and drawn.is_so(0.3) else body
     recent = list(known.values())[-10:]
-    crediting = [each for each in recent if each.credits]
+    crediting = [each for each in recent if any(credit.share for credit in each.credits)]
     reversed_invoice = drawn.random.choice(crediting if crediting and drawn.is_so(0.4) else recent).body
     kind = drawn.random.choice(["voided", "payment_failed", "charged_back", "refunded", "refunded", "refunded"])
     body = {"project": drawn.project, "invoice": reversed_invoice["invoice"], "kind": kind}
