@@ -86,9 +86,12 @@ class Voucher:
 
     def left(self, currency: str) -> int | None:
         """Return the rest of the budget in a currency, or None if the budget does not name it."""
-        if self.budget is None or currency not in self.budget:
-            return None
-        return self.budget[currency] - self._sums("amount").get(currency, 0)
+        return (self.unspent() or {}).get(currency)
+
+    def unspent(self) -> dict[str, int] | None:
+        """Return the rest of the budget, by currency."""
+        spent = self.spent() or {}
+        return self.budget and {currency: amount - spent[currency] for currency, amount in self.budget.items()}
 
     def _sums(self, name: str) -> dict[str, int]:
         sums: dict[str, int] = {}
