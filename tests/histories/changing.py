@@ -7,7 +7,7 @@ from tests.histories.ending import shown_discount
 from tests.histories.entities import Json, written
 from tests.histories.model import Model
 from tests.histories.refusals import RUNNING_MAX
-from tests.histories.reversing import held_for, place_of, run_if_there_is_room
+from tests.histories.running_again import held_for, place_of, run_if_there_is_room
 
 DURATIONS = {"months": "durationInMonths", "cycles": "durationInCycles"}
 DURATION_MAX = 999

@@ -11,6 +11,7 @@ from sqlalchemy import select
 from models.vouchers.voucher import VOUCHERS
 from tasks.audit.audit import audit
 from tasks.wire.errors import InvalidRequest, NotFound
+from tests.histories.applying import apply
 from tests.histories.changing import extend, move
 from tests.histories.code_tasks import add_codes, shown_codes
 from tests.histories.ending import shown_discount
@@ -23,6 +24,7 @@ from tests.histories.previewing import preview
 from tests.histories.redeeming import redeem
 from tests.histories.refusals import RUNNING_MAX
 from tests.histories.reversing import reverse
+from tests.histories.sharing import refunded_of
 from tests.histories.stamping import record_usage, usage_items
 from tests.histories.updating import update
 from tests.support.database_between_tests import empty_database
@@ -119,6 +121,7 @@ class ComparedHistory(RuleBasedStateMachine):
             codes=[each.text for each in self.model.codes.all],
             invoices=self.invoices(),
             discounts=[each.id for each in self.model.discounts[::-1]],
+            **self.billed(),
         )
         filled: Json = made(body, world=world)
         return filled
@@ -187,6 +190,19 @@ class ComparedHistory(RuleBasedStateMachine):
         applied = [(key[2], answer) for key, (_, answer) in self.model.answered.items() if key[0] == "apply"]
         return [each for each, _ in sorted(applied, key=lambda one: not one[1]["discounts"])]
 
+    def billed(self) -> Json:
+        """Return the invoices for placeholders: those with a credit line, all that were sent, and the rest of lines."""
+        sent = {each["invoice"]: meant(each) for each in self.sent["apply"]}
+        sent |= {key[2]: body for key, (body, _) in self.model.answered.items() if key[0] == "apply"}
+        crediting = [each.invoice for each in self.model.credits[::-1]]
+        left = {
+            (invoice, line["id"]): line["amount"]
+            - refunded_of(line["id"], self.model.reversals.get((body["project"], invoice), []))
+            for invoice, body in sent.items()
+            for line in body["lines"]
+        }
+        return {"crediting": list(dict.fromkeys(crediting)), "sent": sent, "left": left}
+
     def known_codes(self) -> list[Code]:
         """Return the codes with known ids."""
         return [each for each in self.model.codes.all if each.id is not None]
@@ -198,7 +214,8 @@ class ComparedHistory(RuleBasedStateMachine):
 
     def check_applied(self, body: Json, *, answer: Json) -> None:
         """Compare the answer to an invoice."""
-        self.compare(answer, self.model.apply(meant(body), at=self.happened_at(answer["appliedAt"])))
+        at = self.happened_at(answer["appliedAt"])
+        self.compare(answer, apply(self.model, meant(body), answered=answer, at=at))
 
     def check_previewed(self, body: Json) -> Json:
         """Preview, compare the answer, and return it."""

@@ -4,7 +4,7 @@ import math
 from calendar import monthrange
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -47,6 +47,8 @@ class Discount:
     taken: list[Taken] = field(default_factory=list)
     # The parts of a balance that refunds gave back.
     refunded: list[Taken] = field(default_factory=list)
+    # The parts of fixed amounts and balances that credits gave back, and that were not taken again.
+    credited: list[Taken] = field(default_factory=list)
     is_completed: bool = False
     # Whether the discount shows an instant of its completion and of a change.
     has_completed_at: bool = False
@@ -129,10 +131,15 @@ class Discount:
         amounts = amounts_of(self.terms)
         taken = [each for each in self.taken if start is None or each.start == start]
         used = sum((Fraction(each.amount, amounts[each.currency]) for each in taken), start=Fraction())
-        # A balance. If an invoice no longer counts, neither do its refunds.
-        refunded = [each for each in self.refunded if start is None and each.invoice in {one.invoice for one in taken}]
-        used -= sum((Fraction(each.amount, amounts[each.currency]) for each in refunded), start=Fraction())
-        return math.floor(amounts[currency] * (1 - used))
+        # If an invoice no longer counts, neither do its refunds and credits. A refund fills up balances alone.
+        back = [*self.credited, *(self.refunded if start is None else [])]
+        standing = {each.invoice for each in taken}
+        used -= sum(
+            (Fraction(each.amount, amounts[each.currency]) for each in back if each.invoice in standing),
+            start=Fraction(),
+        )
+        # More than everything can be used: by a credit that was taken back after others had used it.
+        return max(0, math.floor(amounts[currency] * (1 - used)))
 
     def maximum(self) -> dict[str, int]:
         """Return the most for an invoice, by currency."""
@@ -185,105 +192,3 @@ def split(amount: int, weights: Sequence[int]) -> list[int]:
         missing = [quota - part for quota, part in zip(quotas, parts, strict=True)]
         parts[missing.index(max(missing))] += 1
     return parts
-
-
-def discount_invoice(invoice: Json, *, granted: Sequence[Discount], at: datetime) -> tuple[list[Json], list[Json]]:
-    """Discount an invoice, and return `discounts` and `skipped` of the answer."""
-    start, end = cycle_of(invoice, today=at.date())
-    left = {line["id"]: line["amount"] for line in invoice["lines"] if line["discountable"] and line["amount"] > 0}
-    discounts: list[Json] = []
-    skipped: list[Json] = []
-    taking_part: list[Discount] = []
-    vouchers: set[str] = set()
-    for each in granted:
-        if each.is_over_for(start) or each.voucher in vouchers:
-            continue
-        taking_part.append(each)
-        if starts_on(each, invoice=invoice) < end:
-            vouchers.add(each.voucher)
-    for each in sorted(taking_part, key=lambda each: each.products is None):
-        covered = [
-            line["id"] for line in invoice["lines"] if each.products is None or line.get("product") in each.products
-        ]
-        reason = skip_reason(each, invoice=invoice, end=end, covers_a_line=bool(covered))
-        base = {} if reason else {line: left[line] for line in covered if left.get(line, 0) > 0}
-        amount = (
-            min(
-                sum(base.values()),
-                each.worth(sum(base.values()), currency=invoice["currency"], start=start),
-                *(cap for cap in each.caps(invoice["currency"]) if cap is not None),
-            )
-            if base
-            else 0
-        )
-        if amount == 0:
-            skipped.append({"discount": each.id, "voucher": each.voucher, "reason": reason or "nothing_left"})
-            continue
-        parts = {line: part for line, part in zip(base, split(amount, list(base.values())), strict=True) if part}
-        for line, part in parts.items():
-            left[line] -= part
-        each.taken.append(
-            Taken(
-                invoice=invoice["invoice"],
-                subscription=invoice["subscription"],
-                at=at,
-                start=start,
-                end=end,
-                currency=invoice["currency"],
-                amount=amount,
-            )
-        )
-        discounts.append(shown_part(each, parts=parts, currency=invoice["currency"]))
-    return discounts, skipped
-
-
-def shown_part(discount: Discount, *, parts: dict[str, int], currency: str) -> Json:
-    """Return a discount's part of an answer."""
-    ends_on = discount.ends_on()
-    return {
-        "discount": discount.id,
-        "voucher": discount.voucher,
-        "amount": sum(parts.values()),
-        "lines": parts,
-        "cycle": len(discount.starts),
-        "fullPriceFrom": ends_on and ends_on.isoformat(),
-        "debitBalance": discount.left_in(currency) if discount.terms.get("carryOver") else None,
-    }
-
-
-def skip_reason(discount: Discount, *, invoice: Json, end: date, covers_a_line: bool) -> str | None:
-    """Return why a discount that is not over takes no part, in the contract's order, or None."""
-    amounts, caps = amounts_of(discount.terms), discount.caps(invoice["currency"])
-    rows = {
-        "trial": invoice["trial"],
-        "before_start": end <= starts_on(discount, invoice=invoice),
-        "product_not_eligible": not covers_a_line,
-        "currency_mismatch": (bool(amounts) and invoice["currency"] not in amounts) or None in caps,
-        "budget_spent": 0 in caps,
-    }
-    return next((reason for reason, is_so in rows.items() if is_so), None)
-
-
-def starts_on(discount: Discount, *, invoice: Json) -> date:
-    """Return the day from which a discount counts, in the customer's time zone or, without a date, in UTC."""
-    is_dated = invoice.get("cycle") or invoice.get("period")
-    return discount.starts_on if is_dated else discount.starts_on_in_utc
-
-
-def cycle_of(invoice: Json, *, today: date) -> tuple[date, date]:
-    """Return an invoice's billing cycle: its period if it names no cycle, and today if it names neither."""
-    cycle = invoice.get("cycle") or invoice.get("period")
-    if cycle is None:
-        return today, today + timedelta(days=1)
-    return date.fromisoformat(cycle["start"]), date.fromisoformat(cycle["end"])
-
-
-def notices_about(invoice: Json, *, granted: Sequence[Discount], at: datetime) -> list[str]:
-    """Return the notices of the answer. Call it before the invoice is discounted."""
-    if invoice.get("cycle"):
-        return []
-    start, _ = cycle_of(invoice, today=at.date())
-    taken = [each for discount in granted if discount.terms["recurrence"]["type"] != "once" for each in discount.taken]
-    # A discount that was moved has discounted cycles of another subscription too.
-    here = [each for each in taken if each.subscription == invoice["subscription"]]
-    return ["period_inside_cycle"] if any(each.start < start < each.end for each in here) else []

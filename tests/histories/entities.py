@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from tests.histories.discounting import Discount
+from tests.histories.discounting import Discount, Taken
 
 Json = dict[str, Any]
 # The reason and the instant of an end.
@@ -192,6 +192,31 @@ class Reversal:
     def of(self, discount: str) -> int:
         """Return the reversed amount of a discount."""
         return sum(parts.get(discount, 0) for parts in self.parts.values())
+
+
+@dataclass(eq=False, frozen=True)
+class Credit:
+    """A credit line of an invoice: the credited line as a reversal, and what each discount got back."""
+
+    project: str
+    invoice: str
+    line: str
+    reversal: Reversal
+    # The discounts of the credited line, with the amounts that they got back.
+    given: list[tuple[Discount, Taken]]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An entry of the ledger that was not recorded by a caller, in minor units."""
+
+    discount: Discount
+    ref: str
+    ref_type: str
+    at: datetime
+    usage: int
+    amount: int
+    currency: str
 
 
 def shown_amounts(amounts: Json | None) -> Json | None:

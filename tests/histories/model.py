@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from tests.histories.amounts import amounts_of_voucher
 from tests.histories.code_texts import Codes
-from tests.histories.discounting import Discount, Taken, discount_invoice, notices_about
-from tests.histories.entities import Code, Json, Record, Reversal, Voucher, written
+from tests.histories.discounting import Discount
+from tests.histories.entities import Code, Credit, Entry, Json, Record, Reversal, Voucher, written
 from tests.histories.hold_rules import (
     Hold,
 )
@@ -33,12 +33,16 @@ class Model:
         self.vouchers: list[Voucher] = []
         self.codes = Codes()
         self.discounts: list[Discount] = []
-        self.ledger: list[tuple[Discount, Taken]] = []
+        # The entries of the ledger that invoices, reversals and credits added, and the ids that answers showed.
+        self.entries: list[Entry] = []
+        self.entry_ids: dict[Key, str | None] = {}
         self.records: list[Record] = []
         self.holds: list[Hold] = []
-        # Reversals by project and invoice, and with each discount of them, in the order of the ledger.
+        # Reversals and standing credits by project and invoice, and the discounts of each reversal.
         self.reversals: dict[tuple[str, str], list[Reversal]] = {}
         self.reversed_discounts: list[tuple[Discount, Reversal]] = []
+        # Every credit line, in the order of application.
+        self.credits: list[Credit] = []
         # Each first body with its answer, by the caller's id.
         self.answered: dict[Key, tuple[Json, Json]] = {}
 
@@ -103,7 +107,7 @@ class Model:
 
     def shown(self, voucher: Voucher) -> Json:
         """Return a voucher as callers see it."""
-        amounts = amounts_of_voucher(voucher, ledger=self.ledger, reversals=self.reversed_discounts)
+        amounts = amounts_of_voucher(voucher, entries=self.entries)
         return {**voucher.answer(), **amounts}
 
     def granted_to(self, body: Json) -> list[Discount]:
@@ -115,54 +119,11 @@ class Model:
         """Return the running discounts of a body's subscription. A sweep makes no difference."""
         return [each for each in self.granted_to(body) if each.runs_by(at.date())]
 
-    def apply(self, body: Json, *, at: datetime) -> Json:
-        """Answer `billing.apply`."""
-        names = ("project", "invoice", "subscription", "currency")
-        head = {"object": "invoiceDiscount", **{name: body[name] for name in names}}
-        key = ("apply", body["project"], body["invoice"])
-        nothing: Json = dict.fromkeys(("subtotal", "discountTotal", "total", "appliedAt", "reversed"))
-        nothing["refusedLine"] = None
-        lists: Json = {name: [] for name in ("lines", "discounts", "credits", "skipped", "notices")}
-        stored = self.replay(key, body=body, conflict={**head, **nothing, **lists})
-        if stored is not None:
-            return stored if stored["outcome"] == "refused" else {**stored, "reversed": self.latest_reversal(body)}
-        granted = [each for each in self.granted_to(body) if each.ended_at is None]
-        notices = notices_about(body, granted=granted, at=at)
-        discounts, skipped = discount_invoice(body, granted=granted, at=at)
-        # The ledger is in the order of application.
-        by_id = {each.id: each for each in granted}
-        for each in discounts:
-            by_id[each["discount"]].has_updated_at = True
-        self.ledger += [(by_id[each["discount"]], by_id[each["discount"]].taken[-1]) for each in discounts]
-        # Other discounts are completed by a sweep, or with the next request on their subscription.
-        self.complete([each for each in granted if each.is_over_at_once()], at=at)
-        off = {line["id"]: sum(each["lines"].get(line["id"], 0) for each in discounts) for line in body["lines"]}
-        subtotal = sum(line["amount"] for line in body["lines"])
-        answer = {
-            **head,
-            "outcome": "applied",
-            "reason": None,
-            "refusedLine": None,
-            "subtotal": subtotal,
-            "discountTotal": sum(off.values()),
-            "total": subtotal - sum(off.values()),
-            "lines": [
-                {
-                    "id": line["id"],
-                    "amount": line["amount"],
-                    "discount": off[line["id"]],
-                    "total": line["amount"] - off[line["id"]],
-                }
-                for line in body["lines"]
-            ],
-            "discounts": discounts,
-            "credits": [],
-            "skipped": skipped,
-            "notices": notices,
-            "appliedAt": written(at),
-            "reversed": None,
-        }
-        return self.remember(key, body=body, answer=answer, at=at)
+    def entry_id(self, *key: str, shown: str | None) -> str | None:
+        """Return the id of an entry of the ledger: the first that an answer showed, if no other entry has it."""
+        if key not in self.entry_ids and shown in self.entry_ids.values():
+            return None
+        return self.entry_ids.setdefault(key, shown)
 
     def latest_reversal(self, body: Json) -> Json | None:
         """Return the latest reversal of an invoice as callers see it, or None."""

@@ -4,12 +4,14 @@ A body is drawn before the history runs, so it cannot have the id of a voucher o
 """
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import Any, Literal
 
 Json = dict[str, Any]
+# The whole line, what is left of it, a part of it, or a minor unit more than what is left.
+Part = Literal["whole", "rest", "half", "third", "unit", "over"]
 UNKNOWN_DISCOUNT = "dis_01m802aq92e78rshs8mnssdx40"
 
 
@@ -47,6 +49,43 @@ class NthInvoice:
     """The id of an applied invoice, counted in the same way, or an unknown id if there is none."""
 
     index: int
+
+
+@dataclass(frozen=True)
+class NthSent:
+    """The id of an invoice, applied or not, counted in the same way from the latest, or an unknown id."""
+
+    index: int
+
+
+@dataclass(frozen=True)
+class NthCrediting:
+    """The id of an applied invoice with a credit line, counted in the same way, or of any applied invoice."""
+
+    index: int
+
+
+@dataclass(frozen=True)
+class CreditOf:
+    """The negative amount of a credit line: a part of a line of that invoice."""
+
+    invoice: "NthInvoice | NthSent"
+    line: str
+    part: Part
+
+
+@dataclass(frozen=True)
+class CurrencyOf:
+    """The currency of that invoice."""
+
+    invoice: "NthInvoice | NthSent"
+
+
+@dataclass(frozen=True)
+class CycleOf:
+    """The cycle of that invoice, or a month if the invoice has none."""
+
+    invoice: "NthInvoice | NthSent"
 
 
 @dataclass(frozen=True)
@@ -99,6 +138,22 @@ class World:
     codes: Sequence[str]
     invoices: Sequence[str] = ()
     discounts: Sequence[str] = ()
+    # Invoices with a credit line, all invoices by id from the oldest to the latest, and what is left of each line.
+    crediting: Sequence[str] = ()
+    sent: Mapping[str, Json] = field(default_factory=dict)
+    left: Mapping[tuple[str, str], int] = field(default_factory=dict)
+
+    def invoice(self, placeholder: "NthInvoice | NthSent") -> Json:
+        """Return the invoice that a placeholder stands for, or one that nobody knows."""
+        return self.sent.get(made(placeholder, world=self), {"currency": "USD", "lines": []})
+
+    def amount(self, credit: CreditOf) -> int:
+        """Return the amount of a credit line, in minor units."""
+        lines = {line["id"]: line["amount"] for line in self.invoice(credit.invoice)["lines"]}
+        billed = lines.get(credit.line, 500)
+        left = self.left.get((made(credit.invoice, world=self), credit.line), billed)
+        part = {"whole": billed, "rest": left, "half": billed // 2, "third": billed // 3, "unit": 1, "over": left + 1}
+        return -max(1, part[credit.part])
 
 
 def made(value: Any, *, world: World) -> Any:
@@ -114,8 +169,8 @@ def made(value: Any, *, world: World) -> Any:
             result = nth(world.vouchers, index)
         case NthCard(index):
             result = nth(world.cards or world.vouchers, index)
-        case NthInvoice(index):
-            result = nth(world.invoices or ["unknown"], index)
+        case NthInvoice() | NthSent() | NthCrediting() | CreditOf() | CurrencyOf() | CycleOf():
+            result = of_an_invoice(value, world=world)
         case NthDiscount(index):
             result = nth(world.discounts or [UNKNOWN_DISCOUNT], index)
         case NthCode(index):
@@ -127,6 +182,23 @@ def made(value: Any, *, world: World) -> Any:
         case _:
             result = value
     return result
+
+
+def of_an_invoice(value: Any, *, world: World) -> Any:
+    """Return the value of a placeholder that concerns an invoice."""
+    match value:
+        case NthInvoice(index):
+            return nth(world.invoices or ["unknown"], index)
+        case NthSent(index):
+            return nth(list(world.sent)[::-1] or ["unknown"], index)
+        case NthCrediting(index):
+            return nth(world.crediting or world.invoices or ["unknown"], index)
+        case CreditOf():
+            return world.amount(value)
+        case CurrencyOf(invoice):
+            return world.invoice(invoice)["currency"]
+    credited = world.invoice(value.invoice)
+    return credited.get("cycle") or credited.get("period") or {"start": "2024-01-31", "end": "2024-02-29"}
 
 
 def nth(values: Sequence[str], index: int) -> str:

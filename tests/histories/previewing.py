@@ -3,6 +3,7 @@
 from copy import deepcopy
 from datetime import date, datetime
 
+from tests.histories.applying import apply
 from tests.histories.discounting import Json, months_after
 from tests.histories.entities import written
 from tests.histories.model import Model
@@ -24,7 +25,7 @@ def preview(model: Model, body: Json, *, at: datetime) -> Json:
     ]
     new = [each["discount"] for each in answers if each["discount"]]
     billed = [
-        (head, copy.apply({**invoice_of(body, head), "invoice": f"preview-{number}"}, at=at))
+        (head, apply(copy, {**invoice_of(body, head), "invoice": f"preview-{number}"}, at=at))
         for number, head in enumerate(periods_of(body))
     ]
     return {

@@ -1,18 +1,16 @@
 """The model of random histories: `billing.reverse`."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from fractions import Fraction
 
-from tests.histories.discounting import Discount, Taken, split
+from tests.histories.crediting import note_shares, shown_taken_again, standing_credits, take_again, taken_on
+from tests.histories.discounting import Discount, Taken
 from tests.histories.ending import ends_on, is_charged_back, status_of
-from tests.histories.entities import Json, Reversal, written
+from tests.histories.entities import Credit, Entry, Json, Reversal, written
 from tests.histories.model import Model
-from tests.histories.refusals import RUNNING_MAX
-
-GIVING_BACK = ("voided", "payment_failed", "charged_back")
+from tests.histories.running_again import let_run_again, place_of
+from tests.histories.sharing import GIVING_BACK, is_given_back, parts_of, refunded_of
 
 
 def reverse(model: Model, body: Json, *, answered: Json, at: datetime) -> Json:
@@ -50,11 +48,6 @@ def reverse(model: Model, body: Json, *, answered: Json, at: datetime) -> Json:
     return model.remember(key, body=body, answer=answer, at=at) if "requestId" in body else answer
 
 
-def refunded_of(line: str, earlier: Sequence[Reversal]) -> int:
-    """Return the amount of a line that was reversed before."""
-    return sum(each.lines.get(line, 0) for each in earlier)
-
-
 def refusal(
     kind: str,
     *,
@@ -64,11 +57,12 @@ def refusal(
 ) -> str | None:
     """Return the first reason that is true, in the contract's order, or None."""
     is_something_left = any(refunded_of(line, earlier) < amount for line, amount in billed.items())
+    was_refunded = any(each.kind == "refunded" for each in earlier)
     rows = {
-        "already_reversed": any(each.kind in GIVING_BACK for each in earlier),
+        "already_reversed": is_given_back(earlier),
         "already_refunded": kind in GIVING_BACK
         and bool(earlier)
-        and not (kind == "charged_back" and is_something_left),
+        and ((was_refunded and kind != "charged_back") or not is_something_left),
         "line_not_found": not set(wanted) <= set(billed),
         "amount_exceeds_line": any(
             amount + refunded_of(line, earlier) > billed.get(line, amount) for line, amount in wanted.items()
@@ -100,111 +94,105 @@ def reverse_lines(
     on_invoice = [each for each in model.discounts if each.id in {part["discount"] for part in invoice["discounts"]}]
     in_parts = [each for each in on_invoice if any(each.id in parts for parts in new.parts.values())]
     touched = sorted(in_parts, key=lambda each: each.id)
-    give_back(model, touched, reversal=new, places=[request, *map(place_of, on_invoice)], at=at)
-    model.reversed_discounts += [(each, new) for each in touched]
+    taken = [] if new.kind == "refunded" else standing_credits(model, request)
+    give_back(model, touched, reversal=new, taken=taken, places=[request, *map(place_of, on_invoice)], at=at)
+    note_reversal(model, touched, reversal=new, request=request)
+    for credit in taken:
+        model.reversals[credit.project, credit.reversal.invoice].remove(credit.reversal)
+        note_shares(model, request, given=credit.given, sign=1, at=at)
     for each in on_invoice:
         free_customers_place(model, each)
-    return shown_reversal(new, touched, request=request, answered=answered)
+    return shown_reversal(model, new, touched, request=request, taken=taken, answered=answered)
 
 
-def shown_reversal(new: Reversal, touched: Sequence[Discount], *, request: Json, answered: Json) -> Json:
-    """Return the fields of an answer about a reversal."""
-    shown = {each["discount"]: each for each in answered["discounts"]}
+def note_reversal(model: Model, touched: Sequence[Discount], *, reversal: Reversal, request: Json) -> None:
+    """Add a reversal to the ledger."""
+    model.reversed_discounts += [(each, reversal) for each in touched]
+    model.entries += [
+        Entry(
+            discount=each,
+            ref=reversal.invoice,
+            ref_type="reversal",
+            at=reversal.at,
+            usage=0 if reversal.kind == "refunded" else -1,
+            amount=-reversal.of(each.id),
+            currency=request["currency"],
+        )
+        for each in touched
+    ]
+
+
+def shown_reversal(
+    model: Model,
+    new: Reversal,
+    touched: Sequence[Discount],
+    *,
+    request: Json,
+    taken: Sequence[Credit],
+    answered: Json,
+) -> Json:
+    """Return the fields of an answer about a reversal: its own discounts first, then the credits taken back."""
+    shown = {each["discount"]: each for each in answered["discounts"][: len(touched)]}
+    place = (request["project"], request["invoice"])
+    shares = {line: sum(new.parts[line].values()) for line in new.lines}
+    shares |= {credit.line: -sum(share.amount for _, share in credit.given) for credit in taken}
     return {
         "subscription": request["subscription"],
         "customer": request["customer"],
         "currency": request["currency"],
         "amount": sum(new.lines.values()),
-        "discountTotal": sum(new.of(each.id) for each in touched),
-        "lines": [
-            {"id": line, "amount": amount, "discountShare": sum(new.parts[line].values())}
-            for line, amount in new.lines.items()
-        ],
+        "discountTotal": sum(shares.values()),
+        "lines": [{"id": line, "amount": amount, "discountShare": shares[line]} for line, amount in new.lines.items()],
         "discounts": [
             {
                 "discount": each.id,
                 "voucher": each.voucher,
-                # Ids that no other answer shows.
-                "usage": shown.get(each.id, {}).get("usage"),
-                "reverses": shown.get(each.id, {}).get("reverses"),
+                "usage": model.entry_id("reversal", answered["id"], each.id, shown=shown.get(each.id, {}).get("usage")),
+                "reverses": model.entry_id("invoice", *place, each.id, shown=shown.get(each.id, {}).get("reverses")),
                 "amount": new.of(each.id),
                 "status": status_of(each),
                 "cycles": len(each.starts),
                 "fullPriceFrom": ends_on(each),
             }
             for each in touched
-        ],
+        ]
+        + shown_taken_again(model, request, taken=taken, shown=answered["discounts"][len(touched) :]),
         "reversedAt": written(new.at),
     }
 
 
-def parts_of(
-    line: str, amount: int, *, billed: int, discounts: Sequence[Json], earlier: Sequence[Reversal]
-) -> dict[str, int]:
-    """Return each discount's part of a line: the part due by now, without earlier parts."""
-    taken = {each["discount"]: each["lines"][line] for each in discounts if line in each["lines"]}
-    if not taken:
-        return {}
-    refunded = amount + refunded_of(line, earlier)
-    due = math.floor(Fraction(refunded * sum(taken.values()), billed) + Fraction(1, 2))
-    left = {
-        each: part - sum(one.parts[line][each] for one in earlier if line in one.parts) for each, part in taken.items()
-    }
-    gone = sum(taken.values()) - sum(left.values())
-    if due == gone:
-        return dict.fromkeys(taken, 0)
-    return dict(zip(left, split(due - gone, list(left.values())), strict=True))
-
-
 def give_back(
-    model: Model, touched: Sequence[Discount], *, reversal: Reversal, places: Sequence[Json], at: datetime
+    model: Model,
+    touched: Sequence[Discount],
+    *,
+    reversal: Reversal,
+    taken: Sequence[Credit],
+    places: Sequence[Json],
+    at: datetime,
 ) -> None:
-    """Undo the effect of an invoice on discounts, or give a refund back to balances.
-
-    A discount without room on its subscription stays completed. `places` are the subscriptions to look at: that of the
-    invoice, and those that its discounts are on now.
-    """
+    """Undo the effect of an invoice and its credits on discounts, or give a refund back to balances."""
     is_refund = reversal.kind == "refunded"
-    discounts = [each for each in touched if each.terms.get("carryOver") or not is_refund]
-    if not discounts:
-        return
-    runs = [each for each in discounts if each.runs_by(at.date())]
-    for place in places:
-        model.complete([each for each in model.granted_to(place) if each not in discounts], at=at)
-    for each in discounts:
-        (mine,) = [taken for taken in each.taken if taken.invoice == reversal.invoice]
+    credited = [each for credit in taken for each, _ in credit.given]
+    for credit in taken:
+        for each, _ in credit.given:
+            if not each.terms.get("carryOver"):
+                take_again(credit, each)
+
+    def change(discount: Discount) -> None:
         if is_refund:
-            each.refunded.append(replace(mine, amount=reversal.of(each.id)))
-        else:
-            each.taken.remove(mine)
-        each.has_updated_at = True
-    undecided = [*runs, *(each for each in discounts if each not in runs)]
-    while undecided:
-        each = undecided.pop(0)
-        if each.ended_at is None:
-            run_if_there_is_room(model, each, without=undecided, at=at)
+            mine = taken_on(discount, reversal.invoice)
+            discount.refunded.append(replace(mine, amount=reversal.of(discount.id)))
+        elif discount in touched:
+            discount.taken.remove(taken_on(discount, reversal.invoice))
+        if discount.terms.get("carryOver"):
+            for credit in taken:
+                take_again(credit, discount)
 
-
-def place_of(discount: Discount) -> Json:
-    """Return the subscription that a discount is on."""
-    return {"project": discount.project, "subscription": discount.subscription}
-
-
-def run_if_there_is_room(model: Model, discount: Discount, *, without: Sequence[Discount], at: datetime) -> None:
-    """Let a discount that is not over run on its subscription, or stay completed if there is no room beside others."""
-    place = place_of(discount)
-    others = [each for each in model.running_on(place, at=at) if each is not discount and each not in without]
-    taken = {each.voucher for each in others} | held_for(model, place, at=at)
-    has_no_place = discount.voucher in taken or len(others) >= RUNNING_MAX
-    discount.stays_completed = has_no_place and not discount.is_over_by(at.date())
-    discount.is_completed = discount.stays_completed or discount.is_over_by(at.date())
-    discount.has_completed_at = discount.is_completed
-
-
-def held_for(model: Model, place: Json, *, at: datetime) -> set[str]:
-    """Return the vouchers that are held for a subscription."""
-    open_ = [each for each in model.holds if each.status == "open" and not each.has_lapsed(at)]
-    return {each.voucher.id for each in open_ if all(each.body[name] == value for name, value in place.items())}
+    decided = {each.id: each for each in touched if each.terms.get("carryOver") or not is_refund}
+    decided |= {each.id: each for each in credited if each.terms.get("carryOver")}
+    places = [*places, *map(place_of, credited)]
+    places += [model.answered["apply", credit.project, credit.reversal.invoice][0] for credit in taken]
+    let_run_again(model, [decided[each] for each in sorted(decided)], change=change, places=places, at=at)
 
 
 def free_customers_place(model: Model, discount: Discount) -> None:
@@ -215,9 +203,17 @@ def free_customers_place(model: Model, discount: Discount) -> None:
         return
     if discount.terms.get("carryOver"):
         return
-    if all(is_refunded_in_full(model, discount, taken) for taken in discount.taken):
+    if any(is_refunded_in_full(model, discount, each) for each in discount.taken) and all(
+        is_refunded_in_full(model, discount, each) or was_never_paid(model, discount, each) for each in discount.taken
+    ):
         discount.place_is_returned = True
         voucher.freed.append(discount.customer)
+
+
+def was_never_paid(model: Model, discount: Discount, taken: Taken) -> bool:
+    """Return whether an invoice was voided or not paid, also if credits had left nothing of the discount's lines."""
+    kinds = {each.kind for each in model.reversals.get((discount.project, taken.invoice), [])}
+    return bool(kinds & {"voided", "payment_failed"})
 
 
 def is_refunded_in_full(model: Model, discount: Discount, taken: Taken) -> bool:

@@ -141,22 +141,16 @@ def usage_item(
 
 def usage_refs(model: Model, *, granted: list[Discount], records: list[Record]) -> list[tuple[datetime, Json]]:
     """Return the entries of a customer with their instants, in order."""
-    entries = [(taken.at, taken) for discount, taken in model.ledger if discount in granted]
     refs: list[tuple[datetime, Json]] = [
-        (at, {**ref_of(taken.invoice, "invoice", at, 1, 0, taken.amount), "currency": taken.currency})
-        for at, taken in entries
+        (each.at, {**ref_of(each.ref, each.ref_type, each.at, each.usage, 0, each.amount), "currency": each.currency})
+        for each in model.entries
+        if each.discount in granted
     ]
     for each in records:
         counts = (each.count("usage"), each.count("stamp"), each.count("amount"))
         ref = ref_of(each.body["ref"], each.body.get("refType", "manual"), each.at, *counts)
         sent = {"createdBy": each.body.get("createdBy"), "currency": each.body.get("currency")}
         refs.append((each.at, {**ref, **sent}))
-    for discount, reversal in model.reversed_discounts:
-        if discount in granted:
-            usage = 0 if reversal.kind == "refunded" else -1
-            amount, currency = -reversal.of(discount.id), reversal.answer["currency"]
-            ref = ref_of(reversal.invoice, "reversal", reversal.at, usage, 0, amount)
-            refs.append((reversal.at, {**ref, "currency": currency}))
     return sorted(refs, key=lambda ref: ref[0])
 
 

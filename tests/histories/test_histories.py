@@ -14,6 +14,7 @@ from sqlalchemy import text
 
 from tests.histories.code_tasks import retire_code
 from tests.histories.compared_history import ComparedHistory, answered, named
+from tests.histories.crediting_bodies import ANY_REVERSALS, any_invoices
 from tests.histories.drawing import PROJECTS, SUBSCRIPTIONS, fresh_or_repeated, one_in
 from tests.histories.ending import end, end_subscription
 from tests.histories.hold_tasks import confirm, release
@@ -24,14 +25,12 @@ from tests.histories.request_bodies import (
     ENDED_SUBSCRIPTIONS,
     EXTENSIONS,
     HOLDS,
-    INVOICES,
     MOVES,
     PREVIEWS,
     PURCHASES,
     RECORDS,
     REDEMPTIONS,
     RESERVATIONS,
-    REVERSALS,
 )
 from tests.histories.voucher_bodies import ADDED_CODES, RETIREMENTS, UPDATES, VOUCHERS
 from tests.support.database_between_tests import violations
@@ -39,7 +38,7 @@ from tests.support.tasks import task_named
 from worker.database import transaction
 
 INDEX = st.integers(0, 9)
-REDEMPTION_ITEMS, INVOICE_ITEMS = fresh_or_repeated(REDEMPTIONS), fresh_or_repeated(INVOICES)
+REDEMPTION_ITEMS, INVOICE_ITEMS = fresh_or_repeated(REDEMPTIONS), fresh_or_repeated(any_invoices())
 # The end comes right after the beginning, so the end is before every instant that a hold is compared with.
 LAPSE = text("""
     UPDATE holds SET expires_at = created_at + interval '1 microsecond'
@@ -178,13 +177,13 @@ class Histories(ComparedHistory):
             self.send_all(verb, [body])
 
     @precondition(lambda self: self.invoices())
-    @rule(item=fresh_or_repeated(REVERSALS))
+    @rule(item=fresh_or_repeated(ANY_REVERSALS))
     def reverse(self, item: Item) -> None:
         """Void or refund an invoice, or repeat an earlier reversal."""
         self.send_all("reverse", self.bodies_of("reverse", [item]))
 
     @precondition(lambda self: self.invoices())
-    @rule(item=REVERSALS)
+    @rule(item=ANY_REVERSALS)
     def reverse_without_an_id(self, item: Json) -> None:
         """Reverse an invoice without a request id, any number of times. The first time stays."""
         body = {name: each for name, each in self.made(item).items() if name != "lines"}
