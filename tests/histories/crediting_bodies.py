@@ -5,7 +5,18 @@ from typing import Any
 from hypothesis import strategies as st
 
 from tests.histories.drawing import CURRENCIES, CUSTOMERS, PROJECTS, SUBSCRIPTIONS, body, either, mostly, one_in
-from tests.histories.placeholders import CreditOf, CurrencyOf, CycleOf, Json, NthCrediting, NthInvoice, NthSent, Part
+from tests.histories.placeholders import (
+    UNKNOWN_LINE,
+    CreditOf,
+    CurrencyOf,
+    CycleOf,
+    Json,
+    NthCrediting,
+    NthInvoice,
+    NthLine,
+    NthSent,
+    Part,
+)
 from tests.histories.request_bodies import INVOICES, LINE, PERIODS, REVERSALS, numbered
 
 # Applied invoices, and the latest invoices that were sent: of the same batch too, and those that are held back.
@@ -14,30 +25,33 @@ CREDITED = st.one_of(
     st.builds(NthInvoice, either(0, 0, 0, 1, 1, 2, 3, 5, 8)),
     st.builds(NthSent, either(0, 0, 0, 1, 2)),
 )
-NAMED_LINES = either(*["line_0"] * 6, *["line_1"] * 4, "line_2", "line_7")
+LINES_BY_INDEX = either(*[0] * 8, *[1] * 6, 2, 2, UNKNOWN_LINE)
 PARTS = either("rest", "rest", "half", "half", "half", "third", "third", "third", "unit", "unit", "whole", "over")
 
 
 # A part of a line, usually of the invoice that the whole body is about, and sometimes of another invoice.
-CREDITS = st.tuples(NAMED_LINES, PARTS, one_in(7, CREDITED))
+CREDITS = st.tuples(LINES_BY_INDEX, PARTS, one_in(7, CREDITED))
 
 
 def crediting(of: NthInvoice | NthSent, rest: Json, lines: list[Any], first: Any, place: int) -> Json:
     """Return an invoice that credits another one, usually in its currency and cycle."""
-    lines.insert(place, first)
     usual = {"currency": CurrencyOf(of), "cycle": CycleOf(of)}
     usual = {name: each for name, each in usual.items() if rest[f"usual_{name}"]}
     rest = {name: each for name, each in rest.items() if not name.startswith("usual_")}
-    credited = [line if isinstance(line, dict) else credit(line[2] or of, *line[:2]) for line in lines]
+    credited = [
+        line if isinstance(line, dict) else credit(line[2] or of, *line[:2])
+        for line in [*lines[:place], first, *lines[place:]]
+    ]
     return {**rest, **usual, "lines": numbered(credited)}
 
 
-def credit(of: NthInvoice | NthSent, line: str, part: Part) -> Json:
+def credit(of: NthInvoice | NthSent, index: int, part: Part) -> Json:
     """Return a credit line without an id."""
-    return {"amount": CreditOf(of, line, part), "creditOf": {"invoice": of, "line": line}}
+    line = NthLine(of, index)
+    return {"amount": CreditOf(line, part), "creditOf": {"invoice": of, "line": line}}
 
 
-CREDITING_INVOICES = st.builds(
+CREDITING_BODIES = st.builds(
     crediting,
     CREDITED,
     body(
@@ -61,16 +75,20 @@ CREDITING_INVOICES = st.builds(
 @st.composite
 def any_invoices(draw: st.DrawFn) -> Json:
     """Draw an invoice, with credit lines one time in three."""
-    drawn: Json = draw(st.one_of(INVOICES, INVOICES, CREDITING_INVOICES))
+    drawn: Json = draw(st.one_of(INVOICES, INVOICES, CREDITING_BODIES))
     return drawn
 
 
-ANY_REVERSALS = st.one_of(
-    REVERSALS,
-    REVERSALS,
-    body(
-        project=PROJECTS,
-        invoice=st.builds(NthCrediting, either(0, 0, 1, 2)),
-        kind=either("voided", "payment_failed", "charged_back"),
-    ),
+@st.composite
+def crediting_invoices(draw: st.DrawFn) -> Json:
+    """Draw an invoice with credit lines."""
+    drawn: Json = draw(CREDITING_BODIES)
+    return drawn
+
+
+CREDITING_REVERSALS = body(
+    project=PROJECTS,
+    invoice=st.builds(NthCrediting, either(0, 0, 1, 2)),
+    kind=either("voided", "payment_failed", "charged_back"),
 )
+ANY_REVERSALS = st.one_of(REVERSALS, REVERSALS, CREDITING_REVERSALS)

@@ -12,6 +12,7 @@ from typing import Any, Literal
 Json = dict[str, Any]
 # The whole line, what is left of it, a part of it, or a minor unit more than what is left.
 Part = Literal["whole", "rest", "half", "third", "unit", "over"]
+UNKNOWN_LINE = 7
 UNKNOWN_DISCOUNT = "dis_01m802aq92e78rshs8mnssdx40"
 
 
@@ -53,7 +54,7 @@ class NthInvoice:
 
 @dataclass(frozen=True)
 class NthSent:
-    """The id of an invoice, applied or not, counted in the same way from the latest, or an unknown id."""
+    """The id of an invoice without credits, applied or not, counted from the latest, or an unknown id."""
 
     index: int
 
@@ -66,11 +67,18 @@ class NthCrediting:
 
 
 @dataclass(frozen=True)
+class NthLine:
+    """The id of a line of that invoice with a positive amount, counted in the same way, or an unknown id."""
+
+    invoice: "NthInvoice | NthSent"
+    index: int
+
+
+@dataclass(frozen=True)
 class CreditOf:
     """The negative amount of a credit line: a part of a line of that invoice."""
 
-    invoice: "NthInvoice | NthSent"
-    line: str
+    line: NthLine
     part: Part
 
 
@@ -147,11 +155,19 @@ class World:
         """Return the invoice that a placeholder stands for, or one that nobody knows."""
         return self.sent.get(made(placeholder, world=self), {"currency": "USD", "lines": []})
 
+    def latest(self) -> list[str]:
+        """Return the invoices without credits, the latest first."""
+        return [
+            invoice for invoice, body in self.sent.items() if not any("creditOf" in line for line in body["lines"])
+        ][::-1]
+
     def amount(self, credit: CreditOf) -> int:
         """Return the amount of a credit line, in minor units."""
-        lines = {line["id"]: line["amount"] for line in self.invoice(credit.invoice)["lines"]}
-        billed = lines.get(credit.line, 500)
-        left = self.left.get((made(credit.invoice, world=self), credit.line), billed)
+        invoice = self.invoice(credit.line.invoice)
+        lines: dict[str, int] = {line["id"]: line["amount"] for line in invoice["lines"]}
+        line = made(credit.line, world=self)
+        billed = lines.get(line, 500)
+        left = self.left.get((made(credit.line.invoice, world=self), line), billed)
         part = {"whole": billed, "rest": left, "half": billed // 2, "third": billed // 3, "unit": 1, "over": left + 1}
         return -max(1, part[credit.part])
 
@@ -169,7 +185,7 @@ def made(value: Any, *, world: World) -> Any:
             result = nth(world.vouchers, index)
         case NthCard(index):
             result = nth(world.cards or world.vouchers, index)
-        case NthInvoice() | NthSent() | NthCrediting() | CreditOf() | CurrencyOf() | CycleOf():
+        case NthInvoice() | NthSent() | NthCrediting() | NthLine() | CreditOf() | CurrencyOf() | CycleOf():
             result = of_an_invoice(value, world=world)
         case NthDiscount(index):
             result = nth(world.discounts or [UNKNOWN_DISCOUNT], index)
@@ -188,17 +204,22 @@ def of_an_invoice(value: Any, *, world: World) -> Any:
     """Return the value of a placeholder that concerns an invoice."""
     match value:
         case NthInvoice(index):
-            return nth(world.invoices or ["unknown"], index)
+            result: Any = nth(world.invoices or ["unknown"], index)
         case NthSent(index):
-            return nth(list(world.sent)[::-1] or ["unknown"], index)
+            result = nth(world.latest() or ["unknown"], index)
         case NthCrediting(index):
-            return nth(world.crediting or world.invoices or ["unknown"], index)
+            result = nth(world.crediting or world.invoices or ["unknown"], index)
+        case NthLine(invoice, index):
+            lines = [line["id"] for line in world.invoice(invoice)["lines"] if line["amount"] > 0]
+            result = nth(lines or ["line_7"], index) if index < UNKNOWN_LINE else "line_7"
         case CreditOf():
-            return world.amount(value)
+            result = world.amount(value)
         case CurrencyOf(invoice):
-            return world.invoice(invoice)["currency"]
-    credited = world.invoice(value.invoice)
-    return credited.get("cycle") or credited.get("period") or {"start": "2024-01-31", "end": "2024-02-29"}
+            result = world.invoice(invoice)["currency"]
+        case CycleOf(invoice):
+            credited = world.invoice(invoice)
+            result = credited.get("cycle") or credited.get("period") or {"start": "2024-01-31", "end": "2024-02-29"}
+    return result
 
 
 def nth(values: Sequence[str], index: int) -> str:

@@ -3,19 +3,19 @@
 After each step, the answer of the program is compared with the model's, and the database is audited.
 """
 
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import initialize, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import precondition, rule, run_state_machine_as_test
 from sqlalchemy import text
 
+from tests.histories.billing_steps import INVOICE_ITEMS, REDEMPTION_ITEMS, BillingHistories
 from tests.histories.code_tasks import retire_code
-from tests.histories.compared_history import ComparedHistory, answered, named
-from tests.histories.crediting_bodies import ANY_REVERSALS, any_invoices
-from tests.histories.drawing import PROJECTS, SUBSCRIPTIONS, fresh_or_repeated, one_in
+from tests.histories.compared_history import answered, named
+from tests.histories.crediting_bodies import ANY_REVERSALS
+from tests.histories.drawing import PROJECTS, fresh_or_repeated
 from tests.histories.ending import end, end_subscription
 from tests.histories.hold_tasks import confirm, release
 from tests.histories.placeholders import Fresh, Item, Json
@@ -29,16 +29,15 @@ from tests.histories.request_bodies import (
     PREVIEWS,
     PURCHASES,
     RECORDS,
-    REDEMPTIONS,
     RESERVATIONS,
 )
 from tests.histories.voucher_bodies import ADDED_CODES, RETIREMENTS, UPDATES, VOUCHERS
-from tests.support.database_between_tests import violations
 from tests.support.tasks import task_named
 from worker.database import transaction
 
 INDEX = st.integers(0, 9)
-REDEMPTION_ITEMS, INVOICE_ITEMS = fresh_or_repeated(REDEMPTIONS), fresh_or_repeated(any_invoices())
+
+
 # The end comes right after the beginning, so the end is before every instant that a hold is compared with.
 LAPSE = text("""
     UPDATE holds SET expires_at = created_at + interval '1 microsecond'
@@ -46,22 +45,8 @@ LAPSE = text("""
 """)
 
 
-class Histories(ComparedHistory):
-    """The steps of a history. A step sends a request to the task and to the model, and compares the whole answers."""
-
-    @initialize(
-        new=st.lists(VOUCHERS, min_size=3, max_size=6),
-        added=st.lists(ADDED_CODES, max_size=2),
-        redeemed=st.lists(REDEMPTIONS, min_size=2, max_size=8),
-        crowded=one_in(4, SUBSCRIPTIONS),
-    )
-    def begin(self, new: list[Json], added: list[Json], redeemed: list[Json], crowded: str | None) -> None:
-        """Create some vouchers, codes and redemptions, and sometimes fill a subscription up to the last discount."""
-        self.send_all("create", self.bodies_of("create", [Fresh(each) for each in new]))
-        self.send_all("add_codes", self.bodies_of("add_codes", [Fresh(each) for each in added]))
-        self.redeem_all(self.bodies_of("redeem", [Fresh(each) for each in redeemed]))
-        if crowded is not None:
-            self.crowd(crowded)
+class Histories(BillingHistories):
+    """All steps of a history: those around invoices, and the others."""
 
     @rule(item=fresh_or_repeated(VOUCHERS))
     def create(self, item: Item) -> None:
@@ -96,11 +81,6 @@ class Histories(ComparedHistory):
             self.compare(answer, {"notFound": "code"})
         else:
             self.compare(answer, retire_code(code, at=self.happened_at(answer["retiredAt"])))
-
-    @rule(item=REDEMPTION_ITEMS)
-    def redeem(self, item: Item) -> None:
-        """Redeem by id or by code, or repeat an earlier request."""
-        self.send_all("redeem", self.bodies_of("redeem", [item]))
 
     @rule(items=st.lists(REDEMPTION_ITEMS, min_size=2, max_size=10))
     def redeem_many(self, items: list[Item]) -> None:
@@ -147,16 +127,6 @@ class Histories(ComparedHistory):
             session.execute(LAPSE, key)
         hold.lapse()
 
-    @rule(item=INVOICE_ITEMS)
-    def apply(self, item: Item) -> None:
-        """Discount an invoice, or repeat an earlier invoice."""
-        self.send_all("apply", self.bodies_of("apply", [item]))
-
-    @rule(items=st.lists(INVOICE_ITEMS, min_size=2, max_size=10))
-    def apply_many(self, items: list[Item]) -> None:
-        """Discount a batch of invoices: several periods, subscriptions and currencies, in any order."""
-        self.apply_all(self.bodies_of("apply", items))
-
     @rule(items=st.lists(fresh_or_repeated(RECORDS), min_size=1, max_size=4))
     def record(self, items: list[Item]) -> None:
         """Record usages, and collect stamps."""
@@ -175,12 +145,6 @@ class Histories(ComparedHistory):
         for pick in picks[: len(self.delayed)]:
             verb, body = self.delayed.pop(pick % len(self.delayed))
             self.send_all(verb, [body])
-
-    @precondition(lambda self: self.invoices())
-    @rule(item=fresh_or_repeated(ANY_REVERSALS))
-    def reverse(self, item: Item) -> None:
-        """Void or refund an invoice, or repeat an earlier reversal."""
-        self.send_all("reverse", self.bodies_of("reverse", [item]))
 
     @precondition(lambda self: self.invoices())
     @rule(item=ANY_REVERSALS)
@@ -249,24 +213,13 @@ class Histories(ComparedHistory):
             self.check_applied(invoice, answer=answer)
             self.compare(amounts_of(period), amounts_of(answer))
 
-    @rule()
-    def sweep(self) -> None:
-        """Sweep. No answer of a later step may depend on that."""
-        answer = task_named("expiry.sweep")(request={})
-        self.compare(answer, self.model.sweep(at=datetime.now(UTC)))
 
-    @invariant()
-    def the_audit_finds_nothing(self) -> None:
-        """Audit the database after every step."""
-        assert violations() == []
-
-
-def run(number: int | None = None, **options: Any) -> None:
+def run(number: int | None = None, *, machine: type[BillingHistories] = Histories, **options: Any) -> None:
     """Run histories, with that seed if given. Slowness is no failure, because the machine may be busy."""
     quiet = settings(suppress_health_check=list(HealthCheck), print_blob=True, **options)
     # A new class for each seed, because `seed` changes the given class.
-    machine = Histories if number is None else seed(number)(type("SeededHistories", (Histories,), {}))
-    run_state_machine_as_test(machine, settings=quiet)
+    seeded = machine if number is None else seed(number)(type("SeededHistories", (machine,), {}))
+    run_state_machine_as_test(seeded, settings=quiet)
 
 
 @pytest.mark.usefixtures("database")
@@ -282,3 +235,10 @@ def test_every_step_of_a_history_is_answered_as_the_contract_says():
 def test_so_is_every_step_of_ten_thousand_histories(number: int):
     """A thousand histories for each seed, the same in every run. That takes half an hour on two quiet cores."""
     run(number, max_examples=1_000, stateful_step_count=12, database=None)
+
+
+@pytest.mark.usefixtures("database")
+def test_so_is_every_step_of_a_history_of_credits():
+    """Invoices, credits and reversals alone, so that they meet more often. Every run has the same histories."""
+    options = {"max_examples": 15, "stateful_step_count": 20, "derandomize": True, "database": None}
+    run(machine=BillingHistories, **options, phases=[Phase.generate])
