@@ -6,10 +6,16 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
 
 from tests.histories.compared_history import ComparedHistory
-from tests.histories.crediting_bodies import ANY_REVERSALS, CREDITING_REVERSALS, any_invoices, crediting_invoices
+from tests.histories.crediting_bodies import (
+    ANY_REVERSALS,
+    CREDITING_REVERSALS,
+    GRANTED,
+    any_invoices,
+    crediting_invoices,
+)
 from tests.histories.drawing import SUBSCRIPTIONS, fresh_or_repeated, one_in
 from tests.histories.placeholders import Fresh, Item, Json
-from tests.histories.request_bodies import REDEMPTIONS
+from tests.histories.request_bodies import INVOICES, REDEMPTIONS, USUAL_REDEMPTIONS
 from tests.histories.voucher_bodies import ADDED_CODES, VOUCHERS
 from tests.support.database_between_tests import violations
 from tests.support.tasks import task_named
@@ -39,6 +45,12 @@ class BillingHistories(ComparedHistory):
     def redeem(self, item: Item) -> None:
         """Redeem by id or by code, or repeat an earlier request."""
         self.send_all("redeem", self.bodies_of("redeem", [item]))
+
+    @rule(bodies=st.lists(USUAL_REDEMPTIONS, min_size=2, max_size=4), invoice=INVOICES)
+    def redeem_and_apply(self, bodies: list[Json], invoice: Json) -> None:
+        """Redeem some vouchers, and discount an invoice."""
+        self.redeem_all(self.bodies_of("redeem", [Fresh(each) for each in bodies]))
+        self.send_all("apply", self.bodies_of("apply", [Fresh(invoice)]))
 
     @rule(item=INVOICE_ITEMS)
     def apply(self, item: Item) -> None:
@@ -83,3 +95,16 @@ class BillingHistories(ComparedHistory):
     def the_audit_finds_nothing(self) -> None:
         """Audit the database after every step."""
         assert violations() == []
+
+
+class CreditHistories(BillingHistories):
+    """The steps around invoices alone, with discounts of each kind."""
+
+    @initialize(bodies=GRANTED)
+    def grant(self, bodies: list[Json]) -> None:
+        """Create a percentage, a fixed amount and a balance, and redeem them."""
+        first = len(self.model.vouchers)
+        self.send_all("create", self.bodies_of("create", [Fresh(each) for each in bodies]))
+        place = {"project": "gigs", "customer": "cus_1", "subscription": "sub_1", "startsOn": "2024-01-31"}
+        redeemed = [{**place, "voucher": each.id, "currency": "USD"} for each in self.model.vouchers[first:]]
+        self.redeem_all(self.bodies_of("redeem", [Fresh(each) for each in redeemed]))

@@ -18,6 +18,7 @@ from tests.histories.placeholders import (
     Part,
 )
 from tests.histories.request_bodies import INVOICES, LINE, PERIODS, REVERSALS, numbered
+from tests.histories.voucher_bodies import CAPS, RECURRENCES
 
 # Applied invoices, and the latest invoices that were sent: of the same batch too, and those that are held back.
 CREDITED = st.one_of(
@@ -92,3 +93,23 @@ CREDITING_REVERSALS = body(
     kind=either("voided", "payment_failed", "charged_back"),
 )
 ANY_REVERSALS = st.one_of(REVERSALS, REVERSALS, CREDITING_REVERSALS)
+
+PRICE = {"currency": "USD", "currencyOptions": {"JPY": 333, "EUR": 901}}
+GRANTED = st.tuples(
+    body(
+        priceDiscountPercentage=either(10, 33.33, 100),
+        recurrence=either({"type": "once"}, {"type": "forever"}),
+        budget=one_in(3, CAPS),
+    ),
+    body(
+        priceDiscount=either(500, 1000, 5000).map(lambda amount: {**PRICE, "amount": amount}),
+        recurrence=RECURRENCES,
+        maximumDiscount=one_in(4, CAPS),
+        budget=one_in(4, CAPS),
+    ),
+    body(
+        priceDiscount=either(500, 1000, 5000).map(lambda amount: {**PRICE, "amount": amount}),
+        recurrence=either({"type": "forever"}, {"type": "repeating", "durationInCycles": 2}),
+        carryOver=st.just(value=True),
+    ),
+).map(lambda drawn: [{"project": "gigs", "name": "Granted", **each} for each in drawn])

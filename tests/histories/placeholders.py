@@ -47,7 +47,7 @@ class NthCode:
 
 @dataclass(frozen=True)
 class NthInvoice:
-    """The id of an applied invoice, counted in the same way, or an unknown id if there is none."""
+    """The id of an applied invoice, counted in the same way, or of one that was sent, or an unknown id."""
 
     index: int
 
@@ -204,7 +204,7 @@ def of_an_invoice(value: Any, *, world: World) -> Any:
     """Return the value of a placeholder that concerns an invoice."""
     match value:
         case NthInvoice(index):
-            result: Any = nth(world.invoices or ["unknown"], index)
+            result: Any = nth(world.invoices or world.latest() or ["unknown"], index)
         case NthSent(index):
             result = nth(world.latest() or ["unknown"], index)
         case NthCrediting(index):

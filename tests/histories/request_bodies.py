@@ -40,6 +40,17 @@ REDEMPTIONS = st.builds(
         requestedAt=one_in(2, REQUESTED_AT),
     ),
 )
+# Redemptions that most vouchers accept.
+USUAL_REDEMPTIONS = body(
+    project=st.just("gigs"),
+    voucher=st.builds(Nth, PLACES),
+    customer=CUSTOMERS,
+    subscription=SUBSCRIPTIONS,
+    products=st.just(["prod_a", "prod_b"]),
+    currency=st.just("USD"),
+    subtotal=st.just(12000),
+    startsOn=st.just("2024-01-31"),
+)
 # No hold lapses while a history runs. The step `lapse` lets time pass.
 RESERVATIONS = st.builds(
     lambda redemption, ttl: {**redemption, **ttl}, REDEMPTIONS, body(ttl=one_in(3, either(600, 604_800)))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule, run_state_machine_as_test
 from sqlalchemy import text
 
-from tests.histories.billing_steps import INVOICE_ITEMS, REDEMPTION_ITEMS, BillingHistories
+from tests.histories.billing_steps import INVOICE_ITEMS, REDEMPTION_ITEMS, BillingHistories, CreditHistories
 from tests.histories.code_tasks import retire_code
 from tests.histories.compared_history import answered, named
 from tests.histories.crediting_bodies import ANY_REVERSALS
@@ -241,4 +241,4 @@ def test_so_is_every_step_of_ten_thousand_histories(number: int):
 def test_so_is_every_step_of_a_history_of_credits():
     """Invoices, credits and reversals alone, so that they meet more often. Every run has the same histories."""
     options = {"max_examples": 15, "stateful_step_count": 20, "derandomize": True, "database": None}
-    run(machine=BillingHistories, **options, phases=[Phase.generate])
+    run(machine=CreditHistories, **options, phases=[Phase.generate])
