@@ -25,7 +25,7 @@ from tests.histories.redeeming import redeem
 from tests.histories.refusals import RUNNING_MAX
 from tests.histories.reversing import reverse
 from tests.histories.sharing import refunded_of
-from tests.histories.stamping import record_usage, usage_items
+from tests.histories.stamping import in_one_order, record_usage, usage_items
 from tests.histories.updating import update
 from tests.support.database_between_tests import empty_database
 from tests.support.tasks import task_named
@@ -277,6 +277,8 @@ def known_to_model(answer: Any) -> Any:
     if not isinstance(answer, dict):
         return answer
     known = {name: known_to_model(each) for name, each in answer.items()}
+    if "usageRefs" in answer:
+        known["usageRefs"] = in_one_order(known["usageRefs"])
     if "refType" in answer and "voucher" not in answer:
         # The id of an entry of a usage list.
         del known["id"]

@@ -5,6 +5,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import groupby
 from typing import Any
 
 from typeid import TypeID
@@ -126,7 +127,7 @@ def usage_item(
         "createdAt": written(created_at),
         "updatedAt": written(max([each.created_at for each in granted] + [at for at, _ in refs])),
         "createdBy": created_by,
-        "usageRefs": [ref for _, ref in refs],
+        "usageRefs": in_one_order([ref for _, ref in refs]),
         "moreRefsBefore": None,
         "statistics": {
             "stamp": sum(ref["stamp"] for _, ref in refs),
@@ -152,6 +153,12 @@ def usage_refs(model: Model, *, granted: list[Discount], records: list[Record]) 
         sent = {"createdBy": each.body.get("createdBy"), "currency": each.body.get("currency")}
         refs.append((each.at, {**ref, **sent}))
     return sorted(refs, key=lambda ref: ref[0])
+
+
+def in_one_order(refs: Sequence[Json]) -> list[Json]:
+    """Return entries with those of one instant sorted, because the contract does not promise their order."""
+    moments = groupby(refs, key=lambda ref: ref["createdAt"])
+    return [ref for _, moment in moments for ref in sorted(moment, key=lambda ref: json.dumps(ref, sort_keys=True))]
 
 
 def amounts_by_currency(refs: Sequence[Json]) -> dict[str, int]:
