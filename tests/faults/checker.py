@@ -2,14 +2,20 @@
 
 from collections.abc import Callable, Iterator
 
+from tests.faults import checks_of_allowances as allowances
 from tests.faults import checks_of_answers as answers
+from tests.faults import checks_of_changes as changes
+from tests.faults import checks_of_credits as credits_
 from tests.faults import checks_of_holds as holds
-from tests.faults import checks_of_invoices as invoices
 from tests.faults import checks_of_numbers as numbers
 from tests.faults import checks_of_refusals as refusals
+from tests.faults import checks_of_returns as returns
+from tests.faults import checks_of_reversals as reversals
+from tests.faults import checks_of_stays as stays
+from tests.faults import rows_of_changes, rows_of_reversals, stored_rows
 from tests.faults.finding import Finding
 from tests.faults.history import History
-from tests.faults.stored_rows import StoredRows, failures_of_stored_effects, rows_that_contradict
+from tests.faults.stored_rows import StoredRows
 
 CHECKS: tuple[Callable[[History], Iterator[Finding]], ...] = (
     answers.unanswered,
@@ -28,13 +34,39 @@ CHECKS: tuple[Callable[[History], Iterator[Finding]], ...] = (
     holds.confirmed_after_release,
     holds.held_places_refused,
     holds.released_and_confirmed,
-    invoices.invoices_without_their_discount,
-    invoices.budgets_overspent,
-    invoices.once_used_twice,
-    invoices.invoices_given_back_twice,
-    invoices.given_back_too_much,
-    invoices.reversals_refused_without_a_cause,
-    invoices.reversals_shown_wrongly,
+    stays.invoices_without_their_discount,
+    stays.discounts_elsewhere,
+    stays.running_twice,
+    changes.changes_done_twice,
+    changes.changes_lost,
+    changes.histories_that_differ,
+    changes.changes_that_do_not_follow,
+    changes.changes_told_wrongly,
+    changes.changes_refused_and_done,
+    changes.changes_refused_without_a_cause,
+    allowances.budgets_overspent,
+    allowances.once_used_twice,
+    allowances.allowances_exceeded,
+    allowances.cycles_exceeded,
+    credits_.credits_not_as_asked,
+    credits_.credits_that_do_not_add_up,
+    credits_.credits_refused_without_a_cause,
+    returns.lines_returned_too_much,
+    returns.shares_not_due,
+    returns.given_back_too_much,
+    returns.given_back_too_little,
+    returns.usages_told_twice,
+    reversals.invoices_given_back_twice,
+    reversals.reversals_refused_without_a_cause,
+    reversals.reversals_shown_wrongly,
+)
+
+CHECKS_OF_ROWS: tuple[Callable[[History, StoredRows], Iterator[Finding]], ...] = (
+    stored_rows.rows_that_contradict,
+    stored_rows.failures_of_stored_effects,
+    rows_of_reversals.credits_that_contradict,
+    rows_of_reversals.reversals_that_contradict,
+    rows_of_changes.changes_that_contradict,
 )
 
 
@@ -42,5 +74,5 @@ def find_broken_promises(history: History, stored: StoredRows | None = None) -> 
     """Return every finding in the history, and those in the final rows if they are given."""
     found = [finding for check in CHECKS for finding in check(history)]
     if stored is not None:
-        found += [*rows_that_contradict(history, stored), *failures_of_stored_effects(history, stored)]
+        found += [finding for check in CHECKS_OF_ROWS for finding in check(history, stored)]
     return found

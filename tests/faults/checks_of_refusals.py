@@ -6,6 +6,7 @@ A refusal is decided between its sending and its answer. Its cause must have bee
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
+from tests.faults.discount_changes import changes_of
 from tests.faults.finding import Finding
 from tests.faults.history import Asking, Decision, History
 from tests.faults.voucher_limits import LimitsOfVouchers, VoucherLimits
@@ -27,7 +28,9 @@ def refused_for_a_while_without_a_cause(history: History) -> Iterator[Finding]:
     """Find answers of `fully_reserved` though a place was left, whatever became of the holds."""
     limits = LimitsOfVouchers(history)
     for each in history.askings:
-        if each.reason == "fully_reserved" and not _was_reserved(history, limits[each.answer["voucher"]], each):
+        if each.key[0] not in {"redemption", "hold"} or each.reason != "fully_reserved":
+            continue
+        if not _was_reserved(history, limits[each.answer["voucher"]], each):
             yield Finding("eligible, but refused", each.key, f"fully_reserved: {each.answer}")
 
 
@@ -79,9 +82,9 @@ def _is_unknown(history: History, _limits: VoucherLimits, refused: Decision) -> 
 
 
 def _is_applied(history: History, _limits: VoucherLimits, refused: Decision) -> bool:
-    return any(
-        each.answer["subscription"] == refused.answer["subscription"] for each in _accepted_before(history, refused)
-    )
+    """Return whether a discount may have been there: redeemed or moved there, and not moved away before."""
+    stays = changes_of(history).on_subscription.get((refused.voucher or "", refused.answer["subscription"]), ())
+    return any(each.may_overlap(refused.sent_at, refused.told_at) for each in stays)
 
 
 def _is_customers_limit(history: History, limits: VoucherLimits, refused: Decision) -> bool:

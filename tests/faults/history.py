@@ -24,11 +24,14 @@ DECIDES = {
     "redemptions.release": ("release", "requestId"),
     "billing.apply": ("invoice", "invoice"),
     "billing.reverse": ("reversal", "requestId"),
+    "discounts.move": ("move", "requestId"),
+    "discounts.extend": ("extension", "requestId"),
     "vouchers.create": ("voucher", "requestId"),
     "vouchers.update": ("update", "requestId"),
     "vouchers.retire": ("retirement", "voucher"),
 }
-# Answers that the contract does not store: the same request may get another answer later.
+# Answers that the contract does not store: the same request may get another answer later. So it is with every refusal
+# of an invoice.
 NOT_STORED = {"idempotency_conflict", "fully_reserved", "hold_released"}
 SUCCESS = "SUCCESS"
 
@@ -73,7 +76,8 @@ class Asking:
     @property
     def is_final(self) -> bool:
         """Whether this is the answer that every repetition of the request must get."""
-        return self.is_answered and self.reason not in NOT_STORED
+        is_refused_invoice = self.key[0] == "invoice" and self.reason is not None
+        return self.is_answered and self.reason not in NOT_STORED and not is_refused_invoice
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -4,9 +4,16 @@ from dataclasses import replace
 from typing import Any
 
 from tests.faults.history import SUCCESS, Asking, Json
+from tests.faults.invented_answers import (
+    PROJECT,
+    UNLIMITED,
+    change_answered,
+    credit_answered,
+    invoice_answered,
+    reversal_answered,
+)
 
-PROJECT = "gigs"
-LIMITED, UNLIMITED, ONCE = "vou_limited", "vou_unlimited", "vou_once"
+LIMITED, ONCE, REPEATED, FIXED = "vou_limited", "vou_once", "vou_repeated", "vou_fixed"
 MAXIMUM = 3
 
 
@@ -23,12 +30,11 @@ class Invented:
             self.redeem(f"r{number}", voucher=LIMITED, number=number)
         self.redeem("full", voucher=LIMITED, reason="max_redemptions_reached")
         self.redeem("again", voucher=UNLIMITED, number=1, subscription="sub_1")
-        self.ask("applied", "billing.apply", **invoice_answered("inv_1", voucher=UNLIMITED, amount=800))
+        self.bill("applied", "inv_1", amount=800)
         self.redeem("once", voucher=ONCE, number=1, subscription="sub_2")
         for number, amount in ((2, 900), (3, 0)):
-            answered = invoice_answered(f"inv_{number}", voucher=ONCE, amount=amount, subscription="sub_2")
-            self.ask(f"applied{number}", "billing.apply", **answered)
-        self.ask("voided", "billing.reverse", **reversal_answered("v1", invoice="inv_1", amount=800))
+            self.bill(f"applied{number}", f"inv_{number}", voucher=ONCE, amount=amount, discount="once")
+        self.reverse("voided", "inv_1", amount=800)
         self.repeat("applied", reversed={"kind": "voided", "at": "2026-01-01T00:01:00Z"})
         self.hold("held", voucher=UNLIMITED)
         self.redeem("confirmed", voucher=UNLIMITED, number=2, id="held", task="redemptions.confirm")
@@ -36,6 +42,47 @@ class Invented:
         self.ask("released", "redemptions.release", {"requestId": "let_go"}, {"status": "released"})
         self.repeat("r1")
         self.repeat("full")
+        self._change_discounts()
+        self._credit_lines()
+
+    def _change_discounts(self) -> None:
+        """Extend a discount and move it, and redeem its voucher on both subscriptions."""
+        self._create(REPEATED, months=3)
+        self.redeem("repeated", voucher=REPEATED, number=1, subscription="sub_old")
+        self.ask("extended", "discounts.extend", **change_answered("extended", months=1))
+        self.ask("moved", "discounts.move", **change_answered("extended", "moved", subscription="sub_new"))
+        self.redeem("there", voucher=REPEATED, reason="already_applied", subscription="sub_new")
+        self.redeem("back", voucher=REPEATED, number=2, subscription="sub_old")
+        refused = {"outcome": "refused", "reason": "already_applied", "retryable": False}
+        request = {**change_answered("extended", "moved", "stayed", subscription="sub_old")["request"]}
+        self.ask("stayed", "discounts.move", request, refused)
+
+    def _credit_lines(self) -> None:
+        """Credit a line, take the credit back, and then credit and refund all of it. Charge another invoice back."""
+        self._create(FIXED, price=1_000)
+        self.redeem("fixed", voucher=FIXED, number=1, subscription="sub_fixed")
+        self.bill("billed", "inv_5", amount=500, discount="repeated", voucher=REPEATED, subscription="sub_new")
+        self.credit("credited", "inv_6", share=250)
+        self.repeat("billed", reversed={"kind": "credited", "at": "2026-01-01T00:02:00Z"})
+        self.reverse("taken_back", "inv_6", kind="payment_failed", credits_of="credited")
+        self.credit("credited2", "inv_7", share=100)
+        self.reverse("refunded", "inv_5", kind="refunded", amount=400, discount="repeated", voucher=REPEATED)
+        self.bill("charged", "inv_8", amount=1_000, discount="fixed", voucher=FIXED, subscription="sub_fixed")
+        self.reverse("charged_back", "inv_8", kind="charged_back", amount=1_000, discount="fixed", voucher=FIXED)
+        self.bill("charged2", "inv_9", amount=1_000, discount="fixed", voucher=FIXED, subscription="sub_fixed")
+
+    def bill(self, name: str, invoice: str, **fields: Any) -> None:
+        """Add an invoice that is discounted."""
+        self.ask(name, "billing.apply", **invoice_answered(invoice, **fields))
+
+    def credit(self, name: str, invoice: str, **fields: Any) -> None:
+        """Add an invoice that credits a line."""
+        self.ask(name, "billing.apply", **credit_answered(invoice, **fields))
+
+    def reverse(self, name: str, invoice: str, *, credits_of: str | None = None, **fields: Any) -> None:
+        """Add a reversal, with the credits of a crediting invoice."""
+        credits_ = self.askings[credits_of].answer["credits"] if credits_of else []
+        self.ask(name, "billing.reverse", **reversal_answered(name, invoice=invoice, credits_=credits_, **fields))
 
     def ask(self, name: str, task: str, request: Json, answer: Json) -> None:
         """Add an asking that is answered a second later."""
@@ -84,7 +131,7 @@ class Invented:
             "reason": reason,
             "voucher": voucher,
             "redemptionNumber": number,
-            "discount": None if reason else f"dis_{voucher}",
+            "discount": None if reason else f"dis_{name}",
             "decidedAt": f"2026-01-01T00:{int(self._now) // 60:02}:{int(self._now) % 60:02}Z",
             **own,
         }
@@ -95,7 +142,14 @@ class Invented:
         self.redeem(name, voucher=voucher, task="redemptions.reserve")
 
     def _create(
-        self, voucher: str, *, maximum: int | None = None, recurrence: str = "forever", budget: int | None = None
+        self,
+        voucher: str,
+        *,
+        maximum: int | None = None,
+        recurrence: str = "forever",
+        months: int | None = None,
+        budget: int | None = None,
+        price: int | None = None,
     ) -> None:
         self.ask(
             voucher,
@@ -105,25 +159,10 @@ class Invented:
                 "id": voucher,
                 "code": None,
                 "restrictions": {"maximumRedemptions": maximum, "maximumRedemptionsPerCustomer": None},
-                "recurrence": {"type": recurrence},
-                "priceDiscountPercentage": 10,
+                "recurrence": {"type": "repeating" if months else recurrence, "durationInMonths": months},
+                "priceDiscountPercentage": None if price else 10,
+                "priceDiscount": price and {"amount": price, "currency": "USD"},
+                "carryOver": False,
                 "budget": budget and {"amount": budget, "currency": "USD"},
             },
         )
-
-
-def invoice_answered(invoice: str, *, voucher: str, amount: int, subscription: str = "sub_1") -> dict[str, Json]:
-    """Return an invoice and its answer."""
-    discounts = [{"discount": f"dis_{voucher}", "voucher": voucher, "amount": amount}] if amount else []
-    own = {"subscription": subscription, "currency": "USD"}
-    answer = {**own, "discountTotal": amount, "discounts": discounts, "skipped": [], "reversed": None}
-    return {"request": {"invoice": invoice}, "answer": answer}
-
-
-def reversal_answered(request_id: str, *, invoice: str, amount: int) -> dict[str, Json]:
-    """Return the voiding of an invoice, and its answer."""
-    discounts = [{"voucher": UNLIMITED, "amount": amount}]
-    return {
-        "request": {"requestId": request_id, "invoice": invoice, "kind": "voided"},
-        "answer": {"id": f"rev_{request_id}", "currency": "USD", "discountTotal": amount, "discounts": discounts},
-    }

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from uuid import uuid4
 
 from tests.faults.history import Asking
-from tests.faults.requests_by_seed import Request, Requests
+from tests.faults.request import Request
+from tests.faults.requests_by_seed import Requests
 from tests.faults.sending import AWAY, Sender
 
 IN_FLIGHT_MAX = 40

@@ -1,31 +1,32 @@
-"""The requests of a run, drawn by a seed: redemptions of vouchers with few places, holds, invoices, and updates."""
+"""The requests of a run, drawn by a seed: redemptions of vouchers with few places, holds, and all that follows."""
 
 import random
 from collections import deque
 from collections.abc import Callable
-from typing import NamedTuple
 
+from tests.faults.bills_by_seed import Bills
+from tests.faults.changes_by_seed import Changes
 from tests.faults.history import Json
+from tests.faults.request import PROJECT, Request
+from tests.faults.vouchers_by_seed import KINDS, new_voucher
 
-PROJECT = "faults"
 POISON = "cus_poison"
 POISON_SHARE = 0.01
 # A voucher is replaced by a new one after so many requests.
 REQUESTS_PER_VOUCHER = 60
-REPEATED_SHARE = 0.1
+REPEATED_SHARE, OVERTAKEN_SHARE = 0.1, 0.2
 BULK_MAX = 20
-
-
-class Request(NamedTuple):
-    """A task and its request."""
-
-    task: str
-    body: Json
-    is_poison: bool = False
+# Refusals that pass: the credited invoice is on its way, or a hold keeps the subscription. The same request is sent
+# again, but not for ever.
+PASSING = {"invoice_not_found", "fully_reserved"}
+SENT_AGAIN_SHARE = 0.8
 
 
 class Requests:
-    """Draws requests. Answers bring about others: the confirmation of a hold, the invoice of a discount."""
+    """Draws requests. Answers bring about others: the confirmation of a hold, the invoice of a discount.
+
+    What was answered may be asked again later, in another order.
+    """
 
     def __init__(self, source: random.Random) -> None:
         self.source = source
@@ -33,6 +34,8 @@ class Requests:
         self.vouchers: deque[Json] = deque(maxlen=12)
         self.waiting: deque[Request] = deque()
         self.asked: deque[Request] = deque(maxlen=200)
+        self.bills = Bills(source, next_id=self._next_id)
+        self.changes = Changes(source, next_id=self._next_id)
         self._number = 0
         self._drawn = 0
 
@@ -44,18 +47,32 @@ class Requests:
         if self._drawn % REQUESTS_PER_VOUCHER == 0 or not self.vouchers:
             return self._new_voucher(self.source.choice(KINDS))
         if self.waiting and self.source.random() < 1 / 2:
-            return self.waiting.popleft()
+            return self._remembered(self._waited())
         if self.asked and self.source.random() < REPEATED_SHARE:
             return self.source.choice(self.asked)
-        request = self._new()
-        self.asked.append(request)
-        return request
+        return self._remembered(self._new())
 
     def note(self, request: Request, answer: Json) -> None:
         """Take an answer into account."""
         follow = FOLLOWING.get(request.task)
-        if follow is not None and answer.get("outcome", "accepted") != "refused":
+        if follow is None:
+            return
+        if answer.get("outcome") != "refused":
             follow(self, request, answer)
+        elif answer["reason"] in PASSING and request.task in SENT_AGAIN and self.source.random() < SENT_AGAIN_SHARE:
+            self.waiting.append(request)
+
+    def _waited(self) -> Request:
+        """Return the request that has waited longest, or at times the one after it."""
+        if len(self.waiting) > 1 and self.source.random() < OVERTAKEN_SHARE:
+            first, second = self.waiting.popleft(), self.waiting.popleft()
+            self.waiting.appendleft(first)
+            return second
+        return self.waiting.popleft()
+
+    def _remembered(self, request: Request) -> Request:
+        self.asked.append(request)
+        return request
 
     def _next_id(self, prefix: str) -> str:
         self._number += 1
@@ -82,21 +99,14 @@ class Requests:
         named = {"code": voucher["code"]} if voucher["code"] else {"voucher": voucher["id"]}
         per_customer = voucher["restrictions"]["maximumRedemptionsPerCustomer"]
         customer = f"cus_few_{self.source.randrange(5)}" if per_customer else self._next_id("cus")
-        return {
-            "project": PROJECT,
-            "requestId": self._next_id("request"),
-            **named,
-            "customer": customer,
-            "subscription": self._next_id("sub"),
-            "startsOn": "2027-01-01",
-        }
+        return self._redemption_of(named, customer=customer, subscription=self._next_id("sub"))
 
-    def _new_voucher(self, fields: Callable[[random.Random], Json]) -> Request:
-        request_id = self._next_id("voucher")
-        drawn = fields(self.source)
-        code = {"code": request_id.upper()} if drawn.pop("has_code", False) else {}
-        body = {"project": PROJECT, "requestId": request_id, "name": request_id, "priceDiscountPercentage": 10}
-        return Request("vouchers.create", {**body, "recurrence": {"type": "forever"}, **code, **drawn})
+    def _redemption_of(self, named: Json, *, customer: str, subscription: str) -> Json:
+        own = {"customer": customer, "subscription": subscription, "currency": "USD", "startsOn": "2027-01-01"}
+        return {"project": PROJECT, "requestId": self._next_id("request"), **named, **own}
+
+    def _new_voucher(self, kind: Callable[[random.Random], Json]) -> Request:
+        return new_voucher(kind, self.source, request_id=self._next_id("voucher"))
 
     def _update(self) -> Request:
         voucher = self.source.choice(self.vouchers)
@@ -112,29 +122,33 @@ class Requests:
     def _follow_creation(self, _request: Request, answer: Json) -> None:
         if all(each["id"] != answer["id"] for each in self.vouchers):
             self.vouchers.append(dict(answer))
+            self.changes.know_voucher(answer)
 
     def _follow_redemption(self, _request: Request, answer: Json) -> None:
-        if self.source.random() < 1 / 3:
-            for _ in range(self.source.randint(1, 2)):
-                self.waiting.append(self._invoice(answer))
+        self.waiting.extend(self.bills.of_redemption(answer))
+        self.waiting.extend(self.changes.of_redemption(answer))
+        self.changes.know_subscription(answer)
 
     def _follow_hold(self, _request: Request, answer: Json) -> None:
+        self.changes.know_subscription(answer)
         named = {"project": PROJECT, "requestId": answer["requestId"]}
         task = "redemptions.confirm" if self.source.random() < 0.7 else "redemptions.release"
         self.waiting.append(Request(task, named))
 
     def _follow_invoice(self, request: Request, answer: Json) -> None:
-        if answer["discountTotal"] and self.source.random() < 0.2:
-            for kind in self.source.sample(["voided", "payment_failed"], k=self.source.randint(1, 2)):
-                body = {"project": PROJECT, "invoice": request.body["invoice"], "requestId": self._next_id("reversal")}
-                self.waiting.append(Request("billing.reverse", {**body, "kind": kind}))
+        self.waiting.extend(self.bills.of_invoice(request.body, answer))
 
-    def _invoice(self, redemption: Json) -> Request:
-        own = {"subscription": redemption["subscription"], "customer": redemption["customer"], "currency": "USD"}
-        period = {"start": "2027-02-01", "end": "2027-03-01"}
-        lines = [{"id": "base", "amount": self.source.randint(1, 9_999)}]
-        body = {"project": PROJECT, "invoice": self._next_id("invoice"), **own, "period": period, "lines": lines}
-        return Request("billing.apply", body)
+    def _follow_move(self, request: Request, answer: Json) -> None:
+        """Bill and redeem on the new subscription and on the old one, where the voucher can be redeemed again."""
+        self.waiting.extend(self.changes.back(request.body, answer))
+        left = [each["from"]["subscription"] for each in answer["history"] if each["kind"] == "moved"][:1]
+        for subscription in (answer["subscription"], *left):
+            if self.source.random() < 1 / 2:
+                self.waiting.append(self.bills.invoice(answer, subscription=subscription))
+            if self.source.random() < 1 / 3:
+                named = {"voucher": answer["voucher"]}
+                body = self._redemption_of(named, customer=answer["customer"], subscription=subscription)
+                self.waiting.append(Request("redemptions.redeem", body))
 
 
 FOLLOWING: dict[str, Callable[[Requests, Request, Json], None]] = {
@@ -143,13 +157,6 @@ FOLLOWING: dict[str, Callable[[Requests, Request, Json], None]] = {
     "redemptions.confirm": Requests._follow_redemption,  # noqa: SLF001 - the same
     "redemptions.reserve": Requests._follow_hold,  # noqa: SLF001 - the same
     "billing.apply": Requests._follow_invoice,  # noqa: SLF001 - the same
+    "discounts.move": Requests._follow_move,  # noqa: SLF001 - the same
 }
-
-KINDS: tuple[Callable[[random.Random], Json], ...] = (
-    lambda source: {"restrictions": {"maximumRedemptions": source.randint(1, 40)}},
-    lambda source: {"restrictions": {"maximumRedemptions": source.randint(20, 100)}, "has_code": True},
-    lambda _source: {},
-    lambda _source: {"recurrence": {"type": "once"}},
-    lambda source: {"budget": {"amount": source.randint(500, 5_000), "currency": "USD"}},
-    lambda source: {"restrictions": {"maximumRedemptionsPerCustomer": source.randint(1, 3)}},
-)
+SENT_AGAIN = {"billing.apply", "discounts.move"}

@@ -12,9 +12,10 @@ from sqlalchemy.orm import Session
 from tasks.audit.audit import CHECKS, run_check
 from tests.end_to_end.database import close_connections
 from tests.faults.checker import find_broken_promises
+from tests.faults.counted import counts_of
 from tests.faults.history import DECIDES, ITEMS, Asking, History
 from tests.faults.kinds import FAULTS
-from tests.faults.requests_by_seed import Request
+from tests.faults.request import Request
 from tests.faults.sending import AWAY
 from tests.faults.servers import OpenServers, running_servers
 from tests.faults.stored_rows import read_stored_rows
@@ -52,12 +53,14 @@ class Report:
     messages: int = 0
     requests: int = 0
     ended_workers: int = 0
+    counts: Mapping[str, int] = field(default_factory=dict)
     findings: list[object] = field(default_factory=list)
     violations: list[object] = field(default_factory=list)
 
     def lines(self) -> Iterator[str]:
         """Yield the report for a person."""
         yield f"seed {self.seed}: {len(self.recoveries)} faults, {self.messages} messages, {self.requests} requests"
+        yield ", ".join(f"{kind} {count}" for kind, count in sorted(self.counts.items()))
         yield f"recovery: {self.recovery}; workers that ended: {self.ended_workers}"
         yield f"findings: {len(self.findings)}, audit: {len(self.violations)}"
         yield from self.first_problems()
@@ -125,6 +128,7 @@ def finish(system: System, report: Report) -> None:
         [*system.load.askings, *system.load.waiting_since(time.monotonic())], is_clock_trusted=system.is_clock_trusted
     )
     report.messages, report.requests = system.load.messages, len(history.by_key)
+    report.counts = counts_of(history)
     report.ended_workers = system.ended_workers
     report.findings += system.findings
     report.findings += find_broken_promises(history, read_stored_rows(url))

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from tasks.wire.answers import identity
+from tasks.wire.fields import type_id
 from tests.end_to_end.database import rows
 from tests.faults.finding import Finding
 from tests.faults.history import Decision, History
@@ -21,12 +22,35 @@ class StoredRedemption(NamedTuple):
     number: int | None
 
 
+class StoredReversal(NamedTuple):
+    """A row of `invoice_reversals`, with what its ledger entries gave back."""
+
+    invoice: CallersId
+    kind: str
+    # For a credit: the crediting invoice, the line, and its amount. Negative if the credit is taken back.
+    credited_by: str | None
+    line: str | None
+    amount: int
+    share: int
+
+
+class StoredDiscount(NamedTuple):
+    """A row of `discounts` with its changes: the kind and the note of each, in their order."""
+
+    subscription: str
+    # Months or cycles, as the discount counts.
+    duration: int | None
+    changes: tuple[tuple[str, str | None], ...]
+
+
 @dataclass(frozen=True, kw_only=True)
 class StoredRows:
-    """The redemptions, and the amount that the ledger has for each invoice."""
+    """The redemptions, the amount that the ledger has for each invoice, and the reversals and the discounts by id."""
 
     redemptions: dict[CallersId, StoredRedemption] = field(default_factory=dict)
     invoices: dict[CallersId, int] = field(default_factory=dict)
+    reversals: dict[str, StoredReversal] = field(default_factory=dict)
+    discounts: dict[str, StoredDiscount] = field(default_factory=dict)
 
 
 def read_stored_rows(url: str) -> StoredRows:
@@ -39,12 +63,40 @@ def read_stored_rows(url: str) -> StoredRows:
         " ON entry.project = invoice.project AND entry.invoice = invoice.invoice"
         " GROUP BY invoice.project, invoice.invoice",
     )
+    reversals = rows(
+        url,
+        "SELECT reversal.id, reversal.project, reversal.invoice, reversal.kind, reversal.credited_by,"
+        " CASE WHEN reversal.credited_by IS NOT NULL THEN reversal.lines -> 0 ->> 'id' END,"
+        " CASE WHEN reversal.credited_by IS NOT NULL THEN (reversal.lines -> 0 ->> 'amount')::bigint ELSE 0 END,"
+        " coalesce(-sum(entry.amount_minor), 0)::bigint"
+        " FROM (SELECT project, id, invoice, kind, credited_by, lines::jsonb AS lines FROM invoice_reversals)"
+        " AS reversal LEFT JOIN usage_reversals AS entry"
+        " ON entry.project = reversal.project AND entry.reversal_id = reversal.id"
+        " GROUP BY 1, 2, 3, 4, 5, 6, 7",
+    )
+    discounts = rows(
+        url,
+        "SELECT discount.id, discount.subscription, coalesce(duration_in_months, duration_in_cycles),"
+        " coalesce(jsonb_agg(jsonb_build_array(change.kind, change.note) ORDER BY change.number)"
+        " FILTER (WHERE change.number IS NOT NULL), '[]')"
+        " FROM discounts AS discount LEFT JOIN discount_changes AS change"
+        " ON change.project = discount.project AND change.discount_id = discount.id"
+        " GROUP BY discount.project, discount.id",
+    )
     return StoredRows(
         redemptions={
             (project, request_id): StoredRedemption(identity("red", id_), reason, number)
             for project, request_id, id_, reason, number in redemptions
         },
         invoices={(project, invoice): amount for project, invoice, amount in invoices},
+        reversals={
+            type_id("rev", id_): StoredReversal((project, invoice), *columns)
+            for id_, project, invoice, *columns in reversals
+        },
+        discounts={
+            type_id("dis", id_): StoredDiscount(subscription, duration, tuple((kind, note) for kind, note in changes))
+            for id_, subscription, duration, changes in discounts
+        },
     )
 
 
@@ -60,8 +112,8 @@ def rows_that_contradict(history: History, stored: StoredRows) -> Iterator[Findi
         taken = stored.invoices.get(invoice.key[1:])
         if taken is None:
             yield Finding("effect lost", invoice.key, f"{invoice.answer}")
-        elif taken != invoice.answer["discountTotal"]:
-            yield Finding("invoice discounted twice", invoice.key, f"{taken}, told {invoice.answer['discountTotal']}")
+        elif taken != (told := sum(each["amount"] for each in invoice.answer["discounts"])):
+            yield Finding("invoice discounted twice", invoice.key, f"{taken}, told {told}")
     for kind, found in (("redemption", stored.redemptions), ("invoice", stored.invoices)):
         for callers_id in found:
             if (kind, *callers_id) not in history.by_key:

@@ -2,39 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
 from tests.faults.checker import find_broken_promises
 from tests.faults.history import Asking, History
-from tests.faults.invented import LIMITED, ONCE, UNLIMITED, Invented, invoice_answered, reversal_answered
-
-FAILED: dict[str, Any] = {"state": "FAILURE", "answer": None}
-
-
-def change(name: str, **fields: Any) -> Callable[[Invented], None]:
-    """Return a planted fault that changes an asking."""
-    return lambda invented: invented.change(name, **fields)
-
-
-def forget(name: str) -> Callable[[Invented], None]:
-    """Return a planted fault that leaves an asking out."""
-
-    def plant(invented: Invented) -> None:
-        del invented.askings[name]
-
-    return plant
-
-
-def ask(name: str, task: str, request: dict[str, Any], answer: dict[str, Any]) -> Callable[[Invented], None]:
-    """Return a planted fault that adds an asking at the end."""
-    return lambda invented: invented.ask(name, task, request, answer)
-
-
-def redeem(name: str, **fields: Any) -> Callable[[Invented], None]:
-    """Return a planted fault that adds a redemption at the end."""
-    return lambda invented: invented.redeem(name, **fields)
+from tests.faults.invented import LIMITED, Invented
+from tests.faults.invented_answers import UNLIMITED
+from tests.faults.planting import FAILED, change, forget, redeem
 
 
 def lower_the_maximum(invented: Invented) -> None:
@@ -146,44 +121,6 @@ def test_a_history_without_a_fault_has_no_findings():
             "released, and yet redeemed or the reverse",
             change("released", answer={"status": "confirmed"}),
         ),
-        (
-            "an invoice that is not discounted",
-            "invoice without its discount",
-            change("applied", answer={"discounts": [], "discountTotal": 0}),
-        ),
-        (
-            "a budget exceeded by one",
-            "budget overspent",
-            ask("more", "billing.apply", **invoice_answered("inv_4", voucher=ONCE, amount=101)),
-        ),
-        (
-            "a second invoice for once",
-            "once used twice",
-            ask("more", "billing.apply", **invoice_answered("inv_4", voucher=ONCE, amount=1)),
-        ),
-        (
-            "an invoice voided twice",
-            "given back twice",
-            ask("more", "billing.reverse", **reversal_answered("v2", invoice="inv_1", amount=0)),
-        ),
-        ("one cent too much given back", "given back too much", change("voided", answer={"discountTotal": 801})),
-        (
-            "a first reversal refused",
-            "reversal refused",
-            change("voided", answer={"outcome": "refused", "reason": "already_reversed"}),
-        ),
-        ("a void that is not shown", "reversal shown wrongly", change("applied repeated", answer={"reversed": None})),
-        (
-            "a reversal of another kind",
-            "reversal shown wrongly",
-            change("applied repeated", answer={"reversed": {"kind": "refunded"}}),
-        ),
-        (
-            "a reversal of an invoice that nobody reversed",
-            "reversal shown wrongly",
-            change("applied2", answer={"reversed": {"kind": "voided"}}),
-        ),
-        ("another amount after a void", "two answers", change("applied repeated", answer={"discountTotal": 0})),
     ],
 )
 def test_a_planted_fault_is_found(fault: str, finding: str, plant: Callable[[Invented], None]):
@@ -248,15 +185,3 @@ def test_a_refusal_may_come_before_the_answer_of_the_redemption_that_filled_the_
     invented = Invented()
     invented.change("full", sent_at=0)
     assert find_broken_promises(History(invented.askings.values())) == []
-
-
-def test_a_discount_that_is_rounded_to_nothing_is_no_missing_discount():
-    """The invoice names it as skipped, with the reason."""
-    invented = Invented()
-    (given,) = invented.askings["applied"].answer["discounts"]
-    skipped = [{"discount": given["discount"], "reason": "nothing_left"}]
-    invented.change("applied", answer={"discounts": [], "discountTotal": 0, "skipped": skipped})
-    del invented.askings["voided"]
-    assert "invoice without its discount" not in {
-        each.check for each in find_broken_promises(History(invented.askings.values()))
-    }

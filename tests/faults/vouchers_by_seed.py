@@ -1,0 +1,34 @@
+"""The vouchers of a run, drawn by a seed: few places, budgets, allowances, balances, and durations to extend."""
+
+import random
+from collections.abc import Callable
+
+from tests.faults.history import Json
+from tests.faults.request import PROJECT, Request
+
+
+def new_voucher(kind: Callable[[random.Random], Json], source: random.Random, *, request_id: str) -> Request:
+    """Return the creation of a voucher of that kind: 10 % for ever, unless the kind says otherwise."""
+    drawn = kind(source)
+    code = {"code": request_id.upper()} if drawn.pop("has_code", False) else {}
+    price = {} if "priceDiscount" in drawn else {"priceDiscountPercentage": 10}
+    body = {"project": PROJECT, "requestId": request_id, "name": request_id, "recurrence": {"type": "forever"}}
+    return Request("vouchers.create", {**body, **price, **code, **drawn})
+
+
+def _fixed(source: random.Random) -> Json:
+    return {"priceDiscount": {"amount": source.randint(500, 5_000), "currency": "USD"}}
+
+
+KINDS: tuple[Callable[[random.Random], Json], ...] = (
+    lambda source: {"restrictions": {"maximumRedemptions": source.randint(1, 40)}},
+    lambda source: {"restrictions": {"maximumRedemptions": source.randint(20, 100)}, "has_code": True},
+    lambda _source: {},
+    lambda _source: {"recurrence": {"type": "once"}},
+    lambda source: {"budget": {"amount": source.randint(500, 5_000), "currency": "USD"}},
+    lambda source: {"restrictions": {"maximumRedemptionsPerCustomer": source.randint(1, 3)}},
+    lambda source: {"recurrence": {"type": "repeating", "durationInMonths": source.randint(1, 3)}},
+    lambda source: {"recurrence": {"type": "repeating", "durationInCycles": source.randint(1, 3)}, **_fixed(source)},
+    _fixed,
+    lambda source: {"recurrence": {"type": "repeating", "durationInMonths": 6}, "carryOver": True, **_fixed(source)},
+)
