@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from tests.faults.history import Json
 from tests.faults.request import PROJECT, Request
 
-MOVED_SHARE, EXTENDED_SHARE = 0.1, 0.3
+MOVED_SHARE, EXTENDED_SHARE, MOVED_TO_HOLD_SHARE = 0.1, 0.3, 0.4
 DURATIONS = {"durationInMonths": "months", "durationInCycles": "cycles"}
 
 
@@ -17,19 +17,15 @@ class Changes:
     def __init__(self, source: random.Random, *, next_id: Callable[[str], str]) -> None:
         self.source = source
         self._next_id = next_id
-        # By voucher: the field of an extension, and subscriptions that the voucher was redeemed or held for.
+        # By voucher: the field of an extension, and the latest redemptions.
         self._units: dict[str, str] = {}
-        self._taken: dict[str, deque[str]] = {}
+        self._redeemed: dict[str, deque[Json]] = {}
 
     def know_voucher(self, voucher: Json) -> None:
         """Remember how the discounts of a voucher can be extended."""
         for field, unit in DURATIONS.items():
             if voucher["recurrence"].get(field) is not None:
                 self._units[voucher["id"]] = unit
-
-    def know_subscription(self, answer: Json) -> None:
-        """Remember the subscription of a redemption or a hold."""
-        self._taken.setdefault(answer["voucher"], deque(maxlen=5)).append(answer["subscription"])
 
     def of_redemption(self, redemption: Json) -> Iterator[Request]:
         """Yield moves and extensions of the discount, or nothing. Two moves of it may run at the same time."""
@@ -38,6 +34,14 @@ class Changes:
         unit = self._units.get(redemption["voucher"])
         if unit and self.source.random() < EXTENDED_SHARE:
             yield from (self._extend(redemption, unit=unit) for _ in range(self.source.randint(1, 2)))
+        self._redeemed.setdefault(redemption["voucher"], deque(maxlen=5)).append(redemption)
+
+    def of_hold(self, hold: Json) -> Iterator[Request]:
+        """Yield a move of another discount of the voucher to the held subscription, or nothing."""
+        redeemed = self._redeemed.get(hold["voucher"])
+        if redeemed and self.source.random() < MOVED_TO_HOLD_SHARE:
+            discount = self.source.choice(redeemed)["discount"]
+            yield self._change("discounts.move", discount, subscription=hold["subscription"])
 
     def back(self, move: Json, answer: Json) -> Iterator[Request]:
         """Yield a move of a moved discount to where it came from, or nothing."""
@@ -46,7 +50,8 @@ class Changes:
             yield self._change("discounts.move", move["discount"], subscription=came_from[0])
 
     def _move(self, redemption: Json) -> Request:
-        targets = [self._next_id("sub"), self._next_id("sub"), *self._taken.get(redemption["voucher"], ())]
+        taken = [each["subscription"] for each in self._redeemed.get(redemption["voucher"], ())]
+        targets = [self._next_id("sub"), self._next_id("sub"), *taken[-2:]]
         return self._change("discounts.move", redemption["discount"], subscription=self.source.choice(targets))
 
     def _extend(self, redemption: Json, *, unit: str) -> Request:

@@ -91,13 +91,14 @@ def cycles_exceeded(history: History) -> Iterator[Finding]:
         cycles, months = duration.get("durationInCycles"), duration.get("durationInMonths")
         if cycles is not None and len(starts) > cycles:
             yield Finding("cycles exceeded", discount, f"{starts}, {cycles} cycles")
-        if months is not None and starts and _months_between(starts[0], starts[-1]) >= months:
+        if months is not None and starts and starts[-1] >= _months_later(starts[0], months):
             yield Finding("cycles exceeded", discount, f"{starts}, {months} months")
 
 
-def _months_between(first: str, last: str) -> int:
-    """Return the whole months between two days, both the first of a month."""
-    return (int(last[:4]) - int(first[:4])) * 12 + int(last[5:7]) - int(first[5:7])
+def _months_later(day: str, months: int) -> str:
+    """Return the same day so many months later. The days of a run are in every month."""
+    index = int(day[:4]) * 12 + int(day[5:7]) - 1 + months
+    return f"{index // 12}-{index % 12 + 1:02}-{day[8:]}"
 
 
 def _entries_by_discount(history: History) -> Iterator[tuple[Json, str, list[Entry]]]:

@@ -14,7 +14,7 @@ POISON = "cus_poison"
 POISON_SHARE = 0.01
 # A voucher is replaced by a new one after so many requests.
 REQUESTS_PER_VOUCHER = 60
-REPEATED_SHARE, OVERTAKEN_SHARE = 0.1, 0.2
+WAITING_SHARE, REPEATED_SHARE, OVERTAKEN_SHARE = 0.6, 0.1, 0.2
 BULK_MAX = 20
 # Refusals that pass: the credited invoice is on its way, or a hold keeps the subscription. The same request is sent
 # again, but not for ever.
@@ -46,7 +46,7 @@ class Requests:
             return self._new_voucher(KINDS[self._drawn % len(KINDS)])
         if self._drawn % REQUESTS_PER_VOUCHER == 0 or not self.vouchers:
             return self._new_voucher(self.source.choice(KINDS))
-        if self.waiting and self.source.random() < 1 / 2:
+        if self.waiting and self.source.random() < WAITING_SHARE:
             return self._remembered(self._waited())
         if self.asked and self.source.random() < REPEATED_SHARE:
             return self.source.choice(self.asked)
@@ -127,10 +127,9 @@ class Requests:
     def _follow_redemption(self, _request: Request, answer: Json) -> None:
         self.waiting.extend(self.bills.of_redemption(answer))
         self.waiting.extend(self.changes.of_redemption(answer))
-        self.changes.know_subscription(answer)
 
     def _follow_hold(self, _request: Request, answer: Json) -> None:
-        self.changes.know_subscription(answer)
+        self.waiting.extend(self.changes.of_hold(answer))
         named = {"project": PROJECT, "requestId": answer["requestId"]}
         task = "redemptions.confirm" if self.source.random() < 0.7 else "redemptions.release"
         self.waiting.append(Request(task, named))

@@ -139,8 +139,8 @@ def two_moves(recorder: Recorder) -> list[Request]:
     recorder.subscribed(voucher=recorder.created(), subscription=f"sub_new_{number}")
     target = {"project": voucher["project"], "subscription": f"sub_new_{number}", "actor": "anna"}
     return [
-        ("discounts.move", {**target, "discount": each["discount"], "requestId": f"move-{next(_numbers)}"})
-        for each in old
+        ("discounts.move", {**target, "discount": each["discount"], "requestId": note, "note": note})
+        for each, note in ((each, f"move-{next(_numbers)}") for each in old)
     ]
 
 
