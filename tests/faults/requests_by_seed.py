@@ -15,6 +15,8 @@ POISON_SHARE = 0.01
 # A voucher is replaced by a new one after so many requests.
 REQUESTS_PER_VOUCHER = 60
 WAITING_SHARE, REPEATED_SHARE, OVERTAKEN_SHARE = 0.6, 0.1, 0.2
+# Few enough for some requests to be repeated while they are in flight.
+REPEATED_FROM = 80
 BULK_MAX = 20
 # Refusals that pass: the credited invoice is on its way, or a hold keeps the subscription. The same request is sent
 # again, but not for ever.
@@ -33,7 +35,7 @@ class Requests:
         self.is_poisoning = False
         self.vouchers: deque[Json] = deque(maxlen=12)
         self.waiting: deque[Request] = deque()
-        self.asked: deque[Request] = deque(maxlen=200)
+        self.asked: deque[Request] = deque(maxlen=REPEATED_FROM)
         self.bills = Bills(source, next_id=self._next_id)
         self.changes = Changes(source, next_id=self._next_id)
         self._number = 0
@@ -46,10 +48,10 @@ class Requests:
             return self._new_voucher(KINDS[self._drawn % len(KINDS)])
         if self._drawn % REQUESTS_PER_VOUCHER == 0 or not self.vouchers:
             return self._new_voucher(self.source.choice(KINDS))
-        if self.waiting and self.source.random() < WAITING_SHARE:
-            return self._remembered(self._waited())
         if self.asked and self.source.random() < REPEATED_SHARE:
             return self.source.choice(self.asked)
+        if self.waiting and self.source.random() < WAITING_SHARE:
+            return self._remembered(self._waited())
         return self._remembered(self._new())
 
     def note(self, request: Request, answer: Json) -> None:
