@@ -50,6 +50,7 @@ CHECKS: tuple[Callable[[History], Iterator[Finding]], ...] = (
     allowances.cycles_exceeded,
     credits_.credits_not_as_asked,
     credits_.credits_that_do_not_add_up,
+    credits_.credits_not_taken_back,
     credits_.credits_refused_without_a_cause,
     returns.lines_returned_too_much,
     returns.shares_not_due,

@@ -38,6 +38,23 @@ def credits_that_do_not_add_up(history: History) -> Iterator[Finding]:
             yield Finding("credits do not add up", invoice.key, f"{invoice.answer}")
 
 
+def credits_not_taken_back(history: History) -> Iterator[Finding]:
+    """Find reversals that do not take back the credits of their invoice.
+
+    If the credited invoice may have been given back before, the credit may stay.
+    """
+    known = returned_parts(history)
+    for key, reversal in known.giving_back.items():
+        invoice = history.decisions.get(key)
+        taken = {each["reverses"]: -each["amount"] for each in reversal.answer["discounts"]}
+        for credit in credits_of(invoice) if invoice else ():
+            before = known.giving_back.get(("invoice", key[1], credit["creditOf"]["invoice"]))
+            may_stay = before is not None and before.sent_at < reversal.told_at
+            for each in credit["discounts"]:
+                if taken.get(each["usage"], each["amount"] if may_stay else None) != each["amount"]:
+                    yield Finding("credit not taken back", reversal.key, f"{each}, {reversal.answer}")
+
+
 def credits_refused_without_a_cause(history: History) -> Iterator[Finding]:
     """Find refused invoices whose credit line nothing in the history stands against."""
     known = returned_parts(history)

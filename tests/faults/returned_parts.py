@@ -75,11 +75,10 @@ class ReturnedParts:
 
     def _add_reversal(self, reversal: Decision) -> None:
         project, invoice = reversal.key[1], reversal.request["invoice"]
-        own_credits = self.history.decisions.get(reversed_invoice(reversal))
-        credit_lines = {each["line"] for each in credits_of(own_credits)} if own_credits else set()
         kind = reversal.request["kind"]
         for line in reversal.answer["lines"]:
-            if line["amount"] > 0 and line["id"] not in credit_lines:
+            # The invoice's own credits are negative.
+            if line["amount"] > 0:
                 self.lines[project, invoice, line["id"]].append(
                     _part(kind, line["amount"], line["discountShare"], by=reversal)
                 )

@@ -110,6 +110,7 @@ CREDITS = [
     ("a line credited too much by one", "line returned too much", credit("late", "inv_10", share=0, amount=1)),
     ("a credit after a charge-back", "line returned too much", credit_after_the_charge_back),
     ("a credit that is not taken back", "line returned too much", forget("taken_back")),
+    ("a reversal without its credits", "credit not taken back", change("taken_back", answer={"discounts": []})),
     (
         "a share too small by one",
         "share not due",
@@ -194,3 +195,14 @@ def test_what_others_have_used_of_a_credit_comes_on_top_if_the_credit_is_taken_b
         invented.reverse("late back", "inv_10", credits_of="late")
 
     assert names_found(use_what_a_credit_gave_back) == set()
+
+
+def test_a_credit_may_stay_if_its_line_was_given_back_before():
+    """Nothing of the line is left to be given again."""
+
+    def void_both(invented: Invented) -> None:
+        invented.credit("late", "inv_10", of="inv_9", discount="fixed", voucher=FIXED, share=100)
+        invented.reverse("credited void", "inv_9", amount=900, discount="fixed", voucher=FIXED)
+        invented.reverse("late void", "inv_10")
+
+    assert names_found(void_both) == set()
