@@ -61,7 +61,7 @@ def refuse_move(reason: str) -> Plant:
         (
             "a redemption refused where the discount was",
             "eligible, but refused",
-            redeem("late", voucher=UNLIMITED, reason="already_applied", subscription="sub_new"),
+            change("back", answer={"outcome": "refused", "reason": "already_applied"}),
         ),
         (
             "a discount on the old subscription",
