@@ -80,10 +80,12 @@ def judge_reversal(
     earlier: Collection[str],
     lines: Mapping[str, BilledLine],
     refunds: Mapping[str, int],
+    has_credits: bool = False,
 ) -> ReversalRefusal | None:
     """Return the first reason to refuse a reversal, or None.
 
     `earlier` has the kinds of the invoice's earlier reversals, `refunds` the minor units to refund by line.
+    `has_credits` says that the invoice itself credits another, which is something to take back.
     """
     if not GIVING_BACK.isdisjoint(earlier):
         return ReversalRefusal.ALREADY_REVERSED
@@ -93,7 +95,7 @@ def judge_reversal(
         is_all_returned = any(line.is_returned() for line in lines.values()) and all(
             line.left_minor() <= 0 for line in lines.values()
         )
-        if was_paid or is_all_returned:
+        if was_paid or (is_all_returned and not has_credits):
             return ReversalRefusal.ALREADY_REFUNDED
     if not refunds.keys() <= lines.keys():
         return ReversalRefusal.LINE_NOT_FOUND

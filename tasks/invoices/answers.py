@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from domain.credit import CreditKind
 from domain.eligibility import Refusal
 from domain.invoice import Applied, Skipped
 from domain.notice import Notice
@@ -56,8 +57,17 @@ def invoice_answer(
 
 def replayed_invoice_answer(first_answer: Answer, *, reversal: LatestReversalRow | None) -> Answer:
     """Return the first answer to an invoice with its latest reversal since, if there is one."""
-    shown = None if reversal is None else {"kind": reversal.kind, "at": instant(reversal.created_at)}
+    shown = None if reversal is None else _reversed(reversal.kind, at=reversal.created_at)
     return {**first_answer, "reversed": shown}
+
+
+def credited_since(at: datetime) -> Answer:
+    """Return how the answer to a repeated invoice names a credit of the same batch."""
+    return _reversed(CreditKind.CREDITED, at=at)
+
+
+def _reversed(kind: str, *, at: datetime) -> Answer:
+    return {"kind": str(kind), "at": instant(at)}
 
 
 def invoice_conflict_answer(invoice: Apply) -> Answer:

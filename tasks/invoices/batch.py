@@ -21,6 +21,7 @@ from models.invoices.latest_reversal import find_latest_reversals
 from models.invoices.ledger import add_entries, add_invoices, find_invoices
 from models.vouchers.given import GivenKey, add_given
 from tasks.invoices.answers import (
+    credited_since,
     invoice_answer,
     invoice_conflict_answer,
     refused_credit_answer,
@@ -155,6 +156,7 @@ class InvoiceBatch:
     def _give_back(self, credits_: Sequence[Credit], *, currency: str) -> None:
         for credit in credits_:
             project, _ = credit.credited
+            self._first_answers.change(credit.credited, reversed=credited_since(self.applied_at))
             for each in credit.shares:
                 granted = self._by_key.get((project, each.discount_id))
                 if granted is not None:

@@ -79,6 +79,7 @@ def _reverse(
         earlier={each.kind for each in earlier},
         lines=lines,
         refunds=refunds,
+        has_credits=bool(credits_),
     )
     if refusal is not None:
         return reversal_refused(request, reason=refusal)

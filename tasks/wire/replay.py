@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 from sqlalchemy.orm import Session
 
@@ -48,6 +48,12 @@ class FirstAnswers:
     def knows(self, key: CallerKey) -> bool:
         """Return whether a request with the key was answered."""
         return key in self._by_key
+
+    def change(self, key: CallerKey, **fields: Any) -> None:
+        """Change fields of the first answer for later repetitions, if the key is known."""
+        if key in self._by_key:
+            fingerprint, answer = self._by_key[key]
+            self._by_key[key] = (fingerprint, {**answer, **fields})
 
     def add(self, key: CallerKey, *, fingerprint: bytes, answer: Answer) -> None:
         """Keep the first answer to a request."""

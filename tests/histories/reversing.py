@@ -34,7 +34,7 @@ def reverse(model: Model, body: Json, *, answered: Json, at: datetime) -> Json:
     wanted = {line["id"]: line["amount"] for line in body.get("lines", [])}
     left = {line: amount - refunded_of(line, earlier) for line, amount in billed.items()}
     left = {line: amount for line, amount in left.items() if amount or not billed[line]}
-    reason = refusal(body["kind"], wanted=wanted, billed=billed, earlier=earlier)
+    reason = refusal(body["kind"], wanted=wanted, billed=billed, earlier=earlier, has_credits=bool(invoice["credits"]))
     if first is not None:
         # The repeated answer has the instant of the first reversal.
         answer, at = first.answer, model.now
@@ -54,6 +54,7 @@ def refusal(
     wanted: dict[str, int],
     billed: dict[str, int],
     earlier: Sequence[Reversal],
+    has_credits: bool,
 ) -> str | None:
     """Return the first reason that is true, in the contract's order, or None."""
     is_something_left = any(refunded_of(line, earlier) < amount for line, amount in billed.items())
@@ -62,7 +63,7 @@ def refusal(
         "already_reversed": is_given_back(earlier),
         "already_refunded": kind in GIVING_BACK
         and bool(earlier)
-        and ((was_refunded and kind != "charged_back") or not is_something_left),
+        and ((was_refunded and kind != "charged_back") or not (is_something_left or has_credits)),
         "line_not_found": not set(wanted) <= set(billed),
         "amount_exceeds_line": any(
             amount + refunded_of(line, earlier) > billed.get(line, amount) for line, amount in wanted.items()

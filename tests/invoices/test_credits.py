@@ -398,6 +398,21 @@ def test_the_credited_invoice_says_so_when_it_is_sent_again():
     assert task_named("billing.apply")(request=request)["reversed"] is None
 
 
+@pytest.mark.parametrize("is_new", [True, False])
+def test_the_credited_invoice_says_so_in_the_same_request(is_new):
+    """Its answers are in the order sent, so only the later one names the credit."""
+    grant(**HALF)
+    request = invoice(invoice="inv_1", lines=HUNDRED)
+    if not is_new:
+        task_named("billing.apply")(request=request)
+    crediting = invoice(invoice="inv_2", lines=[credit_line(5_000, of="inv_1")])
+    before, credited, after = task_named("billing.apply_many")(request={"invoices": [request, crediting, request]})[
+        "items"
+    ]
+    assert (before["reversed"], after["reversed"]) == (None, {"kind": "credited", "at": credited["appliedAt"]})
+    assert task_named("billing.apply")(request=request) == after
+
+
 def test_the_usage_of_the_customer_has_an_entry_for_each_share():
     """The reference is the invoice with the credit line."""
     voucher = grant(**HALF)["voucher"]

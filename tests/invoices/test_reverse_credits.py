@@ -61,14 +61,15 @@ def test_the_credits_of_an_invoice_are_taken_back_with_it(kind):
 
 
 def test_a_refund_of_the_crediting_invoice_leaves_its_credits_alone():
-    """Only the new plan can be refunded."""
+    """Only the new plan can be refunded. A charge-back takes back what is left, and that is the credit alone."""
     credited_invoice(**HALF)
     assert refund("inv_2", "r1", unused=1)["reason"] == "amount_exceeds_line"
     assert refund("inv_2", "r2", new=10_000)["discountTotal"] == 5_000
     assert given() == {"USD": 2_500}
-    # A charge-back takes back the rest, and the credit belongs to it.
+    assert reverse("inv_2", "voided")["reason"] == "already_refunded"
     charged_back = reverse("inv_2", "charged_back")
-    assert charged_back["reason"] == "already_refunded"
+    assert [each["id"] for each in charged_back["lines"]] == ["unused"]
+    assert (charged_back["discountTotal"], given()) == (-2_500, {"USD": 5_000})
 
 
 def test_a_charge_back_after_refunds_takes_the_credits_back():

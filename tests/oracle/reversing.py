@@ -52,7 +52,8 @@ def refusal(invoice: Invoice, body: dict[str, Any]) -> str | None:
         return "already_reversed"
     is_refunded = invoice.refunded.total() > 0
     has_rest = any(invoice.rest_of(line) > 0 for line in invoice.amounts)
-    nothing_left = (is_refunded or invoice.credited.total() > 0) and not has_rest
+    is_left = has_rest or bool(invoice.answer["credits"])
+    nothing_left = (is_refunded or invoice.credited.total() > 0) and not is_left
     if body["kind"] != "refunded" and (nothing_left or (is_refunded and body["kind"] != "charged_back")):
         return "already_refunded"
     lines = body.get("lines", [])
