@@ -26,7 +26,7 @@ class Skip(StrEnum):
 
 @value
 class Line:
-    """A line of an invoice, in minor units. A credit is negative, and is never discounted."""
+    """A line of an invoice, in minor units. A negative line is never discounted."""
 
     id: str
     amount_minor: int

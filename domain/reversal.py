@@ -43,6 +43,14 @@ class ReversalRefusal(StrEnum):
 
 
 @value
+class Rest:
+    """A part of a line, before discounts, and of all discounts on the line, in minor units."""
+
+    amount_minor: int
+    discount_minor: int
+
+
+@value
 class BilledLine:
     """A line of an invoice with its discounts, and with its refunds and credits so far, in minor units."""
 
@@ -55,10 +63,12 @@ class BilledLine:
     credited_minor: int = 0
     # Of `by_discount`: each discount's share of the refunds and credits.
     returned: Mapping[UUID, int] = field(default_factory=dict)
+    # What was left when a credit of the line was last reversed; None if none was.
+    rounded_from: Rest | None = None
 
-    def is_returned(self) -> bool:
-        """Return whether the whole line was refunded or credited."""
-        return self.amount_minor > 0 and self.left_minor() == 0
+    def is_refunded(self) -> bool:
+        """Return whether the whole line was refunded."""
+        return 0 < self.refunded_minor == self.amount_minor
 
     def left_minor(self) -> int:
         """Return the part of the line that was neither refunded nor credited, in minor units."""
@@ -91,11 +101,8 @@ def judge_reversal(
         return ReversalRefusal.ALREADY_REVERSED
     if kind in GIVING_BACK:
         # A refund says that the invoice was paid. A bank does not ask: the rest can still be charged back.
-        was_paid = ReversalKind.REFUNDED in earlier and kind is not ReversalKind.CHARGED_BACK
-        is_all_returned = any(line.is_returned() for line in lines.values()) and all(
-            line.left_minor() <= 0 for line in lines.values()
-        )
-        if was_paid or (is_all_returned and not has_credits):
+        is_left = has_credits or any(line.left_minor() > 0 for line in lines.values())
+        if ReversalKind.REFUNDED in earlier and not (kind is ReversalKind.CHARGED_BACK and is_left):
             return ReversalRefusal.ALREADY_REFUNDED
     if not refunds.keys() <= lines.keys():
         return ReversalRefusal.LINE_NOT_FOUND
@@ -109,14 +116,16 @@ def shares_of_refund(line: BilledLine, *, amount_minor: int) -> dict[UUID, int]:
 
     The total of all refunds and credits of the line is rounded half up, not each of them. So those that add up to the
     line return exactly the discount, however many they are. (Lago's credit notes round each refund by itself.)
+    After a credit was reversed, the rounding begins anew with what was left then: the reversal takes back exactly the
+    share of the credit, with which the others were rounded. So no share is negative or more than its amount.
     If several discounts are on the line, the share is divided by largest remainder, in proportion to the rest of each.
     """
-    returned_minor = line.amount_minor - line.left_minor() + amount_minor
-    discount_minor = sum(line.by_discount.values())
-    due = divide_half_up(returned_minor * discount_minor, line.amount_minor) - sum(line.returned.values())
     left = line.left_by_discount()
-    # After a credit was reversed, the other shares can be a unit more than is due by now.
-    return dict(zip(left, allocate(max(0, due), weights=list(left.values())), strict=True))
+    whole = line.rounded_from or Rest(amount_minor=line.amount_minor, discount_minor=sum(line.by_discount.values()))
+    returned_minor = whole.amount_minor - line.left_minor() + amount_minor
+    due = divide_half_up(returned_minor * whole.discount_minor, whole.amount_minor)
+    share = due - (whole.discount_minor - sum(left.values()))
+    return dict(zip(left, allocate(share, weights=list(left.values())), strict=True))
 
 
 def progress_through(recurrence: Recurrence, *, cycles: Iterable[Period]) -> Progress:

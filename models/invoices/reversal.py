@@ -136,9 +136,13 @@ _REVERSAL_COLUMNS = tuple(column.name for column in INVOICE_REVERSALS.c)
 _ENTRY_COLUMNS = tuple(column.name for column in USAGE_REVERSALS.c)
 
 _INVOICES = rows_from_arrays("invoices", project=Text(), invoice=Text())
-_FIND = select(*(INVOICE_REVERSALS.c[name] for name in columns_of(InvoiceReversalRow))).join(
-    _INVOICES,
-    and_(INVOICE_REVERSALS.c.project == _INVOICES.c.project, INVOICE_REVERSALS.c.invoice == _INVOICES.c.invoice),
+_FIND = (
+    select(*(INVOICE_REVERSALS.c[name] for name in columns_of(InvoiceReversalRow)))
+    .join(
+        _INVOICES,
+        and_(INVOICE_REVERSALS.c.project == _INVOICES.c.project, INVOICE_REVERSALS.c.invoice == _INVOICES.c.invoice),
+    )
+    .order_by(INVOICE_REVERSALS.c.created_at, INVOICE_REVERSALS.c.id)
 )
 _INSERT_REVERSALS = insert_from_arrays(InvoiceReversal, _REVERSAL_COLUMNS)
 _INSERT_ENTRIES = insert_from_arrays(UsageReversal, _ENTRY_COLUMNS)
@@ -147,7 +151,7 @@ _INSERT_ENTRIES = insert_from_arrays(UsageReversal, _ENTRY_COLUMNS)
 def find_reversals(
     session: Session, *, keys: Iterable[InvoiceKey]
 ) -> defaultdict[InvoiceKey, list[InvoiceReversalRow]]:
-    """Return the reversals of each (project, invoice), without their answers.
+    """Return the reversals of each (project, invoice), the oldest first, without their answers.
 
     Call it after locking the subscriptions, so that the statement sees the reversals that the lock waited for.
     """

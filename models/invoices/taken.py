@@ -35,7 +35,8 @@ _TAKEN_IN_CYCLES = (
 )
 _KEYS = rows_from_arrays("keys", project=Text(), discount_id=Uuid())
 _OF_KEYS = and_(USAGE_ENTRIES.c.project == _KEYS.c.project, USAGE_ENTRIES.c.discount_id == _KEYS.c.discount_id)
-# Reversals have negative amounts. OFFSET 0 keeps the planner from reordering the join: one index scan per discount.
+# Reversals have negative amounts, reversed credits positive ones. OFFSET 0 keeps the planner from reordering the join:
+# one index scan per discount.
 _ENTRIES_AND_REVERSALS = (
     union_all(
         *(

@@ -146,10 +146,13 @@ REVERSAL_CHECKS = {
                    (line ->> 'discount')::numeric AS discount
             FROM invoice_discounts, json_array_elements(answer -> 'lines') line
         ) b ON b.project = r.project AND b.invoice = r.invoice AND b.line = r.line
-        -- The share of all refunds and credits so far, rounded half up. Each reversed credit has taken back its own
-        -- share, which was rounded together with those before it.
-        WHERE abs(r.of_discounts - div(2 * r.returned * b.discount + b.amount, 2 * b.amount)) > r.credits_reversed
-              OR (r.returned = b.amount AND r.of_discounts <> b.discount)
+        -- The share of all refunds and credits so far, rounded half up. A reversed credit has taken back its own share,
+        -- and the rest is rounded from there. It can still be given back with the rest of the line.
+        WHERE CASE
+            WHEN r.credits_reversed = 0
+            THEN r.of_discounts <> div(2 * r.returned * b.discount + b.amount, 2 * b.amount)
+            ELSE r.of_discounts NOT BETWEEN b.discount - (b.amount - r.returned) AND least(r.returned, b.discount)
+        END
     """,  # noqa: S608 - put together from the constants above
     "a discount knows how many of its entries were given back": f"""
         SELECT d.project, d.id::text AS subject,

@@ -17,9 +17,10 @@ def apply_all(session: Session, invoices: Sequence[Apply]) -> list[Answer]:
     """Discount invoices in their order, and return one answer for each.
 
     A known invoice gets its first answer, which names its latest reversal since.
-    First lock the discounts of the invoices' subscriptions and read the amounts that they have taken, then decide in
-    memory, then write. If another transaction writes one of the invoices at the same moment, the unique violation rolls
-    this batch back: run it again in a new transaction.
+    First lock the discounts of the invoices' subscriptions, with credit lines also the subscriptions of the credited
+    invoices before that, and read the amounts taken. Then decide in memory, then write. If another transaction writes
+    one of the invoices at the same moment, the unique violation rolls this batch back: run it again in a new
+    transaction.
     """
     batch = InvoiceBatch.locked(session, invoices)
     answers = [batch.decide(invoice) for invoice in invoices]

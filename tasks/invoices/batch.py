@@ -81,6 +81,7 @@ class InvoiceBatch:
         """
         discounts, credits_ = lock_discounts(session, invoices)
         first_answers = _read_first_answers(session, invoices)
+        credits_.check_complete(first_answers)
         budgets = Budgets.locked(session, discounts=discounts, invoices=invoices)
         batch = cls(
             applied_at=read_clock(session),

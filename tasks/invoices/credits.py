@@ -34,6 +34,8 @@ from tasks.invoices.messages import Apply
 from tasks.invoices.reversed_lines import ReversedLine
 from tasks.invoices.states_afterwards import refill_balances
 from tasks.wire.answers import Answer
+from tasks.wire.replay import FirstAnswers
+from worker.database import ChangedMeanwhileError
 
 
 @value
@@ -85,6 +87,14 @@ class Credits:
         self._discounts: dict[DiscountKey, DiscountRow] = {(each.project, each.id): each for each in discounts}
         self._new_reversals: list[dict[str, Any]] = []
         self._new_entries: list[dict[str, Any]] = []
+
+    def check_complete(self, first_answers: FirstAnswers) -> None:
+        """Check that every known invoice that the batch credits was read.
+
+        Raises ChangedMeanwhileError if one was stored during the wait for the locks.
+        """
+        if any(first_answers.knows(each) for each in self._wanted if each not in self._invoices):
+            raise ChangedMeanwhileError
 
     def add_invoice(self, invoice: Apply, *, answer: Answer, entries: Iterable[Mapping[str, Any]]) -> None:
         """Keep a new invoice of the batch with the rows of its ledger entries, if the batch credits that invoice."""

@@ -36,7 +36,7 @@ class CreditedLine(Message):
 
 
 class InvoiceLine(Message):
-    """A line, in minor units. A credit is negative, and is never discounted.
+    """A line, in minor units. A negative line is never discounted.
 
     With `creditOf`, it gives back a part of a line of an earlier invoice, and that part's share of the discount.
     """

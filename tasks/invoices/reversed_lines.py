@@ -3,10 +3,12 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any, Protocol, Self
 from uuid import UUID
 
-from domain.reversal import BilledLine, ReversalKind, shares_of_refund
+from domain.credit import CreditKind
+from domain.reversal import BilledLine, Rest, ReversalKind, shares_of_refund
 from domain.value_class import value
 from models.discounts.locks import DiscountKey
 from models.invoices.row_types import InvoiceRow
@@ -50,28 +52,47 @@ def discounts_of(invoice: InvoiceRow) -> list[DiscountKey]:
 
 
 def billed_lines(answer: Answer, *, earlier: Iterable[EarlierReversal]) -> dict[str, BilledLine]:
-    """Return the lines of an answered invoice by id, with the sums of refunds and credits. Each is read once."""
+    """Return the lines of an answered invoice by id, with the sums of refunds and credits. Each is read once.
+
+    `earlier` are in the order in which they were carried out.
+    """
     by_line: dict[str, dict[UUID, int]] = {}
     for discount in answer["discounts"]:
+        id_ = uuid_of(discount["discount"])
         for line, amount in discount["lines"].items():
-            by_line.setdefault(line, {})[uuid_of(discount["discount"])] = amount
+            by_line.setdefault(line, {})[id_] = amount
+    # The same few ids are read for each line.
+    id_of = cache(UUID)
     # By whether it is a refund, and by line.
     amounts: defaultdict[tuple[bool, str], int] = defaultdict(int)
     returned: defaultdict[str, defaultdict[UUID, int]] = defaultdict(lambda: defaultdict(int))
-    for is_refund, each in ((one.kind == ReversalKind.REFUNDED, line) for one in earlier for line in one.lines):
-        amounts[is_refund, each["id"]] += each["amount"]
-        for text, share in each["discounts"].items():
-            returned[each["id"]][UUID(text)] += share
-    return {
-        line["id"]: BilledLine(
-            amount_minor=line["amount"],
-            by_discount=by_line.get(line["id"], {}),
-            refunded_minor=amounts.get((True, line["id"]), 0),
-            credited_minor=amounts.get((False, line["id"]), 0),
-            returned=returned.get(line["id"], {}),
-        )
+    at_last_reversed_credit: dict[str, BilledLine] = {}
+    billed = {
+        line["id"]: BilledLine(amount_minor=line["amount"], by_discount=by_line.get(line["id"], {}))
         for line in answer["lines"]
     }
+
+    def so_far(line: str) -> BilledLine:
+        return replace(
+            billed[line],
+            refunded_minor=amounts.get((True, line), 0),
+            credited_minor=amounts.get((False, line), 0),
+            returned=dict(returned.get(line, {})),
+        )
+
+    for kind, each in ((one.kind, line) for one in earlier for line in one.lines):
+        amounts[kind == ReversalKind.REFUNDED, each["id"]] += each["amount"]
+        for text, share in each["discounts"].items():
+            returned[each["id"]][id_of(text)] += share
+        if kind == CreditKind.CREDIT_REVERSED:
+            at_last_reversed_credit[each["id"]] = so_far(each["id"])
+    return {line: replace(so_far(line), rounded_from=_rest_of(at_last_reversed_credit.get(line))) for line in billed}
+
+
+def _rest_of(line: BilledLine | None) -> Rest | None:
+    if line is None:
+        return None
+    return Rest(amount_minor=line.left_minor(), discount_minor=sum(line.left_by_discount().values()))
 
 
 def reversed_lines(lines: Mapping[str, BilledLine], *, refunds: Mapping[str, int]) -> Sequence[ReversedLine]:
@@ -88,7 +109,7 @@ def reversed_lines(lines: Mapping[str, BilledLine], *, refunds: Mapping[str, int
     return [
         ReversedLine(id=each, amount_minor=line.left_minor(), by_discount=line.left_by_discount())
         for each, line in lines.items()
-        if not line.is_returned()
+        if not line.is_refunded()
     ]
 
 

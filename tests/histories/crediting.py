@@ -10,7 +10,7 @@ from tests.histories.ending import ends_on, status_of
 from tests.histories.entities import Credit, Entry, Json, Reversal
 from tests.histories.model import Model
 from tests.histories.running_again import let_run_again, place_of
-from tests.histories.sharing import is_given_back, parts_of, refunded_of
+from tests.histories.sharing import is_given_back, left_of, parts_of, refunded_of
 
 
 def credit_lines(invoice: Json) -> list[Json]:
@@ -59,7 +59,14 @@ def give_credit(model: Model, invoice: Json, line: Json, *, ids: dict[str, Json]
     request, credited = model.answered["apply", *place]
     earlier = model.reversals.setdefault(place, [])
     (billed,) = [each["amount"] for each in credited["lines"] if each["id"] == name]
-    parts = parts_of(name, -line["amount"], billed=billed, discounts=credited["discounts"], earlier=earlier)
+    parts = parts_of(
+        name,
+        -line["amount"],
+        billed=billed,
+        discounts=credited["discounts"],
+        earlier=earlier,
+        anew=model.anew.get((*place, name)),
+    )
     new = Reversal(
         invoice=place[1], kind="credited", at=at, lines={name: -line["amount"]}, parts={name: parts}, answer={}
     )
@@ -137,6 +144,18 @@ def standing_credits(model: Model, invoice: Json) -> list[Credit]:
         if (each.project, each.invoice) == place
         and not is_given_back(model.reversals[each.project, each.reversal.invoice])
     ]
+
+
+def forget(model: Model, credit: Credit) -> None:
+    """Take a credit from the reversals of the credited invoice. The line is rounded anew from there."""
+    place = (credit.project, credit.reversal.invoice)
+    earlier = model.reversals[place]
+    earlier.remove(credit.reversal)
+    _, invoice = model.answered["apply", *place]
+    for line in credit.reversal.lines:
+        (billed,) = [each["amount"] for each in invoice["lines"] if each["id"] == line]
+        left = left_of(line, discounts=invoice["discounts"], earlier=earlier)
+        model.anew[*place, line] = billed - refunded_of(line, earlier), sum(left.values())
 
 
 def take_again(credit: Credit, discount: Discount) -> None:

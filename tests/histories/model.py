@@ -40,6 +40,8 @@ class Model:
         self.holds: list[Hold] = []
         # Reversals and standing credits by project and invoice, and the discounts of each reversal.
         self.reversals: dict[tuple[str, str], list[Reversal]] = {}
+        # By project, invoice and line: the rests of the line and of its discount when a credit was last taken back.
+        self.anew: dict[tuple[str, str, str], tuple[int, int]] = {}
         self.reversed_discounts: list[tuple[Discount, Reversal]] = []
         # Every credit line, in the order of application.
         self.credits: list[Credit] = []

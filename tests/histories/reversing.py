@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from tests.histories.crediting import note_shares, shown_taken_again, standing_credits, take_again, taken_on
+from tests.histories.crediting import forget, note_shares, shown_taken_again, standing_credits, take_again, taken_on
 from tests.histories.discounting import Discount, Taken
 from tests.histories.ending import ends_on, is_charged_back, status_of
 from tests.histories.entities import Credit, Entry, Json, Reversal, written
@@ -33,7 +33,8 @@ def reverse(model: Model, body: Json, *, answered: Json, at: datetime) -> Json:
     billed = {line["id"]: line["amount"] for line in invoice["lines"]}
     wanted = {line["id"]: line["amount"] for line in body.get("lines", [])}
     left = {line: amount - refunded_of(line, earlier) for line, amount in billed.items()}
-    left = {line: amount for line, amount in left.items() if amount or not billed[line]}
+    refunds = [each for each in earlier if each.kind == "refunded"]
+    left = {line: amount for line, amount in left.items() if not 0 < refunded_of(line, refunds) == billed[line]}
     reason = refusal(body["kind"], wanted=wanted, billed=billed, earlier=earlier, has_credits=bool(invoice["credits"]))
     if first is not None:
         # The repeated answer has the instant of the first reversal.
@@ -62,8 +63,8 @@ def refusal(
     rows = {
         "already_reversed": is_given_back(earlier),
         "already_refunded": kind in GIVING_BACK
-        and bool(earlier)
-        and ((was_refunded and kind != "charged_back") or not (is_something_left or has_credits)),
+        and was_refunded
+        and not (kind == "charged_back" and (is_something_left or has_credits)),
         "line_not_found": not set(wanted) <= set(billed),
         "amount_exceeds_line": any(
             amount + refunded_of(line, earlier) > billed.get(line, amount) for line, amount in wanted.items()
@@ -85,7 +86,14 @@ def reverse_lines(
         at=at,
         lines=wanted,
         parts={
-            line: parts_of(line, amount, billed=billed[line], discounts=invoice["discounts"], earlier=earlier)
+            line: parts_of(
+                line,
+                amount,
+                billed=billed[line],
+                discounts=invoice["discounts"],
+                earlier=earlier,
+                anew=model.anew.get((*place, line)),
+            )
             for line, amount in wanted.items()
         },
         answer={},
@@ -99,7 +107,7 @@ def reverse_lines(
     give_back(model, touched, reversal=new, taken=taken, places=[request, *map(place_of, on_invoice)], at=at)
     note_reversal(model, touched, reversal=new, request=request)
     for credit in taken:
-        model.reversals[credit.project, credit.reversal.invoice].remove(credit.reversal)
+        forget(model, credit)
         note_shares(model, request, given=credit.given, sign=1, at=at)
     for each in on_invoice:
         free_customers_place(model, each)

@@ -21,19 +21,35 @@ def refunded_of(line: str, earlier: Sequence[Reversal]) -> int:
 
 
 def parts_of(
-    line: str, amount: int, *, billed: int, discounts: Sequence[Json], earlier: Sequence[Reversal]
+    line: str,
+    amount: int,
+    *,
+    billed: int,
+    discounts: Sequence[Json],
+    earlier: Sequence[Reversal],
+    anew: tuple[int, int] | None,
 ) -> dict[str, int]:
-    """Return each discount's part of a line: the part due by now, without earlier parts."""
+    """Return each discount's part of a line: the part due by now, without earlier parts.
+
+    `anew` has the rests of the line and of its discount when a credit was last taken back.
+    """
     taken = {each["discount"]: each["lines"][line] for each in discounts if line in each["lines"]}
     if not taken:
         return {}
-    refunded = amount + refunded_of(line, earlier)
-    due = math.floor(Fraction(refunded * sum(taken.values()), billed) + Fraction(1, 2))
-    left = {
-        each: part - sum(one.parts[line][each] for one in earlier if line in one.parts) for each, part in taken.items()
-    }
-    gone = sum(taken.values()) - sum(left.values())
-    # After a credit that was taken back, more than what is due can be gone.
-    if due <= gone:
+    left = left_of(line, discounts=discounts, earlier=earlier)
+    whole, discounted = anew or (billed, sum(taken.values()))
+    gone = whole - (billed - refunded_of(line, earlier)) + amount
+    due = math.floor(Fraction(gone * discounted, whole) + Fraction(1, 2)) - (discounted - sum(left.values()))
+    if due == 0:
         return dict.fromkeys(taken, 0)
-    return dict(zip(left, split(due - gone, list(left.values())), strict=True))
+    return dict(zip(left, split(due, list(left.values())), strict=True))
+
+
+def left_of(line: str, *, discounts: Sequence[Json], earlier: Sequence[Reversal]) -> dict[str, int]:
+    """Return each discount's part of a line that nothing has given back."""
+    return {
+        each["discount"]: each["lines"][line]
+        - sum(one.parts[line][each["discount"]] for one in earlier if line in one.parts)
+        for each in discounts
+        if line in each["lines"]
+    }

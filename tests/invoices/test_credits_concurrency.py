@@ -1,14 +1,19 @@
 """Credits at the same moment as other requests, in threads with real commits. The audit follows each test."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
+from tasks.invoices.apply import apply_all
+from tasks.invoices.messages import Apply
 from tests.invoices.calls import refunded, reversal
-from tests.support.concurrency import at_once, send
+from tests.support.concurrency import at_once, send, until_somebody_waits
 from tests.support.credits import credit_line
 from tests.support.requests import apply, create_voucher, invoice, redeem
 from tests.support.reversals import MARCH, discount_row, grant
+from tests.support.tasks import task_named
+from worker.database import transaction
 
 pytestmark = pytest.mark.usefixtures("wide_pool")
 
@@ -51,6 +56,18 @@ def test_an_invoice_and_its_credit_at_once():
     answers = at_once(send("billing.apply", [crediting(1)] * 4 + [invoice(invoice="inv_1")] * 4))
     assert {each["reason"] for each in answers} <= {None, "invoice_not_found"}
     assert apply(invoice="crediting_1", lines=[credit_line(1_000, of="inv_1")])["discountTotal"] == -100
+
+
+def test_an_invoice_that_is_stored_during_the_wait_for_locks_is_credited():
+    """The batch has the invoice and its credit. Another transaction has applied the invoice, and has not committed."""
+    grant()
+    first = invoice(invoice="inv_1")
+    with transaction() as holder, ThreadPoolExecutor(1) as threads:
+        apply_all(holder, [Apply.model_validate(first)])
+        both = threads.submit(task_named("billing.apply_many"), request={"invoices": [first, crediting(1)]})
+        until_somebody_waits(holder)
+        holder.commit()
+        assert [each["discountTotal"] for each in both.result()["items"]] == [800, -100]
 
 
 def test_a_credit_and_the_void_of_its_invoice_at_once():

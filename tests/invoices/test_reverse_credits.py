@@ -6,7 +6,7 @@ import pytest
 
 from tasks.audit.audit import audit
 from tests.support.credits import credit, credit_line, totals
-from tests.support.requests import apply, invoice, redeem
+from tests.support.requests import apply, redeem
 from tests.support.reversals import GIVING_BACK, MARCH, discount_row, grant, refund, reverse
 from tests.support.tasks import task_named
 
@@ -101,8 +101,8 @@ def test_the_rest_of_a_credited_invoice_is_given_back(kind):
 
 
 @pytest.mark.parametrize("kind", GIVING_BACK)
-def test_nothing_is_left_of_an_invoice_that_was_credited_in_full(kind):
-    """Refunds and credits count together."""
+def test_nothing_is_left_of_an_invoice_that_was_refunded_and_credited_in_full(kind):
+    """The refund says that the invoice was paid, and a bank can take nothing more."""
     grant(**HALF)
     apply(invoice="inv_1", lines=HUNDRED)
     credit(4_000, of="inv_1")
@@ -118,14 +118,31 @@ def test_a_refund_after_a_credit_forbids_a_void():
     assert reverse("inv_1", "charged_back")["outcome"] == "reversed"
 
 
-def test_a_credited_line_is_left_out_if_nothing_is_left_of_it():
-    """Its discount keeps the cycle, like one whose lines were refunded in full."""
-    grant(**HALF)
+@pytest.mark.parametrize("kind", GIVING_BACK)
+@pytest.mark.parametrize(("first", "second"), [("inv_1", "inv_2"), ("inv_2", "inv_1")])
+def test_a_cycle_that_was_credited_in_full_is_given_back(kind, first, second):
+    """Whichever invoice is reversed first, the discount is as if neither had ever been."""
+    granted = grant(**HALF, recurrence={"type": "once"}, budget={"amount": 10_000, "currency": "USD"})
     apply(invoice="inv_1", lines=[*HUNDRED, {"id": "other", "amount": 100, "discountable": False}])
-    credit(10_000, of="inv_1")
-    answer = reverse("inv_1", "charged_back")
-    assert ([each["id"] for each in answer["lines"]], answer["discounts"]) == (["other"], [])
-    assert discount_row().cycles == 1
+    credit(10_000, of="inv_1", invoice="inv_2")
+    answers = {each: reverse(each, kind) for each in (first, second)}
+    assert [each["outcome"] for each in answers.values()] == ["reversed"] * 2
+    rest = 10_000 if first == "inv_2" else 0
+    assert answers["inv_1"]["lines"][0] == {"id": "base", "amount": rest, "discountShare": rest // 2}
+    assert (given(), discount_row().cycles, discount_row().status) == ({}, 0, "running")
+    shown = task_named("vouchers.retrieve")(request={"project": "gigs", "voucher": granted["voucher"]})
+    assert shown["spent"] == {"USD": 0}
+    assert apply(lines=HUNDRED)["discountTotal"] == 5_000
+
+
+def test_an_unpaid_upgrade_is_reversed_after_its_plan_was_changed_again():
+    """All of its own plan was credited, and its credit of the first plan is taken back."""
+    credited_invoice(**HALF)
+    credit(10_000, of="inv_2", line="new", invoice="inv_3")
+    answer = reverse("inv_2", "payment_failed")
+    assert ([each["discountShare"] for each in answer["lines"]], answer["discountTotal"]) == ([-2_500, 0], -2_500)
+    assert given() == {"USD": 5_000}
+    assert credit(10_000, of="inv_1")["discountTotal"] == -5_000
 
 
 def test_a_balance_pays_again_what_a_reversed_credit_had_given_back():
@@ -169,10 +186,22 @@ def test_a_reversed_credit_leaves_no_share_too_few_or_too_many():
         credit(10, of="inv_1", invoice="inv_2")["credits"][0]["discountShare"],
         refund("inv_1", "r1", base=5)["discountTotal"],
     ]
-    reverse("inv_2")
-    # By now nothing is due, and the cent is gone.
+    assert reverse("inv_2")["discountTotal"] == 0
     shares += [refund("inv_1", "r2", base=1)["discountTotal"], refund("inv_1", "r3", base=24)["discountTotal"]]
     assert shares == [0, 1, 0, 0]
+
+
+def test_no_share_is_more_than_its_amount_after_reversed_credits():
+    """Of 0.05 on 0.10, the credits with the cents are taken back. The rest of 0.05 is on the rest of 0.08."""
+    grant(**HALF)
+    apply(invoice="inv_1", lines=[{"id": "base", "amount": 10}])
+    shares = [credit(1, of="inv_1", invoice=f"c{each}")["credits"][0]["discountShare"] for each in range(4)]
+    assert shares == [1, 0, 1, 0]
+    reverse("c0")
+    reverse("c2")
+    later = [credit(1, of="inv_1")["credits"][0]["discountShare"] for _ in range(8)]
+    assert (later, sum(later)) == ([1, 0, 1, 1, 0, 1, 0, 1], 5)
+    assert credit(1, of="inv_1")["reason"] == "amount_exceeds_line"
 
 
 def test_the_room_of_the_subscription_is_counted_with_the_balance_that_is_used_up_again():
@@ -186,11 +215,3 @@ def test_the_room_of_the_subscription_is_counted_with_the_balance_that_is_used_u
     assert totals(answer)[-1] == 10_000 - 10_000 - (5_000 - 5_000)
     shown = reverse("inv_2")["discounts"]
     assert sorted(each["amount"] for each in shown) == [-5_000, 5_000]
-
-
-def test_an_invoice_without_credits_sends_no_statement_for_them():
-    """The answer of an invoice from before the first credit has no credits either."""
-    grant(**HALF)
-    request = invoice(invoice="inv_1", lines=HUNDRED)
-    assert task_named("billing.apply")(request=request)["credits"] == []
-    assert reverse("inv_1")["outcome"] == "reversed"

@@ -33,6 +33,8 @@ class Invoice:
     refunded: Counter[str] = field(default_factory=Counter)
     credited: Counter[str] = field(default_factory=Counter)
     events: list[Event] = field(default_factory=list)
+    # The rests of a line and of its discount when a credit was last taken back. Rounding begins anew from there.
+    anew: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     @property
     def amounts(self) -> dict[str, int]:
@@ -49,14 +51,17 @@ class Invoice:
         counting = [each for each in self.events if not each.taken_back]
         return {"kind": counting[-1].kind, "at": counting[-1].at} if counting else None
 
+    def discounted(self, line: str) -> int:
+        """Return the discount of a line."""
+        return sum(entry.parts.get(line, 0) for _, entry in self.entries)
+
     def take_back(self, line: str, amount: int, kind: str) -> list[int]:
         """Refund or credit an amount of a line, and return the share of each entry."""
         getattr(self, kind)[line] += amount
-        discounted = sum(entry.parts.get(line, 0) for _, entry in self.entries)
+        whole, discounted = self.anew.get(line) or (self.amounts[line], self.discounted(line))
         rests = {number: entry.rest_of(line) for number, (_, entry) in enumerate(self.entries)}
-        due = half_up(Fraction(discounted * (self.refunded[line] + self.credited[line]), self.amounts[line]))
-        # After a credit was taken back, the other shares of the line can be more than is due.
-        parts = split(max(due - (discounted - sum(rests.values())), 0), rests)
+        due = half_up(Fraction(discounted * (whole - self.rest_of(line)), whole))
+        parts = split(due - (discounted - sum(rests.values())), rests)
         for number, (_, entry) in enumerate(self.entries):
             getattr(entry, kind)[line] += parts[number]
         return [parts[number] for number in rests]
@@ -86,4 +91,6 @@ class Credit:
         self.of.credited[self.of_line] -= self.amount
         for _, entry, part in self.shares:
             entry.credited[self.of_line] -= part
+        rest = sum(entry.rest_of(self.of_line) for _, entry in self.of.entries)
+        self.of.anew[self.of_line] = self.of.rest_of(self.of_line), rest
         return [(discount, part) for discount, _, part in self.shares]

@@ -53,8 +53,7 @@ def refusal(invoice: Invoice, body: dict[str, Any]) -> str | None:
     is_refunded = invoice.refunded.total() > 0
     has_rest = any(invoice.rest_of(line) > 0 for line in invoice.amounts)
     is_left = has_rest or bool(invoice.answer["credits"])
-    nothing_left = (is_refunded or invoice.credited.total() > 0) and not is_left
-    if body["kind"] != "refunded" and (nothing_left or (is_refunded and body["kind"] != "charged_back")):
+    if is_refunded and body["kind"] != "refunded" and not (is_left and body["kind"] == "charged_back"):
         return "already_refunded"
     lines = body.get("lines", [])
     if any(each["id"] not in invoice.amounts for each in lines):
@@ -100,7 +99,7 @@ def answered(invoice: Invoice, body: dict[str, Any], taken: Taken, lines: list[d
 def give_back(invoice: Invoice) -> tuple[Taken, list[dict[str, Any]]]:
     """Reverse what refunds and credits have left, as if the invoice had never been: return the parts and the lines."""
     rests = {line: invoice.rest_of(line) for line in invoice.amounts}
-    left = {line: rest for line, rest in rests.items() if rest or not invoice.amounts[line]}
+    left = {line: rest for line, rest in rests.items() if not 0 < invoice.refunded[line] == invoice.amounts[line]}
     shares = {line: sum(entry.rest_of(line) for _, entry in invoice.entries) for line in left}
     taken = []
     for discount, entry in invoice.entries:
