@@ -2,10 +2,16 @@
 
 from kombu import Exchange, Queue
 
+from worker.broker.senders_queue import SendersQueue
+
 QUEUES = ("redemptions", "billing", "admin", "sweeps")
 DEFAULT_QUEUE = "admin"
 # By the part of a task's name before the first dot. All other tasks go to the default queue.
 QUEUE_BY_PREFIX = {"redemptions": "redemptions", "billing": "billing", "expiry": "sweeps"}
+# Celery's own default: the queue of a message whose sender names none. Any task may come by it.
+UNNAMED_QUEUE = "celery"
+# Celery's own tasks, such as those of chords, go wherever their sender wants.
+CELERYS_PREFIX = "celery"
 
 # A quorum queue drops a message after more redeliveries than this. RabbitMQ 4 would drop it after 20 already, and only
 # RabbitMQ 4 can be told never to. Scrip itself gives up messages, which are kept as dead letters.
@@ -19,13 +25,9 @@ def queue_of(task: str) -> str:
     return QUEUE_BY_PREFIX.get(task.partition(".")[0], DEFAULT_QUEUE)
 
 
-def queue_from(routing_key: str, *, task: str) -> str:
-    """Return the queue from which a message with that routing key came, or else the queue of its task.
-
-    On RabbitMQ, a message that has waited has a longer key, and a sender may use an exchange and keys of its own.
-    """
-    queue = routing_key.rpartition(".")[-1]
-    return queue if queue in QUEUES else queue_of(task)
+def is_wrong(queue: str, *, task: str) -> bool:
+    """Return whether a queue is that of other tasks. A queue that is not Scrip's is not wrong."""
+    return queue in QUEUES and queue != queue_of(task) and task.partition(".")[0] != CELERYS_PREFIX
 
 
 def routes() -> dict[str, dict[str, str]]:
@@ -34,8 +36,14 @@ def routes() -> dict[str, dict[str, str]]:
 
 
 def queues(*, broker_url: str) -> tuple[Queue, ...]:
-    """Declare the four queues. On RabbitMQ they are quorum queues, which survive the loss of a node."""
+    """Declare the four queues, and Celery's own default.
+
+    On RabbitMQ the four are quorum queues, which survive the loss of a node. Celery's default is what its clients
+    declare: another declaration would be an error at each of them.
+    """
     if not broker_url.startswith("amqp"):
-        return tuple(Queue(name, routing_key=name) for name in QUEUES)
+        return tuple(Queue(name, routing_key=name) for name in (*QUEUES, UNNAMED_QUEUE))
     arguments = {"x-queue-type": "quorum", "x-delivery-limit": DELIVERY_LIMIT}
-    return tuple(Queue(name, EXCHANGE, routing_key=name, queue_arguments=arguments) for name in QUEUES)
+    own = (Queue(name, EXCHANGE, routing_key=name, queue_arguments=arguments) for name in QUEUES)
+    unnamed: Queue = SendersQueue(UNNAMED_QUEUE, EXCHANGE, routing_key=UNNAMED_QUEUE)  # type: ignore[no-untyped-call]
+    return (*own, unnamed)

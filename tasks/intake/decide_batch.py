@@ -21,7 +21,14 @@ from tasks.intake.known_answer import known_answer
 from tasks.intake.poison_messages import PoisonSearch
 from tasks.wire.answers import Answer
 from tasks.wire.dead_letters import give_up, message_key, reason_without_values
-from tasks.wire.errors import INFRASTRUCTURE_FAULTS, InvalidRequest, NotFound, Undecided
+from tasks.wire.errors import (
+    INFRASTRUCTURE_FAULTS,
+    InvalidRequest,
+    NotFound,
+    Undecided,
+    WrongQueue,
+    require_right_queue,
+)
 from tasks.wire.message import Message
 from tasks.wire.parsing import WHOLE_REQUEST, Request, argument_of, parse
 from worker.database import run_in_transaction
@@ -148,15 +155,16 @@ class BatchInChild(EndedMessages):
         self.decide_in_halves(list(requests), fault)
 
     def parse(self, positions: Sequence[int]) -> dict[int, Message]:
-        """Return the requests by position, and fail the messages without a valid request."""
+        """Return the requests by position, and fail the messages in a wrong queue or without a valid request."""
         requests: dict[int, Message] = {}
         invalid: dict[int, Exception] = {}
         unreadable: dict[int, Exception] = {}
         for position in positions:
             delivery = self.deliveries[position]
             try:
+                require_right_queue(self.task.name, came_by_wrong=delivery.wrong_queue)
                 requests[position] = parse(self.task.decision.message, argument_of(delivery.args, delivery.kwargs))
-            except InvalidRequest as error:
+            except (InvalidRequest, WrongQueue) as error:
                 invalid[position] = error
             except Exception as error:  # noqa: BLE001 - whatever one message raises, the others are decided
                 unreadable[position] = error
@@ -167,7 +175,7 @@ class BatchInChild(EndedMessages):
         return requests
 
     def fail_for_good(self, errors: Mapping[int, Exception]) -> None:
-        """Fail messages whose requests are invalid, or name a row that does not exist."""
+        """Fail messages by the fault of their senders, such as an invalid request."""
         self.poison_search.clear(errors.keys() & self.poison_search.suspects.keys())
         self.store({position: self.fail(position, error) for position, error in errors.items()})
 

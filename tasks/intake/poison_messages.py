@@ -49,10 +49,13 @@ class PoisonSearch:
         """Look up the attempts at all messages that were delivered or sent before; first deliveries cost nothing.
 
         If the batch was lost with the child, a message without attempts was lost at the first attempt. That attempt is
-        recorded now, so that the next loss shrinks the group further.
+        recorded now, so that the next loss shrinks the group further. A message in a wrong queue is not decided, so it
+        is no suspect.
         """
         again = [
-            position for position, each in enumerate(deliveries) if is_child_lost or each.redelivered or each.retries
+            position
+            for position, each in enumerate(deliveries)
+            if (is_child_lost or each.redelivered or each.retries) and each.wrong_queue is None
         ]
         if not again:
             return

@@ -1,7 +1,8 @@
 """Register a use case as a Celery task, under the name in the contract.
 
-Every task takes exactly one keyword argument, `request`. A bad request fails the task with InvalidRequest. A message
-whose request cannot be decided now stays with the broker, and is tried again until it is decided or a dead letter.
+Every task takes exactly one keyword argument, `request`. A bad request fails the task with InvalidRequest, and a wrong
+queue with WrongQueue. A message whose request cannot be decided now stays with the broker, and is tried again until it
+is decided or a dead letter.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,10 +15,16 @@ from sqlalchemy.orm import Session
 from tasks.intake.decide_batch import Decision, decide_batch
 from tasks.wire.answers import Answer
 from tasks.wire.dead_letters import keep_running, reason_without_values
-from tasks.wire.errors import INFRASTRUCTURE_FAULTS, InvalidRequest, NotFound, Undecided
+from tasks.wire.errors import (
+    INFRASTRUCTURE_FAULTS,
+    SENDERS_FAULTS,
+    Undecided,
+    require_right_queue,
+)
 from tasks.wire.parsing import Request, argument_of, parse
 from tasks.wire.replay import AnswerTable
 from worker.app import app
+from worker.intake.arrival import wrong_queue_of
 from worker.intake.current_message import message_id
 from worker.intake.gathering import strategy
 from worker.intake.shown_request import Request as ShownRequest
@@ -79,7 +86,7 @@ def _registered(
     task: Task = app.task(
         name=name,
         base=ContractTask,
-        throws=(InvalidRequest, NotFound),
+        throws=SENDERS_FAULTS,
         autoretry_for=INFRASTRUCTURE_FAULTS,
         max_retries=RETRIES_MAX,
         default_retry_delay=RETRY_DELAY_SECONDS,
@@ -97,11 +104,11 @@ def _registered(
         is_gathered=decision.decide_together is not None,
         # Becomes a method, which a child calls on the registered task.
         decide_batch=decide_batch,
-    )(running(use_case, message=decision.message))
+    )(running(use_case, name=name, message=decision.message))
     return task
 
 
-def running(use_case: Callable[[Request], Any], *, message: type[Request]) -> Callable[..., Any]:
+def running(use_case: Callable[[Request], Any], *, name: str, message: type[Request]) -> Callable[..., Any]:
     """Return the function that Celery runs where children are not processes.
 
     The function parses, decides, and keeps a fault that no retry can mend.
@@ -109,8 +116,9 @@ def running(use_case: Callable[[Request], Any], *, message: type[Request]) -> Ca
 
     def run(*args: Any, **kwargs: Any) -> Any:
         try:
+            require_right_queue(name, came_by_wrong=wrong_queue_now(name))
             return use_case(parse(message, argument_of(args, kwargs)))
-        except (InvalidRequest, NotFound):
+        except SENDERS_FAULTS:
             raise
         except INFRASTRUCTURE_FAULTS as error:
             if not is_last_attempt():
@@ -125,6 +133,12 @@ def running(use_case: Callable[[Request], Any], *, message: type[Request]) -> Ca
     run.__doc__ = use_case.__doc__
     run.__module__ = use_case.__module__
     return run
+
+
+def wrong_queue_now(name: str) -> str | None:
+    """Return the queue by which the running message of a task came if it is that of other tasks, or None."""
+    task = app.current_worker_task
+    return wrong_queue_of(task.request.delivery_info or {}, task=name) if task else None
 
 
 def is_last_attempt() -> bool:

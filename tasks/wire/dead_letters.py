@@ -31,7 +31,7 @@ from worker.database import transaction
 from worker.intake.delivery import Original
 from worker.intake.envelope import is_plain
 from worker.intake.shown_request import summary
-from worker.queues import queue_from
+from worker.queues import queue_of
 
 CHECKOUT = Path(__file__).parents[2]
 LISTED_MAX = 1_000
@@ -114,7 +114,7 @@ def keep_running(*, reason: str, kwargs: Mapping[str, Any]) -> None:
     content_type, encoding, body = dumps([[], kwargs, embedded], serializer="json")
     headers = {name: context.get(name) for name in CARRIED_HEADERS}
     original = Original(
-        queue=queue_from(context.delivery_info["routing_key"], task=task.name),
+        queue=queue_of(task.name),
         headers={**headers, "lang": "py", "argsrepr": "()", "kwargsrepr": summary(kwargs)},
         body=body.encode() if isinstance(body, str) else body,
         content_type=content_type,
@@ -172,11 +172,12 @@ def _line_of(error: BaseException) -> str | None:
 
 
 def _publish(producer: Producer, letter: DeadLetterRow) -> None:
-    queue = app.amqp.queues[letter.queue]
+    # An earlier version kept some with the queue by which they came.
+    queue = app.amqp.queues[queue_of(letter.task)]
     producer.publish(
         letter.body,
         exchange="",
-        routing_key=letter.queue,
+        routing_key=queue.name,
         declare=[queue],
         headers={**letter.headers, **FRESH_HEADERS},
         content_type=letter.content_type,

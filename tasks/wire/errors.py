@@ -6,6 +6,7 @@ from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from worker.database import ChangedMeanwhileError
+from worker.queues import queue_of
 
 Found = TypeVar("Found")
 # Lost connections, timeouts of locks and statements, deadlocks, a server that restarts. After an error at COMMIT the
@@ -24,6 +25,20 @@ class InvalidRequest(ValueError):
 
 class NotFound(LookupError):
     """The row that the request names does not exist in the project."""
+
+
+class WrongQueue(LookupError):
+    """The message came by the queue of other tasks. The text names the right queue."""
+
+
+def require_right_queue(task: str, *, came_by_wrong: str | None) -> None:
+    """Raise WrongQueue if a message of the task came by the queue of other tasks, which is given then."""
+    if came_by_wrong is not None:
+        raise WrongQueue(f"{task} came by the queue {came_by_wrong}, and nothing was done: send it to {queue_of(task)}")
+
+
+# These fail a task for good, and are never retried.
+SENDERS_FAULTS = (InvalidRequest, NotFound, WrongQueue)
 
 
 def found(row: Found | None, name: str) -> Found:

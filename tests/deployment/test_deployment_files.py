@@ -17,7 +17,7 @@ from compose_spec import PyOptions
 from scrip.stack.postgres_server import BY_BYTES
 from scrip.stack.procfile import PROCFILE, RELEASE, ProcfileInvalid, read_procfile
 from scrip.stack.procfile_programs import stack_processes
-from worker.queues import QUEUES
+from worker.queues import QUEUES, UNNAMED_QUEUE
 
 ROOT = PROCFILE.parent
 COMPOSE = (ROOT / "docker-compose.yml").read_text()
@@ -80,7 +80,7 @@ def test_scrip_up_runs_the_procfiles_lines(programs: Mapping[str, list[str]], tm
 
 
 def test_every_queue_has_exactly_one_worker_line(programs: Mapping[str, list[str]]) -> None:
-    """A queue without a worker would keep its messages for ever. Two lines for a queue would share its messages."""
+    """A queue without a worker would keep its messages for ever, Celery's default too. Two lines would share them."""
     consumed = [
         queue
         for words in programs.values()
@@ -88,7 +88,7 @@ def test_every_queue_has_exactly_one_worker_line(programs: Mapping[str, list[str
         if option == "--queues"
         for queue in value.split(",")
     ]
-    assert sorted(consumed) == sorted(QUEUES)
+    assert sorted(consumed) == sorted((*QUEUES, UNNAMED_QUEUE))
 
 
 def test_no_secret_has_a_default(services: Mapping[str, Service]) -> None:

@@ -8,6 +8,8 @@ from typing import Any, cast
 from redis import Redis
 
 QUEUES = ("redemptions", "billing", "admin", "sweeps")
+# Celery's own default, to which a client sends that names no queue.
+UNNAMED = "celery"
 # kombu's key for the messages that were delivered and not acknowledged yet.
 UNACKNOWLEDGED = "unacked"
 
@@ -29,7 +31,7 @@ class Broker:
     def messages(self) -> int:
         """Return the number of messages in the queues, plus the unacknowledged messages."""
         with self.redis.pipeline() as transaction:
-            for queue in QUEUES:
+            for queue in (*QUEUES, UNNAMED):
                 transaction.llen(queue)
             transaction.hlen(UNACKNOWLEDGED)
             return sum(transaction.execute())

@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Self
@@ -12,7 +12,7 @@ from typing import Self
 import psutil
 
 from scrip.stack.process_tree import end_session
-from tests.end_to_end.broker import QUEUES, Broker
+from tests.end_to_end.broker import QUEUES, UNNAMED, Broker
 from tests.end_to_end.waiting import DEADLINE_SECONDS, Found, eventually
 
 CHECKOUT = Path(__file__).parent.parent.parent
@@ -74,7 +74,7 @@ class Program:
 
 
 class Worker(Program):
-    """A worker for all four queues, with a detailed log."""
+    """A worker with a detailed log, for all queues unless some are named."""
 
     def __init__(
         self,
@@ -85,12 +85,13 @@ class Worker(Program):
         prefetch_multiplier: int | None = None,
         pool: str = "prefork",
         asks_others: bool = False,
+        queues: Sequence[str] = (*QUEUES, UNNAMED),
     ) -> None:
         """Describe the worker. `prefetch_multiplier` is the number of messages to prefetch for each child.
 
         With `asks_others`, the worker asks other workers for revoked tasks, which takes a second of its start.
         """
-        options = ("--queues", ",".join(QUEUES), "--hostname", f"{folder.name}@%h", "--concurrency", str(children))
+        options = ("--queues", ",".join(queues), "--hostname", f"{folder.name}@%h", "--concurrency", str(children))
         quick = () if asks_others else ("--without-mingle",)
         prefetch = ("--prefetch-multiplier", str(prefetch_multiplier)) if prefetch_multiplier else ()
         super().__init__(

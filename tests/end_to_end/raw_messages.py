@@ -42,8 +42,8 @@ def publish(
     return task_id
 
 
-def put_envelope(client: Client, envelope: Json) -> None:
-    """Push an envelope to the queue without kombu. Missing fields get valid values."""
+def put_envelope(client: Client, envelope: Json, *, queue: str = "redemptions") -> None:
+    """Push an envelope to a queue without kombu. Missing fields get valid values."""
     body = envelope.get("body", BODY)
     is_text = isinstance(body, str)
     tag = str(uuid4())
@@ -54,14 +54,14 @@ def put_envelope(client: Client, envelope: Json) -> None:
         "headers": {"id": tag, "task": "redemptions.redeem", **envelope.get("headers", {})},
         "properties": {
             "correlation_id": tag,
-            "delivery_info": {"exchange": "", "routing_key": "redemptions"},
+            "delivery_info": envelope.get("delivery_info", {"exchange": "", "routing_key": queue}),
             "delivery_mode": 2,
             "delivery_tag": tag,
             "priority": 0,
             "body_encoding": "base64" if is_text else None,
         },
     }
-    client.broker.redis.lpush("redemptions", json.dumps(text))
+    client.broker.redis.lpush(queue, json.dumps(text))
 
 
 def assert_survived(worker: Worker, client: Client, *, log_since: int) -> None:

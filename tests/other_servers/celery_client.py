@@ -16,7 +16,7 @@ class CeleryClient:
     def __init__(self, **configuration: Any) -> None:
         """Describe the client, which connects at its first use."""
         self.app = Celery("sender", set_as_current=False)
-        self.app.conf.update(task_routes=ROUTES, **configuration)
+        self.app.conf.update({"task_routes": ROUTES, **configuration})
 
     def __enter__(self) -> Self:
         return self

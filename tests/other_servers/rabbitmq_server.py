@@ -10,7 +10,7 @@ from kombu import Connection, Queue
 from kombu.transport.native_delayed_delivery import MAX_LEVEL, level_name
 
 from scrip.stack.listener import LOOPBACK, free_port
-from tests.end_to_end.broker import QUEUES
+from tests.end_to_end.broker import QUEUES, UNNAMED
 from tests.other_servers.certificates import Certificate
 from tests.other_servers.server_program import ServerProgram, installed
 
@@ -102,7 +102,7 @@ class RabbitMq:
         """Empty all queues, those whose messages move on to others first."""
         existing = self.queues().keys()
         with Connection(self.url) as connection:
-            for name in (*(level_name(level) for level in range(MAX_LEVEL, -1, -1)), *QUEUES):
+            for name in (*(level_name(level) for level in range(MAX_LEVEL, -1, -1)), *QUEUES, UNNAMED):
                 if name in existing:
                     Queue(name)(connection.default_channel).purge()
 

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kombu import Connection, Consumer, Message, Queue
+from kombu import Connection, Consumer, Message, Queue, pools
 
 from scrip.stack.listener import LOOPBACK
-from tests.end_to_end.broker import with_redis
+from tests.end_to_end.broker import UNNAMED, with_redis
 from tests.end_to_end.database import holding, poisoned, rows
 from tests.end_to_end.programs import Worker, scrip
 from tests.end_to_end.waiting import eventually
@@ -25,6 +25,7 @@ from tests.other_servers.rabbitmq_server import SENDER_CONFIGURATION, RabbitMq
 from tests.support.proxy import Proxy
 from tests.support.requests import redemption
 from worker.fault_points import VARIABLE, FaultPoint
+from worker.queues import queues
 
 # Starting RabbitMQ takes long. CI runs these tests before the suite.
 pytestmark = pytest.mark.scale
@@ -382,3 +383,84 @@ def test_a_queue_with_other_arguments_ends_the_worker_with_one_line(
                 assert "Traceback" not in worker.log
         finally:
             older(connection.default_channel).delete()
+
+
+def unnamed_sender_of(variables: dict[str, str], **configuration: Any) -> CeleryClient:
+    """Return a client that names no queue, and declares Celery's default as Celery does."""
+    addresses = {"broker_url": variables["BROKER_URL"], "result_backend": variables["RESULT_BACKEND_URL"]}
+    return CeleryClient(**addresses, **configuration, task_routes=None)
+
+
+@pytest.mark.parametrize("is_sender_first", [True, False])
+def test_a_message_without_a_queue_is_answered(
+    variables: dict[str, str], rabbit: RabbitMq, tmp_path: Path, *, is_sender_first: bool
+) -> None:
+    """Whether the sender or the worker declares the queue first, and also after the death of a worker."""
+    delete_queue(rabbit.url, UNNAMED)
+    with unnamed_sender_of(variables) as sender:
+        early = [send_redemption(sender)] if is_sender_first else []
+        with worker_of(variables, tmp_path / "first") as worker:
+            worker.wait_ready()
+            assert [each.get(timeout=60)["reason"] for each in early] == ["voucher_not_found"] * len(early)
+            sender.create_voucher("SUMMER")
+            with holding(variables["DATABASE_URL"], "SELECT * FROM vouchers FOR UPDATE"):
+                sent = [send_redemption(sender) for _ in range(PREFETCH * 2)]
+                eventually(lambda: worker.log.count("received") >= PREFETCH)
+                worker.kill()
+        with worker_of(variables, tmp_path / "second"):
+            assert len({each.get(timeout=60)["redemptionNumber"] for each in sent}) == PREFETCH * 2
+        assert redemptions(variables) == [(PREFETCH * 2,)]
+
+
+def test_a_message_without_a_queue_waits_in_that_of_its_task(variables: dict[str, str], tmp_path: Path) -> None:
+    """Until it is due, until a lock is free, and after it was a dead letter."""
+    url, impatient = variables["DATABASE_URL"], variables | {"SCRIP_LOCK_TIMEOUT_SECONDS": "1"}
+    with worker_of(impatient, tmp_path / "worker") as worker, unnamed_sender_of(variables) as sender:
+        worker.wait_ready()
+        sender.create_voucher("SUMMER")
+        with holding(url, "SELECT * FROM vouchers FOR UPDATE"):
+            sent = [send_redemption(sender), send_redemption(sender, countdown=1)]
+            eventually(lambda: worker.log.count("is tried again in") >= len(sent))
+        assert {each.get(timeout=60)["outcome"] for each in sent} == {"accepted"}
+        with poisoned(url, customer="cus_poison"):
+            poison = send_redemption(sender, customer="cus_poison")
+            eventually(lambda: rows(url, "SELECT task_id, queue FROM dead_letters") == [(poison.id, "redemptions")])
+        scrip(worker, "dead-letters", "retry", poison.id)
+        eventually(lambda: redemptions(variables) == [(3,)])
+
+
+@pytest.mark.parametrize("options", [{}, {"countdown": 3_600}])
+def test_a_message_in_a_wrong_queue_fails_at_once(
+    variables: dict[str, str], rabbit: RabbitMq, tmp_path: Path, options: dict[str, Any]
+) -> None:
+    """The queue counts, and not the exchange and the key that the sender has used."""
+    with worker_of(variables, tmp_path / "worker") as worker, sender_of(variables) as sender:
+        worker.wait_ready()
+        with Connection(rabbit.url) as connection:
+            Queue("sweeps", no_declare=True)(connection.default_channel).bind_to("amq.topic", "events.redemptions")
+        for route in ({"queue": "sweeps"}, {"exchange": "amq.topic", "routing_key": "events.redemptions"}):
+            sent = send_redemption(sender, **options, **route)
+            with pytest.raises(Exception, match=r"came by the queue sweeps, .* send it to redemptions"):
+                sent.get(timeout=60)
+        assert rows(variables["DATABASE_URL"], "SELECT * FROM dead_letters") == []
+        eventually(lambda: rabbit.queues()["sweeps"] == (0, 0))
+
+
+def test_a_default_queue_of_another_kind_is_taken_as_it_is(rabbit: RabbitMq) -> None:
+    """A sender may prefer quorum queues. Its declaration stays valid, and no worker ends."""
+    delete_queue(rabbit.url, UNNAMED)
+    senders = Queue(UNNAMED, routing_key=UNNAMED, queue_arguments={"x-queue-type": "quorum"})
+    *_, ours = queues(broker_url=rabbit.url)
+    try:
+        with Connection(rabbit.url) as connection:
+            for each in (senders, ours, senders):
+                each(connection.default_channel).declare()
+    finally:
+        delete_queue(rabbit.url, UNNAMED)
+
+
+def delete_queue(url: str, name: str) -> None:
+    """Delete a queue if there is one, and forget that clients have declared it."""
+    pools.reset()
+    with Connection(url) as connection:
+        Queue(name)(connection.default_channel).delete()

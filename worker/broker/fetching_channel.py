@@ -174,6 +174,8 @@ class FetchingChannel(redis.Channel):
             # The server's JSON parser is more lenient than Python's.
             is_readable = False
         if is_readable:
+            # Clients in other languages write any exchange and any routing key.
+            message["properties"]["delivery_info"] |= {"exchange": "", "routing_key": fetched.queue}
             return message
         self.set_aside(fetched.tag)
         return None

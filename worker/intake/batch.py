@@ -14,6 +14,7 @@ from celery import Task, current_app
 from celery.utils.log import get_logger
 from celery.worker.request import Request
 
+from worker.intake.arrival import wrong_queue_of
 from worker.intake.delivery import Delivery, Fate, Outcome
 from worker.intake.envelope import original_of
 from worker.intake.followers import followers_of
@@ -214,6 +215,7 @@ def delivery_of(request: Request, *, is_suspect: bool) -> Delivery:
         parent=request.parent_id,
         original=original_of(request.message) if is_suspect or redelivered or retries else None,
         followers=followers_of(request),
+        wrong_queue=wrong_queue_of(request.delivery_info, task=request.name),
     )
 
 

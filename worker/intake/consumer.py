@@ -14,6 +14,7 @@ from celery.worker.state import active_requests, reserved_requests
 from kombu import Message
 
 from worker.connections import is_amqp
+from worker.intake.arrival import let_no_misplaced_message_wait, note_queue
 from worker.intake.dropped_messages import DroppedMessages
 from worker.intake.envelope import UNDECODABLE, headers_of, is_plain, problem_of
 from worker.intake.gathering import Gatherer
@@ -155,6 +156,8 @@ class Consumer(CeleryConsumer):
                 return
             if self.is_on_rabbitmq:
                 note_return(message)
+                note_queue(message, queues_by_tag=self.queues_by_tag())
+            let_no_misplaced_message_wait(message)
             let_no_begun_message_expire(message)
             if not is_postponed_until_due(message, delay=delay):
                 receive(message)
@@ -163,6 +166,10 @@ class Consumer(CeleryConsumer):
             return self.is_delayed(message, seconds, otherwise=receive_task)
 
         return receive_task
+
+    def queues_by_tag(self) -> dict[str, str]:
+        """Return the queue of each consumer on RabbitMQ, by the tag that its messages have."""
+        return {tag: queue for queue, tag in self.task_consumer._active_tags.items()}  # noqa: SLF001 - kombu shows none
 
     def is_delayed(self, message: Message, seconds: float, *, otherwise: Callable[[Message], None]) -> bool:
         """Return whether a message waits on RabbitMQ from now on. If that fails, `otherwise` has it after a pause."""

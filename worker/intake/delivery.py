@@ -12,6 +12,7 @@ ENDS_CONNECTIONS = "its connections to the database were lost"
 class Original(NamedTuple):
     """A message as received, so that it can be kept as a dead letter and sent again."""
 
+    # The queue of its task.
     queue: str
     headers: Mapping[str, Any]
     body: bytes
@@ -39,6 +40,8 @@ class Delivery(NamedTuple):
     original: Original | None
     # The fields of Celery's protocol about the tasks that follow, if there are any.
     followers: Mapping[str, Any] | None = None
+    # The queue by which the message came, if it is that of other tasks.
+    wrong_queue: str | None = None
 
     def __repr__(self) -> str:
         # Logs show the arguments of a call in a child.

@@ -8,7 +8,7 @@ from kombu.exceptions import ContentDisallowed, DecodeError
 
 from worker.broker.fetch_script import UNREADABLE
 from worker.intake.delivery import Original
-from worker.queues import queue_from
+from worker.queues import queue_of
 from worker.retry_limits import RETRIES_MAX
 
 UNDECODABLE = "its body cannot be decoded"
@@ -58,7 +58,8 @@ def original_of(message: Message) -> Original:
     """Return a message as it was received, except that the body is not compressed, and a text is in UTF-8."""
     body, encoding = message.body, message.content_encoding or "utf-8"
     return Original(
-        queue=queue_from(message.delivery_info["routing_key"], task=headers_of(message)["task"]),
+        # It may have come by Celery's own default queue.
+        queue=queue_of(headers_of(message)["task"]),
         # kombu has decompressed the body.
         headers={name: value for name, value in message.headers.items() if name != "compression"},
         body=body.encode() if isinstance(body, str) else bytes(body),
