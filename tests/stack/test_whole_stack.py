@@ -16,9 +16,9 @@ import psycopg
 import pytest
 from celery import Celery
 
+from tests.documents.blocks import blocks
 from tests.stack.running import Up, eventually, lives
 
-README = Path(__file__).parents[2] / "README.md"
 # The ids and instants of an answer, which differ on every stack.
 VARYING = re.compile(r"(?<=_)[0-9a-z]{26}\b|\d{4}-\d\d-\d\dT[\d:.]+Z")
 URLS = ("DATABASE_URL", "REDIS_URL", "FLOWER_URL")
@@ -61,15 +61,33 @@ def test_the_migrations_have_run(whole: Up) -> None:
 
 def test_the_readmes_snippet_gets_the_readmes_answer(whole: Up, tmp_path: Path) -> None:
     """A newcomer pastes it as it stands, twice: the second answer is the first."""
-    (snippet,) = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
-    (shown,) = re.findall(r"```json\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
-    (tmp_path / ".scrip").symlink_to(whole.data_folder)
-    command = [sys.executable, "-W", "error", "-c", snippet]
-    first, second = (
-        subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout for _ in range(2)
-    )
+    (shown,) = blocks("README.md", "json")
+    first, second = (pasted(whole, tmp_path, page="README.md") for _ in range(2))
     assert first == second
     assert json.loads(VARYING.sub("…", first)) == json.loads(VARYING.sub("…", shown))
+
+
+def test_the_contracts_first_call_is_answered(whole: Up, tmp_path: Path) -> None:
+    """A reader of the README pastes it afterwards, with the addresses in the environment."""
+    pasted(whole, tmp_path, page="README.md")
+    assert pasted(whole, tmp_path, page="docs/contract.md") == "accepted\n"
+
+
+def test_a_call_without_a_queue_is_answered_too(whole: Up, tmp_path: Path) -> None:
+    """The same call by a reader who leaves the queue out, which many a client does."""
+    pasted(whole, tmp_path, page="README.md")
+    assert pasted(whole, tmp_path, page="docs/contract.md", without=', queue="redemptions"') == "accepted\n"
+
+
+def pasted(whole: Up, folder: Path, *, page: str, without: str = "") -> str:
+    """Run the Python of a page in a checkout where the stack runs, and return what it prints."""
+    (snippet,) = blocks(page, "python")
+    assert without in snippet
+    (folder / ".scrip").unlink(missing_ok=True)
+    (folder / ".scrip").symlink_to(whole.data_folder)
+    script = 'set -a; . .scrip/env; exec "$0" -W error -c "$1"'
+    command = ["/bin/sh", "-eu", "-c", script, sys.executable, snippet.replace(without, "")]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
 
 
 def test_every_worker_answers(whole: Up) -> None:

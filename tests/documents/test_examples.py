@@ -1,0 +1,75 @@
+"""Every example of the README and of docs/ is run by a test as it stands, or is named here with a reason."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.documents.blocks import CHECKOUT, PAGES, blocks, languages
+from tests.other_servers.configurations import ACL
+
+SHELL = "/bin/sh"
+STACK, SENDERS = "tests/stack/test_whole_stack.py", "tests/other_servers/test_senders.py"
+HERE, BROKER = "tests/documents/test_examples.py", "tests/end_to_end/test_unnamed_queue.py"
+# The tests that run the blocks, by page and language. The answers of the contract follow their requests.
+RUN_BY = {
+    ("README.md", "python"): [f"{STACK}::test_the_readmes_snippet_gets_the_readmes_answer"],
+    ("README.md", "json"): [f"{STACK}::test_the_readmes_snippet_gets_the_readmes_answer"],
+    ("docs/contract.md", "python"): [f"{STACK}::test_the_contracts_first_call_is_answered"],
+    ("docs/contract.md", "json"): [f"{BROKER}::test_each_example_of_the_contract_is_answered_through_the_broker"],
+    ("docs/brokers.md", "python"): [
+        f"{SENDERS}::test_a_sender_behind_sentinels_gets_its_answer",
+        f"{SENDERS}::test_a_sender_to_rabbitmq_gets_its_answer",
+    ],
+    ("docs/brokers.md", "sh"): [f"{HERE}::test_the_addresses_of_a_worker_can_be_read"],
+    ("docs/brokers.md", ""): [f"{HERE}::test_the_restricted_user_is_the_one_of_the_tests"],
+}
+NOT_RUN = {
+    ("README.md", "sh"): "`make test` is this run, `make demo` is run by tests/demo; both install first",
+    ("docs/architecture.md", "mermaid"): "a diagram",
+    ("docs/states.md", "mermaid"): "diagrams",
+}
+
+
+def test_every_block_is_run_or_named_with_a_reason():
+    """A block that is added has to be added to a test."""
+    found = {(page, language) for page in PAGES for language in languages(page)}
+    assert found == {*RUN_BY, *NOT_RUN}
+
+
+@pytest.mark.parametrize("test", sorted({each for tests in RUN_BY.values() for each in tests}))
+def test_the_tests_that_run_blocks_exist(test: str):
+    """A test that was renamed would leave its blocks without one."""
+    module, _, name = test.partition("::")
+    assert f"def {name}(" in (CHECKOUT / module).read_text(encoding="utf-8")
+
+
+def test_the_commands_of_the_readme_are_targets_of_make():
+    """They install and run for minutes, so they are only looked up."""
+    (commands,) = blocks("README.md", "sh")
+    script = commands.replace("make ", "make --dry-run --file Makefile ")
+    subprocess.run([SHELL, "-eu", "-c", script], cwd=CHECKOUT, check=True, capture_output=True)
+
+
+def test_the_addresses_of_a_worker_can_be_read(tmp_path: Path):
+    """An operator puts them into the environment, with values of its own."""
+    (addresses,) = blocks("docs/brokers.md", "sh")
+    (tmp_path / "env").write_text(addresses)
+    read = "from worker.settings import settings; print(settings().broker_url)"
+    script = f'set -a; . ./env; exec "{sys.executable}" -c "{read}"'
+    done = subprocess.run(
+        [SHELL, "-eu", "-c", script],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(CHECKOUT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == ("amqp://scrip:PASSWORD@HOST:5672/VHOST\n", "")
+
+
+def test_the_restricted_user_is_the_one_of_the_tests():
+    """`make faults-brokers` runs the system with that user alone."""
+    (user,) = blocks("docs/brokers.md", "")
+    assert user.replace("PASSWORD", "word") in ACL
