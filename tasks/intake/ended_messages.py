@@ -39,16 +39,17 @@ class EndedMessages:
 
     def succeed(self, answers: Mapping[int, Answer], *, seconds: float) -> None:
         """Store the answers that are now committed."""
-        outcome = Outcome(Fate.SUCCEEDED, seconds)
-        for position in answers:
-            self.outcomes[position] = outcome
+        shown = {position: self.task.shown_answer(answer) for position, answer in answers.items()}
+        # Pickle writes an outcome of many messages once.
+        outcomes = {each: Outcome(Fate.SUCCEEDED, seconds, shown=each) for each in set(shown.values())}
+        self.outcomes.update({position: outcomes[each] for position, each in shown.items()})
         self.store(
             {
                 position: TaskResult(self.deliveries[position], states.SUCCESS, answer)
                 for position, answer in answers.items()
             }
         )
-        self.log_success(answers, seconds=seconds)
+        self.log_success(shown, seconds=seconds)
 
     def store(self, results: Mapping[int, TaskResult]) -> None:
         """Store final results. The messages whose followers cannot be sent now are tried again."""
@@ -57,14 +58,14 @@ class EndedMessages:
             if result.delivery.followers and not end_with_followers(self.task, result):
                 self.try_again([position], Undecided("the tasks that follow could not be sent"))
 
-    def log_success(self, answers: Mapping[int, Answer], *, seconds: float) -> None:
-        """Log of each message what Celery logs of a task."""
-        for position in answers:
+    def log_success(self, shown: Mapping[int, str], *, seconds: float) -> None:
+        """Log of each message what Celery logs of a task, with what is shown of the answer."""
+        for position, return_value in shown.items():
             values = {
                 "name": self.task.name,
                 "id": self.deliveries[position].id,
                 "runtime": seconds,
-                "return_value": "…",
+                "return_value": return_value,
             }
             trace_logger.info(LOG_SUCCESS, values)
 

@@ -6,6 +6,7 @@ is decided or a dead letter.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from celery import Task
@@ -23,6 +24,7 @@ from tasks.wire.errors import (
 )
 from tasks.wire.parsing import Request, argument_of, parse
 from tasks.wire.replay import AnswerTable
+from tasks.wire.shown_answers import DONE, READ, shown_answer
 from worker.app import app
 from worker.intake.arrival import wrong_queue_of
 from worker.intake.current_message import message_id
@@ -83,6 +85,7 @@ class ContractTask(Task):
 def _registered(
     name: str, use_case: Callable[[Request], Any], decision: Decision[Request], *, first_answer: AnswerTable
 ) -> Task:
+    is_read = first_answer is AnswerTable.READS
     task: Task = app.task(
         name=name,
         base=ContractTask,
@@ -94,8 +97,10 @@ def _registered(
         retry_backoff_max=RETRY_BACKOFF_MAX_SECONDS,
         retry_jitter=True,
         Request=ShownRequest,
-        # An answer shows the voucher's code, so logs and events must not show the answer.
+        # An answer shows the voucher's code. Celery itself, where children are not processes, shows nothing of it.
         resultrepr_maxsize=1,
+        # A partial would become a method of the task in later versions of Python.
+        shown_answer=staticmethod(partial(shown_answer, otherwise=READ if is_read else DONE)),
         first_answer=first_answer,
         use_case_name=use_case.__name__,
         # A function would become a method of the task.

@@ -241,6 +241,6 @@ def end_message(request: Request, outcome: Outcome) -> None:
     """
     # Acknowledgement point: the effect is committed, or the failure is final.
     if outcome.fate is Fate.SUCCEEDED:
-        request.on_success((False, "…", outcome.seconds))
+        request.on_success((False, outcome.shown, outcome.seconds))
     else:
         request.on_failure(outcome.error, return_ok=True)

@@ -68,6 +68,8 @@ class Outcome(NamedTuple):
     seconds: float = 0.0
     # For FAILED, Celery's record of the exception; for the others, the exception.
     error: Any = None
+    # For SUCCEEDED, what logs and events show of the answer.
+    shown: str = ""
 
 
 class GivenUp(Exception):
