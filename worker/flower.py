@@ -8,6 +8,8 @@ import os
 from typing import Any
 
 from worker.intake.shown_request import summary
+from worker.monitoring.installation import install
+from worker.monitoring.shown_results import is_shown_answer
 
 credentials = os.environ.get("FLOWER_BASIC_AUTH", "").split(",")
 if not all(user and password for user, _, password in (each.partition(":") for each in credentials)):
@@ -20,16 +22,22 @@ port = int(os.environ.get("FLOWER_PORT") or 5555)
 read_only = True
 # Flower's state is not kept: the database has the history.
 persistent = False
+# Shared among the names of tasks, so that the sweeps stay.
 max_tasks = 10_000
-# `kwargs` holds the callers' ids. Flower's default columns also have args and result, which are empty here.
-tasks_columns = "name,kwargs,state,received,runtime,worker,uuid"
+# `kwargs` holds the callers' ids, and `result` the outcome and the reason, or counts.
+tasks_columns = "name,kwargs,state,result,received,runtime,worker,uuid"
+
+install()
 
 
 def format_task(task: Any) -> Any:
-    """Return the task with only its ids: senders may announce whole bodies, and an answer contains the code."""
+    """Return the task with only its ids and its outcome.
+
+    Senders may announce whole bodies, and other workers whole answers, which contain the code.
+    """
     task.args = "()"
     task.kwargs = summary(_value(task.kwargs))
-    task.result = ""
+    task.result = task.result if is_shown_answer(task.result) else ""
     return task
 
 

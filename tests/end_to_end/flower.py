@@ -1,46 +1,70 @@
 """Flower as a program, which reads the broker by its own code."""
 
 import json
+import re
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.error import URLError
+from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
 from scrip.stack.listener import LOOPBACK, free_port
+from tests.end_to_end.broker import Json
 from tests.end_to_end.programs import Program
 from tests.end_to_end.waiting import eventually
 
 CREDENTIALS = "user:word"
 ANSWER_SECONDS_MAX = 20
+ROW = re.compile(r'<tr id="[^"]*">(.*?)</tr>', re.DOTALL)
+CELL = re.compile(r"<td[^>]*>\s*(.*?)\s*</td>", re.DOTALL)
 
 
 class Flower(Program):
     """`celery -A tasks flower` on a free port."""
 
-    def __init__(self, *, folder: Path, environment: Mapping[str, str]) -> None:
-        """Describe the program."""
+    def __init__(self, *options: str, folder: Path, environment: Mapping[str, str]) -> None:
+        """Describe the program, with further options of Flower."""
         self.port = free_port()
         variables = {**environment, "FLOWER_BASIC_AUTH": CREDENTIALS, "FLOWER_PORT": str(self.port)}
-        super().__init__("flower", "--conf=worker/flower.py", folder=folder, environment=variables)
+        super().__init__("flower", "--conf=worker/flower.py", *options, folder=folder, environment=variables)
 
     def queue_lengths(self) -> dict[str, int] | None:
         """Return the number of messages in each queue as Flower reads them, or None while Flower is starting."""
-        assert self.is_alive(), self.log
-        address = f"http://{LOOPBACK}:{self.port}/api/queues/length"
-        request = Request(address, headers={"Authorization": f"Basic {b64encode(CREDENTIALS.encode()).decode()}"})
         try:
-            with urlopen(request, timeout=ANSWER_SECONDS_MAX) as response:  # noqa: S310 - our own address
-                queues = json.load(response)["active_queues"]
+            queues = json.loads(self.get("/api/queues/length"))["active_queues"]
         except URLError:
             return None
         return {each["name"]: each["messages"] for each in queues}
 
+    def broker_page(self) -> dict[str, list[str]]:
+        """Return the cells of each queue on the page of the broker: messages, unacknowledged, ready and so on."""
+        page = self.get("/broker")
+        rows = (CELL.findall(row) for row in ROW.findall(page))
+        return {name: list(cells) for name, *cells in rows}
+
+    def tasks(self, search: str = "") -> list[Json]:
+        """Return up to a thousand tasks of the list, those that a search finds."""
+        parameters = {"draw": 1, "start": 0, "length": 1_000, "search[value]": search, "order[0][column]": 0}
+        found = json.loads(self.get(f"/tasks/datatable?{urlencode(parameters)}"))
+        assert "searchError" not in found, found
+        tasks: list[Json] = found["data"]
+        return tasks
+
+    def get(self, path: str) -> str:
+        """Return the text at a path."""
+        assert self.is_alive(), self.log
+        credentials = b64encode(CREDENTIALS.encode()).decode()
+        request = Request(f"http://{LOOPBACK}:{self.port}{path}", headers={"Authorization": f"Basic {credentials}"})
+        with urlopen(request, timeout=ANSWER_SECONDS_MAX) as response:  # noqa: S310 - our own address
+            text: str = response.read().decode()
+        return text
+
 
 @contextmanager
-def running_flower(folder: Path, environment: Mapping[str, str]) -> Iterator[Flower]:
+def running_flower(folder: Path, environment: Mapping[str, str], *options: str) -> Iterator[Flower]:
     """Run Flower, and wait until it has read the queues."""
-    with Flower(folder=folder, environment=environment) as flower:
+    with Flower(*options, folder=folder, environment=environment) as flower:
         eventually(flower.queue_lengths)
         yield flower

@@ -7,10 +7,10 @@ import pytest
 
 from scrip.stack.listener import LOOPBACK
 from tests.end_to_end.database import rows
+from tests.end_to_end.flower import running_flower
 from tests.end_to_end.programs import Worker
 from tests.other_servers.celery_client import CeleryClient
 from tests.other_servers.certificates import Certificate, certificate
-from tests.other_servers.flower import running_flower
 from tests.other_servers.redis_servers import TlsRedis
 
 REFUSED = "CERTIFICATE_VERIFY_FAILED"
