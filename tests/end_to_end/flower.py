@@ -5,6 +5,7 @@ import re
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from html import unescape
 from pathlib import Path
 from urllib.error import URLError
 from urllib.parse import urlencode
@@ -18,6 +19,7 @@ from tests.end_to_end.waiting import eventually
 CREDENTIALS = "user:word"
 ANSWER_SECONDS_MAX = 20
 ROW = re.compile(r'<tr id="[^"]*">(.*?)</tr>', re.DOTALL)
+TAG = re.compile(r"<[^>]*>")
 CELL = re.compile(r"<td[^>]*>\s*(.*?)\s*</td>", re.DOTALL)
 
 
@@ -30,19 +32,23 @@ class Flower(Program):
         variables = {**environment, "FLOWER_BASIC_AUTH": CREDENTIALS, "FLOWER_PORT": str(self.port)}
         super().__init__("flower", "--conf=worker/flower.py", *options, folder=folder, environment=variables)
 
-    def queue_lengths(self) -> dict[str, int] | None:
-        """Return the number of messages in each queue as Flower reads them, or None while Flower is starting."""
+    def is_answering(self) -> bool:
+        """Return whether Flower has started."""
         try:
-            queues = json.loads(self.get("/api/queues/length"))["active_queues"]
+            return bool(self.get("/healthcheck"))
         except URLError:
-            return None
+            return False
+
+    def queue_lengths(self) -> dict[str, int]:
+        """Return the number of messages in each queue as Flower reads them."""
+        queues = json.loads(self.get("/api/queues/length"))["active_queues"]
         return {each["name"]: each["messages"] for each in queues}
 
     def broker_page(self) -> dict[str, list[str]]:
         """Return the cells of each queue on the page of the broker: messages, unacknowledged, ready and so on."""
         page = self.get("/broker")
-        rows = (CELL.findall(row) for row in ROW.findall(page))
-        return {name: list(cells) for name, *cells in rows}
+        rows = ([unescape(TAG.sub("", cell)) for cell in CELL.findall(row)] for row in ROW.findall(page))
+        return {name: cells for name, *cells in rows}
 
     def tasks(self, search: str = "") -> list[Json]:
         """Return up to a thousand tasks of the list, those that a search finds."""
@@ -64,7 +70,7 @@ class Flower(Program):
 
 @contextmanager
 def running_flower(folder: Path, environment: Mapping[str, str], *options: str) -> Iterator[Flower]:
-    """Run Flower, and wait until it has read the queues."""
+    """Run Flower, and wait until it answers."""
     with Flower(*options, folder=folder, environment=environment) as flower:
-        eventually(flower.queue_lengths)
+        eventually(flower.is_answering)
         yield flower

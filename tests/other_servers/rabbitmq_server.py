@@ -26,8 +26,11 @@ SENDER_CONFIGURATION: dict[str, Any] = {
 class RabbitMq:
     """Debian's RabbitMQ. Its data is in a folder, so a node that was killed starts again on it."""
 
-    def __init__(self, folder: Path, certificate: Certificate | None = None) -> None:
-        """Describe the node. With a certificate, it listens for TLS on a second port."""
+    def __init__(self, folder: Path, certificate: Certificate | None = None, *, is_managed: bool = False) -> None:
+        """Describe the node. With a certificate, it listens for TLS on a second port.
+
+        `is_managed` enables the management plugin, which listens on a port of its own.
+        """
         installed("rabbitmq-server", package="rabbitmq-server")
         folder.mkdir(parents=True, exist_ok=True)
         self.authority_file = certificate and certificate.authority_file
@@ -58,6 +61,10 @@ class RabbitMq:
                 f"ssl_options.keyfile = {certificate.key_file}",
                 "ssl_options.verify = verify_none",
             ]
+        self.management_port = free_port()
+        if is_managed:
+            lines += [f"management.tcp.ip = {LOOPBACK}", f"management.tcp.port = {self.management_port}"]
+            (folder / "plugins").write_text("[rabbitmq_management].\n")
         (folder / "rabbitmq.conf").write_text("\n".join(lines) + "\n")
         mapper = installed("epmd", package="erlang-base")
         self.mapper = ServerProgram(
@@ -85,6 +92,11 @@ class RabbitMq:
     def tls_url(self) -> str:
         """The node's URL for TLS."""
         return f"amqps://guest:guest@{LOOPBACK}:{self.tls_port}//"
+
+    @property
+    def management_url(self) -> str:
+        """The URL of the management plugin."""
+        return f"http://guest:guest@{LOOPBACK}:{self.management_port}/api/"
 
     def control(self, *words: str) -> str:
         """Run `rabbitmqctl` and return its output."""

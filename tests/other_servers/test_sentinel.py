@@ -54,6 +54,6 @@ def test_beat_and_flower_find_the_server(database: dict[str, str], watched: Watc
         Program("beat", folder=tmp_path / "beat", environment=variables) as beat,
         running_flower(tmp_path / "flower", variables) as flower,
     ):
-        eventually(lambda: (flower.queue_lengths() or {}).get("sweeps"))
+        eventually(lambda: flower.queue_lengths().get("sweeps"))
         assert "Traceback" not in beat.log
         assert "Traceback" not in flower.log
