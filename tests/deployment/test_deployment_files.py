@@ -223,3 +223,21 @@ def test_flower_shows_a_tasks_ids_and_nothing_else_of_it(
     task = format_task(SimpleNamespace(args="('SECRET',)", kwargs=announced, result="{'code': 'SECRET'}"))
     assert "SECRET" not in repr(task)
     assert re.findall(r": '?([\w-]+)", task.kwargs) == shown.split()
+
+
+@pytest.mark.parametrize(
+    ("announced", "shown"),
+    [
+        ("refused already_applied", "refused already_applied"),
+        ("accepted 3, invalid 1", "accepted 3, invalid 1"),
+        ("{'code': 'SECRET'}", ""),
+        ("'SECRET'", ""),
+        (None, ""),
+    ],
+)
+def test_flower_shows_an_outcome_and_no_other_result(
+    monkeypatch: pytest.MonkeyPatch, announced: str | None, shown: str
+) -> None:
+    """Workers of other projects on the same broker may announce whole answers."""
+    format_task = flower_settings(monkeypatch, FLOWER_BASIC_AUTH="scrip:pw")["format_task"]
+    assert format_task(SimpleNamespace(args="()", kwargs="{}", result=announced)).result == shown
