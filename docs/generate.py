@@ -21,7 +21,7 @@ Every process reads its settings from the environment. Nothing secret has a defa
 address ends with one line that names it. `make docs` writes this page from `worker/settings.py`.
 
 `scrip audit` and `alembic` need `DATABASE_URL` only. Flower reads `FLOWER_BASIC_AUTH` (`user:password`, required),
-`FLOWER_ADDRESS` and `FLOWER_PORT`.
+`FLOWER_ADDRESS`, `FLOWER_PORT` and, on RabbitMQ, `FLOWER_BROKER_API` ([flower.md](flower.md#queue-lengths)).
 
 | variable | default | range | meaning |
 |---|---|---|---|
