@@ -45,7 +45,7 @@ class RedisLengths:
     async def queues(self, names: Iterable[str]) -> list[QueueLength]:
         """Return the length of each queue.
 
-        A message that is fetched between the two counts is counted twice, so none is left out.
+        A message that is fetched between the two counts is counted twice, and one that is put back then is left out.
         """
         ready = {each["name"]: each["messages"] for each in await self.broker.queues(names)}
         taken = Counter((await self._queues_of_taken()).values())
