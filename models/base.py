@@ -1,9 +1,11 @@
 """Tools for all tables: names of constraints, ids, the database's clock, and statements on arrays of rows."""
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime
+import secrets
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from inspect import get_annotations
+from itertools import count
 from typing import Any, cast
 from uuid import UUID
 
@@ -71,6 +73,27 @@ def table_of(model: type[Base]) -> Table:
 def new_id() -> UUID:
     """Return a UUIDv7. Later ids of the same process sort higher, even within a millisecond."""
     return uuid7()
+
+
+# A UUIDv7 has 48 bits for the milliseconds since 1970, 4 for the version, 12 for the fraction of the millisecond, 2 for
+# the variant, and 62 that are free: here 16 for a position, and random ones.
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_VERSION, _VARIANT = 7 << 76, 2 << 62
+_RANDOM_BITS = 46
+
+
+def ids_at(instant: datetime) -> Iterator[UUID]:
+    """Yield ascending UUIDv7 of an instant, at most 65,536. They sort by the instant, to the microsecond."""
+    first = first_id_at(instant).int | secrets.randbits(_RANDOM_BITS)
+    return (UUID(int=first + (position << _RANDOM_BITS)) for position in count())
+
+
+def first_id_at(instant: datetime) -> UUID:
+    """Return a UUID that is not above any UUID of `ids_at` for the instant, and above all for earlier instants."""
+    milliseconds, microseconds = divmod((instant - _EPOCH) // _MICROSECOND, 1_000)
+    # RFC 9562, section 6.2, method 3: the fraction of the millisecond in units of 1/4096.
+    return UUID(int=milliseconds << 80 | _VERSION | (microseconds * 4_096 // 1_000) << 64 | _VARIANT)
 
 
 def one_of(name: str, values: Iterable[StrEnum]) -> str:

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from domain.eligibility import Candidate, Refusal, decisive_instant, judge
 from domain.hold import HoldStatus, honoured
 from domain.value_class import value
-from models.base import new_id, read_clock
+from models.base import ids_at, read_clock
 from models.codes.counters import count_code_redemptions
 from models.discounts.discount import add_discounts
 from models.discounts.of_subscription import RunningDiscountRow, find_running, is_within_window
@@ -63,6 +63,8 @@ class RedemptionBatch:
         self.redemptions: list[SimpleNamespace] = []
         self.discounts: list[dict[str, Any]] = []
         self.other_discounts = OtherDiscounts()
+        # They have the instant of the decision, so that lists are in that order.
+        self._ids = ids_at(decided_at)
 
     @classmethod
     def lock(cls, session: Session, claims: Sequence[Claim]) -> Self:
@@ -190,7 +192,7 @@ class RedemptionBatch:
             project=claim.request.project,
             request_id=claim.request.request_id,
             # Requests that are fully reserved are not stored, so they have no id.
-            id=None if refusal is Refusal.FULLY_RESERVED else new_id(),
+            id=None if refusal is Refusal.FULLY_RESERVED else next(self._ids),
             fingerprint=claim.fingerprint,
             voucher_id=claim.voucher_id,
             code=claim.code_text,
