@@ -48,6 +48,7 @@ def show(task_id: Annotated[str, typer.Argument(help="As `list` shows it.")]) ->
         except use_cases.DeadLetterNotFound:
             raise _not_found(task_id) from None
     shown = row._asdict() | {"died_at": row.died_at.isoformat(), "body": bytes(row.body).decode(errors="replace")}
+    shown["id"] = str(row.id)
     shown["digest"] = bytes(row.digest).hex()
     typer.echo(json.dumps(shown, indent=2))
 

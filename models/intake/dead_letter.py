@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
+from uuid import UUID
 
-from sqlalchemy import JSON, CheckConstraint, Integer, LargeBinary, Select, Text, delete, select
+from sqlalchemy import JSON, CheckConstraint, Index, Integer, LargeBinary, Select, Text, Uuid, delete, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from models.base import Base, Instant, rows_affected, table_of
+from models.base import Base, Instant, columns_of, rows_affected, table_of
 
 
 class DeadLetter(Base):
@@ -19,6 +20,8 @@ class DeadLetter(Base):
     # Empty if the message names none.
     project: Mapped[str] = mapped_column(Text, primary_key=True)
     task_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    # Of the last time that the message was given up. Lists are in the order of these ids.
+    id: Mapped[UUID] = mapped_column(Uuid)
     # The SHA-256 of the body: two messages may have come under the same id.
     digest: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
     task: Mapped[str] = mapped_column(Text)
@@ -32,7 +35,10 @@ class DeadLetter(Base):
     content_type: Mapped[str] = mapped_column(Text)
     content_encoding: Mapped[str] = mapped_column(Text)
 
-    __table_args__ = (CheckConstraint("attempts > 0", name="attempted"),)
+    __table_args__ = (
+        CheckConstraint("attempts > 0", name="attempted"),
+        Index("ix_dead_letters_listed", text('project COLLATE "C"'), "id"),
+    )
 
 
 class ListedDeadLetterRow(Protocol):
@@ -46,7 +52,13 @@ class ListedDeadLetterRow(Protocol):
     died_at: datetime
 
 
-class DeadLetterRow(ListedDeadLetterRow, Protocol):
+class ProjectDeadLetterRow(ListedDeadLetterRow, Protocol):
+    """A row of `dead_letters` with the id, without the message."""
+
+    id: UUID
+
+
+class DeadLetterRow(ProjectDeadLetterRow, Protocol):
     """A whole row of `dead_letters`."""
 
     digest: bytes
@@ -76,6 +88,20 @@ def list_dead_letters(session: Session, *, limit: int) -> Sequence[ListedDeadLet
     return session.execute(newest.limit(limit)).all()
 
 
+def older_dead_letters(
+    session: Session, *, project: str, than: UUID | None, limit: int
+) -> Sequence[ProjectDeadLetterRow]:
+    """Return the newest dead letters of a project that are older than a position, or of all, newest first."""
+    listed = _of_project(project).order_by(DEAD_LETTERS.c.id.desc()).limit(limit)
+    return session.execute(listed if than is None else listed.where(DEAD_LETTERS.c.id < than)).all()
+
+
+def newer_dead_letters(session: Session, *, project: str, than: UUID, limit: int) -> Sequence[ProjectDeadLetterRow]:
+    """Return the oldest dead letters of a project that are newer than a position, newest first."""
+    listed = _of_project(project).where(DEAD_LETTERS.c.id > than)
+    return session.execute(listed.order_by(DEAD_LETTERS.c.id).limit(limit)).all()[::-1]
+
+
 def find_dead_letter(session: Session, *, task_id: str) -> DeadLetterRow | None:
     """Return the oldest dead letter of the task id, or None."""
     return session.execute(_found(task_id)).one_or_none()
@@ -95,3 +121,9 @@ def remove_dead_letter(session: Session, *, project: str, task_id: str, digest: 
 
 def _found(task_id: str) -> Select[*tuple[Any, ...]]:
     return select(DEAD_LETTERS).where(DEAD_LETTERS.c.task_id == task_id).order_by(DEAD_LETTERS.c.died_at).limit(1)
+
+
+def _of_project(project: str) -> Select[*tuple[Any, ...]]:
+    # The collation of the index: otherwise the planner could use the primary key.
+    columns = [DEAD_LETTERS.c[name] for name in columns_of(ProjectDeadLetterRow)]
+    return select(*columns).where(DEAD_LETTERS.c.project.collate("C") == project)

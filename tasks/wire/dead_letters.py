@@ -16,6 +16,7 @@ from kombu.serialization import dumps
 from sqlalchemy import func
 from sqlalchemy.orm import Session
 
+from models.base import new_id
 from models.intake.attempt import MessageKey, clear_attempts
 from models.intake.dead_letter import (
     DeadLetterRow,
@@ -87,6 +88,7 @@ def give_up(*, key: MessageKey, task: str, original: Original, reason: str, atte
     kept = {
         "project": project,
         "task_id": task_id,
+        "id": new_id(),
         "digest": sha256(original.body).digest(),
         "task": task,
         "reason": reason,
