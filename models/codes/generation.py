@@ -140,6 +140,12 @@ def find_generation(session: Session, *, project: str, key: str) -> GenerationRo
     return session.execute(stored).one_or_none()
 
 
+def find_generation_by_id(session: Session, *, project: str, id: UUID) -> GenerationRow | None:  # noqa: A002 - the column's name
+    """Return the generation with the id, or None."""
+    stored = select(*_COLUMNS).where(GENERATIONS.c.project == project, GENERATIONS.c.id == id)
+    return session.execute(stored).one_or_none()
+
+
 def add_generation(session: Session, *, values: Mapping[str, Any]) -> GenerationRow:
     """Insert a generation without any codes yet, and return the row."""
     return session.execute(insert(GENERATIONS).values(**values).returning(*_COLUMNS)).one()

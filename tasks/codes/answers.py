@@ -1,8 +1,8 @@
-"""The answer about a code."""
+"""The answers about codes and generations of codes."""
 
 from domain.code_terms import CodeRetiredReason, CodeRetirement, retirement_by_voucher, smaller_limit
 from domain.terms import RetiredReason
-from models.codes.row_types import CodeRow
+from models.codes.row_types import CodeRow, GenerationRow
 from models.vouchers.counters import places_taken
 from models.vouchers.row_types import ShownVoucherRow
 from tasks.wire.answers import Answer, instant
@@ -27,6 +27,19 @@ def code_answer(row: CodeRow, *, voucher: ShownVoucherRow) -> Answer:
         "status": "available" if retirement is None else "retired",
         "retiredReason": retirement and retirement.reason.value,
         "retiredAt": retirement and instant(retirement.at),
+    }
+
+
+def generation_answer(row: GenerationRow) -> Answer:
+    """Return a generation of codes, which has the status `generating` until all codes exist."""
+    return {
+        "object": "codeGeneration",
+        "id": type_id("gen", row.id),
+        "project": row.project,
+        "voucher": type_id("vou", row.voucher_id),
+        "count": row.requested,
+        "generated": row.generated,
+        "status": "completed" if row.generated == row.requested else "generating",
     }
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import Any
 from uuid import UUID
 
 from kombu.exceptions import OperationalError
@@ -22,13 +21,13 @@ from models.codes.generation import (
 )
 from models.codes.row_types import GenerationRow
 from models.vouchers.look_up import find_voucher, lock_vouchers
+from tasks.codes.answers import generation_answer
 from tasks.codes.limits import limit_errors
 from tasks.codes.messages import TOO_FEW_CODES, GenerateCodes
 from tasks.codes.random_codes import draw_codes
 from tasks.intake.task import contract_task, delivery_id
 from tasks.wire.answers import Answer, conflict_answer
 from tasks.wire.errors import InvalidRequest, found
-from tasks.wire.fields import type_id
 from tasks.wire.replay import AnswerTable, write_key
 from worker.database import run_in_transaction
 from worker.intake.current_message import report_state
@@ -63,7 +62,7 @@ def generate_codes(
     while generation.generated < generation.requested:
         generation = run_in_transaction(chunk)
         report(generation)
-    return _answer(generation)
+    return generation_answer(generation)
 
 
 def begin_generation(session: Session, request: GenerateCodes, *, delivery: str | None) -> GenerationRow:
@@ -138,15 +137,3 @@ def _check(session: Session, request: GenerateCodes) -> None:
 
 def _pattern_of(request: GenerateCodes) -> CodePattern:
     return CodePattern(prefix=request.prefix, alphabet=request.alphabet, length=request.length)
-
-
-def _answer(generation: GenerationRow) -> dict[str, Any]:
-    return {
-        "object": "codeGeneration",
-        "id": type_id("gen", generation.id),
-        "project": generation.project,
-        "voucher": type_id("vou", generation.voucher_id),
-        "count": generation.requested,
-        "generated": generation.generated,
-        "status": "completed",
-    }

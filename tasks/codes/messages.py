@@ -6,8 +6,8 @@ from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo, f
 
 from domain.code_pattern import ALPHABET, LENGTH, SINGLE_USE_BITS_MIN, CodePattern
 from models.codes.listing import CodeStatus
-from tasks.wire.fields import Code, CodeId, Count, ExternalId, InstantField, VoucherId, invalid
-from tasks.wire.message import BULK_MAX, Message
+from tasks.wire.fields import Code, CodeId, Count, ExternalId, GenerationId, InstantField, VoucherId, invalid
+from tasks.wire.message import BULK_MAX, Message, check_exactly_one
 from tasks.wire.pages import ONE_DIRECTION, PAGE_SIZE, Limit
 
 CODE_LENGTH_MIN, CODE_LENGTH_MAX = 3, 256
@@ -89,6 +89,20 @@ class GenerateCodes(Message):
 
 def _pattern(info: ValidationInfo, *, length: int) -> CodePattern:
     return CodePattern(prefix=info.data.get("prefix", ""), alphabet=info.data["alphabet"], length=length)
+
+
+class GenerationReference(Message):
+    """`generations.retrieve`: exactly one of `generation` and the `requestId` of the generation is sent."""
+
+    project: ExternalId
+    generation: GenerationId | None = None
+    request_id: ExternalId | None = Field(default=None, validate_default=True)
+
+    @field_validator("request_id")
+    @classmethod
+    def _names_one_generation(cls, value: str | None, info: ValidationInfo) -> str | None:
+        check_exactly_one(info, value=value, other="generation")
+        return value
 
 
 class CodeReference(Message):
