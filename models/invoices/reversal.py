@@ -25,6 +25,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.append_only import append_only
 from models.base import (
+    LOOK_UP_COLLATION,
     Base,
     Instant,
     array_parameters,
@@ -70,6 +71,18 @@ class InvoiceReversal(Base):
         CheckConstraint(CREDITED_BY_IF_CREDIT, name="credited_by_if_credit"),
         CheckConstraint("(answer IS NULL) = (credited_by IS NOT NULL)", name="answer_unless_credit"),
         Index("ix_invoice_reversals_invoice", "project", "invoice"),
+        # For lists. The subscription and the customer are those of the answer, which credits do not have.
+        *(
+            Index(
+                f"ix_invoice_reversals_{name}",
+                text(f"(answer ->> '{name}')"),
+                text(f'project COLLATE "{LOOK_UP_COLLATION}"'),
+                "kind",
+                "id",
+                postgresql_where=text(f"(answer ->> '{name}') IS NOT NULL"),
+            )
+            for name in ("subscription", "customer")
+        ),
         # An invoice is voided, not paid or charged back at most once.
         Index(
             "uq_invoice_reversals_given_back",

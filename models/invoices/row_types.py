@@ -43,6 +43,24 @@ class InvoiceReversalRow(Protocol):
     lines: list[dict[str, Any]]
 
 
+class ListedReversalRow(Protocol):
+    """The answer to a reversal. A check constraint demands it of all rows that are not credits."""
+
+    id: UUID
+    answer: dict[str, Any]
+
+
+class ReversalWithAnswerRow(Protocol):
+    """A reversal with the answer to it, or a credit with the crediting invoice."""
+
+    id: UUID
+    kind: str
+    lines: list[dict[str, Any]]
+    answer: dict[str, Any] | None
+    created_at: datetime
+    credited_by: str | None
+
+
 class LatestReversalRow(Protocol):
     """The kind and the instant of an invoice's latest reversal."""
 

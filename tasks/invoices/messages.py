@@ -8,8 +8,9 @@ from domain.eligibility import DISCOUNTS_PER_SUBSCRIPTION_MAX
 from domain.plan import Interval
 from domain.reversal import ReversalKind
 from tasks.redemptions.messages import CodeUnlessVoucher
-from tasks.wire.fields import CurrencyCode, Day, ExternalId, LineAmount, PositiveAmount, VoucherId, invalid
+from tasks.wire.fields import CurrencyCode, Day, ExternalId, LineAmount, PositiveAmount, ReversalId, VoucherId, invalid
 from tasks.wire.message import BULK_MAX, Message
+from tasks.wire.pages import ONE_DIRECTION, PAGE_SIZE, Limit, one_owner
 
 LINES_MAX = 1_000
 
@@ -143,6 +144,41 @@ class Preview(Message):
     from_: Day | None = Field(default=None, alias="from")
     cycle: Period | None = None
     redeem: Annotated[list[VoucherToRedeem], Field(max_length=REDEEM_MAX)] = Field(default_factory=list)
+
+
+class InvoiceReference(Message):
+    """The request of `billing.retrieve`."""
+
+    project: ExternalId
+    invoice: ExternalId
+
+
+class ListInvoices(Message):
+    """The request of `billing.list`. At least one owner is given. `after` and `before` are discounted invoices."""
+
+    project: ExternalId
+    subscription: ExternalId | None = None
+    customer: Annotated[ExternalId | None, one_owner("subscription")] = Field(default=None, validate_default=True)
+    after: ExternalId | None = None
+    before: Annotated[ExternalId | None, ONE_DIRECTION] = None
+    limit: Limit = PAGE_SIZE
+
+
+class ListReversals(Message):
+    """The request of `reversals.list`. At least one owner is given."""
+
+    project: ExternalId
+    invoice: ExternalId | None = None
+    subscription: ExternalId | None = None
+    customer: Annotated[ExternalId | None, one_owner("invoice", "subscription")] = Field(
+        default=None, validate_default=True
+    )
+    kind: Annotated[
+        list[Annotated[ReversalKind, Field(strict=False)]], Field(min_length=1, max_length=len(ReversalKind))
+    ] = Field(default_factory=lambda: list(ReversalKind))
+    after: ReversalId | None = None
+    before: Annotated[ReversalId | None, ONE_DIRECTION] = None
+    limit: Limit = PAGE_SIZE
 
 
 class RefundedLine(Message):

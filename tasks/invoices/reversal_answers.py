@@ -1,5 +1,6 @@
 """The answers about reversals of invoices."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
@@ -7,7 +8,7 @@ from uuid import UUID
 from domain.reversal import ReversalRefusal
 from models.discounts.progress import DiscountState
 from models.discounts.row_types import DiscountRow
-from models.invoices.row_types import InvoiceRow
+from models.invoices.row_types import InvoiceRow, ReversalWithAnswerRow
 from tasks.invoices.messages import ReverseInvoice
 from tasks.invoices.reversed_credits import ShareToReverse
 from tasks.invoices.reversed_lines import ReversedLine
@@ -93,6 +94,35 @@ def reversal_refused(request: ReverseInvoice, *, reason: ReversalRefusal) -> Ans
         "lines": [],
         "discounts": [],
         "reversedAt": None,
+    }
+
+
+def later_reversal_answer(row: ReversalWithAnswerRow, *, of: InvoiceRow) -> Answer:
+    """Return the answer to a reversal of an invoice, or a credit as `billing.retrieve` shows it."""
+    return _credit_answer(row, of=of) if row.answer is None else row.answer
+
+
+def _credit_answer(row: ReversalWithAnswerRow, *, of: InvoiceRow) -> Answer:
+    """Return a credit. One that was taken back has negative amounts."""
+    lines = [(each["id"], each["amount"], sum(each["discounts"].values())) for each in row.lines]
+    by_discount: Counter[str] = Counter()
+    for each in row.lines:
+        by_discount.update(each["discounts"])
+    return {
+        "object": "credit",
+        "id": type_id("rev", row.id),
+        "project": of.project,
+        "invoice": of.invoice,
+        "kind": row.kind,
+        "creditedBy": row.credited_by,
+        "currency": of.answer["currency"],
+        "amount": sum(amount for _, amount, _ in lines),
+        "discountTotal": by_discount.total(),
+        "lines": [{"id": line, "amount": amount, "discountShare": share} for line, amount, share in lines],
+        "discounts": [
+            {"discount": type_id("dis", UUID(discount)), "amount": amount} for discount, amount in by_discount.items()
+        ],
+        "at": instant(row.created_at),
     }
 
 
