@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from uuid import UUID
 
-from sqlalchemy import Text, and_, func, select
+from sqlalchemy import Text, and_, func, select, union_all
 from sqlalchemy.orm import Session
 
 from models.base import LOOK_UP_COLLATION, array_parameters, columns_of, rows_from_arrays
@@ -45,6 +45,17 @@ def find_by_code(session: Session, *, codes: Iterable[CodeText]) -> dict[CodeTex
         return {}
     found = session.execute(_FIND_BY_CODE, array_parameters("wanted", ("project", "code"), sorted(wanted))).all()
     return {(row.project, row.wanted): row for row in found}
+
+
+def find_ids_of_text(session: Session, *, project: str, text: str) -> list[UUID]:
+    """Return the ids of all codes with a text in lower case: the available code and every retired code."""
+    has_text = and_(CODES.c.project.collate(LOOK_UP_COLLATION) == project, func.lower(CODES.c.code) == text)
+    # A query for each, because each has an index.
+    of_each = (
+        select(CODES.c.id).where(has_text, is_retired)
+        for is_retired in (CODES.c.retired_reason.is_(None), CODES.c.retired_reason.is_not(None))
+    )
+    return list(session.execute(union_all(*of_each)).scalars())
 
 
 def find_code(session: Session, *, project: str, id: UUID) -> CodeRow | None:  # noqa: A002 - the column's name

@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import (
     CheckConstraint,
     ForeignKeyConstraint,
+    Index,
     Integer,
     Text,
     Uuid,
@@ -22,7 +23,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from domain.discount_change import ChangeKind
 from domain.value_class import value
 from models.append_only import append_only
-from models.base import Base, Instant, one_of, table_of
+from models.base import LOOK_UP_COLLATION, Base, Instant, one_of, table_of
 from models.discounts.progress import DiscountState
 from models.discounts.row_types import DiscountRow, RecurrenceRow
 
@@ -60,6 +61,13 @@ class DiscountChange(Base):
             name="extended_has_durations",
         ),
         CheckConstraint("from_duration < to_duration", name="extended_longer"),
+        # For the redemptions of a subscription whose discounts were moved elsewhere.
+        Index(
+            "ix_discount_changes_from_subscription",
+            "from_subscription",
+            text(f'project COLLATE "{LOOK_UP_COLLATION}"'),
+            postgresql_where=text("from_subscription IS NOT NULL"),
+        ),
     )
 
 

@@ -27,6 +27,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from domain.eligibility import Refusal
 from domain.hold import HoldStatus
 from models.base import (
+    LOOK_UP_COLLATION,
     Base,
     Instant,
     array_parameters,
@@ -120,6 +121,24 @@ class Hold(Base):
             postgresql_where=text("closed_at IS NULL AND code_id IS NOT NULL"),
         ),
         Index("ix_holds_due", "expires_at", "id", postgresql_where=text("status = 'open'")),
+        # For lists, which read each status by itself. The condition on the first column keeps the planner from skipping
+        # through the index of another owner. That on the id, of which a list has a range, keeps all other queries from
+        # using these indexes: without statistics, they would read all holds of a customer or a voucher.
+        *(
+            Index(
+                f"ix_holds_of_{name}",
+                column,
+                text(f'project COLLATE "{LOOK_UP_COLLATION}"'),
+                "status",
+                "id",
+                postgresql_where=text(f"status <> 'refused' AND id IS NOT NULL AND {column} IS NOT NULL"),
+            )
+            for name, column in (
+                ("customer", "customer"),
+                ("subscription", "subscription"),
+                ("voucher", "voucher_id"),
+            )
+        ),
         # A redemption confirms at most one hold.
         Index(
             "uq_holds_redemption",

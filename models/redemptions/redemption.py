@@ -34,6 +34,9 @@ from models.redemptions.returned_place import RETURNED_PLACES
 from models.redemptions.row_types import RedemptionRow
 from models.vouchers.voucher import VOUCHERS
 
+# The beginning of a code as sent, which is indexed.
+UNKNOWN_CODE_KEY = "left(lower(code), 100)"
+
 
 class Redemption(Base):
     """A decided request. Accepted requests have a number, refused requests a reason."""
@@ -90,6 +93,44 @@ class Redemption(Base):
             text('project COLLATE "C"'),
             "customer",
             postgresql_where=text("reason IS NULL"),
+        ),
+        # For lists, which read accepted redemptions and each reason by itself. An accepted redemption is found by this
+        # index, by the id of its discount, which the indexes of `discounts` find by customer, voucher or subscription.
+        Index("ix_redemptions_reason", text('project COLLATE "POSIX"'), "reason", "id"),
+        # A query can use only one of the others: each has a condition on its first column, and a collation or a
+        # condition that no other index with these columns has. Otherwise the planner might skip through another one.
+        Index(
+            "ix_redemptions_accepted_code",
+            "code_id",
+            text('project COLLATE "C"'),
+            "id",
+            # Not `reason IS NULL`, as in `ix_redemptions_customer`.
+            postgresql_where=text("redemption_number IS NOT NULL AND code_id IS NOT NULL"),
+        ),
+        # Refused requests have no discount.
+        *(
+            Index(
+                f"ix_redemptions_refused_{name}",
+                column,
+                text('project COLLATE "C"'),
+                "reason",
+                "id",
+                postgresql_where=text(f"reason IS NOT NULL AND {column} IS NOT NULL"),
+            )
+            for name, column in (
+                ("customer", "customer"),
+                ("subscription", "subscription"),
+                ("voucher", "voucher_id"),
+                ("code", "code_id"),
+            )
+        ),
+        # Requests that named a code that did not exist. The text can be longer than an index allows.
+        Index(
+            "ix_redemptions_unknown_code",
+            text(UNKNOWN_CODE_KEY),
+            text('project COLLATE "C"'),
+            "id",
+            postgresql_where=text("voucher_id IS NULL"),
         ),
     )
 

@@ -5,11 +5,9 @@ from typing import Annotated
 from pydantic import Field, ValidationInfo, field_validator
 
 from models.discounts.discount import DiscountStatus
-from tasks.wire.fields import Cycles, DiscountId, ExternalId, Months, Note, VoucherId, invalid
+from tasks.wire.fields import Cycles, DiscountId, ExternalId, Months, Note, VoucherId
 from tasks.wire.message import Message, check_exactly_one
-from tasks.wire.pages import ONE_DIRECTION, PAGE_SIZE, Limit
-
-OWNERS = ("subscription", "customer", "voucher")
+from tasks.wire.pages import ONE_DIRECTION, PAGE_SIZE, Limit, one_owner
 
 
 class ListDiscounts(Message):
@@ -18,21 +16,15 @@ class ListDiscounts(Message):
     project: ExternalId
     subscription: ExternalId | None = None
     customer: ExternalId | None = None
-    voucher: VoucherId | None = Field(default=None, validate_default=True)
+    voucher: Annotated[VoucherId | None, one_owner("subscription", "customer")] = Field(
+        default=None, validate_default=True
+    )
     status: Annotated[
         list[Annotated[DiscountStatus, Field(strict=False)]], Field(min_length=1, max_length=len(DiscountStatus))
     ] = Field(default_factory=lambda: list(DiscountStatus))
     after: DiscountId | None = None
     before: Annotated[DiscountId | None, ONE_DIRECTION] = None
     limit: Limit = PAGE_SIZE
-
-    @field_validator("voucher")
-    @classmethod
-    def _has_owner(cls, value: object, info: ValidationInfo) -> object:
-        # An owner that failed its own validation was given, but is missing in the data.
-        if value is None and all(info.data.get(each, each) is None for each in OWNERS[:-1]):
-            raise invalid("must be given, or subscription, or customer")
-        return value
 
 
 class EndDiscount(Message):

@@ -20,6 +20,17 @@ def _one_direction(value: UUID | None, info: ValidationInfo) -> UUID | None:
     return value
 
 
+def one_owner(*others: str) -> AfterValidator:
+    """Return a validator for the last of some fields that name owners: at least one of them is given."""
+
+    def check(value: object, info: ValidationInfo) -> object:
+        if value is None and not any(was_given(info, each) for each in others):
+            raise invalid(", or ".join(("must be given", *others)))
+        return value
+
+    return AfterValidator(check)
+
+
 # For a field `before` that is declared after a field `after`.
 ONE_DIRECTION = AfterValidator(_one_direction)
 Limit = Annotated[int, Field(ge=0, le=PAGE_SIZE_MAX)]
@@ -31,11 +42,12 @@ class ListedRow(Protocol):
     id: UUID
 
 
-Row = TypeVar("Row", bound=ListedRow)
+Row = TypeVar("Row")
+RowWithId = TypeVar("RowWithId", bound=ListedRow)
 
 
 class PageRequest(Protocol):
-    """A request for the page after or before a position, which is an id, or for the first page."""
+    """A request for the page after or before an id, or for the first page."""
 
     @property
     def after(self) -> UUID | None:
@@ -54,9 +66,9 @@ def page_answer(
     request: PageRequest,
     *,
     prefix: str,
-    item: Callable[[Row], Answer],
-    older: Callable[[UUID | None, int], Sequence[Row]],
-    newer: Callable[[UUID, int], Sequence[Row]],
+    item: Callable[[RowWithId], Answer],
+    older: Callable[[UUID | None, int], Sequence[RowWithId]],
+    newer: Callable[[UUID, int], Sequence[RowWithId]],
 ) -> Answer:
     """Return the answer with the page, newest item first, and the positions of the next and the previous page.
 
@@ -65,11 +77,27 @@ def page_answer(
     """
     before, limit = request.before, request.limit
     rows = older(request.after, limit) if before is None else newer(before, limit)
-    more_after = rows and older(rows[-1].id, 1)
-    more_before = rows and newer(rows[0].id, 1)
+    return answer_with(
+        rows,
+        items=[item(row) for row in rows],
+        more_after=bool(rows and older(rows[-1].id, 1)),
+        more_before=bool(rows and newer(rows[0].id, 1)),
+        shown=lambda row: type_id(prefix, row.id),
+    )
+
+
+def answer_with(
+    rows: Sequence[Row],
+    *,
+    items: Sequence[Answer],
+    more_after: bool,
+    more_before: bool,
+    shown: Callable[[Row], str],
+) -> Answer:
+    """Return the answer with a page. `shown` returns the position of a row."""
     return {
         "object": "list",
-        "items": [item(row) for row in rows],
-        "moreItemsAfter": type_id(prefix, rows[-1].id) if more_after else None,
-        "moreItemsBefore": type_id(prefix, rows[0].id) if more_before else None,
+        "items": list(items),
+        "moreItemsAfter": shown(rows[-1]) if more_after else None,
+        "moreItemsBefore": shown(rows[0]) if more_before else None,
     }

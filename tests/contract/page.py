@@ -15,11 +15,11 @@ PAGE = Path(__file__).parent.parent.parent / "docs" / "contract.md"
 HEADING = re.compile(r"^###+ `([a-z_.]+)`", re.MULTILINE)
 EXAMPLE = re.compile(r"^```json\n(.*?)^```", re.MULTILINE | re.DOTALL)
 IDENTITY = re.compile(
-    r"\b(?:vou|voc|red|dis|use|gen|hol|rev)_[0-9a-hjkmnp-tv-z]{26}\b|\b[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}\b"
+    r"\b(?:vou|voc|red|dis|use|gen|hol|rev|dea)_[0-9a-hjkmnp-tv-z]{26}\b|\b[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}\b"
 )
 # Fields that the database's clock sets, so that their values differ from the page.
 CLOCKED = {"createdAt", "updatedAt", "decidedAt", "appliedAt", "retiredAt", "created_at", "modified_at", "create_at"}
-CLOCKED |= {"updated_at", "reversedAt", "endedAt", "at"}
+CLOCKED |= {"updated_at", "reversedAt", "endedAt", "at", "diedAt"}
 # The request id of a stamp card's redemption is a hash that depends on the voucher's id.
 DERIVED = re.compile(r"usage-[0-9a-f]{64}")
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.contract.page import DERIVED, Identities, steps
+from tests.contract.page import DERIVED, IDENTITY, Identities, steps
 from tests.support.tasks import task_named
 
 LONGEST = 255
@@ -14,9 +14,12 @@ FIXED = re.compile(rf"[PT]\d{{8}}|{DERIVED.pattern}")
 # The fields of requests and answers that have an id of the caller.
 IDS = {
     *("project", "requestId", "customer", "subscription", "invoice", "product", "ref", "refType", "createdBy", "actor"),
+    "creditedBy",
     # In the formats of other systems.
     *("organization_id", "customerId", "customer_id", "ref_type", "created_by"),
 }
+# A position in a list of invoices is the caller's id.
+CURSORS = {"moreItemsAfter", "moreItemsBefore"}
 
 
 def widened(value: Any, *, name: str = "") -> Any:
@@ -26,7 +29,9 @@ def widened(value: Any, *, name: str = "") -> Any:
             return {key: widened(each, name=key) for key, each in value.items()}
         case list():
             return [widened(each, name=name) for each in value]
-        case str() if (name in IDS or name == "products") and not FIXED.fullmatch(value):
+        case str() if name in CURSORS and IDENTITY.fullmatch(value):
+            return value
+        case str() if name in IDS | CURSORS | {"products"} and not FIXED.fullmatch(value):
             # Different characters cannot be compressed, so that the ids are as long in an index.
             filling = "".join(chr(0x1F300 + (position * 37 + len(value)) % 700) for position in range(LONGEST))
             return (value + filling)[:LONGEST]

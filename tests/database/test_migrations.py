@@ -48,6 +48,7 @@ def downgrade():
 # Columns that a migration adds. On the way up, it fills them for the rows that are there, or leaves them null.
 LOST = {
     "codes": {"updated_at"},
+    "dead_letters": {"id"},
     "discounts": {"completed_at", "updated_at"},
     "holds": {"other_discount_id"},
     "redemptions": {"other_discount_id"},

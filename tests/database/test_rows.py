@@ -12,7 +12,7 @@ from importlib import import_module
 from inspect import getmembers, isfunction
 from itertools import product
 from pkgutil import walk_packages
-from types import NoneType, UnionType
+from types import NoneType, SimpleNamespace, UnionType
 from typing import Any, NamedTuple, Protocol, TypeGuard, Union, get_args, get_origin, get_type_hints
 from uuid import UUID
 
@@ -20,13 +20,22 @@ import pytest
 from sqlalchemy import Row, Table, event, text
 
 import models
+from domain.hold import HoldStatus
+from domain.reversal import ReversalKind
 from domain.terms import RetiredReason
 from models.codes.code import CODES
 from models.codes.generation import add_generation
 from models.codes.listing import CodeListing, CodeStatus
 from models.discounts.discount import DiscountStatus
 from models.discounts.listing import DiscountListing
+from models.invoices.ledger import INVOICE_DISCOUNTS
+from models.invoices.listing import InvoiceListing
+from models.invoices.reversal import INVOICE_REVERSALS
+from models.invoices.reversal_listing import ReversalListing
 from models.redemptions.hold import HOLDS
+from models.redemptions.hold_listing import HoldListing
+from models.redemptions.listing import REASONS, RedemptionListing
+from models.redemptions.redemption import REDEMPTIONS
 from models.redemptions.row_types import is_accepted
 from models.usages.history import ListedCustomers
 from models.vouchers.listing import VoucherListing, VoucherStatus
@@ -51,6 +60,12 @@ NEW_DISCOUNT = {
 PAGE = {"than": ID, "limit": 1}
 CODE_LISTING = CodeListing(**OF_VOUCHER, statuses=frozenset(CodeStatus))
 DISCOUNT_LISTING = DiscountListing(**OF_VOUCHER, statuses=frozenset(DiscountStatus), subscription=None, customer=None)
+OWNERS: dict[str, Any] = {"subscription": "sub_1", "customer": None}
+HOLD_LISTING = HoldListing(**OF_VOUCHER, **OWNERS, statuses=frozenset(HoldStatus), now=NOW)
+INVOICE_LISTING = InvoiceListing(project="gigs", **OWNERS)
+REDEMPTION_LISTING = RedemptionListing(**OF_VOUCHER, is_accepted_listed=True, reasons=REASONS)
+REVERSAL_LISTING = ReversalListing(project="gigs", **OWNERS, invoice=None, kinds=frozenset(ReversalKind))
+INVOICE = SimpleNamespace(invoice="inv_1", applied_at=NOW)
 VOUCHER_LISTING = VoucherListing(project="gigs", statuses=frozenset(VoucherStatus))
 CUSTOMERS = ListedCustomers(**OF_VOUCHER, customers=["cus_1"], grants=[])
 # The arguments of each query after the session. The database has only the voucher and the generation above.
@@ -58,6 +73,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "codes.generation.add_generation": {"values": {**GENERATION, "id": UUID(int=2)}},
     "codes.generation.count_generated": {**NAMED, "added": 1, "now": NOW},
     "codes.generation.find_generation": {"project": "gigs", "key": "request"},
+    "codes.generation.find_generation_by_id": NAMED,
     "codes.generation.lock_generation": NAMED,
     "codes.listing.newer_codes": {**PAGE, "listing": CODE_LISTING},
     "codes.listing.older_codes": {**PAGE, "listing": CODE_LISTING},
@@ -80,14 +96,25 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "intake.dead_letter.find_dead_letter": {"task_id": "task"},
     "intake.dead_letter.list_dead_letters": {"limit": 1},
     "intake.dead_letter.lock_dead_letter": {"task_id": "task"},
+    "intake.dead_letter.newer_dead_letters": {**PAGE, "project": "gigs"},
+    "intake.dead_letter.older_dead_letters": {**PAGE, "project": "gigs"},
     "write_answer.find_answer": {"project": "gigs", "task": "task", "key": "request"},
     "invoices.given_back.remaining_entries": IDS,
     "invoices.latest_reversal.find_latest_reversals": TEXTS,
     "invoices.ledger.find_entries": {"keys": [("gigs", ID, "invoice")]},
     "invoices.ledger.find_invoices": TEXTS,
+    "invoices.listing.find_all_reversals": {"project": "gigs", "invoice": "inv_1"},
+    "invoices.listing.newer_invoices": {"listing": INVOICE_LISTING, "than": INVOICE, "limit": 1},
+    "invoices.listing.older_invoices": {"listing": INVOICE_LISTING, "than": INVOICE, "limit": 1},
     "invoices.reversal.find_reversals": TEXTS,
+    "invoices.reversal_listing.newer_reversals": {**PAGE, "listing": REVERSAL_LISTING},
+    "invoices.reversal_listing.older_reversals": {**PAGE, "listing": REVERSAL_LISTING},
     "redemptions.hold.find_hold": {**NAMED, "request_id": None},
     "redemptions.hold.find_holds": TEXTS,
+    "redemptions.hold_listing.newer_holds": {**PAGE, "listing": HOLD_LISTING},
+    "redemptions.hold_listing.older_holds": {**PAGE, "listing": HOLD_LISTING},
+    "redemptions.listing.newer_redemptions": {**PAGE, "listing": REDEMPTION_LISTING},
+    "redemptions.listing.older_redemptions": {**PAGE, "listing": REDEMPTION_LISTING},
     "redemptions.open_holds.find_open_holds": {"requests": [("gigs", ID, "cus_1", "sub_1")]},
     "redemptions.redemption.find_redemptions": TEXTS,
     "redemptions.returned_place.return_places": {**IDS, "at": NOW},
@@ -117,6 +144,14 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 TABLES_OF_UNIONS = {
     "codes.listing.newer_codes": CODES,
     "codes.listing.older_codes": CODES,
+    "invoices.listing.newer_invoices": INVOICE_DISCOUNTS,
+    "invoices.listing.older_invoices": INVOICE_DISCOUNTS,
+    "invoices.reversal_listing.newer_reversals": INVOICE_REVERSALS,
+    "invoices.reversal_listing.older_reversals": INVOICE_REVERSALS,
+    "redemptions.hold_listing.newer_holds": HOLDS,
+    "redemptions.hold_listing.older_holds": HOLDS,
+    "redemptions.listing.newer_redemptions": REDEMPTIONS,
+    "redemptions.listing.older_redemptions": REDEMPTIONS,
     "redemptions.open_holds.find_open_holds": HOLDS,
 }
 # The columns that are nullable in the table but not in the Protocol, or the reverse. A computed column has no table, so
@@ -129,6 +164,7 @@ OTHERWISE_NULLABLE = {
     "HistoryEntryRow": {"customer", "id", "ref", "ref_type", "usage", "stamp", "amount_minor", "created_at"},
     "HistorySumRow": {"customer", "usage", "stamp", "amount_minor", "last_at"},
     "ListedDiscountRow": {"history"},  # An aggregate, or else an empty list.
+    "ListedReversalRow": {"answer"},  # A check constraint demands it, because these queries leave out credits.
     "NamedCodeRow": {"wanted"},  # A parameter.
     # Parameters, and defaults of columns.
     "NewDiscountRow": {
