@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-scale test-histories test-oracle faults faults-brokers up bench bench-scale bench-where bench-catalogue docs check lint types imports lock clean bench-recovery
+.PHONY: help demo test test-scale test-histories test-oracle faults faults-brokers up bench bench-scale bench-where bench-catalogue docs check lint types imports lock clean bench-lists bench-recovery
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "make %-16s%s\n", $$1, $$2 }' Makefile
@@ -49,6 +49,9 @@ bench-where: $(INSTALLED) ## measure what each process computes for a thousand r
 bench-catalogue: $(INSTALLED) ## measure pages of 200 among a million vouchers, and generating 100,000 codes
 	@$(BIN)/python -m benchmarks.listing
 	@$(BIN)/python -m benchmarks.generating
+
+bench-lists: $(INSTALLED) ## measure what the indexes of lists cost redeeming and billing, in ten minutes
+	@$(BIN)/python -m benchmarks.list_indexes
 
 bench-recovery: $(INSTALLED) ## measure recovery from faults under a steady load, in ten minutes, into docs/recovery.json
 	@$(BIN)/python -m benchmarks.recovery
