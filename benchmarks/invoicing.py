@@ -110,7 +110,8 @@ _INVOICES = f"""
     INSERT INTO invoice_discounts (project, invoice, fingerprint, subscription, customer, answer, applied_at)
     SELECT :project, 'inv_' || number, decode(md5('body'), 'hex'), d.subscription, d.customer,
            json_build_object(
-               'object', 'invoiceDiscount', 'outcome', 'applied', 'reason', NULL, 'project', :project,
+               'object', 'invoiceDiscount', 'outcome', 'applied', 'reason', NULL, 'refusedLine', NULL,
+               'project', :project,
                'invoice', 'inv_' || number, 'subscription', d.subscription, 'currency', 'USD',
                'subtotal', 8000, 'discountTotal', 999, 'total', 7001,
                'lines', json_build_array(
@@ -120,7 +121,8 @@ _INVOICES = f"""
                    'discount', d.id, 'voucher', d.voucher_id, 'amount', 999,
                    'lines', json_build_object('base', 537, 'seats', 462),
                    'cycle', 1, 'fullPriceFrom', '2027-04-30', 'debitBalance', NULL)),
-               'skipped', json_build_array(), 'notices', json_build_array(), 'appliedAt', now(),
+               'credits', json_build_array(), 'skipped', json_build_array(), 'notices', json_build_array(),
+               'appliedAt', now(),
                'reversed', NULL),
            now()
     {_OF_DISCOUNTS}
