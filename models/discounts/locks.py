@@ -1,9 +1,10 @@
 """Lock discounts by their ids. Every transaction locks discounts in ascending order of their ids."""
 
 from collections.abc import Iterable
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Text, Uuid, and_, literal_column, select, text, true
+from sqlalchemy import FromClause, Select, Text, Uuid, and_, literal_column, select, text, true
 from sqlalchemy.orm import Session
 
 from models.base import LOOK_UP_COLLATION, array_parameters, rows_from_arrays
@@ -14,12 +15,6 @@ from models.discounts.row_types import DiscountRow
 DiscountKey = tuple[str, UUID]
 
 NAMED = rows_from_arrays("keys", project=Text(), id=Uuid())
-_LOCK = (
-    select(DISCOUNTS)
-    .join(NAMED, and_(DISCOUNTS.c.project == NAMED.c.project, DISCOUNTS.c.id == NAMED.c.id))
-    .order_by(DISCOUNTS.c.id)
-    .with_for_update(of=DISCOUNTS, key_share=True)
-)
 SUBSCRIPTIONS = rows_from_arrays("subscriptions", project=Text(), subscription=Text())
 ON_SUBSCRIPTION = and_(
     DISCOUNTS.c.project.collate(LOOK_UP_COLLATION) == SUBSCRIPTIONS.c.project,
@@ -40,15 +35,20 @@ _RUNNING = (
     .where(ON_EACH.c.status == text("'running'"))
 )
 _NAMED_OR_RUNNING = select(NAMED.c.project, NAMED.c.id).union(_RUNNING).subquery("named_or_running")
-_LOCK_WITH_RUNNING = (
-    select(DISCOUNTS)
-    .join(
-        _NAMED_OR_RUNNING,
-        and_(DISCOUNTS.c.project == _NAMED_OR_RUNNING.c.project, DISCOUNTS.c.id == _NAMED_OR_RUNNING.c.id),
+
+
+def locking(named: FromClause) -> Select[Any]:
+    """Return the statement that locks the discounts which rows name by project and id, ascending by id."""
+    return (
+        select(DISCOUNTS)
+        .join(named, and_(DISCOUNTS.c.project == named.c.project, DISCOUNTS.c.id == named.c.id))
+        .order_by(DISCOUNTS.c.id)
+        .with_for_update(of=DISCOUNTS, key_share=True)
     )
-    .order_by(DISCOUNTS.c.id)
-    .with_for_update(of=DISCOUNTS, key_share=True)
-)
+
+
+_LOCK = locking(NAMED)
+_LOCK_WITH_RUNNING = locking(_NAMED_OR_RUNNING)
 
 
 def lock_discounts_by_id(session: Session, *, keys: Iterable[DiscountKey]) -> list[DiscountRow]:

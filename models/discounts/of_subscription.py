@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from domain.terms import RecurrenceType
 from models.base import array_parameters
 from models.discounts.discount import DISCOUNTS, ID_UNLESS_RUNNING, DiscountStatus
-from models.discounts.locks import NAMED, ON_EACH, ON_SUBSCRIPTION, SUBSCRIPTIONS, DiscountKey
+from models.discounts.locks import NAMED, ON_EACH, ON_SUBSCRIPTION, SUBSCRIPTIONS, DiscountKey, locking
 from models.discounts.present_subscription import SubscriptionKey
 from models.discounts.row_types import DiscountRow, WindowRow
 
@@ -50,15 +50,7 @@ _NAMED_OR_ON_EACH = (
     .union(select(ON_EACH.c.project, ON_EACH.c.id).select_from(SUBSCRIPTIONS.join(ON_EACH, true())))
     .subquery("named_or_on_each")
 )
-_LOCK_WITH_NAMED = (
-    select(DISCOUNTS)
-    .join(
-        _NAMED_OR_ON_EACH,
-        and_(DISCOUNTS.c.project == _NAMED_OR_ON_EACH.c.project, DISCOUNTS.c.id == _NAMED_OR_ON_EACH.c.id),
-    )
-    .order_by(DISCOUNTS.c.id)
-    .with_for_update(of=DISCOUNTS, key_share=True)
-)
+_LOCK_WITH_NAMED = locking(_NAMED_OR_ON_EACH)
 
 
 class RunningDiscountRow(Protocol):
