@@ -6,27 +6,14 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from tasks.audit.audit import audit
 from tasks.wire.errors import InvalidRequest
-from tests.support.credits import credit, credit_line, totals
+from tests.support.credits import BALANCE, FIXED, HALF, HUNDRED, credit, credit_line, totals
 from tests.support.requests import apply, create_voucher, invoice, redeem
 from tests.support.reversals import APRIL, FEBRUARY, MARCH, ONCE, discount_row, grant, refund, reverse
 from tests.support.tasks import task_named
 from worker.database import transaction
 
 pytestmark = pytest.mark.usefixtures("database")
-
-HALF = {"priceDiscountPercentage": 50}
-FIXED = {"priceDiscount": {"amount": 1_000, "currency": "USD"}}
-BALANCE = {"priceDiscount": {"amount": 5_000, "currency": "USD"}, "carryOver": True}
-HUNDRED = [{"id": "base", "amount": 10_000}]
-
-
-@pytest.fixture(autouse=True)
-def audited():
-    """Audit the database after each test."""
-    yield
-    assert audit() == []
 
 
 def rows(statement: str) -> list[Any]:

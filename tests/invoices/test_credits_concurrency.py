@@ -9,15 +9,13 @@ from tasks.invoices.apply import apply_all
 from tasks.invoices.messages import Apply
 from tests.invoices.calls import refunded, reversal
 from tests.support.concurrency import at_once, send, until_somebody_waits
-from tests.support.credits import credit_line
+from tests.support.credits import BALANCE, credit_line
 from tests.support.requests import apply, create_voucher, invoice, redeem
 from tests.support.reversals import MARCH, discount_row, grant
 from tests.support.tasks import task_named
 from worker.database import transaction
 
 pytestmark = pytest.mark.usefixtures("wide_pool")
-
-BALANCE = {"priceDiscount": {"amount": 5_000, "currency": "USD"}, "carryOver": True}
 
 
 def crediting(number: int, amount: int = 1_000, *, of: str = "inv_1", **fields: Any) -> dict[str, Any]:

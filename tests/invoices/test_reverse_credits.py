@@ -4,25 +4,12 @@ from typing import Any
 
 import pytest
 
-from tasks.audit.audit import audit
-from tests.support.credits import credit, credit_line, totals
+from tests.support.credits import BALANCE, FIXED, HALF, HUNDRED, credit, credit_line, totals
 from tests.support.requests import apply, redeem
 from tests.support.reversals import GIVING_BACK, MARCH, discount_row, grant, refund, reverse
 from tests.support.tasks import task_named
 
 pytestmark = pytest.mark.usefixtures("database")
-
-HALF = {"priceDiscountPercentage": 50}
-FIXED = {"priceDiscount": {"amount": 1_000, "currency": "USD"}}
-BALANCE = {"priceDiscount": {"amount": 5_000, "currency": "USD"}, "carryOver": True}
-HUNDRED = [{"id": "base", "amount": 10_000}]
-
-
-@pytest.fixture(autouse=True)
-def audited():
-    """Audit the database after each test."""
-    yield
-    assert audit() == []
 
 
 def credited_invoice(**fields: Any) -> dict[str, Any]:

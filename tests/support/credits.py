@@ -4,6 +4,12 @@ from typing import Any
 
 from tests.support.requests import apply
 
+# Terms of vouchers, and the lines of an invoice over 100.00.
+HALF = {"priceDiscountPercentage": 50}
+FIXED = {"priceDiscount": {"amount": 1_000, "currency": "USD"}}
+BALANCE = {"priceDiscount": {"amount": 5_000, "currency": "USD"}, "carryOver": True}
+HUNDRED = [{"id": "base", "amount": 10_000}]
+
 
 def credit_line(amount: int, *, of: str, line: str = "base", id: str = "unused") -> dict[str, Any]:  # noqa: A002 - the field's name
     """Return a line that gives back an amount, in minor units, of a line of an earlier invoice."""
