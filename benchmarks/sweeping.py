@@ -15,7 +15,7 @@ from benchmarks.sampling import MeasureFailed
 from benchmarks.servers import EMPTY, BenchmarkServers
 from benchmarks.table_line import TableLine, at_least, at_most
 from models.base import read_clock
-from models.expiry import retire_expired_vouchers
+from models.sweeps.expiry import retire_expired_vouchers
 from tasks.redemptions.redeem import redeem_all
 from tasks.sweeps.expiry import sweep_all
 from worker.database import allow_long_statements, engine, run_in_transaction, transaction

@@ -7,6 +7,7 @@ from models.discounts import change, discount, subscription
 from models.intake import attempt, dead_letter
 from models.invoices import ledger, reversal
 from models.redemptions import hold, redemption, returned_place
+from models.sweeps import recorded_sweep
 from models.usages import recorded_usage
 from models.vouchers import budget, given, voucher
 
@@ -21,6 +22,7 @@ __all__ = [
     "given",
     "hold",
     "ledger",
+    "recorded_sweep",
     "recorded_usage",
     "redemption",
     "returned_place",

@@ -1,11 +1,13 @@
 """Retire, complete and lapse everything that is due. The sweep changes no answer about money."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
+from pydantic.alias_generators import to_camel
 from sqlalchemy.orm import Session
 
 from models.base import read_clock
-from models.expiry import (
+from models.sweeps.expiry import (
     complete_discounts,
     lapse_holds,
     retire_expired_codes,
@@ -13,6 +15,7 @@ from models.expiry import (
     retire_full,
     retire_full_codes,
 )
+from models.sweeps.recorded_sweep import COUNTS, begin_sweep, end_sweep, forget_sweeps
 from tasks.intake.task import contract_task
 from tasks.sweeps.messages import Sweep
 from tasks.wire.answers import Answer
@@ -20,11 +23,28 @@ from tasks.wire.replay import AnswerTable
 from worker.database import transaction
 from worker.settings import settings
 
+KEPT_FOR = timedelta(days=30)
+
 
 @contract_task("expiry.sweep", message=Sweep, first_answer=AnswerTable.STATE)
 def sweep(_request: Sweep) -> Answer:
     """Retire expired and full vouchers and codes, complete discounts whose window has ended, and lapse holds."""
-    return sweep_all(batch_size=settings().sweep_batch_size)
+    return record_sweep(batch_size=settings().sweep_batch_size)
+
+
+def record_sweep(*, batch_size: int) -> Answer:
+    """Sweep, and store when the run began and ended, with its counts. Runs older than 30 days are forgotten.
+
+    An interrupted run leaves a row without an end.
+    """
+    with transaction() as session:
+        now = read_clock(session)
+        run = begin_sweep(session, now=now)
+    answer = sweep_all(batch_size=batch_size)
+    with transaction() as session:
+        end_sweep(session, run=run, counts={name: answer[to_camel(name)] for name in COUNTS})
+        forget_sweeps(session, now=now, after=KEPT_FOR)
+    return answer
 
 
 def sweep_all(*, batch_size: int) -> Answer:

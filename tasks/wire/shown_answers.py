@@ -6,12 +6,15 @@ Every word comes from a closed set of the contract, and every number counts item
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from pydantic.alias_generators import to_camel
+
 from domain.credit import CreditRefusal
 from domain.discount_change import ChangeRefusal
 from domain.eligibility import Refusal
 from domain.hold import HoldRefusal
 from domain.reversal import ReversalRefusal
 from domain.voucher_update import UpdateRefusal
+from models.sweeps.recorded_sweep import COUNTS
 
 OUTCOMES = frozenset({"accepted", "applied", "ended", "invalid", "recorded", "refused", "reversed"})
 REFUSALS = (Refusal, HoldRefusal, UpdateRefusal, ChangeRefusal, ReversalRefusal, CreditRefusal)
@@ -20,14 +23,7 @@ REASONS = frozenset(reason.value for refusal in REFUSALS for reason in refusal)
 OTHER = "other"
 # For answers without an outcome.
 READ, DONE = "read", "done"
-SWEEP_COUNTS = (
-    "expired",
-    "maxRedemptionsReached",
-    "completed",
-    "codesExpired",
-    "codesMaxRedemptionsReached",
-    "holdsLapsed",
-)
+SWEEP_COUNTS = tuple(map(to_camel, COUNTS))
 
 
 def shown_answer(answer: object, *, otherwise: str) -> str:

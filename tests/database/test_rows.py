@@ -118,6 +118,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "redemptions.open_holds.find_open_holds": {"requests": [("gigs", ID, "cus_1", "sub_1")]},
     "redemptions.redemption.find_redemptions": TEXTS,
     "redemptions.returned_place.return_places": {**IDS, "at": NOW},
+    "sweeps.recorded_sweep.find_last_ended": {},
+    "sweeps.recorded_sweep.newest_sweeps": {"limit": 1},
     "usages.by_customer.first_records_of": {**OF_VOUCHER, "customers": ["cus_1"]},
     "usages.by_customer.grants_of": {**OF_VOUCHER, "customers": ["cus_1"]},
     "usages.by_customer.stamps_of": {**OF_VOUCHER, "customers": ["cus_1"]},

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import event, text
 
-from models.expiry import complete_discounts, retire_expired_vouchers
+from models.sweeps.expiry import complete_discounts, retire_expired_vouchers
 from tasks.sweeps.expiry import sweep_all
 from tests.support.instants import in_minutes
 from tests.support.requests import apply, create_voucher, redeem

@@ -1,0 +1,1 @@
+"""The updates of a sweep, and a row for each run."""
