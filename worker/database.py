@@ -16,7 +16,13 @@ from sqlalchemy.exc import DisconnectionError, IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
 from worker.database_faults import UNIQUE_VIOLATION, sort_fault
-from worker.database_sessions import connect, connect_parameters, local_settings, run_outside_transaction
+from worker.database_sessions import (
+    WHOLE_TABLE_PLANS,
+    connect,
+    connect_parameters,
+    local_settings,
+    run_outside_transaction,
+)
 from worker.database_url import read_database_url
 from worker.database_waits import PING_SECONDS_MAX, BoundedConnection, statement_seconds_max, wait_without_limit
 from worker.fault_points import FaultPoint, reach, watch_statements
@@ -142,6 +148,12 @@ def allow_long_statements(connection: Connection) -> None:
     """Let the statements of a transaction take as long as they need. For work on whole tables."""
     connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
     wait_without_limit(connection)
+
+
+def read_whole_tables(connection: Connection) -> None:
+    """Let the statements of a transaction read whole tables, and take as long as they need."""
+    allow_long_statements(connection)
+    connection.exec_driver_sql("; ".join(f"SET LOCAL {setting} = on" for setting in WHOLE_TABLE_PLANS))
 
 
 def driver_message(error: Exception) -> str:

@@ -27,6 +27,9 @@ KEEPALIVE_INTERVAL_SECONDS = 10
 # PgBouncer refuses settings at the start of a connection with these words, unless its own settings say to ignore them.
 REFUSED = "unsupported startup parameter"
 NAME_THE_SETTING = "behind PgBouncer, set SCRIP_DATABASE_POOLER=transaction"
+# An index finds the rows of every task's statements in the required order. Without statistics, Postgres would choose
+# sequential scans and sorts, and keep such plans for foreign keys. So a task's connection has these off.
+WHOLE_TABLE_PLANS = ("enable_seqscan", "enable_bitmapscan", "enable_mergejoin", "enable_hashjoin")
 
 
 def connect_parameters(values: DatabaseSettings, *, url: URL) -> dict[str, Any]:
@@ -84,12 +87,7 @@ def _server_settings(values: DatabaseSettings) -> dict[str, str]:
         "idle_in_transaction_session_timeout": f"{values.statement_timeout_seconds}s",
         # Without this check, a client killed while it waits for a lock holds its other locks until the wait ends.
         "client_connection_check_interval": "1s",
-        # An index finds the rows of every task's statements in the required order. Without statistics, Postgres would
-        # choose sequential scans and sorts, and keep such plans for foreign keys.
-        "enable_seqscan": "off",
-        "enable_bitmapscan": "off",
-        "enable_mergejoin": "off",
-        "enable_hashjoin": "off",
+        **dict.fromkeys(WHOLE_TABLE_PLANS, "off"),
         "TimeZone": "UTC",
     }
 

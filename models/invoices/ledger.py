@@ -75,6 +75,8 @@ class UsageEntry(Base):
         CheckConstraint("amount_minor > 0", name="amount_positive"),
         CheckConstraint("period_start < period_end", name="period_not_empty"),
         CheckConstraint("cycle_start < cycle_end", name="cycle_not_empty"),
+        # For reports. Rows are added in the order of time, so a BRIN index costs next to nothing.
+        Index(None, "created_at", postgresql_using="brin", postgresql_with={"autosummarize": True}),
     )
 
 

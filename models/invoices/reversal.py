@@ -131,6 +131,8 @@ class UsageReversal(Base):
             "CASE WHEN kind = 'credit_reversed' THEN amount_minor >= 0 ELSE amount_minor <= 0 END", name="amount_signed"
         ),
         Index("ix_usage_reversals_entry", "project", "discount_id", "invoice"),
+        # For reports. Rows are added in the order of time, so a BRIN index costs next to nothing.
+        Index(None, "created_at", postgresql_using="brin", postgresql_with={"autosummarize": True}),
         # An entry is given back at most once.
         Index(
             "uq_usage_reversals_given_back",

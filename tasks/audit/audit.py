@@ -15,7 +15,7 @@ from tasks.audit.redemptions import REDEMPTION_CHECKS
 from tasks.audit.returned_places import RETURNED_PLACE_CHECKS
 from tasks.audit.reversals import LEDGER_TABLES, REVERSAL_CHECKS
 from tasks.audit.usage_records import USAGE_RECORD_CHECKS
-from worker.database import allow_long_statements, transaction
+from worker.database import read_whole_tables, transaction
 
 # Each query returns a row for each violation, with the columns project, subject and detail.
 CHECKS = {
@@ -29,14 +29,6 @@ CHECKS = {
     **RETURNED_PLACE_CHECKS,
     **CAP_CHECKS,
 }
-
-# The connections of tasks are set up for index scans of few rows. The audit reads every row.
-WHOLE_DATABASE_SETTINGS = (
-    "enable_seqscan = on",
-    "enable_bitmapscan = on",
-    "enable_mergejoin = on",
-    "enable_hashjoin = on",
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,9 +46,7 @@ def audit() -> list[Violation]:
     with transaction() as session:
         # All checks read the same snapshot, because redemptions go on while the audit runs.
         read_one_snapshot(session)
-        allow_long_statements(session.connection())
-        for setting in WHOLE_DATABASE_SETTINGS:
-            session.execute(text(f"SET LOCAL {setting}"))
+        read_whole_tables(session.connection())
         return [violation for check in CHECKS for violation in run_check(session, check=check)]
 
 

@@ -61,6 +61,12 @@ DISCOUNT_CHECKS = {
         ) u ON u.project = i.project AND u.invoice = i.invoice
         WHERE (i.answer ->> 'discountTotal')::bigint <> coalesce(u.total, 0)
     """,
+    "an entry of the ledger is of the same instant as its invoice": """
+        SELECT u.project, u.id::text AS subject,
+               format('%s at %s, invoice at %s', u.invoice, u.created_at, i.applied_at) AS detail
+        FROM usage_entries u JOIN invoice_discounts i ON i.project = u.project AND i.invoice = u.invoice
+        WHERE u.created_at <> i.applied_at
+    """,
     "a discount's progress is what the ledger says": """
         SELECT d.project, d.id::text AS subject,
                format('%s to %s, %s, in %s cycles, ledger %s to %s, %s, in %s', d.first_cycle_start,

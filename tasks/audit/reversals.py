@@ -83,11 +83,13 @@ REVERSAL_CHECKS = {
                        SELECT sum((line ->> 'discountShare')::bigint) FROM json_array_elements(i.answer -> 'lines') line
                    ))
     """,  # noqa: S608 - put together from the constants above
-    "an entry of a reversal is of the same kind and the same invoice": """
+    "an entry of a reversal is of the same kind, instant and invoice": """
         SELECT r.project, r.id::text AS subject,
-               format('%s of %s, reversal %s of %s', r.kind, r.invoice, i.kind, i.invoice) AS detail
+               format('%s of %s at %s, reversal %s of %s at %s', r.kind, r.invoice, r.created_at, i.kind, i.invoice,
+                      i.created_at) AS detail
         FROM usage_reversals r JOIN invoice_reversals i ON i.project = r.project AND i.id = r.reversal_id
-        WHERE (r.kind, r.invoice, r.credited_by) IS DISTINCT FROM (i.kind, i.invoice, i.credited_by)
+        WHERE (r.kind, r.invoice, r.credited_by, r.created_at)
+              IS DISTINCT FROM (i.kind, i.invoice, i.credited_by, i.created_at)
     """,
     "what an invoice was answered about its credits is what the ledger says": """
         SELECT coalesce(a.project, r.project) AS project, coalesce(a.invoice, r.credited_by) AS subject,

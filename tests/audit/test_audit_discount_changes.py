@@ -39,7 +39,10 @@ TAMPERING = {
     ],
     INVOICE: [
         "UPDATE invoice_discounts SET subscription = 'sub_3'",
-        "UPDATE usage_entries SET created_at = created_at + interval '1 day'",
+        """
+            UPDATE usage_entries SET created_at = created_at + interval '1 day';
+            UPDATE invoice_discounts SET applied_at = applied_at + interval '1 day'
+        """,
     ],
 }
 

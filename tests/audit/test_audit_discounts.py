@@ -41,6 +41,9 @@ TAMPERING = {
     "what an invoice was answered is what the ledger says": """
         UPDATE invoice_discounts SET answer = '{"discountTotal": 501}'
     """,
+    "an entry of the ledger is of the same instant as its invoice": """
+        UPDATE invoice_discounts SET applied_at = applied_at - interval '1 month'
+    """,
     "a discount's progress is what the ledger says": "UPDATE discounts SET cycles = 2",
     "a once discount took part in one invoice": """
         INSERT INTO invoice_discounts (project, invoice, fingerprint, subscription, customer, answer, applied_at)

@@ -28,7 +28,7 @@ TAMPERING = {
         UPDATE invoice_reversals SET lines = '[{"id": "base", "amount": 8001, "discounts": {"x": 800}}]'
         WHERE kind = 'refunded'
     """,
-    "an entry of a reversal is of the same kind and the same invoice": """
+    "an entry of a reversal is of the same kind, instant and invoice": """
         UPDATE usage_reversals SET kind = 'payment_failed' WHERE kind = 'voided'
     """,
     "a discount knows how many of its entries were given back": """

@@ -30,6 +30,7 @@ from models.discounts.discount import DiscountStatus
 from models.discounts.listing import DiscountListing
 from models.invoices.ledger import INVOICE_DISCOUNTS
 from models.invoices.listing import InvoiceListing
+from models.invoices.report import ReportedSums
 from models.invoices.reversal import INVOICE_REVERSALS
 from models.invoices.reversal_listing import ReversalListing
 from models.redemptions.hold import HOLDS
@@ -63,6 +64,7 @@ DISCOUNT_LISTING = DiscountListing(**OF_VOUCHER, statuses=frozenset(DiscountStat
 OWNERS: dict[str, Any] = {"subscription": "sub_1", "customer": None}
 HOLD_LISTING = HoldListing(**OF_VOUCHER, **OWNERS, statuses=frozenset(HoldStatus), now=NOW)
 INVOICE_LISTING = InvoiceListing(project="gigs", **OWNERS)
+REPORTED = ReportedSums(**OF_VOUCHER, first=NOW, end=NOW)
 REDEMPTION_LISTING = RedemptionListing(**OF_VOUCHER, is_accepted_listed=True, reasons=REASONS)
 REVERSAL_LISTING = ReversalListing(project="gigs", **OWNERS, invoice=None, kinds=frozenset(ReversalKind))
 INVOICE = SimpleNamespace(invoice="inv_1", applied_at=NOW)
@@ -106,6 +108,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "invoices.listing.find_all_reversals": {"project": "gigs", "invoice": "inv_1"},
     "invoices.listing.newer_invoices": {"listing": INVOICE_LISTING, "than": INVOICE, "limit": 1},
     "invoices.listing.older_invoices": {"listing": INVOICE_LISTING, "than": INVOICE, "limit": 1},
+    "invoices.report.sum_discounts": {"of": REPORTED, "after": None, "before": None, "limit": 1},
     "invoices.reversal.find_reversals": TEXTS,
     "invoices.reversal_listing.newer_reversals": {**PAGE, "listing": REVERSAL_LISTING},
     "invoices.reversal_listing.older_reversals": {**PAGE, "listing": REVERSAL_LISTING},
@@ -175,6 +178,10 @@ OTHERWISE_NULLABLE = {
     },
     "NotStartedRow": {"currency", "discounts", "next_on"},  # LEFT JOIN, a count, the later of two days.
     "PositionRow": {"created_at", "id"},  # Of the same UNION.
+    # Sums of a UNION, and two comparisons.
+    "ReportRow": {
+        *("voucher_id", "month", "redeemed", "given_minor", "reversed_minor", "has_older", "has_newer"),
+    },
     "RunningCountRow": {"discounts", "started", "cycles"},  # Counts, and a sum or else 0.
     # Check constraints demand the days after the first cycle. The others are sums and averages of at least one entry.
     "StartedRow": {"anchor", "next_on", "cycle_days", "per_cycle", "rest"},

@@ -1,0 +1,1 @@
+"""Sums of the ledger and of redemptions, for finance and marketing."""
