@@ -16,6 +16,9 @@ HERE, BROKER = "tests/documents/test_examples.py", "tests/end_to_end/test_unname
 RUN_BY = {
     ("README.md", "python"): [f"{STACK}::test_the_readmes_snippet_gets_the_readmes_answer"],
     ("README.md", "json"): [f"{STACK}::test_the_readmes_snippet_gets_the_readmes_answer"],
+    ("docs/start.md", "sh"): [f"{STACK}::test_the_tutorial_prints_what_it_says"],
+    ("docs/start.md", "python"): [f"{STACK}::test_the_tutorial_prints_what_it_says"],
+    ("docs/start.md", "text"): [f"{STACK}::test_the_tutorial_prints_what_it_says"],
     ("docs/contract.md", "python"): [f"{STACK}::test_the_contracts_first_call_is_answered"],
     ("docs/contract.md", "json"): [f"{BROKER}::test_each_example_of_the_contract_is_answered_through_the_broker"],
     ("docs/brokers.md", "python"): [

@@ -79,6 +79,21 @@ def test_a_call_without_a_queue_is_answered_too(whole: Up, tmp_path: Path) -> No
     assert pasted(whole, tmp_path, page="docs/contract.md", without=', queue="redemptions"') == "accepted\n"
 
 
+def test_the_tutorial_prints_what_it_says(whole: Up, tmp_path: Path) -> None:
+    """A newcomer pastes each block into Python's own prompt, and then runs the audit."""
+    page = "docs/start.md"
+    (tmp_path / ".scrip").symlink_to(whole.data_folder)
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    up, python, audit = blocks(page, "sh")
+    assert up == "make up\n"
+    typed = "".join(f"{each}\n" for each in blocks(page, "python"))
+    command = ["/bin/sh", "-eu", "-c", f"{python.strip()} -iqW error"]
+    prompted = subprocess.run(command, cwd=tmp_path, input=typed, capture_output=True, text=True, check=True)
+    assert (prompted.stdout, prompted.stderr.strip(">. \n")) == ("".join(blocks(page, "text")), "")
+    audited = subprocess.run(["/bin/sh", "-eu", "-c", audit], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "0 violations" in audited.stdout
+
+
 def pasted(whole: Up, folder: Path, *, page: str, without: str = "") -> str:
     """Run the Python of a page in a checkout where the stack runs, and return what it prints."""
     (snippet,) = blocks(page, "python")
