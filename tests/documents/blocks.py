@@ -5,7 +5,7 @@ from pathlib import Path
 from textwrap import dedent
 
 CHECKOUT = Path(__file__).parents[2]
-PAGES = ("README.md", *sorted(f"docs/{each.name}" for each in (CHECKOUT / "docs").glob("*.md")))
+PAGES = ("README.md", *sorted(str(each.relative_to(CHECKOUT)) for each in (CHECKOUT / "docs").rglob("*.md")))
 BLOCK = re.compile(r"^(?P<indent> *)```(?P<language>\w*)\n(?P<text>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL)
 
 

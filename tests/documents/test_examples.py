@@ -28,6 +28,11 @@ RUN_BY = {
     ("docs/brokers.md", "sh"): [f"{HERE}::test_the_addresses_of_a_worker_can_be_read"],
     ("docs/brokers.md", ""): [f"{HERE}::test_the_restricted_user_is_the_one_of_the_tests"],
 }
+RUN_BY |= {
+    (f"docs/how-to/{page}.md", language): [f"{STACK}::test_a_guide_prints_what_it_says"]
+    for page in ("checkout", "plan-changes", "refunds")
+    for language in ("python", "text")
+}
 NOT_RUN = {
     ("README.md", "sh"): "`make test` is this run, `make demo` is run by tests/demo; both install first",
     ("docs/architecture.md", "mermaid"): "a diagram",

@@ -21,6 +21,8 @@ from tests.stack.running import Up, eventually, lives
 
 # The ids and instants of an answer, which differ on every stack.
 VARYING = re.compile(r"(?<=_)[0-9a-z]{26}\b|\d{4}-\d\d-\d\dT[\d:.]+Z")
+# Guides that need nothing but the stack and the tutorial's client.
+GUIDES = [f"docs/how-to/{name}.md" for name in ("checkout", "plan-changes", "refunds")]
 URLS = ("DATABASE_URL", "REDIS_URL", "FLOWER_URL")
 
 
@@ -82,16 +84,31 @@ def test_a_call_without_a_queue_is_answered_too(whole: Up, tmp_path: Path) -> No
 def test_the_tutorial_prints_what_it_says(whole: Up, tmp_path: Path) -> None:
     """A newcomer pastes each block into Python's own prompt, and then runs the audit."""
     page = "docs/start.md"
-    (tmp_path / ".scrip").symlink_to(whole.data_folder)
-    (tmp_path / ".venv").symlink_to(sys.prefix)
     up, python, audit = blocks(page, "sh")
     assert up == "make up\n"
-    typed = "".join(f"{each}\n" for each in blocks(page, "python"))
-    command = ["/bin/sh", "-eu", "-c", f"{python.strip()} -iqW error"]
-    prompted = subprocess.run(command, cwd=tmp_path, input=typed, capture_output=True, text=True, check=True)
-    assert (prompted.stdout, prompted.stderr.strip(">. \n")) == ("".join(blocks(page, "text")), "")
+    assert typed(whole, tmp_path, command=python, page=page) == "".join(blocks(page, "text"))
     audited = subprocess.run(["/bin/sh", "-eu", "-c", audit], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert "0 violations" in audited.stdout
+
+
+@pytest.mark.parametrize("page", GUIDES)
+def test_a_guide_prints_what_it_says(page: str, whole: Up, tmp_path: Path) -> None:
+    """A developer pastes the guide's blocks after the tutorial's first."""
+    command = blocks("docs/start.md", "sh")[1]
+    assert typed(whole, tmp_path, command=command, page=page) == "".join(blocks(page, "text"))
+
+
+def typed(whole: Up, folder: Path, *, command: str, page: str) -> str:
+    """Type the tutorial's client and the blocks of a page into an interactive Python, and return what it prints."""
+    (folder / ".scrip").symlink_to(whole.data_folder)
+    (folder / ".venv").symlink_to(sys.prefix)
+    client = blocks("docs/start.md", "python")[0]
+    text = "".join(f"{each}\n" for each in (client, *blocks(page, "python")))
+    shell = ["/bin/sh", "-eu", "-c", f"{command.strip()} -iqW error"]
+    prompted = subprocess.run(shell, cwd=folder, input=text, capture_output=True, text=True, check=True)
+    # The prompts, and no traceback.
+    assert set(prompted.stderr) <= set(">. \n"), prompted.stderr
+    return prompted.stdout
 
 
 def pasted(whole: Up, folder: Path, *, page: str, without: str = "") -> str:
