@@ -12,6 +12,7 @@ from tests.other_servers.configurations import ACL
 SHELL = "/bin/sh"
 STACK, SENDERS = "tests/stack/test_whole_stack.py", "tests/other_servers/test_senders.py"
 HERE, BROKER = "tests/documents/test_examples.py", "tests/end_to_end/test_unnamed_queue.py"
+CLIENTS = "tests/other_servers/test_clients.py"
 # The tests that run the blocks, by page and language. The answers of the contract follow their requests.
 RUN_BY = {
     ("README.md", "python"): [f"{STACK}::test_the_readmes_snippet_gets_the_readmes_answer"],
@@ -32,6 +33,11 @@ RUN_BY |= {
     (f"docs/how-to/{page}.md", language): [f"{STACK}::test_a_guide_prints_what_it_says"]
     for page in ("checkout", "plan-changes", "refunds")
     for language in ("python", "text")
+}
+RUN_BY |= {
+    ("docs/how-to/redis.md", "sh"): [f"{CLIENTS}::test_a_shell_gets_its_answer"],
+    ("docs/how-to/redis.md", "json"): [f"{CLIENTS}::test_a_shell_gets_its_answer"],
+    ("docs/how-to/node.md", "js"): [f"{CLIENTS}::test_node_gets_its_answer"],
 }
 NOT_RUN = {
     ("README.md", "sh"): "`make test` is this run, `make demo` is run by tests/demo; both install first",
