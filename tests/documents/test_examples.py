@@ -35,6 +35,8 @@ RUN_BY |= {
     for language in ("python", "text")
 }
 RUN_BY |= {
+    ("docs/how-to/python.md", "python"): [f"{STACK}::test_the_guide_for_python_prints_what_it_says"],
+    ("docs/how-to/python.md", "text"): [f"{STACK}::test_the_guide_for_python_prints_what_it_says"],
     ("docs/how-to/redis.md", "sh"): [f"{CLIENTS}::test_a_shell_gets_its_answer"],
     ("docs/how-to/redis.md", "json"): [f"{CLIENTS}::test_a_shell_gets_its_answer"],
     ("docs/how-to/node.md", "js"): [f"{CLIENTS}::test_node_gets_its_answer"],

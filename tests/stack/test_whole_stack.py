@@ -86,7 +86,7 @@ def test_the_tutorial_prints_what_it_says(whole: Up, tmp_path: Path) -> None:
     page = "docs/start.md"
     up, python, audit = blocks(page, "sh")
     assert up == "make up\n"
-    assert typed(whole, tmp_path, command=python, page=page) == "".join(blocks(page, "text"))
+    assert typed(whole, tmp_path, *blocks(page, "python"), command=python) == "".join(blocks(page, "text"))
     audited = subprocess.run(["/bin/sh", "-eu", "-c", audit], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert "0 violations" in audited.stdout
 
@@ -94,29 +94,40 @@ def test_the_tutorial_prints_what_it_says(whole: Up, tmp_path: Path) -> None:
 @pytest.mark.parametrize("page", GUIDES)
 def test_a_guide_prints_what_it_says(page: str, whole: Up, tmp_path: Path) -> None:
     """A developer pastes the guide's blocks after the tutorial's first."""
-    command = blocks("docs/start.md", "sh")[1]
-    assert typed(whole, tmp_path, command=command, page=page) == "".join(blocks(page, "text"))
-
-
-def typed(whole: Up, folder: Path, *, command: str, page: str) -> str:
-    """Type the tutorial's client and the blocks of a page into an interactive Python, and return what it prints."""
-    (folder / ".scrip").symlink_to(whole.data_folder)
-    (folder / ".venv").symlink_to(sys.prefix)
     client = blocks("docs/start.md", "python")[0]
-    text = "".join(f"{each}\n" for each in (client, *blocks(page, "python")))
-    shell = ["/bin/sh", "-eu", "-c", f"{command.strip()} -iqW error"]
+    assert typed(whole, tmp_path, client, *blocks(page, "python")) == "".join(blocks(page, "text"))
+
+
+def test_the_guide_for_python_prints_what_it_says(whole: Up, tmp_path: Path) -> None:
+    """Its reader has run the README's first redemption before."""
+    page = "docs/how-to/python.md"
+    pasted(whole, tmp_path, page="README.md")
+    assert typed(whole, tmp_path, *blocks(page, "python")) == "".join(blocks(page, "text"))
+
+
+def typed(whole: Up, folder: Path, *snippets: str, command: str = ".venv/bin/python") -> str:
+    """Type snippets into an interactive Python where the stack runs, and return what it prints."""
+    link(folder, whole)
+    text = "".join(f"{each}\n" for each in snippets)
+    shell = ["/bin/sh", "-eu", "-c", f"set -a; . .scrip/env; {command.strip()} -iqW error"]
     prompted = subprocess.run(shell, cwd=folder, input=text, capture_output=True, text=True, check=True)
     # The prompts, and no traceback.
     assert set(prompted.stderr) <= set(">. \n"), prompted.stderr
     return prompted.stdout
 
 
+def link(folder: Path, whole: Up) -> None:
+    """Make a folder look like the checkout in which the stack runs."""
+    for name, target in ((".scrip", whole.data_folder), (".venv", sys.prefix)):
+        (folder / name).unlink(missing_ok=True)
+        (folder / name).symlink_to(target)
+
+
 def pasted(whole: Up, folder: Path, *, page: str, without: str = "") -> str:
     """Run the Python of a page in a checkout where the stack runs, and return what it prints."""
     (snippet,) = blocks(page, "python")
     assert without in snippet
-    (folder / ".scrip").unlink(missing_ok=True)
-    (folder / ".scrip").symlink_to(whole.data_folder)
+    link(folder, whole)
     script = 'set -a; . .scrip/env; exec "$0" -W error -c "$1"'
     command = ["/bin/sh", "-eu", "-c", script, sys.executable, snippet.replace(without, "")]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
