@@ -74,7 +74,7 @@ imports: $(INSTALLED)
 lock: ## write requirements.txt and requirements-dev.txt anew (needs uv)
 	@command -v $(UV) >/dev/null || { echo "make lock needs uv: install it, or say where it is with UV=…" >&2; exit 1; }
 	@$(COMPILE) --extra build -o requirements.txt
-	@$(COMPILE) --extra build --extra stack --extra dev --extra bench -c requirements.txt -o requirements-dev.txt
+	@$(COMPILE) --extra build --extra stack --extra dev --extra guides --extra bench -c requirements.txt -o requirements-dev.txt
 
 clean: ## remove .venv and every cache; the data in .scrip stays
 	@rm -rf .venv .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache *.egg-info

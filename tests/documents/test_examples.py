@@ -39,6 +39,11 @@ RUN_BY |= {
     ("docs/how-to/python.md", "text"): [f"{STACK}::test_the_guide_for_python_prints_what_it_says"],
     ("docs/how-to/redis.md", "sh"): [f"{CLIENTS}::test_a_shell_gets_its_answer"],
     ("docs/how-to/redis.md", "json"): [f"{CLIENTS}::test_a_shell_gets_its_answer"],
+    **{
+        ("docs/how-to/fastapi.md", language): [f"{CLIENTS}::test_fastapi_gets_its_answer"]
+        for language in ("python", "sh", "json")
+    },
+    ("docs/how-to/django.md", "python"): [f"{CLIENTS}::test_django_redeems_after_commit"],
     ("docs/how-to/node.md", "js"): [f"{CLIENTS}::test_node_gets_its_answer"],
 }
 NOT_RUN = {
