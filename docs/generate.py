@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from celery import Task
 from pydantic.fields import FieldInfo
 
 from tasks.celery import app
+from worker.metrics.definitions import METRICS, Metric
 from worker.queues import queue_of
 from worker.settings import Settings
 
@@ -98,6 +100,20 @@ def _kept(task: Task) -> str:
     return f"`{kept.value}`" if kept.is_table() else str(kept.value)
 
 
+def metrics_of_page() -> str:
+    """Return a section for each metric: its type, labels, meaning, and a query."""
+    return "\n".join(map(_metric_section, METRICS))
+
+
+def _metric_section(metric: Metric) -> str:
+    labels = ", ".join(f"`{each}`" for each in metric.labels) or "none"
+    bounds = f" Buckets: {', '.join(f'{each:g}' for each in metric.buckets)}." if metric.buckets else ""
+    return (
+        f"### `{metric.name}`\n\n{metric.kind.capitalize()}. Labels: {labels}.{bounds}\n\n"
+        f"{textwrap.fill(metric.meaning, width=120)}\n\n```promql\n{metric.query}\n```\n"
+    )
+
+
 def with_part(page: str, *, name: str, text: str) -> str:
     """Return a page with the text between the two comments of that name."""
     between = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
@@ -109,9 +125,14 @@ def with_part(page: str, *, name: str, text: str) -> str:
 def pages() -> Iterator[tuple[Path, str]]:
     """Yield each page that has a generated part, with the text that it should have."""
     yield DOCS / "settings.md", settings_page()
-    for name, text in (("contract", tasks_of_contract()), ("architecture", tasks_of_architecture())):
+    parts = (
+        ("contract", "tasks", tasks_of_contract()),
+        ("architecture", "tasks", tasks_of_architecture()),
+        ("metrics", "metrics", metrics_of_page()),
+    )
+    for name, part, text in parts:
         path = DOCS / f"{name}.md"
-        yield path, with_part(path.read_text(encoding="utf-8"), name="tasks", text=text)
+        yield path, with_part(path.read_text(encoding="utf-8"), name=part, text=text)
 
 
 def main(*, check: bool) -> int:

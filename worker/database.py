@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Dialect, Engine, create_engine, event
 from sqlalchemy.exc import DisconnectionError, IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
+from worker.connection_work import TimedPool, note_rerun
 from worker.database_faults import UNIQUE_VIOLATION, sort_fault
 from worker.database_sessions import (
     WHOLE_TABLE_PLANS,
@@ -54,6 +55,7 @@ def engine() -> Engine:
     url = read_database_url(values.database_url)
     made = create_engine(
         url,
+        poolclass=TimedPool,
         pool_size=1,
         max_overflow=4,
         pool_timeout=statement_seconds_max(values),
@@ -205,9 +207,10 @@ def run_in_transaction(work: Callable[[Session], Result]) -> Result:
             with transaction() as session:
                 return work(session)
         except ChangedMeanwhileError:
-            continue
+            pass
         except IntegrityError as error:
             if getattr(error.orig, "sqlstate", None) != UNIQUE_VIOLATION:
                 raise
+        note_rerun()
     with transaction() as session:
         return work(session)

@@ -46,9 +46,15 @@ def sort_fault(context: ExceptionContext) -> DBAPIError | None:
     return DatabaseError(error.statement, error.params, error.orig, hide_parameters=True)
 
 
+def sqlstate_of(error: BaseException) -> str | None:
+    """Return the SQLSTATE of a driver's error, or None if it has none."""
+    state: str | None = getattr(getattr(error, "orig", None), "sqlstate", None)
+    return state
+
+
 def is_connection_lost(error: BaseException) -> bool:
     """Return whether the server, or the way to it, ended the connection."""
-    state = getattr(getattr(error, "orig", None), "sqlstate", None)
+    state = sqlstate_of(error)
     if state is None:
         return isinstance(error, OperationalError | InterfaceError)
     return state.startswith(CONNECTION_CLASS) or state in LOST_STATES
@@ -56,7 +62,7 @@ def is_connection_lost(error: BaseException) -> bool:
 
 def are_servers_away(error: BaseException) -> bool:
     """Return whether a fault that passes concerns every statement, and not only that of one request."""
-    state = getattr(getattr(error, "orig", None), "sqlstate", None)
+    state = sqlstate_of(error)
     if state is None:
         return isinstance(error, OperationalError | InterfaceError)
     return state[:2] in AWAY_CLASSES or state in AWAY_STATES

@@ -3,11 +3,12 @@
 from datetime import timedelta
 from typing import Any
 
+SWEEP = "expiry.sweep"
 SWEEP_PERIOD = timedelta(minutes=1)
 
 BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
-    "expiry.sweep": {
-        "task": "expiry.sweep",
+    SWEEP: {
+        "task": SWEEP,
         "schedule": SWEEP_PERIOD,
         "kwargs": {"request": {}},
         # After a whole period in the queue a sweep is obsolete: the next sweep does the same work.

@@ -10,6 +10,7 @@ from sqlalchemy.exc import ArgumentError
 
 from worker.addresses import problem_of_broker, problem_of_result_store, scheme_of
 from worker.database_url import read_database_url
+from worker.listen_address import read_listen_address
 
 Read = TypeVar("Read", bound="DatabaseSettings")
 
@@ -149,6 +150,22 @@ class Settings(DatabaseSettings):
     beat_schedule_file: str = Field(
         default="celerybeat-schedule", description="The file in which beat stores when it last sent each periodic task."
     )
+    metrics_folder: str | None = Field(
+        default=None,
+        min_length=1,
+        description="The folder in which the workers of this machine count, and from which `scrip metrics` reads. It "
+        "must be on a local disk or in memory. Without it, workers count nothing. See [metrics.md](metrics.md).",
+    )
+    metrics_listen: str = Field(
+        default="127.0.0.1:9808",
+        description="The address and port of `scrip metrics`, such as `0.0.0.0:9808` or `[::1]:9808`.",
+    )
+    metrics_basic_auth: str | None = Field(
+        default=None,
+        pattern=r"^[^:]+:.+$",
+        description="`user:password`, which `scrip metrics` asks for. Required if it does not listen on the loopback "
+        "interface.",
+    )
 
     @field_validator("broker_url", "result_backend_url")
     @classmethod
@@ -158,11 +175,26 @@ class Settings(DatabaseSettings):
             raise PydanticCustomError("url", "{problem}", {"problem": problem})
         return urls
 
+    @field_validator("metrics_listen")
+    @classmethod
+    def _is_listenable(cls, address: str) -> str:
+        try:
+            read_listen_address(address)
+        except ValueError:
+            raise PydanticCustomError("address", "must be an IP address and a port, such as 127.0.0.1:9808") from None
+        return address
+
     @model_validator(mode="after")
     def _names_the_server_of_sentinels(self) -> Self:
         schemes = {scheme_of(self.broker_url), scheme_of(self.result_backend_url)}
         if "sentinel" in schemes and not self.sentinel_master_name:
             raise ValueError("SCRIP_SENTINEL_MASTER_NAME is required for a URL sentinel://…")
+        return self
+
+    @model_validator(mode="after")
+    def _shows_metrics_to_nobody_without_a_password(self) -> Self:
+        if not read_listen_address(self.metrics_listen).host.is_loopback and not self.metrics_basic_auth:
+            raise ValueError("SCRIP_METRICS_BASIC_AUTH is required if SCRIP_METRICS_LISTEN is not a loopback address")
         return self
 
 

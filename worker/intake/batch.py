@@ -6,6 +6,7 @@ If the child dies, another child gets the batch. A message that is not ended sta
 
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
+from time import monotonic
 from typing import Any, Protocol
 
 from billiard.einfo import ExceptionInfo, ExceptionWithTraceback
@@ -14,10 +15,10 @@ from celery import Task, current_app
 from celery.utils.log import get_logger
 from celery.worker.request import Request
 
-from worker.intake.arrival import wrong_queue_of
-from worker.intake.delivery import Delivery, Fate, Outcome
-from worker.intake.envelope import original_of
-from worker.intake.followers import followers_of
+from worker.connection_work import take_spent
+from worker.intake.counted_outcomes import CHILD_LOST, UNDECIDED, count_batch, count_lost
+from worker.intake.delivery import Decided, Delivery, Fate, Outcome
+from worker.intake.requested_delivery import delivery_of
 from worker.intake.unended import postpone, put_back
 from worker.settings import settings
 
@@ -51,10 +52,10 @@ class BatchGatherer(Protocol):
         """Note that a batch is no longer running, and whether it found the servers, if that is known."""
 
 
-def decide_in_child(name: str, deliveries: Sequence[Delivery], child_death: str) -> list[Outcome]:
+def decide_in_child(name: str, deliveries: Sequence[Delivery], child_death: str) -> Decided:
     """Decide a batch of the task with that name. The pool calls this in a child."""
     outcomes: list[Outcome] = current_app.tasks[name].decide_batch(deliveries, child_death)
-    return outcomes
+    return Decided(outcomes, take_spent())
 
 
 class Batch:
@@ -62,6 +63,8 @@ class Batch:
 
     # How often in a row its connection to the database was lost.
     losses = 0
+    # When it was sent to its child, by the monotonic clock.
+    sent_at = 0.0
 
     def __init__(self, *, gatherer: BatchGatherer, requests: Iterable[Request], child_death: str = "") -> None:
         """Group the copies of each message.
@@ -101,11 +104,12 @@ class Batch:
     def send(self) -> bool:
         """Send the batch to a child, and return whether there was a child."""
         deliveries = [delivery_of(copies[0], is_suspect=bool(self.child_death)) for copies in self.copies]
+        self.sent_at = monotonic()
         result = self.gatherer.pool.apply_async(
             decide_in_child,
             args=(self.task.name, deliveries, self.child_death),
             accept_callback=self.on_accepted,
-            callback=self.on_outcomes,
+            callback=self.on_decided,
             error_callback=self.on_fault,
             timeout=self.time_limit(),
         )
@@ -126,6 +130,14 @@ class Batch:
         with ExitStack() as each_of_them:
             for request in self.requests:
                 each_of_them.callback(request.on_accepted, pid, time_accepted)
+
+    def on_decided(self, decided: Decided) -> None:
+        """Count the batch and end its requests."""
+        with ExitStack() as afterwards:
+            # Whatever happens to a count, the messages are ended.
+            afterwards.callback(self.on_outcomes, decided.outcomes)
+            ended = zip(map(len, self.copies), decided.outcomes, strict=True)
+            count_batch(self.task.name, ended, seconds=monotonic() - self.sent_at, work=decided.work)
 
     def on_outcomes(self, outcomes: Sequence[Outcome]) -> None:
         """End each request by its outcome. An error over a request does not keep the others from being ended."""
@@ -163,6 +175,7 @@ class Batch:
             self.end_revoked(fault)
         elif isinstance(error, (WorkerLostError, TimeLimitExceeded, SystemExit, KeyboardInterrupt)):
             logger.error("a child was lost with %d messages of %s: %r", len(self.copies), self.task.name, error)
+            count_lost(self.task.name, messages=len(self.requests), cause=CHILD_LOST)
             self.run_again(self.requests, child_death=f"{type(error).__name__}: its process ended")
         else:
             logger.error("%d messages of %s have failed: %s", len(self.copies), self.task.name, type(error).__name__)
@@ -171,6 +184,7 @@ class Batch:
     def run_halves_again(self, error: Any) -> None:
         """Run each half of the messages again, so that only the message at fault is postponed in the end."""
         if len(self.copies) == 1:
+            count_lost(self.task.name, messages=len(self.requests), cause=UNDECIDED)
             for request in self.requests:
                 postpone(request, error, add_later=self.gatherer.add_later)
             return
@@ -195,34 +209,6 @@ class Batch:
             self.gatherer.run_again(Batch(gatherer=self.gatherer, requests=requests, child_death=child_death))
         else:
             put_back(requests)
-
-
-def delivery_of(request: Request, *, is_suspect: bool) -> Delivery:
-    """Return the part of a request that a child needs.
-
-    `is_suspect` says that the request may have killed a child.
-    """
-    redelivered = bool(request.delivery_info["redelivered"])
-    retries = retries_of(request)
-    return Delivery(
-        id=request.id,
-        args=request.args,
-        kwargs=request.kwargs,
-        retries=retries,
-        redelivered=redelivered,
-        wants_answer=not request.ignore_result,
-        group=request.group,
-        parent=request.parent_id,
-        original=original_of(request.message) if is_suspect or redelivered or retries else None,
-        followers=followers_of(request),
-        wrong_queue=wrong_queue_of(request.delivery_info, task=request.name),
-    )
-
-
-def retries_of(request: Request) -> int:
-    """Return how often a message was published again."""
-    retries: int = request.request_dict.get("retries") or 0
-    return retries
 
 
 def own_time_limit(request: Request) -> float | None:

@@ -1,8 +1,10 @@
 """The values that a worker and the children exchange: a delivery and an outcome for each message of a batch."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
+
+from worker.connection_work import ConnectionWork
 
 # Stands for the death of a child in the search for a poison message: the child lives, but its connections to the
 # database were lost again and again, although the database was there.
@@ -70,6 +72,13 @@ class Outcome(NamedTuple):
     error: Any = None
     # For SUCCEEDED, what logs and events show of the answer.
     shown: str = ""
+
+
+class Decided(NamedTuple):
+    """What a child returns of a batch: the outcome of each message, and what it spent on connections."""
+
+    outcomes: Sequence[Outcome]
+    work: ConnectionWork
 
 
 class GivenUp(Exception):

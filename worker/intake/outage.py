@@ -12,6 +12,8 @@ from sqlalchemy import text
 
 from worker.database import engine
 from worker.intake.delivery import Fate, Outcome
+from worker.metrics.counters import counters
+from worker.metrics.definitions import OUTAGES
 
 logger = get_logger(__name__)
 
@@ -60,6 +62,7 @@ class Outage:
         self._is_connection_lost = found.fate is Fate.AWAIT_CONNECTION
         if not self.is_on:
             logger.error("the database is away, messages wait: %s", type(found.error).__name__)
+            counters.add(OUTAGES, 1)
             self.is_on, self._pause_seconds = True, PAUSE_SECONDS_MIN
         self._probe_later()
 

@@ -9,6 +9,7 @@ from celery.exceptions import InvalidTaskError
 from celery.utils.log import get_logger
 from celery.worker.request import Request as CeleryRequest
 
+from worker.intake.counted_outcomes import count_unrun
 from worker.intake.dropped_messages import QUIET_SECONDS
 from worker.intake.results import STORE_ERRORS
 
@@ -102,9 +103,10 @@ class Request(CeleryRequest):
         self._expires = None
         super().on_accepted(pid, time_accepted)
 
-    def _announce_revoked(self, *arguments: Any) -> None:
+    def _announce_revoked(self, reason: str, *arguments: Any) -> None:
+        count_unrun(self.name, outcome=reason)
         try:
-            super()._announce_revoked(*arguments)
+            super()._announce_revoked(reason, *arguments)
         except STORE_ERRORS as error:
             Request.quiet_until = time.monotonic() + QUIET_SECONDS
             # Celery would take this for an error of the broker, and reconnect for as long as the store is down.

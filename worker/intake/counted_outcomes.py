@@ -1,0 +1,113 @@
+"""How the outcomes of a batch are counted: once for a batch, by what is shown of each answer, and by cause."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from billiard.einfo import ExceptionWithTraceback
+
+from worker.connection_work import ConnectionWork
+from worker.database_faults import sqlstate_of
+from worker.intake.delivery import Fate, Outcome
+from worker.metrics import definitions as metrics
+from worker.metrics.counters import counters
+from worker.schedule import SWEEP
+
+# A part of what is shown: an outcome and perhaps a reason, or the name of a count; and perhaps a number.
+PART = re.compile(r"(?P<word>\w+)(?: (?P<reason>[a-z]\w*))?(?: (?P<count>[0-9]+))?")
+# What is shown of a page of a list.
+ITEMS = "items"
+READ, DONE, FAILED, OTHER = "read", "done", "failed", "other"
+# The errors with which a task fails, as docs/contract.md names them.
+ERRORS = frozenset({"InvalidRequest", "NotFound", "WrongQueue", "GivenUp", "Undecided"})
+CHILD_LOST, UNDECIDED = "child_lost", "undecided"
+CAUSES = {
+    "40P01": "deadlock",
+    "40001": "serialization",
+    "55P03": "lock_timeout",
+    "57014": "statement_timeout",
+}
+
+
+class ShownCount(NamedTuple):
+    """An outcome, a reason or an empty text, and how many answers have them."""
+
+    outcome: str
+    reason: str
+    number: int
+
+
+def count_batch(task: str, ended: Iterable[tuple[int, Outcome]], *, seconds: float, work: ConnectionWork) -> None:
+    """Count a batch: each outcome with its number of copies, how long the batch took, and its connection work."""
+    if not counters:
+        return
+    shown, failed, retried, size = Counter[str](), Counter[str](), Counter[str](), 0
+    for copies, outcome in ended:
+        size += copies
+        match outcome.fate:
+            case Fate.SUCCEEDED:
+                shown[outcome.shown] += copies
+            case Fate.FAILED:
+                failed[error_name(outcome.error)] += copies
+            case _:
+                retried[cause_of(outcome)] += copies
+    counters.observe(metrics.BATCH_MESSAGES, size, task)
+    counters.observe(metrics.BATCH_SECONDS, seconds, task)
+    counters.observe(metrics.CONNECTION_WAIT_SECONDS, work.wait_seconds)
+    if work.reruns:
+        counters.add(metrics.TRANSACTION_RERUNS, work.reruns)
+    for text, copies in shown.items():
+        _count_shown(task, text, copies=copies)
+    for name, copies in failed.items():
+        counters.add(metrics.ANSWERS, copies, task, FAILED, name)
+    for cause, copies in retried.items():
+        counters.add(metrics.RETRIES, copies, task, cause)
+
+
+def count_lost(task: str, *, messages: int, cause: str) -> None:
+    """Count messages that run again because their child was lost, or could not return their outcomes."""
+    counters.add(metrics.RETRIES, messages, task, cause)
+
+
+def count_unrun(task: str, *, outcome: str) -> None:
+    """Count a message that was revoked, has expired, or was terminated."""
+    counters.add(metrics.ANSWERS, 1, task, outcome, "")
+
+
+def _count_shown(task: str, shown: str, *, copies: int) -> None:
+    if task == SWEEP:
+        for each in counts_of(shown):
+            counters.add(metrics.SWEPT_ROWS, each.number * copies, each.outcome)
+        shown = DONE
+    for each in counts_of(shown):
+        counters.add(metrics.ANSWERS, each.number * copies, task, each.outcome, each.reason)
+
+
+@lru_cache(maxsize=1_024)
+def counts_of(shown: str) -> tuple[ShownCount, ...]:
+    """Return the counts in what is shown of an answer, such as `refused already_applied` or `accepted 3, invalid 1`."""
+    if shown.startswith(f"{ITEMS} "):
+        return (ShownCount(READ, "", 1),)
+    found = (PART.fullmatch(part) for part in shown.split(", "))
+    return tuple(
+        ShownCount(each["word"], each["reason"] or "", int(each["count"] or 1)) if each else ShownCount(OTHER, "", 1)
+        for each in found
+    )
+
+
+def error_name(record: Any) -> str:
+    """Return the name of the error in Celery's record of an exception, or `other` if the contract does not name it."""
+    error = getattr(record, "exception", record)
+    name = type(error.exc if isinstance(error, ExceptionWithTraceback) else error).__name__
+    return name if name in ERRORS else OTHER
+
+
+def cause_of(outcome: Outcome) -> str:
+    """Return the cause for which a message is tried again."""
+    if outcome.fate in {Fate.AWAIT_SERVERS, Fate.AWAIT_CONNECTION}:
+        return "database_away"
+    if type(outcome.error).__name__ == "Undecided":
+        return UNDECIDED
+    return CAUSES.get(sqlstate_of(outcome.error) or "", OTHER)

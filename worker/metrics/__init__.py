@@ -1,0 +1,1 @@
+"""The metrics: their definitions, and the counters that workers keep in files."""

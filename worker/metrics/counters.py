@@ -1,0 +1,69 @@
+"""The counters of this process. Only the main process of a worker counts, and only if there is a folder for it.
+
+The main process knows the outcome of every message, and outlives its children: a child that is killed after its COMMIT
+takes no count with it, and its message is not counted twice.
+"""
+
+import sys
+from pathlib import Path
+
+from celery.signals import celeryd_init, worker_process_init
+
+from worker.metrics.counter_file import UNREADABLE, CounterFile
+from worker.metrics.definitions import Metric
+from worker.settings import settings
+
+
+class Counters:
+    """Counts in a file, or nowhere."""
+
+    def __init__(self) -> None:
+        """Count nowhere. Every method then does nothing."""
+        self._file: CounterFile | None = None
+
+    def begin(self, folder: Path) -> None:
+        """Count in a folder from now on. Raises one of UNREADABLE if the folder or its files cannot be used."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self._file = CounterFile(folder)
+
+    def end(self) -> None:
+        """Count nowhere from now on. What was counted stays in the folder."""
+        if self._file is not None:
+            self._file.close()
+        self._file = None
+
+    def __bool__(self) -> bool:
+        """Return whether anything is counted."""
+        return self._file is not None
+
+    def add(self, metric: Metric, amount: float, *labels: str) -> None:
+        """Add to a counter with those values of its labels."""
+        if self._file is not None:
+            self._file.add(metric, amount, *labels)
+
+    def observe(self, metric: Metric, value: float, *labels: str) -> None:
+        """Add an observation to a histogram with those values of its labels."""
+        if self._file is not None:
+            self._file.observe(metric, value, *labels)
+
+
+counters = Counters()
+
+
+@celeryd_init.connect(weak=False)
+def begin_counting(**_: object) -> None:
+    """Count from now on, if there is a folder. A folder that cannot be used does not keep the worker from its work."""
+    folder = settings().metrics_folder
+    if folder is None:
+        return
+    try:
+        counters.begin(Path(folder))
+    except UNREADABLE as error:
+        # The worker has not set up its log yet.
+        sys.stderr.write(f"scrip: nothing is counted, because SCRIP_METRICS_FOLDER cannot be used: {error}\n")
+
+
+@worker_process_init.connect(weak=False)
+def count_nothing(**_: object) -> None:
+    """Count nothing in a child: it would write into its parent's file."""
+    counters.end()
