@@ -6,6 +6,7 @@ from models.codes import code, generation
 from models.discounts import change, discount, subscription
 from models.intake import attempt, dead_letter
 from models.invoices import ledger, reversal
+from models.monitoring import beat_tick
 from models.redemptions import hold, redemption, returned_place
 from models.sweeps import recorded_sweep
 from models.usages import recorded_usage
@@ -13,6 +14,7 @@ from models.vouchers import budget, given, voucher
 
 __all__ = [
     "attempt",
+    "beat_tick",
     "budget",
     "change",
     "code",

@@ -72,6 +72,20 @@ def demo(
 
 
 @main.command()
+def metrics() -> None:
+    """Serve the metrics of this host's workers, the database and the broker to Prometheus, on SCRIP_METRICS_LISTEN."""
+    from scrip.exporter.server import serve  # noqa: PLC0415
+    from worker.settings import settings  # noqa: PLC0415
+
+    with ends_if_unreachable("the metrics cannot be served"):
+        try:
+            serve(settings(), announce=partial(print, flush=True))
+        except OSError as error:
+            typer.echo(f"scrip: {settings().metrics_listen} cannot be listened on: {error.strerror}", err=True)
+            raise typer.Exit(2) from None
+
+
+@main.command()
 def audit() -> None:
     """Check every promise against the whole database of DATABASE_URL. Exit 1 with a row for each violation."""
     from tasks.audit import audit as use_case  # noqa: PLC0415

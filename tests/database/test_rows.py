@@ -112,6 +112,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "invoices.reversal.find_reversals": TEXTS,
     "invoices.reversal_listing.newer_reversals": {**PAGE, "listing": REVERSAL_LISTING},
     "invoices.reversal_listing.older_reversals": {**PAGE, "listing": REVERSAL_LISTING},
+    "monitoring.figures.count_sessions": {},
+    "monitoring.figures.read_figures": {},
     "redemptions.hold.find_hold": {**NAMED, "request_id": None},
     "redemptions.hold.find_holds": TEXTS,
     "redemptions.hold_listing.newer_holds": {**PAGE, "listing": HOLD_LISTING},
@@ -164,6 +166,7 @@ TABLES_OF_UNIONS = {
 OTHERWISE_NULLABLE = {
     # Check constraints demand both unless the request was refused, and these queries leave out refused requests.
     "AcceptedHoldRow": {"voucher_id", "expires_at"},
+    "FiguresRow": {"dead_letters", "holds_open", "deadlocks"},  # Counts.
     "HeldPlaceRow": {"voucher_id", "expires_at"},
     # The columns of a UNION or of its sums, which have no table.
     "HistoryEntryRow": {"customer", "id", "ref", "ref_type", "usage", "stamp", "amount_minor", "created_at"},
@@ -183,6 +186,7 @@ OTHERWISE_NULLABLE = {
         *("voucher_id", "month", "redeemed", "given_minor", "reversed_minor", "has_older", "has_newer"),
     },
     "RunningCountRow": {"discounts", "started", "cycles"},  # Counts, and a sum or else 0.
+    "SessionsRow": {"state", "sessions"},  # A state or else a word, and a count.
     # Check constraints demand the days after the first cycle. The others are sums and averages of at least one entry.
     "StartedRow": {"anchor", "next_on", "cycle_days", "per_cycle", "rest"},
     "VoucherAmountsRow": {"voucher_id", "currency"},  # A UNION.
@@ -194,6 +198,7 @@ TYPES = {
     datetime: {"timestamptz"},
     Decimal: {"numeric"},
     dict: {"json", "jsonb"},
+    float: {"float8"},
     int: {"int4", "int8"},
     list: {"json", "jsonb", "text[]"},
     str: {"text"},

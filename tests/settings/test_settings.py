@@ -148,3 +148,29 @@ def test_an_answer_is_kept_for_an_hour_and_the_time_can_be_set(monkeypatch):
     """The database keeps the answers for ever."""
     assert read(monkeypatch, **ADDRESSES).result_expires_seconds == 60 * 60
     assert read(monkeypatch, SCRIP_RESULT_EXPIRES_SECONDS="60").result_expires_seconds == 60
+
+
+@pytest.mark.parametrize(
+    "address", ["9808", "somewhere:9808", "::1:9808", "[127.0.0.1]:9808", "127.0.0.1:65536", ":80"]
+)
+def test_metrics_listen_on_an_address_and_a_port(monkeypatch, address):
+    """A name could lead to another interface than expected."""
+    with pytest.raises(SystemExit, match="SCRIP_METRICS_LISTEN: must be an IP address and a port"):
+        read(monkeypatch, **ADDRESSES, SCRIP_METRICS_LISTEN=address)
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0:9808", "[::]:9808", "10.0.0.1:9808"])
+def test_metrics_are_shown_to_other_machines_with_a_password_only(monkeypatch, address):
+    """On the loopback interface, none is required."""
+    with pytest.raises(SystemExit, match="SCRIP_METRICS_BASIC_AUTH is required"):
+        read(monkeypatch, **ADDRESSES, SCRIP_METRICS_LISTEN=address)
+    read(monkeypatch, **ADDRESSES, SCRIP_METRICS_LISTEN=address, SCRIP_METRICS_BASIC_AUTH="prometheus:word")
+    monkeypatch.delenv("SCRIP_METRICS_BASIC_AUTH")
+    assert read(monkeypatch, **ADDRESSES, SCRIP_METRICS_LISTEN="[::1]:9808").metrics_basic_auth is None
+
+
+def test_a_metrics_password_without_a_user_is_not_shown(monkeypatch):
+    """The line names the variable."""
+    with pytest.raises(SystemExit, match="SCRIP_METRICS_BASIC_AUTH") as ended:
+        read(monkeypatch, **ADDRESSES, SCRIP_METRICS_BASIC_AUTH="HUSH")
+    assert "HUSH" not in str(ended.value)

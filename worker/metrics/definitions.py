@@ -29,6 +29,14 @@ class Metric(NamedTuple):
         return self.name.removesuffix("_total")
 
 
+class Reading(NamedTuple):
+    """A value of a metric that is read when the exporter is scraped, with the values of its labels."""
+
+    metric: Metric
+    value: float
+    labels: tuple[str, ...] = ()
+
+
 def _counter(name: str, *labels: str, meaning: str, query: str) -> Metric:
     return Metric(name, Kind.COUNTER, meaning, query, labels)
 

@@ -1,0 +1,1 @@
+"""`scrip metrics`: an HTTP server that Prometheus scrapes."""

@@ -1,0 +1,1 @@
+"""What an operator watches: beat's ticks, and the figures of the database."""

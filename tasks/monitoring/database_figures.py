@@ -1,0 +1,40 @@
+"""Read the metrics that the database knows."""
+
+from collections.abc import Iterator
+
+from models.monitoring.figures import FiguresRow, count_sessions, limit_statements, read_figures
+from worker.database import transaction
+from worker.metrics.definitions import (
+    BEAT_TICK_AGE,
+    DEAD_LETTERS,
+    DEADLOCKS,
+    HOLD_OVERDUE_AGE,
+    HOLDS_OPEN,
+    LOCK_WAIT_AGE,
+    SESSIONS,
+    SWEEP_AGE,
+    Reading,
+)
+
+# All statements together take a few milliseconds.
+STATEMENT_SECONDS_MAX = 2
+
+
+def read_database() -> list[Reading]:
+    """Return the metrics from the database. Raises the driver's error if it cannot be reached or is too slow."""
+    with transaction() as session:
+        limit_statements(session, seconds=STATEMENT_SECONDS_MAX)
+        figures, sessions = read_figures(session), count_sessions(session)
+    return [*_readings(figures), *(Reading(SESSIONS, each.sessions, (each.state,)) for each in sessions)]
+
+
+def _readings(figures: FiguresRow) -> Iterator[Reading]:
+    yield Reading(DEAD_LETTERS, figures.dead_letters)
+    yield Reading(HOLDS_OPEN, figures.holds_open)
+    yield Reading(HOLD_OVERDUE_AGE, figures.hold_overdue_age or 0)
+    yield Reading(LOCK_WAIT_AGE, figures.lock_wait_age or 0)
+    yield Reading(DEADLOCKS, figures.deadlocks)
+    if figures.sweep_age is not None:
+        yield Reading(SWEEP_AGE, figures.sweep_age)
+    if figures.beat_tick_age is not None:
+        yield Reading(BEAT_TICK_AGE, figures.beat_tick_age)
