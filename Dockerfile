@@ -15,6 +15,8 @@ FROM python:3.13-slim-trixie
 RUN ["useradd", "--system", "--uid", "10001", "--home-dir", "/app", "--shell", "/usr/sbin/nologin", "scrip"]
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build /app /app
+# A volume that is mounted here belongs to that user.
+RUN ["install", "--directory", "--owner=10001", "--group=10001", "/var/lib/scrip/metrics"]
 ENV PATH="/opt/venv/bin:$PATH" PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 WORKDIR /app
 USER 10001

@@ -1,4 +1,4 @@
-"""The programs of the Procfile as processes of the stack: when a worker and Flower count as ready."""
+"""The programs of the Procfile as processes of the stack: when a worker, Flower and the exporter count as ready."""
 
 import http.client
 from base64 import b64encode
@@ -23,12 +23,14 @@ ANSWER_SECONDS_MAX = 0.5
 # Another program at Flower's port may accept the connection and never answer.
 PAGE_SECONDS_MAX = 3
 FLOWER_USER = "scrip"
+# The exporter's answer to a health check.
+HEALTHY = b"OK\n"
 
 
-def celery_command(words: Sequence[str]) -> str | None:
-    """Return Celery's subcommand in `celery -A app subcommand …`, or None for another program."""
+def subcommand(words: Sequence[str]) -> str | None:
+    """Return the subcommand in `celery -A app subcommand …` or `scrip subcommand …`, or None for another program."""
     match words:
-        case ["celery", "-A", _, command, *_]:
+        case ["celery", "-A", _, command, *_] | ["scrip", command, *_]:
             return command
         case _:
             return None
@@ -97,15 +99,39 @@ class Flower(Listener):
             connection.close()
 
 
-KINDS: Mapping[str | None, type[StackProcess]] = {"worker": Worker, "flower": Flower}
+class Metrics(Listener):
+    """The exporter of the metrics, ready when it answers."""
+
+    def environment(self) -> Mapping[str, str]:
+        """Return the variables with the exporter's own address."""
+        return {**super().environment(), "SCRIP_METRICS_LISTEN": f"{LOOPBACK}:{self.port}"}
+
+    @property
+    def url(self) -> str:
+        """The METRICS_URL."""
+        return f"http://{LOOPBACK}:{self.port}/metrics"
+
+    def ready(self) -> bool:
+        """Return whether the exporter answers. Another program at the port would hardly say the same."""
+        connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=PAGE_SECONDS_MAX)
+        try:
+            connection.request("GET", "/healthcheck")
+            return connection.getresponse().read() == HEALTHY
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+
+KINDS: Mapping[str | None, type[StackProcess]] = {"worker": Worker, "flower": Flower, "metrics": Metrics}
 
 
 def stack_processes(
     programs: Mapping[str, Sequence[str]], *, data_folder: Path, environment: Mapping[str, str], folder: Path
 ) -> list[StackProcess]:
-    """Return a process for each program. A program other than a worker or Flower is ready while it runs."""
+    """Return a process for each program. A program of another kind is ready while it runs."""
     return [
-        KINDS.get(celery_command(words), StackProcess)(
+        KINDS.get(subcommand(words), StackProcess)(
             name=name, data_folder=data_folder, command=words, environment=environment, folder=folder
         )
         for name, words in programs.items()

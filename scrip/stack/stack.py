@@ -16,14 +16,14 @@ from scrip.stack.data_folder import DataFolderUnusable, locked_data_folder, temp
 from scrip.stack.postgres_server import Postgres
 from scrip.stack.process import StackProcess, StackProcessFailed
 from scrip.stack.procfile import PROCFILE, RELEASE, ProcfileInvalid, read_procfile
-from scrip.stack.procfile_programs import Flower, stack_processes
+from scrip.stack.procfile_programs import Flower, Metrics, stack_processes
 from scrip.stack.stop_signals import StopRequested, StopSignals
 from scrip.stack.supervisor import Supervisor
 from scrip.stack.valkey_server import Valkey
 
 # The variables of Scrip, libpq, Celery and Flower that would lead the stack's programs to the caller's own servers.
 FOREIGN_VARIABLES = {"DATABASE_URL", "REDIS_URL", "BROKER_URL", "RESULT_BACKEND_URL", "SCRIP_BEAT_SCHEDULE_FILE"}
-FOREIGN_PREFIXES = ("PG", "CELERY_", "FLOWER_")
+FOREIGN_PREFIXES = ("PG", "CELERY_", "FLOWER_", "SCRIP_METRICS_")
 
 # Errors with a message for the command line.
 STACK_ERRORS = (StackProcessFailed, DataFolderUnusable, ProcfileInvalid, OSError)
@@ -105,7 +105,7 @@ class Stack:
     def __init__(self, data_folder: Path, announce: Callable[[str], None], *, procfile: Path = PROCFILE) -> None:
         """Remember the data folder, the function that shows a line, and the Procfile."""
         self.data_folder = data_folder.absolute()
-        # The variables of the file `env`: DATABASE_URL, REDIS_URL, FLOWER_URL and SCRIP_BEAT_SCHEDULE_FILE.
+        # The variables of the file `env`: DATABASE_URL, REDIS_URL, FLOWER_URL, METRICS_URL, SCRIP_BEAT_SCHEDULE_FILE.
         self.environment: dict[str, str] = {}
         self._announce = announce
         self._procfile = procfile.absolute()
@@ -148,20 +148,30 @@ class Stack:
         self._say_ready(started)
 
     def _processes(self, programs: Mapping[str, Sequence[str]]) -> list[StackProcess]:
-        environment = {**_inherited(), "TMPDIR": str(temporary_folder(self.data_folder)), **self.environment}
+        environment = {
+            **_inherited(),
+            "TMPDIR": str(temporary_folder(self.data_folder)),
+            "SCRIP_METRICS_FOLDER": str(self.data_folder / "metrics"),
+            **self.environment,
+        }
         return stack_processes(
             programs, data_folder=self.data_folder, environment=environment, folder=self._procfile.parent
         )
 
     def _say_ready(self, started: Sequence[StackProcess]) -> None:
         flowers = [process for process in started if isinstance(process, Flower)]
+        exporters = [process for process in started if isinstance(process, Metrics)]
         for flower in flowers:
             self.environment["FLOWER_URL"] = flower.url
+        for exporter in exporters:
+            self.environment["METRICS_URL"] = exporter.url
         self._signals.check()
         write_environment(self.data_folder, self.environment)
         self._announce("ready")
         for flower in flowers:
             self._announce(f"Flower: {flower.address} (user and password: FLOWER_URL in {self.data_folder / 'env'})")
+        for exporter in exporters:
+            self._announce(f"Metrics: {exporter.url}")
 
     def check(self) -> None:
         """Restart dead processes.

@@ -109,12 +109,14 @@ def test_no_secret_has_a_default(services: Mapping[str, Service]) -> None:
     assert not re.search("PASSWORD|AUTH|SECRET|URL", DOCKERFILE)
 
 
-def test_only_flower_is_published_and_to_this_machine_alone(services: Mapping[str, Service]) -> None:
-    """Databases and brokers are reached from inside only. Flower also asks for a password."""
+def test_only_flower_and_the_metrics_are_published_and_to_this_machine_alone(services: Mapping[str, Service]) -> None:
+    """Databases and brokers are reached from inside only. The two also ask for a password."""
     assert {name: service["ports"] for name, service in services.items() if service.get("ports")} == {
-        "flower": ["127.0.0.1:5555:5555"]
+        "flower": ["127.0.0.1:5555:5555"],
+        "metrics": ["127.0.0.1:9808:9808"],
     }
     assert "FLOWER_BASIC_AUTH" in services["flower"]["environment"]
+    assert "SCRIP_METRICS_BASIC_AUTH" in services["metrics"]["environment"]
     assert not any(service.get("network_mode") for service in services.values())
 
 
@@ -156,6 +158,17 @@ def test_programs_run_without_privileges_on_a_read_only_image(
         assert service["cap_drop"] == ["ALL"]
         assert service["tmpfs"] in ("/tmp", ["/tmp"])  # noqa: S108 - the container's own
     assert services["beat"]["environment"]["SCRIP_BEAT_SCHEDULE_FILE"].startswith("/tmp/")  # noqa: S108 - the same
+
+
+def test_the_exporter_reads_the_folder_in_which_the_workers_count(
+    services: Mapping[str, Service], programs: Mapping[str, list[str]]
+) -> None:
+    """It is a volume that they share, and the image gives it to the user that runs them."""
+    counting = {name: service for name, service in services.items() if name in programs}
+    (folder,) = {service["environment"]["SCRIP_METRICS_FOLDER"] for service in counting.values()}
+    assert all(service["volumes"] == [f"metrics:{folder}"] for service in counting.values())
+    user = re.findall(r"^USER (\d+)$", DOCKERFILE, re.MULTILINE)[-1]
+    assert f'RUN ["install", "--directory", "--owner={user}", "--group={user}", "{folder}"]' in DOCKERFILE
 
 
 def test_the_dockerfile_passes_hadolint() -> None:

@@ -69,6 +69,7 @@ def test_the_image_has_no_demo_and_no_embedded_stack(image: Path) -> None:
         "__init__.py",
         "cli.py",
         "dead_letters.py",
+        "exporter",
         "unreachable.py",
     }
     assert {each.name for each in image.iterdir() if each.is_dir()} == {

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from scrip.stack.listener import free_port
 from tests.end_to_end.broker import Broker, with_redis
+from tests.end_to_end.database import rows
 from tests.end_to_end.programs import Program
 from tests.end_to_end.waiting import eventually
 from tests.support.overdue_schedule import write_overdue_schedule
@@ -59,3 +61,21 @@ def test_the_sweep_of_a_killed_beat_is_sent_by_the_next(
         assert broker.waiting("sweeps") == sent - 1
     with Program("beat", folder=tmp_path, environment=variables):
         eventually(lambda: broker.waiting("sweeps") == sent)
+
+
+def test_beat_leaves_a_trace_of_each_task_that_it_sends(database: dict[str, str], beat: Program) -> None:
+    """By the database's clock. A sweep that never comes would leave none."""
+    url = database["DATABASE_URL"]
+    eventually(lambda: rows(url, "SELECT 1 FROM beat_ticks") or not beat.is_alive())
+    assert rows(url, "SELECT clock_timestamp() - ticked_at < interval '1 minute' FROM beat_ticks") == [(True,)]
+    assert Broker(beat.environment).waiting("sweeps") == 1
+
+
+def test_beat_sends_its_tasks_while_the_database_is_away(variables: dict[str, str], tmp_path: Path) -> None:
+    """Its log says that the tick is missing, and not where the database is."""
+    away = {"DATABASE_URL": f"postgresql://scrip:SECRET@127.0.0.1:{free_port()}/scrip"}
+    with Program("beat", folder=tmp_path, environment=variables | away) as beat:
+        eventually(lambda: "the tick could not be stored" in beat.log or not beat.is_alive())
+        assert Broker(variables).waiting("sweeps") == 1
+        assert beat.is_alive()
+        assert "SECRET" not in beat.log

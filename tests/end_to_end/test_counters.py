@@ -12,6 +12,7 @@ from tests.end_to_end.database import holding_voucher, rows, waiting_for_locks
 from tests.end_to_end.programs import Worker
 from tests.end_to_end.vouchers import created_voucher
 from tests.metrics.counting import counts_in
+from tests.metrics.exporter import running_exporter
 from tests.support.requests import redemption
 
 # Databases of Valkey for the workers that count, and for one that cannot.
@@ -168,3 +169,27 @@ def test_a_worker_works_without_a_folder_that_it_can_use(database: dict[str, str
         assert client.ask(REDEEM, redemption(voucher=voucher))["outcome"] == "accepted"
         worker.wait_until_acknowledged()
         assert "nothing is counted, because SCRIP_METRICS_FOLDER cannot be used" in worker.log
+
+
+def test_an_exporter_tells_of_messages_that_wait_for_a_locked_voucher(counting: tuple[Worker, Client, Counts]) -> None:
+    """They are taken, and get older until they are answered; then they are among the answers."""
+    worker, client, counts = counting
+    url = worker.environment["DATABASE_URL"]
+    voucher = created_voucher(client, name="Held")
+    with running_exporter(worker.environment) as exporter:
+
+        def told(*sample: str) -> float:
+            return exporter.samples()[sample]
+
+        with holding_voucher(url, name="Held"):
+            sent = [client.send(REDEEM, redemption(voucher=voucher)) for _ in range(20)]
+            worker.eventually(lambda: told("scrip_queue_oldest_age_seconds", "redemptions") > 1)
+            samples = exporter.samples()
+            states = ("ready", "taken", "waiting")
+            assert sum(samples["scrip_queue_messages", "redemptions", state] for state in states) == len(sent)
+        for each in sent:
+            assert client.answer(each)["outcome"] == "accepted"
+        worker.wait_until_acknowledged()
+        worker.eventually(lambda: not told("scrip_queue_oldest_age_seconds", "redemptions"))
+        assert told("scrip_answers_total", "accepted", "", REDEEM) >= len(sent)
+        assert counts.answers()["accepted", "", REDEEM] == len(sent)

@@ -10,6 +10,7 @@ from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
+from urllib.request import urlopen
 
 import psutil
 import psycopg
@@ -18,12 +19,13 @@ from celery import Celery
 
 from tests.documents.blocks import blocks
 from tests.stack.running import Up, eventually, lives
+from worker.queues import QUEUES
 
 # The ids and instants of an answer, which differ on every stack.
 VARYING = re.compile(r"(?<=_)[0-9a-z]{26}\b|\d{4}-\d\d-\d\dT[\d:.]+Z")
 # Guides that need nothing but the stack and the tutorial's client.
 GUIDES = [f"docs/how-to/{name}.md" for name in ("checkout", "plan-changes", "refunds")]
-URLS = ("DATABASE_URL", "REDIS_URL", "FLOWER_URL")
+URLS = ("DATABASE_URL", "REDIS_URL", "FLOWER_URL", "METRICS_URL")
 
 
 @pytest.fixture(scope="module")
@@ -162,6 +164,15 @@ def test_flower_lets_nobody_in_without_its_password(whole: Up) -> None:
     )
 
 
+def test_the_metrics_have_the_counts_of_every_worker(whole: Up) -> None:
+    """The exporter reads the folder in which they count, and reaches both servers."""
+    with urlopen(whole.environment["METRICS_URL"], timeout=30) as answer:  # noqa: S310 - our own address
+        page = answer.read().decode()
+    assert {"scrip_database_up 1.0", "scrip_broker_up 1.0", "scrip_counters_up 1.0"} <= set(page.splitlines())
+    assert len(list((whole.data_folder / "metrics").glob("*.lock"))) >= len(QUEUES)
+    assert f"Metrics: {whole.environment['METRICS_URL']}" in whole.output.splitlines()
+
+
 @pytest.mark.parametrize("path", ["/api/task/send-task/redemptions.redeem", "/api/worker/shutdown/admin@anywhere"])
 def test_flower_looks_and_does_not_touch(whole: Up, path: str) -> None:
     """The password does not allow changes either."""
@@ -180,7 +191,8 @@ def test_no_process_listens_to_other_machines(whole: Up) -> None:
 
 def test_no_password_is_printed_or_on_a_command_line(whole: Up) -> None:
     """Consoles are shared and logged, and every user of a machine can read every command line."""
-    passwords = [urlsplit(whole.environment[name]).password or "none" for name in URLS]
+    passwords = [found for name in URLS if (found := urlsplit(whole.environment[name]).password)]
+    assert len(passwords) == len(URLS) - 1
     lines = [" ".join(each.info["cmdline"] or ()) for each in psutil.process_iter(["cmdline"])]
     assert not [line for line in [*lines, whole.output] if any(password in line for password in passwords)]
 

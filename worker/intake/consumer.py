@@ -25,7 +25,7 @@ from worker.intake.republishing import Republisher, note_return
 from worker.intake.stopping import kill_children_later
 from worker.intake.unended import PAUSE_SECONDS, is_postponed_until_due, let_no_begun_message_expire
 from worker.metrics.counters import counters
-from worker.metrics.definitions import MESSAGES_DROPPED
+from worker.metrics.definitions import MESSAGES_DROPPED, NOT_A_TASK, UNKNOWN_TASK
 from worker.settings import settings
 
 logger = get_logger(__name__)
@@ -213,7 +213,7 @@ class Consumer(CeleryConsumer):
     def drop_with_error(self, message: Message, problem: str, *, headers: Mapping[str, Any], error: Exception) -> None:
         """Drop a message: log the problem, store the error for the caller, and acknowledge the message."""
         logger.error("dropped a message: %s", problem)
-        counters.add(MESSAGES_DROPPED, 1, "unknown_task" if isinstance(error, NotRegistered) else "not_a_task")
+        counters.add(MESSAGES_DROPPED, 1, UNKNOWN_TASK if isinstance(error, NotRegistered) else NOT_A_TASK)
         self.dropped_messages.store_failure(headers, error)
         # Acknowledgement point: a rejected message that is not put back is acknowledged.
         message.reject_log_error(logger, self.connection_errors)

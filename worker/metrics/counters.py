@@ -10,7 +10,14 @@ from pathlib import Path
 from celery.signals import celeryd_init, worker_process_init
 
 from worker.metrics.counter_file import UNREADABLE, CounterFile
-from worker.metrics.definitions import Metric
+from worker.metrics.definitions import (
+    MESSAGES_DROPPED,
+    NOT_A_TASK,
+    OUTAGES,
+    TRANSACTION_RERUNS,
+    UNKNOWN_TASK,
+    Metric,
+)
 from worker.settings import settings
 
 
@@ -25,6 +32,11 @@ class Counters:
         """Count in a folder from now on. Raises one of UNREADABLE if the folder or its files cannot be used."""
         folder.mkdir(parents=True, exist_ok=True)
         self._file = CounterFile(folder)
+        # Prometheus sees no increase in a series that begins with 1.
+        for metric in (OUTAGES, TRANSACTION_RERUNS):
+            self.add(metric, 0)
+        for reason in (NOT_A_TASK, UNKNOWN_TASK):
+            self.add(MESSAGES_DROPPED, 0, reason)
 
     def end(self) -> None:
         """Count nowhere from now on. What was counted stays in the folder."""

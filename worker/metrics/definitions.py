@@ -95,6 +95,7 @@ RETRIES = _counter(
     "`statement_timeout`, `database_away`, `child_lost`, `undecided` (the message failed alone) or `other`.",
     query="sum by (cause) (rate(scrip_retries_total[5m]))",
 )
+NOT_A_TASK, UNKNOWN_TASK = "not_a_task", "unknown_task"
 MESSAGES_DROPPED = _counter(
     "scrip_messages_dropped_total",
     "reason",
