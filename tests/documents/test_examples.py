@@ -10,6 +10,7 @@ from tests.documents.blocks import CHECKOUT, PAGES, blocks, languages
 from tests.other_servers.configurations import ACL
 
 SHELL = "/bin/sh"
+METRICS = "tests/metrics/test_alerts.py"
 STACK, SENDERS = "tests/stack/test_whole_stack.py", "tests/other_servers/test_senders.py"
 HERE, BROKER = "tests/documents/test_examples.py", "tests/end_to_end/test_unnamed_queue.py"
 CLIENTS = "tests/other_servers/test_clients.py"
@@ -28,6 +29,8 @@ RUN_BY = {
     ],
     ("docs/brokers.md", "sh"): [f"{HERE}::test_the_addresses_of_a_worker_can_be_read"],
     ("docs/brokers.md", ""): [f"{HERE}::test_the_restricted_user_is_the_one_of_the_tests"],
+    ("docs/metrics.md", "promql"): [f"{METRICS}::test_the_pages_queries_and_the_alerts_are_valid_for_prometheus"],
+    ("docs/metrics.md", "yaml"): [f"{METRICS}::test_the_pages_configuration_is_valid_for_prometheus"],
 }
 RUN_BY |= {
     (f"docs/how-to/{page}.md", language): [f"{STACK}::test_a_guide_prints_what_it_says"]

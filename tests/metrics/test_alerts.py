@@ -2,10 +2,12 @@
 
 import json
 import re
+import shutil
 import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.documents.blocks import blocks
 from tests.other_servers.server_program import installed
 from worker.metrics.definitions import METRICS, Kind
 
@@ -222,6 +224,19 @@ def test_the_pages_queries_and_the_alerts_are_valid_for_prometheus(tmp_path: Pat
     file.write_text(json.dumps({"groups": [{"name": "queries", "rules": rules}]}))
     done = subprocess.run([promtool, "check", "rules", file], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_pages_configuration_is_valid_for_prometheus(tmp_path: Path) -> None:
+    """With the alerts beside it."""
+    promtool = installed("promtool", package="prometheus")
+    (configuration,) = blocks("docs/metrics.md", "yaml")
+    (tmp_path / "prometheus.yml").write_text(configuration)
+    shutil.copy(ALERTS, tmp_path)
+    done = subprocess.run(
+        [promtool, "check", "config", tmp_path / "prometheus.yml"], check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{len(alerts())} rules found" in done.stdout
 
 
 def test_every_alert_fires_when_it_should_and_not_otherwise(tmp_path: Path) -> None:

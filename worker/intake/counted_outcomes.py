@@ -1,7 +1,7 @@
 """How the outcomes of a batch are counted: once for a batch, by what is shown of each answer, and by cause."""
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -43,9 +43,15 @@ def count_batch(task: str, ended: Iterable[tuple[int, Outcome]], *, seconds: flo
     """Count a batch: each outcome with its number of copies, how long the batch took, and its connection work."""
     if not counters:
         return
-    shown, failed, retried, size = Counter[str](), Counter[str](), Counter[str](), 0
+    shown, failed, retried = Counter[str](), Counter[str](), Counter[str]()
+    # The messages with the same answer share their outcome, which is much quicker to compare by its identity.
+    distinct: dict[int, Outcome] = {}
+    copies_of = defaultdict[int, int](int)
     for copies, outcome in ended:
-        size += copies
+        distinct[id(outcome)] = outcome
+        copies_of[id(outcome)] += copies
+    for number, copies in copies_of.items():
+        outcome = distinct[number]
         match outcome.fate:
             case Fate.SUCCEEDED:
                 shown[outcome.shown] += copies
@@ -53,7 +59,7 @@ def count_batch(task: str, ended: Iterable[tuple[int, Outcome]], *, seconds: flo
                 failed[error_name(outcome.error)] += copies
             case _:
                 retried[cause_of(outcome)] += copies
-    counters.observe(metrics.BATCH_MESSAGES, size, task)
+    counters.observe(metrics.BATCH_MESSAGES, sum(copies_of.values()), task)
     counters.observe(metrics.BATCH_SECONDS, seconds, task)
     counters.observe(metrics.CONNECTION_WAIT_SECONDS, work.wait_seconds)
     if work.reruns:

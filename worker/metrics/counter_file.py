@@ -11,6 +11,7 @@ kill the process.
 import fcntl
 import os
 import struct
+from bisect import bisect_left
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -56,8 +57,7 @@ class CounterFile:
     def observe(self, metric: Metric, value: float, *labels: str) -> None:
         """Add an observation to a histogram with those values of its labels."""
         total, *buckets = self._keys_of(metric, labels)
-        bounds = (*metric.buckets, float("inf"))
-        self._add(metric, next(key for key, bound in zip(buckets, bounds, strict=True) if value <= bound), 1)
+        self._add(metric, buckets[bisect_left(metric.buckets, value)], 1)
         self._add(metric, total, value)
 
     def _add(self, metric: Metric, key: str, amount: float) -> None:

@@ -44,6 +44,8 @@ class BrokerReader:
     def __init__(self, ages: QueueAges | None = None) -> None:
         """Begin with the first look."""
         self._ages = ages or QueueAges()
+        # `queue_lengths` asks AMQP in a thread of its own, and a thread knows no other app than the default.
+        app.set_default()
 
     def read(self) -> BrokerFigures:
         """Look at the broker. Raises the connection's error if it cannot be reached."""
@@ -57,8 +59,9 @@ class BrokerReader:
         client = channel.client
         keys = {name: [channel._q_for_pri(name, step) for step in channel.priority_steps] for name in NAMES}  # noqa: SLF001 - kombu's names of its lists
         with client.pipeline(transaction=False) as pipeline:
-            for each in (*(key for of_queue in keys.values() for key in of_queue),):
-                pipeline.llen(each)
+            for of_queue in keys.values():
+                for key in of_queue:
+                    pipeline.llen(key)
             pipeline.llen(SET_ASIDE_KEY).time()
             *lengths, unreadable, (seconds, microseconds) = pipeline.execute()
         counted = iter(lengths)
