@@ -5,16 +5,17 @@ import signal
 import socket
 from base64 import b64encode
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
 from threading import Thread
-from wsgiref.simple_server import WSGIServer, make_server
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 from amqp.exceptions import AMQPError  # type: ignore[import-untyped]
 from kombu.exceptions import KombuError
 from prometheus_client import CollectorRegistry, make_wsgi_app
-from prometheus_client.exposition import ThreadingWSGIServer, _SilentHandler
+from prometheus_client.exposition import ThreadingWSGIServer
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -34,10 +35,13 @@ BROKER_ERRORS = (OSError, KombuError, AMQPError, RedisError)
 TEXT = ("Content-Type", "text/plain; charset=utf-8")
 
 
-class Handler(_SilentHandler):
+class Handler(WSGIRequestHandler):
     """Handles one request, and cuts the connection of a client that does not speak."""
 
     timeout = 10
+
+    def log_message(self, *_: object) -> None:
+        """Log nothing: Prometheus comes four times a minute."""
 
 
 def serve(values: Settings, *, announce: Callable[[str], None]) -> None:
@@ -68,10 +72,15 @@ def registry(values: Settings) -> CollectorRegistry:
     def read_broker() -> list[Reading]:
         return list(readings_of(reader.read()))
 
+    folder = Path(values.metrics_folder) if values.metrics_folder else None
+    if folder is not None:
+        # No worker may have counted yet. If the folder cannot be made, the metrics say so.
+        with suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
     made = CollectorRegistry()
     made.register(
         ScripCollector(
-            folder=Path(values.metrics_folder) if values.metrics_folder else None,
+            folder=folder,
             database=BoundedReading(read_database, errors=(SQLAlchemyError,)),
             broker=BoundedReading(read_broker, errors=BROKER_ERRORS),
         )

@@ -163,6 +163,16 @@ def test_a_damaged_file_of_a_worker_is_told(variables: dict[str, str], tmp_path:
     assert {name for name, *_ in samples}.isdisjoint(names_of(*COUNTED))
 
 
+@pytest.mark.parametrize(("name", "is_up"), [("new/metrics", 1), ("file", 0)])
+def test_a_folder_in_which_no_worker_has_counted_is_made(
+    variables: dict[str, str], tmp_path: Path, name: str, is_up: int
+) -> None:
+    """Unless that is impossible, which the metrics say."""
+    (tmp_path / "file").touch()
+    with running_exporter(variables | {"SCRIP_METRICS_FOLDER": str(tmp_path / name)}) as exporter:
+        assert exporter.samples()["scrip_counters_up",] == is_up
+
+
 def test_without_a_folder_nothing_is_said_of_workers(variables: dict[str, str]) -> None:
     """An exporter may run on a machine without workers."""
     without = {name: value for name, value in variables.items() if name != "SCRIP_METRICS_FOLDER"}
