@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from tests.histories.discounting import Discount, Taken
-from tests.histories.ending import ends_on, status_of
+from tests.histories.ending import ends_on, status_by
 from tests.histories.entities import Credit, Entry, Json, Reversal
 from tests.histories.model import Model
 from tests.histories.running_again import let_run_again, place_of
@@ -165,7 +165,9 @@ def take_again(credit: Credit, discount: Discount) -> None:
             discount.credited.remove(share)
 
 
-def shown_taken_again(model: Model, invoice: Json, *, taken: Sequence[Credit], shown: Sequence[Json]) -> list[Json]:
+def shown_taken_again(
+    model: Model, invoice: Json, *, taken: Sequence[Credit], shown: Sequence[Json], at: datetime
+) -> list[Json]:
     """Return each share that was taken again, as an answer shows it."""
     shares = [(credit, each, share) for credit in taken for each, share in credit.given]
     ids = [{name: each.get(name) for name in ("usage", "reverses")} for each in shown]
@@ -177,7 +179,7 @@ def shown_taken_again(model: Model, invoice: Json, *, taken: Sequence[Credit], s
             "usage": model.entry_id("taken_again", *key_of(invoice, credit.line, each), shown=one["usage"]),
             "reverses": model.entry_id(*key_of(invoice, credit.line, each), shown=one["reverses"]),
             "amount": -share.amount,
-            "status": status_of(each),
+            "status": status_by(each, at=at),
             "cycles": len(each.starts),
             "fullPriceFrom": ends_on(each),
         }

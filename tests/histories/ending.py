@@ -107,3 +107,9 @@ def status_of(discount: Discount) -> str:
     if discount.ended_at is not None:
         return "ended"
     return "completed" if discount.is_completed else "running"
+
+
+def status_by(discount: Discount, *, at: datetime) -> str:
+    """Return a discount's status as a reversal shows it, whether or not a sweep has completed the discount."""
+    status = status_of(discount)
+    return "completed" if status == "running" and discount.is_over_by(at.date()) else status

@@ -165,7 +165,7 @@ def shown_reversal(
             }
             for each in touched
         ]
-        + shown_taken_again(model, request, taken=taken, shown=answered["discounts"][len(touched) :]),
+        + shown_taken_again(model, request, taken=taken, shown=answered["discounts"][len(touched) :], at=new.at),
         "reversedAt": written(new.at),
     }
 
