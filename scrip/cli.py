@@ -8,16 +8,20 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from importlib.metadata import version
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from scrip.dead_letters import commands as dead_letters
-from scrip.unreachable import ends_if_unreachable
+from scrip.commands.call import call_task
+from scrip.commands.dead_letters import commands as dead_letters
+from scrip.commands.endings import ends_clearly
+from scrip.commands.exit_codes import EPILOG
 
-main = typer.Typer(name="scrip", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+main = typer.Typer(name="scrip", no_args_is_help=True, pretty_exceptions_enable=False, epilog=EPILOG)
+main.command("call")(call_task)
 main.add_typer(dead_letters, name="dead-letters")
 
 # A shell's exit code for a command that a signal ended is this plus the signal's number.
@@ -29,8 +33,20 @@ NOT_INSTALLED = (
 )
 
 
+def show_version(is_asked: bool) -> None:  # noqa: FBT001 - Typer's callback
+    """Show the version of the installed package, and end the command."""
+    if is_asked:
+        typer.echo(f"scrip {version('scrip')}")
+        raise typer.Exit
+
+
 @main.callback()
-def scrip() -> None:
+def scrip(
+    *,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
     """Scrip redeems vouchers and applies recurring discounts to invoices, as Celery tasks."""
     # A terminal whose encoding lacks a character is no reason to fail. A closed standard output is not a TextIOWrapper.
     if isinstance(sys.stdout, TextIOWrapper):
@@ -53,7 +69,7 @@ def up(
         from scrip.stack.stack import Stack  # noqa: PLC0415
 
     announce = partial(print, flush=True)
-    with ends_clearly(), Stack(data_folder, announce=announce, procfile=procfile or PROCFILE) as stack:
+    with ends_with_the_stack(), Stack(data_folder, announce=announce, procfile=procfile or PROCFILE) as stack:
         stack.supervise()
 
 
@@ -67,7 +83,7 @@ def demo(
     with ends_if_not_installed():
         from scrip.demo.demo import run  # noqa: PLC0415
 
-    with ends_clearly():
+    with ends_with_the_stack():
         raise typer.Exit(run(data_folder=data_folder))
 
 
@@ -90,7 +106,7 @@ def audit() -> None:
     """Check every promise against the whole database of DATABASE_URL. Exit 1 with a row for each violation."""
     from tasks.audit import audit as use_case  # noqa: PLC0415
 
-    with ends_if_unreachable("the audit could not run"):
+    with ends_clearly("the audit could not run"):
         violations = use_case.audit()
     for each in violations:
         typer.echo(f"{each.check}\t{each.project}\t{each.subject}\t{each.detail}")
@@ -113,7 +129,7 @@ def ends_if_not_installed() -> Iterator[None]:
 
 
 @contextmanager
-def ends_clearly() -> Iterator[None]:
+def ends_with_the_stack() -> Iterator[None]:
     """End the command with a line of text if the stack fails, and with a signal's exit code after a stop signal."""
     from scrip.stack.stack import STACK_ERRORS  # noqa: PLC0415
     from scrip.stack.stop_signals import StopRequested  # noqa: PLC0415

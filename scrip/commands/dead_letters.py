@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from scrip.unreachable import ends_if_unreachable
+from scrip.commands.endings import ends_clearly
 
 commands = typer.Typer(no_args_is_help=True, help="Undecidable messages, kept until you retry or discard them.")
 
@@ -24,7 +24,7 @@ def _use_cases() -> Any:
 
 
 def _ended_clearly() -> AbstractContextManager[None]:
-    return ends_if_unreachable("dead letters could not be reached")
+    return ends_clearly("dead letters could not be reached")
 
 
 @commands.command("list")

@@ -1,0 +1,1 @@
+"""The commands of the operator, over the use cases of the tasks."""
