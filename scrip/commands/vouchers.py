@@ -1,0 +1,151 @@
+"""`scrip vouchers …`: list, show, create, update and retire vouchers."""
+
+from typing import Annotated, Any
+
+import typer
+
+from scrip.commands.confirmation import confirm
+from scrip.commands.endings import ends_clearly
+from scrip.commands.options import LISTED, After, All, AsJson, File, Limit, Project, RequestId, Set, Yes
+from scrip.commands.output import columns, show_answer, show_object, show_pages
+from scrip.commands.request_body import request_body
+from scrip.commands.use_cases import Pages, call
+
+commands = typer.Typer(no_args_is_help=True, help="Vouchers: what a discount is worth, and who may have it.")
+
+Voucher = Annotated[str, typer.Argument(metavar="VOUCHER", help="The id of a voucher, vou_….")]
+Status = Annotated[list[str] | None, typer.Option(help="available (the default) or retired; repeat it for both.")]
+Name = Annotated[str | None, typer.Option(help="The name that customers see.")]
+Code = Annotated[str | None, typer.Option(help="The voucher's own code.")]
+Percentage = Annotated[float | None, typer.Option(help="The discount in percent, with at most two decimals.")]
+Amount = Annotated[int | None, typer.Option(help="The discount in minor units of the currency.")]
+Currency = Annotated[str | None, typer.Option(help="The currency of the amount.")]
+Recurrence = Annotated[str | None, typer.Option(help="once, repeating or forever.")]
+Months = Annotated[int | None, typer.Option(help="How long a repeating discount runs, in months.")]
+Cycles = Annotated[int | None, typer.Option(help="How long a repeating discount runs, in billing cycles.")]
+Start = Annotated[str | None, typer.Option(help="From when the voucher can be redeemed (RFC 3339).")]
+End = Annotated[str | None, typer.Option(help="From when the voucher can no longer be redeemed (RFC 3339).")]
+Redemptions = Annotated[int | None, typer.Option(help="How often the voucher can be redeemed.")]
+RedemptionsEach = Annotated[int | None, typer.Option(help="How often a customer can redeem the voucher.")]
+Products = Annotated[list[str] | None, typer.Option("--product", help="A product that is discounted; repeatable.")]
+
+
+def _discount(voucher: Any) -> str:
+    amount = voucher["priceDiscount"]
+    return f"{amount['amount']} {amount['currency']}" if amount else f"{voucher['priceDiscountPercentage']} %"
+
+
+LISTED_COLUMNS = {
+    **columns("id", "code", "name"),
+    "discount": _discount,
+    **columns("recurrence.type", "status", "redemptions", "restrictions.expiresAt"),
+}
+
+
+@commands.command("list")
+def list_(
+    project: Project,
+    *,
+    status: Status = None,
+    code: Code = None,
+    after: After = None,
+    limit: Limit = LISTED,
+    everything: All = False,
+    as_json: AsJson = False,
+) -> None:
+    """List vouchers, newest first: id, code, name, discount, recurrence, status, redemptions, end."""
+    with ends_clearly(as_json=as_json):
+        request = request_body({"project": project, "status": status, "code": code, "after": after})
+        pages = Pages("vouchers.list", request, limit=None if everything else limit)
+        show_pages(pages, LISTED_COLUMNS, as_json=as_json)
+
+
+@commands.command()
+def show(voucher: Voucher, *, project: Project, as_json: AsJson = False) -> None:
+    """Show a voucher with all its fields."""
+    with ends_clearly(as_json=as_json):
+        show_object(call("vouchers.retrieve", {"project": project, "voucher": voucher}), as_json=as_json)
+
+
+@commands.command()
+def create(
+    *,
+    project: Project,
+    name: Name = None,
+    code: Code = None,
+    price_discount_percentage: Percentage = None,
+    amount: Amount = None,
+    currency: Currency = None,
+    recurrence: Recurrence = None,
+    duration_in_months: Months = None,
+    duration_in_cycles: Cycles = None,
+    starts_at: Start = None,
+    expires_at: End = None,
+    maximum_redemptions: Redemptions = None,
+    maximum_redemptions_per_customer: RedemptionsEach = None,
+    products: Products = None,
+    request_id: RequestId = None,
+    file: File = None,
+    more: Set = None,
+    as_json: AsJson = False,
+) -> None:
+    """Create a voucher from options, from a file, or from both. Options take precedence."""
+    fields = {
+        "project": project,
+        "requestId": request_id,
+        "name": name,
+        "code": code,
+        "priceDiscountPercentage": price_discount_percentage,
+        "priceDiscount.amount": amount,
+        "priceDiscount.currency": currency,
+        "recurrence.type": recurrence,
+        "recurrence.durationInMonths": duration_in_months,
+        "recurrence.durationInCycles": duration_in_cycles,
+        "restrictions.startsAt": starts_at,
+        "restrictions.expiresAt": expires_at,
+        "restrictions.maximumRedemptions": maximum_redemptions,
+        "restrictions.maximumRedemptionsPerCustomer": maximum_redemptions_per_customer,
+        "restrictions.products": products,
+    }
+    with ends_clearly(as_json=as_json):
+        body = request_body(fields, file=file, merged=more, as_json=as_json)
+        show_answer(call("vouchers.create", body), as_json=as_json)
+
+
+@commands.command()
+def update(
+    voucher: Voucher,
+    *,
+    project: Project,
+    name: Name = None,
+    code: Code = None,
+    expires_at: End = None,
+    maximum_redemptions: Redemptions = None,
+    maximum_redemptions_per_customer: RedemptionsEach = None,
+    request_id: RequestId = None,
+    file: File = None,
+    more: Set = None,
+    as_json: AsJson = False,
+) -> None:
+    """Change the fields that are given. `--set '{"code": null}'` removes one, and `--set` changes any other."""
+    fields = {
+        "project": project,
+        "voucher": voucher,
+        "requestId": request_id,
+        "name": name,
+        "code": code,
+        "restrictions.expiresAt": expires_at,
+        "restrictions.maximumRedemptions": maximum_redemptions,
+        "restrictions.maximumRedemptionsPerCustomer": maximum_redemptions_per_customer,
+    }
+    with ends_clearly(as_json=as_json):
+        body = request_body(fields, file=file, merged=more, as_json=as_json)
+        show_answer(call("vouchers.update", body), as_json=as_json)
+
+
+@commands.command()
+def retire(voucher: Voucher, *, project: Project, yes: Yes = False, as_json: AsJson = False) -> None:
+    """Retire a voucher: it can no longer be redeemed, and granted discounts stay."""
+    with ends_clearly(as_json=as_json):
+        confirm(f"Retire {voucher} for good?", is_confirmed=yes, as_json=as_json)
+        show_answer(call("vouchers.retire", {"project": project, "voucher": voucher}), as_json=as_json)

@@ -1,0 +1,166 @@
+"""`scrip vouchers`: vouchers are listed, shown, created, updated and retired by the rules of the tasks."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.command_line.running import scrip, scrip_on_terminal
+from tests.support.requests import create_voucher, voucher_body
+from tests.support.tasks import task_named
+
+pytestmark = pytest.mark.usefixtures("database")
+
+
+def test_a_project_without_vouchers_has_an_empty_list():
+    """No header, and no line."""
+    assert scrip("vouchers", "list") == (0, "", "")
+    assert scrip("vouchers", "list", "--json") == (0, "", "")
+
+
+def test_a_list_is_the_list_of_the_task():
+    """Line by line, newest first, and only those of the project."""
+    first, second = create_voucher(code="ONE"), create_voucher(name="Zwei\tTabs \x1b[31m")
+    create_voucher(project="other")
+    assert scrip("vouchers", "list", "--json").lines() == [second, first]
+    rows = scrip("vouchers", "list").rows()
+    assert [row[:4] for row in rows] == [
+        [second["id"], "", "Zwei\\tTabs \\x1b[31m", "10 %"],
+        [first["id"], "ONE", "Ten percent", "10 %"],
+    ]
+    assert scrip("vouchers", "list", "--code", "one", "--json").lines() == [first]
+
+
+def test_a_list_ends_at_its_limit_and_says_where_it_continues():
+    """`--all` follows the pages to the end."""
+    vouchers = [create_voucher()["id"] for _ in range(5)][::-1]
+    listed = scrip("vouchers", "list", "--limit", "3")
+    assert [row[0] for row in listed.rows()] == vouchers[:3]
+    assert listed.errors == f"there are more: --all, or --after {vouchers[2]}\n"
+    assert [row[0] for row in scrip("vouchers", "list", "--after", vouchers[2]).rows()] == vouchers[3:]
+    everything = scrip("vouchers", "list", "--limit", "3", "--all", "--json")
+    assert ([each["id"] for each in everything.lines()], everything.errors) == (vouchers, "")
+    assert scrip("vouchers", "list", "--limit", "0") == (0, "", "")
+
+
+def test_more_than_a_page_is_listed():
+    """A page of the task has at most 200 items."""
+    for number in range(201):
+        create_voucher(name=f"Voucher {number}")
+    names = [each["name"] for each in scrip("vouchers", "list", "--all", "--json").lines()]
+    assert names == [f"Voucher {number}" for number in reversed(range(201))]
+    assert len(scrip("vouchers", "list", "--limit", "201").rows()) == 201
+
+
+def test_a_voucher_is_created_from_options():
+    """The answer is that of the task, field by field in lines or as JSON."""
+    done = scrip(
+        *("vouchers", "create", "--name", "Sommer ☀", "--code", "SUMMER", "--amount", "999", "--currency", "USD"),
+        *("--recurrence", "repeating", "--duration-in-months", "3", "--expires-at", "2099-01-01T00:00:00Z"),
+        *("--maximum-redemptions", "5", "--product", "prod_a", "--product", "prod_b", "--json"),
+    )
+    assert (done.code, done.errors) == (0, "")
+    (voucher,) = done.lines()
+    assert (voucher["name"], voucher["code"], voucher["priceDiscount"]["amount"]) == ("Sommer ☀", "SUMMER", 999)
+    assert voucher["recurrence"]["durationInMonths"] == 3
+    assert voucher["restrictions"]["products"] == ["prod_a", "prod_b"]
+    shown = dict(scrip("vouchers", "show", voucher["id"]).rows())
+    assert (shown["id"], shown["name"], shown["metadata"]) == (voucher["id"], "Sommer ☀", "{}")
+    assert scrip("vouchers", "show", voucher["id"], "--json").lines() == [voucher]
+
+
+def test_a_voucher_is_created_from_a_file_with_options_over_it(tmp_path: Path):
+    """`--set` is over the file, and an option over both."""
+    file = tmp_path / "voucher.json"
+    file.write_text(json.dumps(voucher_body(name="File", restrictions={"maximumRedemptions": 5})))
+    merged = '{"name": "Set", "restrictions": {"maximumRedemptionsPerCustomer": 1}, "metadata": {"team": "é"}}'
+    words = ("vouchers", "create", "--set", merged, "--name", "Option", "--json")
+    for done in (scrip(*words, "--file", str(file)), scrip(*words, "--file", "-", typed=file.read_text())):
+        (voucher,) = done.lines()
+        assert (voucher["name"], voucher["metadata"]) == ("Option", {"team": "é"})
+        limits = voucher["restrictions"]
+        assert (limits["maximumRedemptions"], limits["maximumRedemptionsPerCustomer"]) == (5, 1)
+
+
+def test_a_repeated_creation_has_no_second_effect():
+    """The request id is the caller's."""
+    words = ("vouchers", "create", "--name", "Once", "--recurrence", "forever", "--request-id", "one", "--json")
+    first = scrip(*words, "--price-discount-percentage", "12.5")
+    assert first.lines()[0]["priceDiscountPercentage"] == 12.5
+    assert scrip(*words, "--price-discount-percentage", "12.5").lines() == first.lines()
+    other = scrip(*words, "--price-discount-percentage", "12")
+    assert (other.code, other.lines()[0]["reason"]) == (3, "idempotency_conflict")
+    assert len(scrip("vouchers", "list").rows()) == 1
+
+
+def test_bad_fields_are_those_of_the_task(tmp_path: Path):
+    """The rules are not written down a second time."""
+    done = scrip("vouchers", "create", "--recurrence", "sometimes")
+    assert (done.code, done.output) == (5, "")
+    assert [line.split(": ")[1] for line in done.errors.splitlines()] == [
+        "name",
+        "priceDiscountPercentage",
+        "recurrence.type",
+    ]
+    assert scrip("vouchers", "create", "--set", "{").code == 5
+    assert scrip("vouchers", "create", "--file", str(tmp_path / "none.json")).code == 2
+    assert scrip("vouchers", "list", "--status", "gone").code == 5
+
+
+def test_an_update_changes_what_is_given():
+    """A null in `--set` removes a field."""
+    voucher = create_voucher(code="OLD", restrictions={"maximumRedemptions": 5, "maximumRedemptionsPerCustomer": 1})
+    done = scrip("vouchers", "update", voucher["id"], "--name", "New", "--set", '{"code": null}', "--json")
+    (changed,) = done.lines()
+    assert (done.code, changed["name"], changed["code"]) == (0, "New", None)
+    assert changed["restrictions"] == voucher["restrictions"]
+    assert scrip("vouchers", "update", "vou_01m80jhp2gen0s4fxq6tp9p4dj", "--name", "x").code == 4
+
+
+def test_retiring_needs_a_yes():
+    """Without a terminal nobody can be asked."""
+    voucher = create_voucher()["id"]
+    assert scrip("vouchers", "retire", voucher) == (
+        2,
+        "",
+        "scrip: nothing was done: without a terminal, this needs --yes\n",
+    )
+    assert task_named("vouchers.retrieve")(request={"project": "gigs", "voucher": voucher})["status"] == "available"
+    done = scrip("vouchers", "retire", voucher, "--yes", "--json")
+    assert (done.code, done.lines()[0]["status"]) == (0, "retired")
+    assert scrip("vouchers", "list").rows() == []
+    assert len(scrip("vouchers", "list", "--status", "retired", "--status", "available").rows()) == 1
+
+
+def test_on_a_terminal_somebody_is_asked():
+    """No is the default."""
+    voucher = create_voucher()["id"]
+    code, shown = scrip_on_terminal("vouchers", "retire", voucher, typed="\n")
+    assert (code, f"Retire {voucher} for good? [y/N]" in shown) == (2, True)
+    assert scrip("vouchers", "list").rows()
+    assert scrip_on_terminal("vouchers", "retire", voucher, typed="y\n")[0] == 0
+    assert not scrip("vouchers", "list").rows()
+
+
+def test_a_terminal_gets_a_table():
+    """With headers, and with a name in brackets as it is."""
+    voucher = create_voucher(name="[bold]Summer[/bold]", code="SUMMER")
+    code, shown = scrip_on_terminal("vouchers", "list")
+    assert code == 0
+    header, row = (next(line for line in shown.splitlines() if word in line) for word in ("redemptions", voucher["id"]))
+    assert re.sub(r"\x1b\[[0-9;]*m", "", header).split() == [
+        *("id", "code", "name", "discount", "type", "status", "redemptions", "expiresAt")
+    ]
+    assert "[bold]Summer[/bold]" in row
+
+
+def test_without_a_project_nothing_is_read(monkeypatch: pytest.MonkeyPatch):
+    """The message names the option and its variable."""
+    done = scrip("vouchers", "list", project="")
+    assert done.code == 2
+    assert "SCRIP_PROJECT" in done.errors
+    monkeypatch.setenv("SCRIP_PROJECT", "other")
+    create_voucher()
+    assert scrip("vouchers", "list", project="other").rows() == []
+    assert len(scrip("vouchers", "list", "--project", "gigs", project="other").rows()) == 1
