@@ -27,6 +27,13 @@ class ListDiscounts(Message):
     limit: Limit = PAGE_SIZE
 
 
+class DiscountReference(Message):
+    """The request of `discounts.retrieve`."""
+
+    project: ExternalId
+    discount: DiscountId
+
+
 class EndDiscount(Message):
     """The request of `discounts.end`."""
 

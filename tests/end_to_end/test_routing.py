@@ -45,6 +45,7 @@ QUEUE_BY_TASK |= dict.fromkeys(
         "usages.list",
         "vouchers.forecast",
         "discounts.list",
+        "discounts.retrieve",
         "discounts.end",
         "discounts.move",
         "discounts.extend",
