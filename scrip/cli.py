@@ -18,13 +18,17 @@ import typer
 from scrip.commands.call import call_task
 from scrip.commands.codes import commands as codes
 from scrip.commands.dead_letters import commands as dead_letters
+from scrip.commands.discounts import commands as discounts
 from scrip.commands.endings import ends_clearly
 from scrip.commands.exit_codes import EPILOG
+from scrip.commands.redemptions import commands as redemptions
 from scrip.commands.vouchers import commands as vouchers
 
 main = typer.Typer(name="scrip", no_args_is_help=True, pretty_exceptions_enable=False, epilog=EPILOG)
 main.add_typer(vouchers, name="vouchers")
 main.add_typer(codes, name="codes")
+main.add_typer(redemptions, name="redemptions")
+main.add_typer(discounts, name="discounts")
 main.command("call")(call_task)
 main.add_typer(dead_letters, name="dead-letters")
 
