@@ -80,14 +80,6 @@ def add_dead_letter(session: Session, *, values: Mapping[str, Any]) -> None:
     session.execute(adding.on_conflict_do_update(index_elements=[DEAD_LETTERS.c[name] for name in _KEY], set_=latest))
 
 
-def list_dead_letters(session: Session, *, limit: int) -> Sequence[ListedDeadLetterRow]:
-    """Return the messages that were given up last, newest first, without the messages themselves."""
-    columns = DEAD_LETTERS.c
-    shown = (columns.task_id, columns.project, columns.task, columns.died_at, columns.attempts, columns.reason)
-    newest = select(*shown).order_by(columns.died_at.desc(), columns.project, columns.task_id)
-    return session.execute(newest.limit(limit)).all()
-
-
 def older_dead_letters(
     session: Session, *, project: str, than: UUID | None, limit: int
 ) -> Sequence[ProjectDeadLetterRow]:

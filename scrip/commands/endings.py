@@ -51,6 +51,8 @@ def ends_clearly(problem: str = "the servers cannot be reached", *, as_json: boo
     except (SQLAlchemyError, KombuError, AMQPError, RedisError, *INFRASTRUCTURE_FAULTS) as error:
         message = f"{problem}: {driver_message(error)}"
         raise ended(ExitCode.UNUSABLE, message, as_json=as_json) from None
+    except UnicodeEncodeError:
+        raise ended(ExitCode.INVALID, "an argument is not UTF-8", as_json=as_json) from None
     except BrokenPipeError:
         # Python would say so again when it flushes the output at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -25,13 +25,14 @@ def list_dead_letters(session: Session, request: ListDeadLetters) -> Answer:
     return page_answer(
         request,
         prefix="dea",
-        item=_answer,
+        item=dead_letter_answer,
         older=lambda than, limit: older_dead_letters(session, project=project, than=than, limit=limit),
         newer=lambda than, limit: newer_dead_letters(session, project=project, than=than, limit=limit),
     )
 
 
-def _answer(row: ProjectDeadLetterRow) -> Answer:
+def dead_letter_answer(row: ProjectDeadLetterRow) -> Answer:
+    """Return a dead letter without any value of the message."""
     return {
         "object": "deadLetter",
         "id": type_id("dea", row.id),

@@ -6,10 +6,11 @@ of the message, but the type of the exception, the SQLSTATE, the constraint, and
 
 import json
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from kombu import Producer
 from kombu.serialization import dumps
@@ -20,12 +21,18 @@ from models.base import new_id
 from models.intake.attempt import MessageKey, clear_attempts
 from models.intake.dead_letter import (
     DeadLetterRow,
-    ListedDeadLetterRow,
+    ProjectDeadLetterRow,
     add_dead_letter,
     find_dead_letter,
-    list_dead_letters,
     lock_dead_letter,
     remove_dead_letter,
+)
+from models.intake.dead_letter_selection import (
+    ALL,
+    DeadLetterFilter,
+    list_dead_letters,
+    lock_dead_letters,
+    remove_dead_letters,
 )
 from worker.app import app
 from worker.database import transaction
@@ -36,6 +43,8 @@ from worker.queues import queue_of
 
 CHECKOUT = Path(__file__).parents[2]
 LISTED_MAX = 1_000
+# Their messages are in memory together.
+RETRIED_TOGETHER = 100
 # A retried dead letter begins anew: without retries, due at once, and without an expiry.
 FRESH_HEADERS = {"retries": 0, "eta": None, "expires": None}
 # The parts of a body in which Celery embeds the tasks that follow.
@@ -49,10 +58,12 @@ class DeadLetterNotFound(LookupError):
     """There is no dead letter with that task id."""
 
 
-def list_newest(*, limit: int = LISTED_MAX) -> Sequence[ListedDeadLetterRow]:
-    """Return the latest dead letters, newest first, without their messages."""
+def list_newest(
+    *, wanted: DeadLetterFilter = ALL, after: UUID | None = None, limit: int = LISTED_MAX
+) -> Sequence[ProjectDeadLetterRow]:
+    """Return the latest dead letters that are wanted, newest first, without their messages."""
     with transaction() as session:
-        return list_dead_letters(session, limit=limit)
+        return list_dead_letters(session, wanted=wanted, after=after, limit=limit)
 
 
 def show(*, task_id: str) -> DeadLetterRow:
@@ -74,6 +85,26 @@ def retry(*, task_id: str) -> None:
         letter = _take_out(session, task_id=task_id)
         with app.producer_or_acquire() as producer:
             _publish(producer, letter)
+
+
+def retry_all(*, wanted: DeadLetterFilter, batch_size: int = RETRIED_TOGETHER) -> Iterator[list[str]]:
+    """Send the wanted dead letters again, oldest first, and yield the task ids of each batch when it is committed.
+
+    A batch is a transaction. If the broker is lost, its dead letters are all kept, and those that were sent already
+    will be sent again: their second run has no effect. Messages that die meanwhile are not retried.
+    """
+    newest = list_newest(wanted=wanted, limit=1)
+    while newest:
+        with transaction() as session:
+            letters = lock_dead_letters(session, wanted=wanted, newest=newest[0].id, limit=batch_size)
+            with app.producer_or_acquire() as producer:
+                for letter in letters:
+                    _publish(producer, letter)
+            clear_attempts(session, keys={(letter.project, letter.task_id) for letter in letters})
+            remove_dead_letters(session, ids=[letter.id for letter in letters])
+        if not letters:
+            return
+        yield [letter.task_id for letter in letters]
 
 
 def discard(*, task_id: str) -> None:

@@ -28,6 +28,7 @@ from models.codes.generation import add_generation
 from models.codes.listing import CodeListing, CodeStatus
 from models.discounts.discount import DiscountStatus
 from models.discounts.listing import DiscountListing
+from models.intake.dead_letter_selection import DeadLetterFilter
 from models.invoices.ledger import INVOICE_DISCOUNTS
 from models.invoices.listing import InvoiceListing
 from models.invoices.report import ReportedSums
@@ -96,10 +97,11 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "discounts.of_subscription.lock_covering": {"subscriptions": [("gigs", "sub_1")]},
     "intake.attempt.find_attempts": TEXTS,
     "intake.dead_letter.find_dead_letter": {"task_id": "task"},
-    "intake.dead_letter.list_dead_letters": {"limit": 1},
     "intake.dead_letter.lock_dead_letter": {"task_id": "task"},
     "intake.dead_letter.newer_dead_letters": {**PAGE, "project": "gigs"},
     "intake.dead_letter.older_dead_letters": {**PAGE, "project": "gigs"},
+    "intake.dead_letter_selection.list_dead_letters": {"limit": 1},
+    "intake.dead_letter_selection.lock_dead_letters": {"wanted": DeadLetterFilter(), "newest": ID, "limit": 1},
     "write_answer.find_answer": {"project": "gigs", "task": "task", "key": "request"},
     "invoices.given_back.remaining_entries": IDS,
     "invoices.latest_reversal.find_latest_reversals": TEXTS,
