@@ -46,7 +46,7 @@ def test_a_message_of_any_other_task_is_kept_too(client: Client, worker: Worker)
     assert kept[:2] == (sent, "gigs")
     assert "23514" in kept[2]
     assert POISON not in kept[2]
-    scrip(worker, "dead-letters", "discard", sent)
+    scrip(worker, "dead-letters", "discard", "--yes", sent)
     assert rows(url, "SELECT * FROM dead_letters") == []
 
 
