@@ -15,22 +15,32 @@ from typing import Annotated
 
 import typer
 
+from scrip.commands.audit import audit
 from scrip.commands.call import call_task
 from scrip.commands.codes import commands as codes
 from scrip.commands.dead_letters import commands as dead_letters
 from scrip.commands.discounts import commands as discounts
-from scrip.commands.endings import ends_clearly
 from scrip.commands.exit_codes import EPILOG
+from scrip.commands.metrics import metrics
 from scrip.commands.redemptions import commands as redemptions
+from scrip.commands.reports import commands as reports
+from scrip.commands.sweep import sweep
 from scrip.commands.vouchers import commands as vouchers
 
 main = typer.Typer(name="scrip", no_args_is_help=True, pretty_exceptions_enable=False, epilog=EPILOG)
-main.add_typer(vouchers, name="vouchers")
-main.add_typer(codes, name="codes")
-main.add_typer(redemptions, name="redemptions")
-main.add_typer(discounts, name="discounts")
+for name, group in (
+    ("vouchers", vouchers),
+    ("codes", codes),
+    ("redemptions", redemptions),
+    ("discounts", discounts),
+    ("reports", reports),
+    ("dead-letters", dead_letters),
+):
+    main.add_typer(group, name=name)
+main.command()(audit)
+main.command()(sweep)
+main.command()(metrics)
 main.command("call")(call_task)
-main.add_typer(dead_letters, name="dead-letters")
 
 # A shell's exit code for a command that a signal ended is this plus the signal's number.
 EXIT_BY_SIGNAL = 128
@@ -93,33 +103,6 @@ def demo(
 
     with ends_with_the_stack():
         raise typer.Exit(run(data_folder=data_folder))
-
-
-@main.command()
-def metrics() -> None:
-    """Serve the metrics of this host's workers, the database and the broker to Prometheus, on SCRIP_METRICS_LISTEN."""
-    from scrip.exporter.server import serve  # noqa: PLC0415
-    from worker.settings import settings  # noqa: PLC0415
-
-    with ends_if_unreachable("the metrics cannot be served"):
-        try:
-            serve(settings(), announce=partial(print, flush=True))
-        except OSError as error:
-            typer.echo(f"scrip: {settings().metrics_listen} cannot be listened on: {error.strerror}", err=True)
-            raise typer.Exit(2) from None
-
-
-@main.command()
-def audit() -> None:
-    """Check every promise against the whole database of DATABASE_URL. Exit 1 with a row for each violation."""
-    from tasks.audit import audit as use_case  # noqa: PLC0415
-
-    with ends_clearly("the audit could not run"):
-        violations = use_case.audit()
-    for each in violations:
-        typer.echo(f"{each.check}\t{each.project}\t{each.subject}\t{each.detail}")
-    typer.echo(f"{len(use_case.CHECKS)} checks, {len(violations)} violations", err=bool(violations))
-    raise typer.Exit(1 if violations else 0)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from scrip.commands.durations import duration
 from scrip.commands.endings import ended, ends_clearly
 from scrip.commands.exit_codes import ExitCode
 from scrip.commands.options import LISTED, After, All, AsJson, Limit, Yes
-from scrip.commands.output import Columns, show_object, show_rows
+from scrip.commands.output import columns, show_object, show_rows
 from scrip.commands.progress import progress
 from scrip.commands.unreadable import commands as unreadable
 
@@ -34,14 +34,7 @@ OfTask = Annotated[str | None, typer.Option("--task", help="Of the task with thi
 Reason = Annotated[str | None, typer.Option(help="With this text in the reason.")]
 OlderThan = Annotated[str | None, typer.Option(help="Given up longer ago than this: 90s, 15m, 2h or 7d.")]
 
-LISTED_COLUMNS: Columns = {
-    "task id": lambda letter: letter["taskId"],
-    "project": lambda letter: letter["project"],
-    "task": lambda letter: letter["task"],
-    "died at": lambda letter: letter["diedAt"],
-    "attempts": lambda letter: letter["attempts"],
-    "reason": lambda letter: letter["reason"],
-}
+LISTED_COLUMNS = columns("taskId", "project", "task", "diedAt", "attempts", "reason")
 
 
 def _use_cases() -> Any:
@@ -174,7 +167,7 @@ def _each(task_ids: Sequence[str], *, done: str, use_case: Callable[..., None], 
 
 def _show_done(task_ids: Sequence[str], *, done: str, as_json: bool) -> None:
     rows = [{"taskId": task_id, "done": done} for task_id in task_ids]
-    show_rows(rows, {"task id": lambda row: row["taskId"], "done": lambda row: row["done"]}, as_json=as_json)
+    show_rows(rows, columns("taskId", "done"), as_json=as_json)
 
 
 def _not_found(task_id: str, *, as_json: bool) -> typer.Exit:

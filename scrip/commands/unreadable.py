@@ -13,7 +13,7 @@ from scrip.commands.confirmation import confirm
 from scrip.commands.endings import ended, ends_clearly
 from scrip.commands.exit_codes import ExitCode
 from scrip.commands.options import AsJson, Yes
-from scrip.commands.output import Columns, show_object, show_rows
+from scrip.commands.output import columns, show_object, show_rows
 
 if TYPE_CHECKING:
     from worker.broker.unreadable_texts import UnreadableTexts
@@ -22,7 +22,7 @@ commands = typer.Typer(no_args_is_help=True, help="Texts in queues that were no 
 
 NONE_ON_RABBITMQ = "RabbitMQ has no list of unreadable texts: workers drop them, with a line in their logs"
 SHOWN_TOGETHER = 100
-LISTED_COLUMNS: Columns = {"sha1": lambda text: text["sha1"], "bytes": lambda text: text["bytes"]}
+LISTED_COLUMNS = columns("sha1", "bytes")
 Sha1 = Annotated[str, typer.Argument(metavar="SHA1", help="As `list` shows it.")]
 Sha1s = Annotated[list[str], typer.Argument(metavar="SHA1...", help="As `list` shows them.")]
 
@@ -64,7 +64,7 @@ def discard(sha1s: Sha1s, *, yes: Yes = False, as_json: AsJson = False) -> None:
             if not texts.discard(sha1):
                 raise _not_found(sha1, as_json=as_json)
             row = {"sha1": sha1, "done": "discarded"}
-            show_rows([row], {"sha1": lambda row: row["sha1"], "done": lambda row: row["done"]}, as_json=as_json)
+            show_rows([row], columns("sha1", "done"), as_json=as_json)
 
 
 @contextmanager

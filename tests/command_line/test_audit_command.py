@@ -1,5 +1,6 @@
 """`scrip audit`: exit code 0 without a violation, 1 with a row for each violation, 2 if the audit could not run."""
 
+import json
 import os
 import subprocess
 import sys
@@ -9,16 +10,17 @@ import pytest
 from sqlalchemy import text
 
 from tasks.audit.audit import CHECKS
+from tests.command_line.running import scrip, scrip_on_terminal
 from tests.support.requests import create_voucher, redeem
 from worker.database import transaction
 
 
-def run_audit(**variables: str) -> subprocess.CompletedProcess[str]:
+def run_audit(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run `scrip audit` with those variables added."""
     program = Path(sys.executable).with_name("scrip")
     environment = {**os.environ, **variables}
     return subprocess.run(
-        [program, "audit"], env=environment, capture_output=True, text=True, errors="replace", check=False
+        [program, "audit", *words], env=environment, capture_output=True, text=True, errors="replace", check=False
     )
 
 
@@ -74,3 +76,55 @@ def test_without_an_address_nothing_was_looked_at():
     assert done.stderr == (
         "scrip: the environment is not as it must be: DATABASE_URL: String should have at least 1 character\n"
     )
+
+
+COUNTED = "redemptions are counted and numbered without a gap"
+
+
+@pytest.mark.usefixtures("tampered_database")
+def test_a_choice_of_checks_is_run():
+    """By a part of their names. The others find nothing, because they are not run."""
+    create_voucher(project="Straße ✓")
+    with transaction() as session:
+        session.execute(text("UPDATE vouchers SET redemptions = 7"))
+    chosen = scrip("audit", "--check", "counted and numbered")
+    assert (chosen.code, chosen.errors) == (1, "1 checks, 1 violations\n")
+    assert [row[:2] for row in chosen.rows()] == [[COUNTED, "Straße ✓"]]
+    others = [name for name in CHECKS if "budget" in name]
+    assert scrip("audit", "--check", "budget") == (0, f"{len(others)} checks, 0 violations\n", "")
+    assert scrip("audit", "--check", "budget", "--check", "counted and numbered").code == 1
+    assert scrip("audit", "--check", "budgetary").code == 2
+
+
+@pytest.mark.usefixtures("tampered_database")
+def test_a_program_gets_an_object_a_line():
+    """The last one has the counts."""
+    create_voucher(project="Straße ✓")
+    counts = {"object": "audit", "checks": len(CHECKS), "violations": 0}
+    assert scrip("audit", "--json").lines() == [counts]
+    with transaction() as session:
+        session.execute(text("UPDATE vouchers SET redemptions = 7"))
+    done = scrip("audit", "--json")
+    violation, last = done.lines()
+    assert (done.code, done.errors, last) == (1, "", {**counts, "violations": 1})
+    assert (violation["object"], violation["check"], violation["project"]) == ("violation", COUNTED, "Straße ✓")
+
+
+def test_the_checks_explain_themselves_without_a_database():
+    """By their queries. None is run."""
+    done = run_audit("--explain", "--json", DATABASE_URL="")
+    explained = [json.loads(line) for line in done.stdout.splitlines()]
+    assert (done.returncode, done.stderr) == (0, "")
+    assert {each["check"]: each["query"] for each in explained} == {
+        name: " ".join(query.split()) for name, query in CHECKS.items()
+    }
+    assert scrip("audit", "--explain", "--check", "counted and numbered").rows()[0][0] == COUNTED
+
+
+@pytest.mark.usefixtures("database")
+def test_a_terminal_shows_the_progress():
+    """On standard error, so that a file has the violations only."""
+    code, shown = scrip_on_terminal("audit")
+    assert code == 0
+    assert "auditing" in shown
+    assert f"{len(CHECKS)} checks, 0 violations" in shown
