@@ -65,13 +65,7 @@ def run(image: Path, *words: str, **variables: str) -> subprocess.CompletedProce
 
 def test_the_image_has_no_demo_and_no_embedded_stack(image: Path) -> None:
     """Production runs neither, and needs no test."""
-    assert {each.name for each in (image / "scrip").iterdir()} == {
-        "__init__.py",
-        "cli.py",
-        "dead_letters.py",
-        "exporter",
-        "unreachable.py",
-    }
+    assert {each.name for each in (image / "scrip").iterdir()} == {"__init__.py", "cli.py", "commands", "exporter"}
     assert {each.name for each in image.iterdir() if each.is_dir()} == {
         "domain",
         "migrations",
