@@ -53,6 +53,24 @@ The codes are added a thousand at a time. Each thousand has a request id made of
 imported again after an interruption. At a bad line the import ends: the thousands before it are imported, and its own
 thousand is not. Repair that line, and import the file again.
 
+## What is red in `scrip status`
+
+| part | red if |
+|---|---|
+| database, broker | it cannot be reached |
+| migrations | the database is not at the latest migration of this code |
+| beat | it has sent nothing for three minutes |
+| sweep | none has ended for five minutes |
+| dead letters, unreadable texts | there is one |
+| a queue | its oldest message has waited longer than `--oldest-max`, taken by a worker or not |
+| workers | no worker that reads one of the four queues answers within five seconds |
+
+A message does not say when it was sent. Beat looks at the queues every minute, and `scrip status` looks too. The age of
+the oldest message is the time since the first look that found it, so the message may be up to a minute older. Messages
+that are not due yet are counted as waiting, and have no age. On RabbitMQ no age is known.
+
+A part that cannot be looked at because of another is unknown, and not red.
+
 ## Commands
 """
 

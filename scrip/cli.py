@@ -24,6 +24,7 @@ from scrip.commands.exit_codes import EPILOG
 from scrip.commands.metrics import metrics
 from scrip.commands.redemptions import commands as redemptions
 from scrip.commands.reports import commands as reports
+from scrip.commands.status import status
 from scrip.commands.sweep import sweep
 from scrip.commands.vouchers import commands as vouchers
 
@@ -37,6 +38,7 @@ for name, group in (
     ("dead-letters", dead_letters),
 ):
     main.add_typer(group, name=name)
+main.command()(status)
 main.command()(audit)
 main.command()(sweep)
 main.command()(metrics)

@@ -50,12 +50,18 @@ def cell(value: object) -> str:
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
-def show_rows(items: Iterable[Any], shown: Columns, *, as_json: bool) -> None:
-    """Show items, one in a row. Without a terminal, the columns are separated by tabs and have no headers."""
+def show_rows(
+    items: Iterable[Any], shown: Columns, *, as_json: bool, style: Callable[[Any], str] = lambda _item: ""
+) -> None:
+    """Show items, one in a row. Without a terminal, the columns are separated by tabs and have no headers.
+
+    `style` returns the style of an item's row in a table.
+    """
     if as_json:
         _write(json.dumps(each) for each in items)
     elif is_terminal():
-        _show_table(list(shown), [[cell(of(each)) for of in shown.values()] for each in items])
+        rows = [([cell(of(each)) for of in shown.values()], style(each)) for each in items]
+        _show_table(list(shown), rows)
     else:
         _write("\t".join(cell(of(each)) for of in shown.values()) for each in items)
 
@@ -67,7 +73,7 @@ def show_object(answer: Any, *, as_json: bool) -> None:
         return
     fields = [(name, value) for name, value in answer.items() if name != "object"]
     if is_terminal():
-        _show_table(["field", "value"], [[name, cell(value)] for name, value in fields])
+        _show_table(["field", "value"], [([name, cell(value)], "") for name, value in fields])
     else:
         _write(f"{name}\t{cell(value)}" for name, value in fields)
 
@@ -101,14 +107,14 @@ def _write(lines: Iterable[str]) -> None:
         typer.echo(text, nl=False)
 
 
-def _show_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def _show_table(headers: Sequence[str], rows: Sequence[tuple[Sequence[str], str]]) -> None:
     from rich.box import SIMPLE_HEAD  # noqa: PLC0415
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
     table = Table(*headers, box=SIMPLE_HEAD, header_style="bold")
-    for row in rows:
+    for row, style in rows:
         # A Text is shown as it is: a name in brackets would be read as markup.
-        table.add_row(*(Text(each, overflow="fold") for each in row))
+        table.add_row(*(Text(each, overflow="fold") for each in row), style=style)
     Console(highlight=False).print(table)

@@ -14,6 +14,7 @@ from tests.end_to_end.programs import Program
 from tests.end_to_end.waiting import eventually
 from tests.support.overdue_schedule import write_overdue_schedule
 from worker.fault_points import VARIABLE, FaultPoint
+from worker.monitoring.kept_queue_ages import KEY
 from worker.schedule import SWEEP_PERIOD
 
 # A database of Valkey from which no worker reads.
@@ -48,6 +49,14 @@ def test_beat_sends_the_sweep_with_an_expiry_into_its_own_queue(beat: Program) -
     left = datetime.fromisoformat(headers["expires"]) - datetime.now(UTC)
     assert timedelta() < left <= SWEEP_PERIOD == timedelta(seconds=60)
     assert broker.messages() == 0
+
+
+def test_beat_looks_at_the_queues_when_it_sends_the_sweep(beat: Program) -> None:
+    """So `scrip status` knows how long the oldest message has waited, if nobody takes it."""
+    broker = Broker(beat.environment)
+    eventually(lambda: broker.redis.exists(KEY) or not beat.is_alive())
+    assert beat.is_alive(), beat.log
+    assert list(json.loads(str(broker.redis.get(KEY)))["lists"]) == ["sweeps"]
 
 
 @pytest.mark.parametrize(("point", "sent"), [(FaultPoint.BEFORE_PUBLISHING, 1), (FaultPoint.AFTER_PUBLISHING, 2)])
