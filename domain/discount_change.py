@@ -8,10 +8,11 @@ from domain.eligibility import DISCOUNTS_PER_SUBSCRIPTION_MAX
 
 
 class ChangeKind(StrEnum):
-    """What an operator changed of a discount."""
+    """What an operator changed of a discount. A discount that has ended changes no more."""
 
     MOVED = "moved"
     EXTENDED = "extended"
+    ENDED = "ended"
 
 
 class ChangeRefusal(StrEnum):

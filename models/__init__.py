@@ -11,6 +11,7 @@ from models.redemptions import hold, redemption, returned_place
 from models.sweeps import recorded_sweep
 from models.usages import recorded_usage
 from models.vouchers import budget, given, voucher
+from models.vouchers import change as voucher_change
 
 __all__ = [
     "attempt",
@@ -31,5 +32,6 @@ __all__ = [
     "reversal",
     "subscription",
     "voucher",
+    "voucher_change",
     "write_answer",
 ]

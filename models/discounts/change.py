@@ -1,14 +1,17 @@
-"""The table of changes: the history of each discount that an operator moved or extended."""
+"""The table of changes: the history of each discount that an operator moved, extended or ended."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
     CheckConstraint,
+    ColumnElement,
     ForeignKeyConstraint,
     Index,
     Integer,
+    ScalarSelect,
     Text,
     Uuid,
     bindparam,
@@ -23,7 +26,16 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from domain.discount_change import ChangeKind
 from domain.value_class import value
 from models.append_only import append_only
-from models.base import LOOK_UP_COLLATION, Base, Instant, one_of, table_of
+from models.base import (
+    LOOK_UP_COLLATION,
+    Base,
+    Instant,
+    array_parameters,
+    one_of,
+    rows_from_arrays,
+    table_of,
+)
+from models.discounts.locks import DiscountKey
 from models.discounts.progress import DiscountState
 from models.discounts.row_types import DiscountRow, RecurrenceRow
 
@@ -38,7 +50,7 @@ class DiscountChange(Base):
     # 1, 2, 3 …, in the order of the changes.
     number: Mapped[int] = mapped_column(Integer, primary_key=True)
     kind: Mapped[str] = mapped_column(Text)
-    actor: Mapped[str] = mapped_column(Text)
+    actor: Mapped[str | None] = mapped_column(Text)
     note: Mapped[str | None] = mapped_column(Text)
     from_subscription: Mapped[str | None] = mapped_column(Text)
     to_subscription: Mapped[str | None] = mapped_column(Text)
@@ -68,16 +80,29 @@ class DiscountChange(Base):
             text(f'project COLLATE "{LOOK_UP_COLLATION}"'),
             postgresql_where=text("from_subscription IS NOT NULL"),
         ),
+        # A discount is ended at most once.
+        Index(
+            "uq_discount_changes_ended",
+            "project",
+            "discount_id",
+            unique=True,
+            postgresql_where=text("kind = 'ended'"),
+        ),
     )
 
 
 DISCOUNT_CHANGES = append_only(table_of(DiscountChange))
-_NEXT_NUMBER = (
-    select(func.coalesce(func.max(DISCOUNT_CHANGES.c.number), literal_column("0")) + literal_column("1"))
-    .where(DISCOUNT_CHANGES.c.project == bindparam("project"))
-    .where(DISCOUNT_CHANGES.c.discount_id == bindparam("discount_id"))
-    .scalar_subquery()
-)
+_ENDED = rows_from_arrays("ended", project=Text(), id=Uuid())
+
+
+def _next_number(*, project: ColumnElement[str], discount_id: ColumnElement[UUID]) -> ScalarSelect[int]:
+    return (
+        select(func.coalesce(func.max(DISCOUNT_CHANGES.c.number), literal_column("0")) + literal_column("1"))
+        .where(DISCOUNT_CHANGES.c.project == project, DISCOUNT_CHANGES.c.discount_id == discount_id)
+        .scalar_subquery()
+    )
+
+
 _ADDED = (
     "project",
     "discount_id",
@@ -91,7 +116,19 @@ _ADDED = (
     "created_at",
 )
 _ADD = insert(DISCOUNT_CHANGES).values(
-    number=_NEXT_NUMBER, **{name: bindparam(name, type_=DISCOUNT_CHANGES.c[name].type) for name in _ADDED}
+    number=_next_number(project=bindparam("project", type_=Text()), discount_id=bindparam("discount_id", type_=Uuid())),
+    **{name: bindparam(name, type_=DISCOUNT_CHANGES.c[name].type) for name in _ADDED},
+)
+_ADD_ENDS = insert(DISCOUNT_CHANGES).from_select(
+    ["project", "discount_id", "number", "kind", "actor", "created_at"],
+    select(
+        _ENDED.c.project,
+        _ENDED.c.id,
+        _next_number(project=_ENDED.c.project, discount_id=_ENDED.c.id),
+        text(f"'{ChangeKind.ENDED.value}'"),
+        bindparam("actor", type_=Text()).cast(Text()),
+        bindparam("at", type_=Instant).cast(Instant),
+    ),
 )
 _MOVE = text("""
     UPDATE discounts
@@ -116,7 +153,7 @@ _EXTEND = text("""
 class Signature:
     """Who changed a discount, why, and when."""
 
-    actor: str
+    actor: str | None
     note: str | None
     at: datetime
 
@@ -137,6 +174,12 @@ def extend_discount(
     change = {"from_duration": duration_of(row), "to_duration": to_duration}
     changed = _add(session, row, kind=ChangeKind.EXTENDED, change=change, signed=signed)
     session.execute(_EXTEND, {**changed, "ends_on": state.progress.ends_on, "status": state.status.value})
+
+
+def add_ends(session: Session, *, keys: Iterable[DiscountKey], actor: str | None, at: datetime) -> None:
+    """Add the end to the history of each locked discount, which has no end there yet."""
+    parameters = array_parameters("ended", ("project", "id"), set(keys))
+    session.execute(_ADD_ENDS, {**parameters, "actor": actor, "at": at})
 
 
 def duration_of(row: RecurrenceRow) -> int | None:

@@ -9,6 +9,7 @@ from sqlalchemy import Text, Uuid, bindparam, select, update
 from sqlalchemy.orm import Session
 
 from models.base import LOOK_UP_COLLATION, Instant, array_parameters, rows_from_arrays
+from models.discounts.change import add_ends
 from models.discounts.discount import DISCOUNTS, DiscountStatus
 from models.discounts.locks import DiscountKey
 
@@ -38,6 +39,8 @@ def find_granted(session: Session, *, project: str, subscription: str) -> Sequen
     ).all()
 
 
-def end_discounts(session: Session, *, keys: Iterable[DiscountKey], at: datetime) -> None:
-    """End locked discounts that were not ended before."""
-    session.execute(_END, {**array_parameters("keys", ("project", "id"), set(keys)), "ended_at": at})
+def end_discounts(session: Session, *, keys: Iterable[DiscountKey], actor: str | None, at: datetime) -> None:
+    """End locked discounts that were not ended before, and add the end to their histories."""
+    ended = set(keys)
+    session.execute(_END, {**array_parameters("keys", ("project", "id"), ended), "ended_at": at})
+    add_ends(session, keys=ended, actor=actor, at=at)

@@ -24,7 +24,7 @@ _PAGE = """
     ORDER BY applied_at {order}, invoice {order} LIMIT :limit
 """
 _REVERSALS = text("""
-    SELECT id, kind, lines, answer, created_at, credited_by FROM invoice_reversals
+    SELECT id, kind, lines, answer, created_at, credited_by, actor FROM invoice_reversals
     WHERE project = :project AND invoice = :invoice ORDER BY created_at, id
 """)
 

@@ -58,6 +58,8 @@ class InvoiceReversal(Base):
     created_at: Mapped[datetime] = mapped_column(Instant)
     # The crediting invoice.
     credited_by: Mapped[str | None] = mapped_column(Text)
+    # Who asked for the reversal. A credit comes with an invoice, so it has no actor.
+    actor: Mapped[str | None] = mapped_column(Text)
 
     __table_args__ = (
         # RESTRICT: the invoice explains the reversal.
@@ -70,6 +72,7 @@ class InvoiceReversal(Base):
         CheckConstraint(KIND_KNOWN, name="kind_known"),
         CheckConstraint(CREDITED_BY_IF_CREDIT, name="credited_by_if_credit"),
         CheckConstraint("(answer IS NULL) = (credited_by IS NOT NULL)", name="answer_unless_credit"),
+        CheckConstraint("actor IS NULL OR credited_by IS NULL", name="actor_unless_credit"),
         Index("ix_invoice_reversals_invoice", "project", "invoice"),
         # For lists. The subscription and the customer are those of the answer, which credits do not have.
         *(
@@ -187,11 +190,13 @@ def find_reversal_answer(session: Session, *, project: str, id: UUID) -> dict[st
 def add_reversals(
     session: Session, *, reversals: Iterable[Mapping[str, Any]], entries: Iterable[Mapping[str, Any]]
 ) -> None:
-    """Add reversals and their entries.
+    """Add reversals and their entries. A reversal without an actor was asked for by nobody that is known.
 
     A unique violation means that another transaction has reversed the whole invoice.
     """
-    rows = ({**each, "lines": _json(each["lines"]), "answer": _json(each["answer"])} for each in reversals)
+    rows = (
+        {"actor": None, **each, "lines": _json(each["lines"]), "answer": _json(each["answer"])} for each in reversals
+    )
     for statement, columns, added in (
         (_INSERT_REVERSALS, _REVERSAL_COLUMNS, rows),
         (_INSERT_ENTRIES, _ENTRY_COLUMNS, entries),

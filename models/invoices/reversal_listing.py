@@ -20,8 +20,8 @@ _OWNERS = {
 # A query for each kind by itself, so that a page never skips over rows of another kind. OFFSET 0 keeps the planner from
 # using the index of another owner.
 _OF_KIND = """
-    (SELECT id, answer FROM (
-        SELECT id, answer, invoice FROM invoice_reversals
+    (SELECT id, answer, actor FROM (
+        SELECT id, answer, actor, invoice FROM invoice_reversals
         WHERE {owner} AND project COLLATE "{collation}" = :project AND kind = '{kind}' AND {position}
         ORDER BY id {order} OFFSET 0
      ) AS of_owner
@@ -29,8 +29,8 @@ _OF_KIND = """
 """
 # An invoice has few reversals: all are read.
 _OF_INVOICE = """
-    SELECT id, answer FROM (
-        SELECT id, answer, kind FROM invoice_reversals
+    SELECT id, answer, actor FROM (
+        SELECT id, answer, actor, kind FROM invoice_reversals
         WHERE project = :project AND invoice = :invoice AND credited_by IS NULL OFFSET 0
     ) AS of_invoice
     WHERE kind = ANY(CAST(:kinds AS text[])) AND {position} AND {conditions}

@@ -48,6 +48,7 @@ class ListedReversalRow(Protocol):
 
     id: UUID
     answer: dict[str, Any]
+    actor: str | None
 
 
 class ReversalWithAnswerRow(Protocol):
@@ -59,6 +60,7 @@ class ReversalWithAnswerRow(Protocol):
     answer: dict[str, Any] | None
     created_at: datetime
     credited_by: str | None
+    actor: str | None
 
 
 class LatestReversalRow(Protocol):

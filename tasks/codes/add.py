@@ -7,8 +7,10 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from domain.voucher_change import VoucherChangeKind
 from models.base import new_id, read_clock
 from models.codes.code import add_codes
+from models.vouchers.change import NewChange, add_changes
 from models.vouchers.look_up import find_voucher
 from models.vouchers.row_types import ShownVoucherRow
 from tasks.codes.answers import code_answer
@@ -65,6 +67,16 @@ def _add(session: Session, request: AddCodes, *, holders: TextHolders) -> Answer
     created_at = read_clock(session)
     rows = [_values_of(each, voucher=voucher, created_at=created_at) for each in request.codes]
     add_codes(session, rows=rows)
+    kind, count = VoucherChangeKind.CODES_ADDED, len(rows)
+    change = NewChange(
+        project=voucher.project,
+        voucher_id=voucher.id,
+        kind=kind,
+        actor=request.actor,
+        created_at=created_at,
+        codes=count,
+    )
+    add_changes(session, change)
     return {"object": "list", "items": [code_answer(_as_stored(row), voucher=voucher) for row in rows]}
 
 

@@ -10,6 +10,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.orm import Session
 
 from domain.code_pattern import CodePattern
+from domain.voucher_change import VoucherChangeKind
 from models.base import new_id, read_clock
 from models.codes.generation import (
     add_drawn_codes,
@@ -20,6 +21,7 @@ from models.codes.generation import (
     lock_generation,
 )
 from models.codes.row_types import GenerationRow
+from models.vouchers.change import NewChange, add_changes
 from models.vouchers.look_up import find_voucher, lock_vouchers
 from tasks.codes.answers import generation_answer
 from tasks.codes.limits import limit_errors
@@ -73,17 +75,31 @@ def begin_generation(session: Session, request: GenerateCodes, *, delivery: str 
     if stored:
         return stored
     _check(session, request)
+    id_, now = new_id(), read_clock(session)
     values = {
         "project": request.project,
-        "id": new_id(),
+        "id": id_,
         "voucher_id": request.voucher,
         "key": key,
         "fingerprint": request.fingerprint(),
-        "parameters": request.model_dump(mode="json", by_alias=True, exclude={"project", "voucher", "request_id"}),
+        "parameters": request.model_dump(
+            mode="json", by_alias=True, exclude={"project", "voucher", "request_id", "actor"}
+        ),
         "count": request.count,
-        "created_at": read_clock(session),
+        "created_at": now,
     }
-    return add_generation(session, values=values)
+    generation = add_generation(session, values=values)
+    change = NewChange(
+        project=request.project,
+        voucher_id=request.voucher,
+        kind=VoucherChangeKind.CODES_GENERATED,
+        actor=request.actor,
+        created_at=now,
+        codes=request.count,
+        generation_id=id_,
+    )
+    add_changes(session, change)
+    return generation
 
 
 def add_chunk(session: Session, *, request: GenerateCodes, generation_id: UUID, size: int) -> GenerationRow:

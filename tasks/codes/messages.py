@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo, f
 from domain.code_pattern import ALPHABET, LENGTH, SINGLE_USE_BITS_MIN, CodePattern
 from models.codes.listing import CodeStatus
 from tasks.wire.fields import Code, CodeId, Count, ExternalId, GenerationId, InstantField, VoucherId, invalid
-from tasks.wire.message import BULK_MAX, Message, check_exactly_one
+from tasks.wire.message import BULK_MAX, Message, SignedMessage, check_exactly_one
 from tasks.wire.pages import ONE_DIRECTION, PAGE_SIZE, Limit
 
 CODE_LENGTH_MIN, CODE_LENGTH_MAX = 3, 256
@@ -36,7 +36,7 @@ class NewCode(Message):
     customer: ExternalId | None = None
 
 
-class AddCodes(Message):
+class AddCodes(SignedMessage):
     """`vouchers.add_codes`: all codes are added or none."""
 
     project: ExternalId
@@ -52,7 +52,7 @@ class AddCodes(Message):
         return value
 
 
-class GenerateCodes(Message):
+class GenerateCodes(SignedMessage):
     """`vouchers.generate_codes`: a prefix and `length` characters of an alphabet, for a single use by default."""
 
     project: ExternalId
@@ -105,7 +105,7 @@ class GenerationReference(Message):
         return value
 
 
-class CodeReference(Message):
+class RetireCode(SignedMessage):
     """`codes.retire`."""
 
     project: ExternalId

@@ -35,7 +35,7 @@ def discount_answer(row: ListedDiscountRow) -> Answer:
         "status": row.status,
         "completedAt": instant(row.completed_at),
         "endedAt": instant(row.ended_at),
-        "history": [_change_answer(each, row=row) for each in row.history],
+        "history": [*(_change_answer(each, row=row) for each in row.history), _grant_answer(row)],
     }
 
 
@@ -52,16 +52,34 @@ def change_refused(request: MoveDiscount | ExtendDiscount, reason: ChangeRefusal
 
 
 def _change_answer(change: dict[str, Any], *, row: ListedDiscountRow) -> Answer:
-    is_move = change["kind"] == ChangeKind.MOVED
-    column = "subscription" if is_move else "duration"
-    name = column if is_move else _unit_of(row)
+    before, after = _states(change, row=row)
     return {
         "kind": change["kind"],
         "actor": change["actor"],
         "note": change["note"],
-        "from": {name: change[f"from_{column}"]},
-        "to": {name: change[f"to_{column}"]},
+        "from": before,
+        "to": after,
         "at": instant(datetime.fromisoformat(change["created_at"])),
+    }
+
+
+def _states(change: dict[str, Any], *, row: ListedDiscountRow) -> tuple[Answer, Answer] | tuple[None, None]:
+    if change["kind"] == ChangeKind.ENDED:
+        return None, None
+    column = "subscription" if change["kind"] == ChangeKind.MOVED else "duration"
+    name = column if change["kind"] == ChangeKind.MOVED else _unit_of(row)
+    return {name: change[f"from_{column}"]}, {name: change[f"to_{column}"]}
+
+
+def _grant_answer(row: ListedDiscountRow) -> Answer:
+    # The redemption granted the discount, so no operator did.
+    return {
+        "kind": "granted",
+        "actor": None,
+        "note": None,
+        "from": None,
+        "to": None,
+        "at": instant(row.created_at),
     }
 
 

@@ -50,6 +50,6 @@ def _end(session: Session, request: EndDiscount, *, locked: Collection[Subscript
     (row,) = lock_discounts_by_id(session, keys=[key])
     check_not_moved([row], locked=locked)
     if row.status != DiscountStatus.ENDED:
-        end_discounts(session, keys=[key], at=read_clock(session))
+        end_discounts(session, keys=[key], actor=request.actor, at=read_clock(session))
     (ended,) = find_discounts(session, project=request.project, ids=[request.discount])
     return discount_answer(ended)

@@ -68,7 +68,7 @@ def _end(session: Session, request: EndSubscription, *, vouchers: Sequence[Decis
     now = read_clock(session)
     # Completed discounts are ended too: otherwise a reversal or a late invoice could still use them.
     ended = [(row.project, row.id) for row in discounts if row.status != DiscountStatus.ENDED]
-    end_discounts(session, keys=ended, at=now)
+    end_discounts(session, keys=ended, actor=request.actor, at=now)
     places = _return_unused_places(session, discounts=discounts, now=now)
     _count_on_vouchers(session, places=places, vouchers=vouchers, now=now)
     _count_on_codes(session, places=places)

@@ -6,7 +6,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from models.discounts.discount import DiscountStatus
 from tasks.wire.fields import Cycles, DiscountId, ExternalId, Months, Note, VoucherId
-from tasks.wire.message import Message, check_exactly_one
+from tasks.wire.message import Message, SignedMessage, check_exactly_one
 from tasks.wire.pages import ONE_DIRECTION, PAGE_SIZE, Limit, one_owner
 
 
@@ -34,7 +34,7 @@ class DiscountReference(Message):
     discount: DiscountId
 
 
-class EndDiscount(Message):
+class EndDiscount(SignedMessage):
     """The request of `discounts.end`."""
 
     project: ExternalId
@@ -42,7 +42,7 @@ class EndDiscount(Message):
     request_id: ExternalId | None = None
 
 
-class EndSubscription(Message):
+class EndSubscription(SignedMessage):
     """The request of `subscriptions.end`."""
 
     project: ExternalId
@@ -50,25 +50,23 @@ class EndSubscription(Message):
     request_id: ExternalId | None = None
 
 
-class MoveDiscount(Message):
+class MoveDiscount(SignedMessage):
     """The request of `discounts.move`. `subscription` is the target."""
 
     project: ExternalId
     discount: DiscountId
     subscription: ExternalId
-    actor: ExternalId
     note: Note | None = None
     request_id: ExternalId | None = None
 
 
-class ExtendDiscount(Message):
+class ExtendDiscount(SignedMessage):
     """The request of `discounts.extend`. Exactly one of `months` and `cycles` is sent, as the discount counts."""
 
     project: ExternalId
     discount: DiscountId
     months: Months | None = None
     cycles: Cycles | None = Field(default=None, validate_default=True)
-    actor: ExternalId
     note: Note | None = None
     request_id: ExternalId | None = None
 

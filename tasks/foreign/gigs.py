@@ -12,7 +12,7 @@ from tasks.foreign.adapter import months_for, unless_refused
 from tasks.intake.task import contract_task, delivery_id
 from tasks.vouchers.create import create_voucher
 from tasks.vouchers.list import list_vouchers
-from tasks.vouchers.messages import CreateVoucher, ListVouchers, VoucherReference
+from tasks.vouchers.messages import CreateVoucher, ListVouchers, RetireVoucher, VoucherReference
 from tasks.vouchers.retire import retire_voucher
 from tasks.vouchers.retrieve import retrieve_voucher
 from tasks.wire.answers import BASIS_POINTS_PER_PERCENT, Answer, instant, percentage
@@ -122,14 +122,14 @@ def create(request: CreateGigsVoucher) -> Answer:
 def retrieve(request: GigsVoucherReference) -> Answer:
     """Return the voucher as it is now."""
     with transaction() as session:
-        return gigs_voucher(retrieve_voucher(session, _our_reference(request)))
+        return gigs_voucher(retrieve_voucher(session, parse(VoucherReference, _our_reference(request))))
 
 
 @contract_task("gigs.vouchers.retire", message=GigsVoucherReference, first_answer=AnswerTable.STATE)
 def retire(request: GigsVoucherReference) -> Answer:
     """Retire a voucher: it can no longer be redeemed."""
     with transaction() as session:
-        return gigs_voucher(retire_voucher(session, _our_reference(request)))
+        return gigs_voucher(retire_voucher(session, parse(RetireVoucher, _our_reference(request))))
 
 
 @contract_task("gigs.vouchers.list", message=ListGigsVouchers, first_answer=AnswerTable.READS)
@@ -183,5 +183,5 @@ def gigs_voucher(voucher: Answer) -> Answer:
     }
 
 
-def _our_reference(request: GigsVoucherReference) -> VoucherReference:
-    return parse(VoucherReference, {"project": request.project, "voucher": str(request.voucher)})
+def _our_reference(request: GigsVoucherReference) -> dict[str, str]:
+    return {"project": request.project, "voucher": str(request.voucher)}

@@ -18,7 +18,7 @@ from tasks.foreign.polar_messages import CreateDiscount, DiscountReference, Disc
 from tasks.intake.task import contract_task, delivery_id
 from tasks.vouchers.answers import voucher_answer
 from tasks.vouchers.create import create_voucher
-from tasks.vouchers.messages import CreateVoucher, UpdateVoucher, VoucherReference
+from tasks.vouchers.messages import CreateVoucher, RetireVoucher, UpdateVoucher
 from tasks.vouchers.retire import retire_voucher
 from tasks.vouchers.update import lock_for_update, update_voucher
 from tasks.wire.answers import BASIS_POINTS_PER_PERCENT, Answer, conflict_answer, instant, percentage
@@ -94,7 +94,7 @@ def delete(request: DiscountReference) -> None:
     """Retire the discount. The answer is empty, as in Polar, also for a redelivery."""
     reference = {"project": request.organization_id, "voucher": str(request.id)}
     with transaction() as session:
-        retire_voucher(session, parse(VoucherReference, reference))
+        retire_voucher(session, parse(RetireVoucher, reference))
 
 
 def update_discount(session: Session, request: UpdateDiscount, *, delivery: str | None = None) -> Answer:

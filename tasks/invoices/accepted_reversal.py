@@ -205,7 +205,7 @@ def _write(
     refunded_lines = [each.stored() for each in parts] if request.lines else []
     add_reversals(
         session,
-        reversals=[{**columns, "id": id_, "lines": refunded_lines, "answer": answer}],
+        reversals=[{**columns, "id": id_, "lines": refunded_lines, "answer": answer, "actor": request.actor}],
         entries=[{**columns, "reversal_id": id_, **each.columns()} for each in discounts],
     )
     return answer

@@ -5,6 +5,7 @@ from sqlalchemy.orm import Session
 from models.invoices.reversal_listing import ReversalListing, newer_reversals, older_reversals
 from tasks.intake.task import contract_task
 from tasks.invoices.messages import ListReversals
+from tasks.invoices.reversal_answers import shown_reversal
 from tasks.wire.answers import Answer
 from tasks.wire.pages import page_answer
 from tasks.wire.replay import AnswerTable
@@ -30,7 +31,7 @@ def list_reversals(session: Session, request: ListReversals) -> Answer:
     return page_answer(
         request,
         prefix="rev",
-        item=lambda row: row.answer,
+        item=lambda row: shown_reversal(row.answer, actor=row.actor),
         older=lambda than, limit: older_reversals(session, listing=listing, than=than, limit=limit),
         newer=lambda than, limit: newer_reversals(session, listing=listing, than=than, limit=limit),
     )

@@ -9,7 +9,7 @@ from domain.plan import Interval
 from domain.reversal import ReversalKind
 from tasks.redemptions.messages import CodeUnlessVoucher
 from tasks.wire.fields import CurrencyCode, Day, ExternalId, LineAmount, PositiveAmount, ReversalId, VoucherId, invalid
-from tasks.wire.message import BULK_MAX, Message
+from tasks.wire.message import BULK_MAX, Message, SignedMessage
 from tasks.wire.pages import ONE_DIRECTION, PAGE_SIZE, Limit, one_owner
 
 LINES_MAX = 1_000
@@ -188,7 +188,7 @@ class RefundedLine(Message):
     amount: PositiveAmount
 
 
-class ReverseInvoice(Message):
+class ReverseInvoice(SignedMessage):
     """The request of `billing.reverse`. A refund needs lines, and a request id, because two refunds may be equal."""
 
     project: ExternalId

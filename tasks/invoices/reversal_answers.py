@@ -36,6 +36,7 @@ def reversal_answer(
         "discountTotal": sum(each["amount"] for each in discounts),
         "lines": [{"id": each.id, "amount": each.amount_minor, "discountShare": each.share_minor()} for each in lines],
         "discounts": list(discounts),
+        "actor": request.actor,
         "reversedAt": instant(at),
     }
 
@@ -93,13 +94,19 @@ def reversal_refused(request: ReverseInvoice, *, reason: ReversalRefusal) -> Ans
         "discountTotal": None,
         "lines": [],
         "discounts": [],
+        "actor": None,
         "reversedAt": None,
     }
 
 
 def later_reversal_answer(row: ReversalWithAnswerRow, *, of: InvoiceRow) -> Answer:
     """Return the answer to a reversal of an invoice, or a credit as `billing.retrieve` shows it."""
-    return _credit_answer(row, of=of) if row.answer is None else row.answer
+    return _credit_answer(row, of=of) if row.answer is None else shown_reversal(row.answer, actor=row.actor)
+
+
+def shown_reversal(answer: Answer, *, actor: str | None) -> Answer:
+    """Return a stored answer to a reversal with the actor, whom the answers of earlier releases do not name."""
+    return {**answer, "actor": actor}
 
 
 def _credit_answer(row: ReversalWithAnswerRow, *, of: InvoiceRow) -> Answer:

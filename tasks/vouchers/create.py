@@ -1,5 +1,6 @@
 """Create vouchers."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
@@ -7,8 +8,11 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from domain.imported_history import ImportedHistory, retirement_of
+from domain.terms import RetiredReason
+from domain.voucher_change import VoucherChangeKind
 from models.base import new_id, read_clock
 from models.vouchers.budget import set_budgets
+from models.vouchers.change import NewChange, add_changes
 from models.vouchers.look_up import find_creation
 from models.vouchers.writes import add_voucher
 from tasks.codes.primary import add_primary_code
@@ -66,7 +70,23 @@ def create_voucher(
     if holders:
         new = primary_code(values["code"], voucher=values)
         add_primary_code(session, new=new, retired_reason=values["retired_reason"], holders=holders, now=now)
+    _add_history(session, values, actor=request.actor)
     return answer
+
+
+def _add_history(session: Session, values: Mapping[str, Any], *, actor: str | None) -> None:
+    kinds = [VoucherChangeKind.CREATED]
+    # An imported coupon may have been withdrawn in the other system.
+    if values["retired_reason"] == RetiredReason.MANUAL_ACTION:
+        kinds.append(VoucherChangeKind.RETIRED)
+    at = values["created_at"]
+    add_changes(
+        session,
+        *(
+            NewChange(project=values["project"], voucher_id=values["id"], kind=kind, actor=actor, created_at=at)
+            for kind in kinds
+        ),
+    )
 
 
 def _creation_key(request: CreateVoucher, *, delivery: str | None) -> dict[str, str]:

@@ -42,6 +42,8 @@ CAUSES = {
         Cause(field="recurrence", is_removed=False, message="must not be once while carryOver is true"),
     ],
 }
+# Fields of a request that are no fields of the voucher.
+BESIDE_VOUCHER = frozenset({"request_id", "actor"})
 KINDS_OF_PRICE = ("priceDiscount", "priceDiscountPercentage")
 
 
@@ -61,12 +63,12 @@ def merged_voucher(request: UpdateVoucher, *, row: ShownVoucherRow) -> CreateVou
 
 
 def _writable() -> list[str]:
-    return [field.alias or name for name, field in CreateVoucher.model_fields.items() if name != "request_id"]
+    return [field.alias or name for name, field in CreateVoucher.model_fields.items() if name not in BESIDE_VOUCHER]
 
 
 def _sent(request: UpdateVoucher) -> dict[str, Any]:
     sent = request.model_dump(
-        mode="json", by_alias=True, exclude_unset=True, exclude={"project", "voucher", "request_id"}
+        mode="json", by_alias=True, exclude_unset=True, exclude={"project", "voucher", *BESIDE_VOUCHER}
     )
     if request.price_discount_percentage is not None:
         sent["priceDiscountPercentage"] = percentage(request.price_discount_percentage)

@@ -19,10 +19,11 @@ from tasks.wire.fields import (
     Metadata,
     Name,
     PositiveAmount,
+    VoucherChangeId,
     VoucherId,
     invalid,
 )
-from tasks.wire.message import Message, check_exactly_one, was_given
+from tasks.wire.message import Message, SignedMessage, check_exactly_one, was_given
 from tasks.wire.pages import ONE_DIRECTION, PAGE_SIZE, Limit
 
 STAMP_DAYS_MAX = 3_650
@@ -105,7 +106,7 @@ class StampCard(Message):
     expire_days: Annotated[int, Field(ge=1, le=STAMP_DAYS_MAX)] | None = None
 
 
-class CreateVoucher(Message):
+class CreateVoucher(SignedMessage):
     """`vouchers.create`: exactly one of `priceDiscount` and `priceDiscountPercentage`, here in basis points."""
 
     project: ExternalId
@@ -140,10 +141,27 @@ class CreateVoucher(Message):
 
 
 class VoucherReference(Message):
-    """`vouchers.retrieve` and `vouchers.retire`."""
+    """`vouchers.retrieve`."""
 
     project: ExternalId
     voucher: VoucherId
+
+
+class RetireVoucher(SignedMessage):
+    """`vouchers.retire`."""
+
+    project: ExternalId
+    voucher: VoucherId
+
+
+class VoucherHistory(Message):
+    """`vouchers.history`: `after` and `before` are positions, even if no change has that id."""
+
+    project: ExternalId
+    voucher: VoucherId
+    after: VoucherChangeId | None = None
+    before: Annotated[VoucherChangeId | None, ONE_DIRECTION] = None
+    limit: Limit = PAGE_SIZE
 
 
 class ListVouchers(Message):
@@ -159,7 +177,7 @@ class ListVouchers(Message):
     limit: Limit = PAGE_SIZE
 
 
-class UpdateVoucher(Message):
+class UpdateVoucher(SignedMessage):
     """`vouchers.update`: a field that is left out stays, and null removes an optional field."""
 
     project: ExternalId
@@ -201,7 +219,7 @@ class UpdateVoucher(Message):
 
 
 def _nulls(message: Message | None) -> set[str]:
-    sent = message.model_fields_set - {"request_id"} if message else set()
+    sent = message.model_fields_set - {"request_id", "actor"} if message else set()
     return {name for name in sent if getattr(message, name) is None}
 
 

@@ -7,9 +7,11 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from domain.terms import RetiredReason
+from domain.voucher_change import VoucherChangeKind, changed_fields
 from domain.voucher_update import UpdateRefusal, retired_reason_after
 from models.base import read_clock
 from models.redemptions.open_holds import count_held
+from models.vouchers.change import NewChange, add_changes
 from models.vouchers.counters import places_taken
 from models.vouchers.look_up import find_voucher
 from models.vouchers.row_types import VoucherRow
@@ -18,6 +20,7 @@ from tasks.codes.primary import change_primary_code
 from tasks.codes.text_holders import TextHolders, lock_holders
 from tasks.intake.task import contract_task, delivery_id
 from tasks.vouchers.amounts import shown_voucher
+from tasks.vouchers.answers import voucher_answer
 from tasks.vouchers.budgets import change_budgets, has_other_currencies, lock_and_check_budgets
 from tasks.vouchers.create import values_of
 from tasks.vouchers.merge import merged_voucher
@@ -104,7 +107,27 @@ def _update(session: Session, request: UpdateVoucher, *, row: VoucherRow | None,
     change_primary_code(session, voucher=row, changed=values, holders=holders, now=now)
     change_budgets(session, row=row, amounts_minor=values["budget_minor"])
     changed = change_voucher(session, project=row.project, id=row.id, values={**values, "updated_at": now})
+    add_changes(session, _change_of(request, before=row, after=changed, at=now))
     return shown_voucher(session, changed)
+
+
+def _change_of(request: UpdateVoucher, *, before: VoucherRow, after: VoucherRow, at: datetime) -> NewChange:
+    # Every update changes `updatedAt`, which is the instant of the change itself.
+    shown = ({**voucher_answer(row), "updatedAt": None} for row in (before, after))
+    fields_before, fields_after = changed_fields(*shown)
+    if "restrictions" in fields_before:
+        # An update replaces each restriction by itself.
+        parts = changed_fields(fields_before["restrictions"], fields_after["restrictions"])
+        fields_before["restrictions"], fields_after["restrictions"] = parts
+    return NewChange(
+        project=before.project,
+        voucher_id=before.id,
+        kind=VoucherChangeKind.UPDATED,
+        actor=request.actor,
+        created_at=at,
+        before=fields_before,
+        after=fields_after,
+    )
 
 
 def _refusal(row: VoucherRow, *, values: Mapping[str, Any], held: int) -> UpdateRefusal | None:

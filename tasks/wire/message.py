@@ -7,7 +7,7 @@ from typing import ClassVar
 from pydantic import BaseModel, ConfigDict, ValidationInfo
 from pydantic.alias_generators import to_camel
 
-from tasks.wire.fields import invalid
+from tasks.wire.fields import ExternalId, invalid
 
 BULK_MAX = 1_000
 
@@ -33,6 +33,16 @@ class Message(BaseModel):
         The order in which the fields are declared counts: do not move them.
         """
         return hashlib.sha256(self.model_dump_json(exclude_defaults=True).encode()).digest()
+
+
+class SignedMessage(Message):
+    """The base of a request that an operator sends, with the operator's name for the history."""
+
+    actor: ExternalId | None = None
+
+    def fingerprint(self) -> bytes:
+        """Return the SHA-256 of the body without the actor, 32 bytes: who asks does not change what is asked for."""
+        return hashlib.sha256(self.model_dump_json(exclude_defaults=True, exclude={"actor"}).encode()).digest()
 
 
 def was_given(info: ValidationInfo, name: str) -> bool:

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from tasks.codes.generate import generate_codes
-from tasks.codes.messages import CodeReference, GenerateCodes
+from tasks.codes.messages import GenerateCodes, RetireCode
 from tasks.codes.retire import retire_code
 from tasks.wire.errors import InvalidRequest
 from tests.codes.calls import LONG_AGO, listed
@@ -64,7 +64,7 @@ def test_a_code_that_is_retired_during_a_wait_is_refused():
         with ThreadPoolExecutor(1) as threads:
             waiting = threads.submit(redeem, code="VIP")
             until_somebody_waits(holder)
-            retire_code(holder, CodeReference.model_validate({"project": "gigs", "code": code["id"]}))
+            retire_code(holder, RetireCode.model_validate({"project": "gigs", "code": code["id"]}))
             holder.commit()
             assert waiting.result()["reason"] == "code_retired"
 

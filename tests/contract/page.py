@@ -15,7 +15,7 @@ PAGE = Path(__file__).parent.parent.parent / "docs" / "contract.md"
 HEADING = re.compile(r"^###+ `([a-z_.]+)`", re.MULTILINE)
 EXAMPLE = re.compile(r"^```json\n(.*?)^```", re.MULTILINE | re.DOTALL)
 IDENTITY = re.compile(
-    r"\b(?:vou|voc|red|dis|use|gen|hol|rev|dea)_[0-9a-hjkmnp-tv-z]{26}\b|\b[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}\b"
+    r"\b(?:vou|voc|red|dis|use|gen|hol|rev|dea|cha)_[0-9a-hjkmnp-tv-z]{26}\b|\b[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}\b"
 )
 # Fields that the database's clock sets, so that their values differ from the page.
 CLOCKED = {"createdAt", "updatedAt", "decidedAt", "appliedAt", "retiredAt", "created_at", "modified_at", "create_at"}

@@ -19,6 +19,7 @@ TABLES = (
     "usage_reversals",
     "returned_places",
     "discount_changes",
+    "voucher_changes",
 )
 VERBS = {
     "UPDATE": "UPDATE {table} SET project = project",
@@ -37,6 +38,7 @@ KEYS = {
     "usage_reversals": "id",
     "returned_places": "discount_id",
     "discount_changes": "discount_id, number",
+    "voucher_changes": "voucher_id, id",
 }
 
 

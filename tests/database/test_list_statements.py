@@ -59,12 +59,13 @@ def test_no_statement_scans_a_table_whatever_the_statistics_say(known):
             *(listed("holds.list", **owners[2], status=[status]) for status in ("open", "lapsed")),
             *(listed(task, **owner) for task in ("billing.list", "reversals.list") for owner in owners[:2]),
             listed("reversals.list", invoice="inv_1"),
+            listed("vouchers.history", voucher=voucher["id"]),
             task_named("billing.retrieve")(request={"project": "gigs", "invoice": "inv_1"})["reversals"],
             task_named("generations.retrieve")(request={"project": "gigs", "generation": generated["id"]}),
             task_named("generations.retrieve")(request={"project": "gigs", "requestId": "g1"}),
             listed("dead_letters.list"),
         ]
     assert [len(each["items"]) > 0 for each in redemptions] == [True] * 7 + [False]
-    assert len(others) == 14
+    assert len(others) == 15
     assert len(plans) > 40
     assert [plan for plan in plans if any(scan in plan for scan in SCANS)] == []

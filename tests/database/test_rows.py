@@ -135,6 +135,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "usages.history.sum_entries": {"of": CUSTOMERS},
     "usages.recorded_usage.find_record": {**OF_VOUCHER, "customer": "cus_1", "ref": "receipt"},
     "vouchers.budget.lock_budgets_of": OF_VOUCHER,
+    "vouchers.change.newer_changes": {**OF_VOUCHER, **PAGE},
+    "vouchers.change.older_changes": {**OF_VOUCHER, **PAGE},
     "vouchers.writes.change_voucher": {**NAMED, "values": {"name": "new"}},
     "vouchers.writes.mark_retired": {**NAMED, "reason": RetiredReason.MANUAL_ACTION, "retired_at": NOW},
     "vouchers.given.find_amounts": {"project": "gigs", "vouchers": [ID]},

@@ -39,7 +39,7 @@ def test_the_same_move_at_once_moves_once():
     body = {**BODY, "discount": discount, "subscription": "sub_2", "requestId": "r1"}
     answers = at_once(send("discounts.move", [body] * 8))
     assert answers == [answers[0]] * 8
-    assert len(shown(discount)["history"]) == 1
+    assert len(shown(discount)["history"]) == 2
 
 
 def test_of_two_discounts_and_redemptions_of_a_voucher_one_gets_the_place():

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator
 
-from tests.faults.discount_changes import DiscountChanges, accepted_changes, changes_of
+from tests.faults.discount_changes import DiscountChanges, accepted_changes, changes_in, changes_of
 from tests.faults.finding import Finding
 from tests.faults.history import Decision, History, Json
 
@@ -54,7 +54,7 @@ def histories_that_differ(history: History) -> Iterator[Finding]:
     """Find answers whose history of a discount is not the beginning of the longest one."""
     changes = changes_of(history).changes
     for each in accepted_changes(history):
-        told = each.answer["history"][::-1]
+        told = changes_in(each.answer)
         if told != changes[each.answer["id"]][: len(told)]:
             yield Finding("histories differ", each.key, f"{told}, elsewhere {changes[each.answer['id']]}")
 
@@ -96,7 +96,7 @@ def changes_told_wrongly(history: History) -> Iterator[Finding]:
     """Find answers whose subscription or duration is not that of the latest change in them."""
     for each in accepted_changes(history):
         shown = {"moved": {"subscription": each.answer["subscription"]}, "extended": _duration(each.answer)}
-        latest = {change["kind"]: change["to"] for change in each.answer["history"][::-1]}
+        latest = {change["kind"]: change["to"] for change in changes_in(each.answer)}
         if any(shown[kind] != to for kind, to in latest.items()):
             yield Finding("change told wrongly", each.key, f"{each.answer}")
 

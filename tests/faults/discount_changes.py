@@ -41,12 +41,12 @@ class DiscountChanges:
         }
         # As created.
         self.vouchers = {each.answer["id"]: each.answer for each in history.decided("voucher")}
-        # Newest first in an answer; here in the order of the changes. The longest history of a discount has them all.
+        # The longest history of a discount has them all.
         self.changes: dict[str, list[Json]] = {}
         for each in accepted_changes(history):
             known = self.changes.setdefault(each.answer["id"], [])
-            if len(each.answer["history"]) > len(known):
-                self.changes[each.answer["id"]] = each.answer["history"][::-1]
+            if len(changes_in(each.answer)) > len(known):
+                self.changes[each.answer["id"]] = changes_in(each.answer)
 
     @cached_property
     def of_discount(self) -> dict[str, list[Stay]]:
@@ -112,6 +112,11 @@ class DiscountChanges:
 def changes_of(history: History) -> DiscountChanges:
     """Return the changes of a history, which several checks read."""
     return DiscountChanges(history)
+
+
+def changes_in(answer: Json) -> list[Json]:
+    """Return the changes of a discount that an answer shows, in their order. A grant is no change."""
+    return [each for each in answer["history"][::-1] if each["kind"] != "granted"]
 
 
 def accepted_changes(history: History) -> list[Decision]:

@@ -93,7 +93,7 @@ def extend(model: Model, body: Json, *, at: datetime) -> Json:
 def note_change(discount: Discount, body: Json, *, kind: str, states: tuple[Json, Json], at: datetime) -> None:
     """Add a change to the history of a discount."""
     before, after = states
-    change = {"kind": kind, "actor": body["actor"], "note": body.get("note")}
+    change = {"kind": kind, "actor": body.get("actor"), "note": body.get("note")}
     discount.history.insert(0, {**change, "from": before, "to": after, "at": written(at)})
     discount.has_updated_at = True
 

@@ -60,7 +60,7 @@ class Discount:
     stays_completed: bool = False
     # Whether the place was returned.
     place_is_returned: bool = False
-    # The moves and extensions as answers show them, the newest first.
+    # The moves, the extensions and the end as answers show them, the newest first.
     history: list[Json] = field(default_factory=list)
 
     @property

@@ -16,13 +16,14 @@ def is_charged_back(model: Model, discount: Discount) -> bool:
 def end(model: Model, discount: Discount, *, at: datetime) -> Json:
     """Answer `discounts.end`."""
     if discount.ended_at is None:
-        stop(model, discount, at=at)
+        stop(model, discount, actor=None, at=at)
     return shown_discount(discount)
 
 
-def stop(model: Model, discount: Discount, *, at: datetime) -> None:
+def stop(model: Model, discount: Discount, *, actor: str | None, at: datetime) -> None:
     """End a discount."""
     model.move_on(at)
+    discount.history.insert(0, change(kind="ended", actor=actor, at=at))
     discount.ended_at, discount.is_completed, discount.has_updated_at = at, True, True
 
 
@@ -32,7 +33,7 @@ def end_subscription(model: Model, body: Json, *, at: datetime) -> Json:
     model.move_on(at)
     ended = [each for each in granted if each.ended_at is None]
     for each in ended:
-        stop(model, each, at=at)
+        stop(model, each, actor=body.get("actor"), at=at)
     unused = [each for each in granted if not each.taken and not is_charged_back(model, each)]
     returned = [each for each in unused if not each.place_is_returned]
     for each in returned:
@@ -92,8 +93,13 @@ def shown_discount(discount: Discount) -> Json:
         "status": status_of(discount),
         "completedAt": discount.has_completed_at,
         "endedAt": written(discount.ended_at),
-        "history": discount.history[:10],
+        "history": [*discount.history[:10], change(kind="granted", at=discount.created_at)],
     }
+
+
+def change(*, kind: str, actor: str | None = None, at: datetime) -> Json:
+    """Return the grant or the end of a discount as its history shows it."""
+    return {"kind": kind, "actor": actor, "note": None, "from": None, "to": None, "at": written(at)}
 
 
 def ends_on(discount: Discount) -> str | None:

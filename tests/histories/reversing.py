@@ -16,9 +16,9 @@ from tests.histories.sharing import GIVING_BACK, is_given_back, parts_of, refund
 def reverse(model: Model, body: Json, *, answered: Json, at: datetime) -> Json:
     """Answer `billing.reverse`. The ids of entries are those of the answer."""
     head = {"object": "reversal", "project": body["project"], "invoice": body["invoice"]}
-    head |= {"requestId": body.get("requestId"), "kind": body["kind"]}
+    head |= {"requestId": body.get("requestId"), "kind": body["kind"], "actor": body.get("actor")}
     nothing: Json = dict.fromkeys(
-        ("id", "subscription", "customer", "currency", "amount", "discountTotal", "reversedAt")
+        ("id", "subscription", "customer", "currency", "amount", "discountTotal", "actor", "reversedAt")
     )
     nothing |= {"lines": [], "discounts": []}
     if ("apply", body["project"], body["invoice"]) not in model.answered:

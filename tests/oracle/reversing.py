@@ -93,6 +93,7 @@ def answered(invoice: Invoice, body: dict[str, Any], taken: Taken, lines: list[d
         "lines": lines,
         "discountTotal": sum(amount for _, amount in taken),
         "discounts": [told(discount, amount) for discount, amount in taken],
+        "actor": body.get("actor"),
     }
 
 
@@ -135,7 +136,9 @@ def told(discount: Discount, amount: int) -> dict[str, Any]:
 
 def refused(body: dict[str, Any], reason: str) -> dict[str, Any]:
     """Return the answer to a reversal that is not possible."""
-    nothing = dict.fromkeys(("id", "subscription", "customer", "currency", "amount", "discountTotal", "reversedAt"))
+    nothing = dict.fromkeys(
+        ("id", "subscription", "customer", "currency", "amount", "discountTotal", "actor", "reversedAt")
+    )
     return {
         "object": "reversal",
         **{each: body.get(each) for each in ("project", "invoice", "requestId", "kind")},

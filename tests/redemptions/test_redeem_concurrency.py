@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from tasks.vouchers.create import create_voucher as create_voucher_in
-from tasks.vouchers.messages import CreateVoucher, VoucherReference
+from tasks.vouchers.messages import CreateVoucher, RetireVoucher
 from tasks.vouchers.retire import retire_voucher
 from tests.support.concurrency import at_once, send, until_somebody_waits
 from tests.support.requests import (
@@ -136,7 +136,7 @@ def test_a_code_that_changes_hands_during_a_wait_names_the_new_voucher():
         with ThreadPoolExecutor(1) as threads:
             waiting = threads.submit(redeem, code="SUMMER")
             until_somebody_waits(holder)
-            retire_voucher(holder, VoucherReference.model_validate(reference))
+            retire_voucher(holder, RetireVoucher.model_validate(reference))
             new = create_voucher_in(holder, CreateVoucher.model_validate(voucher_body(code="SUMMER")))
             holder.commit()
             assert (waiting.result()["outcome"], waiting.result()["voucher"]) == ("accepted", new["id"])

@@ -21,6 +21,11 @@ def extend(discount: str, **fields: Any) -> dict[str, Any]:
     return answer
 
 
+def kinds(discount: dict[str, Any]) -> list[str]:
+    """Return the kinds of the changes in the history of an answer, newest first."""
+    return [each["kind"] for each in discount["history"]]
+
+
 def shown(discount: str, **fields: Any) -> dict[str, Any]:
     """Return the discount as `discounts.list` shows it."""
     wanted = {"project": "gigs", "limit": 200, **(fields or {"customer": "cus_1"})}
