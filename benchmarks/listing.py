@@ -12,7 +12,7 @@ from rich.table import Table
 from sqlalchemy import text
 
 from benchmarks.machine import calibrated
-from benchmarks.rows import INSERTED_AT_ONCE, analyze
+from benchmarks.rows import INSERTED_AT_ONCE, add_histories, analyze
 from benchmarks.servers import benchmark_servers
 from tasks.vouchers.list import list_vouchers
 from tasks.vouchers.messages import ListVouchers
@@ -71,6 +71,7 @@ def insert_vouchers() -> None:
                 SELECT project, id, id, code, created_at, true FROM vouchers
             """)
         )
+    add_histories()
     analyze()
 
 

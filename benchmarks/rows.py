@@ -51,8 +51,28 @@ def add_vouchers(how_many: int) -> list[str]:
             """),
             {"project": PROJECT, "how_many": how_many},
         )
+    add_histories()
     analyze()
     return [str(voucher_id(number)) for number in range(how_many)]
+
+
+def add_histories() -> None:
+    """Add the creation and the retirement by hand to the history of each voucher that was added by SQL."""
+    with transaction() as session:
+        allow_long_statements(session.connection())
+        session.execute(_ADD_HISTORIES)
+
+
+_ADD_HISTORIES = text("""
+    INSERT INTO voucher_changes (project, voucher_id, id, kind, created_at)
+    SELECT project, vouchers.id, gen_random_uuid(), kind, at
+    FROM vouchers
+    CROSS JOIN LATERAL (
+        VALUES ('created', created_at), ('retired', CASE retired_reason WHEN 'manualAction' THEN retired_at END)
+    ) AS told (kind, at)
+    WHERE at IS NOT NULL
+    ON CONFLICT DO NOTHING
+""")
 
 
 def add_redemptions(*, first: int, how_many: int, vouchers: int) -> None:

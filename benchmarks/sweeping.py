@@ -83,6 +83,7 @@ def fill(servers: BenchmarkServers, plan: Plan) -> None:
                 allow_long_statements(session.connection())
                 values = {"project": rows.PROJECT, "swept": plan.expired_vouchers, "first": start, "last": last}
                 session.execute(text(_ADD_DUE), values)
+    rows.add_histories()
     rows.analyze()
     servers.use(EMPTY)
 

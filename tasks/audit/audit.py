@@ -16,6 +16,7 @@ from tasks.audit.redemptions import REDEMPTION_CHECKS
 from tasks.audit.returned_places import RETURNED_PLACE_CHECKS
 from tasks.audit.reversals import LEDGER_TABLES, REVERSAL_CHECKS
 from tasks.audit.usage_records import USAGE_RECORD_CHECKS
+from tasks.audit.voucher_changes import VOUCHER_CHANGE_CHECKS
 from worker.database import read_whole_tables, transaction
 
 # Each query returns a row for each violation, with the columns project, subject and detail.
@@ -29,6 +30,7 @@ CHECKS = {
     **REVERSAL_CHECKS,
     **RETURNED_PLACE_CHECKS,
     **CAP_CHECKS,
+    **VOUCHER_CHANGE_CHECKS,
 }
 
 

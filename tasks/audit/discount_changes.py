@@ -45,6 +45,16 @@ DISCOUNT_CHANGE_CHECKS = {
         FROM discount_changes GROUP BY project, discount_id
         HAVING min(number) <> 1 OR max(number) <> count(*)
     """,
+    "a discount was ended if its history says so, and nothing was changed after that": """
+        SELECT d.project, d.id::text AS subject, format('ended %s, told %s', d.ended_at, c.ended_at) AS detail
+        FROM discounts d
+        LEFT JOIN (
+            SELECT project, discount_id, min(created_at) FILTER (WHERE kind = 'ended') AS ended_at,
+                   max(number) > min(number) FILTER (WHERE kind = 'ended') AS is_changed_later
+            FROM discount_changes GROUP BY project, discount_id
+        ) c ON c.project = d.project AND c.discount_id = d.id
+        WHERE c.ended_at IS DISTINCT FROM d.ended_at OR c.is_changed_later
+    """,
     "an invoice is discounted by the discounts of its subscription": """
         SELECT u.project, u.discount_id::text AS subject,
                format('invoice %s of %s, discount on %s', u.invoice, i.subscription, placed.subscription) AS detail

@@ -79,6 +79,7 @@ REVERSAL_CHECKS = {
         WHERE i.credited_by IS NULL
               AND ((i.answer ->> 'discountTotal')::bigint <> coalesce(r.total, 0)
                    OR (i.answer ->> 'kind', i.answer ->> 'invoice') <> (i.kind, i.invoice)
+                   OR i.answer ->> 'actor' IS DISTINCT FROM i.actor
                    OR coalesce(r.total, 0) <> (
                        SELECT sum((line ->> 'discountShare')::bigint) FROM json_array_elements(i.answer -> 'lines') line
                    ))

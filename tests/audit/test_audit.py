@@ -10,6 +10,7 @@ from tasks.audit.redemptions import REDEMPTION_CHECKS
 from tasks.audit.returned_places import RETURNED_PLACE_CHECKS
 from tasks.audit.reversals import REVERSAL_CHECKS
 from tasks.audit.usage_records import USAGE_RECORD_CHECKS
+from tasks.audit.voucher_changes import VOUCHER_CHANGE_CHECKS
 
 # Each group's test module makes every check of the group fail.
 TESTED = (
@@ -22,6 +23,7 @@ TESTED = (
     RETURNED_PLACE_CHECKS,
     REVERSAL_CHECKS,
     USAGE_RECORD_CHECKS,
+    VOUCHER_CHANGE_CHECKS,
 )
 
 

@@ -6,6 +6,7 @@ from tasks.audit.audit import audit
 from tasks.audit.discount_changes import DISCOUNT_CHANGE_CHECKS
 from tests.audit.ledgers import all_of, broken_by
 from tests.support.changes import extend, move
+from tests.support.endings import end
 from tests.support.requests import apply, create_voucher, redeem
 
 pytestmark = pytest.mark.usefixtures("tampered_database")
@@ -13,18 +14,19 @@ pytestmark = pytest.mark.usefixtures("tampered_database")
 PLACE = "a discount is where its moves have left it"
 DURATION = "a discount lasts as long as its extensions have made it"
 NUMBERS = "changes of a discount are numbered without a gap"
+ENDED = "a discount was ended if its history says so, and nothing was changed after that"
 INVOICE = "an invoice is discounted by the discounts of its subscription"
 # For each check, changes that each break only that promise. The discount was moved to sub_2 and to sub_3 (1 and 3), and
-# extended to 3 and to 5 months (2 and 4); sub_2 has an invoice.
+# extended to 3 and to 5 months (2 and 4); sub_2 has an invoice. Another discount was ended.
 TAMPERING = {
     PLACE: [
-        "UPDATE discounts SET subscription = 'sub_4'",
-        "UPDATE discount_changes SET from_subscription = 'sub_4' WHERE number = 1",
+        "UPDATE discounts SET subscription = 'sub_4' WHERE status <> 'ended'",
+        "UPDATE discount_changes SET from_subscription = 'sub_4' WHERE number = 1 AND kind = 'moved'",
         """
             UPDATE discount_changes SET from_subscription = 'sub_4' WHERE number = 3;
             UPDATE invoice_discounts SET subscription = 'sub_4'
         """,
-        "UPDATE redemptions SET subscription = 'sub_4'",
+        "UPDATE redemptions SET subscription = 'sub_4' WHERE subscription = 'sub_1'",
     ],
     DURATION: [
         "UPDATE discounts SET duration_in_months = 6, ends_on = ends_on + interval '1 month'",
@@ -36,6 +38,20 @@ TAMPERING = {
     NUMBERS: [
         "UPDATE discount_changes SET number = number + 10",
         "UPDATE discount_changes SET number = 5 WHERE number = 4",
+    ],
+    ENDED: [
+        "DELETE FROM discount_changes WHERE kind = 'ended'",
+        "UPDATE discount_changes SET created_at = created_at + interval '1 second' WHERE kind = 'ended'",
+        "UPDATE discounts SET ended_at = ended_at + interval '1 second'",
+        """
+            INSERT INTO discount_changes (project, discount_id, number, kind, from_duration, to_duration, created_at)
+            SELECT project, discount_id, 2, 'extended', 2, 3, created_at FROM discount_changes WHERE kind = 'ended';
+            UPDATE discounts SET duration_in_months = 3 WHERE status = 'ended'
+        """,
+        """
+            INSERT INTO discount_changes (project, discount_id, number, kind, created_at)
+            SELECT project, discount_id, 5, 'ended', created_at FROM discount_changes WHERE number = 4
+        """,
     ],
     INVOICE: [
         "UPDATE invoice_discounts SET subscription = 'sub_3'",
@@ -57,6 +73,8 @@ def changed_discount(tampered_database: object) -> None:  # noqa: ARG001 - empti
     apply(subscription="sub_2")
     move(discount, "sub_3")
     extend(discount, months=2)
+    ended = redeem(voucher=voucher, subscription="sub_0", startsOn="2027-01-01")["discount"]
+    end(ended)
     assert audit() == []
 
 

@@ -94,7 +94,10 @@ TAMPERING = {
         SELECT d.project, r.id, r.voucher_id, d.customer, d.subscription,
                d.created_at, d.percentage_basis_points, d.amounts_minor, d.recurrence, d.duration_in_months,
                d.products, d.starts_on, d.starts_on_in_utc
-        FROM discounts d, redemptions r WHERE r.id <> d.id
+        FROM discounts d, redemptions r WHERE r.id <> d.id;
+        INSERT INTO voucher_changes (project, voucher_id, id, kind, created_at)
+        SELECT project, id, gen_random_uuid(), 'created', created_at FROM vouchers
+        WHERE redemptions = 1 AND id NOT IN (SELECT voucher_id FROM voucher_changes)
     """,
 }
 # More changes that break a promise, made while a hold is open.
@@ -160,5 +163,9 @@ def test_a_discount_that_is_completed_before_its_invoice_is_found():
 @pytest.mark.usefixtures("reversals")
 def test_an_entry_of_a_discount_that_had_ended_is_found():
     """No other check finds a violation."""
-    change = "UPDATE discounts SET status = 'ended', ended_at = created_at WHERE status = 'running'"
+    change = """
+        INSERT INTO discount_changes (project, discount_id, number, kind, created_at)
+        SELECT project, id, 1, 'ended', created_at FROM discounts WHERE status = 'running';
+        UPDATE discounts SET status = 'ended', ended_at = created_at WHERE status = 'running'
+    """
     assert broken_by(change) == {ENDED}

@@ -4,7 +4,7 @@ import pytest
 
 from tasks.audit.audit import audit
 from tasks.audit.redemptions import REDEMPTION_CHECKS
-from tests.audit.ledgers import all_of, broken_by, open_a_hold
+from tests.audit.ledgers import TELL_OF_UPDATES, all_of, broken_by, open_a_hold
 from tests.audit.test_audit_over_redeemed import CONSTRAINED
 from tests.support.holds import confirm, reserve
 from tests.support.tampering import tamper
@@ -47,9 +47,10 @@ CONFIRMED_FOR_LONG_AGO = """
     UPDATE redemptions SET effective_at = effective_at - interval '1 day 1 second'
     WHERE id IN (SELECT redemption_id FROM holds)
 """
-UPDATED_BEFORE_THE_REDEMPTION = """
-    UPDATE vouchers SET updated_at = (SELECT max(decided_at) FROM redemptions) - interval '1 second'
-"""
+UPDATED_BEFORE_THE_REDEMPTION = f"""
+    UPDATE vouchers SET updated_at = (SELECT max(decided_at) FROM redemptions) - interval '1 second';
+    {TELL_OF_UPDATES}
+"""  # noqa: S608 - the constant above
 REDEEMED_AGAIN_AS_NUMBER_3 = """
     INSERT INTO redemptions (project, request_id, id, fingerprint, voucher_id, code, customer, subscription, reason,
                              redemption_number, effective_at, decided_at)

@@ -15,7 +15,8 @@ TAMPERING = {
     "a place is free again for a redemption that had one": "UPDATE returned_places SET customer = 'cus_other'",
     "the places that are free again are counted": "UPDATE vouchers SET places_returned = 0, redemptions = redemptions",
     "only what never took effect or was refunded in full gives a place back": """
-        UPDATE discounts SET status = 'running', ended_at = NULL WHERE status = 'ended'
+        UPDATE discounts SET status = 'running', ended_at = NULL WHERE status = 'ended';
+        DELETE FROM discount_changes WHERE kind = 'ended'
     """,
 }
 RETURNED = """
