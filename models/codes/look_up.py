@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from uuid import UUID
 
-from sqlalchemy import Text, and_, func, select, union_all
+from sqlalchemy import Text, Uuid, and_, func, select, union_all
 from sqlalchemy.orm import Session
 
 from models.base import LOOK_UP_COLLATION, array_parameters, columns_of, rows_from_arrays
@@ -34,6 +34,11 @@ _FIND_BY_CODE = select(
     _WANTED.c.code.label("wanted"), *(_NAMED.c[name] for name in columns_of(NamedCodeRow) if name != "wanted")
 ).join_from(_WANTED, _NAMED, and_(_NAMED.c.project == _WANTED.c.project, _NAMED.c.id == _NAMED_ID))
 
+_KEYS = rows_from_arrays("keys", project=Text(), id=Uuid())
+_FIND_BY_ID = select(*(CODES.c[name] for name in columns_of(CodeRow))).join(
+    _KEYS, and_(CODES.c.project == _KEYS.c.project, CODES.c.id == _KEYS.c.id)
+)
+
 
 def find_by_code(session: Session, *, codes: Iterable[CodeText]) -> dict[CodeText, NamedCodeRow]:
     """Return the code that each text names: the available code, or the code that was available last.
@@ -61,3 +66,8 @@ def find_ids_of_text(session: Session, *, project: str, text: str) -> list[UUID]
 def find_code(session: Session, *, project: str, id: UUID) -> CodeRow | None:  # noqa: A002 - the column's name
     """Return the row of the code, or None."""
     return session.execute(select(CODES).where(CODES.c.project == project, CODES.c.id == id)).one_or_none()
+
+
+def find_codes(session: Session, *, keys: Iterable[tuple[str, UUID]]) -> list[CodeRow]:
+    """Return the rows of the codes with those (project, id)."""
+    return list(session.execute(_FIND_BY_ID, array_parameters("keys", ("project", "id"), set(keys))).all())

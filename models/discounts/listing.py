@@ -47,6 +47,18 @@ _OF_SUBSCRIPTION = """
     ) AS of_subscription
     WHERE status = ANY(CAST(:statuses AS text[])) AND {conditions} ORDER BY id {order} LIMIT :limit
 """
+# The discounts that are there now, and those that were moved elsewhere.
+_EVER_ON_SUBSCRIPTION = f"""
+    SELECT id FROM (
+        SELECT id FROM discounts
+        WHERE subscription = :subscription AND project COLLATE "{LOOK_UP_COLLATION}" = :project
+        UNION
+        SELECT discount_id FROM discount_changes
+        WHERE from_subscription = :subscription AND project COLLATE "{LOOK_UP_COLLATION}" = :project
+    ) AS ever_on_subscription
+    WHERE CAST(:than AS uuid) IS NULL OR id < :than ORDER BY id DESC LIMIT :limit
+"""  # noqa: S608 - put together from the constant above
+_EVER_ON = text(_SHOWN.format(ids=_EVER_ON_SUBSCRIPTION, changes_max=CHANGES_SHOWN_MAX))
 # A query for each status by itself uses an index that has the status. So a page never skips over rows of another
 # status.
 _OF_STATUS = """
@@ -82,6 +94,17 @@ def older_discounts(
 def newer_discounts(session: Session, *, listing: DiscountListing, than: UUID, limit: int) -> list[ListedDiscountRow]:
     """Return the oldest discounts that are newer than the discount `than`, newest first."""
     return _page(session, listing=listing, position="id > :than", than=than, limit=limit, order="ASC")
+
+
+def older_discounts_ever_on(
+    session: Session, *, project: str, subscription: str, than: UUID | None, limit: int
+) -> list[ListedDiscountRow]:
+    """Return the newest discounts that are or were on a subscription and are older than the discount `than`.
+
+    Without `than`, return the newest of all. They are in the order of time, newest first.
+    """
+    parameters = {"project": project, "subscription": subscription, "than": than, "limit": limit}
+    return list(session.execute(_EVER_ON, parameters).all())
 
 
 def _page(

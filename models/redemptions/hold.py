@@ -139,6 +139,17 @@ class Hold(Base):
                 ("voucher", "voucher_id"),
             )
         ),
+        # For explanations. Neither condition is one of the other indexes.
+        *(
+            Index(
+                f"ix_holds_refused_{owner}",
+                owner,
+                text('project COLLATE "C"'),
+                "id",
+                postgresql_where=text(f"reason IS NOT NULL AND {owner} IS NOT NULL"),
+            )
+            for owner in ("customer", "subscription")
+        ),
         # A redemption confirms at most one hold.
         Index(
             "uq_holds_redemption",
@@ -153,25 +164,8 @@ class Hold(Base):
 HOLDS = table_of(Hold)
 # The same condition as in the indexes `uq_holds_open` and `ix_holds_due`.
 IS_OPEN = HOLDS.c.status == text("'open'")
-NEW_COLUMNS = (
-    "project",
-    "request_id",
-    "id",
-    "fingerprint",
-    "voucher_id",
-    "code_id",
-    "code",
-    "customer",
-    "subscription",
-    "request",
-    "reason",
-    "effective_at",
-    "created_at",
-    "expires_at",
-    "status",
-    "closed_at",
-    "other_discount_id",
-)
+# A new hold was not confirmed.
+NEW_COLUMNS = tuple(each.name for each in HOLDS.c if each.name != "redemption_id")
 _REQUESTS = rows_from_arrays("requests", project=Text(), request_id=Text())
 _CLOSED = rows_from_arrays("closed", project=Text(), id=Uuid(), status=Text(), redemption_id=Uuid())
 _PLACES = rows_from_arrays("places", project=Text(), subscription=Text(), voucher_id=Uuid())

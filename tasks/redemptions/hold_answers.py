@@ -4,7 +4,7 @@ from datetime import datetime
 
 from domain.eligibility import Refusal
 from domain.hold import HoldStatus
-from models.redemptions.row_types import HoldRow
+from models.redemptions.row_types import AcceptedHoldRow, HoldRow
 from tasks.redemptions.answers import is_retryable
 from tasks.redemptions.messages import Redeem
 from tasks.wire.answers import Answer, identity, instant
@@ -13,6 +13,12 @@ from tasks.wire.answers import Answer, identity, instant
 def first_hold_answer(row: HoldRow) -> Answer:
     """Return the first answer to a request for a hold, whatever has become of the hold since."""
     return hold_answer(row, status=HoldStatus.OPEN if row.reason is None else HoldStatus.REFUSED)
+
+
+def status_at(now: datetime, *, row: AcceptedHoldRow) -> HoldStatus:
+    """Return the status of a hold. An open hold has lapsed from its end on, whether or not a sweep has run."""
+    status = HoldStatus(row.status)
+    return HoldStatus.LAPSED if status is HoldStatus.OPEN and row.expires_at <= now else status
 
 
 def hold_answer(row: HoldRow, *, status: HoldStatus) -> Answer:

@@ -1,15 +1,11 @@
 """List the holds of a customer, a subscription or a voucher."""
 
-from datetime import datetime
-
 from sqlalchemy.orm import Session
 
-from domain.hold import HoldStatus
 from models.base import read_clock
 from models.redemptions.hold_listing import HoldListing, newer_holds, older_holds
-from models.redemptions.row_types import AcceptedHoldRow
 from tasks.intake.task import contract_task
-from tasks.redemptions.hold_answers import hold_answer
+from tasks.redemptions.hold_answers import hold_answer, status_at
 from tasks.redemptions.messages import ListHolds
 from tasks.wire.answers import Answer
 from tasks.wire.pages import page_answer
@@ -37,12 +33,7 @@ def list_holds(session: Session, request: ListHolds) -> Answer:
     return page_answer(
         request,
         prefix="hol",
-        item=lambda row: hold_answer(row, status=_status_at(listing.now, row=row)),
+        item=lambda row: hold_answer(row, status=status_at(listing.now, row=row)),
         older=lambda than, limit: older_holds(session, listing=listing, than=than, limit=limit),
         newer=lambda than, limit: newer_holds(session, listing=listing, than=than, limit=limit),
     )
-
-
-def _status_at(now: datetime, *, row: AcceptedHoldRow) -> HoldStatus:
-    status = HoldStatus(row.status)
-    return HoldStatus.LAPSED if status is HoldStatus.OPEN and row.expires_at <= now else status

@@ -82,6 +82,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "codes.listing.older_codes": {**PAGE, "listing": CODE_LISTING},
     "codes.look_up.find_by_code": {"codes": [("gigs", "text")]},
     "codes.look_up.find_code": NAMED,
+    "codes.look_up.find_codes": IDS,
     "codes.primary.find_primary_code": {**OF_VOUCHER, "code": "text"},
     "codes.text_holders.find_holders": {"project": "gigs", "codes": ["text"]},
     "discounts.discount.read_as_added": {"rows": [NEW_DISCOUNT]},
@@ -89,8 +90,10 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "discounts.listing.find_discounts": {"project": "gigs", "ids": [ID]},
     "discounts.listing.newer_discounts": {**PAGE, "listing": DISCOUNT_LISTING},
     "discounts.listing.older_discounts": {**PAGE, "listing": DISCOUNT_LISTING},
+    "discounts.listing.older_discounts_ever_on": {**PAGE, "project": "gigs", "subscription": "sub_1"},
     "discounts.locks.lock_discounts_and_running": {**IDS, "subscriptions": [("gigs", "sub_1")]},
     "discounts.locks.lock_discounts_by_id": IDS,
+    "discounts.moves.find_moves": {"project": "gigs", "discounts": [ID]},
     "discounts.of_subscription.lock_covering_and_named": {**IDS, "subscriptions": [("gigs", "sub_1")]},
     "discounts.of_subscription.find_covering": {"project": "gigs", "subscription": "sub_1"},
     "discounts.of_subscription.find_running": {"subscriptions": [("gigs", "sub_1")]},
@@ -114,6 +117,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "invoices.reversal.find_reversals": TEXTS,
     "invoices.reversal_listing.newer_reversals": {**PAGE, "listing": REVERSAL_LISTING},
     "invoices.reversal_listing.older_reversals": {**PAGE, "listing": REVERSAL_LISTING},
+    "invoices.taken_by_discount.newest_taken": {"project": "gigs", "discounts": [ID], "limit": 1},
     "monitoring.figures.count_sessions": {},
     "monitoring.figures.read_figures": {},
     "redemptions.hold.find_hold": {**NAMED, "request_id": None},
@@ -124,6 +128,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "redemptions.listing.older_redemptions": {**PAGE, "listing": REDEMPTION_LISTING},
     "redemptions.open_holds.find_open_holds": {"requests": [("gigs", ID, "cus_1", "sub_1")]},
     "redemptions.redemption.find_redemptions": TEXTS,
+    "redemptions.refused_holds.older_refused_of_customer": {**PAGE, "project": "gigs", "customer": "cus_1"},
+    "redemptions.refused_holds.older_refused_of_subscription": {**PAGE, "project": "gigs", "subscription": "sub_1"},
     "redemptions.returned_place.return_places": {**IDS, "at": NOW},
     "sweeps.recorded_sweep.find_last_ended": {},
     "sweeps.recorded_sweep.newest_sweeps": {"limit": 1},
@@ -177,6 +183,7 @@ OTHERWISE_NULLABLE = {
     "HistorySumRow": {"customer", "usage", "stamp", "amount_minor", "last_at"},
     "ListedDiscountRow": {"history"},  # An aggregate, or else an empty list.
     "ListedReversalRow": {"answer"},  # A check constraint demands it, because these queries leave out credits.
+    "MoveRow": {"from_subscription", "to_subscription"},  # A check constraint demands both of a move.
     "NamedCodeRow": {"wanted"},  # A parameter.
     # Parameters, and defaults of columns.
     "NewDiscountRow": {
@@ -193,6 +200,8 @@ OTHERWISE_NULLABLE = {
     "SessionsRow": {"state", "sessions"},  # A state or else a word, and a count.
     # Check constraints demand the days after the first cycle. The others are sums and averages of at least one entry.
     "StartedRow": {"anchor", "next_on", "cycle_days", "per_cycle", "rest"},
+    # A UNION, a count and a sum or else 0.
+    "TakenRow": {"discount_id", "id", "invoice", "currency", "amount_minor", "created_at", "entries", "reversed_minor"},
     "VoucherAmountsRow": {"voucher_id", "currency"},  # A UNION.
 }
 TYPES = {

@@ -54,6 +54,7 @@ QUEUE_BY_TASK |= dict.fromkeys(
         "reversals.list",
         "generations.retrieve",
         "dead_letters.list",
+        "support.explain",
         "gigs.vouchers.create",
         "gigs.vouchers.retrieve",
         "gigs.vouchers.list",

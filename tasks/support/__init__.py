@@ -1,0 +1,1 @@
+"""Explain to a person what became of a customer, a subscription or an invoice."""

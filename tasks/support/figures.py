@@ -1,0 +1,157 @@
+"""The figures that sentences name: amounts with the decimals of their currency, days, and instants in UTC.
+
+A figure that is not known is left out, and the sentence is worded without it.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+
+from domain.allowance import allowance_left
+from domain.currency import money_text
+from domain.terms import RecurrenceType, RetiredReason
+from models.codes.row_types import CodeRow
+from models.discounts.row_types import ListedDiscountRow
+from models.invoices.taken_by_discount import TakenRow
+from models.vouchers.row_types import DiscountTermsRow, ShownVoucherRow
+from tasks.support.sentences import Figures
+from tasks.wire.answers import percentage
+
+# An amount and its currency, or a percentage, as a person reads them.
+PERCENT = "{} %"
+
+
+def request_figures(*, at: datetime, voucher: ShownVoucherRow | None, code: CodeRow | None) -> Figures:
+    """Return the figures of a request at an instant. If the voucher was updated since, leave out its terms."""
+    figures: dict[str, str | None] = {}
+    if voucher is not None:
+        if voucher.retired_reason == RetiredReason.MANUAL_ACTION:
+            figures["voucher_retired_at"] = _instant_text(voucher.retired_at)
+        if voucher.updated_at is None or voucher.updated_at <= at:
+            figures |= _restriction_figures(voucher)
+    if code is not None:
+        figures["code_retired_at"] = _instant_text(code.retired_at)
+        figures["code_expires_at"] = _instant_text(code.expires_at)
+        figures["code_maximum"] = _times_text(code.maximum_redemptions)
+    return _known(figures)
+
+
+def _restriction_figures(voucher: ShownVoucherRow) -> dict[str, str | None]:
+    minimum_minor, currency = voucher.minimum_subtotal_minor, voucher.minimum_subtotal_currency
+    return {
+        "worth": worth_text(voucher),
+        "starts_at": _instant_text(voucher.starts_at),
+        "expires_at": _instant_text(voucher.expires_at),
+        "maximum": _times_text(voucher.maximum_redemptions),
+        "maximum_per_customer": _times_text(voucher.maximum_redemptions_per_customer),
+        "stamps": _number_text(voucher.stamps_required),
+        "minimum": None if minimum_minor is None or currency is None else money_text(minimum_minor, currency=currency),
+    }
+
+
+def discount_figures(
+    row: ListedDiscountRow, *, given_minor: Mapping[str, int], first_taken_at: datetime | None
+) -> Figures:
+    """Return the figures of a discount: its terms, its window and what is left of it."""
+    maximum_minor = row.maximum_discount_minor or {}
+    is_cycles = row.duration_in_cycles is not None
+    figures: dict[str, str | None] = {
+        "worth": worth_text(row),
+        "duration": _duration_text(row),
+        "starts_on": day_text(row.starts_on),
+        "first_cycle_start": day_text(row.first_cycle_start),
+        "ends_on": day_text(row.ends_on),
+        "granted_at": instant_text(row.created_at),
+        "ended_at": _instant_text(row.ended_at),
+        "single_invoice": "a single invoice" if row.recurrence == RecurrenceType.ONCE else None,
+        "cycles": _number_text(row.cycles) if is_cycles else None,
+        "cycles_in_all": _number_text(row.duration_in_cycles),
+        "taken_since": None if row.cycles else _instant_text(first_taken_at),
+        "maximum_on_invoice": amounts_text(maximum_minor, first=row.maximum_discount_currency) or None,
+    }
+    if row.carry_over and row.amounts_minor:
+        left = balance_left(row, given_minor=given_minor)
+        figures["balance_in_all"] = amounts_text(row.amounts_minor, first=row.currency)
+        figures["balance_left"] = amounts_text(left, first=row.currency)
+        figures["balance_used_up"] = None if any(left.values()) else figures["balance_in_all"]
+    return _known(figures)
+
+
+def taken_figures(row: ListedDiscountRow, *, currency: str, amount_minor: int) -> Figures:
+    """Return the figures of an amount that a discount took off an invoice, and the limit that it has reached."""
+    figures = {"amount": money_text(amount_minor, currency=currency)}
+    if amount_minor == (row.maximum_discount_minor or {}).get(currency):
+        figures["maximum_discount"] = figures["amount"]
+    if amount_minor < (row.amounts_minor or {}).get(currency, 0):
+        figures |= fixed_text(row, currency=currency)
+    return figures
+
+
+def fixed_text(row: ListedDiscountRow, *, currency: str) -> Figures:
+    """Return the fixed amount of each cycle in a currency, if the discount has one and is no balance."""
+    amount_minor = None if row.carry_over else (row.amounts_minor or {}).get(currency)
+    return {} if amount_minor is None else {"fixed": money_text(amount_minor, currency=currency)}
+
+
+def entry_figures(row: TakenRow) -> Figures:
+    """Return the figures of a ledger entry or of a reversal, which says how much came back."""
+    return _known(
+        {
+            "amount": money_text(row.amount_minor, currency=row.currency),
+            "returned": money_text(-row.amount_minor, currency=row.currency),
+            "cycle_start": day_text(row.cycle_start),
+        }
+    )
+
+
+def balance_left(row: ListedDiscountRow, *, given_minor: Mapping[str, int]) -> dict[str, int]:
+    """Return the rest of a balance in each of its currencies, in minor units."""
+    amounts_minor = row.amounts_minor or {}
+    return {
+        each: allowance_left(amounts_minor, currency=each, taken_minor=given_minor) for each in sorted(amounts_minor)
+    }
+
+
+def worth_text(row: DiscountTermsRow) -> str:
+    """Return the percentage or the fixed amounts of a voucher or of a discount."""
+    if row.percentage_basis_points is not None:
+        return PERCENT.format(percentage(row.percentage_basis_points))
+    return amounts_text(row.amounts_minor or {}, first=row.currency)
+
+
+def amounts_text(amounts_minor: Mapping[str, int], *, first: str | None) -> str:
+    """Return an amount in each of its currencies, the main currency first."""
+    currencies = sorted(amounts_minor, key=lambda each: (each != first, each))
+    return " or ".join(money_text(amounts_minor[each], currency=each) for each in currencies)
+
+
+def instant_text(value: datetime) -> str:
+    """Return an instant to the minute, in UTC."""
+    return f"{value.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def day_text(value: date | None) -> str | None:
+    """Return a calendar date in ISO 8601."""
+    return None if value is None else value.isoformat()
+
+
+def _instant_text(value: datetime | None) -> str | None:
+    return None if value is None else instant_text(value)
+
+
+def _duration_text(row: ListedDiscountRow) -> str | None:
+    for count, unit in ((row.duration_in_months, "month"), (row.duration_in_cycles, "billing cycle")):
+        if count is not None:
+            return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
+    return None
+
+
+def _number_text(value: int | None) -> str | None:
+    return None if value is None else f"{value:,}"
+
+
+def _times_text(value: int | None) -> str | None:
+    return "once" if value == 1 else None if value is None else f"{value:,} times"
+
+
+def _known(figures: Mapping[str, str | None]) -> Figures:
+    return {name: text for name, text in figures.items() if text is not None}
