@@ -65,6 +65,7 @@ def discount_figures(
         "single_invoice": "a single invoice" if row.recurrence == RecurrenceType.ONCE else None,
         "cycles": _number_text(row.cycles) if is_cycles else None,
         "cycles_in_all": _number_text(row.duration_in_cycles),
+        "billing_cycles": _duration_text(row) if is_cycles else None,
         "taken_since": None if row.cycles else _instant_text(first_taken_at),
         "maximum_on_invoice": amounts_text(maximum_minor, first=row.maximum_discount_currency) or None,
     }

@@ -62,7 +62,7 @@ REFUSED: Mapping[Refusal, Wordings] = {
         "Refused: the voucher has no amount in the currency of the request, or the request had none.",
     ),
     Refusal.MINIMUM_SUBTOTAL_NOT_MET: (
-        "Refused: the voucher needs a subtotal of at least {minimum}, which the request did not have.",
+        "Refused: the subtotal was not {minimum} or more, which the voucher needs.",
         "Refused: the request did not have the subtotal that the voucher needs.",
     ),
     Refusal.DISCOUNT_LIMIT_REACHED: (
@@ -170,14 +170,14 @@ ABSENT: Mapping[Absence, Wordings] = {
     ),
     Absence.COMPLETED: (
         "It took nothing off, because it was for {single_invoice}, which it had reduced before.",
-        "It took nothing off, because all of its {cycles_in_all} billing cycles had been discounted.",
+        "It took nothing off, because it is for {billing_cycles}, which had been discounted before.",
         "It took nothing off, because its balance of {balance_in_all} was used up or its time was over.",
         "It took nothing off, because the cycle is outside its window: {first_cycle_start} to {ends_on}.",
         "It took nothing off, because it was over for this invoice.",
     ),
 }
 CHANGED_SINCE: Wordings = ("It was extended since, or got something back.",)
-ENTRY: Wordings = ("Took {amount} off the invoice, in the billing cycle from {cycle_start}.", "Took {amount} off.")
+ENTRY: Wordings = ("Took {amount} off the invoice, in the billing cycle from {cycle_start}.",)
 REVERSED: Mapping[ReversalKind | CreditKind, Wordings] = {
     ReversalKind.VOIDED: (
         "The invoice was voided, and {returned} came back to the discount.",

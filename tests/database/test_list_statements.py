@@ -65,7 +65,13 @@ def test_no_statement_scans_a_table_whatever_the_statistics_say(known):
             task_named("generations.retrieve")(request={"project": "gigs", "requestId": "g1"}),
             listed("dead_letters.list"),
         ]
+        explained_of = [
+            *(listed("support.explain", **owner) for owner in owners[:2]),
+            listed("support.explain", customer="cus_2"),
+            listed("support.explain", invoice="inv_1"),
+        ]
     assert [len(each["items"]) > 0 for each in redemptions] == [True] * 7 + [False]
     assert len(others) == 15
+    assert [each["finding"] for each in explained_of] == ["granted", "granted", "only_refused", "taken"]
     assert len(plans) > 40
     assert [plan for plan in plans if any(scan in plan for scan in SCANS)] == []
