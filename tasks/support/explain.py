@@ -21,10 +21,7 @@ from tasks.wire.replay import AnswerTable
 from worker.database import transaction
 
 # Of the first answer to an invoice. `billing.retrieve` shows the lines, which can be many.
-BILLED = (
-    *("invoice", "subscription", "currency", "subtotal", "discountTotal", "total", "notices", "appliedAt"),
-    "reversed",
-)
+BILLED = ("currency", "subtotal", "discountTotal", "total", "notices", "appliedAt", "reversed")
 
 
 @contract_task("support.explain", message=Explain, first_answer=AnswerTable.READS)
@@ -71,7 +68,8 @@ def _invoice(session: Session, request: Explain) -> InvoiceRow | None:
 def _billed(session: Session, invoice: InvoiceRow) -> Answer:
     key = (invoice.project, invoice.invoice)
     answer = replayed_invoice_answer(invoice.answer, reversal=find_latest_reversals(session, keys=[key]).get(key))
-    return {**{name: answer[name] for name in BILLED}, "customer": invoice.customer}
+    owners = {"invoice": invoice.invoice, "subscription": invoice.subscription, "customer": invoice.customer}
+    return owners | {name: answer[name] for name in BILLED}
 
 
 def _discount(row: ListedDiscountRow, request: Explain, *, invoice: InvoiceRow | None, evidence: Evidence) -> Answer:

@@ -22,6 +22,8 @@ CLOCKED = {"createdAt", "updatedAt", "decidedAt", "appliedAt", "retiredAt", "cre
 CLOCKED |= {"updated_at", "reversedAt", "endedAt", "at", "diedAt"}
 # The request id of a stamp card's redemption is a hash that depends on the voucher's id.
 DERIVED = re.compile(r"usage-[0-9a-f]{64}")
+# The instants in a sentence.
+TOLD = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC")
 # A month of a report is that of the clock too.
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z|\d{4}-\d\d")
 
@@ -103,6 +105,8 @@ class Identities:
         if is_clocked and isinstance(expected, str):
             assert INSTANT.fullmatch(expected), f"{path}: not an instant on the page"
             return [] if isinstance(found, str) and INSTANT.fullmatch(found) else [f"{path}: {found!r} is no instant"]
+        if path.endswith(".text"):
+            expected, found = (TOLD.sub("an instant", each) for each in (expected, found))
         return self.differences(expected, found, path=path)
 
 

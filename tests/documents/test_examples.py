@@ -23,6 +23,9 @@ RUN_BY = {
     ("docs/start.md", "text"): [f"{STACK}::test_the_tutorial_prints_what_it_says"],
     ("docs/contract.md", "python"): [f"{STACK}::test_the_contracts_first_call_is_answered"],
     ("docs/contract.md", "json"): [f"{BROKER}::test_each_example_of_the_contract_is_answered_through_the_broker"],
+    ("docs/support.md", "json"): [
+        "tests/explanations/test_support_page.py::test_every_request_of_the_page_is_answered"
+    ],
     ("docs/brokers.md", "python"): [
         f"{SENDERS}::test_a_sender_behind_sentinels_gets_its_answer",
         f"{SENDERS}::test_a_sender_to_rabbitmq_gets_its_answer",

@@ -299,3 +299,15 @@ def test_a_notice_about_the_invoice_is_a_sentence():
         "USD 8.00 was taken off this invoice by 1 discount. "
         "The invoice names no billing cycle, and its period begins inside one that was discounted before."
     )
+
+
+def test_a_discount_that_begins_later_comes_before_no_other():
+    """It was redeemed first and moved here. The other discount of the voucher was over by itself."""
+    voucher = create_voucher(**ONCE)["id"]
+    first = redeem(voucher=voucher, **{**HERE, "subscription": "sub_2", "startsOn": "2030-01-01"})["discount"]
+    second = redeem(voucher=voucher, **HERE)["discount"]
+    apply(invoice="inv_1", period=FEBRUARY)
+    move(first, "sub_1")
+    apply(invoice="inv_2", period=MARCH)
+    assert said("inv_2", first)[1] == "before_start"
+    assert said("inv_2", second)[1] == "completed"
