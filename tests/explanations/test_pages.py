@@ -56,7 +56,8 @@ def test_ten_thousand_refusals_make_a_short_answer():
 def test_pages_of_each_list_follow_each_other_to_the_oldest(subject):
     """Each is in the order of time, so the first item of a page follows the last of the next one."""
     apply(invoice="inv_1")
-    discounts, holds = [], []
+    discounts: list[str] = []
+    holds: list[dict[str, Any]] = []
     for _ in range(7):
         discounts.append(redeem(voucher=create_voucher()["id"], **HERE)["discount"])
         end(discounts[-1])
