@@ -31,12 +31,10 @@ APPLIED = "applied"
 
 def explained_request(row: RedemptionRow, *, evidence: Evidence) -> Answer:
     """Return a decided redemption with its sentence."""
-    texts = [refusal_text(row, evidence=evidence)]
+    text = refusal_text(row, evidence=evidence)
     if row.reason is None:
-        texts = [say(sentences.ACCEPTED, {"number": f"{row.redemption_number:,}"})]
-    elif row.other_discount_id is not None:
-        texts.append(say(sentences.MOVABLE, {}))
-    return {**redemption_answer(row), "text": " ".join(texts)}
+        text = say(sentences.ACCEPTED, {"number": f"{row.redemption_number:,}"})
+    return {**redemption_answer(row), "voucherName": _voucher_name(row, evidence=evidence), "text": text}
 
 
 def explained_hold(row: HoldRow, *, evidence: Evidence) -> Answer:
@@ -44,19 +42,26 @@ def explained_hold(row: HoldRow, *, evidence: Evidence) -> Answer:
     if is_accepted(row):
         status = status_at(evidence.now, row=row)
         ends_at = instant_text(row.expires_at)
-        return {**hold_answer(row, status=status), "text": say(sentences.HELD[status], {"hold_expires_at": ends_at})}
-    text = refusal_text(row, evidence=evidence)
-    return {**hold_answer(row, status=HoldStatus.REFUSED), "text": text}
+        text = say(sentences.HELD[status], {"hold_expires_at": ends_at})
+    else:
+        status, text = HoldStatus.REFUSED, refusal_text(row, evidence=evidence)
+    return {
+        **hold_answer(row, status=status),
+        "voucherName": _voucher_name(row, evidence=evidence),
+        "text": text,
+    }
 
 
 def refusal_text(row: Asked, *, evidence: Evidence) -> str:
-    """Return the sentence of a refused request, or an empty text if the request was accepted."""
+    """Return the sentences of a refused request, or an empty text if the request was accepted."""
     if row.reason is None:
         return ""
     voucher = None if row.voucher_id is None else evidence.vouchers.get(row.voucher_id)
     code = None if row.code_id is None else evidence.codes.get(row.code_id)
     figures = request_figures(at=row.effective_at, voucher=voucher, code=code)
-    return say(sentences.REFUSED[Refusal(row.reason)], figures)
+    wordings = [sentences.REFUSED[Refusal(row.reason)]]
+    wordings += [sentences.MOVABLE] if row.other_discount_id is not None else []
+    return " ".join(say(each, figures) for each in wordings)
 
 
 def explained_discount(row: ListedDiscountRow, *, evidence: Evidence, subscription: str | None) -> Answer:
@@ -74,6 +79,7 @@ def explained_discount(row: ListedDiscountRow, *, evidence: Evidence, subscripti
         figures |= {"moved_at": instant_text(known.history.moves[-1].at)}
     return {
         **discount_answer(row),
+        "voucherName": _voucher_name(row, evidence=evidence),
         "standing": standing.value,
         "place": None if place is None else place.value,
         "given": {currency: amount for currency, amount in sorted(known.given_minor.items()) if amount},
@@ -126,3 +132,8 @@ def _entry_text(row: TakenRow, *, figures: Figures) -> str:
         return say(sentences.ENTRY, figures)
     kinds = {each.value: each for each in (*ReversalKind, *CreditKind)}
     return say(sentences.REVERSED[kinds[row.kind]], figures)
+
+
+def _voucher_name(row: Asked | ListedDiscountRow, *, evidence: Evidence) -> str | None:
+    voucher = None if row.voucher_id is None else evidence.vouchers.get(row.voucher_id)
+    return None if voucher is None else voucher.name

@@ -136,11 +136,14 @@ def test_a_refusal_says_that_a_discount_can_be_moved():
     voucher = create_voucher(restrictions={"maximumRedemptionsPerCustomer": 1})
     granted = redeem(voucher=voucher["id"], **HERE)
     redeem(voucher=voucher["id"], customer="cus_1", subscription="sub_2")
-    (refused,) = explained(subscription="sub_2")["requests"]
-    assert refused["discount"] == granted["discount"]
-    assert refused["text"].endswith(
-        " The customer has a discount of this voucher on another subscription, which can be moved."
-    )
+    reserve(voucher=voucher["id"], customer="cus_1", subscription="sub_2")
+    answer = explained(subscription="sub_2")
+    for refused in (*answer["requests"], *answer["holds"]):
+        assert (refused["discount"], refused["voucherName"]) == (granted["discount"], "Ten percent")
+        assert refused["text"].endswith(
+            " The customer has a discount of this voucher on another subscription, which can be moved."
+        )
+    assert [len(answer[name]) for name in ("requests", "holds")] == [1, 1]
 
 
 def test_a_customer_who_was_only_refused_is_told_the_last_reason():
@@ -208,6 +211,7 @@ def test_a_refused_request_for_a_hold_is_explained_too(owner):
     answer = explained(**{owner: HERE[owner]})
     (hold,) = answer["holds"]
     assert {**hold, **refused} == hold
+    assert hold["voucherName"] == "Ten percent"
     assert hold["text"] == REFUSALS["max_redemptions_reached"]
     assert answer["finding"] == "only_refused"
     assert answer["text"].endswith(REFUSALS["max_redemptions_reached"])
