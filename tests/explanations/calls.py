@@ -1,8 +1,13 @@
 """Explanations, asked for with the task called as a plain function."""
 
+import re
 from typing import Any
 
+from tests.support.requests import create_voucher, redeem
 from tests.support.tasks import task_named
+
+CLOCKED = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC")
+HERE = {"customer": "cus_1", "subscription": "sub_1", "startsOn": "2027-01-01", "currency": "USD"}
 
 
 def explained(**fields: Any) -> dict[str, Any]:
@@ -16,3 +21,15 @@ def on_invoice(invoice: str, discount: str, *, listed: str = "discounts") -> dic
     named = {each["id"]: each["onInvoice"] for each in explained(invoice=invoice)[listed]}
     found: dict[str, Any] = named[discount]
     return found
+
+
+def grant(**fields: Any) -> str:
+    """Redeem a new voucher on sub_1 for cus_1, from 2027 on, and return the discount."""
+    discount: str = redeem(voucher=create_voucher(**fields)["id"], **HERE)["discount"]
+    return discount
+
+
+def said(invoice: str, discount: str, *, listed: str = "discounts") -> tuple[str, str | None, str]:
+    """Return the outcome, the reason and the sentences for a discount on an invoice, with instants masked."""
+    found = on_invoice(invoice, discount, listed=listed)
+    return found["outcome"], found["reason"], CLOCKED.sub("<instant>", found["text"])

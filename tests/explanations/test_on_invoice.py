@@ -1,35 +1,15 @@
-"""Why each discount took something or nothing off an invoice: as `billing.apply` answered, and where it was silent."""
-
-import re
-from typing import Any
+"""What the discounts named in the answer of `billing.apply` took off an invoice, and what is known without any."""
 
 import pytest
 
-from tests.explanations.calls import explained, on_invoice
-from tests.support.changes import extend, move
+from tests.explanations.calls import HERE, explained, grant, on_invoice, said
 from tests.support.credits import BALANCE, credit
-from tests.support.endings import end
 from tests.support.requests import apply, create_voucher, redeem
-from tests.support.reversals import APRIL, FEBRUARY, MARCH, ONCE, refund, reverse
+from tests.support.reversals import refund, reverse
 
 pytestmark = pytest.mark.usefixtures("database")
 
-CLOCKED = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC")
-HERE = {"customer": "cus_1", "subscription": "sub_1", "startsOn": "2027-01-01", "currency": "USD"}
-ONE_MONTH = {"recurrence": {"type": "repeating", "durationInMonths": 1}}
 FIXED = {"priceDiscount": {"amount": 1_000, "currency": "USD"}}
-
-
-def grant(**fields: Any) -> str:
-    """Redeem a new voucher on sub_1 for cus_1, from 2027 on, and return the discount."""
-    discount: str = redeem(voucher=create_voucher(**fields)["id"], **HERE)["discount"]
-    return discount
-
-
-def said(invoice: str, discount: str, *, listed: str = "discounts") -> tuple[str, str | None, str]:
-    """Return the outcome, the reason and the sentences for a discount on an invoice, with instants masked."""
-    found = on_invoice(invoice, discount, listed=listed)
-    return found["outcome"], found["reason"], CLOCKED.sub("<instant>", found["text"])
 
 
 @pytest.mark.parametrize(
@@ -146,117 +126,6 @@ def test_a_discount_with_nothing_left_says_so(terms, text):
     assert said("inv_1", discount) == ("skipped", "nothing_left", text)
 
 
-@pytest.mark.parametrize(
-    ("terms", "first", "second", "text"),
-    [
-        (ONCE, FEBRUARY, MARCH, "it was for a single invoice, which it had reduced before."),
-        (ONE_MONTH, FEBRUARY, MARCH, "the cycle is outside its window: 2027-02-01 to 2027-03-01."),
-        (
-            {"recurrence": {"type": "repeating", "durationInCycles": 1}},
-            FEBRUARY,
-            MARCH,
-            "it is for 1 billing cycle, which had been discounted before.",
-        ),
-        (
-            {**BALANCE, "recurrence": {"type": "forever"}},
-            FEBRUARY,
-            MARCH,
-            "its balance of USD 50.00 was used up or its time was over.",
-        ),
-    ],
-)
-def test_a_discount_that_was_over_says_so(terms, first, second, text):
-    """`billing.apply` does not list it."""
-    discount = grant(**terms)
-    apply(invoice="inv_1", period=first)
-    answer = apply(invoice="inv_2", period=second)
-    assert answer["discounts"] == answer["skipped"] == []
-    assert said("inv_2", discount) == ("not_listed", "completed", f"It took nothing off, because {text}")
-    assert said("inv_1", discount)[0] == "applied"
-
-
-@pytest.mark.parametrize("change", ["extended", "voided"])
-def test_a_discount_that_was_over_then_and_is_not_now_names_no_figure(change):
-    """Its present window is not that of the invoice."""
-    discount = grant(**ONE_MONTH)
-    apply(invoice="inv_1", period=FEBRUARY)
-    apply(invoice="inv_2", period=MARCH)
-    extend(discount, months=1) if change == "extended" else reverse("inv_1")
-    text = "It took nothing off, because it was over for this invoice. It was extended since, or got something back."
-    assert said("inv_2", discount) == ("not_listed", "completed", text)
-
-
-def test_an_ended_discount_was_ended_before_the_invoice():
-    """One that was ended later took something off the earlier invoice."""
-    discount = grant()
-    apply(invoice="inv_1", period=FEBRUARY)
-    end(discount)
-    apply(invoice="inv_2", period=MARCH)
-    assert said("inv_1", discount)[0] == "applied"
-    text = "It took nothing off, because it was ended on <instant>, before the invoice."
-    assert said("inv_2", discount) == ("not_listed", "ended", text)
-
-
-def test_a_discount_that_was_redeemed_after_the_invoice_came_too_late():
-    """The most frequent mistake: the code was typed after the invoice was built."""
-    apply(invoice="inv_1")
-    discount = grant()
-    text = "It took nothing off, because it was redeemed on <instant>, after the invoice or at the same moment."
-    assert said("inv_1", discount) == ("not_listed", "redeemed_later", text)
-
-
-def test_a_moved_discount_is_explained_on_the_invoices_of_both_subscriptions():
-    """Before and after the move, on the old subscription and on the new one."""
-    discount = grant()
-    apply(invoice="old_before", period=FEBRUARY)
-    apply(invoice="new_before", period=FEBRUARY, subscription="sub_2")
-    move(discount)
-    apply(invoice="old_after", period=MARCH)
-    apply(invoice="new_after", period=MARCH, subscription="sub_2")
-    assert said("old_before", discount)[:2] == said("new_after", discount)[:2] == ("applied", None)
-    assert said("old_after", discount) == (
-        "not_listed",
-        "moved_away",
-        "It took nothing off, because it was moved to another subscription on <instant>, before the invoice.",
-    )
-    assert said("new_before", discount) == (
-        "not_listed",
-        "moved_later",
-        "It took nothing off, because it was moved to this subscription on <instant>, after the invoice.",
-    )
-
-
-def test_two_discounts_of_a_voucher_take_turns():
-    """The first redeemed takes part. When it is over, the second does."""
-    voucher = create_voucher(**ONE_MONTH)["id"]
-    first = redeem(voucher=voucher, **{**HERE, "startsOn": "2020-01-01"})["discount"]
-    apply(invoice="inv_1", period={"start": "2020-01-01", "end": "2020-02-01"})
-    second = redeem(voucher=voucher, **{**HERE, "startsOn": "2020-01-01"})["discount"]
-    late = apply(invoice="inv_2", period={"start": "2020-01-01", "end": "2020-02-01"})
-    assert [each["discount"] for each in late["discounts"]] == [first]
-    text = "It took nothing off, because another discount of the same voucher came first on the invoice."
-    assert said("inv_2", second) == ("not_listed", "already_applied", text)
-    apply(invoice="inv_3", period=APRIL)
-    assert (said("inv_3", first)[1], said("inv_3", second)[0]) == ("completed", "applied")
-
-
-def test_a_discount_of_the_customer_on_another_subscription_is_named_elsewhere():
-    """With no discount on the subscription itself, this is the finding."""
-    other = redeem(voucher=create_voucher()["id"], **{**HERE, "subscription": "sub_2"})["discount"]
-    apply(invoice="inv_1")
-    explanation = explained(invoice="inv_1")
-    assert (explanation["finding"], explanation["discounts"]) == ("other_subscription", [])
-    assert explanation["text"] == (
-        "Nothing was taken off this invoice: the customer has discounts, but on other subscriptions only."
-    )
-    text = "It took nothing off, because it is on another subscription."
-    assert said("inv_1", other, listed="elsewhere") == ("not_listed", "other_subscription", text)
-    here = grant()
-    explanation = explained(invoice="inv_1")
-    assert [each["id"] for each in explanation["discounts"]] == [here]
-    assert [each["id"] for each in explanation["elsewhere"]] == [other]
-
-
 @pytest.mark.parametrize(("typed", "finding"), [(None, "never_redeemed"), ("TYPO", "only_refused")])
 def test_an_invoice_without_any_discount_says_whether_one_was_asked_for(typed, finding):
     """The customer typed a code at the checkout, under an id that is not the subscription, or typed none."""
@@ -299,15 +168,3 @@ def test_a_notice_about_the_invoice_is_a_sentence():
         "USD 8.00 was taken off this invoice by 1 discount. "
         "The invoice names no billing cycle, and its period begins inside one that was discounted before."
     )
-
-
-def test_a_discount_that_begins_later_comes_before_no_other():
-    """It was redeemed first and moved here. The other discount of the voucher was over by itself."""
-    voucher = create_voucher(**ONCE)["id"]
-    first = redeem(voucher=voucher, **{**HERE, "subscription": "sub_2", "startsOn": "2030-01-01"})["discount"]
-    second = redeem(voucher=voucher, **HERE)["discount"]
-    apply(invoice="inv_1", period=FEBRUARY)
-    move(first, "sub_1")
-    apply(invoice="inv_2", period=MARCH)
-    assert said("inv_2", first)[1] == "before_start"
-    assert said("inv_2", second)[1] == "completed"
