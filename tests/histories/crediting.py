@@ -71,7 +71,8 @@ def give_credit(model: Model, invoice: Json, line: Json, *, ids: dict[str, Json]
         invoice=place[1], kind="credited", at=at, lines={name: -line["amount"]}, parts={name: parts}, answer={}
     )
     earlier.append(new)
-    touched = sorted([each for each in model.discounts if each.id in parts], key=lambda each: each.id)
+    applied = [each["discount"] for each in credited["discounts"]]
+    touched = sorted([each for each in model.discounts if each.id in parts], key=lambda each: applied.index(each.id))
     given = [(each, replace(taken_on(each, place[1]), amount=parts[each.id])) for each in touched]
     model.credits.append(
         Credit(project=place[0], invoice=invoice["invoice"], line=line["id"], reversal=new, given=given)
@@ -80,7 +81,7 @@ def give_credit(model: Model, invoice: Json, line: Json, *, ids: dict[str, Json]
     shares = dict(given)
     for each in [each for each in touched if not each.terms.get("carryOver")]:
         each.credited.append(shares[each])
-    balances = [each for each in touched if each.terms.get("carryOver")]
+    balances = sorted([each for each in touched if each.terms.get("carryOver")], key=lambda each: each.id)
     let_run_again(
         model,
         balances,
