@@ -79,9 +79,11 @@ def give_credit(model: Model, invoice: Json, line: Json, *, ids: dict[str, Json]
     )
     note_shares(model, invoice, given=given, sign=-1, at=at)
     shares = dict(given)
-    for each in [each for each in touched if not each.terms.get("carryOver")]:
+    # A balance that was not used up goes on, and a share of 0 refills nothing.
+    balances = [each for each in touched if each.terms.get("carryOver") and each.is_completed and shares[each].amount]
+    for each in [each for each in touched if each not in balances]:
         each.credited.append(shares[each])
-    balances = sorted([each for each in touched if each.terms.get("carryOver")], key=lambda each: each.id)
+    balances.sort(key=lambda each: each.id)
     let_run_again(
         model,
         balances,
