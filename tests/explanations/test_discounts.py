@@ -198,7 +198,7 @@ def test_a_moved_discount_is_seen_from_both_subscriptions():
         assert found["text"] == (
             f"10 % off, for 3 months. It is running, and the full price applies from 2027-05-01.{sentence}"
         )
-        assert [each["kind"] for each in found["history"]] == ["extended", "moved"]
+        assert [each["kind"] for each in found["history"]] == ["extended", "moved", "granted"]
         assert found["given"] == {"USD": 800}
 
 
