@@ -21,6 +21,7 @@ from scrip.commands.codes import commands as codes
 from scrip.commands.dead_letters import commands as dead_letters
 from scrip.commands.discounts import commands as discounts
 from scrip.commands.exit_codes import EPILOG
+from scrip.commands.explain import explain
 from scrip.commands.metrics import metrics
 from scrip.commands.redemptions import commands as redemptions
 from scrip.commands.reports import commands as reports
@@ -38,6 +39,7 @@ for name, group in (
     ("dead-letters", dead_letters),
 ):
     main.add_typer(group, name=name)
+main.command()(explain)
 main.command()(status)
 main.command()(audit)
 main.command()(sweep)
