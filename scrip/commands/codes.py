@@ -12,7 +12,7 @@ import typer
 from scrip.commands.confirmation import confirm
 from scrip.commands.endings import ended, ends_clearly
 from scrip.commands.exit_codes import ExitCode
-from scrip.commands.options import LISTED, After, All, AsJson, Limit, Project, RequestId, Yes
+from scrip.commands.options import LISTED, Actor, After, All, AsJson, Limit, Project, RequestId, Yes
 from scrip.commands.output import columns, show_answer, show_object, show_pages, show_rows
 from scrip.commands.progress import progress
 from scrip.commands.request_body import STANDARD_INPUT, request_body
@@ -58,13 +58,14 @@ def add(
     maximum_redemptions: Redemptions = None,
     expires_at: End = None,
     customer: Customer = None,
+    actor: Actor = None,
     request_id: RequestId = None,
     as_json: AsJson = False,
 ) -> None:
     """Add codes to a voucher. The limits are those of each code."""
     limits = {"maximumRedemptions": maximum_redemptions, "expiresAt": expires_at, "customer": customer}
     new = [request_body({"code": code, **limits}) for code in codes]
-    body = request_body({"project": project, "voucher": voucher, "requestId": request_id, "codes": new})
+    body = request_body({"project": project, "voucher": voucher, "actor": actor, "requestId": request_id, "codes": new})
     with ends_clearly(as_json=as_json):
         answer = call("vouchers.add_codes", body)
         if "items" in answer:
@@ -85,6 +86,7 @@ def generate(
     maximum_redemptions: Redemptions = None,
     expires_at: End = None,
     customer: Customer = None,
+    actor: Actor = None,
     request_id: RequestId = None,
     as_json: AsJson = False,
 ) -> None:
@@ -93,6 +95,7 @@ def generate(
     fields = {
         "project": project,
         "voucher": voucher,
+        "actor": actor,
         "requestId": request_id,
         "count": count,
         "prefix": prefix,
@@ -126,13 +129,15 @@ def retire(
     code: Annotated[str, typer.Argument(metavar="CODE", help="The id of a code, voc_….")],
     *,
     project: Project,
+    actor: Actor = None,
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
     """Retire a code: it can no longer be redeemed, and granted discounts stay."""
     with ends_clearly(as_json=as_json):
         confirm(f"Retire {code} for good?", is_confirmed=yes, as_json=as_json)
-        show_answer(call("codes.retire", {"project": project, "code": code}), as_json=as_json)
+        body = request_body({"project": project, "code": code, "actor": actor})
+        show_answer(call("codes.retire", body), as_json=as_json)
 
 
 @commands.command()
@@ -170,6 +175,7 @@ def import_(
     ignore_other_columns: Annotated[
         bool, typer.Option("--ignore-other-columns", help="Leave out columns that are no fields of a new code.")
     ] = False,
+    actor: Actor = None,
     as_json: AsJson = False,
 ) -> None:
     """Add the codes of a CSV file: code, customer, maximumRedemptions, expiresAt. To repeat that does no harm."""
@@ -180,7 +186,7 @@ def import_(
         with progress("importing", total=size) as report:
             count = _import(
                 chunks,
-                request={"project": project, "voucher": voucher},
+                request=request_body({"project": project, "voucher": voucher, "actor": actor}),
                 report=lambda done: report(done if size is None else opened.buffer.tell()),
             )
         show_object({"object": "import", "voucher": voucher, "codes": count}, as_json=as_json)

@@ -6,7 +6,7 @@ import typer
 
 from scrip.commands.confirmation import confirm
 from scrip.commands.endings import ends_clearly
-from scrip.commands.options import LISTED, After, All, AsJson, Limit, Project, RequestId, Yes
+from scrip.commands.options import LISTED, Actor, After, All, AsJson, Limit, Project, RequestId, Yes
 from scrip.commands.output import columns, show_answer, show_object, show_pages
 from scrip.commands.request_body import request_body
 from scrip.commands.use_cases import Pages, call
@@ -14,7 +14,6 @@ from scrip.commands.use_cases import Pages, call
 commands = typer.Typer(no_args_is_help=True, help="Discounts that were granted, on their subscriptions.")
 
 Discount = Annotated[str, typer.Argument(metavar="DISCOUNT", help="The id of a discount, dis_….")]
-Actor = Annotated[str, typer.Option(envvar="SCRIP_ACTOR", help="Who does this; the discount's history names them.")]
 Note = Annotated[str | None, typer.Option(help="Why; the discount's history shows it.")]
 LISTED_COLUMNS = columns("id", "status", "customer", "subscription", "voucher", "cycles", "startsOn", "fullPriceFrom")
 
@@ -53,7 +52,7 @@ def move(
     subscription: Annotated[str, typer.Argument(metavar="SUBSCRIPTION", help="The subscription to move it to.")],
     *,
     project: Project,
-    actor: Actor,
+    actor: Actor = None,
     note: Note = None,
     request_id: RequestId = None,
     as_json: AsJson = False,
@@ -72,7 +71,7 @@ def extend(
     project: Project,
     months: Annotated[int | None, typer.Option(help="By so many months.")] = None,
     cycles: Annotated[int | None, typer.Option(help="By so many billing cycles.")] = None,
-    actor: Actor,
+    actor: Actor = None,
     note: Note = None,
     request_id: RequestId = None,
     as_json: AsJson = False,
@@ -86,10 +85,16 @@ def extend(
 
 @commands.command()
 def end(
-    discount: Discount, *, project: Project, request_id: RequestId = None, yes: Yes = False, as_json: AsJson = False
+    discount: Discount,
+    *,
+    project: Project,
+    actor: Actor = None,
+    request_id: RequestId = None,
+    yes: Yes = False,
+    as_json: AsJson = False,
 ) -> None:
     """End a discount for good: it takes nothing off any further invoice."""
     with ends_clearly(as_json=as_json):
         confirm(f"End {discount} for good?", is_confirmed=yes, as_json=as_json)
-        body = request_body({"project": project, "discount": discount, "requestId": request_id})
+        body = request_body({"project": project, "discount": discount, "actor": actor, "requestId": request_id})
         show_answer(call("discounts.end", body), as_json=as_json)

@@ -6,7 +6,7 @@ import typer
 
 from scrip.commands.confirmation import confirm
 from scrip.commands.endings import ends_clearly
-from scrip.commands.options import LISTED, After, All, AsJson, File, Limit, Project, RequestId, Set, Yes
+from scrip.commands.options import LISTED, Actor, After, All, AsJson, File, Limit, Project, RequestId, Set, Yes
 from scrip.commands.output import columns, show_answer, show_object, show_pages
 from scrip.commands.request_body import request_body
 from scrip.commands.use_cases import Pages, call
@@ -41,6 +41,8 @@ LISTED_COLUMNS = {
     **columns("recurrence.type", "status", "redemptions", "restrictions.expiresAt"),
 }
 
+CHANGE_COLUMNS = columns("at", "kind", "actor", "from", "to", "codes")
+
 
 @commands.command("list")
 def list_(
@@ -68,6 +70,23 @@ def show(voucher: Voucher, *, project: Project, as_json: AsJson = False) -> None
 
 
 @commands.command()
+def history(
+    voucher: Voucher,
+    *,
+    project: Project,
+    after: After = None,
+    limit: Limit = LISTED,
+    everything: All = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the changes of a voucher and of its codes, newest first: instant, kind, actor, from, to, codes."""
+    with ends_clearly(as_json=as_json):
+        request = request_body({"project": project, "voucher": voucher, "after": after})
+        pages = Pages("vouchers.history", request, limit=None if everything else limit)
+        show_pages(pages, CHANGE_COLUMNS, as_json=as_json)
+
+
+@commands.command()
 def create(
     *,
     project: Project,
@@ -84,6 +103,7 @@ def create(
     maximum_redemptions: Redemptions = None,
     maximum_redemptions_per_customer: RedemptionsEach = None,
     products: Products = None,
+    actor: Actor = None,
     request_id: RequestId = None,
     file: File = None,
     more: Set = None,
@@ -92,6 +112,7 @@ def create(
     """Create a voucher from options, from a file, or from both. Options take precedence."""
     fields = {
         "project": project,
+        "actor": actor,
         "requestId": request_id,
         "name": name,
         "code": code,
@@ -122,6 +143,7 @@ def update(
     expires_at: End = None,
     maximum_redemptions: Redemptions = None,
     maximum_redemptions_per_customer: RedemptionsEach = None,
+    actor: Actor = None,
     request_id: RequestId = None,
     file: File = None,
     more: Set = None,
@@ -131,6 +153,7 @@ def update(
     fields = {
         "project": project,
         "voucher": voucher,
+        "actor": actor,
         "requestId": request_id,
         "name": name,
         "code": code,
@@ -144,8 +167,11 @@ def update(
 
 
 @commands.command()
-def retire(voucher: Voucher, *, project: Project, yes: Yes = False, as_json: AsJson = False) -> None:
+def retire(
+    voucher: Voucher, *, project: Project, actor: Actor = None, yes: Yes = False, as_json: AsJson = False
+) -> None:
     """Retire a voucher: it can no longer be redeemed, and granted discounts stay."""
     with ends_clearly(as_json=as_json):
         confirm(f"Retire {voucher} for good?", is_confirmed=yes, as_json=as_json)
-        show_answer(call("vouchers.retire", {"project": project, "voucher": voucher}), as_json=as_json)
+        body = request_body({"project": project, "voucher": voucher, "actor": actor})
+        show_answer(call("vouchers.retire", body), as_json=as_json)

@@ -51,8 +51,7 @@ def test_a_discount_is_shown(discount: str):
 
 
 def test_a_discount_is_moved_and_extended_by_somebody(discount: str):
-    """The history names the actor, without whom nothing is changed."""
-    assert scrip("discounts", "move", discount, "sub_2").code == 2
+    """The history names the actor, if there is one."""
     words = ("--actor", "anna@support", "--note", "Upgrade ✓", "--request-id", "move-1", "--json")
     moved = scrip("discounts", "move", discount, "sub_2", *words)
     assert (moved.code, moved.lines()[0]["subscription"]) == (0, "sub_2")
@@ -62,6 +61,7 @@ def test_a_discount_is_moved_and_extended_by_somebody(discount: str):
     assert [(each["kind"], each["actor"]) for each in stored(discount)["history"]] == [
         ("extended", "anna@support"),
         ("moved", "anna@support"),
+        ("granted", None),
     ]
     assert scrip("discounts", "extend", discount, "--cycles", "2", "--actor", "anna@support").code == 5
     assert scrip("discounts", "extend", discount, "--actor", "anna@support").code == 5
@@ -71,8 +71,9 @@ def test_ending_needs_a_yes(discount: str):
     """Without a terminal nobody can be asked."""
     assert scrip("discounts", "end", discount).code == 2
     assert stored(discount)["status"] == "running"
-    done = scrip("discounts", "end", discount, "--yes", "--json")
+    done = scrip("discounts", "end", discount, "--yes", "--actor", "anna@support", "--json")
     assert (done.code, done.lines()[0]["status"]) == (0, "ended")
+    assert stored(discount)["history"][0]["actor"] == "anna@support"
     assert scrip("discounts", "end", UNKNOWN, "--yes").code == 4
     refused = scrip("discounts", "move", discount, "sub_2", "--actor", "anna@support", "--json")
     assert (refused.code, refused.lines()[0]["outcome"]) == (3, "refused")

@@ -164,3 +164,23 @@ def test_without_a_project_nothing_is_read(monkeypatch: pytest.MonkeyPatch):
     create_voucher()
     assert scrip("vouchers", "list", project="other").rows() == []
     assert len(scrip("vouchers", "list", "--project", "gigs", project="other").rows()) == 1
+
+
+def test_the_history_names_who_changed_what():
+    """Every command that writes takes the actor, also from the environment."""
+    who = ("--actor", "ännä@support")
+    words = ("--name", "Ten", "--price-discount-percentage", "10", "--recurrence", "forever")
+    voucher = scrip("vouchers", "create", *words, *who, "--json").lines()[0]["id"]
+    scrip("vouchers", "update", voucher, "--name", "Eleven", *who)
+    (code,) = scrip("codes", "add", voucher, "ONE", *who, "--json").lines()
+    scrip("codes", "import", voucher, "-", *who, typed="code\nTWO\n")
+    scrip("codes", "generate", voucher, "--count", "1", *who)
+    scrip("codes", "retire", code["id"], "--yes", *who)
+    scrip("vouchers", "retire", voucher, "--yes", *who)
+    rows = scrip("vouchers", "history", voucher).rows()
+    kinds = ["retired", "code_retired", "codes_generated", "codes_added", "codes_added", "updated", "created"]
+    assert [row[1:3] for row in rows] == [[kind, "ännä@support"] for kind in kinds]
+    assert rows[5][3:5] == ['{"name": "Ten"}', '{"name": "Eleven"}']
+    newest = scrip("vouchers", "history", voucher, "--limit", "1", "--json").lines()
+    listed = task_named("vouchers.history")(request={"project": "gigs", "voucher": voucher, "limit": 1})
+    assert newest == listed["items"]
