@@ -76,14 +76,6 @@ RECOUNT = """
 """
 
 
-# Makes the histories of vouchers follow a tampered instant of an update.
-TELL_OF_UPDATES = """
-    INSERT INTO voucher_changes (project, voucher_id, id, kind, created_at)
-    SELECT project, id, gen_random_uuid(), 'updated', updated_at FROM vouchers
-    WHERE updated_at IS NOT NULL
-"""
-
-
 def broken_by(change: str) -> set[str]:
     """Tamper with the ledger or with the sums of vouchers, and return the checks that find a violation."""
     tamper(change if "given_amounts" in change else f"{change}; {RECOUNT}")

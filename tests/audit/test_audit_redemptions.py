@@ -4,10 +4,10 @@ import pytest
 
 from tasks.audit.audit import audit
 from tasks.audit.redemptions import REDEMPTION_CHECKS
-from tests.audit.ledgers import TELL_OF_UPDATES, all_of, broken_by, open_a_hold
+from tests.audit.ledgers import all_of, broken_by, open_a_hold
 from tests.audit.test_audit_over_redeemed import CONSTRAINED
 from tests.support.holds import confirm, reserve
-from tests.support.tampering import tamper
+from tests.support.tampering import TELL_CHANGES, tamper
 
 pytestmark = pytest.mark.usefixtures("each_row")
 
@@ -49,7 +49,7 @@ CONFIRMED_FOR_LONG_AGO = """
 """
 UPDATED_BEFORE_THE_REDEMPTION = f"""
     UPDATE vouchers SET updated_at = (SELECT max(decided_at) FROM redemptions) - interval '1 second';
-    {TELL_OF_UPDATES}
+    {TELL_CHANGES}
 """  # noqa: S608 - the constant above
 REDEEMED_AGAIN_AS_NUMBER_3 = """
     INSERT INTO redemptions (project, request_id, id, fingerprint, voucher_id, code, customer, subscription, reason,

@@ -6,6 +6,7 @@ from domain.eligibility import Refusal
 from tests.codes.calls import LONG_AGO, listed, retire, set_voucher, why
 from tests.support.instants import in_minutes
 from tests.support.requests import add_codes, create_voucher, redeem, redemption
+from tests.support.tampering import tell_changes
 from tests.support.tasks import task_named
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -60,6 +61,7 @@ def test_a_codes_reasons_stand_among_its_vouchers(breaking, before, after):
     set_voucher(voucher, breaking)
     assert [redeem(code=code)["reason"] for code in ("RETIRED", "EXPIRED")] == [before, after]
     set_voucher(voucher, "starts_at = NULL, expires_at = NULL")
+    tell_changes()
 
 
 def test_the_customers_own_instant_counts_for_a_codes_end():

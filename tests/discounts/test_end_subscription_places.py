@@ -8,6 +8,7 @@ from tests.discounts.calls import grant
 from tests.support.endings import end, end_subscription, shown
 from tests.support.requests import add_codes, apply, create_voucher, redeem
 from tests.support.reversals import refund, reverse
+from tests.support.tampering import tell_changes
 from tests.support.tasks import task_named
 from worker.database import transaction
 
@@ -96,6 +97,7 @@ def test_a_returned_place_does_not_make_a_retired_voucher_available(change, reas
     grant(voucher)
     with transaction() as session:
         session.execute(text(change))
+    tell_changes()
     assert end_subscription()["placesReturned"] == 1
     assert shown(voucher)["retiredReason"] == reason
 

@@ -10,6 +10,7 @@ from tasks.redemptions.messages import Redeem, Reserve
 from tests.redemptions.outcomes import ACCEPTED, LAST_PLACE, outcome, retire, update
 from tests.support.holds import confirm, lapse, reserve, stored, voucher_held
 from tests.support.requests import add_codes, apply, create_voucher, redeem, redemption
+from tests.support.tampering import tell_changes
 from tests.support.tasks import task_named
 from worker.database import transaction
 
@@ -107,6 +108,7 @@ def test_an_open_hold_is_honoured_after_its_voucher_or_code_ends(end):
         case "code":
             with transaction() as session:
                 session.execute(text("UPDATE codes SET retired_reason = 'manualAction', retired_at = now()"))
+            tell_changes()
         case "taken":
             retire(voucher)
             create_voucher(code="SUMMER")

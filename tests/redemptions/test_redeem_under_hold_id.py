@@ -8,6 +8,7 @@ from tasks.redemptions.redeem import redeem_all
 from tests.redemptions.outcomes import retire
 from tests.support.holds import confirm, lapse, release, stored, voucher_held
 from tests.support.requests import add_codes, create_voucher, redeem, redemption
+from tests.support.tampering import tell_changes
 from tests.support.tasks import task_named
 from worker.database import transaction
 
@@ -110,6 +111,7 @@ def test_a_whole_batch_confirms_its_holds():
     with transaction() as session:
         session.execute(text("UPDATE vouchers SET expires_at = clock_timestamp(), updated_at = clock_timestamp()"))
         answers = redeem_all(session, [Redeem.model_validate(each) for each in [*bodies, bodies[1]]])
+    tell_changes()
     assert [each["redemptionNumber"] for each in answers] == [1, 2, 3, 2]
     assert stored() == ["confirmed"] * 3
     assert voucher_held() == 0
@@ -136,6 +138,7 @@ def test_a_redemption_by_another_code_of_the_voucher_confirms_nothing():
     body, hold = reserved(code="ONE")
     with transaction() as session:
         session.execute(text("UPDATE codes SET retired_reason = 'manualAction', retired_at = now()"))
+    tell_changes()
     add_codes(voucher, {"code": "ONE", "maximumRedemptions": 1})
     answer = task_named("redemptions.redeem")(request=body)
     assert answer["outcome"] == "accepted"
