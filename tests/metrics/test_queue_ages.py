@@ -7,6 +7,7 @@ from kombu.utils.json import dumps
 from redis import Redis
 
 from tests.end_to_end.broker import with_redis
+from worker.monitoring import queue_ages
 from worker.monitoring.queue_ages import MARKS_MAX, QueueAges
 
 # A database of Valkey from which no worker reads.
@@ -103,6 +104,15 @@ def test_a_taken_message_that_was_never_seen_before_begins_now(queue: Queue) -> 
     queue.taken = {"one": QUEUE}
     assert queue.age_after(10) == 0
     queue.taken |= {"two": QUEUE}
+    assert queue.age_after(10) == 10
+
+
+def test_the_oldest_message_is_found_behind_any_number_of_others(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is looked for from its own end of the list, and not further than the server can bear."""
+    monkeypatch.setattr(queue_ages, "LOOK_COUNT_MAX", 5)
+    queue.send("one")
+    queue.age_after(0)
+    queue.send(*(f"later-{number}" for number in range(20)))
     assert queue.age_after(10) == 10
 
 
