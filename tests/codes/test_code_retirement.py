@@ -116,13 +116,14 @@ def test_retiring_what_has_expired_keeps_that_reason_and_a_vouchers_own_code_can
 
 
 def test_a_code_retired_by_hand_stays_so_when_its_voucher_comes_back():
-    """The voucher was already retired when the code was retired by hand."""
-    voucher = create_voucher(code="SUMMER")
-    task_named("vouchers.retire")(request={"project": "gigs", "voucher": voucher["id"]})
+    """The voucher had already expired when the code was retired by hand."""
+    voucher = create_voucher(code="SUMMER", restrictions={"expiresAt": LONG_AGO})
+    task_named("expiry.sweep")(request={})
     (own,) = listed(voucher)
-    assert own["retiredReason"] == "voucherManuallyRetired"
+    assert own["retiredReason"] == "voucherExpired"
     assert retire(own)["retiredReason"] == "manualAction"
-    set_voucher(voucher, "retired_reason = NULL, retired_at = NULL")
+    body = {"project": voucher["project"], "voucher": voucher["id"], "restrictions": {"expiresAt": None}}
+    assert task_named("vouchers.update")(request=body)["status"] == "available"
     assert redeem(code="SUMMER")["reason"] == "code_retired"
 
 
