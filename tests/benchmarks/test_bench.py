@@ -33,6 +33,7 @@ def bench(*words: str, into: Path) -> dict[str, list[dict[str, Any]]]:
     return {part["name"]: part["lines"] for part in document["parts"]}
 
 
+@pytest.mark.scale
 def test_what_was_asked_for_is_measured(tmp_path: Path) -> None:
     """The servers are new, and audited afterwards."""
     lines = bench(*FAST, into=tmp_path)
