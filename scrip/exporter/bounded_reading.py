@@ -49,7 +49,9 @@ class BoundedReading(Generic[Result]):
         try:
             return reading.result(self._seconds_max)
         except NotInTime:
-            self._begun = reading
+            # The server's own wait may have raised this error too.
+            if not reading.done():
+                self._begun = reading
         except self._errors:
             pass
         return None

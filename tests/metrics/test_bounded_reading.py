@@ -55,6 +55,17 @@ def test_a_server_that_cannot_be_reached_gives_nothing_and_is_asked_again() -> N
     assert reading.get() == 2
 
 
+def test_a_server_whose_own_wait_ended_is_asked_again() -> None:
+    """Such an error is a timeout of the server, and not one of the scrape."""
+    server = Server()
+    server.may_answer.set()
+    server.error = TimeoutError()
+    reading = reading_of(server)
+    assert [reading.get() for _ in range(2)] == [None] * 2
+    server.error = None
+    assert reading.get() == 3
+
+
 def test_an_error_of_our_own_is_not_hidden() -> None:
     """It is a bug, not an outage."""
     server = Server()

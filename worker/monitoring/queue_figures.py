@@ -106,9 +106,10 @@ def _read_rabbitmq(connection: Connection) -> BrokerFigures:
     queues = {
         name: QueueFigures(each["messages_ready"], each.get("messages_unacknowledged"), None, None)
         for name, each in told.items()
-        if name in NAMES
+        # The plugin tells no numbers of a queue that was declared a moment ago.
+        if name in NAMES and "messages_ready" in each
     }
-    delayed = [each["messages"] for name, each in told.items() if name not in NAMES]
+    delayed = [each.get("messages", 0) for name, each in told.items() if name not in NAMES]
     if any("messages" in each for each in told.values()):
         queues[DELAYED] = QueueFigures(0, 0, sum(delayed), None)
     return BrokerFigures(queues, None)
