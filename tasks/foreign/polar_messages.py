@@ -32,6 +32,7 @@ from tasks.wire.fields import (
     VoucherId,
     invalid,
 )
+from tasks.wire.message import check_later
 
 CODE_LENGTH_MIN, CODE_LENGTH_MAX = 3, 256
 # Larger limits are reduced to this value, as in Polar.
@@ -95,9 +96,7 @@ class DiscountTerms(PolarMessage):
     @field_validator("ends_at")
     @classmethod
     def _ends_after_start(cls, value: Any, info: ValidationInfo) -> Any:
-        starts_at = info.data.get("starts_at")
-        if value is not None and starts_at is not None and value <= starts_at:
-            raise invalid("must be later than starts_at")
+        check_later(info, value=value, than="starts_at", spelling=str)
         return value
 
 

@@ -9,7 +9,7 @@ from domain.plan import Interval
 from domain.reversal import ReversalKind
 from tasks.redemptions.messages import CodeUnlessVoucher
 from tasks.wire.fields import CurrencyCode, Day, ExternalId, LineAmount, PositiveAmount, ReversalId, VoucherId, invalid
-from tasks.wire.message import BULK_MAX, Message, SignedMessage
+from tasks.wire.message import BULK_MAX, Message, SignedMessage, check_later
 from tasks.wire.pages import ONE_DIRECTION, PAGE_SIZE, Limit, one_owner
 
 LINES_MAX = 1_000
@@ -24,8 +24,7 @@ class Period(Message):
     @field_validator("end")
     @classmethod
     def _after_start(cls, value: Any, info: ValidationInfo) -> Any:
-        if "start" in info.data and value <= info.data["start"]:
-            raise invalid("must be later than start")
+        check_later(info, value=value, than="start")
         return value
 
 

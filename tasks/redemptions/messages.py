@@ -21,7 +21,7 @@ from tasks.wire.fields import (
     VoucherId,
     invalid,
 )
-from tasks.wire.message import BULK_MAX, Message, check_exactly_one
+from tasks.wire.message import BULK_MAX, Message, check_exactly_one, check_later
 from tasks.wire.pages import ONE_DIRECTION, PAGE_SIZE, Limit, one_owner
 
 
@@ -111,9 +111,7 @@ class ListRedemptions(Message):
     @field_validator("decided_before")
     @classmethod
     def _after_beginning(cls, value: datetime | None, info: ValidationInfo) -> datetime | None:
-        beginning = info.data.get("decided_from")
-        if value is not None and beginning is not None and value <= beginning:
-            raise invalid("must be later than decidedFrom")
+        check_later(info, value=value, than="decided_from")
         return value
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, ValidationInfo, field_validator
 
 from tasks.wire.fields import ExternalId, VoucherId, in_calendar, invalid
-from tasks.wire.message import Message
+from tasks.wire.message import Message, check_later
 from tasks.wire.pages import ONE_DIRECTION, PAGE_SIZE_MAX, Limit
 
 _YEAR_AND_MONTH = re.compile(r"[1-9][0-9]{3}-(?:0[1-9]|1[0-2])")
@@ -37,7 +37,5 @@ class ReportDiscounts(Message):
     @field_validator("month_before")
     @classmethod
     def _after_beginning(cls, value: date | None, info: ValidationInfo) -> date | None:
-        beginning = info.data.get("month_from")
-        if value is not None and beginning is not None and value <= beginning:
-            raise invalid("must be later than monthFrom")
+        check_later(info, value=value, than="month_from")
         return value

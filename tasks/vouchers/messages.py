@@ -23,7 +23,7 @@ from tasks.wire.fields import (
     VoucherId,
     invalid,
 )
-from tasks.wire.message import Message, SignedMessage, check_exactly_one, was_given
+from tasks.wire.message import Message, SignedMessage, check_exactly_one, check_later, was_given
 from tasks.wire.pages import ONE_DIRECTION, PAGE_SIZE, Limit
 
 STAMP_DAYS_MAX = 3_650
@@ -93,9 +93,7 @@ class Restrictions(Message):
     @field_validator("expires_at")
     @classmethod
     def _ends_after_start(cls, value: Any, info: ValidationInfo) -> Any:
-        starts_at = info.data.get("starts_at")
-        if value is not None and starts_at is not None and value <= starts_at:
-            raise invalid("must be later than startsAt")
+        check_later(info, value=value, than="starts_at")
         return value
 
 

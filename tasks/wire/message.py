@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, ValidationInfo
 from pydantic.alias_generators import to_camel
@@ -55,3 +55,13 @@ def check_exactly_one(info: ValidationInfo, *, value: object, other: str) -> Non
     """Check that either the validated field or the earlier field `other` was sent. Raises a field error if not."""
     if (value is not None) == was_given(info, other):
         raise invalid(f"exactly one of {to_camel(other)} and {to_camel(info.field_name or '')} must be given")
+
+
+def check_later(info: ValidationInfo, *, value: Any, than: str, spelling: Callable[[str], str] = to_camel) -> None:
+    """Check that the validated value is later than that of the earlier field `than`, if both were given.
+
+    Raises a field error if not. `spelling` is how the caller spells the field.
+    """
+    beginning = info.data.get(than)
+    if value is not None and beginning is not None and value <= beginning:
+        raise invalid(f"must be later than {spelling(than)}")
