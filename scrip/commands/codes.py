@@ -12,8 +12,9 @@ import typer
 from scrip.commands.confirmation import confirm
 from scrip.commands.endings import ended, ends_clearly
 from scrip.commands.exit_codes import ExitCode
+from scrip.commands.listing import list_items
 from scrip.commands.options import LISTED, Actor, After, All, AsJson, Limit, Project, RequestId, Yes
-from scrip.commands.output import columns, show_answer, show_object, show_pages, show_rows
+from scrip.commands.output import columns, show_answer, show_object, show_rows
 from scrip.commands.progress import progress
 from scrip.commands.request_body import STANDARD_INPUT, request_body
 from scrip.commands.use_cases import Pages, call
@@ -43,10 +44,8 @@ def list_(
     as_json: AsJson = False,
 ) -> None:
     """List the codes of a voucher, newest first: id, code, status, redemptions, their maximum, end, customer."""
-    with ends_clearly(as_json=as_json):
-        request = request_body({"project": project, "voucher": voucher, "status": status, "after": after})
-        pages = Pages("codes.list", request, limit=None if everything else limit)
-        show_pages(pages, LISTED_COLUMNS, as_json=as_json)
+    fields = {"project": project, "voucher": voucher, "status": status, "after": after}
+    list_items("codes.list", fields, LISTED_COLUMNS, limit=limit, everything=everything, as_json=as_json)
 
 
 @commands.command()

@@ -6,10 +6,11 @@ import typer
 
 from scrip.commands.confirmation import confirm
 from scrip.commands.endings import ends_clearly
+from scrip.commands.listing import list_items
 from scrip.commands.options import LISTED, Actor, After, All, AsJson, Limit, Project, RequestId, Yes
-from scrip.commands.output import columns, show_answer, show_object, show_pages
+from scrip.commands.output import columns, show_answer, show_object
 from scrip.commands.request_body import request_body
-from scrip.commands.use_cases import Pages, call
+from scrip.commands.use_cases import call
 
 commands = typer.Typer(no_args_is_help=True, help="Discounts that were granted, on their subscriptions.")
 
@@ -33,10 +34,8 @@ def list_(
 ) -> None:
     """List the discounts of an owner, newest first: id, status, customer, subscription, voucher, cycles, window."""
     owner = {"subscription": subscription, "customer": customer, "voucher": voucher}
-    with ends_clearly(as_json=as_json):
-        request = request_body({"project": project, **owner, "status": status, "after": after})
-        pages = Pages("discounts.list", request, limit=None if everything else limit)
-        show_pages(pages, LISTED_COLUMNS, as_json=as_json)
+    fields = {"project": project, **owner, "status": status, "after": after}
+    list_items("discounts.list", fields, LISTED_COLUMNS, limit=limit, everything=everything, as_json=as_json)
 
 
 @commands.command()

@@ -5,10 +5,10 @@ from typing import Annotated
 import typer
 
 from scrip.commands.endings import ends_clearly
+from scrip.commands.listing import list_items
 from scrip.commands.options import LISTED, After, All, AsJson, Limit, Project
-from scrip.commands.output import columns, show_object, show_pages
-from scrip.commands.request_body import request_body
-from scrip.commands.use_cases import Pages, call
+from scrip.commands.output import columns, show_object
+from scrip.commands.use_cases import call
 
 commands = typer.Typer(no_args_is_help=True, help="Decided redemptions, accepted and refused.")
 
@@ -46,9 +46,7 @@ def list_(
         "decidedBefore": decided_before,
         "after": after,
     }
-    with ends_clearly(as_json=as_json):
-        pages = Pages("redemptions.list", request_body(fields), limit=None if everything else limit)
-        show_pages(pages, LISTED_COLUMNS, as_json=as_json)
+    list_items("redemptions.list", fields, LISTED_COLUMNS, limit=limit, everything=everything, as_json=as_json)
 
 
 @commands.command()

@@ -6,10 +6,11 @@ import typer
 
 from scrip.commands.confirmation import confirm
 from scrip.commands.endings import ends_clearly
+from scrip.commands.listing import list_items
 from scrip.commands.options import LISTED, Actor, After, All, AsJson, File, Limit, Project, RequestId, Set, Yes
-from scrip.commands.output import columns, show_answer, show_object, show_pages
+from scrip.commands.output import columns, show_answer, show_object
 from scrip.commands.request_body import request_body
-from scrip.commands.use_cases import Pages, call
+from scrip.commands.use_cases import call
 
 commands = typer.Typer(no_args_is_help=True, help="Vouchers: what a discount is worth, and who may have it.")
 
@@ -56,10 +57,8 @@ def list_(
     as_json: AsJson = False,
 ) -> None:
     """List vouchers, newest first: id, code, name, discount, recurrence, status, redemptions, end."""
-    with ends_clearly(as_json=as_json):
-        request = request_body({"project": project, "status": status, "code": code, "after": after})
-        pages = Pages("vouchers.list", request, limit=None if everything else limit)
-        show_pages(pages, LISTED_COLUMNS, as_json=as_json)
+    fields = {"project": project, "status": status, "code": code, "after": after}
+    list_items("vouchers.list", fields, LISTED_COLUMNS, limit=limit, everything=everything, as_json=as_json)
 
 
 @commands.command()
@@ -80,10 +79,8 @@ def history(
     as_json: AsJson = False,
 ) -> None:
     """List the changes of a voucher and of its codes, newest first: instant, kind, actor, from, to, codes."""
-    with ends_clearly(as_json=as_json):
-        request = request_body({"project": project, "voucher": voucher, "after": after})
-        pages = Pages("vouchers.history", request, limit=None if everything else limit)
-        show_pages(pages, CHANGE_COLUMNS, as_json=as_json)
+    fields = {"project": project, "voucher": voucher, "after": after}
+    list_items("vouchers.history", fields, CHANGE_COLUMNS, limit=limit, everything=everything, as_json=as_json)
 
 
 @commands.command()
