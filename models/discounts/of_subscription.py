@@ -87,7 +87,7 @@ def lock_covering_and_named(
 ) -> list[DiscountRow]:
     """Lock the named discounts and all of the subscriptions, and return them, ascending by id.
 
-    `may_cover` tells which of them may cover an invoice of their present subscription.
+    `may_cover` tells which of them may cover an invoice of their present subscription: the rule of `_MAY_COVER`.
     """
     parameters = array_parameters("subscriptions", ("project", "subscription"), set(subscriptions))
     parameters |= array_parameters("keys", ("project", "id"), set(keys))
