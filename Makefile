@@ -7,6 +7,9 @@ INSTALLED := .venv/installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml
 
+# Tests and the demo start hundreds of programs. Each would compile 300 modules anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-scale test-histories test-oracle faults faults-brokers up bench bench-scale bench-where bench-catalogue docs check lint types imports lock clean bench-lists bench-recovery
 
