@@ -5,13 +5,14 @@ UV ?= uv
 BIN := .venv/bin
 INSTALLED := .venv/installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+PYTEST := $(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml
 
 # Tests and the demo start hundreds of programs. Each would compile 300 modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-scale test-histories test-oracle faults faults-brokers up bench bench-scale bench-where bench-catalogue docs check lint types imports lock clean bench-lists bench-recovery
+.PHONY: help demo test test-slow test-scale test-histories test-oracle faults faults-brokers up bench bench-scale bench-where bench-catalogue docs check lint types imports lock clean bench-lists bench-recovery
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "make %-16s%s\n", $$1, $$2 }' Makefile
@@ -19,8 +20,11 @@ help: ## list what there is
 demo: $(INSTALLED) ## run the whole system on real servers with example data, and check the outcome
 	@$(BIN)/scrip demo
 
-test: $(INSTALLED) ## run the test suite
-	@$(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+test: $(INSTALLED) ## run the tests of every promise that take less than five minutes together
+	@$(PYTEST)
+
+test-slow: $(INSTALLED) ## run the tests that take seconds each, in ten minutes: programs, time limits and random histories
+	@$(PYTEST) -m "slow and not scale"
 
 test-scale: $(INSTALLED) ## run the tests that take minutes, or hours: 10,000 random histories are among them
 	@$(BIN)/pytest -m scale

@@ -137,6 +137,7 @@ def test_without_matplotlib_there_is_no_chart_and_no_error(tmp_path: Path, monke
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_the_chart_is_a_png(tmp_path: Path) -> None:
     """The test is skipped if matplotlib is not installed."""
     pytest.importorskip("matplotlib")

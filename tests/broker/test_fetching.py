@@ -76,6 +76,7 @@ def test_a_message_larger_than_the_limit_is_fetched_all_the_same(url: str) -> No
         assert ours.receive_count(2)[1] == "next"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["round_robin", "priority", "sorted"])
 def test_queues_and_priorities_come_in_the_order_of_kombu(url: str, strategy: str) -> None:
     """The same messages are consumed on kombu's own transport for comparison."""

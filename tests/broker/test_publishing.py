@@ -164,6 +164,7 @@ def test_a_round_trip_whose_reply_was_lost_is_repeated(app: Celery, redis: Redis
     assert arrived == [f"t-{n}" for n in range(20)] * 2
 
 
+@pytest.mark.slow
 def test_a_broker_that_stays_down_is_an_error(app: Celery, monkeypatch: pytest.MonkeyPatch) -> None:
     """No message is silently missing."""
     monkeypatch.setitem(RETRY_POLICY, "max_retries", 1)

@@ -23,6 +23,7 @@ def test_a_newer_server_is_taken(version: str) -> None:
     assert problem_of_redis({"redis_version": version}) is None
 
 
+@pytest.mark.slow
 def test_a_cluster_ends_the_worker_with_one_line(database: dict[str, str], tmp_path: Path) -> None:
     """Its keys lie on several servers, so no message can be moved in one step."""
     with (
@@ -35,6 +36,7 @@ def test_a_cluster_ends_the_worker_with_one_line(database: dict[str, str], tmp_p
         assert "Traceback" not in worker.log
 
 
+@pytest.mark.slow
 def test_a_broker_that_may_lose_messages_is_warned_of(database: dict[str, str], tmp_path: Path) -> None:
     """The worker starts all the same, since only the operator knows why."""
     with (
@@ -47,6 +49,7 @@ def test_a_broker_that_may_lose_messages_is_warned_of(database: dict[str, str], 
         assert worker.log.count("the broker may lose messages: ") == 2
 
 
+@pytest.mark.slow
 def test_a_worker_waits_for_a_broker_that_is_not_there_yet(database: dict[str, str], tmp_path: Path) -> None:
     """The look at the broker does not end the worker."""
     nowhere = {"REDIS_URL": f"redis://{LOOPBACK}:{free_port()}/0"}

@@ -92,6 +92,7 @@ def test_an_unknown_task_is_told_its_neighbours():
     assert scrip("call", "zzz").errors == "scrip: there is no task zzz, see docs/contract.md\n"
 
 
+@pytest.mark.slow
 def test_a_database_that_is_not_there_is_unusable():
     """One line, without the password."""
     unreachable = "postgresql://scrip:s3cr3t@127.0.0.1:1/none"

@@ -179,6 +179,7 @@ def test_a_file_that_is_not_there_or_no_text_cannot_be_read(tmp_path: Path):
     assert scrip("codes", "import", voucher, str(tmp_path)).code == 2
 
 
+@pytest.mark.slow
 def test_a_reader_who_goes_away_ends_an_export_quietly():
     """As with `scrip codes export … | head -1`."""
     voucher = create_voucher()["id"]

@@ -109,6 +109,7 @@ def test_what_cannot_be_sent_is_kept(dead_letter: str, monkeypatch: pytest.Monke
     assert scrip("list")[1].startswith(dead_letter)
 
 
+@pytest.mark.slow
 def test_without_an_address_nothing_was_looked_for(monkeypatch: pytest.MonkeyPatch):
     """The exit code differs from that of an unknown id."""
     monkeypatch.setenv("DATABASE_URL", "")
@@ -235,6 +236,7 @@ def test_a_selection_is_either_ids_or_all():
     assert len(scrip("list").rows()) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("several")
 def test_on_a_terminal_the_dead_letters_are_a_table_and_sending_them_is_asked():
     """No sends nothing."""

@@ -85,6 +85,7 @@ def test_a_system_that_runs_is_all_right(tmp_path: Path, environment: dict[str, 
         assert "1 answered" in shown
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_waiting", "broker")
 def test_nothing_that_has_to_run_runs():
     """On a new database: no beat, no sweep and no worker. A terminal shows them in red."""
@@ -167,6 +168,7 @@ def test_a_database_that_was_not_migrated_is_red():
     assert migrations["detail"] == f"at 0001, needs {migrations['needed'][0]}"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_waiting", "broker")
 def test_a_server_that_is_away_is_red_and_hides_what_depends_on_it():
     """Exit code 1, because the command has found something. The password is not shown."""

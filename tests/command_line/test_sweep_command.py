@@ -35,6 +35,7 @@ def test_what_is_due_is_swept_in_every_project():
     assert scrip("sweep", "--json").lines() == [{"object": "sweep", **COUNTS}]
 
 
+@pytest.mark.slow
 def test_a_database_that_is_not_there_is_unusable():
     """Nothing is counted."""
     done = scrip_alone("sweep", "--json", DATABASE_URL="postgresql://scrip:s3cr3t@127.0.0.1:1/none")

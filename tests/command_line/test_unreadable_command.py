@@ -70,6 +70,7 @@ def test_discarding_needs_a_yes_and_removes_one_text(broker: Redis):
     assert broker.lrange(SET_ASIDE_KEY, 0, -1) == [b"twice"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("environment")
 def test_a_broker_without_such_a_list_is_named():
     """RabbitMQ has none, and a server that is not there is unusable too."""

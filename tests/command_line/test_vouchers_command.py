@@ -133,6 +133,7 @@ def test_retiring_needs_a_yes():
     assert len(scrip("vouchers", "list", "--status", "retired", "--status", "available").rows()) == 1
 
 
+@pytest.mark.slow
 def test_on_a_terminal_somebody_is_asked():
     """No is the default."""
     voucher = create_voucher()["id"]
@@ -143,6 +144,7 @@ def test_on_a_terminal_somebody_is_asked():
     assert not scrip("vouchers", "list").rows()
 
 
+@pytest.mark.slow
 def test_a_terminal_gets_a_table():
     """With headers, and with a name in brackets as it is."""
     voucher = create_voucher(name="[bold]Summer[/bold]", code="SUMMER")

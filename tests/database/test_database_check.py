@@ -21,6 +21,7 @@ def test_a_newer_postgres_is_taken(version: int) -> None:
     assert problem_of_postgres(version) is None
 
 
+@pytest.mark.slow
 def test_a_worker_waits_for_a_database_that_is_not_there_yet(database: dict[str, str], tmp_path: Path) -> None:
     """The look at the database does not end the worker."""
     nowhere = {"DATABASE_URL": f"postgresql://{LOOPBACK}:{free_port()}/postgres"}

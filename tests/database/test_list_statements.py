@@ -27,6 +27,7 @@ def decide_many(voucher: dict[str, Any], *, first: int, count: int) -> None:
         refund(f"inv_{index}", f"r{index}", base=100)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("known", ["nothing", "everything", "what was there before"])
 def test_no_statement_scans_a_table_whatever_the_statistics_say(known):
     """The statistics are unknown, up to date, or out of date."""

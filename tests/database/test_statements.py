@@ -131,6 +131,7 @@ def test_no_statement_about_codes_reads_a_table_whatever_the_statistics_say(know
     assert [plan for plan in plans if any(scan in plan for scan in SCANS)] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", [["available"], ["retired"], ["available", "retired"]])
 def test_a_page_of_codes_reads_no_more_at_the_end_than_at_the_beginning(status):
     """With 2,000 codes of each status, a page reads the shown codes, and another code to know whether more follow."""

@@ -193,6 +193,7 @@ def test_the_image_takes_locked_wheels_only_and_is_not_root() -> None:
     assert int(re.findall(r"^USER (\d+)$", DOCKERFILE, re.MULTILINE)[-1]) > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("credentials", ["", "scrip", "scrip:", ":password", "scrip:password,"])
 def test_flower_does_not_start_without_a_password(credentials: str, programs: Mapping[str, list[str]]) -> None:
     """It ends with a single clear line, before it looks for a broker."""

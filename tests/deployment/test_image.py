@@ -101,6 +101,7 @@ def test_a_development_command_ends_with_one_line(image: Path, command: str) -> 
     assert "make" in done.stderr
 
 
+@pytest.mark.slow
 def test_every_module_of_the_image_can_be_imported(image: Path) -> None:
     """No production module needs a package that only the development lock has."""
     names = [
@@ -113,6 +114,7 @@ def test_every_module_of_the_image_can_be_imported(image: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("database")
 def test_the_audit_needs_the_database_only(image: Path) -> None:
     """The audit does not need the address of a broker."""

@@ -25,6 +25,7 @@ def redeem_many(voucher: str, *, first: int, count: int) -> list[str]:
     return [each["discount"] for each in items]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("known", ["nothing", "everything", "what was there before"])
 def test_no_statement_scans_a_table_whatever_the_statistics_say(known):
     """The statistics are unknown, up to date, or out of date."""

@@ -172,6 +172,7 @@ def test_a_message_with_a_countdown_is_decided_when_it_is_due(batching: tuple[Wo
     assert worker.is_alive()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pool", ["solo", "threads"])
 def test_other_pools_decide_each_message_by_itself(database: dict[str, str], tmp_path: Path, pool: str) -> None:
     """They have no processes to which a batch could be sent."""
@@ -185,6 +186,7 @@ def test_other_pools_decide_each_message_by_itself(database: dict[str, str], tmp
         assert program.stop() == 0, program.log
 
 
+@pytest.mark.slow
 def test_a_batch_that_waits_too_long_for_a_lock_is_retried(impatient: tuple[Worker, Client]) -> None:
     """Each of its messages reports the retry, and is answered in the end."""
     worker, client = impatient

@@ -38,6 +38,7 @@ def beat(variables: dict[str, str], tmp_path: Path) -> Iterator[Program]:
         yield program
 
 
+@pytest.mark.slow
 def test_beat_sends_the_sweep_with_an_expiry_into_its_own_queue(beat: Program) -> None:
     """A sweep that no worker has fetched in time expires: the next sweep does the same work."""
     broker = Broker(beat.environment)
@@ -51,6 +52,7 @@ def test_beat_sends_the_sweep_with_an_expiry_into_its_own_queue(beat: Program) -
     assert broker.messages() == 0
 
 
+@pytest.mark.slow
 def test_beat_looks_at_the_queues_when_it_sends_the_sweep(beat: Program) -> None:
     """So `scrip status` knows how long the oldest message has waited, if nobody takes it."""
     broker = Broker(beat.environment)
@@ -59,6 +61,7 @@ def test_beat_looks_at_the_queues_when_it_sends_the_sweep(beat: Program) -> None
     assert list(json.loads(str(broker.redis.get(KEY)))["lists"]) == ["sweeps"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("point", "sent"), [(FaultPoint.BEFORE_PUBLISHING, 1), (FaultPoint.AFTER_PUBLISHING, 2)])
 def test_the_sweep_of_a_killed_beat_is_sent_by_the_next(
     variables: dict[str, str], tmp_path: Path, point: FaultPoint, sent: int
@@ -72,6 +75,7 @@ def test_the_sweep_of_a_killed_beat_is_sent_by_the_next(
         eventually(lambda: broker.waiting("sweeps") == sent)
 
 
+@pytest.mark.slow
 def test_beat_leaves_a_trace_of_each_task_that_it_sends(database: dict[str, str], beat: Program) -> None:
     """By the database's clock. A sweep that never comes would leave none."""
     url = database["DATABASE_URL"]
@@ -80,6 +84,7 @@ def test_beat_leaves_a_trace_of_each_task_that_it_sends(database: dict[str, str]
     assert Broker(beat.environment).waiting("sweeps") == 1
 
 
+@pytest.mark.slow
 def test_beat_sends_its_tasks_while_the_database_is_away(variables: dict[str, str], tmp_path: Path) -> None:
     """Its log says that the tick is missing, and not where the database is."""
     away = {"DATABASE_URL": f"postgresql://scrip:SECRET@127.0.0.1:{free_port()}/scrip"}

@@ -97,6 +97,7 @@ def test_a_bulk_and_a_sweep_are_seen_with_their_counts(watched: Watched) -> None
     assert "HUSH" not in json.dumps(flower.tasks())
 
 
+@pytest.mark.slow
 def test_a_queue_counts_what_a_worker_has_taken(watched: Watched) -> None:
     """The messages behind a locked voucher are in no list of the broker, nor is a message that is not due."""
     flower, _, client = watched
@@ -133,6 +134,7 @@ def test_redemptions_do_not_push_out_a_sweep(watched: Watched) -> None:
     assert max(counts, key=lambda name: counts[name]) == REDEEM
 
 
+@pytest.mark.slow
 def test_the_page_of_the_broker_has_every_queue_after_a_worker_was_looked_at(
     environment: dict[str, str], tmp_path: Path
 ) -> None:

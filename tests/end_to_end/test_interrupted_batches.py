@@ -3,6 +3,8 @@
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from tests.end_to_end.broker import with_redis
 from tests.end_to_end.busy_child import PREFETCH_MULTIPLIER, REDEEM, busy_child, wait_until_held
 from tests.end_to_end.client import Client
@@ -26,6 +28,7 @@ def fill(worker: Worker, client: Client, *, prefetch_count: int) -> list[str]:
     return sent
 
 
+@pytest.mark.slow
 def test_the_prefetch_count_is_never_used_up(database: dict[str, str], tmp_path: Path) -> None:
     """After messages that failed, expired, were revoked, or lost their child, a worker fetches as many as at first."""
     variables = with_redis(database, number=RUNNING)
@@ -62,6 +65,7 @@ def test_the_prefetch_count_is_never_used_up(database: dict[str, str], tmp_path:
         worker.wait_until_acknowledged()
 
 
+@pytest.mark.slow
 def test_a_worker_that_stops_ends_its_batch_and_puts_back_the_other_messages(
     database: dict[str, str], tmp_path: Path
 ) -> None:

@@ -2,6 +2,8 @@
 
 import sys
 
+import pytest
+
 from tests.end_to_end.client import Client
 from tests.end_to_end.programs import Worker
 from tests.end_to_end.vouchers import created_voucher
@@ -12,6 +14,7 @@ CHILD_MEBIBYTES_MAX = 150
 BATCH = 1_000
 
 
+@pytest.mark.slow
 def test_a_child_stays_small_after_the_largest_batches(client: Client, worker: Worker) -> None:
     """Every batch is sent twice, so that the second is answered from the stored answers."""
     voucher_id = created_voucher(client)

@@ -3,6 +3,8 @@
 import socket
 from pathlib import Path
 
+import pytest
+
 from scrip.stack.listener import free_port
 from tests.end_to_end.broker import with_redis
 from tests.end_to_end.client import Client
@@ -40,6 +42,7 @@ def test_an_answer_is_kept_for_an_hour(client: Client) -> None:
         assert 0 < client.broker.redis.ttl(f"celery-task-meta-{sent}") <= HOUR_SECONDS, task
 
 
+@pytest.mark.slow
 def test_a_result_store_that_is_down_changes_no_effect(database: dict[str, str], tmp_path: Path) -> None:
     """Each request is decided once, and each message is acknowledged."""
     variables = with_redis(database, number=ANSWERLESS)
@@ -59,6 +62,7 @@ def test_a_result_store_that_is_down_changes_no_effect(database: dict[str, str],
         worker.wait_until_acknowledged()
 
 
+@pytest.mark.slow
 def test_a_result_store_that_does_not_answer_delays_no_message(database: dict[str, str], tmp_path: Path) -> None:
     """The callers of dropped messages are not told, and the next message is decided."""
     variables = with_redis(database, number=ANSWERLESS)

@@ -32,6 +32,7 @@ def careless(worker: Worker) -> Iterator[Client]:
         yield client
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("routes", [ROUTES, None], ids=["its own queue", "no queue"])
 def test_each_example_of_the_contract_is_answered_through_the_broker(
     worker: Worker, routes: dict[str, Any] | None
@@ -93,6 +94,7 @@ def assert_decided_once(client: Client, sent: dict[str, list[str]], *, url: str)
     assert rows(url, "SELECT count(*) FROM invoice_discounts") == [(len(sent["billing.apply"]),)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "point",
     [FaultPoint.AFTER_FETCH, FaultPoint.BEFORE_COMMIT, FaultPoint.AFTER_COMMIT, FaultPoint.BEFORE_ACKNOWLEDGEMENT],
@@ -119,6 +121,7 @@ def test_no_message_without_a_queue_is_lost_or_doubled(
             worker.wait_until_acknowledged()
 
 
+@pytest.mark.slow
 def test_a_dead_letter_without_a_queue_is_sent_again_to_its_own(database: dict[str, str], tmp_path: Path) -> None:
     """Also one that an earlier version kept with another queue."""
     variables, url = with_redis(database, number=LETTERS), database["DATABASE_URL"]

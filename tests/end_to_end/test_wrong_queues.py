@@ -98,6 +98,7 @@ def test_the_queue_counts_and_not_what_the_sender_says_of_it(
     assert worker.eventually(lambda: client.broker.outcome(task_id))["status"] == status
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pool", ["solo", "threads"])
 def test_other_pools_tell_it_too(database: dict[str, str], tmp_path: Path, pool: str) -> None:
     """There Celery itself runs each message. One that came by Celery's default is answered."""

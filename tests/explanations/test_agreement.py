@@ -144,6 +144,7 @@ def assert_agrees(story: Story, name: str) -> set[str]:
     return {each["reason"] for each in found.values() if each["reason"]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 def test_every_invoice_of_a_random_history_is_explained_by_its_first_answer(seed):
     """After all that happened since: moves, endings, extensions, reversals and credits."""
