@@ -9,6 +9,8 @@ from sqlalchemy.exc import OperationalError
 
 from models.base import Base
 from worker.database import allow_long_statements, driver_message, engine
+from worker.logs.beginning import log
+from worker.settings import log_settings
 
 # Migrations of two releases that start at once wait for each other. The number is arbitrary but must not change.
 MIGRATION_LOCK = 7_201_115
@@ -24,6 +26,7 @@ def connected() -> Connection:
 
 if context.config.config_file_name is not None:
     fileConfig(context.config.config_file_name, disable_existing_loggers=False)
+    log.begin("alembic", values=log_settings())
 
 if context.is_offline_mode():
     raise SystemExit("scrip: migrations run against a database; there is no offline mode")

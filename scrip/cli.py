@@ -3,6 +3,7 @@
 Each command imports its modules when it runs: the image has none for `up` and `demo`.
 """
 
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from scrip.commands.call import call_task
 from scrip.commands.codes import commands as codes
 from scrip.commands.dead_letters import commands as dead_letters
 from scrip.commands.discounts import commands as discounts
+from scrip.commands.endings import ends_clearly
 from scrip.commands.exit_codes import EPILOG
 from scrip.commands.explain import explain
 from scrip.commands.metrics import metrics
@@ -73,6 +75,12 @@ def scrip(
     # A terminal whose encoding lacks a character is no reason to fail. A closed standard output is not a TextIOWrapper.
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
+    if "SCRIP_LOG_FORMAT" in os.environ:
+        with ends_clearly():
+            from worker.logs.beginning import log  # noqa: PLC0415
+            from worker.settings import log_settings  # noqa: PLC0415
+
+            log.begin("scrip", values=log_settings())
 
 
 @main.command()

@@ -11,6 +11,7 @@ from worker import connections
 from worker.broker import rabbitmq_transport, redis_transport
 from worker.fault_points import watch_publishing
 from worker.intake.consumer import Consumer
+from worker.logs.beginning import Beat
 from worker.queues import DEFAULT_QUEUE, queues, routes
 from worker.schedule import BEAT_SCHEDULE
 from worker.settings import settings
@@ -96,4 +97,5 @@ redis_transport.register()
 rabbitmq_transport.register()
 watch_publishing()
 app = Celery("scrip")
+app.Beat = app.subclass_with_self(Beat)
 app.add_defaults(configuration)

@@ -8,8 +8,10 @@ import os
 from typing import Any
 
 from worker.intake.shown_request import summary
+from worker.logs.beginning import log
 from worker.monitoring.installation import install
 from worker.monitoring.shown_results import is_shown_answer
+from worker.settings import log_settings
 
 credentials = os.environ.get("FLOWER_BASIC_AUTH", "").split(",")
 if not all(user and password for user, _, password in (each.partition(":") for each in credentials)):
@@ -28,6 +30,8 @@ max_tasks = 10_000
 tasks_columns = "name,kwargs,state,result,received,runtime,worker,uuid"
 
 install()
+# Tornado has set up its log by now.
+log.begin("flower", values=log_settings())
 
 
 def format_task(task: Any) -> Any:

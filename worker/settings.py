@@ -12,15 +12,24 @@ from worker.addresses import problem_of_broker, problem_of_result_store, scheme_
 from worker.database_url import read_database_url
 from worker.listen_address import read_listen_address
 
-Read = TypeVar("Read", bound="DatabaseSettings")
+Read = TypeVar("Read", bound="LogSettings")
 
 ENCODED = "with special characters of a password percent-encoded"
 
 
-class DatabaseSettings(BaseSettings):
-    """The settings of database access. The audit and the migrations need no others."""
+class LogSettings(BaseSettings):
+    """The settings of the log, which every process has."""
 
     model_config = SettingsConfigDict(env_prefix="SCRIP_", hide_input_in_errors=True, frozen=True)
+
+    log_format: Literal["text", "json"] = Field(
+        default="text",
+        description="`json` writes each line of the log as a JSON object, in every process. See [logs.md](logs.md).",
+    )
+
+
+class DatabaseSettings(LogSettings):
+    """The settings of database access. The audit and the migrations need no others."""
 
     database_url: str = Field(
         validation_alias="DATABASE_URL",
@@ -199,6 +208,12 @@ class Settings(DatabaseSettings):
 
 
 @cache
+def log_settings() -> LogSettings:
+    """Read the settings of the log once, or end the process with one line that names the problem."""
+    return _read(LogSettings)
+
+
+@cache
 def database_settings() -> DatabaseSettings:
     """Read the settings of the database once, or end the process with one line that names each problem."""
     return _read(DatabaseSettings)
@@ -212,6 +227,7 @@ def settings() -> Settings:
 
 def forget_settings() -> None:
     """Read the environment again at the next use."""
+    log_settings.cache_clear()
     database_settings.cache_clear()
     settings.cache_clear()
 

@@ -1,5 +1,6 @@
 """How the messages of a batch end in a child: their outcomes for the worker, and their answers in the result store."""
 
+import logging
 from collections.abc import Mapping, Sequence
 
 from celery import Task, current_app, states
@@ -60,6 +61,8 @@ class EndedMessages:
 
     def log_success(self, shown: Mapping[int, str], *, seconds: float) -> None:
         """Log of each message what Celery logs of a task, with what is shown of the answer."""
+        if not trace_logger.isEnabledFor(logging.DEBUG):
+            return
         for position, return_value in shown.items():
             values = {
                 "name": self.task.name,
@@ -67,7 +70,7 @@ class EndedMessages:
                 "runtime": seconds,
                 "return_value": return_value,
             }
-            trace_logger.info(LOG_SUCCESS, values)
+            trace_logger.debug(LOG_SUCCESS, values)
 
     def fail(self, position: int, error: Exception) -> TaskResult:
         """End a message as Celery ends a task that has failed, and return the result to store."""

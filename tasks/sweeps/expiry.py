@@ -1,8 +1,10 @@
 """Retire, complete and lapse everything that is due. The sweep changes no answer about money."""
 
+import time
 from collections.abc import Callable
 from datetime import timedelta
 
+from celery.utils.log import get_logger
 from pydantic.alias_generators import to_camel
 from sqlalchemy.orm import Session
 
@@ -21,7 +23,10 @@ from tasks.sweeps.messages import Sweep
 from tasks.wire.answers import Answer
 from tasks.wire.replay import AnswerTable
 from worker.database import transaction
+from worker.logs.json_lines import with_fields
 from worker.settings import settings
+
+logger = get_logger(__name__)
 
 KEPT_FOR = timedelta(days=30)
 
@@ -37,6 +42,7 @@ def record_sweep(*, batch_size: int) -> Answer:
 
     An interrupted run leaves a row without an end.
     """
+    started = time.monotonic()
     with transaction() as session:
         now = read_clock(session)
         run = begin_sweep(session, now=now)
@@ -44,7 +50,16 @@ def record_sweep(*, batch_size: int) -> Answer:
     with transaction() as session:
         end_sweep(session, run=run, counts={name: answer[to_camel(name)] for name in COUNTS})
         forget_sweeps(session, now=now, after=KEPT_FOR)
+    log_sweep(answer, seconds=time.monotonic() - started)
     return answer
+
+
+def log_sweep(answer: Answer, *, seconds: float) -> None:
+    """Log the counts of a sweep, and how long it took."""
+    counts = {name: answer[name] for name in map(to_camel, COUNTS)}
+    shown = ", ".join(f"{name} {number}" for name, number in counts.items())
+    fields = with_fields(event="sweep", counts=counts, seconds=round(seconds, 6))
+    logger.info("a sweep took %.3f s: %s", seconds, shown, extra=fields)
 
 
 def sweep_all(*, batch_size: int) -> Answer:

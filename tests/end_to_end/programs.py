@@ -86,6 +86,7 @@ class Worker(Program):
         pool: str = "prefork",
         asks_others: bool = False,
         queues: Sequence[str] = (*QUEUES, UNNAMED),
+        log_level: str = "DEBUG",
     ) -> None:
         """Describe the worker. `prefetch_multiplier` is the number of messages to prefetch for each child.
 
@@ -99,7 +100,7 @@ class Worker(Program):
             *options,
             *quick,
             "--loglevel",
-            "INFO",
+            log_level,
             "--pool",
             pool,
             *prefetch,

@@ -1,12 +1,14 @@
 """A worker shows only the callers' ids of its tasks: in the log, in events, and under `celery inspect`."""
 
 import json
+from collections import Counter
 from typing import Any
 
 from kombu import Connection
 from uuid_utils.compat import uuid7
 
 from tasks.celery import app
+from tests.contract.page import IDENTITY, Identities, steps
 from tests.end_to_end.broker import with_redis
 from tests.end_to_end.client import Client
 from tests.end_to_end.database import holding_vouchers, wait_for_locks
@@ -91,6 +93,47 @@ def test_log_and_events_show_ids_only(client: Client, worker: Worker, log_since:
     assert all("'project': 'gigs'" in each["kwargs"] for each in received if each["name"] != "redemptions.redeem_many")
     assert {each["type"]: found for each in events if (found := secrets_in(json.dumps(each)))} == {}
     assert secrets_in(worker.log[log_since:]) == []
+
+
+# Of every kind of value that a caller chooses, also those that events and Flower show to find a request.
+PLANTED_TEXTS = {
+    "project", "requestId", "request_id", "organization_id", "aid", "customer", "subscription", "invoice", "code",
+    "codes", "prefix", "name", "actor", "ref", "product", "products", "id", "metadata", "card", "order",
+}  # fmt: skip
+PLANTED_NUMBERS = {"amount", "subtotal", "amount_off", "priceDiscountAmount", "minimumSubtotal", "total"}
+MARK, NUMBER = "HUSH", 31_337_007
+
+
+def planted(value: Any, *, field: str = "") -> Any:
+    """Return a request with recognizable texts and numbers in its fields, equal ones in the place of equal ones."""
+    match value:
+        case dict():
+            return {name: planted(each, field=field if field == "metadata" else name) for name, each in value.items()}
+        case list():
+            return [planted(each, field=field) for each in value]
+        case str() if field in PLANTED_TEXTS and not IDENTITY.search(value):
+            return f"{MARK}{value}"
+        case int() if field in PLANTED_NUMBERS and not isinstance(value, bool):
+            return NUMBER + value
+        case _:
+            return value
+
+
+def test_a_log_at_debug_shows_no_value_of_any_request(client: Client, worker: Worker, log_since: int) -> None:
+    """The requests are those of the contract, each once with planted values and once without a valid field."""
+    identities, outcomes = Identities(), Counter[str]()
+    for step in steps():
+        request = planted(identities.substitute(step.request))
+        outcome = client.outcome(client.send(step.task, request))
+        outcomes[outcome["status"]] += 1
+        if outcome["status"] == "SUCCESS":
+            # This learns the ids that the next requests need.
+            identities.differences(step.answer, outcome["result"])
+        client.outcome(client.send(step.task, {**{name: [MARK] for name in request}, MARK: MARK}))
+    log = worker.log[log_since:]
+    assert outcomes["SUCCESS"] > len(steps()) / 2
+    assert f"DEBUG/MainProcess] Task {steps()[0].task}[" in log
+    assert [line for line in log.splitlines() if MARK in line.upper() or str(NUMBER)[:-3] in line] == []
 
 
 def test_an_inspected_worker_shows_ids_only(client: Client, url: str) -> None:

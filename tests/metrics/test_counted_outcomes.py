@@ -15,7 +15,15 @@ from tests.intake.deliveries import REDEEM, batch, delivery, run
 from tests.metrics.counting import counts_in
 from worker.connection_work import ConnectionWork, take_spent
 from worker.database import transaction
-from worker.intake.counted_outcomes import cause_of, count_batch, count_lost, count_unrun, counts_of, error_name
+from worker.intake.counted_outcomes import (
+    cause_of,
+    count_batch,
+    count_lost,
+    count_unrun,
+    counts_of,
+    error_name,
+    outcomes_of,
+)
 from worker.intake.delivery import Fate, GivenUp, Outcome
 
 NO_WORK = ConnectionWork()
@@ -70,7 +78,7 @@ def test_a_batch_is_counted_once_with_each_of_its_messages(folder: Path) -> None
         (2, Outcome(Fate.TRY_AGAIN, error=Undecided("it failed"))),
         (1, Outcome(Fate.AWAIT_CONNECTION, error=OSError())),
     ]
-    count_batch(REDEEM, ended, seconds=0.3, work=ConnectionWork(wait_seconds=0.004, reruns=2))
+    count_batch(REDEEM, outcomes_of(ended), seconds=0.3, work=ConnectionWork(wait_seconds=0.004, reruns=2))
     assert answers_in(folder) == {
         ("accepted", "", REDEEM): 4,
         ("refused", "max_redemptions_reached", REDEEM): 1,
@@ -90,7 +98,8 @@ def test_a_sweep_counts_its_rows_and_one_answer(folder: Path) -> None:
     """The lapsed holds are among the rows."""
     shown = shown_answer({"object": "sweep", **dict.fromkeys(SWEEP_COUNTS, 7)}, otherwise="done")
     for _ in range(2):
-        count_batch("expiry.sweep", [(1, Outcome(Fate.SUCCEEDED, shown=shown))], seconds=1, work=NO_WORK)
+        swept = outcomes_of([(1, Outcome(Fate.SUCCEEDED, shown=shown))])
+        count_batch("expiry.sweep", swept, seconds=1, work=NO_WORK)
     assert answers_in(folder) == {("done", "", "expiry.sweep"): 2}
     assert {
         labels[0]: value for (name, *labels), value in counts_in(folder).items() if name.startswith("scrip_swept")
@@ -160,6 +169,7 @@ def test_waits_for_connections_are_measured_in_the_process_that_decides() -> Non
 
 def test_nothing_is_counted_without_a_folder(tmp_path: Path) -> None:
     """Nor is a file written."""
-    count_batch(REDEEM, [(1, Outcome(Fate.SUCCEEDED, shown="accepted"))], seconds=1, work=NO_WORK)
+    ended = outcomes_of([(1, Outcome(Fate.SUCCEEDED, shown="accepted"))])
+    count_batch(REDEEM, ended, seconds=1, work=NO_WORK)
     count_unrun(REDEEM, outcome="revoked")
     assert not list(tmp_path.iterdir())

@@ -3,7 +3,7 @@
 A server that cannot be reached yet, or does not tell, is not checked: the worker waits for it as usual.
 """
 
-import sys
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
@@ -12,9 +12,14 @@ from amqp.exceptions import PreconditionFailed  # type: ignore[import-untyped]
 from celery.signals import celeryd_init
 from kombu import Connection, Queue
 
+import worker.logs.beginning  # noqa: F401 - connects a signal handler, which has to be called before the one below
+
 # The fetching script needs the commands of Redis 6.2. RabbitMQ 3.10 is the oldest on which the tests were run.
 REDIS_MIN = (6, 2)
 RABBITMQ_MIN = (3, 10)
+
+# Not one of Celery's loggers: the worker has not set up its log yet, and Python writes the line to standard error.
+logger = logging.getLogger(__name__)
 
 
 @celeryd_init.connect(weak=False)
@@ -34,8 +39,7 @@ def check_broker(instance: Any, **_: Any) -> None:
 def _check_redis(connection: Connection) -> str | None:
     information = connection.default_channel.client.info()
     for warning in _warnings(information):
-        # The worker has not set up its log yet.
-        sys.stderr.write(f"scrip: the broker may lose messages: {warning}\n")
+        logger.warning("scrip: the broker may lose messages: %s", warning)
     return problem_of_redis(information)
 
 

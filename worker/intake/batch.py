@@ -12,17 +12,15 @@ from typing import Any, Protocol
 from billiard.einfo import ExceptionInfo, ExceptionWithTraceback
 from billiard.exceptions import Terminated, TimeLimitExceeded, WorkerLostError
 from celery import Task, current_app
-from celery.utils.log import get_logger
 from celery.worker.request import Request
 
 from worker.connection_work import take_spent
-from worker.intake.counted_outcomes import CHILD_LOST, UNDECIDED, count_batch, count_lost
-from worker.intake.delivery import Decided, Delivery, Fate, Outcome
+from worker.intake.counted_outcomes import CHILD_LOST, UNDECIDED, count_batch, count_lost, outcomes_of
+from worker.intake.delivery import Decided, Fate, Outcome, Sealed
+from worker.intake.logged_batch import log_batch, log_child_lost, log_fault
 from worker.intake.requested_delivery import delivery_of
 from worker.intake.unended import postpone, put_back
 from worker.settings import settings
-
-logger = get_logger(__name__)
 
 # A sweep or a generation of codes may take minutes. A child that takes longer is stuck.
 LONG_SECONDS_MAX = 3_600
@@ -52,9 +50,9 @@ class BatchGatherer(Protocol):
         """Note that a batch is no longer running, and whether it found the servers, if that is known."""
 
 
-def decide_in_child(name: str, deliveries: Sequence[Delivery], child_death: str) -> Decided:
+def decide_in_child(name: str, sealed: Sealed, child_death: str) -> Decided:
     """Decide a batch of the task with that name. The pool calls this in a child."""
-    outcomes: list[Outcome] = current_app.tasks[name].decide_batch(deliveries, child_death)
+    outcomes: list[Outcome] = current_app.tasks[name].decide_batch(sealed.deliveries, child_death)
     return Decided(outcomes, take_spent())
 
 
@@ -63,6 +61,8 @@ class Batch:
 
     # How often in a row its connection to the database was lost.
     losses = 0
+    # How often it was sent to a child, or a batch was of which it is a part.
+    attempt = 1
     # When it was sent to its child, by the monotonic clock.
     sent_at = 0.0
 
@@ -93,7 +93,7 @@ class Batch:
     def part(self, requests: Iterable[Request]) -> "Batch":
         """Return a batch of some of the requests."""
         part = Batch(gatherer=self.gatherer, requests=requests, child_death=self.child_death)
-        part.losses = self.losses
+        part.losses, part.attempt = self.losses, self.attempt
         return part
 
     def divided(self) -> "list[Batch]":
@@ -107,7 +107,7 @@ class Batch:
         self.sent_at = monotonic()
         result = self.gatherer.pool.apply_async(
             decide_in_child,
-            args=(self.task.name, deliveries, self.child_death),
+            args=(self.task.name, Sealed(deliveries), self.child_death),
             accept_callback=self.on_accepted,
             callback=self.on_decided,
             error_callback=self.on_fault,
@@ -132,12 +132,14 @@ class Batch:
                 each_of_them.callback(request.on_accepted, pid, time_accepted)
 
     def on_decided(self, decided: Decided) -> None:
-        """Count the batch and end its requests."""
+        """Count and log the batch, and end its requests."""
         with ExitStack() as afterwards:
             # Whatever happens to a count, the messages are ended.
             afterwards.callback(self.on_outcomes, decided.outcomes)
-            ended = zip(map(len, self.copies), decided.outcomes, strict=True)
-            count_batch(self.task.name, ended, seconds=monotonic() - self.sent_at, work=decided.work)
+            outcomes = outcomes_of(zip(map(len, self.copies), decided.outcomes, strict=True))
+            seconds = monotonic() - self.sent_at
+            count_batch(self.task.name, outcomes, seconds=seconds, work=decided.work)
+            log_batch(self.task.name, outcomes, seconds=seconds, attempt=self.attempt)
 
     def on_outcomes(self, outcomes: Sequence[Outcome]) -> None:
         """End each request by its outcome. An error over a request does not keep the others from being ended."""
@@ -158,6 +160,7 @@ class Batch:
                 found = next(each for each in outcomes if each.fate in AWAITING)
                 again = self.part(waiting)
                 again.losses = self.losses + 1 if found.fate is Fate.AWAIT_CONNECTION else 0
+                again.attempt += 1
                 each_of_them.callback(self.gatherer.await_servers, again, found)
 
     def on_fault(self, fault: ExceptionInfo) -> None:
@@ -174,11 +177,11 @@ class Batch:
         if isinstance(error, Terminated):
             self.end_revoked(fault)
         elif isinstance(error, (WorkerLostError, TimeLimitExceeded, SystemExit, KeyboardInterrupt)):
-            logger.error("a child was lost with %d messages of %s: %r", len(self.copies), self.task.name, error)
+            log_child_lost(self.task.name, error, messages=len(self.copies), attempt=self.attempt)
             count_lost(self.task.name, messages=len(self.requests), cause=CHILD_LOST)
             self.run_again(self.requests, child_death=f"{type(error).__name__}: its process ended")
         else:
-            logger.error("%d messages of %s have failed: %s", len(self.copies), self.task.name, type(error).__name__)
+            log_fault(self.task.name, error, messages=len(self.copies), attempt=self.attempt)
             self.run_halves_again(error)
 
     def run_halves_again(self, error: Any) -> None:
@@ -206,7 +209,9 @@ class Batch:
         if not requests:
             return
         if self.gatherer.is_open():
-            self.gatherer.run_again(Batch(gatherer=self.gatherer, requests=requests, child_death=child_death))
+            again = Batch(gatherer=self.gatherer, requests=requests, child_death=child_death)
+            again.attempt = self.attempt + 1
+            self.gatherer.run_again(again)
         else:
             put_back(requests)
 

@@ -39,11 +39,34 @@ class ShownCount(NamedTuple):
     number: int
 
 
-def count_batch(task: str, ended: Iterable[tuple[int, Outcome]], *, seconds: float, work: ConnectionWork) -> None:
-    """Count a batch: each outcome with its number of copies, how long the batch took, and its connection work."""
-    if not counters:
-        return
-    shown, failed, retried = Counter[str](), Counter[str](), Counter[str]()
+class BatchOutcomes(NamedTuple):
+    """How the messages of a batch have ended. Each text or name has its number of messages, copies included."""
+
+    # What is shown of the answers.
+    shown: Counter[str]
+    # The errors of those that have failed.
+    failed: Counter[str]
+    # The causes for which the others are tried again.
+    retried: Counter[str]
+
+    @property
+    def messages(self) -> int:
+        """The number of messages."""
+        return self.shown.total() + self.failed.total() + self.retried.total()
+
+    def answers(self, task: str) -> Counter[tuple[str, str]]:
+        """Return the number of answers of each outcome and reason. A bulk message has an answer for each item."""
+        answers = Counter({(FAILED, name): number for name, number in self.failed.items()})
+        for text, copies in self.shown.items():
+            # What is shown of a sweep are counts of rows.
+            for each in (ShownCount(DONE, "", 1),) if task == SWEEP else counts_of(text):
+                answers[each.outcome, each.reason] += each.number * copies
+        return answers
+
+
+def outcomes_of(ended: Iterable[tuple[int, Outcome]]) -> BatchOutcomes:
+    """Return how the messages of a batch have ended, from each outcome with its number of copies."""
+    found = BatchOutcomes(Counter(), Counter(), Counter())
     # The messages with the same answer share their outcome, which is much quicker to compare by its identity.
     distinct: dict[int, Outcome] = {}
     copies_of = defaultdict[int, int](int)
@@ -54,22 +77,31 @@ def count_batch(task: str, ended: Iterable[tuple[int, Outcome]], *, seconds: flo
         outcome = distinct[number]
         match outcome.fate:
             case Fate.SUCCEEDED:
-                shown[outcome.shown] += copies
+                found.shown[outcome.shown] += copies
             case Fate.FAILED:
-                failed[error_name(outcome.error)] += copies
+                found.failed[error_name(outcome.error)] += copies
             case _:
-                retried[cause_of(outcome)] += copies
-    counters.observe(metrics.BATCH_MESSAGES, sum(copies_of.values()), task)
+                found.retried[cause_of(outcome)] += copies
+    return found
+
+
+def count_batch(task: str, outcomes: BatchOutcomes, *, seconds: float, work: ConnectionWork) -> None:
+    """Count a batch: its outcomes, how long it took, and its connection work."""
+    if not counters:
+        return
+    counters.observe(metrics.BATCH_MESSAGES, outcomes.messages, task)
     counters.observe(metrics.BATCH_SECONDS, seconds, task)
     counters.observe(metrics.CONNECTION_WAIT_SECONDS, work.wait_seconds)
     if work.reruns:
         counters.add(metrics.TRANSACTION_RERUNS, work.reruns)
-    for text, copies in shown.items():
-        _count_shown(task, text, copies=copies)
-    for name, copies in failed.items():
-        counters.add(metrics.ANSWERS, copies, task, FAILED, name)
-    for cause, copies in retried.items():
+    for (outcome, reason), number in outcomes.answers(task).items():
+        counters.add(metrics.ANSWERS, number, task, outcome, reason)
+    for cause, copies in outcomes.retried.items():
         counters.add(metrics.RETRIES, copies, task, cause)
+    if task == SWEEP:
+        for text, copies in outcomes.shown.items():
+            for each in counts_of(text):
+                counters.add(metrics.SWEPT_ROWS, each.number * copies, each.outcome)
 
 
 def count_lost(task: str, *, messages: int, cause: str) -> None:
@@ -80,15 +112,6 @@ def count_lost(task: str, *, messages: int, cause: str) -> None:
 def count_unrun(task: str, *, outcome: str) -> None:
     """Count a message that was revoked, has expired, or was terminated."""
     counters.add(metrics.ANSWERS, 1, task, outcome, "")
-
-
-def _count_shown(task: str, shown: str, *, copies: int) -> None:
-    if task == SWEEP:
-        for each in counts_of(shown):
-            counters.add(metrics.SWEPT_ROWS, each.number * copies, each.outcome)
-        shown = DONE
-    for each in counts_of(shown):
-        counters.add(metrics.ANSWERS, each.number * copies, task, each.outcome, each.reason)
 
 
 @lru_cache(maxsize=1_024)

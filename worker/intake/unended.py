@@ -39,7 +39,9 @@ def put_back(requests: Iterable[Request]) -> None:
 
 def postpone(request: Request, error: Any, *, add_later: Callable[[Request, float], None]) -> None:
     """Have a message tried again after a pause. It waits on the server, and `add_later` puts it there on RabbitMQ."""
-    logger.info("Task %s[%s] is tried again in %d s: %s", request.name, request.id, PAUSE_SECONDS, type(error).__name__)
+    logger.debug(
+        "Task %s[%s] is tried again in %d s: %s", request.name, request.id, PAUSE_SECONDS, type(error).__name__
+    )
     request.send_event("task-retried", exception=type(error).__name__, traceback="")
     message = request.message
     if not hasattr(message.channel, "postpone"):

@@ -4,11 +4,12 @@ The main process knows the outcome of every message, and outlives its children: 
 takes no count with it, and its message is not counted twice.
 """
 
-import sys
+import logging
 from pathlib import Path
 
 from celery.signals import celeryd_init, worker_process_init
 
+import worker.logs.beginning  # noqa: F401 - connects a signal handler, which has to be called before the one below
 from worker.metrics.counter_file import UNREADABLE, CounterFile
 from worker.metrics.definitions import (
     MESSAGES_DROPPED,
@@ -19,6 +20,9 @@ from worker.metrics.definitions import (
     Metric,
 )
 from worker.settings import settings
+
+# Not one of Celery's loggers: the worker has not set up its log yet, and Python writes the line to standard error.
+logger = logging.getLogger(__name__)
 
 
 class Counters:
@@ -71,8 +75,7 @@ def begin_counting(**_: object) -> None:
     try:
         counters.begin(Path(folder))
     except UNREADABLE as error:
-        # The worker has not set up its log yet.
-        sys.stderr.write(f"scrip: nothing is counted, because SCRIP_METRICS_FOLDER cannot be used: {error}\n")
+        logger.warning("scrip: nothing is counted, because SCRIP_METRICS_FOLDER cannot be used: %s", error)
 
 
 @worker_process_init.connect(weak=False)

@@ -1,0 +1,1 @@
+"""The lines that processes log: their format, their fields, and the level of lines about single messages."""

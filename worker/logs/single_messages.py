@@ -1,0 +1,21 @@
+"""Celery's lines about single messages, which are logged at DEBUG: a batch has one line for all of its messages."""
+
+import logging
+
+# The loggers in which Celery tells that a message was received, revoked, succeeded, or failed as its caller may expect.
+LOGGERS = ("celery.worker.strategy", "celery.worker.request", "celery.app.trace")
+
+
+def lower_single_messages(*, level: int) -> None:
+    """Log at DEBUG what Celery logs of single messages at INFO. `level` is that of the log. Warnings stay."""
+    for logger in map(logging.getLogger, LOGGERS):
+        # Below DEBUG, Celery does not even write the lines.
+        logger.setLevel(logging.NOTSET if level <= logging.DEBUG else logging.WARNING)
+        logger.addFilter(as_debug)
+
+
+def as_debug(record: logging.LogRecord) -> bool:
+    """Give a record of level INFO the level DEBUG."""
+    if record.levelno == logging.INFO:
+        record.levelno, record.levelname = logging.DEBUG, logging.getLevelName(logging.DEBUG)
+    return True
