@@ -12,7 +12,7 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generat
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-scale test-histories test-oracle faults faults-brokers up bench bench-scale bench-where bench-catalogue docs check lint types imports lock clean bench-lists bench-recovery
+.PHONY: help demo test test-slow test-scale test-histories test-oracle faults faults-brokers up bench bench-scale bench-where bench-catalogue docs check lint types imports lock clean bench-lists bench-recovery bench-traces
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "make %-16s%s\n", $$1, $$2 }' Makefile
@@ -59,6 +59,9 @@ bench-catalogue: $(INSTALLED) ## measure pages of 200 among a million vouchers, 
 
 bench-lists: $(INSTALLED) ## measure what the indexes of lists cost redeeming and billing, in ten minutes
 	@$(BIN)/python -m benchmarks.list_indexes
+
+bench-traces: $(INSTALLED) ## measure what tracing costs a worker without an SDK of OpenTelemetry
+	@$(BIN)/python -m benchmarks.tracing
 
 bench-recovery: $(INSTALLED) ## measure recovery from faults under a steady load, in ten minutes, into docs/recovery.json
 	@$(BIN)/python -m benchmarks.recovery

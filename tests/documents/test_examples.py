@@ -57,6 +57,7 @@ NOT_RUN = {
     ("README.md", "sh"): "`make test` is this run, `make demo` is run by tests/demo; both install first",
     ("docs/architecture.md", "mermaid"): "a diagram",
     ("docs/states.md", "mermaid"): "diagrams",
+    ("docs/traces.md", "sh"): "it needs a collector; tests/end_to_end/test_traces.py runs a worker with an SDK",
 }
 
 

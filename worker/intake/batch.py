@@ -19,6 +19,7 @@ from worker.intake.counted_outcomes import CHILD_LOST, UNDECIDED, count_batch, c
 from worker.intake.delivery import Decided, Fate, Outcome, Sealed
 from worker.intake.logged_batch import log_batch, log_child_lost, log_fault
 from worker.intake.requested_delivery import delivery_of
+from worker.intake.spans import span_of_batch
 from worker.intake.unended import postpone, put_back
 from worker.settings import settings
 
@@ -52,7 +53,10 @@ class BatchGatherer(Protocol):
 
 def decide_in_child(name: str, sealed: Sealed, child_death: str) -> Decided:
     """Decide a batch of the task with that name. The pool calls this in a child."""
-    outcomes: list[Outcome] = current_app.tasks[name].decide_batch(sealed.deliveries, child_death)
+    with span_of_batch(name, sealed.deliveries) as span:
+        outcomes: list[Outcome] = current_app.tasks[name].decide_batch(sealed.deliveries, child_death)
+        if span is not None:
+            span.note(outcomes)
     return Decided(outcomes, take_spent())
 
 

@@ -44,6 +44,8 @@ class Delivery(NamedTuple):
     followers: Mapping[str, Any] | None = None
     # The queue by which the message came, if it is that of other tasks.
     wrong_queue: str | None = None
+    # The headers that carry the trace of its sender, if there are any.
+    trace: Mapping[str, str] | None = None
 
     def __repr__(self) -> str:
         # Logs show the arguments of a call in a child.

@@ -16,6 +16,7 @@ from celery.worker.request import Request
 from kombu import Queue
 
 from worker.intake.results import STORE_ERRORS, TaskResult
+from worker.intake.spans import within_trace_of
 from worker.logs.json_lines import with_fields
 from worker.queues import queue_of
 
@@ -46,11 +47,16 @@ def end_with_followers(task: Task, result: TaskResult) -> bool:
     """
     delivery = result.delivery
     context = Context(
-        id=delivery.id, ignore_result=not delivery.wants_answer, children=[], **(delivery.followers or {})
+        id=delivery.id,
+        ignore_result=not delivery.wants_answer,
+        children=[],
+        headers=delivery.trace,
+        **(delivery.followers or {}),
     )
     _warn_of_unnamed_queues(task, context, state=result.state)
     try:
-        _send_all_and_store(task, context, result)
+        with within_trace_of(delivery):
+            _send_all_and_store(task, context, result)
     except STORE_ERRORS as error:
         logger.warning("the tasks that follow %s could not be sent: %s", delivery.id, type(error).__name__)
         return False
@@ -110,6 +116,9 @@ def _send(task: Task, context: Context, follower: Any, answer: Any, **options: A
     if isinstance(queue, str) and queue not in task.app.amqp.queues:
         # A queue of the sender's own, which Scrip neither knows nor declares.
         options["queue"] = Queue(queue, routing_key=queue, no_declare=True)
+    if context.headers:
+        # Instrumentation, if there is any, writes a span of its own in their place.
+        options["headers"] = {**context.headers, **(signature.options.get("headers") or {})}
     try:
         signature.apply_async((answer,), parent_id=context.id, root_id=context.root_id, **options)
     except STORE_ERRORS:

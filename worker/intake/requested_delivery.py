@@ -6,6 +6,7 @@ from worker.intake.arrival import wrong_queue_of
 from worker.intake.delivery import Delivery
 from worker.intake.envelope import original_of
 from worker.intake.followers import followers_of
+from worker.intake.spans import trace_headers_of
 
 
 def delivery_of(request: Request, *, is_suspect: bool) -> Delivery:
@@ -27,6 +28,7 @@ def delivery_of(request: Request, *, is_suspect: bool) -> Delivery:
         original=original_of(request.message) if is_suspect or redelivered or retries else None,
         followers=followers_of(request),
         wrong_queue=wrong_queue_of(request.delivery_info, task=request.name),
+        trace=trace_headers_of(request.message.headers),
     )
 
 
