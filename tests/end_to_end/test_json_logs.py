@@ -1,20 +1,25 @@
 """Every line that a process writes is a JSON object if SCRIP_LOG_FORMAT is `json`, whatever happens to the process."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from scrip.stack.listener import LOOPBACK, free_port
 from tests.end_to_end.broker import Broker, Json, with_redis
 from tests.end_to_end.client import Client
 from tests.end_to_end.database import holding_voucher, waiting_for_locks
 from tests.end_to_end.flower import Flower
 from tests.end_to_end.programs import Program, Worker
 from tests.end_to_end.vouchers import created_voucher
-from tests.end_to_end.waiting import eventually
+from tests.end_to_end.waiting import DEADLINE_SECONDS, eventually
+from tests.metrics.exporter import CHECKOUT, begin
 from tests.support.overdue_schedule import write_overdue_schedule
 from tests.support.requests import redemption
 
@@ -177,3 +182,20 @@ def test_the_lines_of_beat_and_flower_are_json(database: dict[str, str], tmp_pat
         assert {line["program"] for line in lines_in(beat.log)} == {"beat"}
         assert {line["program"] for line in lines_in(flower.log)} == {"flower"}
     Broker(variables).redis.flushdb()
+
+
+def test_the_lines_of_an_exporter_and_of_migrations_are_json(database: dict[str, str]) -> None:
+    """The exporter announces its address in the log."""
+    variables = database | {"SCRIP_LOG_FORMAT": "json", "SCRIP_METRICS_LISTEN": f"{LOOPBACK}:{free_port()}"}
+    exporter = begin(variables)
+    assert exporter.stderr
+    (line,) = lines_in(exporter.stderr.readline())
+    exporter.terminate()
+    output, errors = exporter.communicate(timeout=DEADLINE_SECONDS)
+    assert (line["program"], output, errors) == ("metrics", "", "")
+    assert line["message"].startswith("metrics: http://")
+    program = Path(sys.executable).with_name("alembic")
+    migrated = subprocess.run(
+        [program, "upgrade", "head"], cwd=CHECKOUT, env={**os.environ, **variables}, check=True, capture_output=True
+    )
+    assert {line["program"] for line in lines_in(migrated.stderr.decode())} == {"alembic"}
