@@ -129,7 +129,7 @@ def test_a_log_at_debug_shows_no_value_of_any_request(client: Client, worker: Wo
         if outcome["status"] == "SUCCESS":
             # This learns the ids that the next requests need.
             identities.differences(step.answer, outcome["result"])
-        client.outcome(client.send(step.task, {**{name: [MARK] for name in request}, MARK: MARK}))
+        client.outcome(client.send(step.task, {**{name: [MARK] for name in request}, "unheard": MARK}))
     log = worker.log[log_since:]
     assert outcomes["SUCCESS"] > len(steps()) / 2
     assert f"DEBUG/MainProcess] Task {steps()[0].task}[" in log
