@@ -17,7 +17,7 @@ from opentelemetry.util._once import Once
 from tasks.wire.errors import Undecided
 from tests.intake.deliveries import REDEEM, batch, delivery
 from worker.intake.batch import decide_in_child
-from worker.intake.delivery import Delivery, Fate, Outcome, Sealed
+from worker.intake.delivery import Delivery, Fate, Outcome
 from worker.intake.spans import HEADER_LENGTH_MAX, has_sdk, span_of_batch, trace_headers_of
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -58,7 +58,7 @@ def test_a_batch_has_a_span_with_a_link_to_each_message(exporter: InMemorySpanEx
     """Its attributes have counts, and no value of a request."""
     traced, origins = sent([*batch(3), delivery({"project": "gigs"}, number=3)])
     exporter.clear()
-    decide_in_child(REDEEM, Sealed([*traced, delivery({"project": "gigs"}, number=4)]), "")
+    decide_in_child(REDEEM, [*traced, delivery({"project": "gigs"}, number=4)], "")
     (span,) = exporter.get_finished_spans()
     assert (span.name, span.kind, span.parent) == (f"process {REDEEM}", SpanKind.CONSUMER, None)
     assert [link.context.span_id for link in span.links] == [each.span_id for each in origins]
@@ -81,7 +81,7 @@ def test_a_batch_has_a_span_with_a_link_to_each_message(exporter: InMemorySpanEx
 def test_a_message_alone_is_the_parent_of_its_span(exporter: InMemorySpanExporter) -> None:
     """So a task that is not gathered is in the trace of its sender."""
     traced, (origin,) = sent(batch(1))
-    decide_in_child(REDEEM, Sealed(traced), "")
+    decide_in_child(REDEEM, traced, "")
     (span,) = spans_of(exporter, f"process {REDEEM}")
     assert span.parent
     assert (span.parent.trace_id, span.parent.span_id) == (origin.trace_id, origin.span_id)
@@ -104,7 +104,7 @@ def test_what_follows_a_message_stays_in_the_trace_of_its_sender(exporter: InMem
     traced, origins = sent(batch(count))
     follower: dict[str, Any] = {"args": [], "kwargs": {}, "subtask_type": None, "immutable": True}
     others = [{**follower, "task": name, "options": {"queue": "followers"}} for name in ("shop.note", "vouchers.list")]
-    decided = decide_in_child(REDEEM, Sealed([each._replace(followers={"callbacks": others}) for each in traced]), "")
+    decided = decide_in_child(REDEEM, [each._replace(followers={"callbacks": others}) for each in traced], "")
     assert {each.fate for each in decided.outcomes} == {Fate.SUCCEEDED}
     (of_batch,) = spans_of(exporter, f"process {REDEEM}")
     sent_on = spans_of(exporter, "apply_async/vouchers.list")
@@ -119,7 +119,7 @@ def test_a_trace_goes_on_without_an_sdk(database: dict[str, str]) -> None:
     trace_headers = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "tracestate": "shop=1"}
     follower = {"task": "shop.note", "args": [], "kwargs": {}, "options": {"queue": "shop"}, "immutable": True}
     (alone,) = batch(1)
-    decide_in_child(REDEEM, Sealed([alone._replace(trace=trace_headers, followers={"callbacks": [follower]})]), "")
+    decide_in_child(REDEEM, [alone._replace(trace=trace_headers, followers={"callbacks": [follower]})], "")
     with Celery(broker=database["REDIS_URL"], set_as_current=False).connection_for_read() as connection:
         message = json.loads(connection.default_channel.client.rpop("shop"))
     assert {name: message["headers"][name] for name in trace_headers} == trace_headers
@@ -140,7 +140,7 @@ def test_a_sender_may_write_anything_into_the_headers_of_a_trace(
     """The batch is decided, without a link."""
     assert trace_headers_of(headers) == found
     deliveries = [each._replace(trace=found) for each in batch(2)]
-    assert {each.fate for each in decide_in_child(REDEEM, Sealed(deliveries), "").outcomes} == {Fate.SUCCEEDED}
+    assert {each.fate for each in decide_in_child(REDEEM, deliveries, "").outcomes} == {Fate.SUCCEEDED}
     (span,) = exporter.get_finished_spans()
     assert not span.links
 

@@ -16,7 +16,7 @@ from celery.worker.request import Request
 
 from worker.connection_work import take_spent
 from worker.intake.counted_outcomes import CHILD_LOST, UNDECIDED, count_batch, count_lost, outcomes_of
-from worker.intake.delivery import Decided, Fate, Outcome, Sealed
+from worker.intake.delivery import Decided, Delivery, Fate, Outcome
 from worker.intake.logged_batch import log_batch, log_child_lost, log_fault
 from worker.intake.requested_delivery import delivery_of
 from worker.intake.spans import span_of_batch
@@ -51,10 +51,10 @@ class BatchGatherer(Protocol):
         """Note that a batch is no longer running, and whether it found the servers, if that is known."""
 
 
-def decide_in_child(name: str, sealed: Sealed, child_death: str) -> Decided:
+def decide_in_child(name: str, deliveries: Sequence[Delivery], child_death: str) -> Decided:
     """Decide a batch of the task with that name. The pool calls this in a child."""
-    with span_of_batch(name, sealed.deliveries) as span:
-        outcomes: list[Outcome] = current_app.tasks[name].decide_batch(sealed.deliveries, child_death)
+    with span_of_batch(name, deliveries) as span:
+        outcomes: list[Outcome] = current_app.tasks[name].decide_batch(deliveries, child_death)
         if span is not None:
             span.note(outcomes)
     return Decided(outcomes, take_spent())
@@ -111,7 +111,7 @@ class Batch:
         self.sent_at = monotonic()
         result = self.gatherer.pool.apply_async(
             decide_in_child,
-            args=(self.task.name, Sealed(deliveries), self.child_death),
+            args=(self.task.name, deliveries, self.child_death),
             accept_callback=self.on_accepted,
             callback=self.on_decided,
             error_callback=self.on_fault,

@@ -52,17 +52,6 @@ class Delivery(NamedTuple):
         return f"{self.id}(…)"
 
 
-class Sealed:
-    """The messages of a batch on their way to a child. Celery's log at DEBUG shows the items of every sequence."""
-
-    def __init__(self, deliveries: Sequence[Delivery]) -> None:
-        """Hide the messages."""
-        self.deliveries = deliveries
-
-    def __repr__(self) -> str:
-        return f"({len(self.deliveries)} messages)"
-
-
 class Fate(StrEnum):
     """The end of a message's run."""
 
