@@ -8,9 +8,9 @@ WORKDIR /app
 COPY requirements.txt ./
 RUN ["pip", "install", "--no-cache-dir", "--require-hashes", "--only-binary", ":all:", "-r", "requirements.txt"]
 COPY . .
-RUN ["pip", "install", "--no-cache-dir", "--no-deps", "--no-build-isolation", "-e", "."]
-# The root of a container is read-only, so no process could keep the bytecode of these modules.
-RUN ["python", "-m", "compileall", "-q", "domain", "migrations", "models", "scrip", "tasks", "worker"]
+# The root of a container is read-only, so no process could keep the bytecode of our modules: they are compiled here.
+RUN pip install --no-cache-dir --no-deps --no-build-isolation -e . \
+    && python -m compileall -q domain migrations models scrip tasks worker
 
 FROM python:3.13-slim-trixie
 # A numeric user id, so that a cluster can see that the user is not root.

@@ -31,7 +31,7 @@ def make_discount(terms: dict[str, Any], *, is_billed: bool, is_voided: bool, is
 
 def test_both_forms_of_the_rule_choose_the_same_discounts():
     """Of each kind: not yet billed, billed, billed and voided, and each of them ended as well."""
-    vouchers = {
+    vouchers: dict[str, dict[str, Any]] = {
         "once": {"recurrence": {"type": "once"}},
         "month": {"recurrence": {"type": "repeating", "durationInMonths": 1}},
         "forever": {"recurrence": {"type": "forever"}},
