@@ -37,12 +37,6 @@ def services() -> Mapping[str, Service]:
     return services
 
 
-@pytest.fixture
-def programs() -> Mapping[str, list[str]]:
-    """Return the Procfile's lines."""
-    return {name: list(words) for name, words in read_procfile(PROCFILE).items()}
-
-
 def flower_settings(monkeypatch: pytest.MonkeyPatch, **environment: str) -> dict[str, Any]:
     """Execute Flower's configuration as Flower does, and return the settings."""
     for name in ("FLOWER_ADDRESS", "FLOWER_PORT", "FLOWER_BASIC_AUTH"):
