@@ -25,6 +25,7 @@ from tests.deployment.kubernetes_manifests import (
     pods,
     variables,
 )
+from tests.documents.blocks import blocks
 from tests.other_servers.server_program import installed
 from worker.metrics.definitions import QUEUE_MESSAGES
 from worker.queues import QUEUES
@@ -130,6 +131,22 @@ def test_keda_scales_by_the_messages_that_are_not_done(scalers: list[Manifest], 
     file = tmp_path / "test.yml"
     file.write_text(yaml.safe_dump({"tests": [{"input_series": series, "promql_expr_test": expected}]}))
     done = subprocess.run([promtool, "test", "rules", file], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_prometheus_scrapes_the_ports_of_the_exporters(base: list[Manifest], tmp_path: Path) -> None:
+    """By the configuration of docs/operate.md, which keeps ports by their name."""
+    (text,) = blocks("docs/operate.md", "yaml")
+    (job,) = yaml.safe_load(text)["scrape_configs"]
+    ports = {port["name"] for each in containers(base) if each["command"][0] == "scrip" for port in each["ports"]}
+    assert [each["regex"] for each in job["relabel_configs"]] == list(ports)
+    # Debian's Prometheus knows no Kubernetes, so it checks the rest.
+    (discovery,) = job.pop("kubernetes_sd_configs")
+    assert discovery == {"role": "pod", "namespaces": {"names": list(of_kind("Namespace", base))}}
+    file = tmp_path / "prometheus.yml"
+    file.write_text(yaml.safe_dump({"scrape_configs": [job]}))
+    promtool = installed("promtool", package="prometheus")
+    done = subprocess.run([promtool, "check", "config", file], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -33,6 +33,9 @@ RUN_BY = {
     ("docs/brokers.md", "sh"): [f"{HERE}::test_the_addresses_of_a_worker_can_be_read"],
     ("docs/brokers.md", ""): [f"{HERE}::test_the_restricted_user_is_the_one_of_the_tests"],
     ("docs/logs.md", "json"): ["tests/logs/test_json_lines.py::test_the_pages_line_is_that_of_a_batch"],
+    ("docs/operate.md", "yaml"): [
+        "tests/deployment/test_kubernetes_manifests.py::test_prometheus_scrapes_the_ports_of_the_exporters"
+    ],
     ("docs/operate.md", "sh"): ["tests/end_to_end/test_restore.py::test_a_backup_is_restored_while_workers_run"],
     ("docs/metrics.md", "promql"): [f"{METRICS}::test_the_pages_queries_and_the_alerts_are_valid_for_prometheus"],
     ("docs/metrics.md", "yaml"): [f"{METRICS}::test_the_pages_configuration_is_valid_for_prometheus"],
