@@ -3,8 +3,15 @@
 from datetime import timedelta
 from typing import Any
 
+from celery.schedules import crontab
+
 SWEEP = "expiry.sweep"
 SWEEP_PERIOD = timedelta(minutes=1)
+AUDIT = "audit.run"
+AUDIT_PERIOD = timedelta(minutes=5)
+# In UTC.
+NIGHT_HOUR = 3
+NIGHTLY_AUDIT_EXPIRES_SECONDS = 3_600
 
 BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     SWEEP: {
@@ -13,5 +20,19 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "kwargs": {"request": {}},
         # After a whole period in the queue a sweep is obsolete: the next sweep does the same work.
         "options": {"expires": SWEEP_PERIOD.total_seconds()},
+    },
+    "audit of changes": {
+        "task": AUDIT,
+        "schedule": AUDIT_PERIOD,
+        "kwargs": {"request": {"kind": "changes"}},
+        # The next one looks at the same changes.
+        "options": {"expires": AUDIT_PERIOD.total_seconds()},
+    },
+    "audit of everything": {
+        "task": AUDIT,
+        "schedule": crontab(hour=NIGHT_HOUR, minute=0),
+        "kwargs": {"request": {"kind": "everything"}},
+        # It has to begin at night.
+        "options": {"expires": NIGHTLY_AUDIT_EXPIRES_SECONDS},
     },
 }

@@ -31,6 +31,7 @@ from models.base import (
     Base,
     Instant,
     array_parameters,
+    index_by_time,
     one_of,
     rows_from_arrays,
     table_of,
@@ -60,6 +61,8 @@ class DiscountChange(Base):
     created_at: Mapped[datetime] = mapped_column(Instant)
 
     __table_args__ = (
+        # For the audit of what changed.
+        index_by_time("created_at"),
         # A discount with a history is not deleted, because the history explains it.
         ForeignKeyConstraint(["project", "discount_id"], ["discounts.project", "discounts.id"], ondelete="RESTRICT"),
         CheckConstraint(one_of("kind", ChangeKind), name="kind_known"),

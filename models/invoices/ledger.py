@@ -15,6 +15,7 @@ from models.base import (
     Base,
     Instant,
     array_parameters,
+    index_by_time,
     insert_from_arrays,
     rows_from_arrays,
     table_of,
@@ -40,15 +41,19 @@ class InvoiceDiscount(Base):
 
     # For lists. Without the invoice, because three of the caller's ids can be longer than an index allows. The
     # condition keeps the planner from skipping through the index of the other owner.
-    __table_args__ = tuple(
-        Index(
-            f"ix_invoice_discounts_{name}",
-            name,
-            text(f'project COLLATE "{LOOK_UP_COLLATION}"'),
-            "applied_at",
-            postgresql_where=text(f"{name} IS NOT NULL"),
-        )
-        for name in ("subscription", "customer")
+    __table_args__ = (
+        *(
+            Index(
+                f"ix_invoice_discounts_{name}",
+                name,
+                text(f'project COLLATE "{LOOK_UP_COLLATION}"'),
+                "applied_at",
+                postgresql_where=text(f"{name} IS NOT NULL"),
+            )
+            for name in ("subscription", "customer")
+        ),
+        # For the audit of what changed.
+        index_by_time("applied_at"),
     )
 
 
@@ -75,8 +80,8 @@ class UsageEntry(Base):
         CheckConstraint("amount_minor > 0", name="amount_positive"),
         CheckConstraint("period_start < period_end", name="period_not_empty"),
         CheckConstraint("cycle_start < cycle_end", name="cycle_not_empty"),
-        # For reports. Rows are added in the order of time, so a BRIN index costs next to nothing.
-        Index(None, "created_at", postgresql_using="brin", postgresql_with={"autosummarize": True}),
+        # For reports, and for the audit of what changed.
+        index_by_time("created_at"),
     )
 
 

@@ -30,6 +30,7 @@ from models.base import (
     Instant,
     array_parameters,
     columns_of,
+    index_by_time,
     insert_from_arrays,
     rows_from_arrays,
     table_of,
@@ -62,6 +63,8 @@ class InvoiceReversal(Base):
     actor: Mapped[str | None] = mapped_column(Text)
 
     __table_args__ = (
+        # For the audit of what changed.
+        index_by_time("created_at"),
         # RESTRICT: the invoice explains the reversal.
         ForeignKeyConstraint(
             ["project", "invoice"], ["invoice_discounts.project", "invoice_discounts.invoice"], ondelete="RESTRICT"
@@ -134,8 +137,8 @@ class UsageReversal(Base):
             "CASE WHEN kind = 'credit_reversed' THEN amount_minor >= 0 ELSE amount_minor <= 0 END", name="amount_signed"
         ),
         Index("ix_usage_reversals_entry", "project", "discount_id", "invoice"),
-        # For reports. Rows are added in the order of time, so a BRIN index costs next to nothing.
-        Index(None, "created_at", postgresql_using="brin", postgresql_with={"autosummarize": True}),
+        # For reports, and for the audit of what changed.
+        index_by_time("created_at"),
         # An entry is given back at most once.
         Index(
             "uq_usage_reversals_given_back",

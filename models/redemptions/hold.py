@@ -31,6 +31,7 @@ from models.base import (
     Base,
     Instant,
     array_parameters,
+    index_by_time,
     insert_from_arrays,
     one_of,
     rows_from_arrays,
@@ -73,6 +74,8 @@ class Hold(Base):
     other_discount_id: Mapped[UUID | None] = mapped_column(Uuid)
 
     __table_args__ = (
+        # For the audit of what changed.
+        index_by_time("created_at"),
         # A voucher with holds is not deleted, because confirming a hold redeems the voucher.
         ForeignKeyConstraint(["project", "voucher_id"], ["vouchers.project", "vouchers.id"], ondelete="RESTRICT"),
         CheckConstraint(one_of("status", HoldStatus), name="status_known"),

@@ -24,6 +24,7 @@ from models.base import (
     Base,
     Instant,
     array_parameters,
+    index_by_time,
     insert_from_arrays,
     one_of,
     rows_from_arrays,
@@ -67,6 +68,8 @@ class Redemption(Base):
     other_discount_id: Mapped[UUID | None] = mapped_column(Uuid)
 
     __table_args__ = (
+        # For the audit of what changed.
+        index_by_time("decided_at"),
         CheckConstraint(one_of("reason", Refusal), name="reason_known"),
         # These two are not final: the id belongs to another body, or a place may become free.
         CheckConstraint("reason NOT IN ('idempotency_conflict', 'fully_reserved')", name="reason_stored"),

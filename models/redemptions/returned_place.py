@@ -9,7 +9,7 @@ from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, Text, Uuid,
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.append_only import append_only
-from models.base import Base, Instant, array_parameters, one_of, rows_from_arrays, table_of
+from models.base import Base, Instant, array_parameters, index_by_time, one_of, rows_from_arrays, table_of
 from models.redemptions.row_types import ReturnedPlaceRow
 from models.reversal_kinds import GIVES_BACK
 
@@ -36,6 +36,8 @@ class ReturnedPlace(Base):
     created_at: Mapped[datetime] = mapped_column(Instant)
 
     __table_args__ = (
+        # For the audit of what changed.
+        index_by_time("created_at"),
         # A discount with a returned place is not deleted, because the discount explains the row.
         ForeignKeyConstraint(["project", "discount_id"], ["discounts.project", "discounts.id"], ondelete="RESTRICT"),
         CheckConstraint(one_of("kind", PlaceKind), name="kind_known"),

@@ -25,7 +25,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from domain.stamp_card import Collected, StampCard
 from models.append_only import append_only
-from models.base import Base, Instant, table_of
+from models.base import Base, Instant, index_by_time, table_of
 
 # The SHA-256 of the reference in UTF-8. A generated column takes immutable functions only, and `convert_to` is not one.
 REF_DIGEST = r"sha256(decode(replace(ref, '\', '\\'), 'escape'))"
@@ -60,6 +60,8 @@ class UsageRecord(Base):
     ref_digest: Mapped[bytes] = mapped_column(LargeBinary, Computed(REF_DIGEST, persisted=True), primary_key=True)
 
     __table_args__ = (
+        # For the audit of what changed.
+        index_by_time("created_at"),
         # The voucher and the discount of an entry are not deleted, because they explain the entry.
         ForeignKeyConstraint(["project", "voucher_id"], ["vouchers.project", "vouchers.id"], ondelete="RESTRICT"),
         ForeignKeyConstraint(["project", "discount_id"], ["discounts.project", "discounts.id"], ondelete="RESTRICT"),

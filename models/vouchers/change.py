@@ -30,6 +30,7 @@ from models.base import (
     array_parameters,
     columns_of,
     ids_at,
+    index_by_time,
     insert_from_arrays,
     one_of,
     table_of,
@@ -62,6 +63,8 @@ class VoucherChange(Base):
     created_at: Mapped[datetime] = mapped_column(Instant)
 
     __table_args__ = (
+        # For the audit of what changed.
+        index_by_time("created_at"),
         # RESTRICT: the history explains all three.
         ForeignKeyConstraint(["project", "voucher_id"], ["vouchers.project", "vouchers.id"], ondelete="RESTRICT"),
         ForeignKeyConstraint(

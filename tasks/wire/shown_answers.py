@@ -24,6 +24,9 @@ OTHER = "other"
 # For answers without an outcome.
 READ, DONE = "read", "done"
 SWEEP_COUNTS = tuple(map(to_camel, COUNTS))
+AUDIT_COUNTS = ("checks", "violations")
+# What is shown of an answer that consists of counts, by its object.
+COUNTED = {"sweep": SWEEP_COUNTS, "audit": AUDIT_COUNTS}
 
 
 def shown_answer(answer: object, *, otherwise: str) -> str:
@@ -35,8 +38,8 @@ def shown_answer(answer: object, *, otherwise: str) -> str:
     if isinstance(answer, Mapping):
         if "outcome" in answer:
             return _words(answer)
-        if answer.get("object") == "sweep":
-            return ", ".join(f"{name} {_count(answer.get(name))}" for name in SWEEP_COUNTS)
+        if (names := COUNTED.get(str(answer.get("object")))) is not None:
+            return ", ".join(f"{name} {_count(answer.get(name))}" for name in names)
         items = answer.get("items")
     return _counts(items) if isinstance(items, list) else otherwise
 

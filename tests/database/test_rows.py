@@ -119,6 +119,9 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "invoices.reversal_listing.older_reversals": {**PAGE, "listing": REVERSAL_LISTING},
     "invoices.taken_by_discount.newest_taken": {"project": "gigs", "discounts": [ID], "limit": 1},
     "monitoring.figures.count_sessions": {},
+    "monitoring.recorded_audit.find_last_ended_audit": {},
+    "monitoring.recorded_audit.newest_audits": {"limit": 1},
+    "monitoring.recorded_audit.read_audit_figures": {},
     "monitoring.figures.read_figures": {},
     "redemptions.hold.find_hold": {**NAMED, "request_id": None},
     "redemptions.hold.find_holds": TEXTS,
@@ -176,6 +179,7 @@ TABLES_OF_UNIONS = {
 OTHERWISE_NULLABLE = {
     # Check constraints demand both unless the request was refused, and these queries leave out refused requests.
     "AcceptedHoldRow": {"voucher_id", "expires_at"},
+    "AuditFiguresRow": {"age", "violations"},  # Of an audit that has ended.
     "FiguresRow": {"dead_letters", "holds_open", "deadlocks"},  # Counts.
     "HeldPlaceRow": {"voucher_id", "expires_at"},
     # The columns of a UNION or of its sums, which have no table.

@@ -18,6 +18,7 @@ app.conf.task_routes = {
     "redemptions.*": {"queue": "redemptions"},
     "billing.*": {"queue": "billing"},
     "expiry.*": {"queue": "sweeps"},
+    "audit.*": {"queue": "sweeps"},
     "*": {"queue": "admin"},
 }
 

@@ -13,6 +13,7 @@ ROUTES = {
     "redemptions.*": {"queue": "redemptions"},
     "billing.*": {"queue": "billing"},
     "expiry.*": {"queue": "sweeps"},
+    "audit.*": {"queue": "sweeps"},
     "*": {"queue": "admin"},
 }
 

@@ -23,7 +23,7 @@ UNREAD = 6
 
 @pytest.fixture
 def variables(environment: dict[str, str], tmp_path: Path) -> Iterator[dict[str, str]]:
-    """Return the variables of a beat with a schedule file in which every entry is overdue."""
+    """Return the variables of a beat with a schedule file in which the sweep is overdue."""
     schedule_file = tmp_path / "schedule"
     write_overdue_schedule(schedule_file)
     variables = with_redis(environment, number=UNREAD) | {"SCRIP_BEAT_SCHEDULE_FILE": str(schedule_file)}

@@ -29,6 +29,7 @@ QUEUE_BY_TASK = {
     "billing.retrieve": "billing",
     "billing.list": "billing",
     "expiry.sweep": "sweeps",
+    "audit.run": "sweeps",
 }
 QUEUE_BY_TASK |= dict.fromkeys(
     (

@@ -17,7 +17,7 @@ from redis import Redis, RedisError
 from tests.faults.history import Json
 
 # The queue of a task by its prefix, as the contract says.
-QUEUES = {"redemptions": "redemptions", "billing": "billing", "expiry": "sweeps"}
+QUEUES = {"redemptions": "redemptions", "billing": "billing", "expiry": "sweeps", "audit": "sweeps"}
 ENDED = {"SUCCESS", "FAILURE", "REVOKED"}
 COPIES_MAX = 5
 # The errors of a broker or a result store that is away.

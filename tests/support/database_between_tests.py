@@ -9,6 +9,7 @@ from itertools import count
 
 from sqlalchemy import Engine, create_engine, text
 
+import tasks.celery  # noqa: F401 - loads every table
 from models.base import Base
 from tasks.audit.audit import CHECKS
 from tasks.audit.reversals import LEDGER_TABLES

@@ -1,4 +1,4 @@
-"""A schedule of beat in which every task is overdue."""
+"""A schedule of beat in which the sweep is overdue."""
 
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -7,10 +7,10 @@ from pathlib import Path
 from celery.beat import PersistentScheduler
 
 from tasks.celery import app
+from worker.schedule import SWEEP
 
 
 def write_overdue_schedule(file: Path) -> None:
-    """Write the file of a beat that last sent each task a day ago."""
+    """Write the file of a beat that last sent the sweep a day ago, and the other tasks just now."""
     with closing(PersistentScheduler(app=app, schedule_filename=str(file))) as scheduler:
-        for entry in scheduler.schedule.values():
-            entry.last_run_at = datetime.now(UTC) - timedelta(days=1)
+        scheduler.schedule[SWEEP].last_run_at = datetime.now(UTC) - timedelta(days=1)

@@ -11,11 +11,21 @@ import pytest
 
 import domain
 from tasks.celery import app
-from tasks.wire.shown_answers import DONE, OTHER, OUTCOMES, READ, REASONS, REFUSALS, SWEEP_COUNTS, shown_answer
+from tasks.wire.shown_answers import (
+    AUDIT_COUNTS,
+    DONE,
+    OTHER,
+    OUTCOMES,
+    READ,
+    REASONS,
+    REFUSALS,
+    SWEEP_COUNTS,
+    shown_answer,
+)
 from tests.contract.page import Step, steps
 from worker.monitoring.shown_results import is_shown_answer
 
-WORDS = OUTCOMES | REASONS | {READ, DONE, "items"} | set(SWEEP_COUNTS)
+WORDS = OUTCOMES | REASONS | {READ, DONE, "items"} | set(SWEEP_COUNTS) | set(AUDIT_COUNTS)
 # The registered tasks need settings.
 pytestmark = pytest.mark.usefixtures("environment")
 
@@ -34,6 +44,9 @@ def test_no_value_of_an_example_is_shown(step: Step) -> None:
     """Each word is one of the contract's, and each number counts items of the answer."""
     words = re.split(r",? ", shown(step))
     assert [word for word in words if word not in WORDS and not word.isdecimal()] == []
+    if step.task == "audit.run":
+        # Its numbers count checks and violations.
+        return
     items = step.answer.get("items", []) if isinstance(step.answer, dict) else step.answer or []
     assert sum(int(word) for word in words if word.isdecimal()) == len(items)
 
@@ -131,3 +144,9 @@ def test_every_reason_of_a_refusal_is_known() -> None:
 def test_flower_shows_no_other_result(result: object) -> None:
     """Another worker may announce whole answers."""
     assert not is_shown_answer(result)
+
+
+def test_an_audit_shows_its_two_counts() -> None:
+    """In the order of the contract, and nothing of what was found."""
+    answer = {"object": "audit", "kind": "changes", "checks": 69, "violations": 3}
+    assert shown_answer(answer, otherwise=DONE) == "checks 69, violations 3"

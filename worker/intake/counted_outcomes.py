@@ -13,7 +13,7 @@ from worker.database_faults import sqlstate_of
 from worker.intake.delivery import Fate, Outcome
 from worker.metrics import definitions as metrics
 from worker.metrics.counters import counters
-from worker.schedule import SWEEP
+from worker.schedule import AUDIT, SWEEP
 
 # A part of what is shown: an outcome and perhaps a reason, or the name of a count; and perhaps a number.
 PART = re.compile(r"(?P<word>\w+)(?: (?P<reason>[a-z]\w*))?(?: (?P<count>[0-9]+))?")
@@ -58,8 +58,8 @@ class BatchOutcomes(NamedTuple):
         """Return the number of answers of each outcome and reason. A bulk message has an answer for each item."""
         answers = Counter({(FAILED, name): number for name, number in self.failed.items()})
         for text, copies in self.shown.items():
-            # What is shown of a sweep are counts of rows.
-            for each in (ShownCount(DONE, "", 1),) if task == SWEEP else counts_of(text):
+            # What is shown of a sweep and of an audit are counts of other things.
+            for each in (ShownCount(DONE, "", 1),) if task in {SWEEP, AUDIT} else counts_of(text):
                 answers[each.outcome, each.reason] += each.number * copies
         return answers
 
