@@ -61,6 +61,8 @@ thousand is not. Repair that line, and import the file again.
 | migrations | the database is not at the latest migration of this code |
 | beat | it has sent nothing for three minutes |
 | sweep | none has ended for five minutes |
+| audit of changes | it has found a violation since the last audit of everything, or none has ended for 90 minutes |
+| audit of everything | the last one has found a violation, or none has ended for 30 hours |
 | dead letters, unreadable texts | there is one |
 | a queue | its oldest message has waited longer than `--oldest-max`, taken by a worker or not |
 | workers | no worker that reads one of the four queues answers within five seconds |

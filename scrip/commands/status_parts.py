@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
 
 from models.monitoring.figures import COUNT_MAX, limit_statements, read_figures
+from models.monitoring.recorded_audit import AuditFiguresRow, AuditKind, read_audit_figures
 from models.schema_version import find_schema_versions
 from models.sweeps.recorded_sweep import find_last_ended
 from tasks.celery import app
@@ -26,9 +27,12 @@ MIGRATIONS = Path(__file__).parents[2] / "migrations"
 # Beat sends a sweep every minute, and a large sweep takes some. One that was lost is no reason to wake anybody.
 TICK_AGE_MAX = 3 * SWEEP_PERIOD
 SWEEP_AGE_MAX = 5 * SWEEP_PERIOD
+# The audit of changes waits while everything is audited, which takes an hour at most.
+AUDIT_AGE_MAX = {AuditKind.CHANGES: timedelta(minutes=90), AuditKind.EVERYTHING: timedelta(hours=30)}
 # A busy worker answers within a second. If one does not, all are asked again, for longer.
 ANSWER_SECONDS = (1, 5)
 STATEMENT_SECONDS_MAX = 5
+AUDITS = tuple(f"audit of {kind}" for kind in AuditKind)
 BROKER_FAULTS = (AMQPError, KombuError, RedisError, OSError)
 
 
@@ -53,7 +57,9 @@ def all_parts(*, oldest_max: timedelta) -> Iterator[Part]:
     """Yield each part when it is known. A part that cannot be looked at because of another is unknown."""
     database = _database()
     yield database
-    yield from _migrations_and_figures() if database.state is State.OK else _unknown("migrations", "beat", "sweep")
+    yield from (
+        _migrations_and_figures() if database.state is State.OK else _unknown("migrations", "beat", "sweep", *AUDITS)
+    )
     broker, *queues = _broker(oldest_max=oldest_max)
     yield from (broker, *queues)
     yield from [_workers()] if broker.state is State.OK else _unknown("workers")
@@ -91,12 +97,14 @@ def _migrations_and_figures() -> Iterator[Part]:
 def _figures() -> Iterator[Part]:
     with transaction() as session:
         limit_statements(session, seconds=STATEMENT_SECONDS_MAX)
-        figures, sweep = read_figures(session), find_last_ended(session)
+        figures, sweep, audits = read_figures(session), find_last_ended(session), read_audit_figures(session)
     yield _aged("beat", "ticked", age=figures.beat_tick_age, age_max=TICK_AGE_MAX)
     counts = {}
     if sweep is not None:
         counts = {name: value for name, value in sweep._asdict().items() if isinstance(value, int)}  # type: ignore[attr-defined]
     yield _aged("sweep", "ended", age=figures.sweep_age, age_max=SWEEP_AGE_MAX, figures=counts)
+    for kind in AuditKind:
+        yield _audit(kind, next((each for each in audits if each.kind == kind), None))
     count = figures.dead_letters
     said = f"{count} or more" if count >= COUNT_MAX else str(count)
     yield Part("dead letters", State.RED if count else State.OK, said, {"count": count})
@@ -111,6 +119,15 @@ def _aged(
     counted = "".join(f", {count} {each.replace('_', ' ')}" for each, count in (figures or {}).items() if count)
     said = f"{done} {shown_age(age)} ago{counted}"
     return Part(name, State.RED if is_late else State.OK, said, {"age_seconds": age, **(figures or {})})
+
+
+def _audit(kind: AuditKind, last: AuditFiguresRow | None) -> Part:
+    name = f"audit of {kind}"
+    if last is None:
+        # On a new system, the first audit of everything is that of the first night.
+        return Part(name, State.UNKNOWN, "has never ended", {"age_seconds": None})
+    part = _aged(name, "ended", age=last.age, age_max=AUDIT_AGE_MAX[kind], figures={"violations": last.violations})
+    return part._replace(state=State.RED) if last.violations else part
 
 
 def _broker(*, oldest_max: timedelta) -> Iterator[Part]:

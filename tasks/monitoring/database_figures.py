@@ -3,8 +3,11 @@
 from collections.abc import Iterator
 
 from models.monitoring.figures import FiguresRow, count_sessions, limit_statements, read_figures
+from models.monitoring.recorded_audit import read_audit_figures
 from worker.database import transaction
 from worker.metrics.definitions import (
+    AUDIT_AGE,
+    AUDIT_VIOLATIONS,
     BEAT_TICK_AGE,
     DEAD_LETTERS,
     DEADLOCKS,
@@ -24,8 +27,13 @@ def read_database() -> list[Reading]:
     """Return the metrics from the database. Raises the driver's error if it cannot be reached or is too slow."""
     with transaction() as session:
         limit_statements(session, seconds=STATEMENT_SECONDS_MAX)
-        figures, sessions = read_figures(session), count_sessions(session)
-    return [*_readings(figures), *(Reading(SESSIONS, each.sessions, (each.state,)) for each in sessions)]
+        figures, sessions, audits = read_figures(session), count_sessions(session), read_audit_figures(session)
+    return [
+        *_readings(figures),
+        *(Reading(AUDIT_AGE, each.age, (each.kind,)) for each in audits),
+        *(Reading(AUDIT_VIOLATIONS, each.violations, (each.kind,)) for each in audits),
+        *(Reading(SESSIONS, each.sessions, (each.state,)) for each in sessions),
+    ]
 
 
 def _readings(figures: FiguresRow) -> Iterator[Reading]:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import pytest
 from redis import Redis
 from sqlalchemy import text
 
+from models.base import read_clock
+from models.monitoring.recorded_audit import AuditKind, begin_audit, end_audit
 from scrip.commands import status_parts
 from scrip.commands.status_parts import shown_age
 from tasks.monitoring.beat_ticks import store_tick
@@ -27,8 +30,10 @@ pytestmark = pytest.mark.usefixtures("database")
 
 # A database of Valkey that no other test uses.
 STATUS = 14
+LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 QUEUES = ["queue redemptions", "queue billing", "queue admin", "queue sweeps", "queue celery"]
-OF_DATABASE, OF_BROKER = ["migrations", "beat", "sweep"], [*QUEUES[:4], "workers"]
+AUDITS = ["audit of changes", "audit of everything"]
+OF_DATABASE, OF_BROKER = ["migrations", "beat", "sweep", *AUDITS], [*QUEUES[:4], "workers"]
 
 
 @pytest.fixture
@@ -60,6 +65,8 @@ def test_a_system_that_runs_is_all_right(tmp_path: Path, environment: dict[str, 
     """Every part is ok: a worker reads every queue, beat ticks, and the sweep ends."""
     store_tick()
     task_named("expiry.sweep")(request={})
+    for kind in AuditKind:
+        task_named("audit.run")(request={"kind": kind})
     variables = with_redis(environment, number=STATUS)
     with Worker(folder=tmp_path / "status", environment=variables, children=1) as worker:
         worker.wait_ready()
@@ -67,7 +74,7 @@ def test_a_system_that_runs_is_all_right(tmp_path: Path, environment: dict[str, 
         told = parts(done)
         assert {name: each["state"] for name, each in told.items()} == dict.fromkeys(
             [
-                *("database", "migrations", "beat", "sweep", "dead letters", "broker"),
+                *("database", "migrations", "beat", "sweep", *AUDITS, "dead letters", "broker"),
                 *QUEUES,
                 *("unreadable texts", "workers"),
             ],
@@ -116,6 +123,30 @@ def test_beat_and_the_sweep_are_late():
     assert red(done) == {"beat", "sweep", "workers"}
     assert parts(done)["beat"]["detail"] == "ticked 1 h ago"
     assert parts(done)["sweep"]["detail"] == "ended 1 d 2 h ago"
+
+
+@pytest.mark.usefixtures("without_waiting", "broker")
+def test_an_audit_is_late_or_has_found_a_violation():
+    """A violation stays red until an audit of everything finds nothing. Before the first audit, nothing is known."""
+    assert {parts(scrip("status", "--json"))[name]["state"] for name in AUDITS} == {"unknown"}
+    for kind in AuditKind:
+        task_named("audit.run")(request={"kind": kind})
+    with transaction() as session:
+        earlier = "started_at = started_at - interval '29 hours', ended_at = ended_at - interval '29 hours'"
+        session.execute(text(f"UPDATE audits SET changed_since = changed_since - interval '29 hours', {earlier}"))  # noqa: S608 - the text above
+    told = parts(scrip("status", "--json"))
+    assert [(told[name]["state"], told[name]["detail"]) for name in AUDITS] == [
+        ("red", "ended 1 d 5 h ago"),
+        ("ok", "ended 1 d 5 h ago"),
+    ]
+    for violations in (2, 0):
+        with transaction() as session:
+            audit = begin_audit(session, kind=AuditKind.CHANGES, now=read_clock(session), changed_since=LONG_AGO)
+            end_audit(session, audit=audit, checks=69, violations=violations, findings=[])
+        part = parts(scrip("status", "--json"))["audit of changes"]
+        assert (part["state"], part["detail"]) == ("red", "ended 0 s ago, 2 violations")
+    task_named("audit.run")(request={"kind": "everything"})
+    assert {parts(scrip("status", "--json"))[name]["state"] for name in AUDITS} == {"ok"}
 
 
 @pytest.mark.usefixtures("without_waiting")

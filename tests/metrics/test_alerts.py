@@ -83,6 +83,27 @@ CASES = [
     Case("ScripBeatSilent", {"scrip_beat_tick_age_seconds": "181x70"} | UP, {"scrip_beat_tick_age_seconds": "61x70"}),
     Case("ScripBeatSilent", UP, {"scrip_database_up": "0x70"}),
     Case(
+        "ScripAuditViolations",
+        {'scrip_audit_violations{kind="changes"}': "1x70"},
+        {'scrip_audit_violations{kind="changes"}': "0x70"},
+        labels="kind: changes",
+        severity="critical",
+    ),
+    Case(
+        "ScripAuditLate",
+        {'scrip_audit_age_seconds{kind="changes"}': "5401x70"} | UP,
+        {'scrip_audit_age_seconds{kind="changes"}': "5399x70"} | UP,
+        labels="kind: changes",
+    ),
+    Case(
+        "ScripAuditLate",
+        {'scrip_audit_age_seconds{kind="everything"}': "108001x70", 'scrip_audit_age_seconds{kind="changes"}': "9x70"},
+        {'scrip_audit_age_seconds{kind="everything"}': "90000x70", 'scrip_audit_age_seconds{kind="changes"}': "9x70"},
+        labels="kind: everything",
+    ),
+    # It never ran.
+    Case("ScripAuditLate", UP, {"scrip_database_up": "0x70"}, labels="kind: changes"),
+    Case(
         "ScripHoldsOverdue",
         {"scrip_hold_overdue_age_seconds": "901x70"},
         {"scrip_hold_overdue_age_seconds": "60x70"},

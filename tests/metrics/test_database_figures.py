@@ -9,8 +9,10 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from models.base import read_clock
 from models.monitoring.beat_tick import find_last_tick
 from models.monitoring.figures import limit_statements
+from models.monitoring.recorded_audit import AuditKind, begin_audit, end_audit
 from tasks.monitoring.beat_ticks import store_tick
 from tasks.monitoring.database_figures import read_database
 from tests.end_to_end.database import holding_voucher, waiting_for_locks
@@ -67,6 +69,30 @@ def test_the_age_of_the_last_sweep_is_that_of_the_last_that_ended() -> None:
     execute("UPDATE sweeps SET started_at = started_at - interval '600 s', ended_at = ended_at - interval '600 s'")
     execute("INSERT INTO sweeps (project, id, started_at) VALUES ('', 'ffffffff-ffff-7fff-bfff-ffffffffffff', now())")
     assert 600 <= figures()["scrip_sweep_age_seconds",] < 660
+
+
+def test_the_audits_have_an_age_and_violations_that_stay_until_everything_was_audited() -> None:
+    """The second audit of changes found nothing new. One that was interrupted does not count."""
+    assert {name for name, *_ in figures()}.isdisjoint({"scrip_audit_age_seconds", "scrip_audit_violations"})
+    for kind in AuditKind:
+        task_named("audit.run")(request={"kind": kind})
+    assert [figures()["scrip_audit_violations", kind] for kind in AuditKind] == [0, 0]
+    for violations in (2, 0, None):
+        with transaction() as session:
+            now = read_clock(session)
+            audit = begin_audit(session, kind=AuditKind.CHANGES, now=now, changed_since=now)
+            if violations is not None:
+                end_audit(session, audit=audit, checks=69, violations=violations, findings=[])
+    execute(
+        "UPDATE audits SET changed_since = NULL, started_at = started_at - interval '600 s',"
+        " ended_at = ended_at - interval '600 s' WHERE kind = 'everything'"
+    )
+    found = figures()
+    assert [found["scrip_audit_violations", kind] for kind in AuditKind] == [2, 0]
+    assert 0 <= found["scrip_audit_age_seconds", "changes"] < 60
+    assert 600 <= found["scrip_audit_age_seconds", "everything"] < 660
+    task_named("audit.run")(request={"kind": "everything"})
+    assert figures()["scrip_audit_violations", "changes"] == 0
 
 
 def test_beats_tick_gets_older_until_the_next() -> None:
@@ -134,7 +160,8 @@ def test_no_figure_scans_a_table(is_analyzed: bool) -> None:
     with explained() as plans:
         read_database()
     (plan,) = (each for each in plans if "holds" in each)
-    assert not re.search(r"(Seq|Bitmap \w+) Scan on (holds|dead_letters|sweeps|beat_ticks)", plan)
+    assert not [each for each in plans if "on audits" in each and "Index" not in each]
+    assert not re.search(r"(Seq|Bitmap \w+) Scan on (holds|dead_letters|sweeps|beat_ticks|audits)", plan)
     # Both indexes have the open holds only.
     assert len(re.findall("using (ix_holds_due|uq_holds_open) on holds", plan)) == 2
 

@@ -189,6 +189,20 @@ BEAT_TICK_AGE = _gauge(
     meaning="The time since beat last sent a task. Absent if it never has.",
     query="max(scrip_beat_tick_age_seconds)",
 )
+AUDIT_AGE = _gauge(
+    "scrip_audit_age_seconds",
+    "kind",
+    meaning="The time since the last audit ended. `kind` is `changes` or `everything`. Absent if none of the kind has "
+    "ended in the last 30 days.",
+    query="max by (kind) (scrip_audit_age_seconds)",
+)
+AUDIT_VIOLATIONS = _gauge(
+    "scrip_audit_violations",
+    "kind",
+    meaning="The most violations that one audit has found since the last audit of everything began, by `kind`: an "
+    "audit of `changes` does not look again at a subject that stays as it is.",
+    query="max by (kind) (scrip_audit_violations) > 0",
+)
 SESSIONS = _gauge(
     "scrip_database_sessions",
     "state",
@@ -212,6 +226,8 @@ READ_FROM_DATABASE = (
     HOLD_OVERDUE_AGE,
     SWEEP_AGE,
     BEAT_TICK_AGE,
+    AUDIT_AGE,
+    AUDIT_VIOLATIONS,
     SESSIONS,
     LOCK_WAIT_AGE,
     DEADLOCKS,
