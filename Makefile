@@ -12,7 +12,7 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generat
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-scale test-histories test-oracle faults faults-brokers up bench bench-scale bench-where bench-catalogue docs check lint types imports lock clean bench-lists bench-recovery bench-traces
+.PHONY: help demo test test-slow test-scale test-histories test-oracle faults faults-brokers up bench bench-scale bench-where bench-catalogue docs check lint types imports lock clean bench-lists bench-audit bench-recovery bench-traces
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "make %-16s%s\n", $$1, $$2 }' Makefile
@@ -62,6 +62,8 @@ bench-lists: $(INSTALLED) ## measure what the indexes of lists cost redeeming an
 
 bench-traces: $(INSTALLED) ## measure what tracing costs a worker without an SDK of OpenTelemetry
 	@$(BIN)/python -m benchmarks.tracing
+bench-audit: $(INSTALLED) ## measure what the audit of changes costs redeeming, in six minutes
+	@$(BIN)/python -m benchmarks.auditing
 
 bench-recovery: $(INSTALLED) ## measure recovery from faults under a steady load, in ten minutes, into docs/recovery.json
 	@$(BIN)/python -m benchmarks.recovery

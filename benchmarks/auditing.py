@@ -1,0 +1,126 @@
+"""What the audit of changes costs redeeming: `make bench-audit`.
+
+Two processes redeem in batches of 500, in turns: beside audits of changes, of which one begins as soon as the last has
+ended, and without. In production an audit of changes begins every five minutes, so it may cost less, but never more.
+"""
+
+import time
+from functools import partial
+from multiprocessing import get_context
+from statistics import median
+from typing import Annotated, Any
+
+import typer
+from sqlalchemy import text
+
+from benchmarks import rows
+from benchmarks.batches import BATCH
+from benchmarks.servers import benchmark_servers
+from models.monitoring.recorded_audit import AuditKind
+from tasks.audit.run import record_audit
+from tasks.redemptions.redeem import redeem_all
+from worker.database import allow_long_statements, run_in_transaction, transaction
+
+VOUCHERS = 10_000
+STORED = 100_000
+REDEEMING = 2
+# Between the turns, the audit of the last one ends.
+POLL_SECONDS = 0.05
+SPAWN = get_context("spawn")
+# They are no changes.
+_STORE_LONG_AGO = text("""
+    UPDATE redemptions SET decided_at = decided_at - interval '1 week', effective_at = effective_at - interval '1 week'
+""")
+_RUNS = text("""
+    SELECT count(*) AS audits, coalesce(sum(violations), 0) AS violations,
+           coalesce(avg(extract(epoch FROM ended_at - started_at)), 0)::float8 AS seconds
+    FROM audits WHERE ended_at IS NOT NULL
+""")
+
+
+def redeem_for(seconds: float, begin: Any, results: Any, number: int) -> None:
+    """Redeem vouchers of this process's own for that time, from the moment that all processes are ready."""
+    vouchers = [str(rows.voucher_id(each)) for each in range(number, VOUCHERS, REDEEMING)]
+    begin.wait()
+    deadline, batches = time.monotonic() + seconds, 0
+    while time.monotonic() < deadline:
+        requests = rows.parsed_redemptions(rows.redemptions(vouchers, how_many=BATCH))
+        run_in_transaction(partial(redeem_all, requests=requests))
+        batches += 1
+    results.put(batches)
+
+
+def audit_while(is_wanted: Any, is_idle: Any) -> None:
+    """Audit what changed, again and again, while that is wanted."""
+    while is_wanted.wait():
+        is_idle.clear()
+        record_audit(AuditKind.CHANGES)
+        is_idle.set()
+        time.sleep(POLL_SECONDS)
+
+
+def rate(seconds: float) -> float:
+    """Return how many redemptions a second all processes make together."""
+    results, begin = SPAWN.Queue(), SPAWN.Barrier(REDEEMING)
+    processes = [
+        SPAWN.Process(target=redeem_for, args=(seconds, begin, results, number)) for number in range(REDEEMING)
+    ]
+    for each in processes:
+        each.start()
+    batches = sum(results.get() for _ in processes)
+    for each in processes:
+        each.join()
+    return float(batches * BATCH / seconds)
+
+
+def take_turns(turns: int, seconds: float, is_wanted: Any, is_idle: Any) -> list[tuple[float, float]]:
+    """Print and return the rates of each turn, beside audits and without. Every other turn begins without."""
+    taken = []
+    for turn in range(turns):
+        rates = dict[bool, float]()
+        for with_audits in (turn % 2 == 0, turn % 2 == 1):
+            if with_audits:
+                is_wanted.set()
+            rates[with_audits] = rate(seconds)
+            is_wanted.clear()
+            is_idle.wait()
+        taken.append((rates[True], rates[False]))
+        print(table_row(str(turn + 1), *taken[-1], ratio=rates[True] / rates[False]), flush=True)
+    return taken
+
+
+def table_row(name: str, beside: float, alone: float, *, ratio: float) -> str:
+    """Return a row of the table."""
+    return f"| {name} | {beside:,.0f}/s | {alone:,.0f}/s | {ratio:.3f} |"
+
+
+def run(
+    turns: Annotated[int, typer.Option(help="Turns beside audits, and as many without.")] = 6,
+    seconds: Annotated[float, typer.Option(help="The length of a turn.")] = 30,
+) -> None:
+    """Measure, and print a row for each turn and the medians."""
+    settings = {"max_wal_size": "8GB", "checkpoint_timeout": "30min"}
+    with benchmark_servers(postgres=settings) as servers, servers.database():
+        rows.add_vouchers(VOUCHERS)
+        rows.add_redemptions(first=0, how_many=STORED, vouchers=VOUCHERS)
+        with transaction() as session:
+            allow_long_statements(session.connection())
+            session.execute(_STORE_LONG_AGO)
+        rows.analyze()
+        servers.checkpoint()
+        is_wanted, is_idle = SPAWN.Event(), SPAWN.Event()
+        is_idle.set()
+        auditor = SPAWN.Process(target=audit_while, args=(is_wanted, is_idle), daemon=True)
+        auditor.start()
+        print("| turn | beside audits | without | ratio |\n|---|---|---|---|")
+        taken = take_turns(turns, seconds, is_wanted, is_idle)
+        auditor.kill()
+        beside, alone = (median(each) for each in zip(*taken, strict=True))
+        print(table_row("median", beside, alone, ratio=median(one / other for one, other in taken)))
+        with transaction() as session:
+            done = session.execute(_RUNS).one()
+        print(f"{done.audits} audits of {done.seconds:.1f} s on average, {done.violations} violations")
+
+
+if __name__ == "__main__":
+    typer.run(run)
