@@ -62,6 +62,7 @@ bench-lists: $(INSTALLED) ## measure what the indexes of lists cost redeeming an
 
 bench-traces: $(INSTALLED) ## measure what tracing costs a worker without an SDK of OpenTelemetry
 	@$(BIN)/python -m benchmarks.tracing
+
 bench-audit: $(INSTALLED) ## measure what the audit of changes costs redeeming, in six minutes
 	@$(BIN)/python -m benchmarks.auditing
 

@@ -27,9 +27,10 @@ SUBJECTS = (
     LEDGER,
     REVERSED_INVOICES,
 )
-# A transaction is about so many new rows, or about vouchers with so many redemptions. It takes about a second.
-ROWS_MAX = 20_000
-GROUP_SIZE_MAX = 100_000
+# A transaction is about so many new rows, or about vouchers with so many redemptions, and then the audit rests. Larger
+# ones would keep a core busy for seconds.
+ROWS_MAX = 5_000
+GROUP_SIZE_MAX = 20_000
 _COUNT = " + ".join(
     f"(SELECT count(*) FROM {table} WHERE {in_span(instant)})"  # noqa: S608 - our own names
     for table, instant in {
