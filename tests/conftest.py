@@ -12,6 +12,7 @@ from hypothesis import settings as properties
 from sqlalchemy import create_engine
 
 from scrip.stack.stack import servers
+from tasks.audit import run
 from tests.support.database_between_tests import empty_database, run_outside_transaction, separate_engine, violations
 from worker import database as database_access
 from worker.database import engine
@@ -54,6 +55,12 @@ def tampered_database(environment: dict[str, str]) -> Iterator[dict[str, str]]:
     empty_database()
     yield environment
     empty_database()
+
+
+@pytest.fixture
+def without_rests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let scheduled audits work without rests."""
+    monkeypatch.setattr(run, "RESTING_SECONDS_MAX", dict.fromkeys(run.RESTING_SECONDS_MAX, 0))
 
 
 @pytest.fixture

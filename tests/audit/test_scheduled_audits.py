@@ -25,6 +25,8 @@ from worker.logs.json_lines import FIELDS
 from worker.queues import queue_of
 from worker.schedule import AUDIT_PERIOD, BEAT_SCHEDULE
 
+pytestmark = pytest.mark.usefixtures("without_rests")
+
 KINDS = list(AuditKind)
 
 

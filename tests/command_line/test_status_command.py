@@ -26,7 +26,7 @@ from worker.database import transaction
 from worker.intake.delivery import Original
 from worker.monitoring.kept_queue_ages import KEY
 
-pytestmark = pytest.mark.usefixtures("database")
+pytestmark = pytest.mark.usefixtures("database", "without_rests")
 
 # A database of Valkey that no other test uses.
 STATUS = 14

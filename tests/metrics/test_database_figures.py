@@ -25,7 +25,7 @@ from tests.support.statements import analyze, explained
 from tests.support.tasks import task_named
 from worker.database import transaction
 
-pytestmark = pytest.mark.usefixtures("database")
+pytestmark = pytest.mark.usefixtures("database", "without_rests")
 
 
 def figures() -> dict[tuple[str, ...], float]:
