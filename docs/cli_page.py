@@ -68,8 +68,9 @@ thousand is not. Repair that line, and import the file again.
 | workers | no worker that reads one of the four queues answers within five seconds |
 
 A message does not say when it was sent. Beat looks at the queues every minute, and `scrip status` looks too. The age of
-the oldest message is the time since the first look that found it, so the message may be up to a minute older. Messages
-that are not due yet are counted as waiting, and have no age. On RabbitMQ no age is known.
+the oldest message is the time since the first look that found it, so the message may be up to a minute older, and in a
+queue of more than 25,000 by the time that it waited behind so many. Messages that are not due yet are counted as
+waiting, and have no age. On RabbitMQ no age is known.
 
 A part that cannot be looked at because of another is unknown, and not red.
 

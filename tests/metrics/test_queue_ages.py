@@ -116,6 +116,19 @@ def test_the_oldest_message_is_found_behind_any_number_of_others(queue: Queue, m
     assert queue.age_after(10) == 10
 
 
+def test_a_burst_that_is_longer_than_a_look_gets_older_too(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its newest message is out of reach, so another is remembered, and found again if messages are put back."""
+    monkeypatch.setattr(queue_ages, "LOOK_COUNT_MAX", 8)
+    queue.send(*(f"{number}" for number in range(20)))
+    assert [queue.age_after(10) for _ in range(3)] == [0, 10, 20]
+    queue.redis.rpush(QUEUE, *(dumps({"properties": {"delivery_tag": f"back-{number}"}}) for number in range(2)))
+    assert queue.age_after(10) == 30
+    for count, age in ((4, 40), (2, 10)):
+        for tag in queue.take(count):
+            del queue.taken[tag]
+        assert queue.age_after(10) == age
+
+
 def test_messages_that_are_put_back_do_not_hide_an_old_one(queue: Queue) -> None:
     """They are put where messages are fetched first."""
     queue.send("one", "two")

@@ -5,6 +5,9 @@ message of a list and the time: a mark. A list is first in, first out. As long a
 message of the list is at least as old as the mark, and by no more than the time between two looks older. A message that
 a worker has taken is as old as the first look that found it.
 
+A look does not reach the newest message of a very long list. There, the mark is the newest of the 25,000 oldest
+messages. It may have waited behind others before it was one of these.
+
 After a start there are no marks, so all ages begin at 0.
 """
 
@@ -22,7 +25,7 @@ LOOK_COUNT_MAX = 50_000
 
 
 class Mark(NamedTuple):
-    """A message that was the newest of its list at a time, by the monotonic clock."""
+    """A message that was in its list at a time, by the monotonic clock."""
 
     text: bytes
     seen_at: float
@@ -35,16 +38,18 @@ class ListMarks:
         """Begin without marks."""
         self._marks = deque[Mark]()
 
-    def age(self, client: Any, key: str, *, now: float, taken: dict[str, float]) -> float:
-        """Look at a list that is not empty, and return the age of its oldest message in seconds.
+    def age(self, client: Any, key: str, *, length: int, now: float, taken: dict[str, float]) -> float:
+        """Look at a list of that length, which is not 0, and return the age of its oldest message in seconds.
 
         The marks that have left the list are added to `taken` by their tags.
         """
         while self._marks and client.lpos(key, self._marks[0].text, rank=-1, maxlen=LOOK_COUNT_MAX) is None:
             self._note_taken(self._marks.popleft(), taken)
-        newest: bytes | None = client.lindex(key, 0)
-        if newest is not None and (not self._marks or self._marks[-1].text != newest):
-            self._marks.append(Mark(newest, now))
+        # Messages that are put back come before a mark. The other half of the reach is for them.
+        within_reach = LOOK_COUNT_MAX // 2
+        text: bytes | None = client.lindex(key, 0 if length <= within_reach else -within_reach)
+        if text is not None and (not self._marks or self._marks[-1].text != text):
+            self._marks.append(Mark(text, now))
             if len(self._marks) > MARKS_MAX:
                 self._marks = deque(list(self._marks)[::2])
         return now - self._marks[0].seen_at if self._marks else 0
@@ -83,7 +88,7 @@ class QueueAges:
             for key, length in lengths.items():
                 marks = self._lists.setdefault(key, ListMarks())
                 if length:
-                    ages.setdefault(queue, []).append(marks.age(client, key, now=now, taken=left))
+                    ages.setdefault(queue, []).append(marks.age(client, key, length=length, now=now, taken=left))
                 else:
                     marks.forget(left)
         self._taken = {tag: self._taken.get(tag, left.get(tag, now)) for tag in taken}
