@@ -1,5 +1,6 @@
 """Retrieve a discounted invoice with everything that was reversed since."""
 
+from models.base import read_one_snapshot
 from models.invoices.latest_reversal import find_latest_reversals
 from models.invoices.ledger import find_invoices
 from models.invoices.listing import find_all_reversals
@@ -18,6 +19,7 @@ def retrieve(request: InvoiceReference) -> Answer:
     """Return the answer to an invoice, with all reversals and credits since."""
     key = (request.project, request.invoice)
     with transaction() as session:
+        read_one_snapshot(session)
         invoice = found(find_invoices(session, keys=[key]).get(key), "invoice")
         latest = find_latest_reversals(session, keys=[key]).get(key)
         reversals = find_all_reversals(session, project=request.project, invoice=request.invoice)

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from domain.terms import RetiredReason
 from domain.voucher_change import VoucherChangeKind
-from models.base import first_id_at
+from models.base import first_id_at, read_one_snapshot
 from models.vouchers.change import VoucherChangeRow, newer_changes, older_changes
 from models.vouchers.look_up import find_voucher
 from models.vouchers.row_types import VoucherRow
@@ -30,6 +30,8 @@ AVAILABLE = {"status": "available", "retiredReason": None, "retiredAt": None}
 def history(request: VoucherHistory) -> Answer:
     """List the changes of a voucher and of its codes, newest first, in pages, each with its actor."""
     with transaction() as session:
+        # The voucher says why the last retirement in its history is one.
+        read_one_snapshot(session)
         return voucher_history(session, request)
 
 

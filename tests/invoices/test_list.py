@@ -1,5 +1,6 @@
 """`billing.list`, `billing.retrieve` and `reversals.list`: owners, pages, later reversals and credits, bad fields."""
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from tests.support.credits import credit
 from tests.support.pages import items, listed, pages_backward, pages_forward
 from tests.support.requests import apply, invoice
 from tests.support.reversals import grant, refund, reverse
+from tests.support.statements import meanwhile
 from tests.support.tasks import task_named
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -63,6 +65,15 @@ def test_an_invoice_is_shown_with_everything_that_was_reversed_since():
         "discounts": [{"discount": discount, "amount": -50}],
         "at": reversals[2]["at"],
     }
+
+
+def test_an_invoice_that_is_voided_during_the_read_is_voided_or_not():
+    """What the answer names as reversed, and all reversals, are of the same instant."""
+    grant()
+    applied = apply(invoice="inv_1")
+    with meanwhile(partial(reverse, "inv_1"), before="SELECT id, kind, lines, answer"):
+        assert retrieve("inv_1") == {**applied, "reversals": []}
+    assert [each["kind"] for each in retrieve("inv_1")["reversals"]] == ["voided"]
 
 
 def test_an_unknown_invoice_is_not_found():

@@ -1,6 +1,6 @@
 """Recorders for the SQL statements of a piece of work: their number, their plans, and the rows that they read."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import event, text
@@ -21,6 +21,23 @@ def counted() -> Iterator[list[str]]:
         yield statements
     finally:
         event.remove(engine(), "before_cursor_execute", note)
+
+
+@contextmanager
+def meanwhile(work: Callable[[], object], *, before: str) -> Iterator[None]:
+    """Do some work, in a transaction of its own, before the first statement with that text."""
+    left = [work]
+
+    def note(_connection, _cursor, statement, *_) -> None:
+        if before in statement and left:
+            left.pop()()
+
+    event.listen(engine(), "before_cursor_execute", note)
+    try:
+        yield
+    finally:
+        event.remove(engine(), "before_cursor_execute", note)
+    assert not left
 
 
 SCANS = ("Seq Scan", "Bitmap", "Merge Join", "Hash Join")

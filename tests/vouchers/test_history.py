@@ -1,5 +1,6 @@
 """`vouchers.history`: who changed a voucher or its codes, in which way, and when."""
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from tasks.wire.errors import InvalidRequest, NotFound
 from tests.support.pages import items, pages_backward, pages_forward
 from tests.support.requests import add_codes, create_voucher, redeem, voucher_body
+from tests.support.statements import meanwhile
 from tests.support.tasks import task_named
 from tests.vouchers.calls import FIXED, FUTURE, LATER, PAST, by_hand, expired, full, retrieve, update
 
@@ -179,6 +181,14 @@ def test_pages_lead_through_the_history_in_both_directions():
         assert [each for page in pages for each in page] == every
     back = pages_backward("vouchers.history", voucher=voucher, limit=2, before=every[-1]["id"])
     assert [each for page in back[::-1] for each in page] == every[:-1]
+
+
+def test_a_voucher_that_is_retired_during_the_read_is_retired_or_not():
+    """Its row and its changes are of the same instant."""
+    voucher = create_voucher()["id"]
+    with meanwhile(partial(call, "vouchers.retire", voucher=voucher), before="FROM voucher_changes"):
+        assert [each["kind"] for each in history(voucher)] == ["created"]
+    assert history(voucher)[0]["to"]["retiredReason"] == "manualAction"
 
 
 def test_the_history_of_an_unknown_voucher_is_not_found():
