@@ -88,6 +88,10 @@ class History:
         """Return whether the discount had been moved away from a subscription by an instant."""
         return any(each.source == subscription and each.at <= by for each in self.moves)
 
+    def last_move_of(self, subscription: str) -> Move | None:
+        """Return the last move of the discount to or from a subscription, or None if there was none."""
+        return next((each for each in reversed(self.moves) if subscription in {each.source, each.target}), None)
+
     def was_on(self, subscription: str) -> bool:
         """Return whether the discount is or was on a subscription."""
         on = {self.subscription, *(each.source for each in self.moves), *(each.target for each in self.moves)}

@@ -74,9 +74,10 @@ def explained_discount(row: ListedDiscountRow, *, evidence: Evidence, subscripti
     wordings += [sentences.PRODUCTS] if row.products is not None else []
     wordings += [sentences.MAXIMUM] if row.maximum_discount_minor is not None else []
     wordings += [sentences.STANDING[standing]]
-    if place is not None:
+    move = None if subscription is None else known.history.last_move_of(subscription)
+    if place is not None and move is not None:
         wordings.append(sentences.PLACE[place])
-        figures |= {"moved_at": instant_text(known.history.moves[-1].at)}
+        figures |= {"moved_at": instant_text(move.at)}
     return {
         **discount_answer(row),
         "voucherName": _voucher_name(row, evidence=evidence),

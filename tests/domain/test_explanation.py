@@ -131,3 +131,12 @@ def test_a_moved_discount_is_seen_from_both_subscriptions():
     assert place_on(moved, subscription="sub_2") is Place.MOVED_HERE
     assert place_on(moved, subscription="sub_3") is None
     assert place_on(OVER, subscription="sub_1") is None
+
+
+def test_each_subscription_of_a_discount_has_the_move_that_it_saw_last():
+    """It went away from the first one, to and fro between the others, and stays on the last."""
+    ways = [("sub_1", "sub_2"), ("sub_2", "sub_3"), ("sub_3", "sub_2"), ("sub_2", "sub_3")]
+    moves = [Move(source=source, target=target, at=EARLIER + n * DAY) for n, (source, target) in enumerate(ways)]
+    moved = replace(OVER, subscription="sub_3", moves=moves)
+    seen = [moved.last_move_of(subscription) for subscription in ("sub_1", "sub_2", "sub_3", "sub_4")]
+    assert seen == [moves[0], moves[3], moves[3], None]

@@ -11,6 +11,7 @@ from tests.support.credits import BALANCE, credit
 from tests.support.endings import end, end_subscription
 from tests.support.requests import apply, create_voucher, redeem
 from tests.support.reversals import APRIL, FEBRUARY, MARCH, ONCE, refund, reverse
+from tests.support.tampering import tamper
 from tests.support.tasks import task_named
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -200,6 +201,18 @@ def test_a_moved_discount_is_seen_from_both_subscriptions():
         )
         assert [each["kind"] for each in found["history"]] == ["extended", "moved", "granted"]
         assert found["given"] == {"USD": 800}
+
+
+def test_each_subscription_tells_when_the_discount_left_it():
+    """However often it was moved since."""
+    discount = grant()["discount"]
+    move(discount)
+    move(discount, "sub_3")
+    tamper("UPDATE discount_changes SET created_at = '2026-01-02T03:04:00Z' WHERE number = 1")
+    ((left,), (there,)) = (explained(subscription=each)["discounts"] for each in ("sub_1", "sub_3"))
+    assert left["text"].endswith(" It was moved to another subscription on 2026-01-02 03:04 UTC.")
+    assert " It was moved to this subscription on " in there["text"]
+    assert "2026-01-02" not in there["text"]
 
 
 def test_several_currencies_are_named_with_the_main_one_first():
