@@ -17,6 +17,7 @@ _ENTRIES = """
                count(*) OVER () AS entries,
                CAST(coalesce(sum(amount_minor) FILTER (WHERE cycle_start IS NULL) OVER (), 0) AS bigint)
                    AS reversed_minor,
+               max(created_at) FILTER (WHERE cycle_start IS NULL) OVER () AS last_reversed_at,
                min(created_at) FILTER (WHERE cycle_start IS NOT NULL) OVER () AS first_taken_at
         FROM (
             (SELECT discount_id, id, invoice, NULL AS kind, NULL AS credited_by, currency, amount_minor, cycle_start,
@@ -37,8 +38,8 @@ _OF_INVOICE = text(_ENTRIES.format(of_invoice="AND invoice = :invoice"))
 class TakenRow(Protocol):
     """An amount that a discount took off an invoice, or a reversal of one, which has a kind and mostly less than 0.
 
-    `entries` is the number of all rows of the discount, `reversed_minor` the sum of all reversals, and
-    `first_taken_at` the instant of the first amount. They are the same in each row.
+    `entries` is the number of all rows of the discount, `reversed_minor` the sum of all reversals, `last_reversed_at`
+    the instant of the last one, and `first_taken_at` that of the first amount. They are the same in each row.
     """
 
     discount_id: UUID
@@ -53,6 +54,7 @@ class TakenRow(Protocol):
     created_at: datetime
     entries: int
     reversed_minor: int
+    last_reversed_at: datetime | None
     first_taken_at: datetime | None
 
 

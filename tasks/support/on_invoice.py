@@ -99,4 +99,5 @@ def _changed_since(at: datetime, *, row: ListedDiscountRow, known: Known) -> boo
     is_extended = any(
         each["kind"] == ChangeKind.EXTENDED and datetime.fromisoformat(each["created_at"]) > at for each in row.history
     )
-    return is_extended or any(each.kind is not None and each.created_at > at for each in known.newest)
+    last_reversed_at = known.newest[0].last_reversed_at if known.newest else None
+    return is_extended or (last_reversed_at is not None and last_reversed_at > at)

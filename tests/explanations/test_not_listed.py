@@ -54,6 +54,18 @@ def test_a_discount_that_was_over_then_and_is_not_now_names_no_figure(change):
     assert said("inv_2", discount) == ("not_listed", "completed", text)
 
 
+def test_a_window_that_began_anew_is_not_named_however_much_was_taken_since():
+    """The explanation shows the newest 20 entries, and the reversal is older."""
+    discount = grant(**ONE_MONTH)
+    apply(invoice="inv_1", period=FEBRUARY)
+    apply(invoice="inv_2", period=MARCH)
+    reverse("inv_1")
+    for number in range(20):
+        apply(invoice=f"later_{number}", period=MARCH)
+    text = "It took nothing off, because it was over for this invoice. It was extended since, or got something back."
+    assert said("inv_2", discount) == ("not_listed", "completed", text)
+
+
 def test_an_ended_discount_was_ended_before_the_invoice():
     """One that was ended later took something off the earlier invoice."""
     discount = grant()
