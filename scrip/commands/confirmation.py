@@ -14,5 +14,12 @@ def confirm(question: str, *, is_confirmed: bool, as_json: bool = False) -> None
         return
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise ended(ExitCode.UNUSABLE, "nothing was done: without a terminal, this needs --yes", as_json=as_json)
-    if not typer.confirm(question, err=True):
+    try:
+        is_wanted = typer.confirm(question, err=True)
+    except typer.Abort as end:
+        # Ctrl-C, or the end of the input. Typer would exit with 1, which says that something was found.
+        if isinstance(end.__context__, KeyboardInterrupt):
+            raise typer.Exit(ExitCode.INTERRUPTED) from None
+        is_wanted = False
+    if not is_wanted:
         raise ended(ExitCode.UNUSABLE, "nothing was done", as_json=as_json)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from signal import SIGINT
 from typing import Any, NamedTuple
 
 from typer.testing import CliRunner
@@ -49,8 +50,13 @@ def scrip_alone(*words: str, typed: str | None = None, **variables: str) -> Done
     return Done(done.returncode, done.stdout, done.stderr)
 
 
-def scrip_on_terminal(*words: str, typed: str = "", variables: Mapping[str, str] = {}) -> tuple[int, str]:
-    """Run `scrip` on a terminal of 200 columns on which somebody types, and return the exit code and what it shows."""
+def scrip_on_terminal(
+    *words: str, typed: str = "", interrupted_at: str = "", variables: Mapping[str, str] = {}
+) -> tuple[int, str]:
+    """Run `scrip` on a terminal of 200 columns on which somebody types, and return the exit code and what it shows.
+
+    When the text `interrupted_at` is shown, the program gets the signal of Ctrl-C.
+    """
     ours, theirs = pty.openpty()
     os.write(ours, typed.encode())
     environment = {**os.environ, **PROJECT, "COLUMNS": "200", "TERM": "xterm", **variables}
@@ -59,6 +65,9 @@ def scrip_on_terminal(*words: str, typed: str = "", variables: Mapping[str, str]
         shown = b""
         while part := _read(ours):
             shown += part
+            if interrupted_at and interrupted_at.encode() in shown:
+                program.send_signal(SIGINT)
+                interrupted_at = ""
     os.close(ours)
     return program.returncode, shown.decode(errors="replace")
 

@@ -139,6 +139,9 @@ def test_on_a_terminal_somebody_is_asked():
     voucher = create_voucher()["id"]
     code, shown = scrip_on_terminal("vouchers", "retire", voucher, typed="\n")
     assert (code, f"Retire {voucher} for good? [y/N]" in shown) == (2, True)
+    # Ctrl-D, then Ctrl-C.
+    assert scrip_on_terminal("vouchers", "retire", voucher, typed="\x04")[0] == 2
+    assert scrip_on_terminal("vouchers", "retire", voucher, interrupted_at="[y/N]")[0] == 130
     assert scrip("vouchers", "list").rows()
     assert scrip_on_terminal("vouchers", "retire", voucher, typed="y\n")[0] == 0
     assert not scrip("vouchers", "list").rows()
