@@ -26,14 +26,14 @@ def audit(
     """Check every promise against the whole database of DATABASE_URL. Exit 1 with a row for each violation."""
     from tasks.audit import audit as use_case  # noqa: PLC0415
 
-    chosen = [name for name in use_case.CHECKS if not checks or any(text in name for text in checks)]
-    if not chosen:
-        raise ended(ExitCode.UNUSABLE, "no check has that text in its name: see --explain", as_json=as_json)
-    if explain:
-        rows = [{"object": "check", "check": name, "query": _plain(use_case.CHECKS[name])} for name in chosen]
-        show_rows(rows, columns("check", "query"), as_json=as_json)
-        return
     with ends_clearly("the audit could not run", as_json=as_json):
+        chosen = [name for name in use_case.CHECKS if not checks or any(text in name for text in checks)]
+        if not chosen:
+            raise ended(ExitCode.UNUSABLE, "no check has that text in its name: see --explain", as_json=as_json)
+        if explain:
+            rows = [{"object": "check", "check": name, "query": _plain(use_case.CHECKS[name])} for name in chosen]
+            show_rows(rows, columns("check", "query"), as_json=as_json)
+            return
         with progress("auditing", total=len(chosen)) as report:
             violations = use_case.audit(checks=chosen, report=report)
         found = [

@@ -3,24 +3,21 @@
 import json
 import os
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
 from tasks.audit.audit import CHECKS
-from tests.command_line.running import scrip, scrip_on_terminal
+from tests.command_line.running import PROGRAM, scrip, scrip_on_terminal
 from tests.support.requests import create_voucher, redeem
 from worker.database import transaction
 
 
 def run_audit(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run `scrip audit` with those variables added."""
-    program = Path(sys.executable).with_name("scrip")
     environment = {**os.environ, **variables}
     return subprocess.run(
-        [program, "audit", *words], env=environment, capture_output=True, text=True, errors="replace", check=False
+        [PROGRAM, "audit", *words], env=environment, capture_output=True, text=True, errors="replace", check=False
     )
 
 
@@ -119,6 +116,15 @@ def test_the_checks_explain_themselves_without_a_database():
         name: " ".join(query.split()) for name, query in CHECKS.items()
     }
     assert scrip("audit", "--explain", "--check", "counted and numbered").rows()[0][0] == COUNTED
+
+
+def test_a_reader_who_goes_away_is_no_finding():
+    """As with `scrip audit --explain | true`."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([PROGRAM, "audit", "--explain"], stdout=writer, stderr=subprocess.PIPE, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, b"")
 
 
 @pytest.mark.usefixtures("database")
