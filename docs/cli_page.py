@@ -25,8 +25,8 @@ no worker has to run. `make docs` writes this page from the program.
 - **`--json`** writes one JSON object a line to standard output and nothing else there. Errors are an object on
   standard error: `exitCode`, `error`, `message`, and for an invalid request `errors` as in the contract. Only the
   misuse of options is told as text.
-- **Lists** end after `--limit` items, and standard error has the option `--after` that continues them. `--all`
-  follows the pages to the end, in constant memory.
+- **Lists** end after `--limit` items, and standard error has the option `--after` that continues them, with `--json`
+  as `{"object": "more", "after": "…"}`. `--all` follows the pages to the end, in constant memory.
 - **Requests** are made of options with the names of the contract's fields. `--file` reads a request from a JSON file,
   `--set '{"metadata": {"team": "a"}}'` adds any field. `--set` takes precedence over the file, and an option over
   both.

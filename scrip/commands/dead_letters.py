@@ -14,7 +14,7 @@ from scrip.commands.durations import duration
 from scrip.commands.endings import ended, ends_clearly
 from scrip.commands.exit_codes import ExitCode
 from scrip.commands.options import LISTED, After, All, AsJson, Limit, Yes
-from scrip.commands.output import columns, show_object, show_rows
+from scrip.commands.output import columns, say_more, show_object, show_rows
 from scrip.commands.progress import progress
 from scrip.commands.unreadable import commands as unreadable
 
@@ -152,8 +152,8 @@ def _pages(
         if len(rows) <= size:
             return
         position, left = rows[size - 1].id, None if left is None else left - size
-    if not as_json and limit:
-        typer.echo(f"there are more: --all, or --after {page[-1]['id']}", err=True)
+    if limit:
+        say_more(page[-1]["id"], as_json=as_json)
 
 
 def _each(task_ids: Sequence[str], *, done: str, use_case: Callable[..., None], as_json: bool) -> None:

@@ -96,8 +96,16 @@ def show_pages(pages: Pages, shown: Columns, *, as_json: bool) -> None:
     for items in pages:
         if items:
             show_rows(items, shown, as_json=as_json)
-    if pages.more_after is not None and not as_json:
-        typer.echo(f"there are more: --all, or --after {pages.more_after}", err=True)
+    if pages.more_after is not None:
+        say_more(pages.more_after, as_json=as_json)
+
+
+def say_more(after: str, *, as_json: bool) -> None:
+    """Say on standard error that a list was cut off after the item with that id."""
+    if as_json:
+        typer.echo(json.dumps({"object": "more", "after": after}), err=True)
+    else:
+        typer.echo(f"there are more: --all, or --after {after}", err=True)
 
 
 def _write(lines: Iterable[str]) -> None:

@@ -180,8 +180,10 @@ def test_all_are_listed_in_pages():
     for number in range(205):
         die(f"task-{number}")
     newest_first = [f"task-{number}" for number in reversed(range(205))]
-    page = scrip("list", "--limit", "3", "--json").lines()
+    done = scrip("list", "--limit", "3", "--json")
+    page = done.lines()
     assert [each["taskId"] for each in page] == newest_first[:3]
+    assert json.loads(done.errors) == {"object": "more", "after": page[-1]["id"]}
     rest = scrip("list", "--all", "--after", page[-1]["id"], "--json")
     assert [each["taskId"] for each in rest.lines()] == newest_first[3:]
     cut_off = scrip("list", "--limit", "201")

@@ -39,6 +39,9 @@ def test_a_list_ends_at_its_limit_and_says_where_it_continues():
     assert [row[0] for row in listed.rows()] == vouchers[:3]
     assert listed.errors == f"there are more: --all, or --after {vouchers[2]}\n"
     assert [row[0] for row in scrip("vouchers", "list", "--after", vouchers[2]).rows()] == vouchers[3:]
+    for_a_program = scrip("vouchers", "list", "--limit", "3", "--json")
+    assert [each["id"] for each in for_a_program.lines()] == vouchers[:3]
+    assert json.loads(for_a_program.errors) == {"object": "more", "after": vouchers[2]}
     everything = scrip("vouchers", "list", "--limit", "3", "--all", "--json")
     assert ([each["id"] for each in everything.lines()], everything.errors) == (vouchers, "")
     assert scrip("vouchers", "list", "--limit", "0") == (0, "", "")
