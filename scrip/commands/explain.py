@@ -7,7 +7,7 @@ import typer
 
 from scrip.commands.endings import ends_clearly
 from scrip.commands.options import AsJson, Project
-from scrip.commands.output import columns, show_object, show_rows
+from scrip.commands.output import cell, columns, show_object, show_rows
 from scrip.commands.request_body import request_body
 from scrip.commands.use_cases import call
 
@@ -52,9 +52,8 @@ def explain(
             show_object(answer, as_json=True)
             return
         show_rows(_said(answer), SAID_COLUMNS, as_json=False)
-        for name, option in CONTINUED.items():
-            if answer[name] is not None:
-                typer.echo(f"there are older ones: {option} {answer[name]}", err=True)
+        for line in _left_out(answer):
+            typer.echo(line, err=True)
 
 
 def _said(answer: Any) -> Iterator[dict[str, Any]]:
@@ -78,6 +77,17 @@ def _of_discount(about: str, discount: Any) -> Iterator[dict[str, Any]]:
         yield _line(f"{about}: on this invoice", on_invoice["outcome"], on_invoice["text"])
         for each in on_invoice["reversals"]:
             yield _line(f"{about}: reversal", each["id"], each["text"], at=each["at"])
+
+
+def _left_out(answer: Any) -> Iterator[str]:
+    for name, option in CONTINUED.items():
+        if answer[name] is not None:
+            yield f"there are older ones: {option} {answer[name]}"
+    for each in (*answer["discounts"], *answer["elsewhere"]):
+        if each["moreEntries"]:
+            yield f"older amounts of {each['id']} are left out"
+    if answer["moreElsewhere"]:
+        yield f"older discounts elsewhere are left out: --customer {cell(answer['billed']['customer'])}"
 
 
 def _line(about: str, identity: str, text: str, *, at: str | None = None) -> dict[str, Any]:

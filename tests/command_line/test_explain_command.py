@@ -34,6 +34,23 @@ def test_an_explanation_has_a_line_for_each_sentence():
     assert ["request", granted["requestId"]] in [row[:2] for row in older]
 
 
+def test_what_is_left_out_is_said():
+    """Older amounts of a discount, and older discounts of the customer on other subscriptions."""
+    voucher = create_voucher()["id"]
+    one, two = (redeem(voucher=voucher, subscription=each, customer="cus_1")["discount"] for each in ("sub_2", "sub_3"))
+    for number in range(21):
+        apply(invoice=f"inv_{number}", subscription="sub_3")
+    apply(invoice="inv_here")
+    done = scrip("explain", "--invoice", "inv_here", "--limit", "1")
+    assert [row[1] for row in done.rows() if row[0] == "discount elsewhere"] == [two]
+    assert done.errors.splitlines()[-2:] == [
+        f"older amounts of {two} are left out",
+        "older discounts elsewhere are left out: --customer cus_1",
+    ]
+    assert "left out" not in scrip("explain", "--subscription", "sub_2").errors
+    assert one != two
+
+
 def test_one_subject_is_explained():
     """By the rule of the task. Nobody knows the invoice, which is an explanation too."""
     assert scrip("explain").code == 5
