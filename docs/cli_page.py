@@ -31,7 +31,7 @@ no worker has to run. `make docs` writes this page from the program.
   `--set '{"metadata": {"team": "a"}}'` adds any field. `--set` takes precedence over the file, and an option over
   both.
 - **What cannot be undone asks** on a terminal, or takes `--yes`. Without a terminal and without `--yes`, nothing is
-  done.
+  done. Only `call` never asks: it does what the task does.
 - **Completion**: `scrip --install-completion` for bash, zsh and fish.
 
 ## Exit codes
