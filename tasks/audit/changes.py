@@ -45,12 +45,15 @@ Parameters = dict[str, Any]
 
 def audit_changes(*, first: datetime, end: datetime, pace: Pace) -> list[Violation]:
     """Return the violations by all that belongs to the subjects with new rows of the span [first, end)."""
-    spans = divided(first, end)
+    with pace.work():
+        spans = divided(first, end)
     found: dict[Violation, None] = {}
     for subject in SUBJECTS:
-        for parameters in _groups(subject, first=first, end=end) if subject.listed else spans:
+        with pace.work():
+            parts = list(_groups(subject, first=first, end=end)) if subject.listed else spans
+        for part in parts:
             with pace.work():
-                found |= dict.fromkeys(_check(subject, parameters))
+                found |= dict.fromkeys(_check(subject, part))
     return list(found)
 
 
