@@ -20,7 +20,9 @@ Wordings = tuple[str, ...]
 Figures = Mapping[str, str]
 
 ACCEPTED: Wordings = ("Accepted: this is redemption {number} of the voucher, and it granted a discount.", "Accepted.")
-MOVABLE: Wordings = ("The customer has a discount of this voucher on another subscription, which can be moved.",)
+MOVABLE: Wordings = (
+    "At that time, the customer had a discount of this voucher on another subscription, which could be moved.",
+)
 REFUSED: Mapping[Refusal, Wordings] = {
     Refusal.IDEMPOTENCY_CONFLICT: ("Refused: the request id was used before with another body.",),
     Refusal.VOUCHER_NOT_FOUND: ("Refused: there was no such voucher or code.",),

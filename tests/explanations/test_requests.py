@@ -9,6 +9,7 @@ from domain.eligibility import Refusal
 from models.redemptions.listing import REASONS
 from tests.explanations.calls import explained
 from tests.redemptions.outcomes import ago, retire, update
+from tests.support.endings import end
 from tests.support.holds import confirm, lapse, release, reserve
 from tests.support.requests import add_codes, create_voucher, redeem
 from tests.support.tasks import task_named
@@ -131,17 +132,18 @@ def test_requests_are_in_the_order_of_time():
     assert answer["finding"] == "granted"
 
 
-def test_a_refusal_says_that_a_discount_can_be_moved():
-    """It is on another subscription of the customer."""
+def test_a_refusal_says_that_a_discount_could_be_moved():
+    """It was on another subscription of the customer, and may have been ended since."""
     voucher = create_voucher(restrictions={"maximumRedemptionsPerCustomer": 1})
     granted = redeem(voucher=voucher["id"], **HERE)
     redeem(voucher=voucher["id"], customer="cus_1", subscription="sub_2")
     reserve(voucher=voucher["id"], customer="cus_1", subscription="sub_2")
+    end(granted["discount"])
     answer = explained(subscription="sub_2")
     for refused in (*answer["requests"], *answer["holds"]):
         assert (refused["discount"], refused["voucherName"]) == (granted["discount"], "Ten percent")
         assert refused["text"].endswith(
-            " The customer has a discount of this voucher on another subscription, which can be moved."
+            " At that time, the customer had a discount of this voucher on another subscription, which could be moved."
         )
     assert [len(answer[name]) for name in ("requests", "holds")] == [1, 1]
 
