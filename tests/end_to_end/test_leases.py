@@ -1,5 +1,7 @@
 """Leases of messages, with real workers: what failed is back soon, and what a worker works on is not doubled."""
 
+import base64
+import json
 import signal
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -215,6 +217,16 @@ def test_an_answer_is_stored_although_a_task_that_follows_is_unknown(client: Cli
     assert client.answer(sent)["redemptionNumber"] == 1
     eventually(lambda: client.broker.redis.llen("shop") == 1)
     client.broker.redis.delete("shop")
+
+
+def test_an_errback_of_the_senders_own_is_sent_with_the_id_of_the_failed_task(client: Client) -> None:
+    """As Celery sends one that a worker does not know. The failure is stored too."""
+    follows = client.app.signature("shop.failed", args=["order-1"], queue="shop")
+    sent = client.send(REDEEM, {"project": "gigs"}, link_error=follows)
+    assert client.outcome(sent)["result"]["exc_type"] == "InvalidRequest"
+    message = json.loads(eventually(lambda: client.broker.redis.rpop("shop")))
+    assert message["headers"]["task"] == "shop.failed"
+    assert json.loads(base64.b64decode(message["body"]))[0] == [sent, "order-1"]
 
 
 @pytest.mark.slow

@@ -36,6 +36,8 @@ from shop.views import checkout
 assert checkout(RequestFactory().post("/", {ORDER})).status_code == 202
 """
 NEVER_SENT = f"import django; django.setup(); from shop.models import Order; Order.objects.create(**{ORDER})"
+BAD_ORDER = ORDER.replace("cus_1", "")
+SENT_WITH_A_BAD_FIELD = SENT_BY_THE_VIEW.replace(ORDER, BAD_ORDER)
 OUTCOMES = """
 import django; django.setup()
 from shop.models import Order
@@ -107,7 +109,7 @@ def test_fastapi_gets_its_answer(database: dict[str, str], tmp_path: Path) -> No
 
 
 def test_django_redeems_after_commit(database: dict[str, str], tmp_path: Path) -> None:
-    """The view's order gets its outcome by the callback, and an order whose message was never sent, by the command."""
+    """An order gets its outcome by a callback. One whose message was never sent gets it after the command."""
     project = tmp_path / "project"
     lay_out_django(project)
     create_voucher(project="acme", code="SUMMER")
@@ -131,6 +133,8 @@ def test_django_redeems_after_commit(database: dict[str, str], tmp_path: Path) -
         run("-c", NEVER_SENT)
         run("-m", "django", "redeem_again")
         eventually(lambda: run("-c", OUTCOMES) == "[('accepted', None), ('refused', 'already_applied')]\n")
+        run("-c", SENT_WITH_A_BAD_FIELD)
+        eventually(lambda: "('failed', None)" in run("-c", OUTCOMES))
 
 
 def lay_out_django(project: Path) -> None:

@@ -70,8 +70,14 @@ def _send_all_and_store(task: Task, context: Context, result: TaskResult) -> Non
     if result.state == states.SUCCESS:
         _send_all(task, context, result.result)
         task.backend.mark_as_done(context.id, result.result, context)
-    else:
-        task.backend.mark_as_failure(context.id, result.result, traceback=result.traceback, request=context)
+        return
+    # Celery would send an errback to its queue, of which it must know, and call one in this process if the worker has
+    # a task of that name.
+    for errback in context.errbacks or ():
+        _send(task, context, errback, context.id)
+    task.backend.mark_as_failure(
+        context.id, result.result, traceback=result.traceback, request=context, call_errbacks=False
+    )
 
 
 def _warn_of_unnamed_queues(task: Task, context: Context, *, state: str) -> None:
