@@ -60,7 +60,7 @@ def tampered_database(environment: dict[str, str]) -> Iterator[dict[str, str]]:
 @pytest.fixture
 def without_rests(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let scheduled audits work without rests."""
-    monkeypatch.setattr(run, "RESTING_SECONDS_MAX", dict.fromkeys(run.RESTING_SECONDS_MAX, 0))
+    monkeypatch.setattr(run, "RESTING_SECONDS_MAX", 0)
 
 
 @pytest.fixture

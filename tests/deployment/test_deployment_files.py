@@ -179,11 +179,11 @@ def test_the_image_takes_locked_wheels_only_and_is_not_root() -> None:
     bases = set(re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE))
     assert len(bases) == 1
     assert re.fullmatch(r"python:3\.\d+-slim-\w+", bases.pop())
-    installs = [line for line in DOCKERFILE.splitlines() if '"pip", "install"' in line]
-    assert all('"--require-hashes", "--only-binary", ":all:"' in line or '"--no-deps"' in line for line in installs)
-    assert all(
-        re.match(r"\w+ \[", line) for line in re.findall(r"^(?:RUN|CMD|ENTRYPOINT) .*", DOCKERFILE, re.MULTILINE)
-    )
+    installs = [line for line in re.sub(r'[",\[\]]', "", DOCKERFILE).splitlines() if "pip install" in line]
+    assert len(installs) == 2
+    assert all("--require-hashes --only-binary :all:" in line or "--no-deps" in line for line in installs)
+    # A shell as the first process would keep the signals of a stop from the program.
+    assert all(re.match(r"\w+ \[", line) for line in re.findall(r"^(?:CMD|ENTRYPOINT) .*", DOCKERFILE, re.MULTILINE))
     assert int(re.findall(r"^USER (\d+)$", DOCKERFILE, re.MULTILINE)[-1]) > 0
 
 

@@ -224,7 +224,8 @@ def test_an_errback_of_the_senders_own_is_sent_with_the_id_of_the_failed_task(cl
     follows = client.app.signature("shop.failed", args=["order-1"], queue="shop")
     sent = client.send(REDEEM, {"project": "gigs"}, link_error=follows)
     assert client.outcome(sent)["result"]["exc_type"] == "InvalidRequest"
-    message = json.loads(eventually(lambda: client.broker.redis.rpop("shop")))
+    eventually(lambda: client.broker.redis.llen("shop") == 1)
+    message = json.loads(str(client.broker.redis.rpop("shop")))
     assert message["headers"]["task"] == "shop.failed"
     assert json.loads(base64.b64decode(message["body"]))[0] == [sent, "order-1"]
 
