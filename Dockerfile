@@ -10,11 +10,13 @@ RUN ["pip", "install", "--no-cache-dir", "--require-hashes", "--only-binary", ":
 COPY . .
 # The root of a container is read-only, so no process could keep the bytecode of our modules: they are compiled here.
 RUN pip install --no-cache-dir --no-deps --no-build-isolation -e . \
-    && python -m compileall -q domain migrations models scrip tasks worker
+    && python -m compileall -q domain migrations models scrip tasks worker \
+    # The checkout may be one that only its owner can read.
+    && chmod --recursive a+rX .
 
 FROM python:3.13-slim-trixie
-# A numeric user id, so that a cluster can see that the user is not root.
-RUN ["useradd", "--system", "--uid", "10001", "--home-dir", "/app", "--shell", "/usr/sbin/nologin", "scrip"]
+# A numeric user id, so that a cluster can see that the user is not root. The group gets the same number.
+RUN ["useradd", "--uid", "10001", "--user-group", "--no-create-home", "--home-dir", "/app", "--shell", "/usr/sbin/nologin", "scrip"]
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build /app /app
 # A volume that is mounted here belongs to that user.
