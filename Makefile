@@ -12,7 +12,7 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generat
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-scale test-histories test-oracle faults faults-brokers up bench bench-scale bench-where bench-catalogue docs check lint types imports lock clean bench-lists bench-audit bench-recovery bench-traces
+.PHONY: help demo test test-slow test-scale image-test test-histories test-oracle faults faults-brokers up bench bench-scale bench-where bench-catalogue docs check lint types imports lock clean bench-lists bench-audit bench-recovery bench-traces
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "make %-16s%s\n", $$1, $$2 }' Makefile
@@ -28,6 +28,9 @@ test-slow: $(INSTALLED) ## run the tests that take seconds each, in ten minutes:
 
 test-scale: $(INSTALLED) ## run the tests that take minutes, or hours: 10,000 random histories are among them
 	@$(BIN)/pytest -m scale
+
+image-test: $(INSTALLED) ## build the image and run the Procfile's programs in it, and quick tests on its Python 3.13, as root on Debian
+	@$(BIN)/pytest -m scale tests/image
 
 test-histories: $(INSTALLED) ## run 10,000 random histories, a thousand for each of ten seeds (SEED=7 for one of them)
 	@$(BIN)/pytest -m scale -n logical --maxprocesses 4 -k "ten_thousand_histories$(if $(SEED), and [$(SEED)])" tests/histories
