@@ -10,7 +10,6 @@ import pytest
 from sqlalchemy import create_engine
 from sqlalchemy.orm import Session
 
-from models.base import Base
 from scrip.stack.data_folder import locked_data_folder
 from scrip.stack.postgres_server import Postgres
 from tasks.audit.audit import CHECKS, run_check
@@ -21,6 +20,7 @@ from tests.end_to_end.programs import Worker
 from tests.end_to_end.vouchers import created_voucher, granted_discount
 from tests.end_to_end.waiting import eventually, pause
 from tests.support.requests import invoice, redemption
+from tests.support.schema import create_schema
 
 # A database of Valkey for the worker of this test.
 RESTARTED = 7
@@ -35,9 +35,7 @@ def postgres(tmp_path: Path) -> Iterator[Postgres]:
             server.create(pause)
             server.spawn()
             server.wait_ready(pause)
-            engine = create_engine(server.url.replace("postgresql:", "postgresql+psycopg:"))
-            Base.metadata.create_all(engine)
-            engine.dispose()
+            create_schema(server.url)
             yield server
         finally:
             server.stop()

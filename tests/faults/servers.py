@@ -13,15 +13,14 @@ from typing import ClassVar
 
 import psutil
 from redis import Redis
-from sqlalchemy import create_engine
 
-from models.base import Base
 from scrip.stack.data_folder import locked_data_folder
 from scrip.stack.postgres_server import Postgres
 from tests.broker.durable_valkey import DurableValkey
 from tests.end_to_end.waiting import eventually, pause
 from tests.faults.sending import Sender
 from tests.support.proxy import Proxy
+from tests.support.schema import create_schema
 
 ANSWER_SECONDS_MAX = 2
 
@@ -81,9 +80,7 @@ class PostgresServer(Server):
         self.process.create(pause)
         self.start()
         super().__init__(self.process.url)
-        engine = create_engine(self.direct_url.replace("postgresql:", "postgresql+psycopg:"))
-        Base.metadata.create_all(engine)
-        engine.dispose()
+        create_schema(self.direct_url)
 
     @property
     def variables(self) -> dict[str, str]:
