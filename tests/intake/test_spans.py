@@ -8,7 +8,7 @@ import pytest
 from celery import Celery
 from opentelemetry import context, propagate, trace
 from opentelemetry.instrumentation.celery import CeleryInstrumentor
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanContext, SpanKind, StatusCode
@@ -154,3 +154,46 @@ def test_messages_that_are_tried_again_count_in_the_span(exporter: InMemorySpanE
     attributes = ended.attributes or {}
     assert (attributes["scrip.outcome.accepted"], attributes["scrip.retried.undecided"]) == (1, 2)
     assert ended.status.status_code is StatusCode.ERROR
+
+
+class FailingProcessor(SpanProcessor):
+    """A part of an SDK that raises at the start or at the end of a span."""
+
+    def __init__(self, moment: str) -> None:
+        self.moment = moment
+
+    def on_start(self, span: Span, parent_context: context.Context | None = None) -> None:  # noqa: ARG002 - as the SDK calls it
+        """Raise an error at the start."""
+        if self.moment == "start":
+            raise RuntimeError("SECRET")
+
+    def on_end(self, span: ReadableSpan) -> None:  # noqa: ARG002 - as the SDK calls it
+        """Raise an error at the end."""
+        if self.moment == "end":
+            raise RuntimeError("SECRET")
+
+
+@pytest.mark.usefixtures("exporter")
+@pytest.mark.parametrize("moment", ["start", "end"])
+def test_a_batch_is_decided_although_the_sdk_fails(moment: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Otherwise its messages would run again for ever, and the queue behind them would stop."""
+    provider = trace.get_tracer_provider()
+    assert isinstance(provider, TracerProvider)
+    provider.add_span_processor(FailingProcessor(moment))
+    decided = decide_in_child(REDEEM, batch(2), "")
+    assert {each.fate for each in decided.outcomes} == {Fate.SUCCEEDED}
+    assert "a span could not be recorded: RuntimeError" in caplog.text
+    assert "SECRET" not in caplog.text
+    assert not trace.get_current_span().get_span_context().is_valid
+
+
+@pytest.mark.usefixtures("exporter")
+def test_a_batch_is_decided_although_a_propagator_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sender's header may be one that the chosen propagator cannot read."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise ValueError("SECRET")
+
+    monkeypatch.setattr(propagate, "extract", fail)
+    deliveries = [each._replace(trace={"traceparent": "x"}) for each in batch(2)]
+    assert {each.fate for each in decide_in_child(REDEEM, deliveries, "").outcomes} == {Fate.SUCCEEDED}

@@ -5,12 +5,13 @@ an SDK in the process, nothing is recorded and no header is parsed.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from threading import Thread
 from typing import Any
 
 from celery.signals import worker_process_shutdown
+from celery.utils.log import get_logger
 from opentelemetry import context, propagate, trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Link, ProxyTracerProvider, Span, SpanContext, SpanKind, StatusCode
@@ -20,6 +21,8 @@ from worker.intake.counted_outcomes import outcomes_of
 from worker.intake.delivery import Delivery, Outcome
 from worker.queues import queue_of
 from worker.settings import settings
+
+logger = get_logger(__name__)
 
 # W3C asks for at least 512 characters of `tracestate`. A longer value is not that of a trace.
 HEADER_LENGTH_MAX = 1_024
@@ -58,11 +61,18 @@ class BatchSpan:
     def note(self, outcomes: Sequence[Outcome]) -> None:
         """Note how many answers have each outcome and reason, and how many messages are tried again for each cause."""
         found = outcomes_of((1, each) for each in outcomes)
-        for (outcome, reason), number in found.answers(self._task).items():
-            self._span.set_attribute(".".join(filter(None, ("scrip.outcome", outcome, reason))), number)
-        for cause, number in found.retried.items():
-            self._span.set_attribute(f"scrip.retried.{cause}", number)
-        if found.retried:
+        with _harmless():
+            for (outcome, reason), number in found.answers(self._task).items():
+                self._span.set_attribute(".".join(filter(None, ("scrip.outcome", outcome, reason))), number)
+            for cause, number in found.retried.items():
+                self._span.set_attribute(f"scrip.retried.{cause}", number)
+            if found.retried:
+                self._span.set_status(StatusCode.ERROR)
+
+    def note_error(self, error: BaseException) -> None:
+        """Note the class of an error that the batch raised."""
+        with _harmless():
+            self._span.set_attribute("error.type", type(error).__name__)
             self._span.set_status(StatusCode.ERROR)
 
 
@@ -71,28 +81,45 @@ def span_of_batch(task: str, deliveries: Sequence[Delivery]) -> Iterator[BatchSp
     """Record the span of a batch, or yield None without an SDK.
 
     A message alone is the span's parent. A batch of several messages begins a trace of its own, with links to theirs.
+    Whatever an SDK raises, the batch is decided: its messages would otherwise run again for ever.
     """
-    if not has_sdk():
-        yield None
-        return
-    contexts = [_context_of(each) for each in deliveries]
-    origins = [(each.id, _origin(found)) for each, found in zip(deliveries, contexts, strict=True)]
-    with trace.get_tracer("scrip").start_as_current_span(
-        f"process {task}",
-        context=contexts[0] if len(contexts) == 1 else Context(),
-        kind=SpanKind.CONSUMER,
-        attributes=_attributes(task, len(deliveries)),
-        links=[Link(origin, {"messaging.message.id": each}) for each, origin in origins if origin.is_valid],
-        # The text of an exception may quote values of a request.
-        record_exception=False,
-        set_status_on_exception=False,
-    ) as span:
-        try:
-            yield BatchSpan(task, span)
-        except BaseException as error:
-            span.set_attribute("error.type", type(error).__name__)
-            span.set_status(StatusCode.ERROR)
-            raise
+    recording = ExitStack()
+    span = _began(recording, task, deliveries) if has_sdk() else None
+    try:
+        yield span
+    except BaseException as error:
+        if span is not None:
+            span.note_error(error)
+        raise
+    finally:
+        with _harmless():
+            recording.close()
+
+
+def _began(recording: ExitStack, task: str, deliveries: Sequence[Delivery]) -> BatchSpan | None:
+    with _harmless():
+        contexts = [_context_of(each) for each in deliveries]
+        origins = [(each.id, _origin(found)) for each, found in zip(deliveries, contexts, strict=True)]
+        span = trace.get_tracer("scrip").start_as_current_span(
+            f"process {task}",
+            context=contexts[0] if len(contexts) == 1 else Context(),
+            kind=SpanKind.CONSUMER,
+            attributes=_attributes(task, len(deliveries)),
+            links=[Link(origin, {"messaging.message.id": each}) for each, origin in origins if origin.is_valid],
+            # The text of an exception may quote values of a request.
+            record_exception=False,
+            set_status_on_exception=False,
+        )
+        return BatchSpan(task, recording.enter_context(span))
+    return None
+
+
+@contextmanager
+def _harmless() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - whatever an SDK or a propagator raises, messages are decided
+        logger.warning("a span could not be recorded: %s", type(error).__name__)
 
 
 @contextmanager
@@ -113,7 +140,9 @@ def within_trace_of(delivery: Delivery) -> Iterator[None]:
 
 
 def _context_of(delivery: Delivery) -> Context:
-    return propagate.extract(delivery.trace or {}, context=Context())
+    with _harmless():
+        return propagate.extract(delivery.trace or {}, context=Context())
+    return Context()
 
 
 def _origin(found: Context) -> SpanContext:
