@@ -9,6 +9,8 @@ SWEEP = "expiry.sweep"
 SWEEP_PERIOD = timedelta(minutes=1)
 AUDIT = "audit.run"
 AUDIT_PERIOD = timedelta(minutes=5)
+# A message of these is never kept as a dead letter: beat sends the next one.
+PERIODIC = frozenset({SWEEP, AUDIT})
 # In UTC.
 NIGHT_HOUR = 3
 NIGHTLY_AUDIT_EXPIRES_SECONDS = 3_600

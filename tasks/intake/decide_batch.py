@@ -30,10 +30,11 @@ from tasks.wire.errors import (
     require_right_queue,
 )
 from tasks.wire.message import Message
-from tasks.wire.parsing import WHOLE_REQUEST, Request, argument_of, parse
+from tasks.wire.parsing import Request, argument_of, parse
 from worker.database import run_in_transaction
 from worker.intake.current_message import deciding
 from worker.intake.delivery import ENDS_CONNECTIONS, Delivery, GivenUp, Original, Outcome
+from worker.schedule import PERIODIC
 
 logger = get_logger(__name__)
 
@@ -221,8 +222,8 @@ class BatchInChild(EndedMessages):
     def give_up(self, position: int, original: Original, *, reason: str, attempts: int) -> None:
         """Make a message a dead letter, and fail the task with GivenUp."""
         delivery, key = self.deliveries[position], self.keys[position]
-        if delivery.kwargs == {WHOLE_REQUEST: {}}:
-            # It started a sweep, and beat will start the next one.
+        if self.task.name in PERIODIC:
+            # It started a sweep or an audit, and beat will start the next one.
             self.fail_for_good({position: raised(Undecided(reason))})
             return
         try:

@@ -40,6 +40,7 @@ from worker.intake.delivery import Original
 from worker.intake.envelope import is_plain
 from worker.intake.shown_request import summary
 from worker.queues import queue_of
+from worker.schedule import PERIODIC
 
 CHECKOUT = Path(__file__).parents[2]
 LISTED_MAX = 1_000
@@ -136,11 +137,11 @@ def give_up(*, key: MessageKey, task: str, original: Original, reason: str, atte
 def keep_running(*, reason: str, kwargs: Mapping[str, Any]) -> None:
     """Store the message of the running task as a dead letter.
 
-    The message is rebuilt from the task's context, because Celery does not keep it. An empty request is not stored: it
-    starts a sweep, and beat will start the next one. Nor is the request of a task that a program calls as a function.
+    The message is rebuilt from the task's context, because Celery does not keep it. That of a sweep or an audit is not
+    stored, since beat will start the next one. Nor is the request of a task that a program calls as a function.
     """
     task = app.current_worker_task
-    if task is None or not kwargs.get("request"):
+    if task is None or task.name in PERIODIC or not kwargs.get("request"):
         return
     context = task.request
     embedded = {name: context.get(name) for name in EMBEDDED}

@@ -5,12 +5,16 @@ from typing import Any
 
 import pytest
 
+from tasks.audit import run as run_audit
 from tasks.intake.decide_batch import ALONE_MAX
+from tasks.sweeps import expiry
 from tasks.wire.dead_letters import discard, list_newest, show
 from tests.end_to_end.database import poisoned
 from tests.intake.deliveries import POISON, REDEEM, batch, begin_alone, delivery, fates, query, run
 from tests.support.requests import create_voucher, invoice, redemption
+from tests.support.tasks import task_named
 from worker.intake.delivery import Fate
+from worker.schedule import BEAT_SCHEDULE
 
 
 @pytest.mark.usefixtures("database")
@@ -127,3 +131,22 @@ def test_an_id_that_the_database_cannot_store_fails_no_batch():
     delivered = batch(3, redelivered=True)
     delivered[1] = delivered[1]._replace(id="a\0b")
     assert fates(run(REDEEM, delivered, "")) == [Fate.SUCCEEDED] * 3
+
+
+@pytest.mark.usefixtures("database")
+@pytest.mark.parametrize("entry", BEAT_SCHEDULE.values(), ids=BEAT_SCHEDULE)
+def test_what_beat_sends_is_never_a_dead_letter(entry: dict[str, Any], monkeypatch: pytest.MonkeyPatch):
+    """Beat sends the next one. An operator would be called for a message that nobody needs."""
+
+    def fail(*_: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(run_audit, "record_audit", fail)
+    monkeypatch.setattr(expiry, "record_sweep", lambda **_: fail())
+    request = entry["kwargs"]["request"]
+    found = [run(entry["task"], [delivery(request, number=1, retries=retries)], "")[0] for retries in range(3)]
+    assert fates(found) == [Fate.TRY_AGAIN, Fate.TRY_AGAIN, Fate.FAILED]
+    # As in the pools `solo` and `threads`.
+    assert task_named(entry["task"]).apply(kwargs=entry["kwargs"]).state == "FAILURE"
+    assert list_newest() == []
+    assert query("SELECT * FROM attempts") == []
