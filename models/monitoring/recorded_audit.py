@@ -148,9 +148,10 @@ def newest_audits(session: Session, *, limit: int) -> Sequence[AuditRow]:
     return session.execute(_NEWEST.limit(limit)).all()
 
 
-def find_last_ended_audit(session: Session) -> AuditRow | None:
-    """Return the audit that began last of those that came to their end, of either kind, or None."""
-    return session.execute(_NEWEST.where(AUDITS.c.ended_at.is_not(None)).limit(1)).one_or_none()
+def find_last_ended_audit(session: Session, *, before: datetime) -> AuditRow | None:
+    """Return the audit that began last before an instant, of those of either kind that came to their end, or None."""
+    ended = _NEWEST.where(AUDITS.c.ended_at.is_not(None), AUDITS.c.id < first_id_at(before))
+    return session.execute(ended.limit(1)).one_or_none()
 
 
 def read_audit_figures(session: Session) -> Sequence[AuditFiguresRow]:

@@ -65,7 +65,8 @@ def record_audit(kind: AuditKind) -> Answer:
     """
     with transaction() as session:
         now = read_clock(session)
-        last = find_last_ended_audit(session)
+        # If the clock was set back, or is that of another server, an audit may have begun later than now.
+        last = find_last_ended_audit(session, before=now)
         since = _changed_since(last.started_at if last else now - AUDIT_PERIOD, now=now)
         run_id = begin_audit(session, kind=kind, now=now, changed_since=since if kind is AuditKind.CHANGES else None)
     began = time.monotonic()

@@ -108,6 +108,20 @@ def test_an_audit_of_changes_begins_a_minute_before_the_last_audit_that_ended():
     assert newest.changed_since == newest.started_at - timedelta(days=1)
 
 
+@pytest.mark.usefixtures("database")
+def test_an_audit_goes_on_after_the_clock_was_set_back():
+    """It looks at the changes since the last audit that began earlier, not at a span that ends before it begins."""
+    run_audit("changes")
+    with transaction() as session:
+        ahead = read_clock(session) + timedelta(hours=1)
+        audit = begin_audit(session, kind=AuditKind.EVERYTHING, now=ahead, changed_since=None)
+        ended = "ended_at = started_at, checks = 69, violations = 0, findings = '[]'"
+        session.execute(text(f"UPDATE audits SET {ended} WHERE id = :id"), {"id": audit})  # noqa: S608 - the text above
+    assert run_audit("changes")["checks"] == len(CHECKS)
+    _, last, first = audits()
+    assert last.changed_since == first.started_at - timedelta(minutes=1)
+
+
 def interrupt() -> None:
     """Let an audit of changes fail in the middle."""
     with transaction() as session:

@@ -119,7 +119,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "invoices.reversal_listing.older_reversals": {**PAGE, "listing": REVERSAL_LISTING},
     "invoices.taken_by_discount.newest_taken": {"project": "gigs", "discounts": [ID], "limit": 1},
     "monitoring.figures.count_sessions": {},
-    "monitoring.recorded_audit.find_last_ended_audit": {},
+    "monitoring.recorded_audit.find_last_ended_audit": {"before": NOW},
     "monitoring.recorded_audit.newest_audits": {"limit": 1},
     "monitoring.recorded_audit.read_audit_figures": {},
     "monitoring.figures.read_figures": {},
