@@ -92,20 +92,21 @@ VOUCHERS = Subject(
 )
 
 CODES = Subject(
-    changed=f"""
-        SELECT codes.project, codes.id FROM (
+    listed=f"""
+        SELECT codes.project, codes.id, codes.redemptions AS size FROM (
             {_new("project, code_id AS id", "redemptions", "holds")}
             UNION SELECT project, code_id FROM voucher_changes WHERE {in_span("created_at")}
         ) AS named
         JOIN codes USING (project, id) WHERE codes.redemptions <= {REDEMPTIONS_MAX}
     """,  # noqa: S608 - put together from the constants above
+    changed=GROUP,
     tables={
         "codes": _of_changed("codes", "id"),
         # Places are returned to vouchers and codes, and this is about codes.
         "vouchers": "SELECT * FROM vouchers WHERE false",
         # With the collation and the conditions of `ix_redemptions_accepted_code`.
         "redemptions": """
-            SELECT own.* FROM changed
+            SELECT own.project, own.code_id, own.reason FROM changed
             JOIN redemptions AS own ON own.code_id = changed.id AND own.project COLLATE "C" = changed.project
             WHERE own.redemption_number IS NOT NULL AND own.code_id IS NOT NULL
         """,

@@ -27,8 +27,8 @@ SUBJECTS = (
     LEDGER,
     REVERSED_INVOICES,
 )
-# A transaction is about so many new rows, or about vouchers with so many redemptions, and then the audit rests. Larger
-# ones would keep a core busy for seconds.
+# A transaction is about so many new rows, or about vouchers or codes with so many redemptions, and then the audit
+# rests. Larger ones would keep a core busy for seconds.
 ROWS_MAX = 5_000
 GROUP_SIZE_MAX = 20_000
 _COUNT = " + ".join(

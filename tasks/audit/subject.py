@@ -11,6 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from domain.value_class import value
+from worker.database import allow_long_statements
 
 # A temporary table has no index, so its rows are joined by hashes. In a real table, an index finds the rows by key, and
 # a BRIN index those of a span of time. Compiling a query would take longer than the query.
@@ -57,7 +58,7 @@ class Subject:
         temporary tables.
         """
         session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
-        session.execute(text(_PLANS))
+        set_plans(session)
         if not _create(session, "changed", self.changed, parameters):
             return False
         for name, query in self.tables.items():
@@ -69,7 +70,11 @@ class Subject:
 
 
 def set_plans(session: Session) -> None:
-    """Let the statements of the transaction find rows by time, and never read a whole table."""
+    """Let the statements of the transaction find rows by time, never read a whole table, and take as long as they need.
+
+    Much may belong to a subject. A statement that is cancelled would be as slow when the audit begins again.
+    """
+    allow_long_statements(session.connection())
     session.execute(text(_PLANS))
 
 

@@ -1,18 +1,22 @@
 """The audit of changes: it finds what the audit of everything finds, by the subjects with new rows."""
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import event, text
 
 from models.base import read_clock
 from tasks.audit import changes
-from tasks.audit.audit import CHECKS, audit
+from tasks.audit.audit import CHECKS, Violation, audit
+from tasks.audit.changed_vouchers import CODES, VOUCHERS
 from tasks.audit.changes import SUBJECTS, audit_changes, divided
 from tasks.audit.pace import Pace
+from tasks.audit.subject import Subject, set_plans
 from tests.audit.scheduled import audit_latest
 from tests.support.changes import move
 from tests.support.credits import credit
@@ -133,6 +137,28 @@ def test_many_new_rows_are_audited_in_parts(monkeypatch: pytest.MonkeyPatch):
     assert set(audit_latest()) == set(at_once)
 
 
+@pytest.mark.usefixtures("database")
+def test_vouchers_and_codes_are_audited_in_groups_with_few_redemptions(monkeypatch: pytest.MonkeyPatch):
+    """A hundred popular codes have millions of redemptions together, although few are new."""
+    codes = [f"CODE{number}" for number in range(3)]
+    add_codes(create_voucher(), *({"code": code} for code in codes))
+    for code in codes * 2:
+        redeem(code=code)
+    monkeypatch.setattr(changes, "GROUP_SIZE_MAX", 5)
+    groups = defaultdict[str, list[int]](list)
+    check = changes._check  # noqa: SLF001 - a transaction is about one group
+
+    def note(subject: Subject, part: dict[str, Any]) -> list[Violation]:
+        if "ids" in part:
+            groups[subject.checks[0]].append(len(part["ids"]))
+        return check(subject, part)
+
+    monkeypatch.setattr(changes, "_check", note)
+    assert audit_latest() == []
+    # Each code has two redemptions, and the voucher has six.
+    assert groups == {VOUCHERS.checks[0]: [1], CODES.checks[0]: [1, 1, 1]}
+
+
 @contextmanager
 def verbose_plans() -> Iterator[list[str]]:
     """Yield a list that collects the plan of each query, and of the query that fills each temporary table."""
@@ -180,3 +206,14 @@ def test_the_transaction_can_change_nothing_and_leaves_nothing_behind():
         assert read_only == "on"
     with transaction() as session:
         assert session.execute(text(tables)).scalar_one() == 0
+
+
+@pytest.mark.usefixtures("database")
+def test_a_statement_may_take_longer_than_a_tasks():
+    """Cancelled, it would be repeated from the beginning until the message expires, and by every later audit."""
+    slow = Subject(changed="SELECT pg_sleep(0.3)::text AS slept", tables={}, checks=())
+    for begin in (lambda session: slow.replace_tables(session, parameters={}), set_plans):
+        with transaction() as session:
+            session.execute(text("SET LOCAL statement_timeout = '100ms'"))
+            begin(session)
+            session.execute(text("SELECT pg_sleep(0.3)"))
