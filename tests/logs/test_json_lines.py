@@ -12,7 +12,7 @@ from tests.documents.blocks import blocks
 from worker.intake.counted_outcomes import BatchOutcomes
 from worker.intake.logged_batch import log_batch
 from worker.logs.json_lines import JsonLines, rfc3339, with_fields
-from worker.logs.single_messages import LOGGERS, lower_single_messages
+from worker.logs.single_messages import CHATTY, LOGGERS, lower_single_messages
 
 
 def line_of(message: object, *arguments: object, **options: Any) -> dict[str, Any]:
@@ -87,14 +87,17 @@ def test_lines_about_single_messages_are_at_debug(
     caplog: pytest.LogCaptureFixture, level: int, levels: list[str]
 ) -> None:
     """Celery writes them at INFO. Its warnings and errors stay."""
-    loggers = [logging.getLogger(name) for name in LOGGERS]
+    loggers = [logging.getLogger(name) for name in (*LOGGERS, *CHATTY)]
     before = [(each.level, list(each.filters)) for each in loggers]
     try:
         lower_single_messages(level=level)
         with caplog.at_level(level):
-            for each in loggers:
+            for each in loggers[: len(LOGGERS)]:
                 each.info("Task received")
                 each.warning("Hard time limit exceeded")
+            chatty = [name for name in CHATTY if logging.getLogger(f"{name}.x").isEnabledFor(logging.INFO)]
+            assert ("alembic.runtime.plugins" in chatty) == (level <= logging.DEBUG)
+            assert "sqlalchemy.pool" not in chatty
         found = [(record.name, record.levelname) for record in caplog.records]
         assert found == [(name, each) for name in LOGGERS for each in levels]
     finally:

@@ -15,7 +15,7 @@ from celery.signals import after_setup_logger, after_setup_task_logger, celeryd_
 from celery.utils.log import get_multiprocessing_logger
 
 from worker.logs.json_lines import JsonLines
-from worker.logs.single_messages import lower_single_messages
+from worker.logs.single_messages import lower_single_messages, quieten
 from worker.settings import LogSettings, settings
 
 logger = logging.getLogger(__name__)
@@ -40,6 +40,7 @@ class Log:
         if not root.handlers:
             root.addHandler(logging.StreamHandler())
             root.setLevel(logging.INFO)
+            quieten(level=logging.INFO)
         self.format(root)
         logging.captureWarnings(capture=True)
         sys.excepthook = _log_uncaught

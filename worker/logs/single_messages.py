@@ -4,6 +4,8 @@ import logging
 
 # The loggers in which Celery tells that a message was received, revoked, succeeded, or failed as its caller may expect.
 LOGGERS = ("celery.worker.strategy", "celery.worker.request", "celery.app.trace")
+# Their lines at INFO tell of connections that a process gives up on purpose, and of what Alembic has loaded.
+CHATTY = ("sqlalchemy.pool", "alembic.runtime.plugins")
 
 
 def lower_single_messages(*, level: int) -> None:
@@ -12,6 +14,13 @@ def lower_single_messages(*, level: int) -> None:
         # Below DEBUG, Celery does not even write the lines.
         logger.setLevel(logging.NOTSET if level <= logging.DEBUG else logging.WARNING)
         logger.addFilter(as_debug)
+    quieten(level=level)
+
+
+def quieten(*, level: int) -> None:
+    """Leave out the lines of libraries that tell an operator nothing, unless the log's level is DEBUG."""
+    for logger in map(logging.getLogger, CHATTY):
+        logger.setLevel(logging.NOTSET if level <= logging.DEBUG else logging.WARNING)
 
 
 def as_debug(record: logging.LogRecord) -> bool:
