@@ -20,10 +20,10 @@ help: ## list what there is
 demo: $(INSTALLED) ## run the whole system on real servers with example data, and check the outcome
 	@$(BIN)/scrip demo
 
-test: $(INSTALLED) ## run the tests of every promise that take less than five minutes together
+test: $(INSTALLED) ## run the tests, without those that take seconds each
 	@$(PYTEST)
 
-test-slow: $(INSTALLED) ## run the tests that take seconds each, in ten minutes: programs, time limits and random histories
+test-slow: $(INSTALLED) ## run the tests that take seconds each: programs, time limits and random histories
 	@$(PYTEST) -m "slow and not scale"
 
 test-scale: $(INSTALLED) ## run the tests that take minutes, or hours: 10,000 random histories are among them

@@ -45,6 +45,7 @@ def test_each_violation_is_a_row():
     assert done.stderr == f"{len(CHECKS)} checks, 2 violations\n"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tampered_database")
 def test_an_output_that_lacks_a_character_gets_another_one():
     """A terminal or a cron job without UTF-8 shows the violation, not an encoding error."""
@@ -127,6 +128,7 @@ def test_a_reader_who_goes_away_is_no_finding():
     assert (done.returncode, done.stderr) == (141, b"")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("database")
 def test_a_terminal_shows_the_progress():
     """On standard error, so that a file has the violations only."""

@@ -98,6 +98,7 @@ def test_what_is_discarded_is_gone(dead_letter: str):
     assert scrip("list")[1] == ""
 
 
+@pytest.mark.slow
 def test_what_cannot_be_sent_is_kept(dead_letter: str, monkeypatch: pytest.MonkeyPatch):
     """No dead letter is lost while the broker is down."""
     with monkeypatch.context() as patch:
@@ -222,6 +223,7 @@ def test_more_than_a_batch_is_sent_again(broker: Redis, database: dict[str, str]
     assert sent[::-1] == [f"task-{number}" for number in range(205)]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("several")
 def test_nothing_is_lost_while_the_broker_is_away(monkeypatch: pytest.MonkeyPatch):
     """The transaction of the batch is rolled back."""

@@ -213,6 +213,7 @@ def test_a_server_that_is_away_is_red_and_hides_what_depends_on_it():
     assert parts(away)["database"]["state"] == "ok"
 
 
+@pytest.mark.slow
 def test_without_addresses_nothing_was_looked_at():
     """The exit code differs from that of a red part."""
     done = scrip_alone("status", "--json", DATABASE_URL="")

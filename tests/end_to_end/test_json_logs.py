@@ -164,6 +164,7 @@ def test_a_callback_that_names_no_queue_is_told_of(logging_worker: tuple[Worker,
     worker.eventually(lambda: "there is no task 'shop.note'" in worker.log[since:])
 
 
+@pytest.mark.slow
 def test_the_lines_of_beat_and_flower_are_json(database: dict[str, str], tmp_path: Path) -> None:
     """Without Celery's banner."""
     schedule = tmp_path / "schedule"
@@ -184,6 +185,7 @@ def test_the_lines_of_beat_and_flower_are_json(database: dict[str, str], tmp_pat
     Broker(variables).redis.flushdb()
 
 
+@pytest.mark.slow
 def test_the_lines_of_an_exporter_and_of_migrations_are_json(database: dict[str, str]) -> None:
     """The exporter announces its address in the log."""
     variables = database | {"SCRIP_LOG_FORMAT": "json", "SCRIP_METRICS_LISTEN": f"{LOOPBACK}:{free_port()}"}

@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from typing import Any
 
+import pytest
 from kombu import Connection
 from uuid_utils.compat import uuid7
 
@@ -119,6 +120,7 @@ def planted(value: Any, *, field: str = "") -> Any:
             return value
 
 
+@pytest.mark.slow
 def test_a_log_at_debug_shows_no_value_of_any_request(client: Client, worker: Worker, log_since: int) -> None:
     """The requests are those of the contract, each once with planted values and once without a valid field."""
     identities, outcomes = Identities(), Counter[str]()

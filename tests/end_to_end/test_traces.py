@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.end_to_end import recorded_spans
 from tests.end_to_end.broker import with_redis
 from tests.end_to_end.client import Client
@@ -18,6 +20,7 @@ TRACES = [f"{number:032x}" for number in (0xA, 0xB, 0xC)]
 SPAN = f"{0xD:016x}"
 
 
+@pytest.mark.slow
 def test_the_children_of_a_worker_record_and_export_their_batches(database: dict[str, str], tmp_path: Path) -> None:
     """Before they end. Each message's trace is linked, or a parent, and its callback stays in the trace."""
     file = tmp_path / "spans"

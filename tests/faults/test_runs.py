@@ -14,10 +14,11 @@ from tests.faults.system import System
 SEED = 20_261_128
 # For the control: longer than a message that was not lost takes.
 LOST_SECONDS = 25
-# In `make test`. `make faults` draws from all faults.
+# In `make test-slow`. `make faults` draws from all faults.
 SHORT = ("commit-reset-after", "child-killed", "postgres-restarted", "commit-reset-before", "messages-duplicated")
 
 
+@pytest.mark.slow
 def test_a_short_run_loses_nothing(tmp_path: Path) -> None:
     """One fault of each kind that takes a second or two."""
     report = run_faults(tmp_path, seed=SEED, faults=SHORT)

@@ -237,6 +237,7 @@ def test_so_is_every_step_of_ten_thousand_histories(number: int):
     run(number, max_examples=1_000, stateful_step_count=12, database=None)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("database")
 def test_so_is_every_step_of_a_history_of_credits():
     """Invoices, credits and reversals alone, so that they meet more often. Every run has the same histories."""

@@ -55,6 +55,7 @@ def run_until_nobody_dies(deliveries: list[Delivery], *, deaths: tuple[str, ...]
             deliveries = [delivery(request, number=number, **fields) for number, request in enumerate(requests)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("deaths", "sizes"),
     [

@@ -115,6 +115,7 @@ def test_what_is_not_an_id_is_not_shown(kwargs: object) -> None:
     assert summary(kwargs) == "{}"
 
 
+@pytest.mark.slow
 @given(JSON)
 def test_any_payload_has_a_summary_and_a_summary_is_its_own(kwargs: object) -> None:
     """Flower reads the summary of a worker and summarises that again."""

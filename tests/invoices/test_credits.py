@@ -75,6 +75,7 @@ def test_without_credit_of_a_negative_line_is_billed_as_it_is():
     assert (totals(answer), answer["credits"], rows("SELECT id FROM usage_reversals")) == ([0, -5_000], [], [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", [*permutations(["credit 1", "credit 2", "refund 3", "refund 4"])])
 def test_credits_and_refunds_in_any_order_add_up_to_the_discount(steps):
     """A discount of 0.05 on 0.10, taken back in four uneven parts by two ways."""

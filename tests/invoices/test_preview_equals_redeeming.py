@@ -45,6 +45,7 @@ def created(body: Any, code: Any, past: str, *, number: int, world: World) -> li
     return [{"voucher": voucher["id"]}, {"code": f"code-{number}"}]
 
 
+@pytest.mark.slow
 @settings(
     max_examples=25,
     derandomize=True,

@@ -30,6 +30,7 @@ def assert_answered_once(
         assert injection.redeemed() == len(injection.sent)
 
 
+@pytest.mark.slow
 def test_nothing_is_lost_whatever_dies(database: dict[str, str], tmp_path: Path) -> None:
     """The short version: each kind of fault once. The messages of a killed child are retried after seconds."""
     faults = [Fault.CHILD, Fault.WORKER, Fault.CONNECTIONS, Fault.BROKER]

@@ -50,6 +50,7 @@ def test_a_killed_worker_loses_no_count(tmp_path: Path) -> None:
     assert counts_in(tmp_path) == {SAMPLE: 1_000}
 
 
+@pytest.mark.slow
 def test_the_next_worker_goes_on_in_the_files_of_a_dead_one(tmp_path: Path) -> None:
     """So a total never falls, and restarts leave no files behind."""
     for _ in range(3):
@@ -101,6 +102,7 @@ def test_without_room_a_worker_is_told_at_its_start(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.db"))
 
 
+@pytest.mark.slow
 def test_the_files_never_grow(tmp_path: Path) -> None:
     """With more series than there is room for, the first stay and the others are not counted, after a restart too."""
     for _ in range(2):

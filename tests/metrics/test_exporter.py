@@ -120,6 +120,7 @@ def test_the_counts_of_all_workers_of_the_folder_are_added_up(exporter: Exporter
         file.close()
 
 
+@pytest.mark.slow
 def test_without_its_servers_an_exporter_says_so_and_serves_the_rest(variables: dict[str, str], tmp_path: Path) -> None:
     """What it cannot know is absent, and no scrape fails."""
     file = CounterFile(tmp_path)
@@ -137,6 +138,7 @@ def test_without_its_servers_an_exporter_says_so_and_serves_the_rest(variables: 
         assert {name for name, *_ in samples}.isdisjoint(names_of(*READ_FROM_DATABASE, *READ_FROM_BROKER))
 
 
+@pytest.mark.slow
 def test_a_server_that_hangs_makes_no_scrape_late(variables: dict[str, str]) -> None:
     """It accepts the connection and says nothing. Prometheus gives up after ten seconds."""
     with socket.create_server((LOOPBACK, 0)) as silent:
@@ -151,6 +153,7 @@ def test_a_server_that_hangs_makes_no_scrape_late(variables: dict[str, str]) -> 
             assert exporter.stop() == 0
 
 
+@pytest.mark.slow
 def test_a_damaged_file_of_a_worker_is_told(variables: dict[str, str], tmp_path: Path) -> None:
     """A sum without it would be too low, so there is none."""
     file = CounterFile(tmp_path)
@@ -163,6 +166,7 @@ def test_a_damaged_file_of_a_worker_is_told(variables: dict[str, str], tmp_path:
     assert {name for name, *_ in samples}.isdisjoint(names_of(*COUNTED))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "is_up"), [("new/metrics", 1), ("file", 0)])
 def test_a_folder_in_which_no_worker_has_counted_is_made(
     variables: dict[str, str], tmp_path: Path, name: str, is_up: int
@@ -173,6 +177,7 @@ def test_a_folder_in_which_no_worker_has_counted_is_made(
         assert exporter.samples()["scrip_counters_up",] == is_up
 
 
+@pytest.mark.slow
 def test_without_a_folder_nothing_is_said_of_workers(variables: dict[str, str]) -> None:
     """An exporter may run on a machine without workers."""
     without = {name: value for name, value in variables.items() if name != "SCRIP_METRICS_FOLDER"}
@@ -193,6 +198,7 @@ def test_an_exporter_listens_on_the_loopback_interface_only(exporter: Exporter) 
     assert [tuple(each) for each in listening] == [(LOOPBACK, exporter.port)]
 
 
+@pytest.mark.slow
 def test_the_password_is_asked_for(variables: dict[str, str]) -> None:
     """A health check needs none, and learns nothing."""
     with running_exporter(variables | {"SCRIP_METRICS_BASIC_AUTH": CREDENTIALS}) as exporter:
@@ -209,6 +215,7 @@ def test_nothing_else_is_served(exporter: Exporter) -> None:
     assert [exporter.get(path)[0] for path in ("/", "/favicon.ico", "/metrics/", "/../etc/passwd")] == [404] * 4
 
 
+@pytest.mark.slow
 def test_a_setting_that_cannot_be_used_ends_the_start_with_one_line(variables: dict[str, str]) -> None:
     """The tests of the settings have the others."""
     ended = begin(variables | {"SCRIP_METRICS_LISTEN": "0.0.0.0:9808"})
@@ -218,6 +225,7 @@ def test_a_setting_that_cannot_be_used_ends_the_start_with_one_line(variables: d
     assert line.endswith("SCRIP_METRICS_BASIC_AUTH is required if SCRIP_METRICS_LISTEN is not a loopback address")
 
 
+@pytest.mark.slow
 def test_a_port_that_is_taken_ends_the_start_with_one_line(variables: dict[str, str]) -> None:
     """The supervisor of `scrip up` knows the words, and takes another port."""
     with socket.create_server((LOOPBACK, 0)) as other:

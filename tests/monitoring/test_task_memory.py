@@ -48,6 +48,7 @@ def counts(state: EventsState) -> Counter[str | None]:
     return Counter(task.name for _, task in state.itertasks())
 
 
+@pytest.mark.slow
 def test_ten_thousand_redemptions_push_out_no_sweep(state: EventsState) -> None:
     """The newest redemptions take the place of older ones, and the memory keeps its limit."""
     sweeps = run(state, SWEEP, count=5)

@@ -3,6 +3,8 @@
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.end_to_end.broker import with_redis
 from tests.end_to_end.client import Client
 from tests.end_to_end.database import rows
@@ -15,6 +17,7 @@ CUT_OFF = 13
 CONNECTED_SECONDS_MAX = 30
 
 
+@pytest.mark.slow
 def test_a_worker_gives_up_dead_connections(database: dict[str, str], tmp_path: Path) -> None:
     """As after a failover of a firewall: nobody closes the connections, and new ones are accepted."""
     variables = with_redis(database, number=CUT_OFF)

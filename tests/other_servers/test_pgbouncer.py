@@ -103,6 +103,7 @@ def test_a_pooler_that_ignores_the_settings_is_not_used_without_the_setting(data
         engine().connect()
 
 
+@pytest.mark.slow
 def test_a_worker_without_the_setting_ends_with_one_line(pooler: str, database: dict[str, str], tmp_path: Path) -> None:
     """Otherwise it would fetch messages, and could decide none."""
     with Program("worker", folder=tmp_path / "worker", environment=database | {"DATABASE_URL": pooler}) as worker:

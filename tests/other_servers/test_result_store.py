@@ -35,6 +35,7 @@ def silent_store() -> Iterator[str]:
         yield f"redis://{LOOPBACK}:{silent.getsockname()[1]}/0"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("store", ["full_store", "silent_store"])
 def test_a_broken_store_costs_no_effect_and_little_time(
     database: dict[str, str], tmp_path: Path, request: pytest.FixtureRequest, store: str

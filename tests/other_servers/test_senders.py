@@ -35,6 +35,7 @@ def assert_accepted(snippet: str, variables: Mapping[str, str], folder: Path) ->
     assert (done.returncode, done.stdout) == (0, "accepted\n"), done.stderr
 
 
+@pytest.mark.slow
 def test_a_sender_behind_sentinels_gets_its_answer(database: dict[str, str], tmp_path: Path) -> None:
     """Its options are those of the page."""
     sentinel, _ = blocks("docs/brokers.md", "python")

@@ -31,6 +31,7 @@ def sender_of(watched: WatchedServers) -> CeleryClient:
     )
 
 
+@pytest.mark.slow
 def test_workers_and_senders_follow_the_server(
     database: dict[str, str], watched: WatchedServers, tmp_path: Path
 ) -> None:
@@ -46,6 +47,7 @@ def test_workers_and_senders_follow_the_server(
         assert rows(database["DATABASE_URL"], "SELECT redemptions FROM vouchers") == [(2,)]
 
 
+@pytest.mark.slow
 def test_beat_and_flower_find_the_server(database: dict[str, str], watched: WatchedServers, tmp_path: Path) -> None:
     """Beat sends a sweep, and Flower counts that message."""
     write_overdue_schedule(tmp_path / "schedule")

@@ -29,6 +29,7 @@ def server(tmp_path: Path, issued: Certificate) -> Iterator[TlsRedis]:
         yield running
 
 
+@pytest.mark.slow
 def test_a_redemption_is_decided_over_tls(
     database: dict[str, str], server: TlsRedis, issued: Certificate, tmp_path: Path
 ) -> None:
@@ -49,6 +50,7 @@ def test_a_redemption_is_decided_over_tls(
         assert "Traceback" not in worker.log
 
 
+@pytest.mark.slow
 def test_the_systems_authorities_can_be_named_for_every_url(
     database: dict[str, str], server: TlsRedis, issued: Certificate, tmp_path: Path
 ) -> None:
@@ -59,6 +61,7 @@ def test_the_systems_authorities_can_be_named_for_every_url(
         worker.wait_ready()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("transport", ["scrip", "stock"])
 def test_an_unknown_authority_is_not_trusted(
     database: dict[str, str], server: TlsRedis, tmp_path: Path, transport: str

@@ -76,6 +76,7 @@ def matches(answer: dict[str, Any], filters: dict[str, Any]) -> bool:
     return shown["reason"] in reasons and all(shown[name] == each for name, each in wanted.items())
 
 
+@pytest.mark.slow
 def test_filters_narrow_the_list_in_every_combination(decided):
     """The expected answers are those of the first calls."""
     voucher = decided[-1]["voucher"]
