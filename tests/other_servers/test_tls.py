@@ -74,6 +74,7 @@ def test_an_unknown_authority_is_not_trusted(
         assert " ready." not in worker.log
 
 
+@pytest.mark.slow
 def test_a_certificate_of_another_host_is_not_trusted(database: dict[str, str], tmp_path: Path) -> None:
     """The authority is known, but the name is not that of the URL."""
     of_another = certificate(tmp_path / "certificate", name="DNS:elsewhere.example")

@@ -126,6 +126,7 @@ def test_the_folders_above_the_data_folder_stay_as_closed_as_they_were(tmp_path:
     assert stat.S_IMODE(closed.stat().st_mode) == 0o700
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user runs Postgres as itself")
 def test_root_runs_a_checkout_that_only_root_can_enter(tmp_path: Path) -> None:
     """A copy of the wheel, first on the path, stands for such a checkout, for example below /root."""

@@ -42,6 +42,7 @@ def test_a_program_that_does_not_exist_is_reported(used_data_folder: Path, tmp_p
         assert "  | no-such-program: " in said
 
 
+@pytest.mark.slow
 def test_a_worker_that_cannot_start_is_reported(used_data_folder: Path, tmp_path: Path) -> None:
     """A worker is ready only when a ping is answered."""
     with Up(used_data_folder, write_procfile(tmp_path, "queue: celery -A missing worker --hostname queue@%h")) as up:

@@ -197,6 +197,7 @@ def test_no_password_is_printed_or_on_a_command_line(whole: Up) -> None:
     assert not [line for line in [*lines, whole.output] if any(password in line for password in passwords)]
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_takes_its_children_with_it_and_is_restarted(whole: Up) -> None:
     """With the old worker's children still alive, there would be twice as many."""
     worker = whole.child("redemptions@%h")
