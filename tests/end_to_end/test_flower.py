@@ -3,7 +3,9 @@
 import json
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from urllib.error import HTTPError
 from urllib.parse import quote
 
 import pytest
@@ -134,6 +136,13 @@ def test_redemptions_do_not_push_out_a_sweep(watched: Watched) -> None:
     assert max(counts, key=lambda name: counts[name]) == REDEEM
 
 
+def shows_worker(flower: Flower, name: str) -> bool:
+    """Return whether Flower has a page of the worker, of which it hears by an event."""
+    with suppress(HTTPError):
+        return name in flower.get(f"/worker/{quote(name)}")
+    return False
+
+
 @pytest.mark.slow
 def test_the_page_of_the_broker_has_every_queue_after_a_worker_was_looked_at(
     environment: dict[str, str], tmp_path: Path
@@ -145,6 +154,6 @@ def test_the_page_of_the_broker_has_every_queue_after_a_worker_was_looked_at(
         words = ("--queues", "billing", "--hostname", "billing@test", "--concurrency", "1", "--loglevel", "INFO")
         with Program("worker", *words, folder=tmp_path / "billing", environment=variables) as worker:
             eventually(lambda: " ready." in worker.log)
-            assert "billing@test" in flower.get(f"/worker/{quote('billing@test')}")
+            eventually(lambda: shows_worker(flower, "billing@test"))
             assert set(flower.broker_page()) == set(SHOWN)
             assert set(flower.queue_lengths()) == set(SHOWN)
