@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from signal import SIGINT
+from signal import SIGINT, default_int_handler, signal
 from typing import Any, NamedTuple
 
 from typer.testing import CliRunner
@@ -60,7 +60,10 @@ def scrip_on_terminal(
     ours, theirs = pty.openpty()
     os.write(ours, typed.encode())
     environment = {**os.environ, **PROJECT, "COLUMNS": "200", "TERM": "xterm", **variables}
+    # A shell starts its background jobs with SIGINT ignored, and the program would inherit that.
+    inherited = signal(SIGINT, default_int_handler)
     with subprocess.Popen([PROGRAM, *words], env=environment, stdin=theirs, stdout=theirs, stderr=theirs) as program:
+        signal(SIGINT, inherited)
         os.close(theirs)
         shown = b""
         while part := _read(ours):
