@@ -1,14 +1,11 @@
 """The audit of changes: it finds what the audit of everything finds, by the subjects with new rows."""
 
-import re
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import text
 
 from models.base import read_clock
 from tasks.audit import changes
@@ -24,10 +21,10 @@ from tests.support.endings import end
 from tests.support.holds import confirm, reserve
 from tests.support.requests import add_codes, apply, create_voucher, record, redeem, redemption
 from tests.support.reversals import refund, reverse
-from tests.support.statements import analyze
+from tests.support.statements import analyze, explained
 from tests.support.tampering import tamper
 from tests.support.tasks import task_named
-from worker.database import engine, transaction
+from worker.database import transaction
 
 # For each of ten subjects that had ordinary traffic, a promise and a change that breaks it.
 PLANTED = {
@@ -159,23 +156,6 @@ def test_vouchers_and_codes_are_audited_in_groups_with_few_redemptions(monkeypat
     assert groups == {VOUCHERS.checks[0]: [1], CODES.checks[0]: [1, 1, 1]}
 
 
-@contextmanager
-def verbose_plans() -> Iterator[list[str]]:
-    """Yield a list that collects the plan of each query, and of the query that fills each temporary table."""
-    plans: list[str] = []
-
-    def note(_connection, cursor, statement, parameters, *_) -> None:
-        if re.match(r"\s*(SELECT|WITH|CREATE TEMPORARY TABLE)\b", statement):
-            cursor.execute(f"EXPLAIN (VERBOSE) {statement}", parameters)
-            plans.append("\n".join(row[0] for row in cursor))
-
-    event.listen(engine(), "before_cursor_execute", note)
-    try:
-        yield plans
-    finally:
-        event.remove(engine(), "before_cursor_execute", note)
-
-
 @pytest.mark.usefixtures("database")
 @pytest.mark.parametrize("is_analyzed", [False, True])
 def test_no_statement_scans_a_real_table(is_analyzed: bool):
@@ -185,7 +165,8 @@ def test_no_statement_scans_a_real_table(is_analyzed: bool):
     task_named("redemptions.redeem_many")(request={"requests": requests})
     if is_analyzed:
         analyze()
-    with verbose_plans() as plans:
+    # Also of the queries that fill the temporary tables.
+    with explained(beginnings=("SELECT", "WITH", "CREATE TEMPORARY TABLE"), options="(VERBOSE)") as plans:
         assert audit_latest() == []
     assert len(plans) > len(CHECKS)
     assert [plan for plan in plans if "Seq Scan on public." in plan] == []

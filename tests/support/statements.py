@@ -43,14 +43,17 @@ def meanwhile(work: Callable[[], object], *, before: str) -> Iterator[None]:
 SCANS = ("Seq Scan", "Bitmap", "Merge Join", "Hash Join")
 
 
+READING_OR_WRITING = ("SELECT", "INSERT", "UPDATE", "WITH")
+
+
 @contextmanager
-def explained() -> Iterator[list[str]]:
-    """Yield a list that collects the plan of every statement, made with the current statistics."""
+def explained(*, beginnings: tuple[str, ...] = READING_OR_WRITING, options: str = "") -> Iterator[list[str]]:
+    """Yield a list that collects the plan of every statement of those kinds, made with the current statistics."""
     plans: list[str] = []
 
     def note(_connection, cursor, statement, parameters, *_) -> None:
-        if statement.lstrip().startswith(("SELECT", "INSERT", "UPDATE", "WITH")):
-            cursor.execute(f"EXPLAIN {statement}", parameters)
+        if statement.lstrip().startswith(beginnings):
+            cursor.execute(f"EXPLAIN {options} {statement}", parameters)
             plans.append("\n".join(row[0] for row in cursor))
 
     event.listen(engine(), "before_cursor_execute", note)
