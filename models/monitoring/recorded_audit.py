@@ -72,10 +72,12 @@ class AuditRow(Protocol):
 class AuditFiguresRow(Protocol):
     """The last audit of a kind that ended: its age in seconds, and the most violations of one audit of the kind.
 
-    The violations are those found since the last audit of everything began, which finds anew what is still there.
+    If none has ended, the age is that of the first audit that began, of either kind. The violations are those found
+    since the last audit of everything began, which finds anew what is still there.
     """
 
     kind: str
+    has_ended: bool
     age: float
     violations: int
 
@@ -87,20 +89,22 @@ _NEWEST = (
     .order_by(AUDITS.c.id.desc())
 )
 _FIGURES = text("""
-    SELECT last.kind, extract(epoch FROM clock_timestamp() - last.ended_at)::float8 AS age,
+    SELECT kinds.kind, last.ended_at IS NOT NULL AS has_ended,
+           extract(epoch FROM clock_timestamp() - coalesce(last.ended_at, oldest.started_at))::float8 AS age,
            coalesce((
                SELECT max(audits.violations) FROM audits
-               WHERE audits.project = '' AND audits.kind = last.kind AND audits.id >= coalesce((
+               WHERE audits.project = '' AND audits.kind = kinds.kind AND audits.id >= coalesce((
                    SELECT whole.id FROM audits AS whole
                    WHERE whole.project = '' AND whole.kind = 'everything' AND whole.ended_at IS NOT NULL
                    ORDER BY whole.id DESC LIMIT 1
                ), '00000000-0000-0000-0000-000000000000')
            ), 0) AS violations
     FROM (VALUES ('changes'), ('everything')) AS kinds (kind)
-    CROSS JOIN LATERAL (
-        SELECT kind, ended_at FROM audits
+    CROSS JOIN LATERAL (SELECT started_at FROM audits WHERE project = '' ORDER BY id LIMIT 1) AS oldest
+    LEFT JOIN LATERAL (
+        SELECT ended_at FROM audits
         WHERE project = '' AND audits.kind = kinds.kind AND ended_at IS NOT NULL ORDER BY id DESC LIMIT 1
-    ) AS last
+    ) AS last ON true
 """)
 
 
@@ -155,5 +159,5 @@ def find_last_ended_audit(session: Session, *, before: datetime) -> AuditRow | N
 
 
 def read_audit_figures(session: Session) -> Sequence[AuditFiguresRow]:
-    """Return the figures of each kind of which an audit has ended in the last 30 days."""
+    """Return the figures of each kind, or nothing if no audit has begun in the last 30 days."""
     return session.execute(_FIGURES).all()

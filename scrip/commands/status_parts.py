@@ -123,9 +123,10 @@ def _aged(
 
 def _audit(kind: AuditKind, last: AuditFiguresRow | None) -> Part:
     name = f"audit of {kind}"
-    if last is None:
+    if last is None or not last.has_ended:
         # On a new system, the first audit of everything is that of the first night.
-        return Part(name, State.UNKNOWN, "has never ended", {"age_seconds": None})
+        is_late = last is not None and last.age > AUDIT_AGE_MAX[kind].total_seconds()
+        return Part(name, State.RED if is_late else State.UNKNOWN, "has never ended", {"age_seconds": None})
     part = _aged(name, "ended", age=last.age, age_max=AUDIT_AGE_MAX[kind], figures={"violations": last.violations})
     return part._replace(state=State.RED) if last.violations else part
 

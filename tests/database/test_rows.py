@@ -179,7 +179,7 @@ TABLES_OF_UNIONS = {
 OTHERWISE_NULLABLE = {
     # Check constraints demand both unless the request was refused, and these queries leave out refused requests.
     "AcceptedHoldRow": {"voucher_id", "expires_at"},
-    "AuditFiguresRow": {"age", "violations"},  # Of an audit that has ended.
+    "AuditFiguresRow": {"kind", "has_ended", "age", "violations"},  # VALUES, and what is computed.
     "FiguresRow": {"dead_letters", "holds_open", "deadlocks"},  # Counts.
     "HeldPlaceRow": {"voucher_id", "expires_at"},
     # The columns of a UNION or of its sums, which have no table.

@@ -192,8 +192,8 @@ BEAT_TICK_AGE = _gauge(
 AUDIT_AGE = _gauge(
     "scrip_audit_age_seconds",
     "kind",
-    meaning="The time since the last audit ended. `kind` is `changes` or `everything`. Absent if none of the kind has "
-    "ended in the last 30 days.",
+    meaning="The time since the last audit ended. `kind` is `changes` or `everything`. If none of the kind has ended, "
+    "the time since the first audit began, of either kind. Absent if no audit has begun in the last 30 days.",
     query="max by (kind) (scrip_audit_age_seconds)",
 )
 AUDIT_VIOLATIONS = _gauge(
