@@ -103,7 +103,7 @@ def absence_of(history: History, *, subscription: str, at: datetime, comes_secon
 
     `comes_second` says that the answer names a discount of the same voucher that was redeemed earlier. The last reason
     is what remains: a discount that could still take something would be named. One that had never taken anything is not
-    over, so it was redeemed while the invoice was decided.
+    over, so it came to the subscription while the invoice was decided.
     """
     if history.granted_at > at:
         return Absence.REDEEMED_LATER
@@ -116,7 +116,9 @@ def absence_of(history: History, *, subscription: str, at: datetime, comes_secon
     if comes_second:
         return Absence.ALREADY_APPLIED
     has_begun = history.first_taken_at is not None and history.first_taken_at <= at
-    return Absence.COMPLETED if has_begun else Absence.REDEEMED_LATER
+    if has_begun:
+        return Absence.COMPLETED
+    return Absence.MOVED_LATER if history.moves else Absence.REDEEMED_LATER
 
 
 def standing_of(

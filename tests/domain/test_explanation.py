@@ -67,6 +67,11 @@ def test_every_reason_has_a_row():
         # One that had taken nothing cannot be over.
         ({"first_taken_at": None}, Absence.REDEEMED_LATER),
         ({"first_taken_at": LATER}, Absence.REDEEMED_LATER),
+        # It came while the invoice was decided, by a move.
+        (
+            {"moves": [Move(source="sub_2", target="sub_1", at=EARLIER)], "first_taken_at": None},
+            Absence.MOVED_LATER,
+        ),
         # There and back again.
         (
             {
