@@ -7,12 +7,13 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from opentelemetry.baggage.propagation import W3CBaggagePropagator
 
 from tests.documents.blocks import blocks
 from worker.intake.counted_outcomes import BatchOutcomes
 from worker.intake.logged_batch import log_batch
 from worker.logs.json_lines import JsonLines, rfc3339, with_fields
-from worker.logs.single_messages import CHATTY, LOGGERS, lower_single_messages
+from worker.logs.single_messages import CHATTY, LOGGERS, QUOTING, lower_single_messages
 
 
 def line_of(message: object, *arguments: object, **options: Any) -> dict[str, Any]:
@@ -86,8 +87,8 @@ def test_the_pages_line_is_that_of_a_batch(caplog: pytest.LogCaptureFixture) -> 
 def test_lines_about_single_messages_are_at_debug(
     caplog: pytest.LogCaptureFixture, level: int, levels: list[str]
 ) -> None:
-    """Celery writes them at INFO. Its warnings and errors stay."""
-    loggers = [logging.getLogger(name) for name in (*LOGGERS, *CHATTY)]
+    """Celery writes them at INFO. Its warnings and errors stay. A header that a sender got wrong is never quoted."""
+    loggers = [logging.getLogger(name) for name in (*LOGGERS, *CHATTY, QUOTING)]
     before = [(each.level, list(each.filters)) for each in loggers]
     try:
         lower_single_messages(level=level)
@@ -98,6 +99,7 @@ def test_lines_about_single_messages_are_at_debug(
             chatty = [name for name in CHATTY if logging.getLogger(f"{name}.x").isEnabledFor(logging.INFO)]
             assert ("alembic.runtime.plugins" in chatty) == (level <= logging.DEBUG)
             assert "sqlalchemy.pool" not in chatty
+            W3CBaggagePropagator().extract({"baggage": "SECRET"})
         found = [(record.name, record.levelname) for record in caplog.records]
         assert found == [(name, each) for name in LOGGERS for each in levels]
     finally:

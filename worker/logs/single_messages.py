@@ -6,6 +6,8 @@ import logging
 LOGGERS = ("celery.worker.strategy", "celery.worker.request", "celery.app.trace")
 # Their lines at INFO tell of connections that a process gives up on purpose, and of what Alembic has loaded.
 CHATTY = ("sqlalchemy.pool", "alembic.runtime.plugins")
+# Its lines quote a sender's header that it cannot read.
+QUOTING = "opentelemetry.baggage.propagation"
 
 
 def lower_single_messages(*, level: int) -> None:
@@ -18,7 +20,11 @@ def lower_single_messages(*, level: int) -> None:
 
 
 def quieten(*, level: int) -> None:
-    """Leave out the lines of libraries that tell an operator nothing, unless the log's level is DEBUG."""
+    """Leave out the lines of libraries that tell an operator nothing, unless the log's level is DEBUG.
+
+    Lines that quote a sender are left out at every level.
+    """
+    logging.getLogger(QUOTING).setLevel(logging.CRITICAL)
     for logger in map(logging.getLogger, CHATTY):
         logger.setLevel(logging.NOTSET if level <= logging.DEBUG else logging.WARNING)
 
