@@ -58,6 +58,8 @@ class Subject:
         temporary tables.
         """
         session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+        # Wherever else the schema of temporary tables stands in the path, it comes first.
+        session.execute(text("SELECT set_config('search_path', 'pg_temp, ' || current_setting('search_path'), true)"))
         set_plans(session)
         if not _create(session, "changed", self.changed, parameters):
             return False

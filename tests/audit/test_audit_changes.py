@@ -10,7 +10,7 @@ from sqlalchemy import text
 from models.base import read_clock
 from tasks.audit import changes
 from tasks.audit.audit import CHECKS, Violation, audit
-from tasks.audit.changed_vouchers import CODES, VOUCHERS
+from tasks.audit.changed_vouchers import CODES, HISTORIES, VOUCHERS
 from tasks.audit.changes import SUBJECTS, audit_changes, divided
 from tasks.audit.pace import Pace
 from tasks.audit.subject import Subject, set_plans
@@ -187,6 +187,21 @@ def test_the_transaction_can_change_nothing_and_leaves_nothing_behind():
         assert read_only == "on"
     with transaction() as session:
         assert session.execute(text(tables)).scalar_one() == 0
+
+
+@pytest.mark.usefixtures("database")
+@pytest.mark.parametrize("path", ["public", "public, pg_temp", '"$user", public, pg_temp'])
+def test_the_temporary_tables_come_first_wherever_the_path_has_them(path: str):
+    """A database may put them last, as PostgreSQL's documentation advises for some functions."""
+    create_voucher()
+    with transaction() as session:
+        now = read_clock(session)
+    parameters = {"first": now - timedelta(minutes=5), "end": now}
+    with transaction() as session:
+        session.execute(text(f"SET LOCAL search_path = {path}"))
+        assert HISTORIES.replace_tables(session, parameters=parameters)
+        seen = "SELECT relnamespace = pg_my_temp_schema() FROM pg_class WHERE oid = 'vouchers'::regclass"
+        assert session.execute(text(seen)).scalar_one()
 
 
 @pytest.mark.usefixtures("database")
