@@ -63,7 +63,7 @@ def list_(
             show_rows(page, LISTED_COLUMNS, as_json=as_json)
             count += len(page)
         if not as_json:
-            typer.echo(f"{count} dead letters", err=True)
+            typer.echo(_counted(count), err=True)
 
 
 @commands.command()
@@ -96,7 +96,7 @@ def retry(
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
-    """Send messages again under their own ids, as if they had never been tried."""
+    """Send messages again under their own ids, as if they had never been tried. Only with `--all`, it asks first."""
     filters = {"task": task, "project": project, "reason": reason, "older_than": older_than}
     if bool(task_ids) == everything or (task_ids and any(each is not None for each in filters.values())):
         message = "give either task ids, or --all with or without filters"
@@ -113,15 +113,19 @@ def retry(
                 _show_done(batch, done="sent again", as_json=as_json)
                 count += len(batch)
                 report(count)
-        typer.echo(f"{count} dead letters sent again", err=True)
+        typer.echo(f"{_counted(count)} sent again", err=True)
 
 
 @commands.command()
 def discard(task_ids: TaskIds, *, yes: Yes = False, as_json: AsJson = False) -> None:
     """Remove messages for ever."""
     with ends_clearly(UNREACHABLE, as_json=as_json):
-        confirm(f"Discard {len(task_ids)} dead letters for ever?", is_confirmed=yes, as_json=as_json)
+        confirm(f"Discard {_counted(len(task_ids))} for ever?", is_confirmed=yes, as_json=as_json)
         _each(task_ids, done="discarded", use_case=_use_cases().discard, as_json=as_json)
+
+
+def _counted(count: int) -> str:
+    return "1 dead letter" if count == 1 else f"{count} dead letters"
 
 
 def _filter(

@@ -171,7 +171,8 @@ FILTERS = [
 def test_filters_narrow_the_list(words: tuple[str, ...], task_ids: list[str]):
     """Together, if there are several. A variable of the environment is no filter."""
     listed = scrip("list", *words)
-    assert ([row[0] for row in listed.rows()], listed.errors) == (task_ids, f"{len(task_ids)} dead letters\n")
+    counted = "1 dead letter\n" if len(task_ids) == 1 else f"{len(task_ids)} dead letters\n"
+    assert ([row[0] for row in listed.rows()], listed.errors) == (task_ids, counted)
     assert [each["taskId"] for each in scrip("list", *words, "--json").lines()] == task_ids
 
 
