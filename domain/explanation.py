@@ -101,9 +101,7 @@ class History:
 def absence_of(history: History, *, subscription: str, at: datetime, comes_second: bool) -> Absence:
     """Return why the answer to an invoice, decided at an instant, does not name a discount.
 
-    `comes_second` says that the answer names a discount of the same voucher that was redeemed earlier. The last reason
-    is what remains: a discount that could still take something would be named. One that had never taken anything is not
-    over, so it came to the subscription while the invoice was decided.
+    `comes_second` says that the answer names a discount of the same voucher that was redeemed earlier.
     """
     if history.granted_at > at:
         return Absence.REDEEMED_LATER
@@ -115,8 +113,13 @@ def absence_of(history: History, *, subscription: str, at: datetime, comes_secon
         return Absence.ENDED
     if comes_second:
         return Absence.ALREADY_APPLIED
-    has_begun = history.first_taken_at is not None and history.first_taken_at <= at
-    if has_begun:
+    return _remaining(history, at=at)
+
+
+def _remaining(history: History, *, at: datetime) -> Absence:
+    # A discount that could still take something would be named. One that had never taken anything is not over, so it
+    # came to the subscription while the invoice was decided.
+    if history.first_taken_at is not None and history.first_taken_at <= at:
         return Absence.COMPLETED
     return Absence.MOVED_LATER if history.moves else Absence.REDEEMED_LATER
 

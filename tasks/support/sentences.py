@@ -159,8 +159,8 @@ ABSENT: Mapping[Absence, Wordings] = {
         "It took nothing off, because it was moved to another subscription before the invoice.",
     ),
     Absence.MOVED_LATER: (
-        "It took nothing off, because it was moved to this subscription on {moved_at}, after the invoice or at the same moment.",
-        "It took nothing off, because it was moved to this subscription after the invoice or at the same moment.",
+        "It took nothing off, because it was moved here on {moved_at}, after the invoice or at the same moment.",
+        "It took nothing off, because it was moved here after the invoice or at the same moment.",
     ),
     Absence.OTHER_SUBSCRIPTION: ("It took nothing off, because it is on another subscription.",),
     Absence.ENDED: (

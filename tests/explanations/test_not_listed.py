@@ -102,7 +102,7 @@ def test_a_moved_discount_is_explained_on_the_invoices_of_both_subscriptions():
     assert said("new_before", discount) == (
         "not_listed",
         "moved_later",
-        "It took nothing off, because it was moved to this subscription on <instant>, after the invoice.",
+        "It took nothing off, because it was moved here on <instant>, after the invoice or at the same moment.",
     )
 
 
