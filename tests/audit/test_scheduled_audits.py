@@ -217,7 +217,7 @@ def test_beat_sends_both_kinds_into_the_queue_of_sweeps():
     assert scheduled["everything"]["options"]["expires"] <= 3_600
 
 
-def test_an_audit_rests_four_times_as_long_as_it_works_until_its_time_is_over():
+def test_an_audit_rests_nine_times_as_long_as_it_works_until_its_time_is_over():
     """After that it works without rests, so that it ends."""
     now, rests = [0.0], list[float]()
 
@@ -225,9 +225,9 @@ def test_an_audit_rests_four_times_as_long_as_it_works_until_its_time_is_over():
         rests.append(seconds)
         now[0] += seconds
 
-    pace = Pace(seconds_max=60, sleep=sleep, clock=lambda: now[0])
+    pace = Pace(seconds_max=120, sleep=sleep, clock=lambda: now[0])
     for seconds in (1, 10, 3, 5):
         with pace.work():
             now[0] += seconds
-    # It has worked and rested for 5 and 50 seconds, and then worked for 3: two are left.
-    assert rests == [4, 40, 2]
+    # It has worked and rested for 10 and 100 seconds, and then worked for 3: seven are left.
+    assert rests == [9, 90, 7]
