@@ -19,6 +19,8 @@ class Refusal(StrEnum):
     """
 
     IDEMPOTENCY_CONFLICT = "idempotency_conflict"
+    # Before any other look at the code, so that the answer says nothing about it.
+    TOO_MANY_ATTEMPTS = "too_many_attempts"
     VOUCHER_NOT_FOUND = "voucher_not_found"
     VOUCHER_RETIRED = "voucher_retired"
     CODE_RETIRED = "code_retired"
@@ -39,6 +41,10 @@ class Refusal(StrEnum):
     FULLY_RESERVED = "fully_reserved"
 
 
+# Waiting can change the answer, so the same request may be sent again, and the answer is not stored.
+RETRYABLE = frozenset({Refusal.TOO_MANY_ATTEMPTS, Refusal.FULLY_RESERVED})
+# A conflict is not stored either: the id belongs to another body.
+STORED = [each for each in Refusal if each not in RETRYABLE and each is not Refusal.IDEMPOTENCY_CONFLICT]
 # No repetition gets the customer another place, but a discount that the customer has can be moved.
 NO_PLACE_LEFT = frozenset(
     {

@@ -6,8 +6,8 @@ from models.codes import code, generation
 from models.discounts import change, discount, subscription
 from models.intake import attempt, dead_letter
 from models.invoices import ledger, reversal
-from models.monitoring import beat_tick
-from models.redemptions import hold, redemption, returned_place
+from models.monitoring import beat_tick, recorded_audit
+from models.redemptions import failed_attempts, hold, redemption, returned_place
 from models.sweeps import recorded_sweep
 from models.usages import recorded_usage
 from models.vouchers import budget, given, voucher
@@ -21,10 +21,12 @@ __all__ = [
     "code",
     "dead_letter",
     "discount",
+    "failed_attempts",
     "generation",
     "given",
     "hold",
     "ledger",
+    "recorded_audit",
     "recorded_sweep",
     "recorded_usage",
     "redemption",

@@ -108,6 +108,19 @@ class Settings(DatabaseSettings):
         "been open at that instant. So a delay of up to this time in a queue costs the customer nothing. "
         "Otherwise the voucher must be open when the request is decided.",
     )
+    unknown_codes_max: int = Field(
+        default=20,
+        ge=0,
+        le=1_000_000,
+        description="After so many unknown codes of a customer, further codes of the customer are refused as "
+        "`too_many_attempts`, until the time of `SCRIP_UNKNOWN_CODES_SECONDS` is over. With 0, there is no limit.",
+    )
+    unknown_codes_seconds: int = Field(
+        default=600,
+        ge=1,
+        le=86_400,
+        description="Unknown codes of a customer are counted for this time after the first one, then anew.",
+    )
     worker_concurrency: int = Field(
         default=2,
         ge=1,

@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from domain.eligibility import Refusal
+from domain.eligibility import STORED
 from domain.hold import HoldStatus
 from models.base import (
     LOOK_UP_COLLATION,
@@ -79,8 +79,7 @@ class Hold(Base):
         # A voucher with holds is not deleted, because confirming a hold redeems the voucher.
         ForeignKeyConstraint(["project", "voucher_id"], ["vouchers.project", "vouchers.id"], ondelete="RESTRICT"),
         CheckConstraint(one_of("status", HoldStatus), name="status_known"),
-        CheckConstraint(one_of("reason", Refusal), name="reason_known"),
-        CheckConstraint("reason NOT IN ('idempotency_conflict', 'fully_reserved')", name="reason_stored"),
+        CheckConstraint(one_of("reason", STORED), name="reason_known"),
         CheckConstraint("(status = 'refused') = (reason IS NOT NULL)", name="refused_has_reason"),
         CheckConstraint("(status = 'refused') = (expires_at IS NULL)", name="held_has_end"),
         CheckConstraint("(status IN ('open', 'refused')) = (closed_at IS NULL)", name="closed_whole"),

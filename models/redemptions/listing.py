@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from domain.eligibility import Refusal
+from domain.eligibility import STORED, Refusal
 from domain.value_class import value
 from models.base import LOOK_UP_COLLATION, first_id_at
 from models.discounts.discount import DiscountStatus
@@ -22,7 +22,7 @@ from models.redemptions.row_types import RedemptionRow
 
 LOWEST, HIGHEST = UUID(int=0), UUID(int=2**128 - 1)
 # The reasons that are stored.
-REASONS = frozenset(Refusal) - {Refusal.IDEMPOTENCY_CONFLICT, Refusal.FULLY_RESERVED}
+REASONS = frozenset(STORED)
 
 _COLUMNS = ", ".join(COLUMNS)
 # The innermost query has all conditions that the index has, and none besides. OFFSET 0 keeps the planner from moving

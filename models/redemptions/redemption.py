@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from domain.eligibility import Refusal
+from domain.eligibility import STORED
 from models.base import (
     Base,
     Instant,
@@ -70,9 +70,7 @@ class Redemption(Base):
     __table_args__ = (
         # For the audit of what changed.
         index_by_time("decided_at"),
-        CheckConstraint(one_of("reason", Refusal), name="reason_known"),
-        # These two are not final: the id belongs to another body, or a place may become free.
-        CheckConstraint("reason NOT IN ('idempotency_conflict', 'fully_reserved')", name="reason_stored"),
+        CheckConstraint(one_of("reason", STORED), name="reason_known"),
         CheckConstraint("(reason IS NULL) = (redemption_number IS NOT NULL)", name="accepted_has_number"),
         CheckConstraint("reason IS NOT NULL OR voucher_id IS NOT NULL", name="accepted_has_voucher"),
         CheckConstraint("other_discount_id IS NULL OR reason IS NOT NULL", name="refused_has_other_discount"),

@@ -10,6 +10,7 @@ from models.discounts.discount import read_as_added
 from models.discounts.row_types import DiscountRow
 from tasks.invoices.messages import Preview, VoucherToRedeem
 from tasks.redemptions.answers import validation_answer
+from tasks.redemptions.attempts import Attempts
 from tasks.redemptions.batch import RedemptionBatch
 from tasks.redemptions.look_up import read_claims
 from tasks.redemptions.messages import Redeem
@@ -37,6 +38,7 @@ def redeem_as_if_now(session: Session, request: Preview) -> AsIfRedeemed:
         return AsIfRedeemed()
     claims = read_claims(session, [_redemption(request, voucher=each) for each in request.redeem])
     batch = RedemptionBatch.read(session, claims)
+    batch.attempts = Attempts.read(session, claims, now=batch.decided_at)
     answers = [batch.decide(claim) for claim in claims]
     batch.name_other_discounts(session)
     return AsIfRedeemed(

@@ -20,6 +20,7 @@ from tasks.invoices.budgets import Budgets
 from tasks.invoices.granted_discounts import read_balances, read_cycles, read_given_back
 from tasks.invoices.messages import Apply, Preview
 from tasks.invoices.messages import Period as PeriodMessage
+from tasks.redemptions.attempts import count_unknown_codes
 from tasks.wire.answers import Answer, day
 from tasks.wire.fields import YEAR_MAX, type_id
 from tasks.wire.replay import AnswerTable, FirstAnswers
@@ -37,7 +38,9 @@ def preview(request: Preview) -> Answer:
     """Return the future answers of `billing.apply` to the invoices of a plan, also as if vouchers were redeemed now."""
     with transaction() as session:
         read_one_snapshot(session)
-        return preview_subscription(session, request)
+        answer = preview_subscription(session, request)
+    count_unknown_codes(answer.get("redeem", ()), project=request.project, customer=request.customer or NOBODY)
+    return answer
 
 
 def preview_subscription(session: Session, request: Preview) -> Answer:

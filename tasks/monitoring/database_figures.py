@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 from models.monitoring.figures import FiguresRow, count_sessions, limit_statements, read_figures
 from models.monitoring.recorded_audit import read_audit_figures
+from models.redemptions.failed_attempts import sum_attempts
+from tasks.redemptions.attempts import window
 from worker.database import transaction
 from worker.metrics.definitions import (
     AUDIT_AGE,
@@ -16,11 +18,14 @@ from worker.metrics.definitions import (
     LOCK_WAIT_AGE,
     SESSIONS,
     SWEEP_AGE,
+    UNKNOWN_CODES,
     Reading,
 )
 
 # All statements together take a few milliseconds.
 STATEMENT_SECONDS_MAX = 2
+# Those that have tried most unknown codes.
+PROJECTS_MAX = 20
 
 
 def read_database() -> list[Reading]:
@@ -28,10 +33,12 @@ def read_database() -> list[Reading]:
     with transaction() as session:
         limit_statements(session, seconds=STATEMENT_SECONDS_MAX)
         figures, sessions, audits = read_figures(session), count_sessions(session), read_audit_figures(session)
+        attempts = sum_attempts(session, window=window(), limit=PROJECTS_MAX)
     return [
         *_readings(figures),
         *(Reading(AUDIT_AGE, each.age, (each.kind,)) for each in audits),
         *(Reading(AUDIT_VIOLATIONS, each.violations, (each.kind,)) for each in audits),
+        *(Reading(UNKNOWN_CODES, each.attempts, (each.project,)) for each in attempts),
         *(Reading(SESSIONS, each.sessions, (each.state,)) for each in sessions),
     ]
 

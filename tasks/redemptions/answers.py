@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from domain.eligibility import Refusal
+from domain.eligibility import RETRYABLE, Refusal
 from domain.hold import HoldRefusal
 from models.redemptions.row_types import AcceptedHoldRow, RedemptionRow
 from tasks.redemptions.messages import Redeem
@@ -11,7 +11,7 @@ from tasks.wire.answers import Answer, identity, instant
 
 def is_retryable(reason: str | None) -> bool:
     """Return whether the same request may be sent again, because waiting can change the answer."""
-    return reason == Refusal.FULLY_RESERVED
+    return reason in RETRYABLE
 
 
 def redemption_answer(row: RedemptionRow) -> Answer:
@@ -41,6 +41,12 @@ def redemption_answer(row: RedemptionRow) -> Answer:
 def redemption_conflict_answer(request: Redeem, *, at: datetime) -> Answer:
     """Refuse a request whose id was used with another body."""
     return {**_unstored_refusal(request, at=at), "reason": Refusal.IDEMPOTENCY_CONFLICT.value}
+
+
+def attempts_answer(request: Redeem, *, at: datetime) -> Answer:
+    """Refuse the code of a customer who has tried too many unknown codes, whether or not this one exists."""
+    refusal = Refusal.TOO_MANY_ATTEMPTS
+    return {**_unstored_refusal(request, at=at), "reason": refusal.value, "retryable": True, "code": request.code}
 
 
 def hold_released_answer(hold: AcceptedHoldRow, *, at: datetime) -> Answer:

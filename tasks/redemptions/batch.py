@@ -21,7 +21,8 @@ from models.discounts.subscription import lock_subscriptions
 from models.redemptions.redemption import add_redemptions, find_redemptions
 from models.redemptions.row_types import AcceptedHoldRow, HeldPlaceRow, RedemptionRow
 from models.vouchers.counters import count_redemptions
-from tasks.redemptions.answers import redemption_answer, redemption_conflict_answer
+from tasks.redemptions.answers import attempts_answer, redemption_answer, redemption_conflict_answer
+from tasks.redemptions.attempts import Attempts
 from tasks.redemptions.batch_vouchers import BatchCode, BatchVoucher
 from tasks.redemptions.counts_and_purchase import counts_for, purchase_of
 from tasks.redemptions.held_places import HeldPlaces
@@ -55,6 +56,8 @@ class RedemptionBatch:
         self.first_answers = first_answers
         self.places = HeldPlaces(at=decided_at)
         self.completed_cards: Collection[CallerKey] = ()
+        # Nobody has tried anything, unless the caller looks.
+        self.attempts = Attempts({})
         self.running: Running = defaultdict(list)
         # The discounts whose window is over, but which no sweep has completed yet.
         self.to_complete: list[tuple[str, UUID]] = []
@@ -120,6 +123,8 @@ class RedemptionBatch:
         If an open hold has the request's id and body, the hold is honoured, as of the instant of the hold.
         """
         hold = self.places.hold_to_confirm(claim)
+        if hold is None and self.attempts.refuses(claim):
+            return attempts_answer(claim.request, at=self.decided_at)
         candidate = claim.candidate
         if hold is not None and candidate is not None:
             candidate = honoured(candidate)

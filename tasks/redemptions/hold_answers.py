@@ -44,14 +44,23 @@ def hold_answer(row: HoldRow, *, status: HoldStatus) -> Answer:
 
 def hold_conflict_answer(request: Redeem, *, at: datetime) -> Answer:
     """Refuse a request for a hold whose id was used with another body, or for a redemption."""
+    return _unstored_refusal(request, at=at, refusal=Refusal.IDEMPOTENCY_CONFLICT)
+
+
+def hold_attempts_answer(request: Redeem, *, at: datetime) -> Answer:
+    """Refuse the code of a customer who has tried too many unknown codes, whether or not this one exists."""
+    return {**_unstored_refusal(request, at=at, refusal=Refusal.TOO_MANY_ATTEMPTS), "code": request.code}
+
+
+def _unstored_refusal(request: Redeem, *, at: datetime, refusal: Refusal) -> Answer:
     return {
         "object": "hold",
         "id": None,
         "project": request.project,
         "requestId": request.request_id,
         "outcome": "refused",
-        "reason": Refusal.IDEMPOTENCY_CONFLICT.value,
-        "retryable": False,
+        "reason": refusal.value,
+        "retryable": is_retryable(refusal),
         "voucher": None,
         "code": None,
         "customer": request.customer,

@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 from sqlalchemy.orm import Session
 
 from tasks.intake.task import contract_task, gathered_task
+from tasks.redemptions.attempts import Attempts
 from tasks.redemptions.batch import RedemptionBatch
 from tasks.redemptions.look_up import lock_claims
 from tasks.redemptions.messages import Redeem, RedeemMany
@@ -30,6 +31,7 @@ def redeem_all(
     claims = lock_claims(session, requests)
     batch = RedemptionBatch.lock(session, claims)
     batch.completed_cards = completed_cards
+    batch.attempts = Attempts.lock(session, claims, is_decided=batch.first_answers.knows, now=batch.decided_at)
     answers = [batch.decide(claim) for claim in claims]
     batch.name_other_discounts(session)
     batch.write(session)

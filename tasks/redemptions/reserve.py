@@ -11,8 +11,9 @@ from domain.hold import HoldStatus
 from models.base import new_id
 from models.redemptions.hold import find_holds
 from tasks.intake.task import gathered_task
+from tasks.redemptions.attempts import Attempts
 from tasks.redemptions.batch import RedemptionBatch
-from tasks.redemptions.hold_answers import first_hold_answer, hold_conflict_answer
+from tasks.redemptions.hold_answers import first_hold_answer, hold_attempts_answer, hold_conflict_answer
 from tasks.redemptions.look_up import Claim, lock_claims
 from tasks.redemptions.messages import Reserve
 from tasks.wire.answers import Answer
@@ -29,6 +30,12 @@ def reserve_all(session: Session, requests: Sequence[Reserve]) -> list[Answer]:
     batch = RedemptionBatch.lock(session, claims)
     stored = find_holds(session, keys=[each.key for each in claims])
     first_answers = FirstAnswers({key: (row.fingerprint, first_hold_answer(row)) for key, row in stored.items()})
+    batch.attempts = Attempts.lock(
+        session,
+        claims,
+        is_decided=lambda key: first_answers.knows(key) or batch.first_answers.knows(key),
+        now=batch.decided_at,
+    )
     reservations = Reservations(batch, first_answers=first_answers)
     answers = [reservations.decide(claim, ttl=each.ttl) for claim, each in zip(claims, requests, strict=True)]
     batch.name_other_discounts(session)
@@ -62,6 +69,8 @@ class Reservations:
 
     def judge(self, claim: Claim, *, ttl: int) -> Answer:
         """Decide a new request by the rules, and note the rows to write."""
+        if self.batch.attempts.refuses(claim):
+            return hold_attempts_answer(claim.request, at=self.batch.decided_at)
         effective_at = self.batch.effective_at(claim.request)
         verdict = self.batch.verdict(claim, candidate=claim.candidate, effective_at=effective_at)
         hold = self._hold(claim, ttl=ttl, refusal=verdict.refusal, effective_at=effective_at)

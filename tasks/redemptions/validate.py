@@ -5,6 +5,7 @@ from sqlalchemy.orm import Session
 from models.base import new_id, read_one_snapshot
 from tasks.intake.task import contract_task
 from tasks.redemptions.answers import validation_answer
+from tasks.redemptions.attempts import Attempts, count_unknown_codes
 from tasks.redemptions.batch import RedemptionBatch
 from tasks.redemptions.look_up import read_claims
 from tasks.redemptions.messages import Redeem, Validate
@@ -16,7 +17,9 @@ from worker.database import run_in_transaction
 @contract_task("redemptions.validate", message=Validate, first_answer=AnswerTable.READS)
 def validate(request: Validate) -> Answer:
     """Answer as `redemptions.redeem` would now, and write nothing."""
-    return run_in_transaction(lambda session: validate_redemption(session, request))
+    answer = run_in_transaction(lambda session: validate_redemption(session, request))
+    count_unknown_codes([answer], project=request.project, customer=request.customer)
+    return answer
 
 
 def validate_redemption(session: Session, request: Validate) -> Answer:
@@ -27,6 +30,7 @@ def validate_redemption(session: Session, request: Validate) -> Answer:
     read_one_snapshot(session)
     claims = read_claims(session, [_as_redeem(request)])
     batch = RedemptionBatch.read(session, claims)
+    batch.attempts = Attempts.read(session, claims, now=batch.decided_at)
     (answer,) = (batch.decide(claim) for claim in claims)
     batch.name_other_discounts(session)
     return validation_answer(

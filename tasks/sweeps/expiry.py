@@ -9,6 +9,7 @@ from pydantic.alias_generators import to_camel
 from sqlalchemy.orm import Session
 
 from models.base import read_clock
+from models.redemptions.failed_attempts import forget_attempts
 from models.sweeps.expiry import (
     complete_discounts,
     lapse_holds,
@@ -19,6 +20,7 @@ from models.sweeps.expiry import (
 )
 from models.sweeps.recorded_sweep import COUNTS, begin_sweep, end_sweep, forget_sweeps
 from tasks.intake.task import contract_task
+from tasks.redemptions.attempts import window
 from tasks.sweeps.messages import Sweep
 from tasks.wire.answers import Answer
 from tasks.wire.replay import AnswerTable
@@ -87,6 +89,11 @@ def sweep_all(*, batch_size: int) -> Answer:
     def lapsed(session: Session) -> int:
         return lapse_holds(session, now=read_clock(session), batch_size=batch_size)
 
+    def forgotten(session: Session) -> int:
+        return forget_attempts(session, until=read_clock(session) - window(), batch_size=batch_size)
+
+    # They are not counted: nothing depends on them any more.
+    _until_done(forgotten, batch_size=batch_size)
     return {
         "object": "sweep",
         "expired": _until_done(expired, batch_size=batch_size),

@@ -67,7 +67,7 @@ REFUSED = {
     ),
     "a conflict that is stored": (
         redemption_copied(reason="'idempotency_conflict'", number="NULL"),
-        "ck_redemptions_reason_stored",
+        "ck_redemptions_reason_known",
     ),
     "a reason that the contract does not know": (
         redemption_copied(reason="'busy'", number="NULL"),

@@ -5,7 +5,7 @@ row, PostgreSQL tells the type of each column and the column of a table that was
 """
 
 from collections.abc import Callable, Collection, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import cache
 from importlib import import_module
@@ -123,6 +123,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "monitoring.recorded_audit.newest_audits": {"limit": 1},
     "monitoring.recorded_audit.read_audit_figures": {},
     "monitoring.figures.read_figures": {},
+    "redemptions.failed_attempts.sum_attempts": {"window": timedelta(minutes=10), "limit": 1},
     "redemptions.hold.find_hold": {**NAMED, "request_id": None},
     "redemptions.hold.find_holds": TEXTS,
     "redemptions.hold_listing.newer_holds": {**PAGE, "listing": HOLD_LISTING},
@@ -180,6 +181,7 @@ OTHERWISE_NULLABLE = {
     # Check constraints demand both unless the request was refused, and these queries leave out refused requests.
     "AcceptedHoldRow": {"voucher_id", "expires_at"},
     "AuditFiguresRow": {"kind", "has_ended", "age", "violations"},  # VALUES, and what is computed.
+    "AttemptsRow": {"attempts"},  # A sum.
     "FiguresRow": {"dead_letters", "holds_open", "deadlocks"},  # Counts.
     "HeldPlaceRow": {"voucher_id", "expires_at"},
     # The columns of a UNION or of its sums, which have no table.

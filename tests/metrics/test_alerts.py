@@ -110,6 +110,14 @@ CASES = [
     ),
     Case("ScripLockWait", {"scrip_lock_wait_age_seconds": "16x70"}, {"scrip_lock_wait_age_seconds": "14x70"}),
     Case(
+        "ScripGuessing",
+        {'scrip_answers_total{task="redemptions.redeem",outcome="refused",reason="too_many_attempts"}': "0+10x70"},
+        {
+            'scrip_answers_total{task="redemptions.redeem",outcome="refused",reason="too_many_attempts"}': "0+5x70",
+            'scrip_answers_total{task="redemptions.redeem",outcome="refused",reason="voucher_not_found"}': "0+99x70",
+        },
+    ),
+    Case(
         "ScripDeadlocks",
         {"scrip_database_deadlocks_total": "3x30 4x40"},
         {"scrip_database_deadlocks_total": "3x70"},

@@ -63,6 +63,18 @@ def test_held_places_count_until_the_sweep_lapses_them() -> None:
     assert (figures()["scrip_holds_open",], figures()["scrip_hold_overdue_age_seconds",]) == (0, 0)
 
 
+def test_unknown_codes_are_counted_by_project() -> None:
+    """Those whose time is over do not count."""
+    for project, customer in (("gigs", "cus_1"), ("gigs", "cus_2"), ("gigs", "cus_2"), ("other", "cus_1")):
+        redeem(project=project, customer=customer, code="UNKNOWN")
+    found = figures()
+    assert (found["scrip_unknown_codes", "gigs"], found["scrip_unknown_codes", "other"]) == (3, 1)
+    execute("UPDATE failed_attempts SET began_at = began_at - interval '600 s' WHERE customer = 'cus_1'")
+    found = figures()
+    assert found["scrip_unknown_codes", "gigs"] == 2
+    assert ("scrip_unknown_codes", "other") not in found
+
+
 def test_the_age_of_the_last_sweep_is_that_of_the_last_that_ended() -> None:
     """One that was interrupted does not count."""
     task_named("expiry.sweep")(request={})

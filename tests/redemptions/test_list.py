@@ -183,9 +183,7 @@ def test_every_stored_reason_is_listed():
         condition = session.execute(
             text("SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'ck_redemptions_reason_known'")
         ).scalar_one()
-    assert {each for each in Refusal if f"'{each}'" in condition} - REASONS == {
-        *(Refusal.IDEMPOTENCY_CONFLICT, Refusal.FULLY_RESERVED)
-    }
+    assert {each for each in Refusal if f"'{each}'" in condition} == REASONS
 
 
 @pytest.mark.parametrize(

@@ -168,6 +168,13 @@ DEAD_LETTERS = _gauge(
     meaning="Dead letters, counted up to 100,000.",
     query="max(scrip_dead_letters)",
 )
+UNKNOWN_CODES = _gauge(
+    "scrip_unknown_codes",
+    "project",
+    meaning="Unknown codes that customers of a project have tried within `SCRIP_UNKNOWN_CODES_SECONDS` after the first "
+    "one of each. A customer who has to wait is not counted on. The 20 projects with the most.",
+    query="topk(20, max by (project) (scrip_unknown_codes))",
+)
 HOLDS_OPEN = _gauge(
     "scrip_holds_open",
     meaning="Held places: holds that are open, counted up to 100,000. Those that lapsed since the last sweep are among "
@@ -222,6 +229,7 @@ DEADLOCKS = _counter(
 )
 READ_FROM_DATABASE = (
     DEAD_LETTERS,
+    UNKNOWN_CODES,
     HOLDS_OPEN,
     HOLD_OVERDUE_AGE,
     SWEEP_AGE,
