@@ -25,6 +25,7 @@ MOVABLE: Wordings = (
 )
 REFUSED: Mapping[Refusal, Wordings] = {
     Refusal.IDEMPOTENCY_CONFLICT: ("Refused: the request id was used before with another body.",),
+    Refusal.TOO_MANY_ATTEMPTS: ("Refused for the moment: the customer had tried too many unknown codes.",),
     Refusal.VOUCHER_NOT_FOUND: ("Refused: there was no such voucher or code.",),
     Refusal.VOUCHER_RETIRED: (
         "Refused: the voucher was retired by hand on {voucher_retired_at}.",

@@ -128,8 +128,8 @@ def test_the_first_reason_that_applies_is_the_answer(position):
 
 
 def test_the_rules_stand_in_the_order_of_the_reasons():
-    """The order of the enum is the precedence. Its first two reasons need no rule."""
-    assert [reason for reason, _ in RULES] == list(Refusal)[2:] == ORDER
+    """The order of the enum is the precedence. Its first three reasons need no rule."""
+    assert [reason for reason, _ in RULES] == list(Refusal)[3:] == ORDER
 
 
 @pytest.mark.parametrize("reason", [RetiredReason.EXPIRED, RetiredReason.MAX_REDEMPTIONS_REACHED])
