@@ -12,7 +12,7 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generat
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-scale image-test test-histories test-oracle faults faults-brokers up bench bench-scale bench-where bench-catalogue docs check lint types imports lock clean bench-lists bench-audit bench-recovery bench-traces
+.PHONY: help demo test test-slow test-scale image-test test-histories test-oracle faults faults-brokers up bench bench-scale bench-where bench-catalogue docs check lint types imports known-faults lock clean bench-lists bench-audit bench-recovery bench-traces
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "make %-16s%s\n", $$1, $$2 }' Makefile
@@ -75,7 +75,7 @@ bench-recovery: $(INSTALLED) ## measure recovery from faults under a steady load
 docs: $(INSTALLED) ## write the parts of the documents that are made from the code
 	@PYTHONPATH=. $(BIN)/python docs/generate.py
 
-check: lint types imports ## lint, types and import contracts
+check: lint types imports known-faults ## lint, types, import contracts, and known faults of locked packages
 
 lint: $(INSTALLED)
 	@$(BIN)/ruff check --quiet .
@@ -86,6 +86,9 @@ types: $(INSTALLED)
 
 imports: $(INSTALLED)
 	@$(BIN)/lint-imports --no-logo
+
+known-faults: $(INSTALLED)
+	@$(BIN)/python -m tests.deployment.known_faults
 
 lock: ## write requirements.txt and requirements-dev.txt anew (needs uv)
 	@command -v $(UV) >/dev/null || { echo "make lock needs uv: install it, or say where it is with UV=…" >&2; exit 1; }
