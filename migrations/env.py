@@ -1,25 +1,28 @@
-"""Alembic's environment: migrations use the settings and the engine of the tasks."""
+"""Alembic's environment: migrations use the settings of the tasks, and connect as the owner of the tables."""
 
 from logging.config import fileConfig
+from pathlib import Path
 
 from alembic import context
 from alembic.util import CommandError
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import OperationalError
 
 from models.base import Base
-from worker.database import allow_long_statements, driver_message, engine
+from worker.database import allow_long_statements, driver_message, new_engine
 from worker.logs.beginning import log
-from worker.settings import log_settings
+from worker.settings import database_settings, log_settings
 
 # Migrations of two releases that start at once wait for each other. The number is arbitrary but must not change.
 MIGRATION_LOCK = 7_201_115
+# What the roles of deploy/postgres/roles.sql may do with the tables of this release.
+RIGHTS = Path(__file__).with_name("rights.sql")
 
 
-def connected() -> Connection:
+def connected(engine: Engine) -> Connection:
     """Return a connection, or end the program with one line that says why there is none."""
     try:
-        return engine().connect()
+        return engine.connect()
     except OperationalError as error:
         raise SystemExit(f"scrip: the database cannot be migrated: {driver_message(error)}") from None
 
@@ -31,7 +34,8 @@ if context.config.config_file_name is not None:
 if context.is_offline_mode():
     raise SystemExit("scrip: migrations run against a database; there is no offline mode")
 
-with connected() as connection:
+owned = new_engine(database_settings().as_owner())
+with connected(owned) as connection:
     context.configure(connection=connection, target_metadata=Base.metadata)
     with context.begin_transaction():
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
@@ -42,3 +46,6 @@ with connected() as connection:
         except CommandError as error:
             # For example, a newer release has migrated the database.
             raise SystemExit(f"scrip: the database cannot be migrated: {error}") from None
+        if context.get_context().get_current_heads() == tuple(context.script.get_heads()):
+            connection.exec_driver_sql(RIGHTS.read_text(encoding="utf-8"))
+owned.dispose()

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from sqlalchemy import JSON, Text, func, insert, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from models.append_only import append_only
 from models.base import Base, Instant, table_of
 
 
@@ -29,7 +30,7 @@ class StoredAnswerRow(Protocol):
     answer: dict[str, Any]
 
 
-WRITE_ANSWERS = table_of(WriteAnswer)
+WRITE_ANSWERS = append_only(table_of(WriteAnswer))
 
 
 def find_answer(session: Session, *, project: str, task: str, key: str) -> StoredAnswerRow | None:

@@ -13,6 +13,7 @@ from sqlalchemy import create_engine
 
 from scrip.stack.stack import servers
 from tasks.audit import run
+from tests.support.administrator import administrators_engine
 from tests.support.database_between_tests import empty_database, run_outside_transaction, separate_engine, violations
 from worker import database as database_access
 from worker.database import engine
@@ -29,14 +30,17 @@ properties.load_profile("scrip")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """Run Postgres and Valkey with the schema, and set this process's environment to them."""
     with servers(tmp_path_factory.mktemp("home")) as variables, pytest.MonkeyPatch.context() as patch:
+        owner = {"DATABASE_OWNER_URL": variables.pop("DATABASE_OWNER_URL")}
         for name, value in variables.items():
             patch.setenv(name, value)
         forget_settings()
         alembic = Path(sys.executable).with_name("alembic")
-        subprocess.run([alembic, "upgrade", "head"], cwd=CHECKOUT, check=True, capture_output=True, env=os.environ)
+        released = {**os.environ, **owner}
+        subprocess.run([alembic, "upgrade", "head"], cwd=CHECKOUT, check=True, capture_output=True, env=released)
         run_outside_transaction("ALTER SYSTEM SET autovacuum = off", "SELECT pg_reload_conf()")
         yield variables
         separate_engine().dispose()
+        administrators_engine().dispose()
         engine().dispose()
         engine.cache_clear()
 

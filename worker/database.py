@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any, TypeVar, cast
 
@@ -24,11 +25,12 @@ from worker.database_sessions import (
     local_settings,
     run_outside_transaction,
 )
+from worker.database_settings import DatabaseSettings
 from worker.database_url import read_database_url
 from worker.database_waits import PING_SECONDS_MAX, BoundedConnection, statement_seconds_max, wait_without_limit
 from worker.fault_points import FaultPoint, reach, watch_statements
 from worker.postgres_arrays import ArrayDumper
-from worker.settings import DatabaseSettings, database_settings
+from worker.settings import database_settings
 
 Result = TypeVar("Result")
 
@@ -45,13 +47,27 @@ COLLISIONS_MAX = 5
 _changes_nothing = ContextVar("changes_nothing", default=False)
 
 
+@dataclass
+class _Process:
+    """What all threads of this process share: whether it connects as the role that only reads."""
+
+    reads: bool = False
+
+
+_process = _Process()
+
+
 @cache
 def engine() -> Engine:
     """Return the engine of this process.
 
     The engine is created on first use, so never at import and never before a fork.
     """
-    values = database_settings()
+    return new_engine(database_settings().as_reader() if _process.reads else database_settings())
+
+
+def new_engine(values: DatabaseSettings) -> Engine:
+    """Return an engine for the database of these settings."""
     url = read_database_url(values.database_url)
     made = create_engine(
         url,
@@ -125,6 +141,27 @@ def _set_up_transaction(settings: str, connection: Connection) -> None:
 @worker_process_init.connect
 def forget_parent_engine(**_: object) -> None:
     """Make a forked child create an engine of its own, instead of sharing its parent's connections."""
+    engine.cache_clear()
+
+
+@contextmanager
+def as_reader() -> Iterator[None]:
+    """Connect with DATABASE_READER_URL, if it is set, in all threads of this process."""
+    if _process.reads or database_settings().database_reader_url is None:
+        yield
+        return
+    _end_connections()
+    _process.reads = True
+    try:
+        yield
+    finally:
+        _process.reads = False
+        _end_connections()
+
+
+def _end_connections() -> None:
+    if engine.cache_info().currsize:
+        engine().dispose()
     engine.cache_clear()
 
 

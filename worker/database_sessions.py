@@ -10,6 +10,7 @@ from celery.utils.log import get_logger
 from psycopg import OperationalError
 from sqlalchemy import URL
 
+from worker.database_settings import DatabaseSettings
 from worker.database_url import hosts
 from worker.database_waits import (
     PING_SECONDS_MAX,
@@ -18,7 +19,6 @@ from worker.database_waits import (
     host_seconds_max,
     statement_seconds_max,
 )
-from worker.settings import DatabaseSettings
 
 logger = get_logger(__name__)
 

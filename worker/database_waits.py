@@ -23,7 +23,7 @@ from psycopg.abc import PQGen
 from psycopg.errors import _WaitTimeout
 from sqlalchemy import Connection as PooledConnection
 
-from worker.settings import DatabaseSettings
+from worker.database_settings import DatabaseSettings
 
 Answer = TypeVar("Answer")
 # Celery's own logger would say nothing in the command line.

@@ -5,68 +5,12 @@ from typing import Literal, Self, TypeVar
 
 from pydantic import AliasChoices, Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
-from pydantic_settings import BaseSettings, SettingsConfigDict
-from sqlalchemy.exc import ArgumentError
 
 from worker.addresses import problem_of_broker, problem_of_result_store, scheme_of
-from worker.database_url import read_database_url
+from worker.database_settings import DatabaseSettings, LogSettings
 from worker.listen_address import read_listen_address
 
 Read = TypeVar("Read", bound="LogSettings")
-
-ENCODED = "with special characters of a password percent-encoded"
-
-
-class LogSettings(BaseSettings):
-    """The settings of the log, which every process has."""
-
-    model_config = SettingsConfigDict(env_prefix="SCRIP_", hide_input_in_errors=True, frozen=True)
-
-    log_format: Literal["text", "json"] = Field(
-        default="text",
-        description="`json` writes each line of the log as a JSON object, in every process. See [logs.md](logs.md).",
-    )
-
-
-class DatabaseSettings(LogSettings):
-    """The settings of database access. The audit and the migrations need no others."""
-
-    database_url: str = Field(
-        validation_alias="DATABASE_URL",
-        min_length=1,
-        description="PostgreSQL 15 or newer, as `postgresql://…`. See [postgres.md](postgres.md) for several hosts and "
-        "PgBouncer.",
-    )
-    database_pooler: Literal["none", "transaction"] = Field(
-        default="none",
-        description="Set `transaction` if `DATABASE_URL` leads to PgBouncer, or to another pooler that assigns a "
-        "server connection to each transaction. [postgres.md](postgres.md#pgbouncer) has the consequences.",
-    )
-    statement_timeout_seconds: int = Field(
-        default=22,
-        ge=1,
-        le=3_600,
-        description="PostgreSQL cancels a statement after this time, and ends a transaction that is idle for as long; "
-        "the task is then retried. The largest batch takes well under a second, so a slower statement "
-        "indicates a fault. If there is no answer 3 s later, the process cuts the connection itself.",
-    )
-    lock_timeout_seconds: int = Field(
-        default=20,
-        ge=1,
-        le=3_600,
-        description="PostgreSQL cancels a statement that has waited this long for a lock, and the task is retried. "
-        "Batches that lock the same voucher wait for each other for less.",
-    )
-
-    @field_validator("database_url")
-    @classmethod
-    def _is_postgres(cls, url: str) -> str:
-        try:
-            read_database_url(url)
-        except (ArgumentError, ValueError):
-            # For example, the password contains a slash. The invalid part may be the password, so no message quotes it.
-            raise PydanticCustomError("url", f"must be postgresql://…, {ENCODED}") from None
-        return url
 
 
 class Settings(DatabaseSettings):

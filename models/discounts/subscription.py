@@ -6,6 +6,7 @@ from sqlalchemy import Text, and_, collate, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from models.append_only import append_only
 from models.base import Base, array_parameters, rows_affected, rows_from_arrays, table_of
 
 
@@ -18,7 +19,8 @@ class Subscription(Base):
     subscription: Mapped[str] = mapped_column(Text, primary_key=True)
 
 
-SUBSCRIPTIONS = table_of(Subscription)
+# PostgreSQL lets nobody lock a row who may not update it. The trigger still refuses every update.
+SUBSCRIPTIONS = append_only(table_of(Subscription))
 _COLUMNS = ("project", "subscription")
 _KEYS = rows_from_arrays("keys", project=Text(), subscription=Text())
 

@@ -20,6 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from domain.eligibility import STORED
+from models.append_only import append_only
 from models.base import (
     Base,
     Instant,
@@ -136,7 +137,7 @@ class Redemption(Base):
     )
 
 
-REDEMPTIONS = table_of(Redemption)
+REDEMPTIONS = append_only(table_of(Redemption))
 # A voucher that was redeemed is not deleted.
 add_foreign_key(REDEMPTIONS, "voucher_id", to=VOUCHERS, key="id")
 COLUMNS = (

@@ -23,8 +23,9 @@ def audit(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Check every promise against the whole database of DATABASE_URL. Exit 1 with a row for each violation."""
+    """Check every promise against the whole database. Exit 1 with a row for each violation."""
     from tasks.audit import audit as use_case  # noqa: PLC0415
+    from worker.database import as_reader  # noqa: PLC0415
 
     with ends_clearly("the audit could not run", as_json=as_json):
         chosen = [name for name in use_case.CHECKS if not checks or any(text in name for text in checks)]
@@ -34,7 +35,7 @@ def audit(
             rows = [{"object": "check", "check": name, "query": _plain(use_case.CHECKS[name])} for name in chosen]
             show_rows(rows, columns("check", "query"), as_json=as_json)
             return
-        with progress("auditing", total=len(chosen)) as report:
+        with as_reader(), progress("auditing", total=len(chosen)) as report:
             violations = use_case.audit(checks=chosen, report=report)
         found = [
             {"check": each.check, "project": each.project, "subject": each.subject, "detail": each.detail}

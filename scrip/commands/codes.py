@@ -10,7 +10,7 @@ from uuid import uuid4
 import typer
 
 from scrip.commands.confirmation import confirm
-from scrip.commands.endings import ended, ends_clearly
+from scrip.commands.endings import ended, ends_clearly, only_reads
 from scrip.commands.exit_codes import ExitCode
 from scrip.commands.listing import list_items
 from scrip.commands.options import LISTED, Actor, After, All, AsJson, Limit, Project, RequestId, Yes
@@ -150,7 +150,7 @@ def export(
     ] = False,
 ) -> None:
     """Write the codes of a voucher as CSV, newest first, page by page."""
-    with ends_clearly():
+    with only_reads():
         from scrip.commands.code_files import FIELDS, code_row, csv_lines  # noqa: PLC0415
 
         pages = Pages(

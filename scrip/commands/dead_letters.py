@@ -11,7 +11,7 @@ import typer
 
 from scrip.commands.confirmation import confirm
 from scrip.commands.durations import duration
-from scrip.commands.endings import ended, ends_clearly
+from scrip.commands.endings import ended, ends_clearly, only_reads
 from scrip.commands.exit_codes import ExitCode
 from scrip.commands.options import LISTED, After, All, AsJson, Limit, Yes
 from scrip.commands.output import columns, say_more, show_object, show_rows
@@ -56,7 +56,7 @@ def list_(
     as_json: AsJson = False,
 ) -> None:
     """List the dead letters, newest first: task id, project, task, time, attempts, reason. No bodies."""
-    with ends_clearly(UNREACHABLE, as_json=as_json):
+    with only_reads(UNREACHABLE, as_json=as_json):
         wanted = _filter(task=task, project=project, reason=reason, older_than=older_than, as_json=as_json)
         count = 0
         for page in _pages(wanted, after=after, limit=None if everything else limit, as_json=as_json):
@@ -70,7 +70,7 @@ def list_(
 def show(task_id: Annotated[str, typer.Argument(help="As `list` shows it.")], *, as_json: AsJson = False) -> None:
     """Show a message with headers and body, codes and amounts included."""
     use_cases = _use_cases()
-    with ends_clearly(UNREACHABLE, as_json=as_json):
+    with only_reads(UNREACHABLE, as_json=as_json):
         try:
             row = use_cases.show(task_id=task_id)
         except use_cases.DeadLetterNotFound:

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from scrip.commands.confirmation import confirm
-from scrip.commands.endings import ends_clearly
+from scrip.commands.endings import ends_clearly, only_reads
 from scrip.commands.listing import list_items
 from scrip.commands.options import LISTED, Actor, After, All, AsJson, Limit, Project, RequestId, Yes
 from scrip.commands.output import columns, show_answer, show_object
@@ -41,7 +41,7 @@ def list_(
 @commands.command()
 def show(discount: Discount, *, project: Project, as_json: AsJson = False) -> None:
     """Show a discount with its terms, its progress and its latest changes."""
-    with ends_clearly(as_json=as_json):
+    with only_reads(as_json=as_json):
         show_object(call("discounts.retrieve", {"project": project, "discount": discount}), as_json=as_json)
 
 

@@ -59,6 +59,19 @@ def ends_clearly(problem: str = "the servers cannot be reached", *, as_json: boo
         raise typer.Exit(ExitCode.PIPE_CLOSED) from None
 
 
+@contextmanager
+def only_reads(problem: str = "the servers cannot be reached", *, as_json: bool = False) -> Iterator[None]:
+    """End a command as `ends_clearly` does, and connect with DATABASE_READER_URL if it is set.
+
+    For commands that change nothing.
+    """
+    with ends_clearly(problem, as_json=as_json):
+        from worker.database import as_reader  # noqa: PLC0415
+
+        with as_reader():
+            yield
+
+
 def _invalid(errors: list[dict[str, str]], *, as_json: bool) -> typer.Exit:
     if as_json:
         return ended(ExitCode.INVALID, "the request is invalid", as_json=True, errors=errors)

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from scrip.commands.endings import ends_clearly
+from scrip.commands.endings import only_reads
 from scrip.commands.options import AsJson, Project
 from scrip.commands.output import cell, columns, show_object, show_rows
 from scrip.commands.request_body import request_body
@@ -46,7 +46,7 @@ def explain(
         "holdsBefore": holds_before,
         "discountsBefore": discounts_before,
     }
-    with ends_clearly(as_json=as_json):
+    with only_reads(as_json=as_json):
         answer = call("support.explain", request_body(fields))
         if as_json:
             show_object(answer, as_json=True)

@@ -14,6 +14,7 @@ def metrics() -> None:
         from celery.utils.log import LoggingProxy  # noqa: PLC0415
 
         from scrip.exporter.server import serve  # noqa: PLC0415
+        from worker.database import as_reader  # noqa: PLC0415
         from worker.logs.beginning import log  # noqa: PLC0415
         from worker.settings import settings  # noqa: PLC0415
 
@@ -23,7 +24,8 @@ def metrics() -> None:
             # The server writes the errors of its threads there.
             sys.stderr = LoggingProxy(logger, logging.ERROR)
         try:
-            serve(settings(), announce=logger.info if is_json else announce)
+            with as_reader():
+                serve(settings(), announce=logger.info if is_json else announce)
         except OSError as error:
             message = f"{settings().metrics_listen} cannot be listened on: {error.strerror}"
             raise ended(ExitCode.UNUSABLE, message) from None

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from scrip.commands.endings import ends_clearly
+from scrip.commands.endings import only_reads
 from scrip.commands.listing import list_items
 from scrip.commands.options import LISTED, After, All, AsJson, Limit, Project
 from scrip.commands.output import columns, show_object
@@ -57,6 +57,6 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show the stored decision on a request. A refusal that is stored is no refusal of this command."""
-    with ends_clearly(as_json=as_json):
+    with only_reads(as_json=as_json):
         request = {"project": project, "requestId": request_id}
         show_object(call("redemptions.retrieve", request), as_json=as_json)

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from scrip.commands.endings import ends_clearly
+from scrip.commands.endings import only_reads
 from scrip.commands.options import After, AsJson, Project
 from scrip.commands.output import columns, show_pages
 from scrip.commands.request_body import request_body
@@ -47,7 +47,7 @@ def discounts(
     With `--json`, each object is a voucher with its months.
     """
     fields = {"voucher": voucher, "monthFrom": month_from, "monthBefore": month_before, "after": after}
-    with ends_clearly(as_json=as_json):
+    with only_reads(as_json=as_json):
         pages = Pages if as_json else MonthPages
         request = request_body({"project": project, **fields})
         show_pages(pages("reports.discounts", request, limit=None), REPORTED_COLUMNS, as_json=as_json)

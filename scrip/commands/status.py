@@ -24,8 +24,10 @@ def status(
     with ends_clearly(as_json=as_json):
         age_max = duration(oldest_max, as_json=as_json)
         from scrip.commands.status_parts import State, all_parts  # noqa: PLC0415
+        from worker.database import as_reader  # noqa: PLC0415
 
-        parts = list(all_parts(oldest_max=age_max))
+        with as_reader():
+            parts = list(all_parts(oldest_max=age_max))
         rows = [
             {"object": "status", "part": each.name, "state": each.state, "detail": each.detail, **each.figures}
             for each in parts

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from scrip.commands.confirmation import confirm
-from scrip.commands.endings import ends_clearly
+from scrip.commands.endings import ends_clearly, only_reads
 from scrip.commands.listing import list_items
 from scrip.commands.options import LISTED, Actor, After, All, AsJson, File, Limit, Project, RequestId, Set, Yes
 from scrip.commands.output import columns, show_answer, show_object
@@ -64,7 +64,7 @@ def list_(
 @commands.command()
 def show(voucher: Voucher, *, project: Project, as_json: AsJson = False) -> None:
     """Show a voucher with all its fields."""
-    with ends_clearly(as_json=as_json):
+    with only_reads(as_json=as_json):
         show_object(call("vouchers.retrieve", {"project": project, "voucher": voucher}), as_json=as_json)
 
 

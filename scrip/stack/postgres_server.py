@@ -12,14 +12,17 @@ from pathlib import Path
 from typing import ClassVar
 
 import psutil
+from psycopg import Error as PsycopgError
 
 from scrip.stack.data_folder import PRIVATE_FOLDER, password
 from scrip.stack.listener import LOOPBACK, Listener
+from scrip.stack.postgres_roles import OWNER, READER, ROLES, WORKER, create_roles
 from scrip.stack.process import Pause, StackProcess
 from scrip.stack.unprivileged import as_unprivileged, hand_over
 from scrip.stack.wheel_programs import program
 
-ROLE = "scrip"
+# The superuser, who makes the roles that Scrip's programs connect as.
+ADMINISTRATOR = "scrip"
 # Ids and codes are compared by their bytes. The rules of a language can change with an upgrade.
 BY_BYTES = ("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
 # The database that initdb makes for users and applications.
@@ -61,8 +64,17 @@ class Postgres(Listener):
 
     @property
     def url(self) -> str:
-        """The DATABASE_URL, with the password."""
-        return f"postgresql://{ROLE}:{password(self.data_folder, self.name)}@{LOOPBACK}:{self.port}/{DATABASE}"
+        """The superuser's URL, with the password. No program of the stack gets it."""
+        return self._url_of(ADMINISTRATOR, secret=self.name)
+
+    @property
+    def role_urls(self) -> dict[str, str]:
+        """The variables with the URLs of the worker's, the owner's and the reader's role, with their passwords."""
+        roles = {"DATABASE_URL": WORKER, "DATABASE_OWNER_URL": OWNER, "DATABASE_READER_URL": READER}
+        return {variable: self._url_of(role, secret=role) for variable, role in roles.items()}
+
+    def _url_of(self, role: str, *, secret: str) -> str:
+        return f"postgresql://{role}:{password(self.data_folder, secret)}@{LOOPBACK}:{self.port}/{DATABASE}"
 
     def create(self, pause: Pause) -> None:
         """Create the database cluster if there is none. initdb writes into a draft, which is renamed in the end."""
@@ -81,7 +93,7 @@ class Postgres(Listener):
         command = (
             str(self.programs / "initdb"),
             f"--pgdata={folder}",
-            f"--username={ROLE}",
+            f"--username={ADMINISTRATOR}",
             f"--pwfile={self.data_folder / 'secrets' / self.name}",
             "--auth=scram-sha-256",
             *self.locale,
@@ -121,6 +133,14 @@ class Postgres(Listener):
             and lines[PID_LINE] == str(self._process.pid)
             and lines[STATUS_LINE].strip() == "ready"
         )
+
+    def wait_ready(self, pause: Pause) -> None:
+        """Wait until the server is ready, and make the roles. Raises StackProcessFailed if the server refuses them."""
+        super().wait_ready(pause)
+        try:
+            create_roles(self.url, passwords={role: password(self.data_folder, role) for role in ROLES})
+        except PsycopgError as error:
+            raise self.failure(f"refused the roles: {error}") from None
 
     def can_try_again(self) -> bool:
         """Return whether the predecessor's processes were still there, or the port was taken."""

@@ -6,7 +6,7 @@ generated passwords, and ends with the process that started it.
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -22,8 +22,8 @@ from scrip.stack.supervisor import Supervisor
 from scrip.stack.valkey_server import Valkey
 
 # The variables of Scrip, libpq, Celery and Flower that would lead the stack's programs to the caller's own servers.
-FOREIGN_VARIABLES = {"DATABASE_URL", "REDIS_URL", "BROKER_URL", "RESULT_BACKEND_URL", "SCRIP_BEAT_SCHEDULE_FILE"}
-FOREIGN_PREFIXES = ("PG", "CELERY_", "FLOWER_", "SCRIP_METRICS_")
+FOREIGN_VARIABLES = {"REDIS_URL", "BROKER_URL", "RESULT_BACKEND_URL", "SCRIP_BEAT_SCHEDULE_FILE"}
+FOREIGN_PREFIXES = ("PG", "DATABASE_", "CELERY_", "FLOWER_", "SCRIP_METRICS_")
 
 # Errors with a message for the command line.
 STACK_ERRORS = (StackProcessFailed, DataFolderUnusable, ProcfileInvalid, OSError)
@@ -31,7 +31,7 @@ STACK_ERRORS = (StackProcessFailed, DataFolderUnusable, ProcfileInvalid, OSError
 
 @contextmanager
 def servers(data_folder: Path) -> Iterator[dict[str, str]]:
-    """Run Postgres and Valkey alone, and yield the variables with their addresses.
+    """Run Postgres and Valkey alone, and yield the variables with their addresses, Postgres's superuser included.
 
     For tests and benchmarks. The data stay in the folder for the next time. Call this from the main thread: on Linux,
     the kernel ends a process with the thread that started it. A server that dies is not restarted.
@@ -43,9 +43,9 @@ def servers(data_folder: Path) -> Iterator[dict[str, str]]:
         with StopSignals() as signals:
             supervisor = Supervisor(announce=_in_silence, pause=signals.pause)
             opened.callback(_stop_undisturbed, supervisor)
-            environment = _launch_servers(supervisor, data_folder=data_folder, pause=signals.pause)
+            postgres, valkey = _launch_servers(supervisor, data_folder=data_folder, pause=signals.pause)
             signals.check()
-        yield environment
+        yield {**_addresses(postgres, valkey), "DATABASE_ADMINISTRATOR_URL": postgres.url}
 
 
 def _in_silence(_line: str) -> None:
@@ -57,17 +57,21 @@ def _stop_undisturbed(supervisor: Supervisor) -> None:
         supervisor.stop()
 
 
-def _launch_servers(supervisor: Supervisor, *, data_folder: Path, pause: Callable[[], None]) -> dict[str, str]:
-    """Start both servers and return the variables that worker/settings.py reads."""
+def _launch_servers(supervisor: Supervisor, *, data_folder: Path, pause: Callable[[], None]) -> tuple[Postgres, Valkey]:
     environment = _inherited()
     postgres = Postgres(data_folder=data_folder, environment=environment)
     valkey = Valkey(data_folder=data_folder, environment=environment)
     postgres.create(pause)
     supervisor.launch(postgres, valkey)
+    return postgres, valkey
+
+
+def _addresses(postgres: Postgres, valkey: Valkey) -> dict[str, str]:
+    """Return the variables that worker/settings.py reads."""
     return {
-        "DATABASE_URL": postgres.url,
+        **postgres.role_urls,
         "REDIS_URL": valkey.url,
-        "SCRIP_BEAT_SCHEDULE_FILE": str(data_folder / "celerybeat-schedule"),
+        "SCRIP_BEAT_SCHEDULE_FILE": str(postgres.data_folder / "celerybeat-schedule"),
     }
 
 
@@ -105,7 +109,7 @@ class Stack:
     def __init__(self, data_folder: Path, announce: Callable[[str], None], *, procfile: Path = PROCFILE) -> None:
         """Remember the data folder, the function that shows a line, and the Procfile."""
         self.data_folder = data_folder.absolute()
-        # The variables of the file `env`: DATABASE_URL, REDIS_URL, FLOWER_URL, METRICS_URL, SCRIP_BEAT_SCHEDULE_FILE.
+        # The variables of the file `env`: those of `_addresses`, FLOWER_URL and METRICS_URL.
         self.environment: dict[str, str] = {}
         self._announce = announce
         self._procfile = procfile.absolute()
@@ -137,22 +141,24 @@ class Stack:
         programs = dict(read_procfile(self._procfile))
         release = programs.pop(RELEASE, None)
         self._announce("starting postgres and valkey")
-        self.environment = _launch_servers(self._supervisor, data_folder=self.data_folder, pause=self._signals.pause)
+        self.environment = _addresses(
+            *_launch_servers(self._supervisor, data_folder=self.data_folder, pause=self._signals.pause)
+        )
         if release:
             self._announce(f"running {RELEASE}")
-            for process in self._processes({RELEASE: release}):
+            for process in self._processes({RELEASE: release}, hidden=set()):
                 process.run(self._signals.pause)
         self._announce(f"starting {', '.join(programs)}")
-        started = self._processes(programs)
+        started = self._processes(programs, hidden={"DATABASE_OWNER_URL"})
         self._supervisor.launch(*started)
         self._say_ready(started)
 
-    def _processes(self, programs: Mapping[str, Sequence[str]]) -> list[StackProcess]:
+    def _processes(self, programs: Mapping[str, Sequence[str]], *, hidden: Collection[str]) -> list[StackProcess]:
         environment = {
             **_inherited(),
             "TMPDIR": str(temporary_folder(self.data_folder)),
             "SCRIP_METRICS_FOLDER": str(self.data_folder / "metrics"),
-            **self.environment,
+            **{name: value for name, value in self.environment.items() if name not in hidden},
         }
         return stack_processes(
             programs, data_folder=self.data_folder, environment=environment, folder=self._procfile.parent

@@ -15,6 +15,7 @@ from models.monitoring.recorded_audit import AuditKind, AuditRow, begin_audit, e
 from tasks.audit import run
 from tasks.audit.audit import CHECKS
 from tasks.audit.pace import Pace
+from tests.support.administrator import as_administrator
 from tests.support.concurrency import until_waiting
 from tests.support.environment import changed_environment
 from tests.support.requests import create_voucher, redeem
@@ -96,7 +97,7 @@ def test_an_audit_of_changes_begins_a_minute_before_the_last_audit_that_ended():
     minute = timedelta(minutes=1)
     assert first.changed_since == first.started_at - AUDIT_PERIOD - minute
     assert [each.changed_since for each in (last, interrupted)] == [whole.started_at - minute] * 2
-    with transaction() as session:
+    with as_administrator() as session:
         for each in audits():
             earlier = begin_audit(
                 session, kind=AuditKind.EVERYTHING, now=each.started_at - timedelta(days=3), changed_since=None
@@ -112,7 +113,7 @@ def test_an_audit_of_changes_begins_a_minute_before_the_last_audit_that_ended():
 def test_an_audit_goes_on_after_the_clock_was_set_back():
     """It looks at the changes since the last audit that began earlier, not at a span that ends before it begins."""
     run_audit("changes")
-    with transaction() as session:
+    with as_administrator() as session:
         ahead = read_clock(session) + timedelta(hours=1)
         audit = begin_audit(session, kind=AuditKind.EVERYTHING, now=ahead, changed_since=None)
         ended = "ended_at = started_at, checks = 69, violations = 0, findings = '[]'"
@@ -124,14 +125,14 @@ def test_an_audit_goes_on_after_the_clock_was_set_back():
 
 def interrupt() -> None:
     """Let an audit of changes fail in the middle."""
-    with transaction() as session:
+    with as_administrator() as session:
         session.execute(text("ALTER TABLE discounts RENAME TO discounts_elsewhere"))
     try:
         create_voucher()
         with pytest.raises(Exception, match="42P01"):
             run_audit("changes")
     finally:
-        with transaction() as session:
+        with as_administrator() as session:
             session.execute(text("ALTER TABLE discounts_elsewhere RENAME TO discounts"))
 
 
@@ -199,7 +200,7 @@ def test_a_row_that_cannot_be_is_refused(change: str):
         now = read_clock(session)
         audit = begin_audit(session, kind=AuditKind.CHANGES, now=now, changed_since=now)
         end_audit(session, audit=audit, checks=69, violations=0, findings=[])
-    with pytest.raises(IntegrityError), transaction() as session:
+    with pytest.raises(IntegrityError), as_administrator() as session:
         session.execute(text(f"UPDATE audits SET {change}"))  # noqa: S608 - the texts above
 
 

@@ -2,8 +2,8 @@
 
 from sqlalchemy import text
 
+from tests.support.administrator import as_administrator
 from tests.support.tasks import task_named
-from worker.database import transaction
 
 LONG_AGO = "2026-01-01T00:00:00Z"
 
@@ -32,6 +32,6 @@ def why(code: dict) -> tuple[str, str | None]:
 
 def set_voucher(voucher: dict, assignment: str) -> None:
     """Change columns of a voucher's row."""
-    with transaction() as session:
+    with as_administrator() as session:
         statement = f"UPDATE vouchers SET {assignment} WHERE name = :name"  # noqa: S608 - the tests' own words
         session.execute(text(statement), {"name": voucher["name"]})

@@ -7,6 +7,7 @@ from sqlalchemy import text
 
 from tasks.sweeps.expiry import sweep_all
 from tests.codes.calls import LONG_AGO, listed, retire, set_voucher, why
+from tests.support.administrator import as_administrator
 from tests.support.instants import in_minutes
 from tests.support.requests import add_codes, create_voucher, redeem
 from tests.support.tasks import task_named
@@ -84,7 +85,7 @@ def test_a_text_names_the_last_code_that_held_it_swept_or_not(swept):
     task_named("vouchers.retire")(request={"project": "gigs", "voucher": other["id"]})
     task_named("vouchers.update")(request={"project": "gigs", "voucher": other["id"], "code": "LAUNCH"})
     requested_at = datetime.now(UTC).isoformat()
-    with transaction() as session:
+    with as_administrator() as session:
         session.execute(text("UPDATE codes SET expires_at = clock_timestamp() WHERE retired_reason IS NULL"))
     if swept:
         assert task_named("expiry.sweep")(request={})["codesExpired"] == 1
@@ -158,7 +159,7 @@ def test_a_sweep_retires_what_is_full_and_leaves_a_code_that_somebody_holds():
     voucher = create_voucher()
     add_codes(voucher, {"code": "FULL", "maximumRedemptions": 1})
     redeem(code="FULL")
-    with transaction() as session:
+    with as_administrator() as session:
         session.execute(text("UPDATE codes SET retired_reason = NULL, retired_at = NULL"))
     with transaction() as holder:
         holder.execute(text("SELECT 1 FROM codes FOR NO KEY UPDATE"))

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from typer.testing import CliRunner
 
 from scrip.cli import main
+from tests.support.environment import with_reader
 
 PROGRAM = Path(sys.executable).with_name("scrip")
 PROJECT = {"SCRIP_PROJECT": "gigs"}
@@ -43,7 +44,7 @@ def scrip(*words: str, typed: str | None = None, project: str = "gigs") -> Done:
 
 def scrip_alone(*words: str, typed: str | None = None, **variables: str) -> Done:
     """Run `scrip` as a program, which reads the environment anew."""
-    environment = {**os.environ, **PROJECT, **variables}
+    environment = {**os.environ, **PROJECT, **with_reader(variables)}
     done = subprocess.run(
         [PROGRAM, *words], env=environment, input=typed, capture_output=True, text=True, errors="replace", check=False
     )

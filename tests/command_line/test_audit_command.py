@@ -9,13 +9,14 @@ from sqlalchemy import text
 
 from tasks.audit.audit import CHECKS
 from tests.command_line.running import PROGRAM, scrip, scrip_on_terminal
+from tests.support.administrator import as_administrator
+from tests.support.environment import with_reader
 from tests.support.requests import create_voucher, redeem
-from worker.database import transaction
 
 
 def run_audit(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run `scrip audit` with those variables added."""
-    environment = {**os.environ, **variables}
+    environment = {**os.environ, **with_reader(variables)}
     return subprocess.run(
         [PROGRAM, "audit", *words], env=environment, capture_output=True, text=True, errors="replace", check=False
     )
@@ -34,7 +35,7 @@ def test_each_violation_is_a_row():
     """A row has check, project, subject and detail, for a person and for cut(1)."""
     for project in ("gigs", "other"):
         create_voucher(project=project)
-    with transaction() as session:
+    with as_administrator() as session:
         session.execute(text("UPDATE vouchers SET redemptions = 7"))
     done = run_audit()
     rows = sorted(line.split("\t") for line in done.stdout.splitlines())
@@ -50,7 +51,7 @@ def test_each_violation_is_a_row():
 def test_an_output_that_lacks_a_character_gets_another_one():
     """A terminal or a cron job without UTF-8 shows the violation, not an encoding error."""
     create_voucher(project="Straße ✓")
-    with transaction() as session:
+    with as_administrator() as session:
         session.execute(text("UPDATE vouchers SET redemptions = 7"))
     done = run_audit(PYTHONIOENCODING="latin-1")
     assert done.returncode == 1
@@ -83,7 +84,7 @@ COUNTED = "redemptions are counted and numbered without a gap"
 def test_a_choice_of_checks_is_run():
     """By a part of their names. The others find nothing, because they are not run."""
     create_voucher(project="Straße ✓")
-    with transaction() as session:
+    with as_administrator() as session:
         session.execute(text("UPDATE vouchers SET redemptions = 7"))
     chosen = scrip("audit", "--check", "counted and numbered")
     assert (chosen.code, chosen.errors) == (1, "1 checks, 1 violations\n")
@@ -100,7 +101,7 @@ def test_a_program_gets_an_object_a_line():
     create_voucher(project="Straße ✓")
     counts = {"object": "audit", "checks": len(CHECKS), "violations": 0}
     assert scrip("audit", "--json").lines() == [counts]
-    with transaction() as session:
+    with as_administrator() as session:
         session.execute(text("UPDATE vouchers SET redemptions = 7"))
     done = scrip("audit", "--json")
     violation, last = done.lines()

@@ -7,9 +7,9 @@ from sqlalchemy import text
 
 from tasks.celery import app
 from tests.command_line.running import scrip, scrip_alone
+from tests.support.administrator import as_administrator
 from tests.support.requests import create_voucher, redemption, voucher_body
 from tests.support.tasks import task_named
-from worker.database import transaction
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -106,10 +106,10 @@ def test_a_database_that_is_not_there_is_unusable():
 @pytest.fixture
 def renamed_column(database):  # noqa: ARG001 - audited after the column is there again
     """Take away a column, as a migration that was left out would."""
-    with transaction() as session:
+    with as_administrator() as session:
         session.execute(text("ALTER TABLE vouchers RENAME COLUMN name TO lost"))
     yield
-    with transaction() as session:
+    with as_administrator() as session:
         session.execute(text("ALTER TABLE vouchers RENAME COLUMN lost TO name"))
 
 

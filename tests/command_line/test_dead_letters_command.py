@@ -12,7 +12,7 @@ from tasks.intake.messages import ListDeadLetters
 from tasks.wire.dead_letters import give_up
 from tests.command_line import running
 from tests.command_line.running import Done, scrip_on_terminal
-from worker.database import transaction
+from tests.support.administrator import as_administrator
 from worker.intake.delivery import Original
 
 SECRET = "HUSH-CODE-7d20"
@@ -136,7 +136,7 @@ def broker(database: dict[str, str]):
 
 def grow_old(task_id: str, age: timedelta) -> None:
     """Move the death of a message into the past."""
-    with transaction() as session:
+    with as_administrator() as session:
         session.execute(
             text("UPDATE dead_letters SET died_at = died_at - :age WHERE task_id = :id"), {"age": age, "id": task_id}
         )

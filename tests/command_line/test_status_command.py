@@ -20,6 +20,7 @@ from tasks.wire.dead_letters import give_up
 from tests.command_line.running import Done, scrip, scrip_alone, scrip_on_terminal
 from tests.end_to_end.broker import with_redis
 from tests.end_to_end.programs import Worker
+from tests.support.administrator import as_administrator
 from tests.support.tasks import task_named
 from worker.broker.fetch_script import SET_ASIDE_KEY
 from worker.database import transaction
@@ -111,7 +112,7 @@ def test_beat_and_the_sweep_are_late():
     store_tick()
     task_named("expiry.sweep")(request={})
     assert red(scrip("status", "--json")) == {"workers"}
-    with transaction() as session:
+    with as_administrator() as session:
         session.execute(text("UPDATE beat_ticks SET ticked_at = ticked_at - interval '1 hour'"))
         session.execute(
             text(
@@ -132,13 +133,13 @@ def test_an_audit_is_late_or_has_found_a_violation():
     task_named("audit.run")(request={"kind": "changes"})
     assert parts(scrip("status", "--json"))["audit of everything"]["state"] == "unknown"
     # A system on which no audit of everything ends is not a new one for ever.
-    with transaction() as session:
+    with as_administrator() as session:
         earlier = "started_at = started_at - interval '31 hours', changed_since = 'epoch'"
         session.execute(text(f"UPDATE audits SET {earlier}"))  # noqa: S608 - the text above
     told = parts(scrip("status", "--json"))["audit of everything"]
     assert (told["state"], told["detail"]) == ("red", "has never ended")
     task_named("audit.run")(request={"kind": "everything"})
-    with transaction() as session:
+    with as_administrator() as session:
         earlier = "started_at = started_at - interval '29 hours', ended_at = ended_at - interval '29 hours'"
         session.execute(text(f"UPDATE audits SET changed_since = changed_since - interval '29 hours', {earlier}"))  # noqa: S608 - the text above
     told = parts(scrip("status", "--json"))
@@ -190,11 +191,11 @@ def test_a_message_that_has_waited_too_long_is_red(broker: Redis):
 @pytest.fixture
 def older_schema() -> Iterator[None]:
     """Let the database say that a migration is missing."""
-    with transaction() as session:
+    with as_administrator() as session:
         head = session.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
         session.execute(text("UPDATE alembic_version SET version_num = '0001'"))
     yield
-    with transaction() as session:
+    with as_administrator() as session:
         session.execute(text("UPDATE alembic_version SET version_num = :head"), {"head": head})
 
 

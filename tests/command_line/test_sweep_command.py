@@ -4,8 +4,8 @@ import pytest
 from sqlalchemy import text
 
 from tests.command_line.running import scrip, scrip_alone
+from tests.support.administrator import as_administrator
 from tests.support.requests import create_voucher
-from worker.database import transaction
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -29,7 +29,7 @@ def test_what_is_due_is_swept_in_every_project():
     for project in ("gigs", "other"):
         create_voucher(project=project, restrictions={"expiresAt": "2099-01-01T00:00:00Z"})
     create_voucher()
-    with transaction() as session:
+    with as_administrator() as session:
         session.execute(text("UPDATE vouchers SET expires_at = now() WHERE expires_at IS NOT NULL"))
     assert dict(scrip("sweep").rows()) == {**dict.fromkeys(COUNTS, "0"), "expired": "2"}
     assert scrip("sweep", "--json").lines() == [{"object": "sweep", **COUNTS}]

@@ -9,9 +9,8 @@ from sqlalchemy import create_engine, make_url, text
 @pytest.fixture
 def two_databases(environment: dict[str, str]) -> Iterator[tuple[str, str]]:
     """Create two empty databases beside the database of the other tests, and yield their URLs."""
-    server = create_engine(
-        make_url(environment["DATABASE_URL"]).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT"
-    )
+    url = make_url(environment["DATABASE_ADMINISTRATOR_URL"]).set(drivername="postgresql+psycopg")
+    server = create_engine(url, isolation_level="AUTOCOMMIT")
     names = ("schema_of_metadata", "schema_of_migrations")
     with server.connect() as connection:
         for name in names:

@@ -1,4 +1,7 @@
-"""The ledger is append-only: the database refuses to change or delete an entry."""
+"""The ledger, redemptions and stored answers are append-only: the database refuses to change or delete a row.
+
+It refuses its superuser too. The worker's role may not even try: test_rights.py.
+"""
 
 import pytest
 from sqlalchemy import column, delete, select, text
@@ -6,6 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from models.base import Base
 from tasks.wire.errors import INFRASTRUCTURE_FAULTS
+from tests.support.administrator import as_administrator
 from tests.support.changes import move
 from tests.support.requests import apply, create_voucher, record, redeem
 from tests.support.reversals import refund
@@ -20,6 +24,9 @@ TABLES = (
     "returned_places",
     "discount_changes",
     "voucher_changes",
+    "redemptions",
+    "write_answers",
+    "subscriptions",
 )
 VERBS = {
     "UPDATE": "UPDATE {table} SET project = project",
@@ -39,6 +46,9 @@ KEYS = {
     "returned_places": "discount_id",
     "discount_changes": "discount_id, number",
     "voucher_changes": "voucher_id, id",
+    "redemptions": "request_id",
+    "write_answers": "task, key",
+    "subscriptions": "subscription",
 }
 
 
@@ -67,7 +77,7 @@ def test_nothing_changes_or_deletes_an_entry(table, verb):
     # PostgreSQL computes a generated column, which is the last one of its table.
     columns = ", ".join(each.name for each in Base.metadata.tables[table].c if each.computed is None)
     statement = VERBS[verb].format(table=table, key=KEYS[table], columns=columns)
-    with pytest.raises(IntegrityError, match="is append-only") as refused, transaction() as session:
+    with pytest.raises(IntegrityError, match="is append-only") as refused, as_administrator() as session:
         session.execute(text(statement))
     assert not isinstance(refused.value, INFRASTRUCTURE_FAULTS)
     assert rows_of(table) == before != []
@@ -76,5 +86,5 @@ def test_nothing_changes_or_deletes_an_entry(table, verb):
 @pytest.mark.parametrize("table", TABLES)
 def test_a_change_that_would_touch_no_row_is_refused_too(table):
     """The trigger refuses the statement, and not a row."""
-    with pytest.raises(IntegrityError, match=f"{table} is append-only"), transaction() as session:
+    with pytest.raises(IntegrityError, match=f"{table} is append-only"), as_administrator() as session:
         session.execute(delete(Base.metadata.tables[table]).where(column("project") == "none"))

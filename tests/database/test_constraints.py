@@ -5,8 +5,8 @@ from psycopg import Error as PsycopgError
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
+from tests.support.administrator import as_administrator
 from tests.support.requests import apply, create_voucher, redeem
-from worker.database import transaction
 
 COPY_OF_THE_REDEMPTION = """
     INSERT INTO redemptions (project, request_id, id, fingerprint, voucher_id, code, customer, subscription, reason,
@@ -47,7 +47,7 @@ def entry_copied(invoice: str = "invoice", amount: str = "1") -> str:
 
 def write(statements: str) -> None:
     """Run the statements in one transaction."""
-    with transaction() as session:
+    with as_administrator() as session:
         for statement in statements.split(";"):
             session.execute(text(statement))
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from compose_spec import PyOptions
 
+from scrip.stack.postgres_roles import OWNER, READER, ROLES_SCRIPT, WORKER
 from scrip.stack.postgres_server import BY_BYTES
 from scrip.stack.procfile import PROCFILE, RELEASE, ProcfileInvalid, read_procfile
 from scrip.stack.procfile_programs import stack_processes
@@ -23,6 +24,8 @@ ROOT = PROCFILE.parent
 COMPOSE = (ROOT / "docker-compose.yml").read_text()
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 SERVERS = {"postgres", "valkey"}
+# Makes the roles of the database before the migrations.
+ROLES = "roles"
 VOUCHER = "vou_01h455vb4pex5vsknk084sn02q"
 
 Service = Mapping[str, Any]
@@ -49,8 +52,9 @@ def flower_settings(monkeypatch: pytest.MonkeyPatch, **environment: str) -> dict
 def test_compose_runs_the_procfiles_lines_and_nothing_else(
     services: Mapping[str, Service], programs: Mapping[str, list[str]]
 ) -> None:
-    """Beside the two servers there is a service for each line, with the same command."""
-    commands = {name: shlex.split(service["command"]) for name, service in services.items() if name not in SERVERS}
+    """Beside the two servers and their roles there is a service for each line, with the same command."""
+    others = {*SERVERS, ROLES}
+    commands = {name: shlex.split(service["command"]) for name, service in services.items() if name not in others}
     assert commands == programs
 
 
@@ -115,11 +119,40 @@ def test_only_flower_and_the_metrics_are_published_and_to_this_machine_alone(ser
 
 
 def test_every_service_that_stays_up_has_a_health_check_and_time_to_stop(services: Mapping[str, Service]) -> None:
-    """Only `release` ends."""
-    staying = {name: service for name, service in services.items() if name != RELEASE}
+    """Only `roles` and `release` end."""
+    staying = {name: service for name, service in services.items() if name not in {ROLES, RELEASE}}
     assert all(service["healthcheck"]["test"] for service in staying.values())
     assert {service["restart"] for service in staying.values()} == {"unless-stopped"}
     assert all(service["stop_grace_period"] for service in staying.values())
+
+
+def test_each_service_connects_with_the_role_of_its_own(services: Mapping[str, Service]) -> None:
+    """The owner's password is for the migrations, and the superuser's for making the roles."""
+    users = {
+        name: {
+            variable: value.removeprefix("postgresql://").partition(":")[0]
+            for variable, value in service.get("environment", {}).items()
+            if variable.startswith("DATABASE_")
+        }
+        for name, service in services.items()
+        if name not in SERVERS
+    }
+    worker = {"DATABASE_URL": WORKER}
+    assert users.pop(RELEASE) == worker | {"DATABASE_OWNER_URL": OWNER}
+    assert users.pop("metrics") == {"DATABASE_URL": READER}
+    assert users.pop(ROLES) == {}
+    assert all(each == worker for each in users.values())
+    superusers = [name for name, service in services.items() if "${POSTGRES_PASSWORD:" in str(service)]
+    assert superusers == ["postgres", ROLES]
+
+
+def test_the_roles_are_made_by_the_files_that_operators_run(services: Mapping[str, Service]) -> None:
+    """Their folder is mounted read-only, and the command names both."""
+    (mount,) = services[ROLES]["volumes"]
+    source, target, mode = mount.split(":")
+    assert (ROOT / source, mode) == (ROLES_SCRIPT.parent, "ro")
+    files = [word.removeprefix("--file=") for word in services[ROLES]["command"].split() if "--file=" in word]
+    assert files == [f"{target}/roles.sql", f"{target}/passwords.sql"]
 
 
 def test_a_workers_health_check_asks_that_worker(
@@ -136,8 +169,9 @@ def test_a_workers_health_check_asks_that_worker(
 def test_nothing_starts_before_what_it_needs(
     services: Mapping[str, Service], programs: Mapping[str, list[str]]
 ) -> None:
-    """Postgres starts first, then the migrations, then the rest."""
-    assert services[RELEASE]["depends_on"] == {"postgres": {"condition": "service_healthy"}}
+    """Postgres starts first, then the roles are made, then the migrations run, then the rest."""
+    assert services[ROLES]["depends_on"] == {"postgres": {"condition": "service_healthy"}}
+    assert services[RELEASE]["depends_on"] == {ROLES: {"condition": "service_completed_successfully"}}
     after = {"release": {"condition": "service_completed_successfully"}, "valkey": {"condition": "service_healthy"}}
     assert all(services[name]["depends_on"] == after for name in programs if name != RELEASE)
 

@@ -99,7 +99,7 @@ def test_what_is_written_is_in_the_folder_that_can_be_written() -> None:
 def test_the_example_of_the_environment_has_no_secret() -> None:
     """It names the settings without a default, and gives them no value."""
     lines = [line for line in (UNITS / "environment.example").read_text().splitlines() if line and line[0] != "#"]
-    assert lines == ["DATABASE_URL=", "REDIS_URL=", "FLOWER_BASIC_AUTH="]
+    assert lines == ["DATABASE_URL=", "DATABASE_READER_URL=", "REDIS_URL=", "FLOWER_BASIC_AUTH="]
 
 
 @pytest.fixture(scope="module")

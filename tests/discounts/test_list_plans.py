@@ -10,9 +10,9 @@ from sqlalchemy.orm import Session
 from tasks.discounts.list import list_discounts
 from tasks.discounts.messages import ListDiscounts
 from tasks.wire.fields import type_id
+from tests.support.administrator import administrators_engine
 from tests.support.requests import create_voucher
 from tests.vouchers.query_plans import FIRST, LAST, explained_as_json, nodes_of
-from worker.database import engine
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -46,7 +46,7 @@ PAGES: list[dict[str, Any]] = [
 def test_a_page_of_a_customer_or_a_voucher_skips_no_rows(percent):
     """A page of each status is read, a row more to look for the next page, and the rows shown."""
     voucher = create_voucher()["id"]
-    with Session(engine()) as session:
+    with Session(administrators_engine()) as session:
         session.execute(INSERT, {"many": MANY, "percent": percent})
         for know in (FORGET, text("ANALYZE vouchers, discounts")):
             session.execute(know)

@@ -37,6 +37,7 @@ RUN_BY = {
         "tests/deployment/test_kubernetes_manifests.py::test_prometheus_scrapes_the_ports_of_the_exporters"
     ],
     ("docs/operate.md", "sh"): ["tests/end_to_end/test_restore.py::test_a_backup_is_restored_while_workers_run"],
+    ("docs/postgres.md", "sh"): ["tests/database/test_rights.py::test_the_pages_commands_make_the_roles"],
     ("docs/metrics.md", "promql"): [f"{METRICS}::test_the_pages_queries_and_the_alerts_are_valid_for_prometheus"],
     ("docs/metrics.md", "yaml"): [f"{METRICS}::test_the_pages_configuration_is_valid_for_prometheus"],
 }

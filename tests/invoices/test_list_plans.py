@@ -12,8 +12,8 @@ from tasks.invoices.list import list_invoices
 from tasks.invoices.list_reversals import list_reversals
 from tasks.invoices.messages import ListInvoices, ListReversals
 from tasks.wire.fields import type_id
+from tests.support.administrator import administrators_engine
 from tests.vouchers.query_plans import FIRST, LAST, explained_as_json, nodes_of
-from worker.database import engine
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -48,7 +48,7 @@ KNOWN = (
 def _as_small_as_before() -> Iterator[None]:
     """Make the indexes anew, which the many rows have made deeper, because the plans of other tests depend on it."""
     yield
-    with engine().begin() as connection:
+    with administrators_engine().begin() as connection:
         for table in ("invoice_discounts", "invoice_reversals"):
             connection.execute(text(f"REINDEX TABLE {table}"))
 
@@ -60,7 +60,7 @@ def test_a_page_skips_no_rows(number):
     positions: list[dict[str, Any]] = [{}, {"after": "inv_10000"}, {"before": "inv_10000"}]
     ids = [{}, {"after": type_id("rev", UUID(LAST))}, {"before": type_id("rev", UUID(FIRST))}]
     kinds: tuple[dict[str, Any], ...] = ({}, {"kind": ["voided"]}, {"kind": ["refunded", "charged_back"]})
-    with Session(engine()) as session:
+    with Session(administrators_engine()) as session:
         for statement in INSERT:
             session.execute(statement, {"many": MANY})
         for know in KNOWN:

@@ -10,13 +10,13 @@ from tasks.invoices.apply import apply_all
 from tasks.invoices.messages import Apply
 from tests.invoices import previews as preview
 from tests.invoices.calls import grant
+from tests.support.administrator import as_administrator
 from tests.support.concurrency import until_somebody_waits
 from tests.support.endings import end
 from tests.support.requests import apply, invoice, redeem
 from tests.support.reversals import FEBRUARY, MARCH, reverse
 from tests.support.tasks import task_named
 from tests.vouchers import forecasts as forecast
-from worker.database import transaction
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -85,7 +85,7 @@ def test_a_preview_and_a_forecast_see_one_snapshot(name):
     task, fields = TASKS[name]
     body = {"project": "gigs", **fields}
     before = task(request=body)
-    with ThreadPoolExecutor(1) as threads, transaction() as holder:
+    with ThreadPoolExecutor(1) as threads, as_administrator() as holder:
         holder.execute(text("LOCK TABLE budgets IN ACCESS EXCLUSIVE MODE"))
         looking = threads.submit(task, request=body)
         until_somebody_waits(holder)

@@ -5,6 +5,7 @@ from sqlalchemy import text
 
 from tasks.wire.errors import InvalidRequest, NotFound
 from tasks.wire.fields import uuid_of
+from tests.support.administrator import as_administrator
 from tests.support.requests import apply, invoice
 from tests.support.reversals import GIVING_BACK, ONCE, discount_row, grant, refund, reverse
 from tests.support.tasks import task_named
@@ -154,7 +155,7 @@ def test_a_reversal_that_gave_the_cycle_back_is_named_even_if_the_clock_was_set_
     apply(**body)
     refund("inv_1", "r1", base=1)
     reverse("inv_1", "charged_back")
-    with transaction() as session:
+    with as_administrator() as session:
         session.execute(text("SET LOCAL session_replication_role = replica"))
         for table in ("invoice_reversals", "usage_reversals"):
             session.execute(text(f"UPDATE {table} SET created_at = '2026-01-01Z' WHERE kind = 'charged_back'"))  # noqa: S608 - the names above

@@ -18,6 +18,7 @@ from tasks.monitoring.database_figures import read_database
 from tests.end_to_end.database import holding_voucher, waiting_for_locks
 from tests.end_to_end.waiting import eventually
 from tests.intake.deliveries import REDEEM, batch, begin_alone, run
+from tests.support.administrator import as_administrator
 from tests.support.environment import changed_environment
 from tests.support.holds import reserve
 from tests.support.requests import create_voucher, redeem
@@ -35,7 +36,7 @@ def figures() -> dict[tuple[str, ...], float]:
 
 def execute(statement: str) -> None:
     """Run a statement that puts rows into the past."""
-    with transaction() as session:
+    with as_administrator() as session:
         session.execute(text(statement))
 
 

@@ -8,11 +8,11 @@ from sqlalchemy import text
 from models.discounts.discount import DISCOUNTS
 from tasks.redemptions.messages import Redeem, Reserve
 from tests.redemptions.outcomes import ACCEPTED, LAST_PLACE, outcome, retire, update
+from tests.support.administrator import as_administrator
 from tests.support.holds import confirm, lapse, reserve, stored, voucher_held
 from tests.support.requests import add_codes, apply, create_voucher, redeem, redemption
 from tests.support.tampering import tell_changes
 from tests.support.tasks import task_named
-from worker.database import transaction
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -101,12 +101,12 @@ def test_an_open_hold_is_honoured_after_its_voucher_or_code_ends(end):
         case "retired":
             retire(voucher)
         case "expired":
-            with transaction() as session:
+            with as_administrator() as session:
                 session.execute(text("UPDATE vouchers SET expires_at = clock_timestamp()"))
         case "moved":
             update(voucher, restrictions={"expiresAt": "2026-01-01T00:00:00Z"})
         case "code":
-            with transaction() as session:
+            with as_administrator() as session:
                 session.execute(text("UPDATE codes SET retired_reason = 'manualAction', retired_at = now()"))
             tell_changes()
         case "taken":

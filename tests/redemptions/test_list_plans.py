@@ -15,9 +15,9 @@ from tasks.redemptions.list import list_redemptions
 from tasks.redemptions.list_holds import list_holds
 from tasks.redemptions.messages import ListHolds, ListRedemptions
 from tasks.wire.fields import type_id
+from tests.support.administrator import administrators_engine
 from tests.support.requests import create_voucher
 from tests.vouchers.query_plans import FIRST, LAST, explained_as_json, nodes_of
-from worker.database import engine
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -97,7 +97,7 @@ REASONS_LISTED: list[dict[str, Any]] = [
 def _as_small_as_before() -> Iterator[None]:
     """Make the indexes anew, which the many rows have made deeper, because the plans of other tests depend on it."""
     yield
-    with engine().begin() as connection:
+    with administrators_engine().begin() as connection:
         for table in ("codes", "vouchers", "discounts", "redemptions", "holds"):
             connection.execute(text(f"REINDEX TABLE {table}"))
 
@@ -109,7 +109,7 @@ def test_a_page_of_redemptions_skips_no_rows(percent):
     owners = [{}, {"customer": "cus_1"}, {"voucher": voucher}, {"code": "SUMMER"}, {"code": "sumer"}]
     # Few requests of this subscription were accepted, and all its refusals have an index.
     owners.append({"subscription": "sub_1"})
-    with Session(engine()) as session:
+    with Session(administrators_engine()) as session:
         for statement in INSERT:
             session.execute(statement, {"many": MANY, "percent": percent, "code": CODE})
         for know in KNOWN:
@@ -124,7 +124,7 @@ def test_a_page_of_redemptions_skips_no_rows(percent):
 def test_a_span_of_time_is_a_range_of_an_index():
     """Rows before and after the span are not read, with and without an owner."""
     voucher = create_voucher()["id"]
-    with Session(engine()) as session:
+    with Session(administrators_engine()) as session:
         for statement in INSERT:
             session.execute(statement, {"many": MANY, "percent": 50, "code": CODE})
         now = read_clock(session)
@@ -156,7 +156,7 @@ def test_a_span_of_time_is_a_range_of_an_index():
 def test_a_page_of_holds_skips_no_rows(percent):
     """Neither refused requests nor holds of another status."""
     voucher = create_voucher()["id"]
-    with Session(engine()) as session:
+    with Session(administrators_engine()) as session:
         session.execute(INSERT_HOLDS, {"many": MANY, "percent": percent})
         for know in KNOWN:
             session.execute(know)

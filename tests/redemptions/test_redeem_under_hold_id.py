@@ -6,6 +6,7 @@ from sqlalchemy import text
 from tasks.redemptions.messages import Redeem
 from tasks.redemptions.redeem import redeem_all
 from tests.redemptions.outcomes import retire
+from tests.support.administrator import as_administrator
 from tests.support.holds import confirm, lapse, release, stored, voucher_held
 from tests.support.requests import add_codes, create_voucher, redeem, redemption
 from tests.support.tampering import tell_changes
@@ -108,7 +109,7 @@ def test_a_whole_batch_confirms_its_holds():
     bodies = [redemption(voucher=voucher["id"]), redemption(code="ONE"), redemption(voucher=voucher["id"])]
     for body in bodies:
         task_named("redemptions.reserve")(request=body)
-    with transaction() as session:
+    with as_administrator() as session:
         session.execute(text("UPDATE vouchers SET expires_at = clock_timestamp(), updated_at = clock_timestamp()"))
         answers = redeem_all(session, [Redeem.model_validate(each) for each in [*bodies, bodies[1]]])
     tell_changes()
@@ -136,7 +137,7 @@ def test_a_redemption_by_another_code_of_the_voucher_confirms_nothing():
     voucher = create_voucher()
     add_codes(voucher, {"code": "ONE", "maximumRedemptions": 1})
     body, hold = reserved(code="ONE")
-    with transaction() as session:
+    with as_administrator() as session:
         session.execute(text("UPDATE codes SET retired_reason = 'manualAction', retired_at = now()"))
     tell_changes()
     add_codes(voucher, {"code": "ONE", "maximumRedemptions": 1})

@@ -4,6 +4,7 @@ The separate connection keeps the audit's statements prepared. The worker's conn
 used lately. Planning the audit takes six times as long as running it on the rows of a test.
 """
 
+import os
 from functools import cache
 from itertools import count
 
@@ -13,7 +14,7 @@ import tasks.celery  # noqa: F401 - loads every table
 from models.base import Base
 from tasks.audit.audit import CHECKS
 from tasks.audit.reversals import LEDGER_TABLES
-from worker.database import engine
+from worker.database_url import read_database_url
 
 # Triggers are off, because those of the ledger refuse a DELETE. A lock left by a test is an error.
 _OPTIONS = "-c session_replication_role=replica -c lock_timeout=20s -c TimeZone=UTC"
@@ -42,7 +43,7 @@ _emptied = count(1)
 def separate_engine() -> Engine:
     """Return the engine for the database of the tests, outside all of their transactions."""
     return create_engine(
-        engine().url,
+        read_database_url(os.environ["DATABASE_ADMINISTRATOR_URL"]),
         pool_size=1,
         # A test may have restarted Postgres, which ends the connection.
         pool_pre_ping=True,

@@ -6,6 +6,7 @@ from sqlalchemy import Table, select, text
 
 from models.redemptions.hold import HOLDS
 from models.vouchers.voucher import VOUCHERS
+from tests.support.administrator import as_administrator
 from tests.support.requests import redemption
 from tests.support.tasks import task_named
 from worker.database import transaction
@@ -43,7 +44,7 @@ def validate(**fields: Any) -> dict[str, Any]:
 
 def lapse() -> None:
     """Let eight days pass for every open hold, so that all have lapsed."""
-    with transaction() as session:
+    with as_administrator() as session:
         session.execute(
             text("""
                 UPDATE holds SET effective_at = effective_at - interval '8 days',

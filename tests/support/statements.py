@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 from sqlalchemy import event, text
 
+from tests.support.administrator import administrators_engine
 from worker.database import engine
 
 
@@ -65,7 +66,7 @@ def explained(*, beginnings: tuple[str, ...] = READING_OR_WRITING, options: str 
 
 def analyze() -> None:
     """Make Postgres collect the statistics of all tables."""
-    with engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+    with administrators_engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("ANALYZE"))
 
 

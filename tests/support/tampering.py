@@ -2,7 +2,7 @@
 
 from sqlalchemy import text
 
-from worker.database import transaction
+from tests.support.administrator import as_administrator
 
 # Adds the changes that were made to vouchers by SQL to their histories, as an earlier release would have told them.
 TELL_CHANGES = """
@@ -29,7 +29,7 @@ TELL_CHANGES = """
 
 def tamper(statements: str) -> None:
     """Run statements that no use case would run."""
-    with transaction() as session:
+    with as_administrator() as session:
         # Without triggers, because those of the ledger refuse every change.
         session.execute(text("SET LOCAL session_replication_role = replica"))
         for statement in statements.split(";"):

@@ -8,6 +8,7 @@ from sqlalchemy import event, text
 
 from models.sweeps.expiry import complete_discounts, retire_expired_vouchers
 from tasks.sweeps.expiry import sweep_all
+from tests.support.administrator import as_administrator
 from tests.support.instants import in_minutes
 from tests.support.requests import apply, create_voucher, redeem
 from tests.support.tasks import task_named
@@ -82,7 +83,7 @@ def test_it_retires_what_is_full():
     voucher = create_voucher(restrictions={"maximumRedemptions": 1})
     filled_at = redeem(voucher=voucher["id"])["decidedAt"]
     assert task_named("expiry.sweep")(request={}) == NOTHING
-    with transaction() as session:
+    with as_administrator() as session:
         session.execute(text("UPDATE vouchers SET retired_reason = NULL, retired_at = NULL"))
     assert task_named("expiry.sweep")(request={}) == {**NOTHING, "maxRedemptionsReached": 1}
     assert task_named("expiry.sweep")(request={}) == NOTHING
@@ -95,7 +96,7 @@ def test_the_first_reason_stays():
     """A voucher that was retired by hand and then expires keeps the manual reason."""
     voucher = create_voucher(restrictions={"expiresAt": in_minutes(60)})
     task_named("vouchers.retire")(request={"project": "gigs", "voucher": voucher["id"]})
-    with transaction() as session:
+    with as_administrator() as session:
         session.execute(text("UPDATE vouchers SET expires_at = now() - interval '1 hour'"))
     assert task_named("expiry.sweep")(request={}) == NOTHING
     assert status_of(voucher) == ("retired", "manualAction")

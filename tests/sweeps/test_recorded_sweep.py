@@ -16,6 +16,7 @@ from models.sweeps.recorded_sweep import (
     forget_sweeps,
     newest_sweeps,
 )
+from tests.support.administrator import as_administrator
 from tests.support.concurrency import at_once
 from tests.support.requests import create_voucher
 from tests.support.tasks import task_named
@@ -64,14 +65,14 @@ def test_an_interrupted_run_leaves_a_row_without_an_end():
     """What it had committed stays done. The run after it is the last one that ended."""
     ended = task_named("expiry.sweep")(request={})
     assert ended["expired"] == 0
-    with transaction() as session:
+    with as_administrator() as session:
         session.execute(text("ALTER TABLE discounts RENAME TO discounts_elsewhere"))
     create_voucher(restrictions={"expiresAt": LONG_AGO})
     try:
         with pytest.raises(Exception, match="42P01"):
             task_named("expiry.sweep")(request={})
     finally:
-        with transaction() as session:
+        with as_administrator() as session:
             session.execute(text("ALTER TABLE discounts_elsewhere RENAME TO discounts"))
     interrupted, whole = sweeps()
     assert (interrupted.ended_at, interrupted.expired) == (None, None)
@@ -123,5 +124,5 @@ def test_forgetting_excludes_the_very_instant():
 def test_a_row_that_cannot_be_is_refused(change: str):
     """The database itself refuses it."""
     task_named("expiry.sweep")(request={})
-    with pytest.raises(IntegrityError), transaction() as session:
+    with pytest.raises(IntegrityError), as_administrator() as session:
         session.execute(text(f"UPDATE sweeps SET {change}"))  # noqa: S608 - the texts above

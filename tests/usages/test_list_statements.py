@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import event, text
 
+from tests.support.administrator import administrators_engine
 from tests.support.database_between_tests import vacuum_database
 from tests.support.requests import create_voucher, record, redemption
 from tests.support.statements import SCANS, counted, explained
@@ -44,7 +45,7 @@ def test_a_page_uses_indexes_only_and_its_cost_does_not_grow(is_known):
         requests = [redemption(voucher=voucher, customer=f"cus_{part}-{number // 4:04}") for number in range(1000)]
         task_named("redemptions.redeem_many")(request={"requests": requests})
     if is_known:
-        with engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        with administrators_engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(text("ANALYZE"))
     everybody = listed(voucher, limit=1000)
     assert len(everybody) == 750

@@ -6,6 +6,7 @@ from sqlalchemy import func, select, text
 from models.base import Base
 from models.usages.recorded_usage import USAGE_RECORDS
 from tasks.wire.errors import InvalidRequest, NotFound
+from tests.support.administrator import as_administrator
 from tests.support.requests import create_voucher, record, redeem, usage
 from tests.support.tasks import task_named
 from worker.database import transaction
@@ -116,7 +117,7 @@ def test_a_refusal_is_kept_for_its_reference():
     request = usage(voucher=voucher, stamp=1)
     refused = task_named("usages.record")(request=request)
     assert refused["reason"] == "voucher_not_started"
-    with transaction() as session:
+    with as_administrator() as session:
         session.execute(text("UPDATE vouchers SET starts_at = NULL"))
     assert task_named("usages.record")(request=request) == refused
     assert record(voucher=voucher, stamp=1)["currentStamp"] == 1

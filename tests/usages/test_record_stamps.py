@@ -4,6 +4,7 @@ import pytest
 from sqlalchemy import func, select, text
 
 from models.discounts.discount import DISCOUNTS
+from tests.support.administrator import as_administrator
 from tests.support.requests import apply, create_voucher, record, redeem, usage
 from tests.support.tasks import task_named
 from worker.database import transaction
@@ -25,7 +26,7 @@ def granted() -> int:
 
 def age(days: int) -> None:
     """Make all recorded entries that many days older, which no use case can."""
-    with transaction() as session:
+    with as_administrator() as session:
         session.execute(text("SET LOCAL session_replication_role = replica"))
         session.execute(
             text("UPDATE usage_records SET created_at = created_at - make_interval(days => :days)"), {"days": days}
@@ -108,7 +109,7 @@ def test_the_redemption_of_a_card_says_whether_it_is_retryable():
     request = usage(voucher=voucher, stamp=2)
     first = task_named("usages.record")(request=request)
     assert first["redemption"]["retryable"] is False
-    with transaction() as session:
+    with as_administrator() as session:
         session.execute(text("SET LOCAL session_replication_role = replica"))
         session.execute(text("UPDATE usage_records SET answer = (answer::jsonb #- '{redemption,retryable}')::json"))
     assert task_named("usages.record")(request=request) == first

@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 
 from tasks.vouchers.list import list_vouchers
 from tasks.vouchers.messages import ListVouchers
+from tests.support.administrator import administrators_engine
 from tests.vouchers.query_plans import FIRST, LAST, explained_as_json, nodes_of
-from worker.database import engine
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -54,7 +54,7 @@ PAGES: list[dict[str, Any]] = [
 @pytest.fixture(params=[1, 99])
 def many(request: pytest.FixtureRequest) -> Iterator[Session]:
     """Yield a transaction with many vouchers in random order, of which the parameter's percentage is retired."""
-    with Session(engine(), info={"project": request.node.nodeid}) as session:
+    with Session(administrators_engine(), info={"project": request.node.nodeid}) as session:
         # Each test has a new project: no rows that an earlier test rolled back lie between the rows of the project.
         session.execute(INSERT_MANY, {"project": request.node.nodeid, "how_many": MANY, "percent": request.param})
         session.execute(INSERT_CODES, {"project": request.node.nodeid})

@@ -6,11 +6,11 @@ import pytest
 from sqlalchemy import text
 
 from tasks.wire.errors import InvalidRequest
+from tests.support.administrator import as_administrator
 from tests.support.instants import in_minutes
 from tests.support.requests import add_codes, create_voucher, redeem
 from tests.support.tasks import task_named
 from tests.vouchers.calls import LATER, PAST, by_hand, code_of, errors, expired, full, retrieve, update
-from worker.database import transaction
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -108,7 +108,7 @@ def test_a_code_that_has_expired_is_named_before_one_that_is_only_carried(swept)
     add_codes(holder, {"code": "VIP", "expiresAt": LATER})
     assert update(by_hand(), code="VIP")["code"] == "VIP"
     a_minute_ago = datetime.now(UTC) - timedelta(minutes=1)
-    with transaction() as session:
+    with as_administrator() as session:
         session.execute(text("UPDATE codes SET expires_at = :at WHERE expires_at IS NOT NULL"), {"at": a_minute_ago})
     if swept:
         task_named("expiry.sweep")(request={})

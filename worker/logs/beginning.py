@@ -14,9 +14,10 @@ import celery.apps.worker
 from celery.signals import after_setup_logger, after_setup_task_logger, celeryd_init
 from celery.utils.log import get_multiprocessing_logger
 
+from worker.database_settings import LogSettings
 from worker.logs.json_lines import JsonLines
 from worker.logs.single_messages import lower_single_messages, quieten
-from worker.settings import LogSettings, settings
+from worker.settings import settings
 
 logger = logging.getLogger(__name__)
 

@@ -1,0 +1,32 @@
+"""Transactions of the database's superuser, for tests that do what the worker's role may not."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from urllib.parse import urlsplit
+
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
+
+from worker.database import new_engine
+from worker.settings import database_settings
+
+
+@cache
+def administrators_engine() -> Engine:
+    """Return the engine of the superuser, with the worker's settings."""
+    return new_engine(database_settings().model_copy(update={"database_url": os.environ["DATABASE_ADMINISTRATOR_URL"]}))
+
+
+def administrators_url(url: str) -> str:
+    """Return the superuser's URL of the same database, if it is of the server of all tests, or else the URL itself."""
+    parts, administrators = urlsplit(url), urlsplit(os.environ["DATABASE_ADMINISTRATOR_URL"])
+    return url if parts.port != administrators.port else administrators._replace(path=parts.path).geturl()
+
+
+@contextmanager
+def as_administrator() -> Iterator[Session]:
+    """Yield a session in a transaction of the superuser, which is committed at the end."""
+    with Session(administrators_engine(), autoflush=False) as session, session.begin():
+        yield session
