@@ -32,6 +32,14 @@ CONNECTIONS_MAX = 100
 # Postgres's messages while the processes of the predecessor are still ending, which usually takes milliseconds.
 PREDECESSOR_ENDING = ("is still in use", '"postmaster.pid" already exists')
 PREDECESSOR_TRIES_MAX = 100
+# Otherwise the log would show rows, codes included: the DETAIL of an error quotes a key or a whole row, and the
+# STATEMENT what somebody typed.
+NO_VALUES_IN_THE_LOG = {
+    "log_error_verbosity": "terse",
+    "log_min_error_statement": "panic",
+    "log_parameter_max_length": 0,
+    "log_parameter_max_length_on_error": 0,
+}
 # Lines of postmaster.pid: the process id, and the status, which is written once the server answers.
 PID_LINE, STATUS_LINE = 0, 7
 
@@ -114,6 +122,7 @@ class Postgres(Listener):
             "port": self.port,
             "unix_socket_directories": "",
             "max_connections": CONNECTIONS_MAX,
+            **NO_VALUES_IN_THE_LOG,
         }
         options = (option for name, value in settings.items() for option in ("-c", f"{name}={value}"))
         return (str(self.programs / "postgres"), "-D", str(self.cluster), *options)

@@ -15,7 +15,7 @@ import pytest
 from compose_spec import PyOptions
 
 from scrip.stack.postgres_roles import OWNER, READER, ROLES_SCRIPT, WORKER
-from scrip.stack.postgres_server import BY_BYTES
+from scrip.stack.postgres_server import BY_BYTES, NO_VALUES_IN_THE_LOG
 from scrip.stack.procfile import PROCFILE, RELEASE, ProcfileInvalid, read_procfile
 from scrip.stack.procfile_programs import stack_processes
 from worker.queues import QUEUES, UNNAMED_QUEUE
@@ -26,6 +26,9 @@ DOCKERFILE = (ROOT / "Dockerfile").read_text()
 SERVERS = {"postgres", "valkey"}
 # Makes the roles of the database before the migrations.
 ROLES = "roles"
+# An address without a host and a password.
+NO_DATABASE = "postgresql://"
+MEMORY = re.compile(r"(\d+)([mg])b?")
 VOUCHER = "vou_01h455vb4pex5vsknk084sn02q"
 
 Service = Mapping[str, Any]
@@ -61,6 +64,14 @@ def test_compose_runs_the_procfiles_lines_and_nothing_else(
 def test_compose_makes_the_database_as_scrip_up_does(services: Mapping[str, Service]) -> None:
     """The databases sort texts in the same order."""
     assert services["postgres"]["environment"]["POSTGRES_INITDB_ARGS"].split() == list(BY_BYTES)
+
+
+def test_the_log_of_postgres_shows_no_rows(services: Mapping[str, Service]) -> None:
+    """It has the settings of `scrip up`, with which tests search the log."""
+    program, *options = services["postgres"]["command"].split()
+    assert program == "postgres"
+    assert options[::2] == ["-c"] * len(NO_VALUES_IN_THE_LOG)
+    assert options[1::2] == [f"{name}={value}" for name, value in NO_VALUES_IN_THE_LOG.items()]
 
 
 def test_a_name_that_stands_twice_in_a_procfile_is_refused(tmp_path: Path) -> None:
@@ -103,7 +114,7 @@ def test_no_secret_has_a_default(services: Mapping[str, Service]) -> None:
         if re.search("PASSWORD|AUTH|URL", name)
     ]
     assert secrets
-    assert all("${" in value for value in secrets)
+    assert all("${" in value for value in secrets if value != NO_DATABASE)
     assert not re.search("PASSWORD|AUTH|SECRET|URL", DOCKERFILE)
 
 
@@ -141,6 +152,8 @@ def test_each_service_connects_with_the_role_of_its_own(services: Mapping[str, S
     assert users.pop(RELEASE) == worker | {"DATABASE_OWNER_URL": OWNER}
     assert users.pop("metrics") == {"DATABASE_URL": READER}
     assert users.pop(ROLES) == {}
+    assert services["flower"]["environment"]["DATABASE_URL"] == NO_DATABASE
+    users.pop("flower")
     assert all(each == worker for each in users.values())
     superusers = [name for name, service in services.items() if "${POSTGRES_PASSWORD:" in str(service)]
     assert superusers == ["postgres", ROLES]
@@ -182,10 +195,53 @@ def test_programs_run_without_privileges_on_a_read_only_image(
     """A program may write to /tmp only. Beat needs that for its schedule."""
     for name in programs:
         service = services[name]
-        assert service["read_only"]
-        assert service["cap_drop"] == ["ALL"]
         assert service["tmpfs"] in ("/tmp", ["/tmp"])  # noqa: S108 - the container's own
     assert services["beat"]["environment"]["SCRIP_BEAT_SCHEDULE_FILE"].startswith("/tmp/")  # noqa: S108 - the same
+
+
+def test_every_container_is_confined_and_has_limits(services: Mapping[str, Service]) -> None:
+    """The servers too: they run as the users of their images, and as nothing that root may do."""
+    for name, service in services.items():
+        assert service["read_only"], name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert "cap_add" not in service, name
+        assert not service.get("privileged"), name
+        assert megabytes(str(service["mem_limit"])) > 0, name
+        assert 0 < int(service["pids_limit"]) <= 200, name
+    assert {name: service["user"] for name, service in services.items() if "user" in service} == {
+        "postgres": "postgres",
+        ROLES: "postgres",
+        "valkey": "valkey",
+    }
+
+
+def megabytes(limit: str) -> int:
+    """Return a limit of memory in megabytes."""
+    found = MEMORY.fullmatch(limit)
+    assert found, limit
+    return int(found[1]) * (1024 if found[2] == "g" else 1)
+
+
+def test_valkey_stops_taking_messages_before_its_container_ends(services: Mapping[str, Service]) -> None:
+    """A full server refuses messages, and keeps those that it has. The kernel would kill it."""
+    (most,) = re.findall(r"^ +maxmemory (\w+)$", COMPOSE, re.MULTILINE)
+    assert megabytes(most) * 2 <= megabytes(str(services["valkey"]["mem_limit"]))
+
+
+def test_flower_reaches_no_database_and_no_server_is_in_a_network_that_leads_outside(
+    services: Mapping[str, Service], programs: Mapping[str, list[str]]
+) -> None:
+    """Each server has an internal network of its own."""
+    compose = PyOptions(apply_merge=True).from_yaml(COMPOSE).to_dict()
+    networks = {name: set(service["networks"]) for name, service in services.items()}
+    internal = {name for name, network in compose["networks"].items() if network and network.get("internal")}
+    assert internal == {"database", "broker"}
+    assert (networks["postgres"], networks["valkey"]) == ({"database"}, {"broker"})
+    assert networks["flower"] == {"broker", "published"}
+    assert networks[ROLES] == networks[RELEASE] == {"database"}
+    assert {name for name, found in networks.items() if found - internal} == {"flower", "metrics"}
+    assert all({"database", "broker"} <= networks[name] for name in programs if name not in {RELEASE, "flower"})
 
 
 def test_the_exporter_reads_the_folder_in_which_the_workers_count(

@@ -68,6 +68,7 @@ def variables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str,
     with servers(tmp_path_factory.mktemp("servers")) as addresses:
         yield {
             "DATABASE_URL": addresses["DATABASE_URL"],
+            "DATABASE_OWNER_URL": addresses["DATABASE_OWNER_URL"],
             "REDIS_URL": addresses["REDIS_URL"],
             "FLOWER_ADDRESS": LOOPBACK,
             "FLOWER_PORT": str(free_port()),
