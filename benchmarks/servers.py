@@ -151,6 +151,15 @@ class BenchmarkServers:
                 each.ask_to_stop()
 
 
+def administrators(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables with the administrators' addresses: each measure makes and drops a database of its own."""
+    return {
+        "DATABASE_URL": environment["DATABASE_ADMINISTRATOR_URL"],
+        "REDIS_URL": environment["REDIS_ADMINISTRATOR_URL"],
+        "SCRIP_BEAT_SCHEDULE_FILE": environment["SCRIP_BEAT_SCHEDULE_FILE"],
+    }
+
+
 @contextmanager
 def benchmark_servers(*, postgres: Mapping[str, str] = MappingProxyType({})) -> Iterator[BenchmarkServers]:
     """Run the servers with data that are removed afterwards, also on SIGTERM.
@@ -163,9 +172,11 @@ def benchmark_servers(*, postgres: Mapping[str, str] = MappingProxyType({})) -> 
         if postgres:
             # Postgres reads some settings at the start only.
             with servers(data_folder) as environment:
-                _set(environment["DATABASE_URL"], postgres)
+                _set(environment["DATABASE_ADMINISTRATOR_URL"], postgres)
         with servers(data_folder) as environment:
-            started = BenchmarkServers(data_folder=data_folder, environment=environment, postgres=postgres)
+            started = BenchmarkServers(
+                data_folder=data_folder, environment=administrators(environment), postgres=postgres
+            )
             started.durability()
             started.migrate()
             # The same garbage collection as in a worker's child.

@@ -1,11 +1,13 @@
 """Alembic's environment: migrations use the settings of the tasks, and connect as the owner of the tables."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from logging.config import fileConfig
 from pathlib import Path
 
 from alembic import context
 from alembic.util import CommandError
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
 from models.base import Base
@@ -19,12 +21,19 @@ MIGRATION_LOCK = 7_201_115
 RIGHTS = Path(__file__).with_name("rights.sql")
 
 
-def connected(engine: Engine) -> Connection:
-    """Return a connection, or end the program with one line that says why there is none."""
+@contextmanager
+def connected() -> Iterator[Connection]:
+    """Yield a connection of the owner, or end the program with one line that says why there is none."""
+    owned = new_engine(database_settings().as_owner())
     try:
-        return engine.connect()
+        connection = owned.connect()
     except OperationalError as error:
         raise SystemExit(f"scrip: the database cannot be migrated: {driver_message(error)}") from None
+    try:
+        with connection:
+            yield connection
+    finally:
+        owned.dispose()
 
 
 if context.config.config_file_name is not None:
@@ -34,8 +43,7 @@ if context.config.config_file_name is not None:
 if context.is_offline_mode():
     raise SystemExit("scrip: migrations run against a database; there is no offline mode")
 
-owned = new_engine(database_settings().as_owner())
-with connected(owned) as connection:
+with connected() as connection:
     context.configure(connection=connection, target_metadata=Base.metadata)
     with context.begin_transaction():
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
@@ -48,4 +56,3 @@ with connected(owned) as connection:
             raise SystemExit(f"scrip: the database cannot be migrated: {error}") from None
         if context.get_context().get_current_heads() == tuple(context.script.get_heads()):
             connection.exec_driver_sql(RIGHTS.read_text(encoding="utf-8"))
-owned.dispose()

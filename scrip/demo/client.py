@@ -98,8 +98,8 @@ class Client:
     """
 
     def __init__(self, environment: Mapping[str, str], *, progress: Progress, check: Callable[[], None]) -> None:
-        broker = environment.get("BROKER_URL", environment["REDIS_URL"])
-        backend = environment.get("RESULT_BACKEND_URL", environment["REDIS_URL"])
+        broker = environment.get("BROKER_URL", environment.get("PRODUCER_REDIS_URL", environment["REDIS_URL"]))
+        backend = environment.get("RESULT_BACKEND_URL", environment.get("PRODUCER_REDIS_URL", environment["REDIS_URL"]))
         self._app = Celery("scrip-demo", broker=broker, backend=backend, set_as_current=False)
         self._progress = progress
         self._check = check

@@ -12,17 +12,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from scrip.stack import valkey_users
 from scrip.stack.data_folder import DataFolderUnusable, locked_data_folder, temporary_folder, write_environment
 from scrip.stack.postgres_server import Postgres
 from scrip.stack.process import StackProcess, StackProcessFailed
 from scrip.stack.procfile import PROCFILE, RELEASE, ProcfileInvalid, read_procfile
-from scrip.stack.procfile_programs import Flower, Metrics, stack_processes
+from scrip.stack.procfile_programs import Flower, Metrics, stack_processes, subcommand
 from scrip.stack.stop_signals import StopRequested, StopSignals
 from scrip.stack.supervisor import Supervisor
 from scrip.stack.valkey_server import Valkey
 
 # The variables of Scrip, libpq, Celery and Flower that would lead the stack's programs to the caller's own servers.
-FOREIGN_VARIABLES = {"REDIS_URL", "BROKER_URL", "RESULT_BACKEND_URL", "SCRIP_BEAT_SCHEDULE_FILE"}
+FOREIGN_VARIABLES = {"REDIS_URL", "PRODUCER_REDIS_URL", "BROKER_URL", "RESULT_BACKEND_URL", "SCRIP_BEAT_SCHEDULE_FILE"}
 FOREIGN_PREFIXES = ("PG", "DATABASE_", "CELERY_", "FLOWER_", "SCRIP_METRICS_")
 
 # Errors with a message for the command line.
@@ -45,7 +46,8 @@ def servers(data_folder: Path) -> Iterator[dict[str, str]]:
             opened.callback(_stop_undisturbed, supervisor)
             postgres, valkey = _launch_servers(supervisor, data_folder=data_folder, pause=signals.pause)
             signals.check()
-        yield {**_addresses(postgres, valkey), "DATABASE_ADMINISTRATOR_URL": postgres.url}
+        administrators = {"DATABASE_ADMINISTRATOR_URL": postgres.url, "REDIS_ADMINISTRATOR_URL": valkey.url}
+        yield {**_addresses(postgres, valkey), **administrators}
 
 
 def _in_silence(_line: str) -> None:
@@ -67,10 +69,11 @@ def _launch_servers(supervisor: Supervisor, *, data_folder: Path, pause: Callabl
 
 
 def _addresses(postgres: Postgres, valkey: Valkey) -> dict[str, str]:
-    """Return the variables that worker/settings.py reads."""
+    """Return the variables that worker/settings.py reads, and the address for callers."""
     return {
         **postgres.role_urls,
-        "REDIS_URL": valkey.url,
+        "REDIS_URL": valkey.url_of(valkey_users.WORKER),
+        "PRODUCER_REDIS_URL": valkey.url_of(valkey_users.PRODUCER),
         "SCRIP_BEAT_SCHEDULE_FILE": str(postgres.data_folder / "celerybeat-schedule"),
     }
 
@@ -141,28 +144,35 @@ class Stack:
         programs = dict(read_procfile(self._procfile))
         release = programs.pop(RELEASE, None)
         self._announce("starting postgres and valkey")
-        self.environment = _addresses(
-            *_launch_servers(self._supervisor, data_folder=self.data_folder, pause=self._signals.pause)
+        postgres, self._valkey = _launch_servers(
+            self._supervisor, data_folder=self.data_folder, pause=self._signals.pause
         )
+        self.environment = _addresses(postgres, self._valkey)
         if release:
             self._announce(f"running {RELEASE}")
             for process in self._processes({RELEASE: release}, hidden=set()):
                 process.run(self._signals.pause)
         self._announce(f"starting {', '.join(programs)}")
-        started = self._processes(programs, hidden={"DATABASE_OWNER_URL"})
+        started = self._processes(programs, hidden={"DATABASE_OWNER_URL", "PRODUCER_REDIS_URL"})
         self._supervisor.launch(*started)
         self._say_ready(started)
 
     def _processes(self, programs: Mapping[str, Sequence[str]], *, hidden: Collection[str]) -> list[StackProcess]:
-        environment = {
+        """Return the processes. Each connects to the broker as the user of its kind."""
+        shared = {
             **_inherited(),
             "TMPDIR": str(temporary_folder(self.data_folder)),
             "SCRIP_METRICS_FOLDER": str(self.data_folder / "metrics"),
             **{name: value for name, value in self.environment.items() if name not in hidden},
         }
-        return stack_processes(
-            programs, data_folder=self.data_folder, environment=environment, folder=self._procfile.parent
-        )
+        made = []
+        for name, words in programs.items():
+            user = valkey_users.OF_SUBCOMMAND.get(subcommand(words), valkey_users.WORKER)
+            environment = {**shared, "REDIS_URL": self._valkey.url_of(user)}
+            made += stack_processes(
+                {name: words}, data_folder=self.data_folder, environment=environment, folder=self._procfile.parent
+            )
+        return made
 
     def _say_ready(self, started: Sequence[StackProcess]) -> None:
         flowers = [process for process in started if isinstance(process, Flower)]

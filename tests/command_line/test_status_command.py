@@ -20,7 +20,7 @@ from tasks.wire.dead_letters import give_up
 from tests.command_line.running import Done, scrip, scrip_alone, scrip_on_terminal
 from tests.end_to_end.broker import with_redis
 from tests.end_to_end.programs import Worker
-from tests.support.administrator import as_administrator
+from tests.support.administrator import administrators_broker_url, as_administrator
 from tests.support.tasks import task_named
 from worker.broker.fetch_script import SET_ASIDE_KEY
 from worker.database import transaction
@@ -40,7 +40,7 @@ OF_DATABASE, OF_BROKER = ["migrations", "beat", "sweep", *AUDITS], [*QUEUES[:4],
 @pytest.fixture
 def broker(environment: dict[str, str]) -> Iterator[Redis]:
     """Yield a client of the broker, which is empty before and after."""
-    with Redis.from_url(environment["REDIS_URL"]) as client:
+    with Redis.from_url(administrators_broker_url(environment["REDIS_URL"])) as client:
         client.flushdb()
         yield client
         client.flushdb()

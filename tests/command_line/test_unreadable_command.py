@@ -8,6 +8,7 @@ from redis import Redis
 
 from tests.command_line import running
 from tests.command_line.running import Done, scrip_alone
+from tests.support.administrator import administrators_broker_url
 from worker.broker.fetch_script import SET_ASIDE_KEY
 
 
@@ -19,7 +20,7 @@ def scrip(*words: str) -> Done:
 @pytest.fixture
 def broker(environment: dict[str, str]) -> Iterator[Redis]:
     """Yield a client of the broker, which has no unreadable text before and after."""
-    with Redis.from_url(environment["REDIS_URL"]) as client:
+    with Redis.from_url(administrators_broker_url(environment["REDIS_URL"])) as client:
         client.delete(SET_ASIDE_KEY)
         yield client
         client.delete(SET_ASIDE_KEY)

@@ -170,13 +170,13 @@ def test_no_migration_down_loses_a_credit(database: dict[str, str]):
     """It is refused, and changes nothing."""
     apply(invoice="inv_1")
     credit(1_000, of="inv_1")
-    before = rows_of(database["DATABASE_URL"])
+    before = rows_of(database["DATABASE_ADMINISTRATOR_URL"])
     with (
-        changed_environment(DATABASE_URL=database["DATABASE_URL"]),
+        changed_environment(DATABASE_URL=database["DATABASE_ADMINISTRATOR_URL"]),
         pytest.raises(ProgrammingError, match="an invoice was credited"),
     ):
         command.downgrade(configuration(MIGRATIONS), "0007")
-    assert rows_of(database["DATABASE_URL"]) == before
+    assert rows_of(database["DATABASE_ADMINISTRATOR_URL"]) == before
 
 
 def test_a_migration_that_filled_tables_cannot_have_is_noticed(filled: str, tmp_path: Path):

@@ -35,14 +35,14 @@ def test_the_first_living_host_is_used(database: dict[str, str], form: Callable[
 def read_only_database(database: dict[str, str]) -> Iterator[dict[str, str]]:
     """Let new connections of other programs be read-only in the end."""
     yield database
-    run_outside_transaction("ALTER ROLE scrip RESET default_transaction_read_only")
+    run_outside_transaction("ALTER ROLE scrip_worker RESET default_transaction_read_only")
 
 
 def test_only_a_host_that_can_write_is_used(read_only_database: dict[str, str]):
     """Unless the address says otherwise."""
     url = make_url(read_only_database["DATABASE_URL"])
     both = in_libpqs_form(url, first_port=free_port())
-    run_outside_transaction("ALTER ROLE scrip SET default_transaction_read_only = on")
+    run_outside_transaction("ALTER ROLE scrip_worker SET default_transaction_read_only = on")
     with changed_environment(DATABASE_URL=both), pytest.raises(Exception, match="session is read-only"):
         engine().connect()
     with changed_environment(DATABASE_URL=f"{both}?target_session_attrs=any"), transaction() as session:

@@ -1,5 +1,6 @@
 """Procfile, docker-compose.yml, Dockerfile and Flower's configuration agree with each other, and are safe."""
 
+import os
 import re
 import runpy
 import shlex
@@ -18,6 +19,8 @@ from scrip.stack.postgres_roles import OWNER, READER, ROLES_SCRIPT, WORKER
 from scrip.stack.postgres_server import BY_BYTES, NO_VALUES_IN_THE_LOG
 from scrip.stack.procfile import PROCFILE, RELEASE, ProcfileInvalid, read_procfile
 from scrip.stack.procfile_programs import stack_processes
+from scrip.stack.valkey_users import BEAT, FLOWER, METRICS, USERS, USERS_FILE, users_with_passwords
+from scrip.stack.valkey_users import WORKER as BROKER_WORKER
 from worker.queues import QUEUES, UNNAMED_QUEUE
 
 ROOT = PROCFILE.parent
@@ -157,6 +160,32 @@ def test_each_service_connects_with_the_role_of_its_own(services: Mapping[str, S
     assert all(each == worker for each in users.values())
     superusers = [name for name, service in services.items() if "${POSTGRES_PASSWORD:" in str(service)]
     assert superusers == ["postgres", ROLES]
+
+
+def test_each_service_has_the_user_of_its_own_at_the_broker(services: Mapping[str, Service]) -> None:
+    """Only Valkey itself knows the administrator's password, for its health check."""
+    users = {
+        name: service["environment"]["REDIS_URL"].removeprefix("redis://").partition(":")[0]
+        for name, service in services.items()
+        if "REDIS_URL" in service.get("environment", {})
+    }
+    found = {each: users.pop(each) for each in ("beat", "flower", "metrics")}
+    assert found == {"beat": BEAT, "flower": FLOWER, "metrics": METRICS}
+    assert set(users.values()) == {BROKER_WORKER}
+    assert [name for name, service in services.items() if "${VALKEY_PASSWORD:" in str(service)] == ["valkey"]
+
+
+def test_the_passwords_of_the_broker_come_from_the_environment() -> None:
+    """The program that Compose runs in the container writes what `scrip up` writes. It ends if one is missing."""
+    passwords = {user: f"secret{number}" for number, user in enumerate(USERS)}
+    variables = {f"VALKEY_{user.removeprefix('scrip_').upper()}_PASSWORD": passwords[user] for user in USERS}
+    words = ["awk", "-f", str(USERS_FILE.with_name("passwords.awk")), str(USERS_FILE)]
+    done = subprocess.run(words, env={**os.environ, **variables}, capture_output=True, text=True, check=True)
+    assert done.stdout == users_with_passwords(passwords, databases=1)
+    assert "_PASSWORD" not in done.stdout
+    variables.pop("VALKEY_BEAT_PASSWORD")
+    done = subprocess.run(words, env={**os.environ, **variables}, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "VALKEY_BEAT_PASSWORD is not set\n")
 
 
 def test_the_roles_are_made_by_the_files_that_operators_run(services: Mapping[str, Service]) -> None:

@@ -7,6 +7,8 @@ from typing import Any, cast
 
 from redis import Redis
 
+from tests.support.administrator import administrators_broker_url
+
 QUEUES = ("redemptions", "billing", "admin", "sweeps")
 # Celery's own default, to which a client sends that names no queue.
 UNNAMED = "celery"
@@ -26,7 +28,7 @@ class Broker:
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         """Describe the connection, which is made at its first use."""
-        self.redis = Redis.from_url(environment["REDIS_URL"], decode_responses=True)
+        self.redis = Redis.from_url(administrators_broker_url(environment["REDIS_URL"]), decode_responses=True)
 
     def messages(self) -> int:
         """Return the number of messages in the queues, plus the unacknowledged messages."""

@@ -15,6 +15,7 @@ from redis import Redis
 from scrip.stack.listener import LOOPBACK, free_port
 from tests.end_to_end.broker import UNACKNOWLEDGED, with_redis
 from tests.metrics.exporter import CHECKOUT, Exporter, begin, running_exporter
+from tests.support.administrator import administrators_broker_url
 from worker.metrics.counter_file import CounterFile
 from worker.metrics.definitions import (
     ANSWERS,
@@ -51,7 +52,7 @@ def exporter(variables: dict[str, str]) -> Iterator[Exporter]:
 @pytest.fixture
 def redis(variables: dict[str, str]) -> Iterator[Redis]:
     """Yield a client of the broker, which is empty before and after the test."""
-    with Redis.from_url(variables["REDIS_URL"]) as client:
+    with Redis.from_url(administrators_broker_url(variables["REDIS_URL"])) as client:
         client.flushdb()
         yield client
         client.flushdb()

@@ -9,6 +9,7 @@ from kombu.utils.json import dumps
 from redis import Redis
 
 from tests.end_to_end.broker import with_redis
+from tests.support.administrator import administrators_broker_url
 from worker.monitoring.kept_queue_ages import KEPT_MARKS_MAX, KEY, MARK_BYTES_MAX, KeptQueueAges
 
 # A database of Valkey from which no worker reads.
@@ -20,7 +21,7 @@ MINUTES = 600
 @pytest.fixture
 def redis(environment: dict[str, str]) -> Iterator[Redis]:
     """Yield a client of the database, which is empty before and after."""
-    with Redis.from_url(with_redis(environment, number=UNREAD)["REDIS_URL"]) as client:
+    with Redis.from_url(administrators_broker_url(with_redis(environment, number=UNREAD)["REDIS_URL"])) as client:
         client.flushdb()
         yield client
         client.flushdb()

@@ -7,6 +7,7 @@ from kombu.utils.json import dumps
 from redis import Redis
 
 from tests.end_to_end.broker import with_redis
+from tests.support.administrator import administrators_broker_url
 from worker.monitoring import queue_ages
 from worker.monitoring.queue_ages import MARKS_MAX, QueueAges
 
@@ -47,7 +48,7 @@ class Queue:
 @pytest.fixture
 def queue(environment: dict[str, str]) -> Iterator[Queue]:
     """Yield a queue, which is empty before and after the test."""
-    with Redis.from_url(with_redis(environment, number=UNREAD)["REDIS_URL"]) as client:
+    with Redis.from_url(administrators_broker_url(with_redis(environment, number=UNREAD)["REDIS_URL"])) as client:
         client.flushdb()
         yield Queue(client)
         client.flushdb()

@@ -8,6 +8,7 @@ from kombu.utils.json import dumps
 from redis import Redis
 
 from tests.end_to_end.broker import UNACKNOWLEDGED, with_redis
+from tests.support.administrator import administrators_broker_url
 from worker.monitoring.queue_lengths import SCAN_COUNT, broker_of
 from worker.queues import QUEUES
 
@@ -25,7 +26,7 @@ def url(environment: dict[str, str]) -> str:
 @pytest.fixture
 def redis(url: str) -> Iterator[Redis]:
     """Yield a client of the database, which is empty before and after the test."""
-    with Redis.from_url(url) as client:
+    with Redis.from_url(administrators_broker_url(url)) as client:
         client.flushdb()
         yield client
         client.flushdb()

@@ -46,7 +46,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 def ask_postgres(environment: dict[str, str], query: str) -> Any:
     """Return the first value of a query."""
-    with psycopg.connect(environment["DATABASE_URL"], autocommit=True) as connection:
+    with psycopg.connect(environment["DATABASE_ADMINISTRATOR_URL"], autocommit=True) as connection:
         cursor = connection.execute(query.encode())
         row = cursor.fetchone() if cursor.description else None
         return row[0] if row else None
@@ -167,11 +167,11 @@ def test_data_and_passwords_survive_a_restart(tmp_path: Path) -> None:
     data_folder = tmp_path / "a home's name"
     with servers(data_folder) as before:
         ask_postgres(before, "CREATE TABLE kept AS SELECT 42 AS value")
-        with valkey(before["REDIS_URL"]) as client:
+        with valkey(before["REDIS_ADMINISTRATOR_URL"]) as client:
             client.set("kept", "43")
     with servers(data_folder) as after:
         assert ask_postgres(after, "SELECT value FROM kept") == 42
-        with valkey(after["REDIS_URL"]) as client:
+        with valkey(after["REDIS_ADMINISTRATOR_URL"]) as client:
             assert client.get("kept") == "43"
     assert [urlsplit(before[name]).password for name in URLS] == [urlsplit(after[name]).password for name in URLS]
 

@@ -25,6 +25,12 @@ def administrators_url(url: str) -> str:
     return url if parts.port != administrators.port else administrators._replace(path=parts.path).geturl()
 
 
+def administrators_broker_url(url: str) -> str:
+    """Return the administrator's URL of the same database of Valkey, if it is of the server of all tests."""
+    parts, administrators = urlsplit(url), urlsplit(os.environ["REDIS_ADMINISTRATOR_URL"])
+    return url if parts.port != administrators.port else administrators._replace(path=parts.path).geturl()
+
+
 @contextmanager
 def as_administrator() -> Iterator[Session]:
     """Yield a session in a transaction of the superuser, which is committed at the end."""
