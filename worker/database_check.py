@@ -19,6 +19,8 @@ from worker.database_sessions import NAME_THE_SETTING
 # The tests run on 15 and 18. As psycopg writes versions.
 POSTGRES_MIN = 15_00_00
 MAJOR = 1_00_00
+# libpq's word in every error of a certificate. Waiting does not mend one.
+CERTIFICATE = "certificate"
 MIGRATIONS = Path(__file__).parents[1] / "migrations" / "versions"
 REVISION = re.compile(r'^revision = "(\w+)"$', re.MULTILINE)
 
@@ -33,6 +35,8 @@ def check_database(**_: Any) -> None:
     except OperationalError as error:
         if NAME_THE_SETTING in driver_message(error):
             raise SystemExit(f"scrip: the database cannot be used: {NAME_THE_SETTING}") from None
+        if CERTIFICATE in driver_message(error):
+            raise SystemExit(f"scrip: the database cannot be used: {driver_message(error)}") from None
         return
     finally:
         # The children are forked later, and must not share a connection.

@@ -1,5 +1,6 @@
 """The address of the database: one host, or several of which one is the primary, in libpq's form or SQLAlchemy's."""
 
+import os
 import re
 
 from sqlalchemy import URL
@@ -9,6 +10,8 @@ from sqlalchemy.exc import ArgumentError
 DRIVER = "postgresql+psycopg"
 # The schemes that libpq accepts.
 SCHEMES = {"postgresql", "postgres"}
+# libpq's word for the certificate authorities that the system trusts.
+SYSTEM_AUTHORITIES = "system"
 # libpq's form of several hosts: `postgresql://user:password@one:5432,two:5433/database`. SQLAlchemy cannot read it.
 _SEVERAL_HOSTS = re.compile(r"([\w+]+://(?:[^@/?]*@)?)([^@/?]*,[^@/?]*)((?:[/?].*)?)")
 _HOST_AND_PORT = re.compile(r"(?:\[([^\]]*)\]|([^:]*))(?::(\d*))?")
@@ -17,7 +20,8 @@ _HOST_AND_PORT = re.compile(r"(?:\[([^\]]*)\]|([^:]*))(?::(\d*))?")
 def read_database_url(text: str) -> URL:
     """Return the address for SQLAlchemy.
 
-    If it has several hosts and does not say which of them to use, the primary is used. Raises ValueError or
+    If it has several hosts and does not say which of them to use, the primary is used. If it requires TLS, the
+    certificate and its host name are checked. Raises ValueError or
     ArgumentError if the text is no address of a PostgreSQL server. The errors may quote a part of the password.
     """
     found = _SEVERAL_HOSTS.fullmatch(text)
@@ -30,7 +34,15 @@ def read_database_url(text: str) -> URL:
         url = url.update_query_dict(_hosts_and_ports(found[2]))
     if len(hosts(url)) > 1 and "target_session_attrs" not in url.query:
         url = url.update_query_dict({"target_session_attrs": "read-write"})
-    return url
+    return _with_checked_certificate(url)
+
+
+def _with_checked_certificate(url: URL) -> URL:
+    # libpq's `require` encrypts, and talks to whoever answers.
+    if url.query.get("sslmode") != "require":
+        return url
+    named = url.query.get("sslrootcert") or os.environ.get("PGSSLROOTCERT") or SYSTEM_AUTHORITIES
+    return url.update_query_dict({"sslmode": "verify-full", "sslrootcert": named})
 
 
 def hosts(url: URL) -> list[str]:

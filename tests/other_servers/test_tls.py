@@ -8,7 +8,8 @@ import pytest
 from scrip.stack.listener import LOOPBACK
 from tests.end_to_end.database import rows
 from tests.end_to_end.flower import running_flower
-from tests.end_to_end.programs import Worker
+from tests.end_to_end.programs import Program, Worker
+from tests.end_to_end.waiting import DEADLINE_SECONDS
 from tests.other_servers.celery_client import CeleryClient
 from tests.other_servers.certificates import Certificate, certificate
 from tests.other_servers.redis_servers import TlsRedis
@@ -66,12 +67,15 @@ def test_the_systems_authorities_can_be_named_for_every_url(
 def test_an_unknown_authority_is_not_trusted(
     database: dict[str, str], server: TlsRedis, tmp_path: Path, transport: str
 ) -> None:
-    """A URL without parameters checks the certificate against the system's authorities."""
+    """A URL without parameters checks the certificate against the system's authorities. The worker ends with a line."""
     url = server.url
     variables = database | {"BROKER_URL": url, "RESULT_BACKEND_URL": url, "SCRIP_BROKER_TRANSPORT": transport}
-    with Worker(folder=tmp_path / "worker", environment=variables) as worker:
-        worker.eventually(lambda: REFUSED in worker.log)
-        assert " ready." not in worker.log
+    with Program("worker", folder=tmp_path / "worker", environment=variables) as worker:
+        assert worker.process.wait(DEADLINE_SECONDS) == 1
+        (line,) = [each for each in worker.log.splitlines() if each.startswith("scrip: ")]
+        assert line.startswith("scrip: the broker cannot be used: ")
+        assert REFUSED in line
+        assert "Traceback" not in worker.log
 
 
 @pytest.mark.slow

@@ -5,7 +5,6 @@ A server that cannot be reached yet, or does not tell, is not checked: the worke
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from typing import Any
 
 from amqp.exceptions import PreconditionFailed  # type: ignore[import-untyped]
@@ -17,6 +16,8 @@ import worker.logs.beginning  # noqa: F401 - connects a signal handler, which ha
 # The fetching script needs the commands of Redis 6.2. RabbitMQ 3.10 is the oldest on which the tests were run.
 REDIS_MIN = (6, 2)
 RABBITMQ_MIN = (3, 10)
+# OpenSSL's word for a certificate of an unknown authority, or of another host. Waiting does not mend it.
+NOT_TRUSTED = "CERTIFICATE_VERIFY_FAILED"
 
 # Not one of Celery's loggers: the worker has not set up its log yet, and Python writes the line to standard error.
 logger = logging.getLogger(__name__)
@@ -27,13 +28,15 @@ def check_broker(instance: Any, **_: Any) -> None:
     """End the worker before its start if the broker cannot be used, and warn of a broker that may lose messages."""
     with instance.app.connection_for_read() as connection:
         unreachable = (*connection.connection_errors, *connection.channel_errors)
-        with suppress(*unreachable):
+        try:
             connection.connect()
             is_redis = connection.transport.driver_type == "redis"
             queues = instance.app.amqp.queues.values()
             problem = _check_redis(connection) if is_redis else _problem_of_rabbitmq(connection, queues)
-            if problem:
-                raise SystemExit(f"scrip: the broker cannot be used: {problem}")
+        except unreachable as error:
+            problem = " ".join(str(error).split()) if NOT_TRUSTED in str(error) else None
+        if problem:
+            raise SystemExit(f"scrip: the broker cannot be used: {problem}")
 
 
 def _check_redis(connection: Connection) -> str | None:
