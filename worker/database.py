@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from dataclasses import dataclass
 from functools import cache, partial
+from types import SimpleNamespace
 from typing import Any, TypeVar, cast
 
 from celery.signals import worker_process_init
@@ -47,14 +47,8 @@ COLLISIONS_MAX = 5
 _changes_nothing = ContextVar("changes_nothing", default=False)
 
 
-@dataclass
-class _Process:
-    """What all threads of this process share: whether it connects as the role that only reads."""
-
-    reads: bool = False
-
-
-_process = _Process()
+# Whether all threads of this process connect as the role that only reads.
+_process = SimpleNamespace(reads=False)
 
 
 @cache
