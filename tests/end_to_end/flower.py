@@ -5,9 +5,10 @@ import re
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from email.message import Message
 from html import unescape
 from pathlib import Path
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
@@ -18,6 +19,7 @@ from tests.end_to_end.waiting import eventually
 
 CREDENTIALS = "user:word"
 ANSWER_SECONDS_MAX = 20
+ERRORS_FROM = 400
 ROW = re.compile(r'<tr id="[^"]*">(.*?)</tr>', re.DOTALL)
 TAG = re.compile(r"<[^>]*>")
 CELL = re.compile(r"<td[^>]*>\s*(.*?)\s*</td>", re.DOTALL)
@@ -59,13 +61,25 @@ class Flower(Program):
         return tasks
 
     def get(self, path: str) -> str:
-        """Return the text at a path."""
+        """Return the text at a path. Raise HTTPError if there is none."""
+        status, text = self.ask(path)
+        if status >= ERRORS_FROM:
+            raise HTTPError(path, status, text, Message(), None)
+        return text
+
+    def ask(self, path: str, *, method: str = "GET", password: bool = True) -> tuple[int, str]:
+        """Return the status and the text of the answer to a request, with or without the password."""
         assert self.is_alive(), self.log
         credentials = b64encode(CREDENTIALS.encode()).decode()
-        request = Request(f"http://{LOOPBACK}:{self.port}{path}", headers={"Authorization": f"Basic {credentials}"})
-        with urlopen(request, timeout=ANSWER_SECONDS_MAX) as response:  # noqa: S310 - our own address
-            text: str = response.read().decode()
-        return text
+        headers = {"Authorization": f"Basic {credentials}"} if password else {}
+        body = b"" if method in {"POST", "PUT", "PATCH"} else None
+        request = Request(f"http://{LOOPBACK}:{self.port}{path}", headers=headers, method=method, data=body)
+        try:
+            with urlopen(request, timeout=ANSWER_SECONDS_MAX) as response:  # noqa: S310 - our own address
+                return response.status, response.read().decode()
+        except HTTPError as error:
+            with error:
+                return error.code, error.read().decode()
 
 
 @contextmanager

@@ -55,7 +55,7 @@ def watched(database: dict[str, str], running: Watched) -> Iterator[Watched]:  #
     running[1].wait_until_acknowledged()
 
 
-def results(flower: Flower, search: str) -> dict[str, str]:
+def results(flower: Flower, search: str) -> dict[str, str | None]:
     """Return the results of the tasks that a search finds, by their ids."""
     return {each["uuid"]: each["result"] for each in flower.tasks(search)}
 
@@ -93,7 +93,7 @@ def test_a_bulk_and_a_sweep_are_seen_with_their_counts(watched: Watched) -> None
     shown = results(flower, "")
     assert shown[bulk] == "accepted 3, refused max_redemptions_reached 2, invalid 1"
     assert shown[sweep] == ALL_SIX
-    assert (shown[read], shown[listed], shown[failed]) == ("read", "items 1", "")
+    assert (shown[read], shown[listed], shown[failed]) == ("read", "items 1", None)
     (failure,) = flower.tasks("state:FAILURE")
     assert failure["exception"].startswith(("InvalidRequest", "NotFound"))
     assert "HUSH" not in json.dumps(flower.tasks())

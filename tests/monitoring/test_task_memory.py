@@ -1,5 +1,6 @@
 """Flower's memory of tasks has a limit, and a rare task is not pushed out of it by frequent ones."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -10,6 +11,7 @@ from worker.monitoring.task_memory import EventsState
 
 LIMIT = 100
 TEN_THOUSAND = 10_000
+VOUCHER = "vou_01h455vb4pex5vsknk084sn02q"
 REDEEM, SWEEP = "redemptions.redeem", "expiry.sweep"
 
 Event = dict[str, Any]
@@ -110,3 +112,39 @@ def test_a_heartbeat_is_an_event_of_the_worker(state: EventsState) -> None:
     state.event({**event_of("", "received"), "type": "worker-heartbeat", "active": 0})
     assert not state.tasks
     assert "redemptions@one" in state.workers
+
+
+@pytest.mark.parametrize(
+    ("announced", "shown"),
+    [
+        ("{'request': {'project': 'gigs', 'requestId': 'order-1', 'code': 'SECRET'}}", "gigs order-1"),
+        ("{'project': 'gigs', 'requestId': 'order-1'}", "gigs order-1"),
+        (f"{{'count': 500, 'project': 'gigs', 'voucher': '{VOUCHER}'}}", f"500 gigs {VOUCHER}"),
+        ("{'request': {'project': 'gigs', 'code': 'SECRET', 'products': ['prod_…", ""),
+        ("", ""),
+        (None, ""),
+    ],
+)
+def test_flower_shows_a_tasks_ids_and_nothing_else_of_it(state: EventsState, announced: str | None, shown: str) -> None:
+    """Senders announce whole bodies, truncated at any point, and answers have the code."""
+    state.event(event_of("1", "received", name=REDEEM, args="('SECRET',)", kwargs=announced))
+    state.event(event_of("1", "succeeded", result="{'code': 'SECRET'}"))
+    assert "SECRET" not in repr(state.tasks["1"].as_dict())
+    assert re.findall(r": '?([\w-]+)", state.tasks["1"].kwargs) == shown.split()
+
+
+@pytest.mark.parametrize(
+    ("announced", "shown"),
+    [
+        ("refused already_applied", "refused already_applied"),
+        ("accepted 3, invalid 1", "accepted 3, invalid 1"),
+        ("{'code': 'SECRET'}", ""),
+        ("'SECRET'", ""),
+        (None, ""),
+    ],
+)
+def test_flower_shows_an_outcome_and_no_other_result(state: EventsState, announced: str | None, shown: str) -> None:
+    """Workers of other projects on the same broker may announce whole answers."""
+    state.event(event_of("1", "received", name=REDEEM))
+    state.event(event_of("1", "succeeded", result=announced))
+    assert state.tasks["1"].result == shown

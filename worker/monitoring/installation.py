@@ -4,15 +4,17 @@ from typing import Any
 
 from flower import events, views
 
+from worker.monitoring.closed_routes import close_routes
 from worker.monitoring.queue_lengths import broker_of
 from worker.monitoring.task_memory import EventsState
 
 
 def install() -> None:
-    """Have Flower use our memory of tasks, our lengths of queues, and all of our queues."""
+    """Have Flower use our memory of tasks, our lengths of queues and all of our queues, and close its other routes."""
     events.EventsState = EventsState
     views.Broker = broker_of
     views.BaseHandler.get_active_queue_names = queue_names
+    close_routes()
 
 
 def queue_names(handler: Any) -> list[str]:

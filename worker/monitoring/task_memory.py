@@ -8,6 +8,8 @@ from typing import Any
 
 from flower import events
 
+from worker.monitoring.shown_events import shown_event
+
 # Of a task that is not in memory, these are only counted: Flower would show a task without a name.
 LATER_EVENTS = frozenset({"task-started", "task-succeeded"})
 
@@ -49,10 +51,11 @@ class EventsState(events.EventsState):
         self.names = TaskNames()
 
     def event(self, event: dict[str, Any]) -> None:
-        """Note an event. If it is the first of a task and the memory is full, forget another task before."""
+        """Note an event with only its ids. If it is the first of a task and the memory is full, forget another task."""
         if not event["type"].startswith("task-"):
             super().event(event)
             return
+        event = shown_event(event)
         task_id = event["uuid"]
         if task_id not in self.tasks:
             if event["type"] in LATER_EVENTS:
