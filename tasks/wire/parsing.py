@@ -1,17 +1,28 @@
 """Parse the argument of a task, and name every bad field of a request."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from difflib import get_close_matches
+from functools import cache
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
+from pydantic_extra_types.currency_code import Currency as KnownCurrency
 
 from tasks.wire.errors import InvalidRequest
 from tasks.wire.fields import INVALID
 from tasks.wire.message import Message
 
 Request = TypeVar("Request", bound=Message)
-# The name of an unknown field comes from the caller, and may be of any length.
 FIELD_PATH_LENGTH_MAX = 200
+# Shown in the place of a key that the caller made up.
+MADE_UP = "?"
+# Of an unknown field to the field that is meant.
+SIMILARITY_MIN = 0.8
+# Looking for similar names takes a millisecond for each. Whoever sends more unknown fields has not misspelt them.
+HINTED_MAX = 10
+UNKNOWN = "extra_forbidden"
+# Pydantic's own part of a path: the key, and not the value, is bad.
+OF_KEY = "[key]"
 WHOLE_REQUEST = "request"
 
 
@@ -32,17 +43,53 @@ def argument_of(args: Sequence[Any], kwargs: dict[str, Any]) -> object:
 
 
 def _errors_of(error: ValidationError, *, spell: Callable[[str], str]) -> list[dict[str, str]]:
+    told: dict[tuple[str, str], int] = {}
     problems = error.errors(include_url=False, include_context=False, include_input=False)
+    is_hinted = len(problems) <= HINTED_MAX
+    for each in problems:
+        field = _path(each["loc"], kind=each["type"], spell=spell)
+        hint = _hint(each["loc"]) if is_hinted and each["type"] == UNKNOWN and field.endswith(MADE_UP) else ""
+        message = _message(each["type"], each["msg"]) + hint
+        # Unknown fields of one object are counted, not named.
+        told[field, message] = told.get((field, message), 0) + 1
     return [
-        {"field": _path(each["loc"], kind=each["type"], spell=spell), "message": _message(each["type"], each["msg"])}
-        for each in problems
+        {"field": field, "message": message if times == 1 else f"{message} ({times} times)"}
+        for (field, message), times in told.items()
     ]
 
 
 def _path(location: tuple[int | str, ...], *, kind: str, spell: Callable[[str], str]) -> str:
     # If the default of a missing field is invalid, pydantic uses the Python name of the field.
-    parts = [spell(part) if kind == INVALID and "_" in (part := str(each)) else str(each) for each in location]
+    parts = [spell(part) if kind == INVALID and "_" in (part := str(each)) else shown_key(each) for each in location]
     return ".".join(parts)[:FIELD_PATH_LENGTH_MAX] or WHOLE_REQUEST
+
+
+def shown_key(key: int | str) -> str:
+    """Return a position or a key of a request as errors show it: a key that the caller made up only as `?`.
+
+    A key may be a code or a name. Those of the contract and of ISO 4217 are no secret.
+    """
+    if isinstance(key, int) or key in contract_names() or key.upper() in KnownCurrency.allowed_currencies:
+        return str(key)
+    return MADE_UP
+
+
+@cache
+def contract_names() -> frozenset[str]:
+    """Return the name of every field of every request, as it is spelt on the wire and in Python."""
+    fields = ((name, field) for each in _messages_below(Message) for name, field in each.model_fields.items())
+    return frozenset(spelt for name, field in fields for spelt in (name, field.alias) if spelt) | {OF_KEY}
+
+
+def _messages_below(message: type[Message]) -> Iterator[type[Message]]:
+    for each in message.__subclasses__():
+        yield each
+        yield from _messages_below(each)
+
+
+def _hint(location: tuple[int | str, ...]) -> str:
+    similar = get_close_matches(str(location[-1])[:FIELD_PATH_LENGTH_MAX], contract_names(), n=1, cutoff=SIMILARITY_MIN)
+    return f": did you mean {similar[0]}?" if similar else ""
 
 
 def _message(kind: str, text: str) -> str:

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import pytest
@@ -105,17 +106,20 @@ PLANTED_NUMBERS = {"amount", "subtotal", "amount_off", "priceDiscountAmount", "m
 MARK, NUMBER = "HUSH", 31_337_007
 
 
-def planted(value: Any, *, field: str = "") -> Any:
+def planted(value: Any, *, field: str = "", texts: AbstractSet[str] = PLANTED_TEXTS, number: int = NUMBER) -> Any:
     """Return a request with recognizable texts and numbers in its fields, equal ones in the place of equal ones."""
     match value:
         case dict():
-            return {name: planted(each, field=field if field == "metadata" else name) for name, each in value.items()}
+            return {
+                name: planted(each, field=field if field == "metadata" else name, texts=texts, number=number)
+                for name, each in value.items()
+            }
         case list():
-            return [planted(each, field=field) for each in value]
-        case str() if field in PLANTED_TEXTS and not IDENTITY.search(value):
+            return [planted(each, field=field, texts=texts, number=number) for each in value]
+        case str() if field in texts and not IDENTITY.search(value):
             return f"{MARK}{value}"
         case int() if field in PLANTED_NUMBERS and not isinstance(value, bool):
-            return NUMBER + value
+            return number + value
         case _:
             return value
 

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("database")
         ({"metadata": {}}, ["metadata"]),
         ({"requestId": "r1"}, ["requestId"]),
         ({"price_discount": None}, ["price_discount"]),
-        ({"bogus": SECRET}, ["bogus"]),
+        ({"bogus": SECRET}, ["?"]),
         *(({"priceDiscountPercentage": bad}, ["priceDiscountPercentage"]) for bad in (0.99, 100.01, 30.123, "10", 0)),
         ({"priceDiscountPercentage": None}, ["priceDiscountPercentage"]),
         ({"priceDiscount": {"amount": 5, "currency": "USD"}}, ["priceDiscountPercentage"]),
@@ -69,7 +69,9 @@ def test_a_reference_with_a_bad_field_is_refused(changes):
     for task in (task_named("gigs.vouchers.retrieve"), task_named("gigs.vouchers.retire")):
         with pytest.raises(InvalidRequest) as refused:
             task(request={**good, **changes})
-        assert [error["field"] for error in refused.value.errors] == list(changes)
+        assert [error["field"] for error in refused.value.errors] == [
+            "?" if name == "more" else name for name in changes
+        ]
 
 
 @pytest.mark.parametrize(

@@ -50,9 +50,9 @@ def bad_fields(coupon: dict[str, Any], **changes: Any) -> list[str]:
         ({"metadata": {"a": 1}}, ["metadata"]),
         ({"metadata": {"a": "v" * 501}}, ["metadata"]),
         ({"applies_to": {"products": []}}, ["applies_to.products"]),
-        ({"applies_to": {"products": ["a"], "prices": []}}, ["applies_to.prices"]),
-        ({"minimum_amount": 5}, ["minimum_amount"]),
-        ({"id": "!", "valid": None, "bogus": 1}, ["id", "valid", "bogus"]),
+        ({"applies_to": {"products": ["a"], "prices": []}}, ["applies_to.?"]),
+        ({"minimum_amount": 5}, ["?"]),
+        ({"id": "!", "valid": None, "bogus": 1}, ["id", "valid", "?"]),
     ],
 )
 def test_a_coupon_with_bad_fields_is_not_imported(changes, fields):
@@ -72,7 +72,7 @@ def test_a_coupon_with_bad_fields_is_not_imported(changes, fields):
         ({"currency_options": {"usd": {"amount_off": 499}}}, ["currency_options"]),
         ({"currency_options": {"eur": {"amount_off": 0}}}, ["currency_options.eur.amount_off"]),
         ({"currency_options": {"EUR": {"amount_off": 1}}}, ["currency_options.EUR.[key]"]),
-        ({"currency_options": {"eur": {"amount_off": 1, "minimum": 2}}}, ["currency_options.eur.minimum"]),
+        ({"currency_options": {"eur": {"amount_off": 1, "minimum": 2}}}, ["currency_options.eur.?"]),
     ],
 )
 def test_a_fixed_coupon_with_bad_fields_is_not_imported(changes, fields):

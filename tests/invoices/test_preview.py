@@ -159,7 +159,7 @@ def test_nothing_is_written():
         ({"periods": 37}, "periods"),
         ({"from": "soon"}, "from"),
         ({"subscription": ""}, "subscription"),
-        ({"bogus": 1}, "bogus"),
+        ({"bogus": 1}, "?"),
         ({"plan": plan(interval="quarter")}, "plan.interval"),
         ({"plan": plan(intervalCount=0)}, "plan.intervalCount"),
         ({"plan": plan(intervalCount=53)}, "plan.intervalCount"),

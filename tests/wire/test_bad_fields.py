@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from tasks.wire.errors import InvalidRequest
 from tests.support.bad_requests import SECRET, fields_of
 from tests.support.requests import invoice, redemption
 from tests.support.tasks import task_named
@@ -34,7 +35,7 @@ def restricted(**restrictions) -> dict:
         ({**VOUCHER, "project": f"a\x00{SECRET}"}, ["project"]),
         ({**VOUCHER, "project": "\ud800"}, ["project"]),
         ({**VOUCHER, "name": None}, ["name"]),
-        ({**VOUCHER, "bogus": SECRET}, ["bogus"]),
+        ({**VOUCHER, "bogus": SECRET}, ["?"]),
         ({**VOUCHER, "code": "ab"}, ["code"]),
         ({**VOUCHER, "code": "a b c"}, ["code"]),
         ({**VOUCHER, "code": f"{SECRET}\x00"}, ["code"]),
@@ -88,7 +89,7 @@ def restricted(**restrictions) -> dict:
             for days in (0, 3651, -1, 1.5, "90", True)
         ),
         ({**VOUCHER, "stampCard": {}}, ["stampCard.stamps"]),
-        ({**VOUCHER, "stampCard": {"stamps": 10, "bogus": SECRET}}, ["stampCard.bogus"]),
+        ({**VOUCHER, "stampCard": {"stamps": 10, "bogus": SECRET}}, ["stampCard.?"]),
         ({**FIXED, "carryOver": True, "recurrence": {"type": "once"}}, ["carryOver"]),
         ({**FIXED, "carryOver": "yes"}, ["carryOver"]),
         *(
@@ -118,7 +119,7 @@ def restricted(**restrictions) -> dict:
         (restricted(maximumRedemptions=0), ["restrictions.maximumRedemptions"]),
         (restricted(maximumRedemptions=10**12), ["restrictions.maximumRedemptions"]),
         (restricted(maximumRedemptionsPerCustomer=-1), ["restrictions.maximumRedemptionsPerCustomer"]),
-        (restricted(maximumRedemption=5), ["restrictions.maximumRedemption"]),
+        (restricted(maximumRedemption=5), ["restrictions.?"]),
         (restricted(products=[]), ["restrictions.products"]),
         (restricted(products=["a"] * 1001), ["restrictions.products"]),
         (restricted(products=["a", ""]), ["restrictions.products.1"]),
@@ -133,7 +134,7 @@ def restricted(**restrictions) -> dict:
         ),
         (
             {"project": "", "bogus": 1, "recurrence": {"type": "once", "durationInMonths": 3}, "code": "!"},
-            ["project", "name", "code", "priceDiscountPercentage", "recurrence.durationInMonths", "bogus"],
+            ["project", "name", "code", "priceDiscountPercentage", "recurrence.durationInMonths", "?"],
         ),
     ],
 )
@@ -203,3 +204,41 @@ def test_a_redemption_with_bad_fields_is_not_decided(changes, fields):
 def test_an_invoice_with_bad_fields_is_not_discounted(changes, fields):
     """The error names every bad field."""
     assert fields_of(task_named("billing.apply"), {**invoice(), **changes}) == fields
+
+
+def errors_of(request: dict) -> list[dict[str, str]]:
+    """Return the errors of a voucher that is not created."""
+    with pytest.raises(InvalidRequest) as refused:
+        task_named("vouchers.create")(request=request)
+    return refused.value.errors
+
+
+@pytest.mark.parametrize(
+    ("request_", "field"),
+    [
+        ({**VOUCHER, SECRET: 1}, "?"),
+        (restricted(**{SECRET: 1}), "restrictions.?"),
+        (
+            {**FIXED, "priceDiscount": {"amount": 5, "currency": "USD", "currencyOptions": {SECRET: 4}}},
+            "priceDiscount.currencyOptions.?.[key]",
+        ),
+    ],
+)
+def test_a_key_that_the_caller_made_up_is_not_named(request_: dict, field: str) -> None:
+    """It may be a code or a name that came to the wrong place."""
+    errors = errors_of(request_)
+    assert SECRET not in str(errors)
+    assert field in {each["field"] for each in errors}
+
+
+def test_a_misspelt_field_is_told_by_the_right_name() -> None:
+    """The name is the contract's, whatever was sent."""
+    assert errors_of(restricted(maximumRedemption=5)) == [
+        {"field": "restrictions.?", "message": "is not a field of this request: did you mean maximumRedemptions?"}
+    ]
+
+
+def test_unknown_fields_are_counted() -> None:
+    """However many they are, they are one error."""
+    many = {f"field-{number}": 1 for number in range(1_000)}
+    assert errors_of({**VOUCHER, **many}) == [{"field": "?", "message": "is not a field of this request (1000 times)"}]

@@ -53,10 +53,9 @@ def test_a_task_takes_exactly_one_keyword_argument():
 
 def test_a_sweep_takes_nothing():
     """An option is refused, and not ignored."""
-    assert fields_of(task_named("expiry.sweep"), {"batchSize": 5}) == ["batchSize"]
+    assert fields_of(task_named("expiry.sweep"), {"batchSize": 5}) == ["?"]
 
 
-def test_a_field_name_of_any_length_is_cut_short():
-    """The error shows the name, which may be of any length because the caller sends it."""
-    (field,) = fields_of(task_named("vouchers.create"), {**VOUCHER, "x" * 10_000: 1})
-    assert field == "x" * 200
+def test_an_unknown_field_name_of_any_length_is_not_shown():
+    """The caller sends it."""
+    assert fields_of(task_named("vouchers.create"), {**VOUCHER, "x" * 10_000: 1}) == ["?"]
