@@ -69,6 +69,9 @@ bench-traces: $(INSTALLED) ## measure what tracing costs a worker without an SDK
 bench-audit: $(INSTALLED) ## measure what the audit of changes costs redeeming, in six minutes
 	@$(BIN)/python -m benchmarks.auditing
 
+bench-sizes: $(INSTALLED) ## measure what a redemption, a refused request and an invoice take on the disk, in two minutes
+	@$(BIN)/python -m benchmarks.row_sizes
+
 bench-recovery: $(INSTALLED) ## measure recovery from faults under a steady load, in ten minutes, into docs/recovery.json
 	@$(BIN)/python -m benchmarks.recovery
 

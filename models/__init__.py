@@ -3,6 +3,7 @@
 # Importing any model loads all tables, because their foreign keys name each other.
 from models import write_answer
 from models.codes import code, generation
+from models.customers import erasure
 from models.discounts import change, discount, subscription
 from models.intake import attempt, dead_letter
 from models.invoices import ledger, reversal
@@ -21,6 +22,7 @@ __all__ = [
     "code",
     "dead_letter",
     "discount",
+    "erasure",
     "failed_attempts",
     "generation",
     "given",

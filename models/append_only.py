@@ -1,27 +1,77 @@
-"""Append-only tables: a trigger refuses UPDATE, DELETE and TRUNCATE."""
+"""Append-only tables: triggers refuse UPDATE, DELETE and TRUNCATE, except for the erasure of a customer.
+
+An erasure names the customer's id and a pseudonym in settings of its transaction. Then an UPDATE may put the pseudonym
+in the place of the id, in the column `customer` and in the value of each `customer` of a JSON column. It may change the
+fingerprint of such a row, and the digest in the request id of a stamp card. Every other change is refused.
+"""
 
 from sqlalchemy import DDL, Table, event
 
-# The SQLSTATE tells this error apart from faults that are worth a retry. `%%` is how SQLAlchemy's DDL writes `%`.
-_REFUSE_CHANGE = DDL(  # type: ignore[no-untyped-call]  # DDL has no types
-    """
+# The SQLSTATE tells this error apart from faults that are worth a retry.
+REFUSE_CHANGE = """
     CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
-        RAISE EXCEPTION '%% is append-only: %% is refused', TG_TABLE_NAME, TG_OP USING ERRCODE = 'restrict_violation';
+        -- Refused requests and stored answers are pruned. An accepted redemption is kept by another trigger.
+        IF TG_OP = 'DELETE' AND TG_TABLE_NAME IN ('redemptions', 'write_answers')
+           AND current_setting('scrip.pruned', true) = TG_TABLE_NAME THEN
+            RETURN NULL;
+        END IF;
+        -- An erasure is checked row by row.
+        IF TG_OP = 'UPDATE' AND current_setting('scrip.erased_customer', true) <> '' THEN
+            RETURN NULL;
+        END IF;
+        RAISE EXCEPTION '% is append-only: % is refused', TG_TABLE_NAME, TG_OP USING ERRCODE = 'restrict_violation';
     END $$
 """
-)
-# The trigger runs once per statement, and never for an INSERT.
-_TRIGGER = DDL(  # type: ignore[no-untyped-call]  # DDL has no types
-    """
-    CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON %(table)s
-    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
+# Turned back into the id, the pseudonym must leave exactly the old JSON. A generated column has no value yet, and is
+# made of a column that must stay.
+ALLOW_ERASURE = """
+    CREATE OR REPLACE FUNCTION allow_erasure() RETURNS trigger LANGUAGE plpgsql AS $$
+    DECLARE
+        erased CONSTANT text := current_setting('scrip.erased_customer', true);
+        pseudonym CONSTANT text := current_setting('scrip.pseudonym', true);
+        erased_pair CONSTANT text := '"customer": ' || CAST(to_jsonb(erased) AS text);
+        pseudonym_pair CONSTANT text := '"customer": ' || CAST(to_jsonb(pseudonym) AS text);
+        digest CONSTANT text := 'usage-[0-9a-f]{64}';
+        changeable CONSTANT text[] := ARRAY['customer', 'fingerprint', 'answer', 'request_id', 'ref_digest'];
+        old_row CONSTANT jsonb := to_jsonb(OLD);
+        new_row CONSTANT jsonb := to_jsonb(NEW);
+        old_answer CONSTANT text := regexp_replace(old_row ->> 'answer', digest, '', 'g');
+        new_answer CONSTANT text := regexp_replace(new_row ->> 'answer', digest, '', 'g');
+        is_renamed CONSTANT boolean := coalesce(
+            old_row ->> 'customer' = erased AND new_row ->> 'customer' = pseudonym, false
+        );
+    BEGIN
+        IF pseudonym ~ '^erased_[0-9a-f]{32}$'
+           AND old_row - changeable = new_row - changeable
+           AND (is_renamed OR old_row -> 'customer' IS NOT DISTINCT FROM new_row -> 'customer')
+           AND (is_renamed OR old_answer <> new_answer)
+           AND old_answer IS NOT DISTINCT FROM replace(new_answer, pseudonym_pair, erased_pair)
+           AND (old_row -> 'request_id' IS NOT DISTINCT FROM new_row -> 'request_id'
+                OR (is_renamed AND old_row ->> 'request_id' ~ ('^' || digest || '$')
+                    AND new_row ->> 'request_id' ~ ('^' || digest || '$')))
+        THEN
+            RETURN NEW;
+        END IF;
+        RAISE EXCEPTION '% is append-only: % is refused', TG_TABLE_NAME, TG_OP USING ERRCODE = 'restrict_violation';
+    END $$
 """
+# The first trigger runs once per statement, and neither ever for an INSERT.
+TRIGGERS = (
+    """
+    CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table}
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
+""",
+    """
+    CREATE TRIGGER append_only_but_erasure BEFORE UPDATE ON {table}
+    FOR EACH ROW EXECUTE FUNCTION allow_erasure()
+""",
 )
 
 
 def append_only(table: Table) -> Table:
-    """Add the trigger to the table's DDL, and return the table."""
-    event.listen(table, "after_create", _REFUSE_CHANGE)
-    event.listen(table, "after_create", _TRIGGER)
+    """Add the triggers to the table's DDL, and return the table."""
+    for each in (REFUSE_CHANGE, ALLOW_ERASURE, *(trigger.format(table=table.name) for trigger in TRIGGERS)):
+        # `%%` is how SQLAlchemy's DDL writes `%`.
+        event.listen(table, "after_create", DDL(each.replace("%", "%%")))  # type: ignore[no-untyped-call]  # DDL has no types
     return table

@@ -7,7 +7,7 @@ from sqlalchemy import JSON, Text, func, insert, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.append_only import append_only
-from models.base import Base, Instant, table_of
+from models.base import Base, Instant, index_by_time, table_of
 
 
 class WriteAnswer(Base):
@@ -21,6 +21,9 @@ class WriteAnswer(Base):
     fingerprint: Mapped[bytes]
     answer: Mapped[dict[str, Any]] = mapped_column(JSON)
     created_at: Mapped[datetime] = mapped_column(Instant)
+
+    # For pruning.
+    __table_args__ = (index_by_time("created_at"),)
 
 
 class StoredAnswerRow(Protocol):

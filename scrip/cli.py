@@ -19,12 +19,14 @@ import typer
 from scrip.commands.audit import audit
 from scrip.commands.call import call_task
 from scrip.commands.codes import commands as codes
+from scrip.commands.customers import commands as customers
 from scrip.commands.dead_letters import commands as dead_letters
 from scrip.commands.discounts import commands as discounts
 from scrip.commands.endings import ends_clearly
 from scrip.commands.exit_codes import EPILOG
 from scrip.commands.explain import explain
 from scrip.commands.metrics import metrics
+from scrip.commands.prune import prune
 from scrip.commands.redemptions import commands as redemptions
 from scrip.commands.reports import commands as reports
 from scrip.commands.status import status
@@ -37,6 +39,7 @@ for name, group in (
     ("codes", codes),
     ("redemptions", redemptions),
     ("discounts", discounts),
+    ("customers", customers),
     ("reports", reports),
     ("dead-letters", dead_letters),
 ):
@@ -45,6 +48,7 @@ main.command()(explain)
 main.command()(status)
 main.command()(audit)
 main.command()(sweep)
+main.command()(prune)
 main.command()(metrics)
 main.command("call")(call_task)
 

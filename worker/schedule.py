@@ -9,11 +9,15 @@ SWEEP = "expiry.sweep"
 SWEEP_PERIOD = timedelta(minutes=1)
 AUDIT = "audit.run"
 AUDIT_PERIOD = timedelta(minutes=5)
+PRUNING = "retention.prune"
 # A message of these is never kept as a dead letter: beat sends the next one.
-PERIODIC = frozenset({SWEEP, AUDIT})
+PERIODIC = frozenset({SWEEP, AUDIT, PRUNING})
 # In UTC.
 NIGHT_HOUR = 3
 NIGHTLY_AUDIT_EXPIRES_SECONDS = 3_600
+# After most audits of everything.
+PRUNING_HOUR = 4
+PRUNING_EXPIRES_SECONDS = 3_600
 
 BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     SWEEP: {
@@ -36,5 +40,12 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "kwargs": {"request": {"kind": "everything"}},
         # It has to begin at night.
         "options": {"expires": NIGHTLY_AUDIT_EXPIRES_SECONDS},
+    },
+    PRUNING: {
+        "task": PRUNING,
+        "schedule": crontab(hour=PRUNING_HOUR, minute=0),
+        "kwargs": {"request": {}},
+        # The next night prunes the same.
+        "options": {"expires": PRUNING_EXPIRES_SECONDS},
     },
 }

@@ -100,6 +100,26 @@ class Settings(DatabaseSettings):
         le=100_000,
         description="The most rows that one transaction of the sweep locks and writes.",
     )
+    keep_refused_days: int | None = Field(
+        default=None,
+        ge=7,
+        le=36_500,
+        description="How many days refused redemptions and refused requests for a hold are kept. Without it, for ever. "
+        "A repetition after that is decided anew. See [data.md](data.md).",
+    )
+    keep_dead_letters_days: int | None = Field(
+        default=None,
+        ge=7,
+        le=36_500,
+        description="How many days dead letters are kept. Without it, until they are retried or discarded.",
+    )
+    keep_answers_days: int | None = Field(
+        default=None,
+        ge=7,
+        le=36_500,
+        description="How many days the answers of writes that have no row of their own are kept, such as those of "
+        "`vouchers.update`. Without it, for ever. A repetition after that is done again. See [data.md](data.md).",
+    )
     visibility_timeout_seconds: int = Field(
         default=20,
         ge=1,

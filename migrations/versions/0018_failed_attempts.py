@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0018"
-down_revision = "0015"
+down_revision = "0017"
 
 STORED = (
     "'voucher_not_found', 'voucher_retired', 'code_retired', 'voucher_not_started', 'voucher_expired', "

@@ -104,6 +104,8 @@ class Code(Base):
             "id",
             postgresql_where=text("retired_reason IS NULL AND expires_at IS NOT NULL"),
         ),
+        # For erasures. Few codes are for one customer.
+        Index("ix_codes_customer", "project", "customer", "id", postgresql_where=text("customer IS NOT NULL")),
         Index("ix_codes_full", "id", postgresql_where=text("retired_reason IS NULL AND is_full")),
         # 15 % of each page stay free, so that an update of a counter finds room on the same page.
         {"postgresql_with": {"fillfactor": 85}},

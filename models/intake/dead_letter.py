@@ -5,7 +5,20 @@ from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
-from sqlalchemy import JSON, CheckConstraint, Index, Integer, LargeBinary, Select, Text, Uuid, delete, select, text
+from sqlalchemy import (
+    JSON,
+    CheckConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    Select,
+    Text,
+    Uuid,
+    delete,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -102,6 +115,24 @@ def find_dead_letter(session: Session, *, task_id: str) -> DeadLetterRow | None:
 def lock_dead_letter(session: Session, *, task_id: str) -> DeadLetterRow | None:
     """Lock and return the oldest dead letter of the task id, or None."""
     return session.execute(_found(task_id).with_for_update()).one_or_none()
+
+
+def dead_letters_after(session: Session, *, project: str, after: UUID | None, limit: int) -> Sequence[DeadLetterRow]:
+    """Lock and return the oldest dead letters of a project that are newer than a position, or of all, oldest first."""
+    # The collation of the index: otherwise the planner could use the primary key.
+    listed = select(DEAD_LETTERS).where(DEAD_LETTERS.c.project.collate("C") == project).order_by(DEAD_LETTERS.c.id)
+    listed = listed if after is None else listed.where(DEAD_LETTERS.c.id > after)
+    return session.execute(listed.limit(limit).with_for_update()).all()
+
+
+def replace_dead_letter(
+    session: Session, *, letter: DeadLetterRow, body: bytes, digest: bytes, headers: dict[str, Any]
+) -> None:
+    """Give a locked dead letter another body, with its digest, and other headers."""
+    values = {"body": body, "digest": digest, "headers": headers}
+    key = dict(zip(_KEY, (letter.project, letter.task_id, letter.digest), strict=True))
+    changed = update(DEAD_LETTERS).where(*(DEAD_LETTERS.c[name] == value for name, value in key.items()))
+    session.execute(changed.values(**values))
 
 
 def remove_dead_letter(session: Session, *, project: str, task_id: str, digest: bytes) -> int:

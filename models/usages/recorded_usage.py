@@ -90,6 +90,20 @@ class UsageRecord(Base):
 
 
 USAGE_RECORDS = append_only(table_of(UsageRecord))
+_FIND = text("""
+    SELECT fingerprint, answer FROM usage_records
+    WHERE project = :project AND voucher_id = :voucher_id AND customer = :customer AND ref_digest = :digest
+""")
+# The fingerprint of an erased entry is mixed with the erasure's key.
+_FIND_ERASED = text("""
+    SELECT record.fingerprint, record.answer
+    FROM customer_erasures AS erasure
+    JOIN usage_records AS record
+         ON record.project = erasure.project AND record.customer = erasure.pseudonym
+            AND record.voucher_id = :voucher_id AND record.ref_digest = :digest
+    WHERE erasure.project = :project AND erasure.key IS NOT NULL
+          AND record.fingerprint = sha256(erasure.key || CAST(:fingerprint AS bytea))
+""")
 
 
 class FirstRecordRow(Protocol):
@@ -115,15 +129,17 @@ class StampCardRow(Protocol):
 
 
 def find_record(session: Session, *, project: str, voucher_id: UUID, customer: str, ref: str) -> FirstRecordRow | None:
-    """Return the entry that was recorded under a reference, or None."""
-    return session.execute(
-        select(USAGE_RECORDS).where(
-            USAGE_RECORDS.c.project == project,
-            USAGE_RECORDS.c.voucher_id == voucher_id,
-            USAGE_RECORDS.c.customer == customer,
-            USAGE_RECORDS.c.ref_digest == sha256(ref.encode()).digest(),
-        )
-    ).one_or_none()
+    """Return the entry that was recorded under a reference, or None. Call it after locking the voucher."""
+    parameters = {"project": project, "voucher_id": voucher_id, "customer": customer}
+    return session.execute(_FIND, {**parameters, "digest": sha256(ref.encode()).digest()}).one_or_none()
+
+
+def find_erased(
+    session: Session, *, project: str, voucher_id: UUID, ref: str, fingerprint: bytes
+) -> FirstRecordRow | None:
+    """Return the entry of an erased customer that this request recorded, as long as the erasure's key is kept."""
+    parameters = {"project": project, "voucher_id": voucher_id, "fingerprint": fingerprint}
+    return session.execute(_FIND_ERASED, {**parameters, "digest": sha256(ref.encode()).digest()}).one_or_none()
 
 
 def collected_stamps(session: Session, *, project: str, voucher_id: UUID, customer: str) -> list[Collected]:

@@ -1,17 +1,15 @@
 """Record usage and stamps, and grant the discount of a completed stamp card."""
 
-import hashlib
 from datetime import datetime, timedelta
 from types import SimpleNamespace
 
-from pydantic_core import to_json
 from sqlalchemy.orm import Session
 
 from domain.eligibility import Refusal
 from domain.stamp_card import Collected, StampCard, collecting_refusal, stamps_on_card
 from models.base import new_id, read_clock
 from models.redemptions.redemption import find_redemptions
-from models.usages.recorded_usage import add_record, collected_stamps, find_record, stamp_card_of
+from models.usages.recorded_usage import add_record, collected_stamps, find_erased, find_record, stamp_card_of
 from models.vouchers.counters import places_taken
 from models.vouchers.look_up import lock_vouchers
 from models.vouchers.row_types import DecisiveVoucherRow
@@ -20,6 +18,7 @@ from tasks.intake.task import contract_task
 from tasks.redemptions.messages import Redeem
 from tasks.redemptions.redeem import redeem_all
 from tasks.usages.answers import stored_usage_answer, usage_answer, usage_conflict_answer
+from tasks.usages.card_requests import card_request_id
 from tasks.usages.messages import RecordUsage
 from tasks.wire.answers import Answer
 from tasks.wire.errors import InvalidRequest, found
@@ -49,9 +48,10 @@ def record_usage(session: Session, request: RecordUsage) -> Answer:
     )
     fingerprint = request.fingerprint()
     if stored is not None:
-        return (
-            stored_usage_answer(stored.answer) if stored.fingerprint == fingerprint else usage_conflict_answer(request)
-        )
+        is_same = stored.fingerprint == fingerprint
+        return stored_usage_answer(stored.answer) if is_same else usage_conflict_answer(request)
+    if _was_erased(session, request, fingerprint=fingerprint):
+        return usage_conflict_answer(request)
     card = stamp_card_of(voucher)
     _check_stamp(request, card=card)
     now = read_clock(session)
@@ -61,14 +61,16 @@ def record_usage(session: Session, request: RecordUsage) -> Answer:
     return _record_on_card(session, request, voucher=voucher, card=card, now=now)
 
 
-def request_id_of(request: RecordUsage) -> str:
-    """Return the request id under which a completed card is redeemed.
-
-    The id has the SHA-256 of the voucher, the customer and the reference. So the caller can compute the id, and can
-    retrieve the redemption by it, however long the reference is.
-    """
-    parts = to_json([str(request.voucher), request.customer, request.ref])
-    return f"usage-{hashlib.sha256(parts).hexdigest()}"
+def _was_erased(session: Session, request: RecordUsage, *, fingerprint: bytes) -> bool:
+    """Return whether this request recorded an entry of a customer who was erased since."""
+    erased = find_erased(
+        session,
+        project=request.project,
+        voucher_id=request.voucher,
+        ref=request.ref,
+        fingerprint=fingerprint,
+    )
+    return erased is not None
 
 
 def _check_stamp(request: RecordUsage, *, card: StampCard | None) -> None:
@@ -103,7 +105,7 @@ def _refusal(request: RecordUsage, *, voucher: DecisiveVoucherRow, at: datetime)
 
 
 def _redeem_card(session: Session, request: RecordUsage, *, row: SimpleNamespace) -> Answer:
-    request_id = request_id_of(request)
+    request_id = card_request_id(request.voucher, request.customer, request.ref)
     redeem = Redeem.model_validate(
         {
             "project": request.project,

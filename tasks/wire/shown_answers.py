@@ -16,7 +16,7 @@ from domain.reversal import ReversalRefusal
 from domain.voucher_update import UpdateRefusal
 from models.sweeps.recorded_sweep import COUNTS
 
-OUTCOMES = frozenset({"accepted", "applied", "ended", "invalid", "recorded", "refused", "reversed"})
+OUTCOMES = frozenset({"accepted", "applied", "ended", "erased", "invalid", "recorded", "refused", "reversed"})
 REFUSALS = (Refusal, HoldRefusal, UpdateRefusal, ChangeRefusal, ReversalRefusal, CreditRefusal)
 REASONS = frozenset(reason.value for refusal in REFUSALS for reason in refusal)
 # Stands for a word that is not in the contract.
@@ -25,8 +25,9 @@ OTHER = "other"
 READ, DONE = "read", "done"
 SWEEP_COUNTS = tuple(map(to_camel, COUNTS))
 AUDIT_COUNTS = ("checks", "violations")
+PRUNING_COUNTS = ("refused", "deadLetters", "answers", "erasureKeys")
 # What is shown of an answer that consists of counts, by its object.
-COUNTED = {"sweep": SWEEP_COUNTS, "audit": AUDIT_COUNTS}
+COUNTED = {"sweep": SWEEP_COUNTS, "audit": AUDIT_COUNTS, "pruning": PRUNING_COUNTS}
 
 
 def shown_answer(answer: object, *, otherwise: str) -> str:

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import column, delete, select, text
 from sqlalchemy.exc import IntegrityError
 
-from models.base import Base
+from models.base import Base, rows_affected
 from tasks.wire.errors import INFRASTRUCTURE_FAULTS
 from tests.support.administrator import as_administrator
 from tests.support.changes import move
@@ -88,3 +88,55 @@ def test_a_change_that_would_touch_no_row_is_refused_too(table):
     """The trigger refuses the statement, and not a row."""
     with pytest.raises(IntegrityError, match=f"{table} is append-only"), as_administrator() as session:
         session.execute(delete(Base.metadata.tables[table]).where(column("project") == "none"))
+
+
+ERASURE = """
+    SELECT set_config('scrip.erased_customer', :customer, true), set_config('scrip.pseudonym', :pseudonym, true)
+"""
+PSEUDONYM = f"erased_{'0' * 32}"
+ANSWER = f"""CAST(replace(CAST(answer AS text), '"cus_1"', '"{PSEUDONYM}"') AS json)"""
+OTHER_AMOUNT = f"CAST(replace(CAST({ANSWER} AS text), '8000', '8001') AS json)"
+RENAMED = f"customer = '{PSEUDONYM}', answer = {ANSWER}"
+# What a use case of erasures never sends, by the table.
+OTHERWISE = [
+    ("usage_entries", "amount_minor = amount_minor + 1"),
+    ("usage_entries", "currency = currency"),
+    ("invoice_discounts", f"{RENAMED}, subscription = 'sub_2'"),
+    ("invoice_discounts", f"{RENAMED}, applied_at = now()"),
+    ("invoice_discounts", "fingerprint = ''"),
+    ("invoice_discounts", f"customer = '{PSEUDONYM}', answer = '{{}}'"),
+    ("invoice_discounts", f"customer = '{PSEUDONYM}', answer = {OTHER_AMOUNT}"),
+    ("invoice_discounts", "customer = 'cus_2'"),
+    ("usage_records", f"{RENAMED}, usage = 2"),
+    ("usage_records", f"{RENAMED}, ref = 'another'"),
+    ("returned_places", f"customer = '{PSEUDONYM}', kind = 'whole'"),
+    ("discount_changes", "actor = 'nobody'"),
+    ("voucher_changes", "actor = 'nobody'"),
+    ("invoice_reversals", "actor = 'nobody'"),
+    ("usage_reversals", "amount_minor = 0"),
+]
+
+
+def update_as_erasure(table: str, values: str, *, customer: str = "cus_1", pseudonym: str = PSEUDONYM) -> int:
+    """Update every row of a table in a transaction that says that it erases a customer. Return how many rows."""
+    with transaction() as session:
+        session.execute(text(ERASURE), {"customer": customer, "pseudonym": pseudonym})
+        return rows_affected(session.execute(text(f"UPDATE {table} SET {values}")))  # noqa: S608 - our own texts
+
+
+@pytest.mark.parametrize(("table", "values"), OTHERWISE)
+def test_an_erasure_changes_nothing_but_the_customer(table: str, values: str) -> None:
+    """The settings of an erasure are no way to change an amount, an instant or another id."""
+    before = rows_of(table)
+    with pytest.raises(IntegrityError, match=f"{table} is append-only"):
+        update_as_erasure(table, values)
+    assert rows_of(table) == before != []
+
+
+def test_an_erasure_may_put_a_pseudonym_in_the_place_of_its_customer() -> None:
+    """In the column and in the answer, and of its own customer only, and only a pseudonym of the right form."""
+    with pytest.raises(IntegrityError, match="append-only"):
+        update_as_erasure("invoice_discounts", RENAMED, customer="cus_2")
+    with pytest.raises(IntegrityError, match="append-only"):
+        update_as_erasure("invoice_discounts", RENAMED.replace(PSEUDONYM, "cus_2"), pseudonym="cus_2")
+    assert update_as_erasure("invoice_discounts", RENAMED) == 1

@@ -85,6 +85,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "codes.look_up.find_codes": IDS,
     "codes.primary.find_primary_code": {**OF_VOUCHER, "code": "text"},
     "codes.text_holders.find_holders": {"project": "gigs", "codes": ["text"]},
+    "customers.erasure.begin_erasure": {"project": "gigs", "customer": "cus_1", "actor": None, "at": NOW},
     "discounts.discount.read_as_added": {"rows": [NEW_DISCOUNT]},
     "discounts.ending.find_granted": {"project": "gigs", "subscription": "sub_1"},
     "discounts.listing.find_discounts": {"project": "gigs", "ids": [ID]},
@@ -99,6 +100,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "discounts.of_subscription.find_running": {"subscriptions": [("gigs", "sub_1")]},
     "discounts.of_subscription.lock_covering": {"subscriptions": [("gigs", "sub_1")]},
     "intake.attempt.find_attempts": TEXTS,
+    "intake.dead_letter.dead_letters_after": {"project": "gigs", "after": None, "limit": 1},
     "intake.dead_letter.find_dead_letter": {"task_id": "task"},
     "intake.dead_letter.lock_dead_letter": {"task_id": "task"},
     "intake.dead_letter.newer_dead_letters": {**PAGE, "project": "gigs"},
@@ -143,6 +145,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "usages.history.find_position": {"of": CUSTOMERS, "id": ID},
     "usages.history.newest_entries": {"of": CUSTOMERS, "before": None, "limit": 1},
     "usages.history.sum_entries": {"of": CUSTOMERS},
+    "usages.recorded_usage.find_erased": {**OF_VOUCHER, "ref": "receipt", "fingerprint": b""},
     "usages.recorded_usage.find_record": {**OF_VOUCHER, "customer": "cus_1", "ref": "receipt"},
     "vouchers.budget.lock_budgets_of": OF_VOUCHER,
     "vouchers.change.newer_changes": {**OF_VOUCHER, **PAGE},
@@ -182,6 +185,7 @@ OTHERWISE_NULLABLE = {
     "AcceptedHoldRow": {"voucher_id", "expires_at"},
     "AuditFiguresRow": {"kind", "has_ended", "age", "violations"},  # VALUES, and what is computed.
     "AttemptsRow": {"attempts"},  # A sum.
+    "ErasureRow": {"customer", "key"},  # Check constraints demand both until the erasure has ended.
     "FiguresRow": {"dead_letters", "holds_open", "deadlocks"},  # Counts.
     "HeldPlaceRow": {"voucher_id", "expires_at"},
     # The columns of a UNION or of its sums, which have no table.

@@ -16,6 +16,7 @@ from tasks.wire.shown_answers import (
     DONE,
     OTHER,
     OUTCOMES,
+    PRUNING_COUNTS,
     READ,
     REASONS,
     REFUSALS,
@@ -25,7 +26,7 @@ from tasks.wire.shown_answers import (
 from tests.contract.page import Step, steps
 from worker.monitoring.shown_results import is_shown_answer
 
-WORDS = OUTCOMES | REASONS | {READ, DONE, "items"} | set(SWEEP_COUNTS) | set(AUDIT_COUNTS)
+WORDS = OUTCOMES | REASONS | {READ, DONE, "items"} | set(SWEEP_COUNTS) | set(AUDIT_COUNTS) | set(PRUNING_COUNTS)
 # The registered tasks need settings.
 pytestmark = pytest.mark.usefixtures("environment")
 

@@ -1,0 +1,1 @@
+"""Rows that are kept for a limited time only, if the operator wants that."""

@@ -1,0 +1,7 @@
+"""The request to prune."""
+
+from tasks.wire.message import Message
+
+
+class Prune(Message):
+    """The request of `retention.prune`, which has no fields."""
