@@ -2,6 +2,8 @@
 
 import json
 import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from typing import Any
 
@@ -9,22 +11,27 @@ import pytest
 from kombu.compression import compress, decompress
 from sqlalchemy import select, text
 
-from models.base import Base
+from models.base import Base, read_clock
+from models.customers.erasure import begin_erasure
 from tasks.customers.erase import erase_customer
 from tasks.customers.messages import EraseCustomer
+from tasks.usages.card_requests import card_request_id
 from tasks.wire.dead_letters import give_up
+from tasks.wire.fields import uuid_of
+from tests.support.concurrency import until_somebody_waits
 from tests.support.holds import reserve
 from tests.support.requests import (
     add_codes,
+    apply,
     create_voucher,
     invoice,
+    record,
     redeem,
     redemption,
     usage,
 )
-from tests.support.reversals import refund
 from tests.support.tasks import task_named
-from worker.database import transaction
+from worker.database import run_in_transaction, transaction
 from worker.intake.delivery import Original
 from worker.intake.shown_request import summary
 
@@ -34,6 +41,8 @@ pytestmark = pytest.mark.usefixtures("database")
 CUSTOMER = 'cus "é\\1'
 DIGEST = re.compile("usage-[0-9a-f]{64}")
 CARD = {"stampCard": {"stamps": 2}}
+# The names of tasks, with their requests.
+Requests = list[tuple[str, dict[str, Any]]]
 
 
 def erase(customer: str = CUSTOMER, *, project: str = "gigs", **fields: Any) -> dict[str, Any]:
@@ -61,37 +70,55 @@ def pseudonyms() -> set[str]:
     return {row["pseudonym"] for row in everything()["customer_erasures"]}
 
 
-@pytest.fixture
-def requests() -> list[tuple[str, dict[str, Any]]]:
-    """Let the customer do all that leaves a row, and return the requests."""
-    voucher = create_voucher(code="OPEN", restrictions={"maximumRedemptionsPerCustomer": 4})["id"]
-    card = create_voucher(name="Card", **CARD)["id"]
-    add_codes({"project": "gigs", "id": voucher}, {"code": "MINE", "customer": CUSTOMER}, requestId="codes-1")
-    mine = {"customer": CUSTOMER}
+def do_everything(*, customer: str = CUSTOMER, project: str = "gigs", mark: str = "") -> Requests:
+    """Let a customer do all that leaves a row, and return the requests. `mark` is part of each code and id."""
+    of = {"project": project}
+    voucher = create_voucher(
+        **of, name=f"Open{mark}", code=f"OPEN{mark}", restrictions={"maximumRedemptionsPerCustomer": 4}
+    )["id"]
+    card = create_voucher(**of, name=f"Card{mark}", **CARD)["id"]
+    add_codes({**of, "id": voucher}, {"code": f"MINE{mark}", "customer": customer}, requestId=f"codes-1{mark}")
+    mine = {**of, "customer": customer}
     sent = [
-        ("redemptions.redeem", redemption(code="OPEN", subscription="sub_a", **mine)),
-        ("redemptions.redeem", redemption(code="MINE", subscription="sub_b", **mine)),
-        ("redemptions.redeem", redemption(code="UNKNOWN", subscription="sub_a", **mine)),
-        ("redemptions.reserve", redemption(code="OPEN", subscription="sub_c", **mine)),
-        ("redemptions.reserve", redemption(code="OPEN", subscription="sub_d", **mine)),
+        ("redemptions.redeem", redemption(code=f"OPEN{mark}", subscription=f"sub_a{mark}", **mine)),
+        ("redemptions.redeem", redemption(code=f"MINE{mark}", subscription=f"sub_b{mark}", **mine)),
+        ("redemptions.redeem", redemption(code=f"UNKNOWN{mark}", subscription=f"sub_a{mark}", **mine)),
+        ("redemptions.reserve", redemption(code=f"OPEN{mark}", subscription=f"sub_c{mark}", **mine)),
+        ("redemptions.reserve", redemption(code=f"OPEN{mark}", subscription=f"sub_d{mark}", **mine)),
         ("usages.record", usage(voucher=card, stamp=1, **mine)),
         ("usages.record", usage(voucher=card, stamp=1, **mine)),
         ("usages.record", usage(voucher=voucher, amount=500, currency="USD", **mine)),
-        ("billing.apply", invoice(invoice="inv_a", subscription="sub_a", **mine)),
+        ("billing.apply", invoice(invoice=f"inv_a{mark}", subscription=f"sub_a{mark}", **mine)),
     ]
     for task, request in sent:
         answer = task_named(task)(request=request)
-        if request.get("subscription") == "sub_d":
-            task_named("redemptions.confirm")(request={"project": "gigs", "hold": answer["id"]})
-    refund("inv_a", "refund-1", base=8000)
-    task_named("subscriptions.end")(request={"project": "gigs", "subscription": "sub_b", "requestId": "end-1"})
-    task_named("vouchers.generate_codes")(
-        request={"project": "gigs", "voucher": voucher, "count": 2, "customer": CUSTOMER, "requestId": "gen-1"}
-    )
+        if request.get("subscription") == f"sub_d{mark}":
+            task_named("redemptions.confirm")(request={**of, "hold": answer["id"]})
+    back = {"kind": "refunded", "requestId": f"back{mark}", "lines": [{"id": "base", "amount": 8000}]}
+    codes = {"count": 2, "customer": customer, "requestId": f"gen-1{mark}"}
+    later: Requests = [
+        (
+            "billing.reverse",
+            {"invoice": f"inv_a{mark}", **back},
+        ),
+        ("subscriptions.end", {"subscription": f"sub_b{mark}", "requestId": f"end-1{mark}"}),
+        (
+            "vouchers.generate_codes",
+            {"voucher": voucher, **codes},
+        ),
+    ]
+    for task, request in later:
+        task_named(task)(request={**of, **request})
     return sent
 
 
-def test_the_id_is_in_no_row_afterwards(requests: list[tuple[str, dict[str, Any]]]) -> None:
+@pytest.fixture
+def requests() -> Requests:
+    """Let the customer do all that leaves a row, and return the requests."""
+    return do_everything()
+
+
+def test_the_id_is_in_no_row_afterwards(requests: Requests) -> None:
     """Of any table, in any column, in any spelling."""
     assert told(everything()).count(repr(CUSTOMER)[1:-1]) > len(requests)
     answer = erase()
@@ -103,7 +130,7 @@ def test_the_id_is_in_no_row_afterwards(requests: list[tuple[str, dict[str, Any]
     assert len(pseudonyms()) == 1
 
 
-def test_nothing_but_the_id_changes(requests: list[tuple[str, dict[str, Any]]]) -> None:  # noqa: ARG001 - leaves rows
+def test_nothing_but_the_id_changes(requests: Requests) -> None:  # noqa: ARG001 - leaves rows
     """Amounts, counts, ids, instants and answers stay; the audit is clean, as after every test."""
     before = everything()
     erase()
@@ -120,7 +147,7 @@ def shown(rows: list[dict[str, Any]], pseudonym: str) -> list[str]:
     return sorted(DIGEST.sub("usage-", each) for each in named)
 
 
-def test_a_repeated_request_has_no_effect_and_brings_no_row_back(requests: list[tuple[str, dict[str, Any]]]) -> None:
+def test_a_repeated_request_has_no_effect_and_brings_no_row_back(requests: Requests) -> None:
     """Each is a conflict now: the stored fingerprint is no longer that of the body."""
     erase()
     before = everything()
@@ -129,7 +156,7 @@ def test_a_repeated_request_has_no_effect_and_brings_no_row_back(requests: list[
     assert everything() == before
 
 
-def test_a_repetition_finds_nothing_left(requests: list[tuple[str, dict[str, Any]]]) -> None:  # noqa: ARG001
+def test_a_repetition_finds_nothing_left(requests: Requests) -> None:  # noqa: ARG001
     """It keeps nothing of the second erasure."""
     first = erase(actor="Kim")
     before = everything()
@@ -140,16 +167,70 @@ def test_a_repetition_finds_nothing_left(requests: list[tuple[str, dict[str, Any
     assert (erasure["customer"], erasure["actor"]) == (None, "Kim")
 
 
-def test_other_projects_and_customers_stay() -> None:
-    """The same id in another project is another customer."""
+@pytest.mark.parametrize(
+    ("customer", "project", "mark"),
+    [(CUSTOMER, "other", ""), (f"{CUSTOMER}0", "gigs", "-2")],
+    ids=["project", "customer"],
+)
+def test_another_project_and_another_customer_stay(customer: str, project: str, mark: str) -> None:
+    """The same id in another project is another customer, and an id that begins alike is another too."""
+    do_everything(customer=customer, project=project, mark=mark)
+    before = everything()
+    do_everything()
+    assert erase()["rows"] > 0
+    after = everything()
+    for name, rows in before.items():
+        assert {repr(each) for each in rows} <= {repr(each) for each in after[name]}, name
+
+
+def test_the_request_of_a_completed_card_cannot_be_computed_any_more(
+    requests: Requests,
+) -> None:
+    """Its request id is a digest of the customer's id, the voucher and the reference."""
+    recorded = [request for task, request in requests if task == "usages.record"]
+    computed = [card_request_id(uuid_of(each["voucher"]), CUSTOMER, each["ref"]) for each in recorded]
+    assert sum(each in told(everything()) for each in computed) == 1
+    erase()
+    assert sum(each in told(everything()) for each in computed) == 0
+
+
+def test_what_comes_during_an_erasure_belongs_to_a_new_customer() -> None:
+    """Its places were counted without those that have the pseudonym already."""
     create_voucher(code="OPEN")
-    create_voucher(code="OPEN", project="other")
     redeem(code="OPEN", customer="cus_1", subscription="sub_1")
-    redeem(code="OPEN", customer="cus_10", subscription="sub_10")
-    redeem(code="OPEN", customer="cus_1", subscription="sub_1", project="other")
+    run_in_transaction(
+        lambda session: begin_erasure(session, project="gigs", customer="cus_1", actor=None, at=read_clock(session))
+    )
+    redeem(code="OPEN", customer="cus_1", subscription="sub_2")
+    redeem(code="UNKNOWN", customer="cus_1", subscription="sub_2")
+    apply(customer="cus_1", subscription="sub_2")
+    before = everything()
     assert erase("cus_1")["rows"] == 2
-    customers = {(row["project"], row["customer"]) for row in everything()["redemptions"]}
-    assert customers == {("gigs", pseudonyms().pop()), ("gigs", "cus_10"), ("other", "cus_1")}
+    after = everything()
+    assert after["invoice_discounts"] == before["invoice_discounts"]
+    assert sorted(row["customer"] for row in after["redemptions"]) == ["cus_1", "cus_1", *pseudonyms()]
+
+
+@pytest.mark.parametrize(
+    "leave",
+    [
+        lambda voucher: redeem(voucher=voucher["id"], customer="cus_1"),
+        lambda voucher: reserve(voucher=voucher["id"], customer="cus_1"),
+        lambda voucher: record(voucher=voucher["id"], customer="cus_1"),
+        lambda voucher: add_codes(voucher, {"code": "MINE", "customer": "cus_1"}),
+    ],
+    ids=["discount", "hold", "usage", "code"],
+)
+def test_an_erasure_waits_for_whoever_decides_about_the_voucher(leave: Callable[[Any], Any]) -> None:
+    """A batch counts the customer's places under the voucher's lock."""
+    leave(create_voucher(name="Held"))
+    with ThreadPoolExecutor(1) as threads:
+        with transaction() as session:
+            session.execute(text("SELECT FROM vouchers FOR UPDATE"))
+            erasing = threads.submit(erase, "cus_1")
+            until_somebody_waits(session)
+            assert not session.execute(text("SELECT FROM discounts WHERE customer <> 'cus_1'")).all()
+        assert erasing.result()["rows"] > 0
 
 
 def test_a_customer_of_the_same_name_begins_anew() -> None:
