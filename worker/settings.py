@@ -32,7 +32,8 @@ class Settings(DatabaseSettings):
         default=3_600,
         ge=1,
         le=604_800,
-        description="The result store keeps an answer for this time. The database keeps the answers for ever.",
+        description="The result store keeps an answer for this time. How long the database keeps answers is in "
+        "[data.md](data.md).",
     )
     sentinel_master_name: str | None = Field(
         default=None,

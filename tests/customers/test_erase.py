@@ -183,6 +183,18 @@ def test_another_project_and_another_customer_stay(customer: str, project: str, 
         assert {repr(each) for each in rows} <= {repr(each) for each in after[name]}, name
 
 
+def test_a_reference_that_two_customers_share_is_erased_for_one() -> None:
+    """A reference can be a day, on which many have collected a stamp of the same voucher."""
+    voucher = create_voucher(**CARD)["id"]
+    for customer in ("cus_1", "cus_2"):
+        record(voucher=voucher, customer=customer, ref="2027-02-01", stamp=1)
+    assert erase("cus_1")["rows"] == 1
+    assert sorted(row["customer"] for row in everything()["usage_records"]) == ["cus_2", *pseudonyms()]
+    repeated = usage(voucher=voucher, customer="cus_1", ref="2027-02-01", stamp=1)
+    assert task_named("usages.record")(request=repeated)["reason"] == "idempotency_conflict"
+    assert record(voucher=voucher, customer="cus_3", ref="2027-02-01", stamp=1)["outcome"] == "recorded"
+
+
 def test_the_request_of_a_completed_card_cannot_be_computed_any_more(
     requests: Requests,
 ) -> None:
