@@ -7,13 +7,7 @@ from worker.broker.senders_queue import SendersQueue
 QUEUES = ("redemptions", "billing", "admin", "sweeps")
 DEFAULT_QUEUE = "admin"
 # By the part of a task's name before the first dot. All other tasks go to the default queue.
-QUEUE_BY_PREFIX = {
-    "redemptions": "redemptions",
-    "billing": "billing",
-    "expiry": "sweeps",
-    "audit": "sweeps",
-    "retention": "sweeps",
-}
+QUEUE_BY_PREFIX = {"redemptions": "redemptions", "billing": "billing", "expiry": "sweeps", "audit": "sweeps"}
 # Celery's own default: the queue of a message whose sender names none. Any task may come by it.
 UNNAMED_QUEUE = "celery"
 # Celery's own tasks, such as those of chords, go wherever their sender wants.

@@ -9,7 +9,7 @@ SWEEP = "expiry.sweep"
 SWEEP_PERIOD = timedelta(minutes=1)
 AUDIT = "audit.run"
 AUDIT_PERIOD = timedelta(minutes=5)
-PRUNING = "retention.prune"
+PRUNING = "expiry.prune"
 # A message of these is never kept as a dead letter: beat sends the next one.
 PERIODIC = frozenset({SWEEP, AUDIT, PRUNING})
 # In UTC.

@@ -9,4 +9,4 @@ from scrip.commands.use_cases import call
 def prune(*, as_json: AsJson = False) -> None:
     """Delete what was kept as long as the settings say, of all projects, and show the counts."""
     with ends_clearly(as_json=as_json):
-        show_object(call("retention.prune", {}), as_json=as_json)
+        show_object(call("expiry.prune", {}), as_json=as_json)

@@ -4,4 +4,4 @@ from tasks.wire.message import Message
 
 
 class Prune(Message):
-    """The request of `retention.prune`, which has no fields."""
+    """The request of `expiry.prune`, which has no fields."""

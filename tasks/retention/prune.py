@@ -28,7 +28,7 @@ KEYS_KEPT_FOR = timedelta(days=30)
 Step = Callable[..., int]
 
 
-@contract_task("retention.prune", message=Prune, first_answer=AnswerTable.STATE)
+@contract_task("expiry.prune", message=Prune, first_answer=AnswerTable.STATE)
 def prune(_request: Prune) -> Answer:
     """Delete refused requests, dead letters and stored answers that were kept as long as the settings say."""
     return prune_all(settings(), batch_size=settings().sweep_batch_size)

@@ -29,6 +29,7 @@ QUEUE_BY_TASK = {
     "billing.retrieve": "billing",
     "billing.list": "billing",
     "expiry.sweep": "sweeps",
+    "expiry.prune": "sweeps",
     "audit.run": "sweeps",
 }
 QUEUE_BY_TASK |= dict.fromkeys(
@@ -52,6 +53,7 @@ QUEUE_BY_TASK |= dict.fromkeys(
         "discounts.move",
         "discounts.extend",
         "subscriptions.end",
+        "customers.erase",
         "holds.list",
         "reversals.list",
         "generations.retrieve",

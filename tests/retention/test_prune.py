@@ -110,7 +110,7 @@ def test_the_keys_of_erasures_are_deleted_after_30_days() -> None:
     let_pass(days=29)
     assert prune() == NOTHING
     let_pass(days=2)
-    assert task_named("retention.prune")(request={}) == NOTHING | {"erasureKeys": 1}
+    assert task_named("expiry.prune")(request={}) == NOTHING | {"erasureKeys": 1}
 
 
 def test_an_accepted_redemption_is_kept_whatever_is_pruned() -> None:
