@@ -156,6 +156,22 @@ def test_a_repeated_request_has_no_effect_and_brings_no_row_back(requests: Reque
     assert everything() == before
 
 
+def test_a_repeated_write_of_an_operator_is_answered_as_before_unless_its_body_has_the_customer() -> None:
+    """The answer has the pseudonym. With the customer in the body, it is a conflict."""
+    voucher = create_voucher()["id"]
+    codes = {"voucher": voucher, "codes": [{"code": "MINE", "customer": "cus_1"}], "requestId": "codes-1"}
+    end = {"subscription": "sub_1", "requestId": "end-1"}
+    redeem(voucher=voucher, customer="cus_1", subscription="sub_1")
+    task_named("vouchers.add_codes")(request={"project": "gigs", **codes})
+    first = task_named("subscriptions.end")(request={"project": "gigs", **end})
+    erase("cus_1")
+    before = everything()
+    assert task_named("vouchers.add_codes")(request={"project": "gigs", **codes})["reason"] == "idempotency_conflict"
+    again = task_named("subscriptions.end")(request={"project": "gigs", **end})
+    assert json.dumps(again) == json.dumps(first).replace("cus_1", pseudonyms().pop())
+    assert everything() == before
+
+
 def test_a_repetition_finds_nothing_left(requests: Requests) -> None:  # noqa: ARG001
     """It keeps nothing of the second erasure."""
     first = erase(actor="Kim")

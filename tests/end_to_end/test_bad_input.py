@@ -46,7 +46,7 @@ CREATE: list[tuple[str, Json, set[str]]] = [
     (
         "an unknown restriction",
         voucher_body(restrictions={"maxRedemptions": 31_337_001}),
-        {"restrictions.maxRedemptions"},
+        {"restrictions.?"},
     ),
     ("both prices", {**fixed_amount(), "priceDiscountPercentage": 31.07}, {"priceDiscountPercentage"}),
     ("no price", without(voucher_body(), "priceDiscountPercentage"), {"priceDiscountPercentage"}),
@@ -80,7 +80,7 @@ CREATE: list[tuple[str, Json, set[str]]] = [
     (
         "several at once",
         {"project": "", "name": 31_337_001, "code": "a b", "recurrence": {"type": "twice"}, "price": 31_337_001},
-        {"project", "name", "code", "recurrence.type", "price", "priceDiscountPercentage"},
+        {"project", "name", "code", "recurrence.type", "?", "priceDiscountPercentage"},
     ),
 ]
 REDEEM: list[tuple[str, Json, set[str]]] = [
@@ -126,7 +126,7 @@ OTHERS: list[tuple[str, str, Any, set[str]]] = [
     ("redemptions.redeem_many", "a list for the request", [VALID_REDEMPTION], {"request"}),
     ("billing.apply_many", "1,001 invoices", {"invoices": [VALID_INVOICE] * 1_001}, {"invoices"}),
     ("billing.apply_many", "an empty list", {"invoices": []}, {"invoices"}),
-    ("expiry.sweep", "a field", {"now": NAIVE}, {"now"}),
+    ("expiry.sweep", "a field", {"now": NAIVE}, {"?"}),
     ("redemptions.redeem", "a text for the request", SECRET, {"request"}),
     ("redemptions.redeem", "null for the request", None, {"request"}),
     ("redemptions.redeem", "an empty request", {}, {"project", "requestId", "code", "customer", "subscription"}),
