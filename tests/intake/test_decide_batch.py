@@ -7,6 +7,7 @@ import pytest
 
 from tasks.audit import run as run_audit
 from tasks.intake.decide_batch import ALONE_MAX
+from tasks.retention import prune
 from tasks.sweeps import expiry
 from tasks.wire.dead_letters import discard, list_newest, show
 from tests.end_to_end.database import poisoned
@@ -143,6 +144,7 @@ def test_what_beat_sends_is_never_a_dead_letter(entry: dict[str, Any], monkeypat
 
     monkeypatch.setattr(run_audit, "record_audit", fail)
     monkeypatch.setattr(expiry, "record_sweep", lambda **_: fail())
+    monkeypatch.setattr(prune, "prune_all", lambda *_, **__: fail())
     request = entry["kwargs"]["request"]
     found = [run(entry["task"], [delivery(request, number=1, retries=retries)], "")[0] for retries in range(3)]
     assert fates(found) == [Fate.TRY_AGAIN, Fate.TRY_AGAIN, Fate.FAILED]
