@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 
 from tasks.retention.prune import prune_all
 from tasks.wire.dead_letters import give_up
-from tests.support.holds import reserve
+from tests.support.holds import release, reserve
 from tests.support.requests import create_voucher, redeem
 from tests.support.tampering import tamper
 from tests.support.tasks import task_named
@@ -57,6 +57,8 @@ def old() -> dict[str, Any]:
     """Leave rows of every kind in two projects, and let 31 days pass. Return a refused request."""
     create_voucher(code="ONCE", restrictions={"maximumRedemptions": 1})
     assert redeem(code="ONCE")["outcome"] == "accepted"
+    create_voucher(name="Held", code="HELD")
+    release(reserve(code="HELD"))
     for number in range(5):
         redeem(code="ONCE", requestId=f"refused-{number}")
         redeem(code="ONCE", requestId=f"refused-{number}", project="other")
@@ -91,7 +93,7 @@ def test_what_is_older_is_deleted_in_batches(old: dict[str, Any]) -> None:  # no
     redeem(code="ONCE")
     counted = {"refused": 15, "deadLetters": 5, "answers": 5}
     assert prune(**EVERYTHING) == NOTHING | counted
-    assert count_rows() == {"redemptions": 2, "holds": 0, "dead_letters": 0, "write_answers": 0}
+    assert count_rows() == {"redemptions": 2, "holds": 1, "dead_letters": 0, "write_answers": 0}
     assert prune(**EVERYTHING) == NOTHING
 
 
