@@ -18,8 +18,8 @@ BEGIN
         EXECUTE 'GRANT SELECT ON ' || own || ' TO scrip_worker, scrip_reader';
     END LOOP;
     GRANT INSERT ON
-        attempts, audits, beat_ticks, budgets, code_generations, codes, dead_letters, discount_changes, discounts,
-        given_amounts, holds, invoice_discounts, invoice_reversals, redemptions, returned_places, subscriptions,
+        attempts, audits, beat_ticks, budgets, code_generations, codes, customer_erasures, dead_letters,
+        discount_changes, discounts, failed_attempts, given_amounts, holds, invoice_discounts, invoice_reversals, redemptions, returned_places, subscriptions,
         sweeps, usage_entries, usage_records, usage_reversals, voucher_changes, vouchers, write_answers
     TO scrip_worker;
 
@@ -44,6 +44,19 @@ BEGIN
     ) ON discounts TO scrip_worker;
     -- Only locked. A trigger refuses the update itself.
     GRANT UPDATE (subscription) ON subscriptions TO scrip_worker;
+
+    GRANT UPDATE (began_at, attempts), DELETE ON failed_attempts TO scrip_worker;
+
+    -- The erasure of a customer and the pruning. Of the tables that are append-only, triggers refuse everything else.
+    GRANT UPDATE (customer, fingerprint, request_id), DELETE ON redemptions TO scrip_worker;
+    GRANT UPDATE (customer, fingerprint, request), DELETE ON holds TO scrip_worker;
+    GRANT UPDATE (customer) ON discounts, returned_places, codes TO scrip_worker;
+    GRANT UPDATE (customer, fingerprint, answer) ON invoice_discounts, usage_records TO scrip_worker;
+    GRANT UPDATE (answer) ON invoice_reversals TO scrip_worker;
+    GRANT UPDATE (answer, fingerprint), DELETE ON write_answers TO scrip_worker;
+    GRANT UPDATE (parameters, fingerprint) ON code_generations TO scrip_worker;
+    GRANT UPDATE (digest) ON dead_letters TO scrip_worker;
+    GRANT UPDATE (customer, key, ended_at), DELETE ON customer_erasures TO scrip_worker;
 
     -- Messages, and what the sweeps, the audits and beat leave.
     GRANT UPDATE (together, alone, last_at), DELETE ON attempts TO scrip_worker;

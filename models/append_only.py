@@ -56,6 +56,25 @@ ALLOW_ERASURE = """
         RAISE EXCEPTION '% is append-only: % is refused', TG_TABLE_NAME, TG_OP USING ERRCODE = 'restrict_violation';
     END $$
 """
+# For other tables with a customer.
+KEEP_CUSTOMER = """
+    CREATE OR REPLACE FUNCTION keep_customer() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        IF OLD.customer IS DISTINCT FROM NEW.customer AND NOT coalesce(
+            OLD.customer = current_setting('scrip.erased_customer', true)
+            AND NEW.customer = current_setting('scrip.pseudonym', true)
+            AND NEW.customer ~ '^erased_[0-9a-f]{32}$', false
+        ) THEN
+            RAISE EXCEPTION '% keeps its customers: % is refused', TG_TABLE_NAME, TG_OP
+                USING ERRCODE = 'restrict_violation';
+        END IF;
+        RETURN NEW;
+    END $$
+"""
+KEEPING_CUSTOMER = """
+    CREATE TRIGGER keep_customer BEFORE UPDATE OF customer ON {table}
+    FOR EACH ROW EXECUTE FUNCTION keep_customer()
+"""
 # The first trigger runs once per statement, and neither ever for an INSERT.
 TRIGGERS = (
     """
@@ -71,7 +90,16 @@ TRIGGERS = (
 
 def append_only(table: Table) -> Table:
     """Add the triggers to the table's DDL, and return the table."""
-    for each in (REFUSE_CHANGE, ALLOW_ERASURE, *(trigger.format(table=table.name) for trigger in TRIGGERS)):
+    return _with(table, REFUSE_CHANGE, ALLOW_ERASURE, *(trigger.format(table=table.name) for trigger in TRIGGERS))
+
+
+def keeping_customer(table: Table) -> Table:
+    """Let only an erasure change the customer of a row: add the trigger to the table's DDL, and return the table."""
+    return _with(table, KEEP_CUSTOMER, KEEPING_CUSTOMER.format(table=table.name))
+
+
+def _with(table: Table, *statements: str) -> Table:
+    for each in statements:
         # `%%` is how SQLAlchemy's DDL writes `%`.
         event.listen(table, "after_create", DDL(each.replace("%", "%%")))  # type: ignore[no-untyped-call]  # DDL has no types
     return table

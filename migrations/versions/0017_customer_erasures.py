@@ -65,6 +65,22 @@ KEEP_ACCEPTED = """
     CREATE TRIGGER keep_accepted BEFORE DELETE ON redemptions
     FOR EACH ROW WHEN (OLD.reason IS NULL) EXECUTE FUNCTION keep_accepted()
 """
+KEEP_CUSTOMER = """
+    CREATE OR REPLACE FUNCTION keep_customer() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        IF OLD.customer IS DISTINCT FROM NEW.customer AND NOT coalesce(
+            OLD.customer = current_setting('scrip.erased_customer', true)
+            AND NEW.customer = current_setting('scrip.pseudonym', true)
+            AND NEW.customer ~ '^erased_[0-9a-f]{32}$', false
+        ) THEN
+            RAISE EXCEPTION '% keeps its customers: % is refused', TG_TABLE_NAME, TG_OP
+                USING ERRCODE = 'restrict_violation';
+        END IF;
+        RETURN NEW;
+    END $$
+"""
+# The other tables with a customer, which is never changed but by an erasure.
+WITH_CUSTOMER = ("codes", "discounts", "holds")
 # Every append-only table has this trigger.
 APPEND_ONLY = "SELECT tgrelid::regclass FROM pg_trigger WHERE tgname = 'append_only' AND NOT tgisinternal"
 
@@ -102,9 +118,18 @@ def upgrade() -> None:
     on_each_append_only("""
         CREATE TRIGGER append_only_but_erasure BEFORE UPDATE ON %s FOR EACH ROW EXECUTE FUNCTION allow_erasure()
     """)
+    op.execute(KEEP_CUSTOMER)
+    for table in WITH_CUSTOMER:
+        op.execute(f"""
+            CREATE TRIGGER keep_customer BEFORE UPDATE OF customer ON {table}
+            FOR EACH ROW EXECUTE FUNCTION keep_customer()
+        """)
 
 
 def downgrade() -> None:
+    for table in WITH_CUSTOMER:
+        op.execute(f"DROP TRIGGER keep_customer ON {table}")
+    op.execute("DROP FUNCTION keep_customer()")
     on_each_append_only("DROP TRIGGER append_only_but_erasure ON %s")
     op.execute("DROP FUNCTION allow_erasure()")
     op.execute(REFUSE_CHANGE_BEFORE)

@@ -10,6 +10,7 @@ from sqlalchemy import BigInteger, Boolean, CheckConstraint, Computed, ForeignKe
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from domain.code_terms import CodeRetiredReason
+from models.append_only import keeping_customer
 from models.base import LOOK_UP_COLLATION, Base, Instant, array_parameters, insert_from_arrays, one_of, table_of
 
 
@@ -112,7 +113,7 @@ class Code(Base):
     )
 
 
-CODES = table_of(Code)
+CODES = keeping_customer(table_of(Code))
 NEW_COLUMNS = (
     "project",
     "id",

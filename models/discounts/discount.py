@@ -30,6 +30,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from sqlalchemy.types import TypeEngine
 
 from domain.terms import RecurrenceType
+from models.append_only import keeping_customer
 from models.base import LOOK_UP_COLLATION, Base, Instant, array_parameters, one_of, rows_from_arrays, table_of
 from models.discounts.row_types import NewDiscountRow
 from models.vouchers.voucher import BALANCE_IF_CARRY_OVER, ONE_DURATION_IF_REPEATING, VOUCHERS
@@ -139,7 +140,7 @@ class Discount(Base):
     )
 
 
-DISCOUNTS = table_of(Discount)
+DISCOUNTS = keeping_customer(table_of(Discount))
 _TERMS = (
     "percentage_basis_points",
     "amounts_minor",

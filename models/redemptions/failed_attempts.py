@@ -115,6 +115,13 @@ def forget_attempts(session: Session, *, until: datetime, batch_size: int) -> in
     return rows_affected(session.execute(_FORGET, {"until": until, "limit": batch_size}))
 
 
+def forget_customer(session: Session, *, project: str, customer: str, until: datetime) -> int:
+    """Delete the count of a customer that began at `until` or before, and return 1 if there was one, or else 0."""
+    columns = FAILED_ATTEMPTS.c
+    is_customers = (columns.project == project) & (columns.customer == customer)
+    return rows_affected(session.execute(delete(FAILED_ATTEMPTS).where(is_customers, columns.began_at <= until)))
+
+
 def sum_attempts(session: Session, *, window: timedelta, limit: int) -> Sequence[AttemptsRow]:
     """Return the counts of the projects that have tried most, for the customers whose count began within the window.
 

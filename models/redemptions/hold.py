@@ -26,6 +26,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from domain.eligibility import STORED
 from domain.hold import HoldStatus
+from models.append_only import keeping_customer
 from models.base import (
     LOOK_UP_COLLATION,
     Base,
@@ -163,7 +164,7 @@ class Hold(Base):
     )
 
 
-HOLDS = table_of(Hold)
+HOLDS = keeping_customer(table_of(Hold))
 # The same condition as in the indexes `uq_holds_open` and `ix_holds_due`.
 IS_OPEN = HOLDS.c.status == text("'open'")
 # A new hold was not confirmed.

@@ -26,6 +26,7 @@ from models.customers.renaming import (
 )
 from models.customers.stored_answers import FIRST_ANSWER, rename_answers, rename_generations
 from models.discounts.locks import lock_discounts_by_id
+from models.redemptions.failed_attempts import forget_customer
 from models.vouchers.look_up import lock_vouchers
 from tasks.customers.dead_letters import rename_dead_letters
 from tasks.customers.messages import EraseCustomer
@@ -116,6 +117,7 @@ def _steps(erasure: ErasureRow, *, batch_size: int) -> Iterable[tuple[str, Step]
     yield "holds", partial(_rename_holds, erasure=erasure, limit=batch_size)
     for name, rename in (("refused", rename_refused), ("invoices", rename_invoices), ("reversals", rename_reversals)):
         yield name, partial(_rename_unlocked, rename=rename, erasure=erasure, limit=batch_size)
+    yield "attempts", partial(_forget_attempts, erasure=erasure)
     yield "answers", _StoredAnswers(erasure)
     yield "generations", lambda session: (rename_generations(session, erasure=erasure), False)
     yield "dead letters", _DeadLetters(erasure)
@@ -158,6 +160,11 @@ def _rename_holds(session: Session, *, erasure: ErasureRow, limit: int) -> tuple
     held = held_requests(session, erasure=erasure, limit=limit)
     _lock_vouchers(session, erasure=erasure, ids=(voucher for _, voucher in held if voucher is not None))
     return rename_holds(session, erasure=erasure, requests=[request for request, _ in held]), bool(held)
+
+
+def _forget_attempts(session: Session, *, erasure: ErasureRow) -> tuple[int, bool]:
+    count = forget_customer(session, project=erasure.project, customer=erasure.customer, until=erasure.started_at)
+    return count, False
 
 
 def _rename_unlocked(

@@ -18,6 +18,7 @@ from tasks.customers.messages import EraseCustomer
 from tasks.usages.card_requests import card_request_id
 from tasks.wire.dead_letters import give_up
 from tasks.wire.fields import uuid_of
+from tests.support.administrator import as_administrator
 from tests.support.concurrency import until_somebody_waits
 from tests.support.holds import reserve
 from tests.support.requests import (
@@ -136,7 +137,8 @@ def test_nothing_but_the_id_changes(requests: Requests) -> None:  # noqa: ARG001
     erase()
     after = everything()
     (pseudonym,) = pseudonyms()
-    for name in before.keys() - {"customer_erasures"}:
+    # The count of unknown codes is deleted.
+    for name in before.keys() - {"customer_erasures", "failed_attempts"}:
         assert shown(before[name], pseudonym) == shown(after[name], pseudonym), name
 
 
@@ -295,7 +297,7 @@ def test_an_interrupted_erasure_goes_on_with_the_same_pseudonym() -> None:
     for number in range(5):
         redeem(code="OPEN", customer="cus_1", subscription=f"sub_{number}")
     request = EraseCustomer(project="gigs", customer="cus_1")
-    with transaction() as session:
+    with as_administrator() as session:
         session.execute(text("CREATE FUNCTION stumble() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
                              "IF OLD.subscription = 'sub_4' THEN RAISE EXCEPTION 'stumbled'; END IF; RETURN NEW; "
                              "END $$"))  # fmt: skip
@@ -305,7 +307,7 @@ def test_an_interrupted_erasure_goes_on_with_the_same_pseudonym() -> None:
         with pytest.raises(Exception, match="stumbled"):
             erase_customer(request, batch_size=1)
     finally:
-        with transaction() as session:
+        with as_administrator() as session:
             session.execute(text("DROP TRIGGER stumble ON redemptions"))
             session.execute(text("DROP FUNCTION stumble()"))
     erase_customer(request, batch_size=2)

@@ -1,5 +1,6 @@
 """The rights of the roles: the worker has those that the code needs, and no more; the reader only reads."""
 
+import json
 import os
 import subprocess
 from collections.abc import Iterator
@@ -16,18 +17,21 @@ from models.intake.attempt import note_alone, note_together, take_back_alone
 from scrip.stack.postgres_roles import OWNER, READER, ROLES, WORKER, create_roles
 from scrip.stack.wheel_programs import program
 from tasks.monitoring.beat_ticks import store_tick
+from tasks.retention.prune import prune_all
 from tasks.wire import dead_letters
+from tasks.wire.replay import CallerKey
 from tests.contract.page import Identities, steps
 from tests.database.test_schema import alembic
 from tests.documents.blocks import CHECKOUT, blocks
 from tests.invoices.budgets import TEN, change, grant
 from tests.support.endings import end_subscription
 from tests.support.needed_rights import Right, needed_rights
-from tests.support.requests import apply, create_voucher, redeem
+from tests.support.requests import add_codes, apply, create_voucher, redeem, redemption
 from tests.support.reversals import reverse
 from tests.support.tasks import task_named
 from worker.database import transaction
 from worker.intake.delivery import Original
+from worker.settings import Settings
 
 GRANTED = """
     SELECT relname, privilege_type, NULL FROM pg_class, aclexplode(relacl)
@@ -82,8 +86,8 @@ def granted(environment: dict[str, str], *, role: str) -> set[Right]:
 
 
 def refused(url: str, statement: str) -> None:
-    """Run a statement, which must be refused for lack of a right."""
-    with psycopg.connect(url, autocommit=True) as connection, pytest.raises(InsufficientPrivilege):
+    """Run a statement, which must be refused for lack of a right, or by a trigger."""
+    with psycopg.connect(url, autocommit=True) as connection, pytest.raises((InsufficientPrivilege, RestrictViolation)):
         connection.execute(statement.encode())
 
 
@@ -105,6 +109,35 @@ def run_what_the_examples_lack() -> None:
     end_subscription("sub_unused")
 
 
+def give_up(key: CallerKey, *, body: bytes) -> None:
+    """Keep a redemption as a dead letter."""
+    original = Original(
+        queue="redemptions", headers={}, body=body, content_type="application/json", content_encoding="utf-8"
+    )
+    dead_letters.give_up(key=key, task="redemptions.redeem", original=original, reason="none", attempts=3)
+
+
+def guess_and_forget() -> None:
+    """Try unknown codes, erase whoever has a code alone, has held, redeemed, used and been refused, and prune."""
+    fields = {"project": "acme", "customer": "cus_erased"}
+    redeem(**fields, code="UNKNOWN")
+    redeem(**fields, code="UNKNOWN")
+    voucher = create_voucher(project="acme")
+    add_codes(voucher, {"code": "MINE", "customer": "cus_erased"})
+    redeem(**fields, code="MINE", subscription="sub_erased")
+    apply(**fields, subscription="sub_erased", invoice="inv_erased")
+    reverse("inv_erased", "voided", project="acme", requestId="void-erased")
+    end_subscription("sub_erased", project="acme")
+    body = json.dumps([[], {"request": redemption(**fields)}, {}]).encode()
+    give_up(("acme", "task-erased"), body=body)
+    # The second erasure finds nothing.
+    for _ in range(2):
+        task_named("customers.erase")(request=fields)
+    everything = {"keep_refused_days": 7, "keep_dead_letters_days": 7, "keep_answers_days": 7}
+    prune_all(Settings().model_copy(update=everything), batch_size=2)
+    task_named("expiry.sweep")(request={})
+
+
 def leave_traces_of_messages() -> None:
     """Search for a poison message, give it up twice, send it again in the end, and discard it. Beat ticks twice."""
     with transaction() as session:
@@ -112,11 +145,8 @@ def leave_traces_of_messages() -> None:
             note_together(session, keys=[KEY])
             note_alone(session, key=KEY)
         take_back_alone(session, key=KEY)
-    original = Original(
-        queue="redemptions", headers={}, body=b"{}", content_type="application/json", content_encoding="utf-8"
-    )
     for _ in range(2):
-        dead_letters.give_up(key=KEY, task="redemptions.redeem", original=original, reason="none", attempts=3)
+        give_up(KEY, body=b"{}")
     dead_letters.discard(task_id=KEY[1])
     store_tick()
     store_tick()
@@ -129,6 +159,7 @@ def test_the_worker_has_the_rights_that_the_code_needs_and_no_others(database: d
         run_the_contracts_examples()
         run_what_the_examples_lack()
         leave_traces_of_messages()
+        guess_and_forget()
     locks = {each for each in needed if each.verb == "UPDATE" and each.column is None}
     has = granted(database, role=WORKER)
     updated = {each.table for each in needed - locks if each.verb == "UPDATE"}
@@ -139,7 +170,11 @@ def test_the_worker_has_the_rights_that_the_code_needs_and_no_others(database: d
 
 @pytest.mark.parametrize("case", FORBIDDEN)
 def test_the_worker_is_refused(case: str, database: dict[str, str]):
-    """Each was possible as a superuser. The owner of the tables could do some of them."""
+    """Each was possible as a superuser. The owner of the tables could do some of them.
+
+    The worker may rename and prune, within what triggers allow.
+    """
+    redeem(voucher=create_voucher()["id"], customer="cus_1")
     refused(database["DATABASE_URL"], FORBIDDEN[case])
 
 
