@@ -163,5 +163,5 @@ def insert_from_arrays(model: type[Base], columns: Sequence[str]) -> Insert:
 
 def _array_type(table: Table, name: str) -> TypeEngine[Any]:
     # JSON and bytes are sent as text, because SQLAlchemy would convert each element of such an array in Python.
-    type_ = table.c[name].type
+    type_ = getattr(table.c[name].type, "impl_instance", table.c[name].type)
     return Text() if type_.__visit_name__ in {"JSON", "JSONB", "large_binary"} else type_

@@ -6,7 +6,7 @@ from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import JSON, BigInteger, CheckConstraint, Date, Index, LargeBinary, Text, Uuid, and_, select, text
+from sqlalchemy import BigInteger, CheckConstraint, Date, Index, LargeBinary, Text, Uuid, and_, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.append_only import append_only
@@ -23,6 +23,7 @@ from models.base import (
 from models.discounts.discount import DISCOUNTS
 from models.foreign_keys import add_foreign_key
 from models.invoices.row_types import EntryRow, InvoiceRow
+from models.invoices.stored_answer import StoredAnswer
 
 
 class InvoiceDiscount(Base):
@@ -36,7 +37,7 @@ class InvoiceDiscount(Base):
     subscription: Mapped[str] = mapped_column(Text)
     customer: Mapped[str] = mapped_column(Text)
     # JSON, not JSONB: a replay has the fields in the first answer's order, and storing text is cheap.
-    answer: Mapped[dict[str, Any]] = mapped_column(JSON)
+    answer: Mapped[dict[str, Any]] = mapped_column(StoredAnswer)
     applied_at: Mapped[datetime] = mapped_column(Instant)
 
     # For lists. Without the invoice, because three of the caller's ids can be longer than an index allows. The

@@ -9,6 +9,7 @@ from domain.value_class import value
 from models.base import LOOK_UP_COLLATION
 from models.invoices.ledger import INVOICE_COLUMNS
 from models.invoices.row_types import InvoiceRow, ReversalWithAnswerRow
+from models.invoices.stored_answer import StoredAnswer
 
 # The indexes have the instant, but not the invoice, which would make them too long. WITH TIES reads all invoices of the
 # last instant, which are sorted then. OFFSET 0 keeps the planner from using the index of another owner.
@@ -74,4 +75,5 @@ def _page(
         conditions=" AND ".join(conditions) or "true",
         order=order,
     )
-    return list(session.execute(text(statement), parameters).all())
+    typed = text(statement).columns(answer=StoredAnswer)
+    return list(session.execute(typed, parameters).all())

@@ -19,10 +19,15 @@ _REFUNDED_ENTRIES = f"""
     FROM (SELECT DISTINCT project, discount_id, invoice FROM usage_reversals WHERE kind = 'refunded') u
     JOIN invoice_discounts i ON i.project = u.project AND i.invoice = u.invoice
     CROSS JOIN LATERAL json_array_elements(i.answer -> 'discounts') discount
-    CROSS JOIN LATERAL json_array_elements(i.answer -> 'lines') billed
+    CROSS JOIN LATERAL json_array_elements(i.answer -> 'lines') WITH ORDINALITY lines (billed, position)
     LEFT JOIN ({RETURNED_LINES}) refunds
            ON refunds.project = i.project AND refunds.invoice = i.invoice AND refunds.line = billed ->> 'id'
-    WHERE discount ->> 'discount' = ({_DISCOUNT_ON_THE_WIRE}) AND discount -> 'lines' -> (billed ->> 'id') IS NOT NULL
+    WHERE discount ->> 'discount' = ({_DISCOUNT_ON_THE_WIRE})
+          -- A large answer has the amounts in the order of the lines.
+          AND CASE json_typeof(discount -> 'lines')
+              WHEN 'array' THEN discount -> 'lines' ->> (position::int - 1)
+              ELSE discount -> 'lines' ->> (billed ->> 'id')
+              END IS NOT NULL
     GROUP BY 1, 2, 3
 """  # noqa: S608 - put together from the constants above
 # For each discounted invoice: the instants at which the entry was refunded in full, given back and charged back.

@@ -6,7 +6,6 @@ from datetime import date, datetime, timedelta
 from operator import attrgetter
 from typing import Any
 
-from pydantic_core import to_json
 from sqlalchemy.orm import Session
 
 from domain.invoice import Applied, Invoice, Line, apply_discounts
@@ -19,6 +18,7 @@ from models.discounts.row_types import DiscountRow
 from models.discounts.values import progress_of
 from models.invoices.latest_reversal import find_latest_reversals
 from models.invoices.ledger import add_entries, add_invoices, find_invoices
+from models.invoices.stored_answer import stored_answer
 from models.vouchers.given import GivenKey, add_given
 from tasks.invoices.answers import (
     credited_since,
@@ -210,7 +210,7 @@ class InvoiceBatch:
             "fingerprint": fingerprint,
             "subscription": invoice.subscription,
             "customer": invoice.customer,
-            "answer": to_json(answer).decode(),
+            "answer": stored_answer(answer),
             "applied_at": self.applied_at,
         }
 
