@@ -8,7 +8,7 @@ import worker.broker.server_check
 import worker.database_check
 import worker.garbage_collection  # noqa: F401 - connects a signal handler
 from worker import connections
-from worker.broker import rabbitmq_transport, redis_transport
+from worker.broker import decompression, rabbitmq_transport, redis_transport
 from worker.fault_points import watch_publishing
 from worker.intake.consumer import Consumer
 from worker.logs.beginning import Beat
@@ -89,12 +89,15 @@ def configuration() -> dict[str, Any]:
         "worker_consumer": Consumer,
         "timezone": "UTC",
         "beat_schedule": BEAT_SCHEDULE,
+        # Celery's own would send `celery.backend_cleanup`, which no worker runs.
+        "beat_scheduler": "worker.beat_scheduler:Scheduler",
         "beat_schedule_filename": values.beat_schedule_file,
     }
 
 
 redis_transport.register()
 rabbitmq_transport.register()
+decompression.register()
 watch_publishing()
 app = Celery("scrip")
 app.Beat = app.subclass_with_self(Beat)

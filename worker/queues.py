@@ -10,7 +10,7 @@ DEFAULT_QUEUE = "admin"
 QUEUE_BY_PREFIX = {"redemptions": "redemptions", "billing": "billing", "expiry": "sweeps", "audit": "sweeps"}
 # Celery's own default: the queue of a message whose sender names none. Any task may come by it.
 UNNAMED_QUEUE = "celery"
-# Celery's own tasks, such as those of chords, go wherever their sender wants.
+# The tasks that Celery registers in each app. No worker of ours runs them.
 CELERYS_PREFIX = "celery"
 
 # A quorum queue drops a message after more redeliveries than this. RabbitMQ 4 would drop it after 20 already, and only
@@ -27,7 +27,12 @@ def queue_of(task: str) -> str:
 
 def is_wrong(queue: str, *, task: str) -> bool:
     """Return whether a queue is that of other tasks. A queue that is not Scrip's is not wrong."""
-    return queue in QUEUES and queue != queue_of(task) and task.partition(".")[0] != CELERYS_PREFIX
+    return queue in QUEUES and queue != queue_of(task)
+
+
+def is_celerys(task: str) -> bool:
+    """Return whether a task is Celery's own, such as `celery.map` and `celery.chord_unlock`."""
+    return task.partition(".")[0] == CELERYS_PREFIX
 
 
 def routes() -> dict[str, dict[str, str]]:

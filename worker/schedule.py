@@ -12,6 +12,7 @@ AUDIT_PERIOD = timedelta(minutes=5)
 PRUNING = "expiry.prune"
 # A message of these is never kept as a dead letter: beat sends the next one.
 PERIODIC = frozenset({SWEEP, AUDIT, PRUNING})
+NIGHTLY_AUDIT = "audit of everything"
 # In UTC.
 NIGHT_HOUR = 3
 NIGHTLY_AUDIT_EXPIRES_SECONDS = 3_600
@@ -34,7 +35,7 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         # The next one looks at the same changes.
         "options": {"expires": AUDIT_PERIOD.total_seconds()},
     },
-    "audit of everything": {
+    NIGHTLY_AUDIT: {
         "task": AUDIT,
         "schedule": crontab(hour=NIGHT_HOUR, minute=0),
         "kwargs": {"request": {"kind": "everything"}},

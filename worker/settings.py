@@ -134,6 +134,18 @@ class Settings(DatabaseSettings):
         description="How workers fetch messages from Redis or Valkey. `stock` is kombu's own transport, for "
         "comparison: it loses a message if the worker dies just after fetching it.",
     )
+    allow_canvas: bool = Field(
+        default=False,
+        description="Whether a message may name tasks that follow it: Celery's callbacks, errbacks, chains and chords. "
+        "If so, it may name tasks of the contract, and tasks with a queue of the sender's own. See "
+        "[contract.md](contract.md#answers-and-errors).",
+    )
+    message_bytes_max: int = Field(
+        default=16 * 2**20,
+        ge=2**16,
+        le=2**28,
+        description="The most bytes of a message's body, as received and decompressed. A larger one is refused unread.",
+    )
     beat_schedule_file: str = Field(
         default="celerybeat-schedule", description="The file in which beat stores when it last sent each periodic task."
     )

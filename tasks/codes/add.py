@@ -20,6 +20,7 @@ from tasks.codes.text_holders import CODE_IS_TAKEN, TextHolders, lock_holders
 from tasks.intake.task import contract_task, delivery_id
 from tasks.wire.answers import Answer, conflict_answer
 from tasks.wire.errors import InvalidRequest, found
+from tasks.wire.parsing import shortened
 from tasks.wire.replay import AnswerTable, answer_once
 from worker.database import run_in_transaction
 
@@ -62,7 +63,7 @@ def _add(session: Session, request: AddCodes, *, holders: TextHolders) -> Answer
         for name, message in _errors_of(code, voucher=voucher, holders=holders)
     ]
     if errors:
-        raise InvalidRequest(errors)
+        raise InvalidRequest(shortened(errors, count=len(errors)))
     holders.retire_replaceable(session)
     created_at = read_clock(session)
     rows = [_values_of(each, voucher=voucher, created_at=created_at) for each in request.codes]

@@ -27,6 +27,7 @@ from tasks.wire.errors import (
     NotFound,
     Undecided,
     WrongQueue,
+    require_accepted,
     require_right_queue,
 )
 from tasks.wire.message import Message
@@ -163,6 +164,7 @@ class BatchInChild(EndedMessages):
         for position in positions:
             delivery = self.deliveries[position]
             try:
+                require_accepted(delivery.refusal)
                 require_right_queue(self.task.name, came_by_wrong=delivery.wrong_queue)
                 requests[position] = parse(self.task.decision.message, argument_of(delivery.args, delivery.kwargs))
             except (InvalidRequest, WrongQueue) as error:

@@ -20,6 +20,7 @@ from tasks.wire.errors import (
     INFRASTRUCTURE_FAULTS,
     SENDERS_FAULTS,
     Undecided,
+    require_accepted,
     require_right_queue,
 )
 from tasks.wire.parsing import Request, argument_of, parse
@@ -28,7 +29,9 @@ from tasks.wire.shown_answers import DONE, READ, shown_answer
 from worker.app import app
 from worker.intake.arrival import wrong_queue_of
 from worker.intake.current_message import message_id
+from worker.intake.delivery import Refusal
 from worker.intake.gathering import strategy
+from worker.intake.refusals import noted_refusal_of
 from worker.intake.shown_request import Request as ShownRequest
 from worker.retry_limits import RETRIES_MAX, RETRY_BACKOFF_MAX_SECONDS
 
@@ -121,6 +124,7 @@ def running(use_case: Callable[[Request], Any], *, name: str, message: type[Requ
 
     def run(*args: Any, **kwargs: Any) -> Any:
         try:
+            require_accepted(refusal_now())
             require_right_queue(name, came_by_wrong=wrong_queue_now(name))
             return use_case(parse(message, argument_of(args, kwargs)))
         except SENDERS_FAULTS:
@@ -144,6 +148,12 @@ def wrong_queue_now(name: str) -> str | None:
     """Return the queue by which the running message of a task came if it is that of other tasks, or None."""
     task = app.current_worker_task
     return wrong_queue_of(task.request.delivery_info or {}, task=name) if task else None
+
+
+def refusal_now() -> Refusal | None:
+    """Return why the worker has refused the running message, or None."""
+    task = app.current_worker_task
+    return noted_refusal_of(vars(task.request)) if task else None
 
 
 def is_last_attempt() -> bool:

@@ -6,8 +6,11 @@ from sqlalchemy.orm import Session
 
 from tasks.wire.answers import Answer
 from tasks.wire.errors import InvalidRequest
-from tasks.wire.parsing import Request, parse
+from tasks.wire.parsing import TOLD_MAX, Request, parse, shortened
 from worker.database import run_in_transaction
+
+# So many bad fields are told of all items together, and one more of each further item.
+TOLD_OF_ALL_MAX = 5_000
 
 
 def answer_each(
@@ -21,6 +24,7 @@ def answer_each(
     requests = [each for each in parsed if not isinstance(each, InvalidRequest)]
     decided = iter(run_in_transaction(lambda session: decide(session, requests)))
     answers = [_invalid_answer(each) if isinstance(each, InvalidRequest) else next(decided) for each in parsed]
+    _shorten(answers)
     return {"object": "list", "items": answers}
 
 
@@ -29,6 +33,19 @@ def _parse_item(message: type[Request], item: object) -> Request | InvalidReques
         return parse(message, item)
     except InvalidRequest as error:
         return error
+
+
+def _shorten(answers: list[Answer]) -> None:
+    """Tell fewer bad fields of each item, once the items before have told enough."""
+    told = 0
+    for answer in answers:
+        errors = answer.get("errors") if answer["outcome"] == "invalid" else None
+        if errors:
+            if told + len(errors) > TOLD_OF_ALL_MAX:
+                is_shortened = len(errors) > TOLD_MAX
+                few = [errors[0], errors[-1]] if is_shortened else shortened(errors, count=len(errors), told_max=1)
+                answer["errors"] = errors = few
+            told += len(errors)
 
 
 def _invalid_answer(error: InvalidRequest) -> Answer:

@@ -6,6 +6,7 @@ from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from worker.database import ChangedMeanwhileError
+from worker.intake.delivery import Refusal
 from worker.queues import queue_of
 
 Found = TypeVar("Found")
@@ -35,6 +36,12 @@ def require_right_queue(task: str, *, came_by_wrong: str | None) -> None:
     """Raise WrongQueue if a message of the task came by the queue of other tasks, which is given then."""
     if came_by_wrong is not None:
         raise WrongQueue(f"{task} came by the queue {came_by_wrong}, and nothing was done: send it to {queue_of(task)}")
+
+
+def require_accepted(refusal: Refusal | None) -> None:
+    """Raise InvalidRequest if the worker has refused a message for what it asks of Celery."""
+    if refusal is not None:
+        raise InvalidRequest([{"field": refusal.field, "message": refusal.problem}])
 
 
 # These fail a task for good, and are never retried.

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from difflib import get_close_matches
 from functools import cache
+from itertools import islice
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -11,6 +12,7 @@ from pydantic_extra_types.currency_code import Currency as KnownCurrency
 from tasks.wire.errors import InvalidRequest
 from tasks.wire.fields import INVALID
 from tasks.wire.message import Message
+from worker.printable import shown
 
 Request = TypeVar("Request", bound=Message)
 FIELD_PATH_LENGTH_MAX = 200
@@ -24,14 +26,27 @@ UNKNOWN = "extra_forbidden"
 # Pydantic's own part of a path: the key, and not the value, is bad.
 OF_KEY = "[key]"
 WHOLE_REQUEST = "request"
+# So many bad fields are told of a request. A caller that mends a hundred sees the others.
+TOLD_MAX = 100
+# So many errors are built, at a kilobyte each.
+BUILT_MAX = 10_000
 
 
 def parse(message: type[Request], request: object) -> Request:
-    """Return the request as a message of that class. Raises InvalidRequest with every bad field."""
+    """Return the request as a message of that class. Raises InvalidRequest with the bad fields, up to a hundred."""
     try:
         return message.model_validate(request)
     except ValidationError as error:
-        raise InvalidRequest(_errors_of(error, spell=message.spelling)) from None
+        fault = error
+    raise InvalidRequest(_errors_of(_few(fault, message, request), count=fault.error_count(), spell=message.spelling))
+
+
+def shortened(errors: list[dict[str, str]], *, count: int, told_max: int = TOLD_MAX) -> list[dict[str, str]]:
+    """Return the errors, or the first of them and one that tells how many bad fields there are."""
+    if count <= told_max:
+        return errors
+    of_all = f"has {count} bad fields, of which only the first are told"
+    return [*errors[:told_max], {"field": WHOLE_REQUEST, "message": of_all}]
 
 
 def argument_of(args: Sequence[Any], kwargs: dict[str, Any]) -> object:
@@ -42,9 +57,25 @@ def argument_of(args: Sequence[Any], kwargs: dict[str, Any]) -> object:
     return kwargs[WHOLE_REQUEST]
 
 
-def _errors_of(error: ValidationError, *, spell: Callable[[str], str]) -> list[dict[str, str]]:
+def _few(error: ValidationError, message: type[Message], request: object) -> ValidationError | None:
+    """Return an error with few of the bad fields, or None. A dict is built of each, even if only some are told."""
+    if error.error_count() <= BUILT_MAX:
+        return error
+    if not isinstance(request, dict):
+        return None
+    names = {*message.model_fields, *(each.alias for each in message.model_fields.values())}
+    known = {name: request[name] for name in names & request.keys()}
+    unknown = islice((item for item in request.items() if item[0] not in names), TOLD_MAX)
+    try:
+        message.model_validate({**known, **dict(unknown)})
+    except ValidationError as fewer:
+        return fewer if fewer.error_count() <= BUILT_MAX else None
+    return None
+
+
+def _errors_of(error: ValidationError | None, *, count: int, spell: Callable[[str], str]) -> list[dict[str, str]]:
     told: dict[tuple[str, str], int] = {}
-    problems = error.errors(include_url=False, include_context=False, include_input=False)
+    problems = error.errors(include_url=False, include_context=False, include_input=False) if error else []
     is_hinted = len(problems) <= HINTED_MAX
     for each in problems:
         field = _path(each["loc"], kind=each["type"], spell=spell)
@@ -52,16 +83,18 @@ def _errors_of(error: ValidationError, *, spell: Callable[[str], str]) -> list[d
         message = _message(each["type"], each["msg"]) + hint
         # Unknown fields of one object are counted, not named.
         told[field, message] = told.get((field, message), 0) + 1
-    return [
+    errors = [
         {"field": field, "message": message if times == 1 else f"{message} ({times} times)"}
         for (field, message), times in told.items()
     ]
+    is_whole = len(problems) == count and len(errors) <= TOLD_MAX
+    return errors if is_whole else shortened(errors, count=count)
 
 
 def _path(location: tuple[int | str, ...], *, kind: str, spell: Callable[[str], str]) -> str:
     # If the default of a missing field is invalid, pydantic uses the Python name of the field.
     parts = [spell(part) if kind == INVALID and "_" in (part := str(each)) else shown_key(each) for each in location]
-    return ".".join(parts)[:FIELD_PATH_LENGTH_MAX] or WHOLE_REQUEST
+    return shown(".".join(parts), length_max=FIELD_PATH_LENGTH_MAX) or WHOLE_REQUEST
 
 
 def shown_key(key: int | str) -> str:

@@ -89,8 +89,8 @@ def impatient(
 def running_batching_worker(
     environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Worker, Client]]:
-    """Run a worker with a single child and a large prefetch for a module, and yield worker and client."""
-    variables = with_redis(environment, number=BATCHING)
+    """Run a worker with a single child, a large prefetch and canvas for a module, and yield worker and client."""
+    variables = with_redis(environment, number=BATCHING) | {"SCRIP_ALLOW_CANVAS": "true"}
     folder = tmp_path_factory.mktemp("batching")
     with (
         Worker(folder=folder, environment=variables, children=1, prefetch_multiplier=PREFETCH_MULTIPLIER) as worker,

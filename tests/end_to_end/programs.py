@@ -84,21 +84,15 @@ class Worker(Program):
         children: int = 2,
         prefetch_multiplier: int | None = None,
         pool: str = "prefork",
-        asks_others: bool = False,
         queues: Sequence[str] = (*QUEUES, UNNAMED),
         log_level: str = "DEBUG",
     ) -> None:
-        """Describe the worker. `prefetch_multiplier` is the number of messages to prefetch for each child.
-
-        With `asks_others`, the worker asks other workers for revoked tasks, which takes a second of its start.
-        """
+        """Describe the worker. `prefetch_multiplier` is the number of messages to prefetch for each child."""
         options = ("--queues", ",".join(queues), "--hostname", f"{folder.name}@%h", "--concurrency", str(children))
-        quick = () if asks_others else ("--without-mingle",)
         prefetch = ("--prefetch-multiplier", str(prefetch_multiplier)) if prefetch_multiplier else ()
         super().__init__(
             "worker",
             *options,
-            *quick,
             "--loglevel",
             log_level,
             "--pool",

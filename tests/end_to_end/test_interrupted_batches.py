@@ -30,7 +30,7 @@ def fill(worker: Worker, client: Client, *, prefetch_count: int) -> list[str]:
 
 @pytest.mark.slow
 def test_the_prefetch_count_is_never_used_up(database: dict[str, str], tmp_path: Path) -> None:
-    """After messages that failed, expired, were revoked, or lost their child, a worker fetches as many as at first."""
+    """After messages that failed, expired, or lost their child, a worker fetches as many as at first."""
     variables = with_redis(database, number=RUNNING)
     url = database["DATABASE_URL"]
     prefetch_count = 6
@@ -46,12 +46,9 @@ def test_the_prefetch_count_is_never_used_up(database: dict[str, str], tmp_path:
 
         with holding_voucher(url, name="Held"):
             sent = fill(worker, client, prefetch_count=prefetch_count)
-            revoked = client.send(REDEEM, redemption(voucher=voucher))
-            assert client.app.control.revoke(revoked, reply=True, timeout=DEADLINE_SECONDS, limit=1)
             worker.children()[0].kill()
         for each in sent:
             assert client.answer(each)["outcome"] == "accepted"
-        worker.eventually(lambda: client.broker.state(revoked)["status"] == "REVOKED")
         with poisoned(url, customer=POISON):
             failing = [client.send(REDEEM, redemption(voucher=voucher, customer=POISON)), client.send(REDEEM, {})]
             assert [client.outcome(each)["status"] for each in failing] == ["FAILURE"] * 2

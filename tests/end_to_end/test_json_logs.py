@@ -151,19 +151,6 @@ def test_lines_about_a_killed_child_and_a_bad_message_are_json(logging_worker: t
     assert "moved 1 texts that are not messages to unreadable" in messages
 
 
-def test_a_callback_that_names_no_queue_is_told_of(logging_worker: tuple[Worker, Client, int]) -> None:
-    """It goes to a queue of Scrip's, which drops it. A process warns once of each name."""
-    worker, client, since = logging_worker
-    voucher = created_voucher(client)
-    follows = [client.app.signature("shop.note", immutable=True), client.app.signature("vouchers.list", immutable=True)]
-    sent = client.send(REDEEM, redemption(voucher=voucher), link=follows)
-    assert client.answer(sent)["outcome"] == "accepted"
-    (line,) = worker.eventually(lambda: events_in(worker.log[since:], "follower_without_queue"))
-    assert (line["level"], line["task"], line["queue"]) == ("WARNING", "shop.note", "admin")
-    assert line["message"].endswith("name its queue in the signature")
-    worker.eventually(lambda: "there is no task 'shop.note'" in worker.log[since:])
-
-
 @pytest.mark.slow
 def test_the_lines_of_beat_and_flower_are_json(database: dict[str, str], tmp_path: Path) -> None:
     """Without Celery's banner."""

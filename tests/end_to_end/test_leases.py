@@ -197,9 +197,9 @@ def test_a_stop_takes_less_than_ten_seconds(database: dict[str, str], tmp_path: 
             assert client.broker.unacknowledged() == 0
 
 
-@pytest.mark.usefixtures("worker")
-def test_a_chain_goes_on_after_a_task(client: Client) -> None:
+def test_a_chain_goes_on_after_a_task(batching: tuple[Worker, Client]) -> None:
     """Celery's callbacks and chains work, although Scrip ends the message itself."""
+    _, client = batching
     voucher = created_voucher(client)
     retrieve = client.app.signature(
         "vouchers.retrieve", kwargs={"request": {"project": "gigs", "voucher": voucher}}, immutable=True
@@ -209,8 +209,9 @@ def test_a_chain_goes_on_after_a_task(client: Client) -> None:
     assert client.answer(last.id)["redemptions"] == 1
 
 
-def test_an_answer_is_stored_although_a_task_that_follows_is_unknown(client: Client) -> None:
+def test_an_answer_is_stored_although_a_task_that_follows_is_unknown(batching: tuple[Worker, Client]) -> None:
     """A callback goes to the sender's own queue, which Scrip neither knows nor declares."""
+    _, client = batching
     voucher = created_voucher(client)
     follows = client.app.signature("shop.note", immutable=True, queue="shop")
     sent = client.send(REDEEM, redemption(voucher=voucher), link=follows)
@@ -219,8 +220,9 @@ def test_an_answer_is_stored_although_a_task_that_follows_is_unknown(client: Cli
     client.broker.redis.delete("shop")
 
 
-def test_an_errback_of_the_senders_own_is_sent_with_the_id_of_the_failed_task(client: Client) -> None:
+def test_an_errback_of_the_senders_own_is_sent_with_the_id_of_the_failed_task(batching: tuple[Worker, Client]) -> None:
     """As Celery sends one that a worker does not know. The failure is stored too."""
+    _, client = batching
     follows = client.app.signature("shop.failed", args=["order-1"], queue="shop")
     sent = client.send(REDEEM, {"project": "gigs"}, link_error=follows)
     assert client.outcome(sent)["result"]["exc_type"] == "InvalidRequest"

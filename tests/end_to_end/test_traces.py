@@ -24,7 +24,7 @@ SPAN = f"{0xD:016x}"
 def test_the_children_of_a_worker_record_and_export_their_batches(database: dict[str, str], tmp_path: Path) -> None:
     """Before they end. Each message's trace is linked, or a parent, and its callback stays in the trace."""
     file = tmp_path / "spans"
-    variables = with_redis(database, number=TRACED) | {recorded_spans.VARIABLE: str(file)}
+    variables = with_redis(database, number=TRACED) | {recorded_spans.VARIABLE: str(file), "SCRIP_ALLOW_CANVAS": "true"}
     worker = Worker(folder=tmp_path / "worker", environment=variables)
     worker.words = (*worker.words, "--include", recorded_spans.__name__)
     with worker, Client(variables) as client:

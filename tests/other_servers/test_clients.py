@@ -123,8 +123,9 @@ def test_django_redeems_after_commit(database: dict[str, str], tmp_path: Path) -
 
     run("-m", "django", "migrate", "--run-syncdb")
     shop = [sys.executable, "-m", "celery", "-A", "shop", "worker", "--queues", "shop", "--pool", "solo"]
+    allowing = database | {"SCRIP_ALLOW_CANVAS": "true"}
     with (
-        Worker(folder=tmp_path / "worker", environment=database) as worker,
+        Worker(folder=tmp_path / "worker", environment=allowing) as worker,
         running(shop, folder=project, environment=environment),
     ):
         worker.wait_ready()

@@ -205,7 +205,7 @@ def test_a_full_rabbitmq_is_emptied(variables: dict[str, str], rabbit: RabbitMq,
         sender.create_voucher("SUMMER")
         os.kill(worker.process.pid, signal.SIGSTOP)
         sent = [send_redemption(sender, countdown=seconds) for seconds in (None, 2) * PREFETCH]
-        with full(rabbit), Worker(folder=tmp_path / "second", environment=variables, asks_others=True) as second:
+        with full(rabbit), Worker(folder=tmp_path / "second", environment=variables) as second:
             second.wait_ready()
             os.kill(worker.process.pid, signal.SIGCONT)
             assert {each.get(timeout=60)["outcome"] for each in sent} == {"accepted"}

@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 FETCH_COUNT_MAX = 1_000
 # A fetch ends before the message that would exceed this size. A larger message is fetched alone.
 FETCH_BYTES_MAX = 2**20
+# A text with more values than this is set aside: parsing it would block the server, and fill its memory.
+VALUES_MAX = 1_000_000
 # The list of texts that are not messages. They cannot run; an operator can inspect them.
 SET_ASIDE_KEY = "unreadable"
 # The errors that decoding such a text raises, including errors from kombu's own JSON types.
@@ -31,16 +33,25 @@ UNREADABLE = (ValueError, TypeError, AttributeError, ArithmeticError, RecursionE
 SCRIPT = """
 local unacked, index, aside = KEYS[1], KEYS[2], KEYS[3]
 local count_max, bytes_max, width = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local text_max, values_max, queues_from = tonumber(ARGV[4]), tonumber(ARGV[5]), 6
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
 local fetched, entries, scores, unreadable, seen = {}, {}, {}, {}, {}
 local bytes, full = 0, false
 
 local function queue_of(list)
-    return ARGV[4 + (list - 4) % (#ARGV - 3)]
+    return ARGV[queues_from + (list - 4) % (#ARGV - queues_from + 1)]
+end
+
+local function is_too_large(text)
+    if #text > text_max then return true end
+    if #text <= values_max then return false end
+    local _, values = text:gsub('[,%[{]', '')
+    return values > values_max
 end
 
 local function tag_of(text)
+    if is_too_large(text) then return end
     local readable, message = pcall(cjson.decode, text)
     if not readable then
         readable, message = pcall(cjson.decode, (text:gsub('\\\\u[dD][89a-fA-F]%x%x', '\\\\u0020')))
@@ -115,7 +126,7 @@ class FetchedMessage(NamedTuple):
 class FetchRequest:
     """A fetch: the queues, their lists in order of preference, and the limits in messages and bytes.
 
-    `width` is the number of lists that take turns.
+    `width` is the number of lists that take turns. A text of more than `text_max` bytes is set aside unread.
     """
 
     queues: Sequence[str]
@@ -123,6 +134,7 @@ class FetchRequest:
     width: int
     count_max: int
     bytes_max: int
+    text_max: int
 
     def command(self, *, prefixed: Callable[[str], str], unacked_keys: Sequence[str], is_loaded: bool) -> list[Any]:
         """Return the command that runs the script.
@@ -132,7 +144,8 @@ class FetchRequest:
         """
         keys = [prefixed(key) for key in (*unacked_keys, SET_ASIDE_KEY, *self.lists)]
         script = ("EVALSHA", SCRIPT_SHA) if is_loaded else ("EVAL", SCRIPT)
-        return [*script, len(keys), *keys, self.count_max, self.bytes_max, self.width, *self.queues]
+        limits = (self.count_max, self.bytes_max, self.width, self.text_max, VALUES_MAX)
+        return [*script, len(keys), *keys, *limits, *self.queues]
 
     def parse_reply(self, reply: Sequence[Any]) -> "FetchReply":
         """Return the script's reply as a value."""

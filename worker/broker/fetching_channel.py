@@ -25,6 +25,7 @@ from worker.broker.fetch_script import (
 )
 from worker.broker.prefetched_messages import QoS
 from worker.fault_points import FaultPoint, reach
+from worker.settings import settings
 
 logger = get_logger(__name__)
 
@@ -32,6 +33,15 @@ logger = get_logger(__name__)
 PREFETCH_BYTES = 16 * 2**20
 # A message that is due within this time is not postponed.
 DUE_SECONDS = 1
+# Our own headers have under 1 kB. A sender's trace may add several.
+HEADERS_BYTES_MAX = 2**20
+# A command of the remote control has under 1 kB.
+COMMAND_BYTES_MAX = 2**20
+
+
+def text_bytes_max() -> int:
+    """Return the most bytes of a message with its envelope: the body in base64, and room for headers."""
+    return 2 * settings().message_bytes_max + HEADERS_BYTES_MAX
 
 
 class FetchingChannel(redis.Channel):
@@ -80,9 +90,14 @@ class FetchingChannel(redis.Channel):
         if self.ack_emulation and tags:
             self.qos.renew(tags)
 
+    def seconds_until(self, instant: float) -> float:
+        """Return the time until an instant of the server's clock, which is negative if the instant has passed."""
+        seconds: float = instant - self.qos.unacknowledged.server_time()
+        return seconds
+
     def is_due(self, instant: float) -> bool:
         """Return whether an instant has come by the server's clock, or comes within a second."""
-        return bool(instant - self.qos.unacknowledged.server_time() <= DUE_SECONDS)
+        return self.seconds_until(instant) <= DUE_SECONDS
 
     def postpone(self, tag: str, *, until: float) -> None:
         """Have a message wait on the server until an instant of its clock, in seconds since 1970."""
@@ -134,6 +149,7 @@ class FetchingChannel(redis.Channel):
             lists=self._lists(queues),
             width=width,
             count_max=count_max,
+            text_max=text_bytes_max(),
             bytes_max=max(1, min(FETCH_BYTES_MAX, self.prefetch_bytes - self.qos.bytes_held)),
         )
 
@@ -179,6 +195,29 @@ class FetchingChannel(redis.Channel):
             return message
         self.set_aside(fetched.tag)
         return None
+
+    def _handle_message(self, client: Any, r: Any) -> Any:
+        # kombu reads the texts of a broadcast after this. One that it cannot read would end the worker.
+        payload = super()._handle_message(client, r)
+        if bytes_to_str(payload["type"]).endswith("message") and not self._is_command(payload["data"]):
+            logger.error("dropped a broadcast that is not a message")
+            payload["data"] = None
+        return payload
+
+    def _is_command(self, text: Any) -> bool:
+        if len(text) > COMMAND_BYTES_MAX:
+            return False
+        try:
+            message = loads(bytes_to_str(text))
+            properties = message["properties"]
+            self.decode_body(message.get("body"), properties.get("body_encoding"))
+            return (
+                isinstance(properties["delivery_tag"], str)
+                and isinstance(properties["delivery_info"], dict)
+                and isinstance(message.get("headers"), dict | None)
+            )
+        except (LookupError, *UNREADABLE):
+            return False
 
     def set_aside(self, tag: Any) -> None:
         """Acknowledge an unreadable text by moving it to a list for the operator."""

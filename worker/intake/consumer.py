@@ -9,23 +9,34 @@ from celery.exceptions import InvalidTaskError, NotRegistered
 from celery.signals import task_unknown
 from celery.utils.log import get_logger
 from celery.worker.consumer import Consumer as CeleryConsumer
-from celery.worker.consumer.mingle import Mingle as CeleryMingle
+from celery.worker.consumer.control import Control
+from celery.worker.consumer.gossip import Gossip
+from celery.worker.consumer.mingle import Mingle
 from celery.worker.state import active_requests, reserved_requests
 from kombu import Message
 
+from worker.broker.decompression import TooLarge
 from worker.connections import is_amqp
 from worker.intake.arrival import let_no_misplaced_message_wait, note_queue
 from worker.intake.dropped_messages import DroppedMessages
-from worker.intake.envelope import UNDECODABLE, headers_of, is_plain, problem_of
+from worker.intake.envelope import UNDECODABLE, headers_of, is_plain, problem_of, show_only_ids
 from worker.intake.gathering import Gatherer
-from worker.intake.mingling import Mingle
 from worker.intake.outage import Outage
 from worker.intake.reconnecting import keep_connecting
+from worker.intake.refusals import refuse_what_is_not_allowed
+from worker.intake.remote_control import RemoteControl
 from worker.intake.republishing import Republisher, note_return
 from worker.intake.stopping import kill_children_later
-from worker.intake.unended import PAUSE_SECONDS, is_postponed_until_due, let_no_begun_message_expire
+from worker.intake.unended import (
+    PAUSE_SECONDS,
+    is_postponed_until_due,
+    let_no_begun_message_expire,
+    seconds_until_due,
+)
 from worker.metrics.counters import counters
 from worker.metrics.definitions import MESSAGES_DROPPED, NOT_A_TASK, UNKNOWN_TASK
+from worker.printable import shown
+from worker.queues import is_celerys
 from worker.settings import settings
 
 logger = get_logger(__name__)
@@ -52,8 +63,10 @@ class Consumer(CeleryConsumer):
         self.are_events_due = False
         self._outage: Outage | None = None
         super().__init__(*arguments, **options)
-        # Celery has no Mingle with the option --without-mingle.
-        self.steps: list[Any] = [Mingle(self) if type(step) is CeleryMingle else step for step in self.steps]
+        # Workers obey no command of Mingle. Gossip would run any task for whoever asks for an election.
+        self.steps: list[Any] = [step for step in self.steps if not isinstance(step, Mingle | Gossip)]
+        # Celery has none with the option --without-remote-control, or if the broker has no broadcasts.
+        self.remote_control = next((RemoteControl(step) for step in self.steps if isinstance(step, Control)), None)
         self.dropped_messages = DroppedMessages(self.app)
         # None if RabbitMQ is not the broker, or if there is no event loop.
         self.is_on_rabbitmq = is_amqp(settings())
@@ -147,6 +160,12 @@ class Consumer(CeleryConsumer):
         self._outage = None
         super().on_close()
 
+    def update_strategies(self) -> None:
+        """Learn the tasks of the contract. Celery's own tasks are unknown: they would run whatever a sender names."""
+        super().update_strategies()
+        for name in [name for name in self.strategies if is_celerys(name)]:
+            del self.strategies[name]
+
     def create_task_handler(self, *arguments: Any) -> Callable[[Message], None]:
         """Return the function that Celery calls with each message."""
         receive: Callable[[Message], None] = super().create_task_handler(*arguments)
@@ -159,7 +178,12 @@ class Consumer(CeleryConsumer):
             if self.is_on_rabbitmq:
                 note_return(message)
                 note_queue(message, queues_by_tag=self.queues_by_tag())
+            show_only_ids(message)
+            if headers_of(message)["task"] not in self.strategies:
+                # It fails at once, while its sender looks.
+                headers_of(message)["eta"] = None
             let_no_misplaced_message_wait(message)
+            refuse_what_is_not_allowed(message, seconds_left=seconds_until_due(message))
             let_no_begun_message_expire(message)
             if not is_postponed_until_due(message, delay=delay):
                 receive(message)
@@ -192,9 +216,9 @@ class Consumer(CeleryConsumer):
         """Drop a message that is not a task, and tell its caller."""
         self.drop_with_error(message, problem, headers=message.headers, error=InvalidTaskError(problem))
 
-    def on_decode_error(self, message: Message, exc: Exception) -> None:  # noqa: ARG002 - Celery's own
+    def on_decode_error(self, message: Message, exc: Exception) -> None:
         """Drop a message that cannot be decompressed. Celery would log the body."""
-        self.drop(message, UNDECODABLE)
+        self.drop(message, str(exc) if isinstance(exc, TooLarge) else UNDECODABLE)
 
     def on_invalid_task(self, body: object, message: Message, exc: Exception) -> None:  # noqa: ARG002 - Celery's own
         """Drop a task whose headers Celery does not understand."""
@@ -204,11 +228,11 @@ class Consumer(CeleryConsumer):
         """Drop a message of an unknown task. Celery would log the arguments, and wait for the result store."""
         headers = headers_of(message)
         task_id, name = headers["id"], headers["task"]
-        error = NotRegistered(name)
-        self.drop_with_error(message, f"there is no task {name!r}", headers=headers, error=error)
+        error = NotRegistered(shown(name))
+        self.drop_with_error(message, f"there is no task {shown(name)!r}", headers=headers, error=error)
         if self.event_dispatcher and is_plain(task_id):
             self.event_dispatcher.send("task-failed", uuid=task_id, exception=repr(error))
-        task_unknown.send(sender=self, message=message, exc=exc, name=name, id=task_id)
+        task_unknown.send(sender=self, message=message, exc=exc, name=shown(name), id=task_id)
 
     def drop_with_error(self, message: Message, problem: str, *, headers: Mapping[str, Any], error: Exception) -> None:
         """Drop a message: log the problem, store the error for the caller, and acknowledge the message."""

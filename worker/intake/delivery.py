@@ -11,6 +11,13 @@ from worker.connection_work import ConnectionWork
 ENDS_CONNECTIONS = "its connections to the database were lost"
 
 
+class Refusal(NamedTuple):
+    """The field of a message for which it is refused, and the problem."""
+
+    field: str
+    problem: str
+
+
 class Original(NamedTuple):
     """A message as received, so that it can be kept as a dead letter and sent again."""
 
@@ -46,6 +53,8 @@ class Delivery(NamedTuple):
     wrong_queue: str | None = None
     # The headers that carry the trace of its sender, if there are any.
     trace: Mapping[str, str] | None = None
+    # Why the message is refused, if it is.
+    refusal: Refusal | None = None
 
     def __repr__(self) -> str:
         # Logs show the arguments of a call in a child.

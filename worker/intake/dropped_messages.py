@@ -11,7 +11,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from worker.intake.delivery import Delivery
-from worker.intake.envelope import is_plain
+from worker.intake.envelope import is_storable
 from worker.intake.results import STORE_ERRORS, TaskResult, write_together
 
 logger = get_logger(__name__)
@@ -33,7 +33,7 @@ class DroppedMessages:
     def store_failure(self, headers: Mapping[str, Any], error: Exception) -> None:
         """Store that the task with those headers failed with the error. There is only a single attempt."""
         task_id = headers.get("id")
-        if not is_plain(task_id) or headers.get("ignore_result") or monotonic() < self._quiet_until:
+        if not is_storable(task_id) or headers.get("ignore_result") or monotonic() < self._quiet_until:
             return
         if not isinstance(self._app.backend, RedisBackend):
             return

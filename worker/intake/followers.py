@@ -5,7 +5,6 @@ again sends them again.
 """
 
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
 
 from celery import Task, states
@@ -15,21 +14,14 @@ from celery.utils.log import get_logger
 from celery.worker.request import Request
 from kombu import Queue
 
+from worker.intake.envelope import EMBEDDED
 from worker.intake.results import STORE_ERRORS, TaskResult
 from worker.intake.spans import within_trace_of
-from worker.logs.json_lines import with_fields
-from worker.queues import queue_of
 
 logger = get_logger(__name__)
 
-EMBEDDED = ("callbacks", "errbacks", "chain", "chord")
 # The headers that the followers get from the message.
 CARRIED = ("root_id", "parent_id", "group", "group_index")
-
-# A signature with one of these options says where its task goes.
-DESTINATIONS = ("queue", "exchange", "routing_key")
-# A process warns once of each name, and forgets the oldest beyond this number.
-NAMES_MAX = 1_000
 
 
 def followers_of(request: Request) -> Mapping[str, Any] | None:
@@ -53,7 +45,6 @@ def end_with_followers(task: Task, result: TaskResult) -> bool:
         headers=delivery.trace,
         **(delivery.followers or {}),
     )
-    _warn_of_unnamed_queues(task, context, state=result.state)
     try:
         with within_trace_of(delivery):
             _send_all_and_store(task, context, result)
@@ -77,30 +68,6 @@ def _send_all_and_store(task: Task, context: Context, result: TaskResult) -> Non
         _send(task, context, errback, context.id)
     task.backend.mark_as_failure(
         context.id, result.result, traceback=result.traceback, request=context, call_errbacks=False
-    )
-
-
-def _warn_of_unnamed_queues(task: Task, context: Context, *, state: str) -> None:
-    if state == states.SUCCESS:
-        # The last of a chain comes next.
-        following = [*(context.callbacks or ()), *(context.chain or ())[-1:], *filter(None, [context.chord])]
-    else:
-        following = list(context.errbacks or ())
-    for each in following:
-        # A sender may write anything there.
-        options = each.get("options")
-        is_sent_somewhere = isinstance(options, Mapping) and any(options.get(name) for name in DESTINATIONS)
-        if each["task"] not in task.app.tasks and not is_sent_somewhere:
-            _warn_once(each["task"], queue=queue_of(each["task"]))
-
-
-@lru_cache(maxsize=NAMES_MAX)
-def _warn_once(name: str, *, queue: str) -> None:
-    logger.warning(
-        "the task %r follows a message and goes to Scrip's queue %s, which drops it: name its queue in the signature",
-        name,
-        queue,
-        extra=with_fields(event="follower_without_queue", task=name, queue=queue),
     )
 
 

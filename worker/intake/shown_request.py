@@ -11,6 +11,7 @@ from celery.worker.request import Request as CeleryRequest
 
 from worker.intake.counted_outcomes import count_unrun
 from worker.intake.dropped_messages import QUIET_SECONDS
+from worker.intake.refusals import REFUSED
 from worker.intake.results import STORE_ERRORS
 
 logger = get_logger(__name__)
@@ -90,6 +91,8 @@ class Request(CeleryRequest):
             raise InvalidTaskError("the message has no id, or its body is not args, kwargs and options") from None
         self._argsrepr = "(…)" if self.args else "()"
         self._kwargsrepr = summary(self.kwargs)
+        # A child may be a thread, where Celery itself runs the message.
+        self._request_dict[REFUSED] = message.headers.get(REFUSED)
         # The child process logs the values of this copy.
         self._request_dict.update(argsrepr=self._argsrepr, kwargsrepr=self._kwargsrepr)
 

@@ -59,6 +59,18 @@ def let_no_begun_message_expire(message: Message) -> None:
         headers_of(message)["expires"] = None
 
 
+def seconds_until_due(message: Message) -> float | None:
+    """Return the time until a message is due, which may be negative, or None if it is due at any time."""
+    due = instant_of(headers_of(message).get("eta"))
+    if due is None:
+        return None
+    if not hasattr(message.channel, "seconds_until"):
+        # RabbitMQ does not tell the time.
+        return due - time()
+    seconds: float = message.channel.seconds_until(due)
+    return seconds
+
+
 def is_postponed_until_due(message: Message, *, delay: Callable[[Message, float], bool]) -> bool:
     """Return whether a message is due later and waits on the server until then.
 

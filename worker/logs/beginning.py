@@ -16,6 +16,7 @@ from celery.utils.log import get_multiprocessing_logger
 
 from worker.database_settings import LogSettings
 from worker.logs.json_lines import JsonLines
+from worker.logs.one_line import on_one_line
 from worker.logs.single_messages import lower_single_messages, quieten
 from worker.settings import settings
 
@@ -81,13 +82,21 @@ def begin_in_worker(sender: str, instance: Any, **_: object) -> None:
 def format_log(logger: logging.Logger, loglevel: int, **_: object) -> None:
     """Format what Celery has set up, in its workers and in beat."""
     lower_single_messages(level=loglevel)
+    bound_lines(logger)
     log.format(logger, get_multiprocessing_logger())
 
 
 @after_setup_task_logger.connect(weak=False)
 def format_task_log(logger: logging.Logger, **_: object) -> None:
     """Format the log that Celery has set up for tasks."""
+    bound_lines(logger)
     log.format(logger)
+
+
+def bound_lines(logger: logging.Logger) -> None:
+    """Have each handler of a logger write a record on one line."""
+    for handler in logger.handlers:
+        handler.addFilter(on_one_line)
 
 
 class Beat(celery.apps.beat.Beat):

@@ -102,6 +102,13 @@ MESSAGES_DROPPED = _counter(
     meaning="Messages that were dropped: `not_a_task` or `unknown_task`.",
     query="sum by (reason) (increase(scrip_messages_dropped_total[1h]))",
 )
+NOT_OBEYED, MALFORMED, TOO_MANY = "not_obeyed", "malformed", "too_many"
+COMMANDS_REFUSED = _counter(
+    "scrip_commands_refused_total",
+    "reason",
+    meaning="Commands of Celery's remote control that were refused: `not_obeyed`, `malformed` or `too_many`.",
+    query="sum by (reason) (increase(scrip_commands_refused_total[1h]))",
+)
 OUTAGES = _counter(
     "scrip_database_outages_total",
     meaning="Outages of the database that workers have found. Each worker counts each outage.",
@@ -121,6 +128,7 @@ COUNTED = (
     TRANSACTION_RERUNS,
     RETRIES,
     MESSAGES_DROPPED,
+    COMMANDS_REFUSED,
     OUTAGES,
     SWEPT_ROWS,
 )
