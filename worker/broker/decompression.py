@@ -1,6 +1,7 @@
 """Decompression of message bodies up to a size. kombu's own decompresses whatever a few bytes describe."""
 
 import bz2
+import codecs
 import lzma
 import zlib
 from collections.abc import Callable
@@ -12,8 +13,10 @@ from worker.settings import settings
 
 # `xz -9` needs 65 MiB. A header may ask for 4 GiB.
 LZMA_MEMORY_MAX = 80 * 2**20
-# The encodings of texts. Python has others that decompress, or whose time grows with the square of the length.
-TEXT_ENCODINGS = frozenset({"utf-8", "utf8", "us-ascii", "ascii", "latin-1", "iso-8859-1", "utf-16", "utf-32"})
+# Python's encodings that are not those of texts, or whose time grows with the square of the length.
+UNUSED_ENCODINGS = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "utf-7"})
+# Stands for the encoding of a message that is not that of a text. Python knows it, and decodes nothing by it.
+UNDEFINED = "undefined"
 
 
 class TooLarge(ValueError):
@@ -84,8 +87,20 @@ def _decoder(content_type: str) -> Callable[[Any], bytes]:
     return decode
 
 
+def is_text_encoding(name: object) -> bool:
+    """Return whether Python can decode texts by an encoding. Others decompress, for example."""
+    if not isinstance(name, str):
+        return False
+    try:
+        found = codecs.lookup(name)
+    except (LookupError, ValueError):
+        return False
+    # The mark by which `bytes.decode` tells them apart.
+    return bool(getattr(found, "_is_text_encoding", False)) and found.name.replace("_", "-") not in UNUSED_ENCODINGS
+
+
 def _decode(data: bytes, encoding: str) -> str:
-    if encoding not in TEXT_ENCODINGS:
+    if not is_text_encoding(encoding):
         raise LookupError("the encoding is not that of a text")
     require_size(data)
     return bytes(data).decode(encoding)

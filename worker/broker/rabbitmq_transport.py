@@ -12,8 +12,12 @@ from amqp import Message, method_framing  # type: ignore[import-untyped]
 from amqp.exceptions import IrrecoverableChannelError, RecoverableConnectionError  # type: ignore[import-untyped]
 from kombu.transport import TRANSPORT_ALIASES, pyamqp
 
+from worker.broker.decompression import UNDEFINED, is_text_encoding
+
 # A reply takes milliseconds, and the declaration of a queue up to a second.
 REPLY_SECONDS_MAX = 10
+# The names of the encoding of a body that is no text.
+BINARY = ("binary", "ascii-8bit", "")
 # RabbitMQ confirms the message that it read last before it blocked the connection. It may not have read this one.
 BLOCKED_SECONDS_MAX = 1
 
@@ -129,6 +133,10 @@ class ReadableMessage(Message):
             offset = super()._load_properties(class_id, buf, offset)
             if not all(isinstance(name, str) for name in self.properties.get("application_headers") or ()):
                 self.properties = {}
+            # py-amqp decodes the body by whatever encoding its sender names.
+            encoding = self.properties.get("content_encoding", "utf-8")
+            if encoding not in BINARY and not is_text_encoding(encoding):
+                self.properties["content_encoding"] = UNDEFINED
         except Exception:  # noqa: BLE001 - any bytes may come, and the message is dropped for its missing headers
             self.properties = {}
         return offset

@@ -6,7 +6,7 @@ from typing import Any, TypeGuard
 from kombu import Message
 from kombu.exceptions import ContentDisallowed, DecodeError
 
-from worker.broker.decompression import TooLarge, require_size
+from worker.broker.decompression import UNDEFINED, TooLarge, require_size
 from worker.broker.due_times import instant_of
 from worker.broker.fetch_script import UNREADABLE, VALUES_MAX
 from worker.intake.delivery import Original
@@ -45,6 +45,8 @@ def problem_of(message: Message) -> str | None:
 
     An unexpected value in a message ends Celery's worker. The message would then be redelivered to the next worker.
     """
+    if message.content_encoding == UNDEFINED:
+        return UNDECODABLE
     if problem := problem_of_body(message.body):
         return problem
     try:
