@@ -8,6 +8,7 @@ import worker.broker.server_check
 import worker.database_check
 import worker.garbage_collection  # noqa: F401 - connects a signal handler
 from worker import connections
+from worker.beat_scheduler import Scheduler
 from worker.broker import decompression, rabbitmq_transport, redis_transport
 from worker.fault_points import watch_publishing
 from worker.intake.consumer import Consumer
@@ -90,7 +91,7 @@ def configuration() -> dict[str, Any]:
         "timezone": "UTC",
         "beat_schedule": BEAT_SCHEDULE,
         # Celery's own would send `celery.backend_cleanup`, which no worker runs.
-        "beat_scheduler": "worker.beat_scheduler:Scheduler",
+        "beat_scheduler": Scheduler,
         "beat_schedule_filename": values.beat_schedule_file,
     }
 

@@ -58,6 +58,45 @@ def test_no_spelling_of_an_eta_stays_in_the_worker(attacked: Attacked, eta: str)
     attacked.assert_unharmed()
 
 
+@pytest.mark.parametrize(
+    ("expires", "status"),
+    [
+        ("0001-01-01T00:00:00+23:59", "REVOKED"),
+        ("0001-01-01T00:00:00", "REVOKED"),
+        ("9999-12-31T23:59:59-23:59", "SUCCESS"),
+        ("9999-12-31T23:59:59.999999", "SUCCESS"),
+        ("9999-12-31", "SUCCESS"),
+    ],
+)
+def test_no_expiry_harms_the_worker(attacked: Attacked, expires: str, status: str) -> None:
+    """However far it is in the past or in the future."""
+    sent = attacked.client.send(REDEEM, redemption(code="NONE"), headers={"expires": expires})
+    attacked.worker.eventually(lambda: attacked.client.broker.state(sent)["status"] == status)
+    attacked.worker.wait_until_acknowledged()
+    assert attacked.client.ask(REDEEM, redemption(code="NONE"))["reason"] == "voucher_not_found"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"retries": 10**9},
+        {"retries": -1},
+        {"retries": "1"},
+        {"timelimit": [10**9, None]},
+        {"timelimit": [None, -1]},
+        {"timelimit": [float("inf"), None]},
+        {"timelimit": ["1", "1"]},
+        {"timelimit": 1},
+    ],
+    ids=str,
+)
+def test_limits_that_make_no_sense_are_dropped(attacked: Attacked, headers: dict[str, Any]) -> None:
+    """A timer would overflow, and a count would be pickled for ever."""
+    sent = attacked.client.send(REDEEM, redemption(code="NONE"), headers=headers)
+    assert attacked.error(sent)["exc_type"] == "InvalidTaskError"
+    attacked.assert_unharmed()
+
+
 def test_large_messages_that_wait_fill_nothing(attacked: Attacked) -> None:
     """Eighteen of a megabyte fill what a channel may hold."""
     request = redemption(code="NONE") | {"products": ["p" * 250] * 4_000}

@@ -41,7 +41,7 @@ def test_celerys_own_scheduler_would_send_a_task_that_no_worker_runs(keeping: Ce
 @pytest.mark.usefixtures("environment")
 def test_beat_has_the_tasks_of_the_schedule_only(keeping: Celery, tmp_path: Path) -> None:
     """Whatever the result store is."""
-    assert app.conf.beat_scheduler == "worker.beat_scheduler:Scheduler"
+    assert app.conf.beat_scheduler is Scheduler
     scheduler = scheduler_of(keeping, Scheduler, tmp_path)
     assert set(scheduler.schedule) == set(BEAT_SCHEDULE)
     scheduler.close()
