@@ -103,6 +103,7 @@ def allowing(
         {"options": {"queue": "_kombu.binding.celery.pidbox"}},
         {"options": {"queue": "unacked"}},
         {"options": {"queue": ""}},
+        {"options": {"queue": "redemptions\x06\x163"}},
         {"options": {"queue": ["shop"]}},
         {"options": {"exchange": "", "routing_key": "shop"}},
         {"options": {"queue": "shop", "serializer": "pickle"}},
@@ -126,6 +127,13 @@ def test_an_allowed_follower_is_one_that_the_sender_may_send(
     assert allowing.bad_fields(sent) == [field]
     allowing.assert_unharmed()
     assert allowing.client.broker.waiting("shop") == 0
+
+
+@pytest.mark.parametrize("field", ["callbacks", "errbacks", "chain"])
+def test_what_follows_is_no_flood(allowing: Attacked, field: str) -> None:
+    """Each has up to a hundred."""
+    assert allowing.bad_fields(publish_followed(allowing.client, [NOTE] * 101, field=field)) == [field]
+    allowing.assert_unharmed()
 
 
 def test_a_task_for_a_queue_of_the_senders_own_is_allowed(allowing: Attacked) -> None:

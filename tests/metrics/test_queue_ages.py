@@ -165,3 +165,17 @@ def test_a_long_backlog_is_remembered_by_few_marks(queue: Queue) -> None:
     assert age == 5 * MARKS_MAX - 1
     (marks,) = (each._marks for key, each in queue.ages._lists.items() if key == QUEUE)  # noqa: SLF001 - only the memory shows it
     assert len(marks) <= MARKS_MAX
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 100_000, "7", '{"properties": {"delivery_tag": []}}', '{"body": "' + "x" * 2**21]
+)
+def test_a_text_that_is_no_message_ends_no_look(queue: Queue, text: str) -> None:
+    """A monitor goes on, and keeps no large text."""
+    queue.redis.lpush(QUEUE, text)
+    queue.age_after(0)
+    queue.redis.rpop(QUEUE)
+    queue.send("one")
+    queue.age_after(5)
+    queue.send("two")
+    assert queue.age_after(5) == 5

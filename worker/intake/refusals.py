@@ -11,7 +11,7 @@ from celery import current_app
 from kombu import Message
 
 from worker.intake.delivery import Refusal
-from worker.intake.envelope import EMBEDDED, headers_of, options_of
+from worker.intake.envelope import EMBEDDED, ID_LENGTH_MAX, headers_of, options_of
 from worker.queues import QUEUES, is_celerys, queue_of
 from worker.settings import settings
 
@@ -24,6 +24,8 @@ NO_ARGUMENTS = "[[], {}, {}]"
 TOO_FAR = "must be at most a day ahead"
 FORBIDDEN = "must not be sent with a task: SCRIP_ALLOW_CANVAS is off"
 NOT_SENDABLE = "may only have tasks of the contract, and tasks with a queue of the sender's own"
+# Of callbacks, of errbacks, and of what is left of a chain. One message must not become a flood.
+FOLLOWERS_MAX = 100
 # What a signature may have beside its task and its arguments. `queue` is checked.
 OPTIONS = frozenset(
     {"queue", "priority", "task_id", "headers", "eta", "countdown", "expires", "ignore_result", "reply_to"}
@@ -40,7 +42,8 @@ def refusal_of(message: Message, *, seconds_left: float | None) -> Refusal | Non
     if following and not settings().allow_canvas:
         return Refusal(following[0], FORBIDDEN)
     for name in following:
-        if not all(map(may_follow, signatures_in(options[name]))):
+        signatures = signatures_in(options[name])
+        if len(signatures) > FOLLOWERS_MAX or not all(map(may_follow, signatures)):
             return Refusal(name, NOT_SENDABLE)
     if seconds_left is not None and seconds_left > WAIT_SECONDS_MAX:
         return Refusal(ETA, TOO_FAR)
@@ -66,7 +69,10 @@ def may_follow(signature: Mapping[str, Any]) -> bool:
         return False
     if task in current_app.tasks:
         return queue is None or queue == queue_of(task)
-    return isinstance(queue, str) and bool(queue) and queue not in QUEUES and not queue.startswith(KEYS_OF_KOMBU)
+    # kombu separates a queue and a priority by characters that are not printable.
+    if not isinstance(queue, str) or not 1 <= len(queue) <= ID_LENGTH_MAX or not queue.isprintable():
+        return False
+    return queue not in QUEUES and not queue.startswith(KEYS_OF_KOMBU)
 
 
 def refuse_what_is_not_allowed(message: Message, *, seconds_left: float | None) -> None:

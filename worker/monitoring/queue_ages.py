@@ -20,6 +20,8 @@ from typing import Any, NamedTuple
 
 # Marks of a list. With more, every second one is forgotten.
 MARKS_MAX = 60
+# A message of our own has under 300 kB. The marks of a list are in memory, and kept on the server.
+MARK_BYTES_MAX = 2**20
 # A mark is looked for among so many messages, from the oldest. That blocks the server for about a millisecond.
 LOOK_COUNT_MAX = 50_000
 
@@ -48,7 +50,7 @@ class ListMarks:
         # Messages that are put back come before a mark. The other half of the reach is for them.
         within_reach = LOOK_COUNT_MAX // 2
         text: bytes | None = client.lindex(key, 0 if length <= within_reach else -within_reach)
-        if text is not None and (not self._marks or self._marks[-1].text != text):
+        if text is not None and len(text) <= MARK_BYTES_MAX and (not self._marks or self._marks[-1].text != text):
             self._marks.append(Mark(text, now))
             if len(self._marks) > MARKS_MAX:
                 self._marks = deque(list(self._marks)[::2])
@@ -60,7 +62,7 @@ class ListMarks:
             self._note_taken(self._marks.popleft(), taken)
 
     def _note_taken(self, mark: Mark, taken: dict[str, float]) -> None:
-        with suppress(ValueError, TypeError, KeyError):
+        with suppress(ValueError, TypeError, KeyError, RecursionError):
             taken[json.loads(mark.text)["properties"]["delivery_tag"]] = mark.seen_at
 
 
