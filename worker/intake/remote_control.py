@@ -69,15 +69,16 @@ class RemoteControl:
 
     def receive(self, message: Message) -> None:
         """Run a command, or refuse it: a count, a line in the log, and an answer if the sender waits for one."""
-        if self._is_flooded():
-            self._refuse("there are too many commands", reason=TOO_MANY)
-            return
         body = None if problem_of_body(message.body) else _decoded(message)
         if not isinstance(body, dict) or not self._is_command(body):
             self._refuse("a command is malformed", reason=MALFORMED)
             return
         destination = body.get("destination")
         if destination and self._hostname not in destination:
+            return
+        # With many workers, most commands of Flower are for others.
+        if self._is_flooded():
+            self._refuse("there are too many commands", reason=TOO_MANY)
             return
         if body["method"] not in self._box.node.handlers:
             # Names come from anybody.
