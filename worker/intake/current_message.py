@@ -8,6 +8,7 @@ from typing import Any
 from celery import current_app
 
 from worker.intake.delivery import Delivery
+from worker.intake.results import TaskResult, write
 
 _current: ContextVar[Delivery | None] = ContextVar("message", default=None)
 
@@ -37,6 +38,6 @@ def report_state(state: str, meta: dict[str, Any]) -> None:
     """
     delivery, task = _current.get(), current_app.current_worker_task
     if delivery is not None and delivery.wants_answer:
-        current_app.backend.store_result(delivery.id, meta, state)
+        write(current_app.backend, [TaskResult(delivery, state, meta)])
     elif delivery is None and task is not None:
         task.update_state(state=state, meta=meta)

@@ -38,7 +38,8 @@ class DroppedMessages:
         if not isinstance(self._app.backend, RedisBackend):
             return
         try:
-            write_together(self._impatient_backend(), [TaskResult(_delivery(task_id), states.FAILURE, error)])
+            delivery = undecided_delivery(task_id, kwargs=None)
+            write_together(self._impatient_backend(), [TaskResult(delivery, states.FAILURE, error)])
         except STORE_ERRORS as problem:
             logger.warning(
                 "nobody is told of dropped messages for %d s: %s of the result store",
@@ -58,11 +59,12 @@ class DroppedMessages:
         return self._backend
 
 
-def _delivery(task_id: str) -> Delivery:
+def undecided_delivery(task_id: str, *, kwargs: Any) -> Delivery:
+    """Return a message that no child decides, for its result. The arguments, if known, tell whose task it is."""
     return Delivery(
         id=task_id,
         args=None,
-        kwargs=None,
+        kwargs=kwargs,
         retries=0,
         redelivered=False,
         wants_answer=True,

@@ -3,16 +3,20 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from celery import states
 from celery.app.task import Context
 from celery.backends.redis import RedisBackend
 from celery.exceptions import BackendError
+from celery.utils.log import get_logger
 from kombu.exceptions import OperationalError
 from kombu.utils.json import dumps
 from redis.exceptions import RedisError
 
 from worker.fault_points import FaultPoint, reach
 from worker.intake.delivery import Delivery
+from worker.intake.named_projects import owner_of
+from worker.intake.storing_script import STORE
+
+logger = get_logger(__name__)
 
 STORE_ERRORS = (RedisError, BackendError, OperationalError, OSError)
 
@@ -38,26 +42,16 @@ def write(backend: Any, results: Sequence[TaskResult]) -> None:
 
 
 def write_together(backend: Any, results: Sequence[TaskResult]) -> None:
-    """Store and publish the results in a single round trip, each in the backend's own format."""
-    succeeded = _succeeded(backend, [each.delivery.id for each in results if each.state != states.SUCCESS])
-    with backend.client.pipeline(transaction=False) as commands:
-        for each in results:
-            # The failure of a late copy does not replace the success of the first.
-            if each.delivery.id in succeeded and each.state != states.SUCCESS:
-                continue
-            key, value = backend.get_key_for_task(each.delivery.id), _stored(backend, each)
-            commands.set(key, value, ex=backend.expires or None)
-            commands.publish(key, value)
-        reach(FaultPoint.WHILE_ANSWERING)
-        commands.execute()
+    """Store and publish the results in a single round trip, each in the backend's own format.
 
-
-def _succeeded(backend: Any, task_ids: Sequence[str]) -> set[str]:
-    if not task_ids:
-        return set()
-    stored = backend.client.mget([backend.get_key_for_task(each) for each in task_ids])
-    metas = ((task_id, backend.decode(meta)) for task_id, meta in zip(task_ids, stored, strict=True) if meta)
-    return {task_id for task_id, meta in metas if meta["status"] == states.SUCCESS}
+    The result of another project's task with the same id stays, and so does a success that a failure would replace.
+    """
+    keys = [backend.get_key_for_task(each.delivery.id) for each in results]
+    values = (value for each in results for value in (_owner_of(each) or "", each.state, _stored(backend, each)))
+    store = backend.client.register_script(STORE)
+    reach(FaultPoint.WHILE_ANSWERING)
+    if kept := store(keys=keys, args=[backend.expires or "", *values]):
+        logger.warning("%d answers were not stored: other projects have tasks with the same ids", kept)
 
 
 def _stored(backend: Any, result: TaskResult) -> str:
@@ -68,10 +62,16 @@ def _stored(backend: Any, result: TaskResult) -> str:
         "result": backend.encode_result(result.result, result.state),
         "task_id": result.delivery.id,
     }
+    if (owner := _owner_of(result)) is not None:
+        meta["owner"] = owner
     if result.traceback is not None:
         meta["traceback"] = result.traceback
     text: str = dumps(meta, separators=(",", ":"))
     return text
+
+
+def _owner_of(result: TaskResult) -> str | None:
+    return owner_of(result.delivery.kwargs)
 
 
 def size_of(backend: Any, result: TaskResult) -> int:

@@ -5,27 +5,27 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from celery.exceptions import InvalidTaskError
+from celery import states
+from celery.exceptions import InvalidTaskError, TaskRevokedError
 from celery.utils.log import get_logger
 from celery.worker.request import Request as CeleryRequest
 
 from worker.intake.counted_outcomes import count_unrun
-from worker.intake.dropped_messages import QUIET_SECONDS
+from worker.intake.dropped_messages import QUIET_SECONDS, undecided_delivery
+from worker.intake.named_projects import BULK_FIELDS, PROJECT_FIELDS
 from worker.intake.refusals import REFUSED
-from worker.intake.results import STORE_ERRORS
+from worker.intake.results import STORE_ERRORS, TaskResult, write
 
 logger = get_logger(__name__)
 
 # The field and the name that is shown, in the order shown. `code` is missing: anybody who knows a code can redeem it.
 ID_FIELDS = {
-    "project": "project",
-    # Polar's and Dintero's names for a project, and below for a voucher.
-    "organization_id": "project",
-    "aid": "project",
+    **dict.fromkeys(PROJECT_FIELDS, "project"),
     "requestId": "requestId",
     "request_id": "requestId",
     "invoice": "invoice",
     "voucher": "voucher",
+    # Polar's and Dintero's names for a voucher.
     "id": "voucher",
     "did": "voucher",
     "hold": "hold",
@@ -33,7 +33,6 @@ ID_FIELDS = {
     "subscription": "subscription",
     "ref": "ref",
 }
-BULK_FIELDS = ("requests", "invoices")
 # The contract's limit on a caller's own ids. A longer text is not an id.
 ID_LENGTH_MAX = 255
 # A caller may send a code in the place of Scrip's id. So these fields show only a TypeID or a UUID.
@@ -82,6 +81,8 @@ class Request(CeleryRequest):
 
     # After an error, the result store is not told of revoked and expired messages for a while.
     quiet_until = 0.0
+    # The result store was told that the message was revoked or has expired.
+    is_store_told = False
 
     def __init__(self, message: Any, **options: Any) -> None:
         try:
@@ -99,7 +100,7 @@ class Request(CeleryRequest):
     @property
     def store_errors(self) -> bool:
         """Whether the result store is told that the message was revoked or has expired. The event loop waits for it."""
-        return time.monotonic() >= Request.quiet_until and bool(super().store_errors)
+        return not self.is_store_told and time.monotonic() >= Request.quiet_until and bool(super().store_errors)
 
     def on_accepted(self, pid: int, time_accepted: float) -> None:
         """Note that a child has begun. From now on the message cannot expire, since its effect may be committed."""
@@ -109,6 +110,11 @@ class Request(CeleryRequest):
     def _announce_revoked(self, reason: str, *arguments: Any) -> None:
         count_unrun(self.name, outcome=reason)
         try:
+            if self.store_errors:
+                # Celery itself would replace the result of another project's task with the same id.
+                delivery = undecided_delivery(self.id, kwargs=self.kwargs)
+                write(self.task.backend, [TaskResult(delivery, states.REVOKED, TaskRevokedError(reason))])
+                self.is_store_told = True
             super()._announce_revoked(reason, *arguments)
         except STORE_ERRORS as error:
             Request.quiet_until = time.monotonic() + QUIET_SECONDS
