@@ -9,11 +9,12 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from worker.addresses import problem_of_broker, problem_of_result_store, scheme_of
 from worker.database_settings import DatabaseSettings, LogSettings
 from worker.listen_address import read_listen_address
+from worker.signing.signing_settings import SigningSettings
 
 Read = TypeVar("Read", bound="LogSettings")
 
 
-class Settings(DatabaseSettings):
+class Settings(DatabaseSettings, SigningSettings):
     """All settings, read from the environment. Nothing secret has a default."""
 
     broker_url: str = Field(

@@ -35,6 +35,7 @@ def ends_clearly(problem: str = "the servers cannot be reached", *, as_json: boo
 
     from tasks.wire.errors import INFRASTRUCTURE_FAULTS, InvalidRequest, NotFound, Undecided  # noqa: PLC0415
     from worker.database import driver_message  # noqa: PLC0415
+    from worker.own_signature import NoSigningKeyError  # noqa: PLC0415
 
     try:
         yield
@@ -48,6 +49,8 @@ def ends_clearly(problem: str = "the servers cannot be reached", *, as_json: boo
         # worker.settings ends the process with SystemExit if the environment is incomplete.
         message = str(unusable).removeprefix("scrip: ")
         raise ended(ExitCode.UNUSABLE, message, as_json=as_json) from None
+    except NoSigningKeyError as error:
+        raise ended(ExitCode.UNUSABLE, f"the message cannot be signed: {error}", as_json=as_json) from None
     except (SQLAlchemyError, KombuError, AMQPError, RedisError, *INFRASTRUCTURE_FAULTS) as error:
         message = f"{problem}: {driver_message(error)}"
         raise ended(ExitCode.UNUSABLE, message, as_json=as_json) from None

@@ -16,7 +16,7 @@ from celery.utils.log import get_logger
 from sqlalchemy.orm import Session
 
 from domain.value_class import value
-from tasks.intake.ended_messages import EndedMessages
+from tasks.intake.ended_messages import EndedMessages, raised
 from tasks.intake.known_answer import known_answer
 from tasks.intake.poison_messages import PoisonSearch
 from tasks.wire.answers import Answer
@@ -90,10 +90,15 @@ class BatchInChild(EndedMessages):
         self.poison_search = PoisonSearch(self.keys)
 
     def decide_all(self) -> None:
-        """Decide all messages: first those that are no suspects, so that no suspect can prevent that."""
-        self.poison_search.look_up(self.deliveries, is_child_lost=bool(self.child_death))
-        everything = range(len(self.deliveries))
-        self.decide([position for position in everything if position not in self.poison_search.suspects])
+        """Decide all messages: first those that are no suspects, so that no suspect can prevent that.
+
+        A message without the signature that it needs is refused first. So it never becomes a dead letter, which an
+        operator would send again.
+        """
+        self.refuse_unproven()
+        self.poison_search.look_up(self.deliveries, is_child_lost=bool(self.child_death), ended=self.outcomes)
+        proven = [position for position in range(len(self.deliveries)) if position not in self.outcomes]
+        self.decide([position for position in proven if position not in self.poison_search.suspects])
         for group in self.poison_search.groups():
             if len(group) == 1:
                 self.decide_alone(group[0])
@@ -242,10 +247,3 @@ class BatchInChild(EndedMessages):
             f"given up after {attempts} attempts ({reason}): it is kept, see `scrip dead-letters show {delivery.id}`"
         )
         self.store({position: self.fail(position, raised(GivenUp(message)))})
-
-
-def raised(error: GivenUp | Undecided) -> GivenUp | Undecided:
-    """Return the error with a traceback, because Celery records no error without a traceback."""
-    with suppress(GivenUp, Undecided):
-        raise error from None
-    return error

@@ -2,6 +2,8 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import TypeVar
 
 from celery import Task, current_app, states
 from celery.app.task import Context
@@ -15,13 +17,16 @@ from tasks.wire.errors import Undecided
 from worker.database_faults import are_servers_away, is_connection_lost
 from worker.intake.delivery import Delivery, Fate, Outcome
 from worker.intake.followers import end_with_followers
+from worker.intake.proof import refusal_in_force, signers_in_force
 from worker.intake.result_store import ResultStore
 from worker.intake.results import TaskResult
+from worker.signing.verification import not_allowed
 
 # The logger in which Celery's children report the end of each task.
 trace_logger = get_logger("celery.app.trace")
 
 _store = ResultStore()
+Raised = TypeVar("Raised", bound=Exception)
 
 
 @worker_process_shutdown.connect
@@ -81,6 +86,19 @@ class EndedMessages:
         self.outcomes[position] = Outcome(Fate.FAILED, error=record)
         return TaskResult(delivery, states.FAILURE, error, record.traceback)
 
+    def refuse_unproven(self) -> None:
+        """Fail the messages that are not signed by a key which may send them, if messages must be signed."""
+        refused: dict[int, TaskResult] = {}
+        signers = signers_in_force()
+        for position, each in enumerate(self.deliveries):
+            refusal = None if each.claim is None else refusal_in_force(each.claim, kwargs=each.kwargs, signers=signers)
+            if refusal is not None:
+                failed = self.fail(position, raised(not_allowed(self.task.name, refusal)))
+                # It may have any id, and name any project: its failure replaces no project's result.
+                refused[position] = failed._replace(delivery=each._replace(kwargs=None))
+                self.outcomes[position] = self.outcomes[position]._replace(shown=refusal.value)
+        self.store(refused)
+
     def try_again(self, positions: Sequence[int], error: Exception) -> None:
         """Have messages tried again after a pause. There is no limit, because a lock may be held for long."""
         outcome = Outcome(Fate.TRY_AGAIN, error=get_pickleable_exception(error))
@@ -97,3 +115,10 @@ class EndedMessages:
             self.outcomes.update(dict.fromkeys(undecided, outcome))
         else:
             self.try_again(undecided, error)
+
+
+def raised(error: Raised) -> Raised:
+    """Return the error with a traceback, because Celery records no error without a traceback."""
+    with suppress(type(error)):
+        raise error from None
+    return error

@@ -9,7 +9,7 @@ worker. That is no evidence, so they run once more in groups of 500, and that at
 lead to a dead letter: no message is given up for the fault of another.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
@@ -45,17 +45,19 @@ class PoisonSearch:
         self.keys = keys
         self.suspects: dict[int, Attempts] = {}
 
-    def look_up(self, deliveries: Sequence[Delivery], *, is_child_lost: bool) -> None:
+    def look_up(self, deliveries: Sequence[Delivery], *, is_child_lost: bool, ended: Container[int]) -> None:
         """Look up the attempts at all messages that were delivered or sent before; first deliveries cost nothing.
 
         If the batch was lost with the child, a message without attempts was lost at the first attempt. That attempt is
         recorded now, so that the next loss shrinks the group further. A message in a wrong queue is not decided, so it
-        is no suspect.
+        is no suspect, nor is one that has ended.
         """
         again = [
             position
             for position, each in enumerate(deliveries)
-            if (is_child_lost or each.redelivered or each.retries) and each.wrong_queue is None
+            if (is_child_lost or each.redelivered or each.retries)
+            and each.wrong_queue is None
+            and position not in ended
         ]
         if not again:
             return

@@ -33,6 +33,7 @@ from worker.intake.delivery import Refusal
 from worker.intake.gathering import strategy
 from worker.intake.refusals import noted_refusal_of
 from worker.intake.shown_request import Request as ShownRequest
+from worker.own_signature import signing
 from worker.retry_limits import RETRIES_MAX, RETRY_BACKOFF_MAX_SECONDS
 
 RETRY_DELAY_SECONDS = 5
@@ -80,7 +81,8 @@ class ContractTask(Task):
     def retry(self, *arguments: Any, **options: Any) -> Any:
         """Publish the message again with a delay, or put the message back if that fails: Celery would drop it."""
         try:
-            return super().retry(*arguments, **options)
+            with signing():
+                return super().retry(*arguments, **options)
         except Reject as error:
             raise Reject(error.reason, requeue=True) from error
 

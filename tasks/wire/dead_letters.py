@@ -39,6 +39,7 @@ from worker.database import transaction
 from worker.intake.delivery import Original
 from worker.intake.envelope import is_plain
 from worker.intake.shown_request import summary
+from worker.own_signature import signature_header
 from worker.queues import queue_of
 from worker.schedule import PERIODIC
 
@@ -208,12 +209,15 @@ def _line_of(error: BaseException) -> str | None:
 def _publish(producer: Producer, letter: DeadLetterRow) -> None:
     # An earlier version kept some with the queue by which they came.
     queue = app.amqp.queues[queue_of(letter.task)]
+    headers = {**letter.headers, **FRESH_HEADERS}
+    # The first signature may be too old by now. The operator answers for the message.
+    signed = signature_header(headers=headers, body=bytes(letter.body), queue=queue.name)
     producer.publish(
         letter.body,
         exchange="",
         routing_key=queue.name,
         declare=[queue],
-        headers={**letter.headers, **FRESH_HEADERS},
+        headers={**headers, **signed},
         content_type=letter.content_type,
         content_encoding=letter.content_encoding,
         correlation_id=letter.task_id,

@@ -8,6 +8,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from worker.database import ChangedMeanwhileError
 from worker.intake.delivery import Refusal
 from worker.queues import queue_of
+from worker.signing.verification import NotAllowed
 
 Found = TypeVar("Found")
 # Lost connections, timeouts of locks and statements, deadlocks, a server that restarts. After an error at COMMIT the
@@ -45,7 +46,7 @@ def require_accepted(refusal: Refusal | None) -> None:
 
 
 # These fail a task for good, and are never retried.
-SENDERS_FAULTS = (InvalidRequest, NotFound, WrongQueue)
+SENDERS_FAULTS = (InvalidRequest, NotFound, WrongQueue, NotAllowed)
 
 
 def found(row: Found | None, name: str) -> Found:

@@ -41,6 +41,13 @@ RUN_BY = {
     ("docs/metrics.md", "promql"): [f"{METRICS}::test_the_pages_queries_and_the_alerts_are_valid_for_prometheus"],
     ("docs/metrics.md", "yaml"): [f"{METRICS}::test_the_pages_configuration_is_valid_for_prometheus"],
 }
+SECURITY = "tests/signing/test_security_page.py"
+RUN_BY |= {
+    ("docs/security.md", "json"): [f"{SECURITY}::test_the_own_key_of_the_page_belongs_to_its_file_of_signers"],
+    ("docs/security.md", "text"): [f"{SECURITY}::test_the_header_of_the_page_can_be_read"],
+    ("docs/security.md", "python"): [f"{SECURITY}::test_what_the_python_of_the_page_signs_is_answered"],
+    ("docs/security.md", "js"): [f"{SECURITY}::test_what_the_node_of_the_page_signs_is_answered"],
+}
 RUN_BY |= {
     (f"docs/how-to/{page}.md", language): [f"{STACK}::test_a_guide_prints_what_it_says"]
     for page in ("checkout", "plan-changes", "refunds")

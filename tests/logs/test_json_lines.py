@@ -55,7 +55,7 @@ def test_the_line_of_a_batch_is_readable_and_has_its_counts_as_fields(caplog: py
     """Outcomes and reasons add up, those that are tried again included."""
     caplog.set_level(logging.INFO)
     shown = Counter({"accepted": 50, "refused max_redemptions_reached": 9, "accepted 2, invalid 1": 1})
-    outcomes = BatchOutcomes(shown, Counter({"InvalidRequest": 2}), Counter({"lock_timeout": 3}))
+    outcomes = BatchOutcomes(shown, Counter({"InvalidRequest": 2}), Counter({"lock_timeout": 3}), Counter())
     log_batch("redemptions.redeem", outcomes, seconds=0.0314159, attempt=2)
     (record,) = caplog.records
     assert record.getMessage() == (
@@ -71,7 +71,7 @@ def test_the_line_of_a_batch_is_readable_and_has_its_counts_as_fields(caplog: py
 def test_the_pages_line_is_that_of_a_batch(caplog: pytest.LogCaptureFixture) -> None:
     """The example of docs/logs.md has the same fields in the same order, and the same message."""
     caplog.set_level(logging.INFO)
-    outcomes = BatchOutcomes(Counter({"accepted": 50, "refused already_applied": 12}), Counter(), Counter())
+    outcomes = BatchOutcomes(Counter({"accepted": 50, "refused already_applied": 12}), Counter(), Counter(), Counter())
     log_batch("redemptions.redeem", outcomes, seconds=0.031416, attempt=1)
     line = json.loads(JsonLines(program="redemptions@host").format(caplog.records[0]))
     (example,) = blocks("docs/logs.md", "json")

@@ -77,6 +77,12 @@ CASES = [
         {'scrip_messages_dropped_total{reason="unknown_task"}': "7x70"},
         labels="reason: unknown_task",
     ),
+    Case(
+        "ScripMessagesRefused",
+        {'scrip_messages_refused_total{reason="forged"}': "0x30 1x40"},
+        {'scrip_messages_refused_total{reason="forged"}': "7x70"},
+        labels="reason: forged",
+    ),
     Case("ScripSweepLate", {"scrip_sweep_age_seconds": "301x70"} | UP, {"scrip_sweep_age_seconds": "61x70"} | UP),
     # It never ran.
     Case("ScripSweepLate", UP, {"scrip_database_up": "0x70"}),

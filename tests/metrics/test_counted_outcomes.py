@@ -8,7 +8,7 @@ from celery.utils.serialization import get_pickleable_exception
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from tasks.intake.decide_batch import raised
+from tasks.intake.ended_messages import raised
 from tasks.wire.errors import InvalidRequest, NotFound, Undecided, WrongQueue
 from tasks.wire.shown_answers import READ, SWEEP_COUNTS, shown_answer
 from tests.intake.deliveries import REDEEM, batch, delivery, run

@@ -5,6 +5,7 @@ from contextlib import suppress
 from typing import Any
 
 from celery.bootsteps import RUN
+from celery.concurrency.prefork import TaskPool
 from celery.exceptions import InvalidTaskError, NotRegistered
 from celery.signals import task_unknown
 from celery.utils.log import get_logger
@@ -22,6 +23,7 @@ from worker.intake.dropped_messages import DroppedMessages
 from worker.intake.envelope import UNDECODABLE, headers_of, is_plain, problem_of, show_only_ids
 from worker.intake.gathering import Gatherer
 from worker.intake.outage import Outage
+from worker.intake.proof import is_required, look_at_signers, note_claim, refusal_on_arrival, require_own_key
 from worker.intake.reconnecting import keep_connecting
 from worker.intake.refusals import refuse_what_is_not_allowed
 from worker.intake.remote_control import RemoteControl
@@ -34,10 +36,11 @@ from worker.intake.unended import (
     seconds_until_due,
 )
 from worker.metrics.counters import counters
-from worker.metrics.definitions import MESSAGES_DROPPED, NOT_A_TASK, UNKNOWN_TASK
+from worker.metrics.definitions import MESSAGES_DROPPED, MESSAGES_REFUSED, NOT_A_TASK, UNKNOWN_TASK
 from worker.printable import shown
 from worker.queues import is_celerys
 from worker.settings import settings
+from worker.signing.verification import Refusal, not_allowed
 
 logger = get_logger(__name__)
 
@@ -48,6 +51,8 @@ EVENTS_SECONDS = 0.1
 EVENTS_AT_ONCE_MAX = 240
 # Celery sometimes misses the death of a child, and looks after the children every 5 s only.
 CHILDREN_SECONDS = 0.25
+# A child that is forked after a change of the file of signers must not know the keys of long ago.
+SIGNERS_SECONDS = 1
 # Each is one event, or up to 240 that are sent together.
 UNSENT_EVENTS_MAX = 1_000
 # In the time of a lease.
@@ -72,6 +77,8 @@ class Consumer(CeleryConsumer):
         self.is_on_rabbitmq = is_amqp(settings())
         publishes_copies = self.hub is not None and self.is_on_rabbitmq
         self.republisher = Republisher(self.app, hub=self.hub) if publishes_copies else None
+        if not isinstance(self.pool, TaskPool):
+            require_own_key()
 
     def on_send_event_buffered(self) -> None:
         """Schedule the sending of the buffered events, or send them at once if the worker is stopping."""
@@ -99,6 +106,8 @@ class Consumer(CeleryConsumer):
         if hasattr(self.pool, "maintain_pool"):
             hub.call_repeatedly(CHILDREN_SECONDS, self.pool.maintain_pool)
         hub.call_repeatedly(settings().visibility_timeout_seconds / RENEWALS, self.renew_leases)
+        if is_required():
+            hub.call_repeatedly(SIGNERS_SECONDS, look_at_signers)
 
     def ensure_connected(self, conn: Any) -> Any:
         """Connect to the broker, however long that takes."""
@@ -178,6 +187,12 @@ class Consumer(CeleryConsumer):
             if self.is_on_rabbitmq:
                 note_return(message)
                 note_queue(message, queues_by_tag=self.queues_by_tag())
+            if is_required():
+                note_claim(message)
+                refusal = refusal_on_arrival(message, is_verified_by_child=self.is_verified_by_child(message))
+                if refusal:
+                    self.refuse(message, refusal)
+                    return
             show_only_ids(message)
             if headers_of(message)["task"] not in self.strategies:
                 # It fails at once, while its sender looks.
@@ -215,6 +230,21 @@ class Consumer(CeleryConsumer):
     def drop(self, message: Message, problem: str) -> None:
         """Drop a message that is not a task, and tell its caller."""
         self.drop_with_error(message, problem, headers=message.headers, error=InvalidTaskError(problem))
+
+    def refuse(self, message: Message, refusal: Refusal) -> None:
+        """Drop a message that is not signed by a key which may send it, and tell its caller."""
+        headers = headers_of(message)
+        error = not_allowed(headers["task"], refusal)
+        logger.error("refused a message: %s", error)
+        counters.add(MESSAGES_REFUSED, 1, refusal.value)
+        self.dropped_messages.store_failure(headers, error)
+        # Acknowledgement point: a rejected message that is not put back is acknowledged.
+        message.reject_log_error(logger, self.connection_errors)
+
+    def is_verified_by_child(self, message: Message) -> bool:
+        """Return whether a child will verify the signature of a message, or nobody, because there is no such task."""
+        task = self.app.tasks.get(headers_of(message)["task"])
+        return task is None or (isinstance(self.pool, TaskPool) and hasattr(task, "decide_batch"))
 
     def on_decode_error(self, message: Message, exc: Exception) -> None:
         """Drop a message that cannot be decompressed. Celery would log the body."""

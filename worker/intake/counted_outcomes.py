@@ -21,7 +21,7 @@ PART = re.compile(r"(?P<word>\w+)(?: (?P<reason>[a-z]\w*))?(?: (?P<count>[0-9]+)
 ITEMS = "items"
 READ, DONE, FAILED, OTHER = "read", "done", "failed", "other"
 # The errors with which a task fails, as docs/contract.md names them.
-ERRORS = frozenset({"InvalidRequest", "NotFound", "WrongQueue", "GivenUp", "Undecided"})
+ERRORS = frozenset({"InvalidRequest", "NotFound", "WrongQueue", "NotAllowed", "GivenUp", "Undecided"})
 CHILD_LOST, UNDECIDED = "child_lost", "undecided"
 CAUSES = {
     "40P01": "deadlock",
@@ -48,6 +48,8 @@ class BatchOutcomes(NamedTuple):
     failed: Counter[str]
     # The causes for which the others are tried again.
     retried: Counter[str]
+    # The reasons for which signatures were refused. These messages are among those that have failed.
+    refused: Counter[str]
 
     @property
     def messages(self) -> int:
@@ -66,7 +68,7 @@ class BatchOutcomes(NamedTuple):
 
 def outcomes_of(ended: Iterable[tuple[int, Outcome]]) -> BatchOutcomes:
     """Return how the messages of a batch have ended, from each outcome with its number of copies."""
-    found = BatchOutcomes(Counter(), Counter(), Counter())
+    found = BatchOutcomes(Counter(), Counter(), Counter(), Counter())
     # The messages with the same answer share their outcome, which is much quicker to compare by its identity.
     distinct: dict[int, Outcome] = {}
     copies_of = defaultdict[int, int](int)
@@ -80,6 +82,8 @@ def outcomes_of(ended: Iterable[tuple[int, Outcome]]) -> BatchOutcomes:
                 found.shown[outcome.shown] += copies
             case Fate.FAILED:
                 found.failed[error_name(outcome.error)] += copies
+                if outcome.shown:
+                    found.refused[outcome.shown] += copies
             case _:
                 found.retried[cause_of(outcome)] += copies
     return found
@@ -96,6 +100,8 @@ def count_batch(task: str, outcomes: BatchOutcomes, *, seconds: float, work: Con
         counters.add(metrics.TRANSACTION_RERUNS, work.reruns)
     for (outcome, reason), number in outcomes.answers(task).items():
         counters.add(metrics.ANSWERS, number, task, outcome, reason)
+    for reason, copies in outcomes.refused.items():
+        counters.add(metrics.MESSAGES_REFUSED, copies, reason)
     for cause, copies in outcomes.retried.items():
         counters.add(metrics.RETRIES, copies, task, cause)
     if task == SWEEP:

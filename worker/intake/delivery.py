@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from worker.connection_work import ConnectionWork
+from worker.signing.statement import Claim
 
 # Stands for the death of a child in the search for a poison message: the child lives, but its connections to the
 # database were lost again and again, although the database was there.
@@ -55,6 +56,8 @@ class Delivery(NamedTuple):
     trace: Mapping[str, str] | None = None
     # Why the message is refused, if it is.
     refusal: Refusal | None = None
+    # What its signature has to be over, if messages must be signed.
+    claim: Claim | None = None
 
     def __repr__(self) -> str:
         # Logs show the arguments of a call in a child.
@@ -81,7 +84,7 @@ class Outcome(NamedTuple):
     seconds: float = 0.0
     # For FAILED, Celery's record of the exception; for the others, the exception.
     error: Any = None
-    # For SUCCEEDED, what logs and events show of the answer.
+    # For SUCCEEDED, what logs and events show of the answer; for a refused signature, the reason.
     shown: str = ""
 
 

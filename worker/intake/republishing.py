@@ -26,6 +26,7 @@ from kombu.transport.native_delayed_delivery import (
 from worker.broker.rabbitmq_transport import Blocked
 from worker.intake.delivery import Original
 from worker.intake.envelope import original_of
+from worker.intake.proof import signed_headers
 
 logger = get_logger(__name__)
 
@@ -72,6 +73,8 @@ class Republisher:
     ) -> None:
         """Let a copy of a message wait for so many seconds, rounded up. `is_begun` says that a child has begun it."""
         original = original_of(message)
+        # This worker has changed some: the expiry of a message that was begun.
+        original = original._replace(headers={**original.headers, **signed_headers(message)})
         if is_begun or message.delivery_info.get("redelivered"):
             original = original._replace(headers={**original.headers, REDELIVERED: True})
         seconds = max(1, min(SECONDS_MAX, ceil(seconds)))

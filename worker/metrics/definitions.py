@@ -109,6 +109,13 @@ COMMANDS_REFUSED = _counter(
     meaning="Commands of Celery's remote control that were refused: `not_obeyed`, `malformed` or `too_many`.",
     query="sum by (reason) (increase(scrip_commands_refused_total[1h]))",
 )
+MESSAGES_REFUSED = _counter(
+    "scrip_messages_refused_total",
+    "reason",
+    meaning="Messages that were refused because no key that may send them has signed them. Absent if "
+    "`SCRIP_SIGNERS_FILE` is not set. [security.md](security.md#refusals) has the reasons.",
+    query="sum by (reason) (increase(scrip_messages_refused_total[1h]))",
+)
 OUTAGES = _counter(
     "scrip_database_outages_total",
     meaning="Outages of the database that workers have found. Each worker counts each outage.",
@@ -129,6 +136,7 @@ COUNTED = (
     RETRIES,
     MESSAGES_DROPPED,
     COMMANDS_REFUSED,
+    MESSAGES_REFUSED,
     OUTAGES,
     SWEPT_ROWS,
 )
