@@ -12,7 +12,7 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generat
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-scale image-test test-histories test-oracle faults faults-brokers up bench bench-scale bench-where bench-catalogue docs check lint types imports known-faults lock clean bench-lists bench-audit bench-recovery bench-traces
+.PHONY: help demo test test-slow test-scale image-test test-histories test-oracle faults faults-brokers up bench bench-scale bench-where bench-catalogue docs check lint types imports known-faults lock clean bench-lists bench-audit bench-recovery bench-traces bench-signing bench-sizes
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "make %-16s%s\n", $$1, $$2 }' Makefile
@@ -65,6 +65,9 @@ bench-lists: $(INSTALLED) ## measure what the indexes of lists cost redeeming an
 
 bench-traces: $(INSTALLED) ## measure what tracing costs a worker without an SDK of OpenTelemetry
 	@$(BIN)/python -m benchmarks.tracing
+
+bench-signing: $(INSTALLED) ## measure what signed messages cost single redemptions, in six minutes
+	@$(BIN)/python -m benchmarks.signing
 
 bench-audit: $(INSTALLED) ## measure what the audit of changes costs redeeming, in six minutes
 	@$(BIN)/python -m benchmarks.auditing
