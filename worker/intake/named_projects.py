@@ -1,6 +1,6 @@
 """The projects that a request names, as any sender may have written it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from hashlib import sha256
 
@@ -14,7 +14,13 @@ OWNER_LENGTH = 32
 def projects_in(kwargs: object) -> frozenset[str]:
     """Return every project that a task's keyword arguments name, those of each item of a bulk request included."""
     request = kwargs.get("request") if isinstance(kwargs, Mapping) else None
-    return frozenset(_projects(request))
+    if not isinstance(request, Mapping):
+        return frozenset()
+    found = _named(request)
+    for field in BULK_FIELDS:
+        if isinstance(items := request.get(field), list):
+            found += [name for item in items if isinstance(item, Mapping) for name in _named(item)]
+    return frozenset(found)
 
 
 def owner_of(kwargs: object) -> str | None:
@@ -29,19 +35,5 @@ def _mark(projects: frozenset[str]) -> str:
     return sha256(b"".join(b"%d:%b," % (len(each), each) for each in names)).hexdigest()[:OWNER_LENGTH]
 
 
-def _projects(request: object) -> Iterator[str]:
-    if not isinstance(request, Mapping):
-        return
-    yield from _named(request)
-    for field in BULK_FIELDS:
-        items = request.get(field)
-        for item in items if isinstance(items, list) else ():
-            if isinstance(item, Mapping):
-                yield from _named(item)
-
-
-def _named(body: Mapping[str, object]) -> Iterator[str]:
-    for field in PROJECT_FIELDS:
-        value = body.get(field)
-        if isinstance(value, str):
-            yield value
+def _named(body: Mapping[str, object]) -> list[str]:
+    return [value for field in PROJECT_FIELDS if isinstance(value := body.get(field), str)]

@@ -59,10 +59,12 @@ def look_at_signers() -> None:
 def note_claim(message: Message) -> None:
     """Note what a message says of itself, before anything of it is changed."""
     information = message.delivery_info
+    queue = information.get("routing_key")
     information[CLAIM] = claim_of(
         headers=message.headers,
         fields=headers_of(message),
-        queue=information["routing_key"],
+        # kombu's own transport passes on what the sender has written there.
+        queue=queue if isinstance(queue, str) else "",
         body=message.body,
         encoding=message.content_encoding,
     )

@@ -68,9 +68,19 @@ class Signer(FileModel):
         """The tasks that the key may send."""
         return TaskNames.read(self.tasks)
 
+    @cached_property
+    def concerns_all(self) -> bool:
+        """Whether the key may send for every project."""
+        return EVERY in self.projects
+
+    @cached_property
+    def own_projects(self) -> frozenset[str]:
+        """The projects for which the key may send."""
+        return frozenset(self.projects)
+
     def may_concern(self, projects: Collection[str]) -> bool:
         """Return whether the key may send a request that names those projects. One that names none concerns all."""
-        return EVERY in self.projects or (bool(projects) and set(projects) <= set(self.projects))
+        return self.concerns_all or (bool(projects) and self.own_projects.issuperset(projects))
 
     def has_ended(self, now: float) -> bool:
         """Return whether the key has ended, by an instant in seconds since 1970."""

@@ -87,11 +87,12 @@ def read_header(header: object) -> Signature | None:
     found = _HEADER.fullmatch(header)
     if found is None:
         return None
+    key, algorithm, issued, text = found.groups()
     try:
-        value = urlsafe_b64decode(found["value"] + "=" * (-len(found["value"]) % 4))
+        value = urlsafe_b64decode(text + "=" * (-len(text) % 4))
     except ValueError:
         return None
-    return Signature(found["key"], found["algorithm"], int(found["issued"]), value)
+    return Signature(key, algorithm, int(issued), value)
 
 
 def written_header(signature: Signature) -> str:
