@@ -1,7 +1,7 @@
 """Messages that no key has signed which may send them have no effect, fail clearly, and are counted."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from subprocess import CalledProcessError
 from time import time
@@ -17,43 +17,12 @@ from tests.end_to_end.raw_messages import publish, put_envelope
 from tests.end_to_end.vouchers import created_voucher
 from tests.metrics.counting import counts_in
 from tests.signing.conftest import Signed
+from tests.signing.putting import body_of, put, without_key
 from tests.signing.signing import ED25519, HEADER, Key, SigningSender, write_secret, write_signers
 from tests.support.requests import redemption, voucher_body
 
 DAY = 86_400
 LATER = "2999-01-01T00:00:00+00:00"
-
-
-def body_of(request: object, **following: Any) -> str:
-    """Return the body of a message."""
-    return json.dumps([[], {"request": request}, following])
-
-
-def put(
-    signed: Signed,
-    key: Key | None,
-    *,
-    task: str = REDEEM,
-    queue: str = "redemptions",
-    body: str,
-    sent: dict[str, Any] | None = None,
-    said: dict[str, Any] | None = None,
-    issued: int | None = None,
-) -> str:
-    """Put a message into a queue and return its id. `said` is what its signature says instead of what is sent."""
-    task_id = str(uuid4())
-    headers: dict[str, Any] = {"id": task_id, "task": task, **(sent or {})}
-    if key is not None:
-        said = said or {}
-        header = key.header(
-            fields={**headers, **said.get("fields", {})},
-            queue=said.get("queue", queue),
-            body=said.get("body", body).encode(),
-            issued=issued,
-        )
-        headers[HEADER] = header
-    put_envelope(signed.client, {"headers": headers, "body": body}, queue=queue)
-    return task_id
 
 
 ANOTHERS = body_of(redemption(project="acme", code="NONE"))
@@ -134,11 +103,6 @@ ATTACKS: dict[str, tuple[str, Attack]] = {
 }
 
 
-def without_key(variables: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables of a process that has the keys of others only."""
-    return {name: value for name, value in variables.items() if name != "SCRIP_SIGNING_KEY_FILE"}
-
-
 def refused(signed: Signed) -> float:
     """Return how many messages were refused until now."""
     counts = counts_in(Path(signed.worker.environment["SCRIP_METRICS_FOLDER"]))
@@ -199,6 +163,17 @@ def test_a_signed_message_that_is_sent_again_has_one_effect(signed: Signed) -> N
     signed.worker.wait_until_acknowledged()
     assert signed.client.answer(task_id) == first
     assert rows(signed.url, "SELECT redemptions FROM vouchers") == [(1,)]
+
+
+def test_a_forged_message_replaces_no_result(signed: Signed) -> None:
+    """Whatever project it names, since nobody knows whose it is."""
+    task_id = put(signed, signed.gigs, body=body_of({"project": "gigs"}))
+    first = signed.client.outcome(task_id)
+    before = refused(signed)
+    put(signed, None, body=OWN, sent={"id": task_id})
+    signed.worker.eventually(lambda: refused(signed) == before + 1)
+    signed.worker.wait_until_acknowledged()
+    assert signed.client.broker.state(task_id) == first
 
 
 def test_an_expired_message_of_another_project_replaces_no_result(signed: Signed) -> None:

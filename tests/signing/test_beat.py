@@ -8,7 +8,7 @@ from tests.end_to_end.database import rows
 from tests.end_to_end.programs import Program
 from tests.end_to_end.waiting import eventually
 from tests.signing.conftest import Signed
-from tests.signing.test_attacks import without_key
+from tests.signing.putting import without_key
 from tests.support.overdue_schedule import write_overdue_schedule
 
 pytestmark = pytest.mark.slow

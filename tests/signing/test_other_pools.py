@@ -12,8 +12,8 @@ from tests.end_to_end.programs import Worker
 from tests.end_to_end.vouchers import created_voucher
 from tests.end_to_end.waiting import eventually
 from tests.signing.conftest import SIGNED, signing_variables
+from tests.signing.putting import without_key
 from tests.signing.signing import Key, SigningSender
-from tests.signing.test_attacks import without_key
 from tests.support.requests import redemption
 
 pytestmark = pytest.mark.slow
