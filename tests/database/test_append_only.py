@@ -63,6 +63,13 @@ def one_of_everything(database: dict[str, str]) -> None:  # noqa: ARG001 - empti
     refund("inv_1", "r1", base=8000)
 
 
+def test_every_append_only_table_has_its_cases():
+    """The catalogue says which tables have the trigger."""
+    with transaction() as session:
+        tables = session.execute(text("SELECT tgrelid::regclass::text FROM pg_trigger WHERE tgname = 'append_only'"))
+        assert sorted(tables.scalars()) == sorted(TABLES)
+
+
 def rows_of(table: str) -> list[tuple]:
     """Return every row of a table."""
     with transaction() as session:

@@ -1,131 +1,144 @@
-"""Each promise has a constraint: the database refuses a row that breaks the promise, even if the code has a bug."""
+"""Each promise has a constraint: the database refuses a row that breaks the promise, even if the code has a bug.
+
+Each case breaks one constraint only: without the constraint, the database takes the row. The catalogue says which
+constraints there are, so a constraint without a case is noticed, and a case without its constraint too.
+"""
+
+from collections.abc import Iterator
 
 import pytest
 from psycopg import Error as PsycopgError
-from sqlalchemy import text
+from sqlalchemy import ForeignKeyConstraint, TextClause, text
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
+from models.base import Base
+from tests.database.constraints import (
+    of_codes,
+    of_discounts,
+    of_invoices,
+    of_operation,
+    of_redemptions,
+    of_usages,
+    of_vouchers,
+)
+from tests.database.constraints.table import Breach, Table
+from tests.database.constraints.valid_rows import add_valid_rows
 from tests.support.administrator import as_administrator
-from tests.support.requests import apply, create_voucher, redeem
+from tests.support.database_between_tests import empty_database, violations
+from worker.database import transaction
 
-COPY_OF_THE_REDEMPTION = """
-    INSERT INTO redemptions (project, request_id, id, fingerprint, voucher_id, code, customer, subscription, reason,
-                             redemption_number, effective_at, decided_at)
-    SELECT project, {request_id}, gen_random_uuid(), fingerprint, voucher_id, code, customer,
-           subscription, {reason}, {number}, effective_at, decided_at FROM redemptions
-"""
-COPY_OF_THE_ENTRY = """
-    INSERT INTO usage_entries (project, discount_id, invoice, id, period_start, period_end, cycle_start, cycle_end,
-                               currency, amount_minor, created_at)
-    SELECT project, discount_id, {invoice}, gen_random_uuid(), period_start, period_end, cycle_start, cycle_end,
-           currency, {amount}, created_at FROM usage_entries
-"""
-COPY_OF_THE_DISCOUNT = """
-    INSERT INTO discounts (project, id, voucher_id, customer, subscription, created_at, percentage_basis_points,
-                           recurrence, starts_on, starts_on_in_utc)
-    SELECT project, gen_random_uuid(), voucher_id, 'cus_2', subscription, created_at, percentage_basis_points,
-           recurrence, starts_on, starts_on_in_utc FROM discounts
-"""
-COPY_OF_THE_VOUCHER = """
-    INSERT INTO vouchers (project, id, created_at, name, percentage_basis_points, recurrence, metadata, {key},
-                          fingerprint, creation_answer)
-    SELECT project, gen_random_uuid(), created_at, name, percentage_basis_points, recurrence, metadata, {key},
-           fingerprint, creation_answer FROM vouchers
-"""
-BY_DELIVERY = "UPDATE vouchers SET request_id = NULL, delivery_id = 'task-1'"
-
-
-def redemption_copied(request_id: str = "'copy'", reason: str = "NULL", number: str = "2") -> str:
-    """Return a statement that copies the redemption, with the given expressions for columns."""
-    return COPY_OF_THE_REDEMPTION.format(request_id=request_id, reason=reason, number=number)
-
-
-def entry_copied(invoice: str = "invoice", amount: str = "1") -> str:
-    """Return a statement that copies the ledger entry, with the given expressions for columns."""
-    return COPY_OF_THE_ENTRY.format(invoice=invoice, amount=amount)
-
-
-def write(statements: str) -> None:
-    """Run the statements in one transaction."""
-    with as_administrator() as session:
-        for statement in statements.split(";"):
-            session.execute(text(statement))
-
-
-# For each forbidden row, the statements that write it, and the constraint that refuses them.
-REFUSED = {
-    "more redemptions than the maximum": (
-        "UPDATE vouchers SET redemptions = 3",
-        "ck_vouchers_redemptions_within_maximum",
-    ),
-    "one request decided twice": (redemption_copied(request_id="request_id"), "pk_redemptions"),
-    "one number given twice": (redemption_copied(number="1"), "uq_redemptions_number"),
-    "an accepted one without a number": (redemption_copied(number="NULL"), "ck_redemptions_accepted_has_number"),
-    "a refused one with a number": (
-        redemption_copied(reason="'voucher_expired'"),
-        "ck_redemptions_accepted_has_number",
-    ),
-    "a conflict that is stored": (
-        redemption_copied(reason="'idempotency_conflict'", number="NULL"),
-        "ck_redemptions_reason_known",
-    ),
-    "a reason that the contract does not know": (
-        redemption_copied(reason="'busy'", number="NULL"),
-        "ck_redemptions_reason_known",
-    ),
-    "one voucher running twice on a subscription": (COPY_OF_THE_DISCOUNT, "uq_discounts_running"),
-    "one invoice answered twice": (
-        "INSERT INTO invoice_discounts SELECT * FROM invoice_discounts",
-        "pk_invoice_discounts",
-    ),
-    "one invoice discounted twice by one discount": (entry_copied(), "pk_usage_entries"),
-    "an amount of an invoice that was never answered": (
-        entry_copied(invoice="'other'"),
-        "fk_usage_entries_invoice",
-    ),
-    "an amount of nothing": (entry_copied(invoice="'other'", amount="0"), "ck_usage_entries_amount_positive"),
-    "a discount for one invoice on two": (
-        "UPDATE discounts SET recurrence = 'once', cycles = 2",
-        "ck_discounts_cycles_in_range",
-    ),
-    "one code of two vouchers": (
-        "INSERT INTO codes SELECT project, gen_random_uuid(), voucher_id, lower(code), created_at, false FROM codes",
-        "uq_codes_available",
-    ),
-    "one creation done twice": (COPY_OF_THE_VOUCHER.format(key="request_id"), "uq_vouchers_request"),
-    "one message's creation done twice": (
-        f"{BY_DELIVERY}; {COPY_OF_THE_VOUCHER.format(key='delivery_id')}",
-        "uq_vouchers_delivery",
-    ),
-    "a voucher retired at no time": ("UPDATE vouchers SET retired_reason = 'expired'", "ck_vouchers_retired_whole"),
-    "a window that is empty": (
-        "UPDATE vouchers SET starts_at = '2026-01-01', expires_at = '2026-01-01'",
-        "ck_vouchers_window_not_empty",
-    ),
-    "neither an amount nor a percentage": (
-        "UPDATE vouchers SET percentage_basis_points = NULL",
-        "ck_vouchers_one_price_discount",
-    ),
-    "more than all of the price": (
-        "UPDATE vouchers SET percentage_basis_points = 10001",
-        "ck_vouchers_percentage_in_range",
-    ),
+ROOMS = (of_vouchers, of_codes, of_redemptions, of_discounts, of_invoices, of_usages, of_operation)
+TABLES: dict[str, Table] = {table.name: table for room in ROOMS for table in room.TABLES}
+BREACHES = [breach for table in TABLES.values() for breach in table.breaches()]
+LEFT_OUT = [breach for table in TABLES.values() for breach in table.left_out()]
+# The only column of a key that is generated is computed from this column, so the key demands it.
+DEMANDED_BY_KEY = ("usage_records", "ref")
+CONSTRAINTS = text("""
+    SELECT conrelid::regclass::text, conname FROM pg_constraint
+    WHERE connamespace = 'public'::regnamespace AND contype IN ('c', 'f', 'p', 'u', 'x')
+    UNION
+    SELECT tablename, indexname FROM pg_indexes WHERE schemaname = 'public' AND indexdef LIKE 'CREATE UNIQUE INDEX %'
+""")
+# PostgreSQL computes the generated columns, each of them never as NULL.
+REQUIRED = text("""
+    SELECT attrelid::regclass::text, attname FROM pg_attribute
+    WHERE attrelid IN (SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r')
+          AND attnum > 0 AND attnotnull AND attgenerated = ''
+          AND NOT EXISTS (
+              SELECT FROM pg_index WHERE indrelid = attrelid AND indisprimary AND attnum = ANY (indkey)
+          )
+""")
+FOREIGN_KEYS = {
+    str(key.name): key
+    for table in Base.metadata.sorted_tables
+    for key in table.constraints
+    if isinstance(key, ForeignKeyConstraint)
 }
+NOT_NULL = "23502"
+# These tables refuse a DELETE by a trigger, before a foreign key could.
+WITHOUT_TRIGGER = "ALTER TABLE {} DISABLE TRIGGER append_only"
+APPEND_ONLY = text("SELECT tgrelid::regclass::text FROM pg_trigger WHERE tgname = 'append_only'")
 
 
-@pytest.fixture(autouse=True)
-def one_of_everything(database: dict[str, str]) -> None:  # noqa: ARG001 - emptied before this, audited afterwards
-    """Add a voucher with one more place, a redemption, a discount and an invoice, which break no promise."""
-    create_voucher(requestId="voucher-1", code="SUMMER", restrictions={"maximumRedemptions": 2})
-    redeem(code="SUMMER", subscription="sub_1")
-    apply(invoice="inv_1")
+@pytest.fixture(scope="module", autouse=True)
+def valid_rows(environment: dict[str, str]) -> Iterator[None]:  # noqa: ARG001 - the servers
+    """Add a valid row of each table, for all tests: each rolls back."""
+    empty_database()
+    add_valid_rows()
+    yield
+    assert violations() == []
+    empty_database()
 
 
-@pytest.mark.parametrize("what", REFUSED)
-def test_what_breaks_a_promise_is_refused(what):
-    """The named constraint refuses it, and the transaction is rolled back."""
-    statements, constraint = REFUSED[what]
-    with pytest.raises(IntegrityError) as refused:
-        write(statements)
+@pytest.fixture
+def session() -> Iterator[Session]:
+    """Yield a session in a transaction that is rolled back."""
+    with as_administrator() as session:
+        yield session
+        session.rollback()
+
+
+def catalogue(query: TextClause) -> set[tuple[str, ...]]:
+    """Return what the catalogue has of the program's own tables."""
+    with transaction() as session:
+        return {tuple(row) for row in session.execute(query) if row[0] != "alembic_version"}
+
+
+def run(session: Session, *statements: str) -> list[tuple]:
+    """Run statements as they are written, and return the rows of the last one."""
+    for each in statements:
+        result = session.connection().exec_driver_sql(each)
+    return [tuple(row) for row in result] if result.returns_rows else []
+
+
+def refusal_of(session: Session, statement: str) -> tuple[str | None, str | None]:
+    """Return the table, and the constraint or the required column, by which the database refuses a statement."""
+    with pytest.raises(IntegrityError) as refused, session.begin_nested():
+        session.connection().exec_driver_sql(statement)
     assert isinstance(refused.value.orig, PsycopgError)
-    assert refused.value.orig.diag.constraint_name == constraint
+    found = refused.value.orig.diag
+    return found.table_name, found.constraint_name if found.sqlstate != NOT_NULL else found.column_name
+
+
+def test_every_constraint_has_a_case():
+    """No case is left of a constraint that is gone. Every table has a valid row."""
+    assert {(each.table.name, each.broken) for each in BREACHES} == catalogue(CONSTRAINTS)
+    assert {(each.table.name, each.broken) for each in LEFT_OUT} == catalogue(REQUIRED) - {DEMANDED_BY_KEY}
+    assert TABLES.keys() == set(Base.metadata.tables)
+
+
+@pytest.mark.parametrize("table", [table for table in TABLES.values() if table.fresh], ids=lambda table: table.name)
+def test_a_copy_of_a_valid_row_is_valid(table: Table, session: Session):
+    """A case is refused because of its change, and not because it is a copy."""
+    assert len(run(session, table.copied())) == 1
+
+
+@pytest.mark.parametrize("breach", [*BREACHES, *LEFT_OUT], ids=repr)
+def test_what_breaks_a_promise_is_refused(breach: Breach, session: Session):
+    """By the name of the constraint. Without the constraint, the same row is taken: it breaks no other."""
+    statement = breach.table.copied(breach.change)
+    for other in breach.table.besides.get(breach.broken, ()):
+        run(session, *breach.dropping(broken=other))
+    assert refusal_of(session, statement) == (breach.table.name, breach.broken)
+    run(session, *breach.dropping(broken=breach.broken))
+    assert len(run(session, statement)) == 1
+
+
+@pytest.mark.parametrize("name", FOREIGN_KEYS)
+def test_a_row_that_others_refer_to_is_not_deleted(name: str, session: Session):
+    """The reference of the new row is the only one to the deleted row."""
+    key = FOREIGN_KEYS[name]
+    child, parent = TABLES[key.table.name], TABLES[key.referred_table.name]
+    if (parent.name,) in catalogue(APPEND_ONLY):
+        run(session, WITHOUT_TRIGGER.format(parent.name))
+    (values,) = run(session, parent.copied())
+    of_parent = dict(zip((each.name for each in key.referred_table.primary_key), values, strict=True))
+    breach = next(each for each in child.breaches() if each.broken == name)
+    reference = {each.parent.name: f"'{of_parent[each.column.name]}'" for each in key.elements}
+    run(session, child.copied({**breach.change, **reference}))
+    condition = " AND ".join(f"{column} = '{value}'" for column, value in of_parent.items())
+    deletion = f"DELETE FROM {parent.name} WHERE {condition} RETURNING project"  # noqa: S608 - our own tables
+    assert refusal_of(session, deletion) == (child.name, name)
+    run(session, *breach.dropping(broken=name))
+    assert len(run(session, deletion)) == 1

@@ -49,30 +49,49 @@ FORGET_HISTORIES = """
     DELETE FROM voucher_changes;
     ALTER TABLE voucher_changes ENABLE TRIGGER append_only
 """
-# This test is about the reference. The trigger would refuse every update of a redemption.
-CHANGEABLE = "ALTER TABLE redemptions DISABLE TRIGGER append_only"
+# The triggers refuse each change, before its references are looked at.
+ALLOW_CHANGES = ";".join(
+    f"ALTER TABLE {table} DISABLE TRIGGER {trigger}"
+    for table in ("redemptions", "usage_entries", "invoice_discounts")
+    for trigger in ("append_only", "append_only_but_erasure")
+)
 VOUCHERS_READ = text("SELECT idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'vouchers'")
 FOREIGN_KEY, RESTRICT = "23503", "23001"
 REFUSED = {
-    "a redemption of no voucher": (NEW.format(voucher=MISSING), "redemptions_voucher_id", FOREIGN_KEY),
+    "a redemption of no voucher": (NEW.format(voucher=MISSING), "redemptions_voucher_id_inserted", FOREIGN_KEY),
     "another project's": (
         NEW.format(voucher="voucher_id").replace("SELECT project", "SELECT 'other'"),
-        "redemptions_voucher_id",
+        "redemptions_voucher_id_inserted",
         FOREIGN_KEY,
     ),
     "a redemption moved to no voucher": (
         "UPDATE redemptions SET voucher_id = gen_random_uuid()",
-        "redemptions_voucher_id",
+        "redemptions_voucher_id_updated",
+        FOREIGN_KEY,
+    ),
+    "a redemption moved to another project": (
+        "UPDATE redemptions SET project = 'other'",
+        "redemptions_voucher_id_updated",
         FOREIGN_KEY,
     ),
     "an entry of no discount": (
         ENTRY.format(discount=MISSING, invoice="invoice"),
-        "usage_entries_discount_id",
+        "usage_entries_discount_id_inserted",
+        FOREIGN_KEY,
+    ),
+    "an entry moved to no discount": (
+        "UPDATE usage_entries SET discount_id = gen_random_uuid()",
+        "usage_entries_discount_id_updated",
         FOREIGN_KEY,
     ),
     "an entry of no invoice": (
         ENTRY.format(discount="discount_id", invoice="'none'"),
-        "usage_entries_invoice",
+        "usage_entries_invoice_inserted",
+        FOREIGN_KEY,
+    ),
+    "an entry moved to no invoice": (
+        "UPDATE usage_entries SET invoice = 'none'",
+        "usage_entries_invoice_updated",
         FOREIGN_KEY,
     ),
     # Its sum refers to a voucher too, by a foreign key of PostgreSQL.
@@ -93,7 +112,26 @@ REFUSED = {
     ),
     "a discount with an entry deleted": ("DELETE FROM discounts", "usage_entries_discount_id", RESTRICT),
     "a discount's key": ("UPDATE discounts SET id = gen_random_uuid()", "usage_entries_discount_id", RESTRICT),
+    "a discount's project": ("UPDATE discounts SET project = 'other'", "usage_entries_discount_id", RESTRICT),
+    "an invoice with an entry deleted": (
+        "DELETE FROM invoice_discounts",
+        "usage_entries_invoice",
+        RESTRICT,
+    ),
+    "an invoice's key": (
+        "UPDATE invoice_discounts SET invoice = 'other'",
+        "usage_entries_invoice",
+        RESTRICT,
+    ),
+    "an invoice's project": (
+        "UPDATE invoice_discounts SET project = 'other'",
+        "usage_entries_invoice",
+        RESTRICT,
+    ),
 }
+TRIGGERS = text("""
+    SELECT tgname, tgrelid::regclass::text AS tgrelid FROM pg_trigger WHERE NOT tgisinternal AND tgname <> 'append_only'
+""")
 
 
 @pytest.fixture(autouse=True)
@@ -103,18 +141,33 @@ def one_of_each(database: dict[str, str]) -> None:  # noqa: ARG001 - emptied bef
     apply(invoice="inv_1")
 
 
+def triggers() -> dict[str, str]:
+    """Return the table of each trigger of a reference, by the trigger's name."""
+    with transaction() as session:
+        return {row.tgname: row.tgrelid for row in session.execute(TRIGGERS)}
+
+
+def test_every_trigger_of_a_reference_has_a_case():
+    """No case is left of a trigger that is gone."""
+    assert {f"fk_{trigger}" for _, trigger, _ in REFUSED.values()} == triggers().keys()
+
+
 @pytest.mark.parametrize("case", REFUSED)
 def test_nothing_refers_to_what_is_not_there(case):
-    """The error names the reference, and is no fault of the servers, so nobody retries."""
-    statement, reference, sqlstate = REFUSED[case]
+    """The error names the reference, and is no fault of the servers, so nobody retries. Only the trigger refuses it."""
+    statement, trigger, sqlstate = REFUSED[case]
     with as_administrator() as session:
         session.execute(text(FORGET_HISTORIES))
-        session.execute(text(CHANGEABLE))
-        with pytest.raises(IntegrityError) as refused:
+        session.execute(text(ALLOW_CHANGES))
+        with pytest.raises(IntegrityError) as refused, session.begin_nested():
             session.execute(text(statement))
+        session.execute(text(f"DROP TRIGGER fk_{trigger} ON {triggers()[f'fk_{trigger}']}"))
+        session.execute(text(statement))
+        session.rollback()
     assert not isinstance(refused.value, INFRASTRUCTURE_FAULTS)
     assert isinstance(refused.value.orig, PsycopgError)
     found = refused.value.orig.diag
+    reference = trigger.removesuffix("_inserted").removesuffix("_updated")
     assert (found.sqlstate, found.constraint_name) == (sqlstate, f"fk_{reference}")
 
 
