@@ -1,0 +1,100 @@
+"""A story: the calls of one project's billing system, each made from the answers to the earlier ones.
+
+A project and its twin use the same ids in everything: customers, subscriptions, requests, invoices, codes and names.
+"""
+
+import re
+from collections.abc import Callable, Generator, Sequence
+from typing import Any, NamedTuple
+
+from tasks.intake.decide_batch import BatchInChild
+from tasks.wire.errors import InvalidRequest, NotFound
+from tasks.wire.parsing import parse
+from tests.contract.page import steps
+from tests.intake.deliveries import delivery
+from tests.support.tasks import task_named
+
+Answer = dict[str, Any]
+
+
+class Call(NamedTuple):
+    """A task and requests to it. A task that gathers messages decides them in one batch."""
+
+    task: str
+    requests: Sequence[Any]
+
+
+Story = Callable[[], Generator[Call, list[Answer], None]]
+
+# What they do, they do for every project.
+OF_EVERY_PROJECT = {"audit.run", "expiry.sweep"}
+# Dintero's projects have a form of their own, and so have Polar's.
+DINTERO, POLAR = re.compile(r"P\d{8}"), re.compile(r"[0-9a-f-]{36}")
+NAMES = ("project", "organization_id", "aid")
+
+
+def named_in(value: Any) -> set[str]:
+    """Return the projects that a request names, at any depth."""
+    match value:
+        case dict():
+            own = {each for name, each in value.items() if name in NAMES}
+            return own.union(*(named_in(each) for each in value.values()))
+        case list():
+            return set().union(*map(named_in, value))
+    return set()
+
+
+# The projects of the page and of the stories.
+PROJECTS = {"gigs"}.union(*(named_in(step.request) for step in steps()))
+
+
+def twin_name(project: str) -> str:
+    """Return the name of the project's twin, in the same form."""
+    if DINTERO.fullmatch(project):
+        return f"P{99_999_999 - int(project[1:]):08}"
+    return f"0{project[1:]}" if POLAR.fullmatch(project) else f"twin of {project}"
+
+
+def as_twin(value: Any) -> Any:
+    """Return a request or an answer with the twins in the places of the projects."""
+    match value:
+        case dict():
+            return {name: as_twin(each) for name, each in value.items()}
+        case list():
+            return [as_twin(each) for each in value]
+        case str() if value in PROJECTS:
+            return twin_name(value)
+    return value
+
+
+def answer(call: Call) -> list[Answer]:
+    """Return the answers to a call: those of a batch, if the task gathers messages."""
+    if not call.requests:
+        return []
+    if task_named(call.task).is_gathered:
+        return batch_answers(call)
+    return [answer_alone(call.task, each) for each in call.requests]
+
+
+def answer_as_twin(call: Call) -> list[Answer]:
+    """Return the answers to a call, sent by the twin."""
+    return answer(Call(call.task, as_twin(call.requests)))
+
+
+def answer_alone(task: str, request: Any) -> Answer:
+    """Return the answer to a valid request by itself, or the error if the rows do not allow it."""
+    parse(task_named(task).decision.message, request)
+    try:
+        found: Answer = task_named(task)(request=request)
+    except (InvalidRequest, NotFound) as error:
+        return {"error": str(error)}
+    return found
+
+
+def batch_answers(call: Call) -> list[Answer]:
+    """Return the answers to the requests of one batch, as a child decides it."""
+    deliveries = [delivery(request, number=number) for number, request in enumerate(call.requests)]
+    batch = BatchInChild(task_named(call.task), deliveries, child_death="")
+    requests = batch.parse(range(len(deliveries)))
+    assert len(requests) == len(deliveries), f"{call.task}: a request is not valid"
+    return batch.answers_to(requests)

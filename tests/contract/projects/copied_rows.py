@@ -1,0 +1,87 @@
+"""A twin that has a copy of every row of a project: the same ids of the program too, and other contents."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import text
+
+from models.base import Base
+from tests.contract.projects.calls import OF_EVERY_PROJECT, PROJECTS, Answer, Call, answer, twin_name
+from tests.support.database_between_tests import separate_engine
+
+TABLES = [table.name for table in Base.metadata.sorted_tables]
+COLUMNS = {
+    table.name: [each.name for each in table.c if each.computed is None and each.name != "project"]
+    for table in Base.metadata.sorted_tables
+}
+# What a twin's copy says otherwise. A query that takes the twin's row for the project's shows it.
+OTHERWISE = {
+    "vouchers": "name = name || ' of the twin', percentage_basis_points = 10001 - percentage_basis_points",
+    "discounts": "percentage_basis_points = 10001 - percentage_basis_points, customer = customer || ' of the twin'",
+    "holds": "customer = customer || ' of the twin', fingerprint = '\\x00'",
+    "redemptions": "customer = customer || ' of the twin', fingerprint = '\\x00'",
+    "invoice_discounts": "answer = '{}', fingerprint = '\\x00'",
+    "invoice_reversals": "answer = CASE WHEN answer IS NOT NULL THEN CAST('{}' AS json) END",
+    "usage_entries": "amount_minor = amount_minor + 1",
+    "usage_records": "answer = '{}', fingerprint = '\\x00'",
+    "usage_reversals": "currency = 'XXX'",
+    "code_generations": "fingerprint = '\\x00'",
+    "write_answers": "answer = '{}', fingerprint = '\\x00'",
+    "given_amounts": "amount_minor = amount_minor + 1",
+    "voucher_changes": "actor = 'twin'",
+    "discount_changes": "actor = 'twin'",
+    "returned_places": "customer = customer || ' of the twin'",
+}
+NAMES = {"names": sorted(PROJECTS), "twins": [twin_name(each) for each in sorted(PROJECTS)]}
+OF_TWINS = "WHERE project = ANY (:twins)"
+FORGET = [f"DELETE FROM {table} {OF_TWINS}" for table in TABLES]  # noqa: S608 - our own tables
+COPY = [
+    f"INSERT INTO {table} (project, {', '.join(columns)}) SELECT twin, {', '.join(columns)} FROM {table} "  # noqa: S608
+    "JOIN unnest(CAST(:names AS text[]), CAST(:twins AS text[])) AS twins (own, twin) ON project = own"
+    for table, columns in COLUMNS.items()
+]
+CHANGE = [f"UPDATE {table} SET {changes} {OF_TWINS}" for table, changes in OTHERWISE.items()]  # noqa: S608
+LOCK = [f"SELECT 1 FROM {table} {OF_TWINS} FOR UPDATE" for table in TABLES]  # noqa: S608
+ROWS = " UNION ALL ".join(
+    f"SELECT '{table}', CAST(row_of AS text) FROM {table} AS row_of {OF_TWINS}"  # noqa: S608
+    for table in TABLES
+)
+
+
+def run(*statements: str) -> None:
+    """Run statements about the twins, without triggers and foreign keys."""
+    with separate_engine().connect() as connection:
+        for each in statements:
+            connection.execute(text(each), NAMES)
+
+
+def rows_of_twins() -> list[tuple[str, ...]]:
+    """Return each row of the twins, with the name of its table."""
+    with separate_engine().connect() as connection:
+        return sorted(tuple(row) for row in connection.execute(text(ROWS), NAMES))
+
+
+@contextmanager
+def locked_twins() -> Iterator[None]:
+    """Hold a lock of each row of the twins. Whoever wants one waits until the time for a lock is over."""
+    with separate_engine().connect() as connection:
+        connection.execute(text("BEGIN"))
+        for each in LOCK:
+            connection.execute(text(each), NAMES)
+        try:
+            yield
+        finally:
+            connection.execute(text("ROLLBACK"))
+
+
+def answer_beside_copies(call: Call) -> list[Answer]:
+    """Answer a call beside locked copies of all rows, which stay as they are."""
+    run(*FORGET)
+    if call.task in OF_EVERY_PROJECT:
+        return answer(call)
+    run(*COPY, *CHANGE)
+    before = rows_of_twins()
+    with locked_twins():
+        answers = answer(call)
+    assert rows_of_twins() == before, f"{call.task} has changed rows of another project"
+    return answers
