@@ -26,18 +26,20 @@ LOCKED = "SELECT 1 FROM vouchers FOR UPDATE"
 
 @pytest.mark.usefixtures("impatience")
 def test_a_fault_of_the_servers_is_nobodys_doing(database: dict[str, str]):
-    """If a lock cannot be had, the whole batch is tried again, and no attempt alone is counted."""
+    """If a lock cannot be had, the whole batch is tried again, and no attempt alone is counted, of any project."""
     delivered = batch(6, redelivered=True)
-    begin_alone(delivered[:2], times=ALONE_MAX - 1)
+    for project in ("gigs", "of the same ids"):
+        begin_alone(delivered[:2], times=ALONE_MAX - 1, project=project)
     with holding(database["DATABASE_URL"], LOCKED):
         outcomes = run(REDEEM, delivered, "")
         # In a batch of their own, the two suspects are reached while the lock is held.
         outcomes += run(REDEEM, delivered[:2], "")
     assert fates(outcomes) == [Fate.TRY_AGAIN] * 8
     assert {type(outcome.error).__name__ for outcome in outcomes} == {"OperationalError"}
-    noted = query("SELECT task_id, alone FROM attempts WHERE alone > 0 ORDER BY 1")
-    assert noted == [("task-0", ALONE_MAX - 1), ("task-1", ALONE_MAX - 1)]
+    noted = query("SELECT task_id, alone FROM attempts WHERE alone > 0 ORDER BY project, task_id")
+    assert noted == [("task-0", ALONE_MAX - 1), ("task-1", ALONE_MAX - 1)] * 2
     assert fates(run(REDEEM, delivered, "")) == [Fate.SUCCEEDED] * 6
+    assert query("SELECT DISTINCT project FROM attempts") == [("of the same ids",)]
 
 
 @pytest.mark.usefixtures("impatience")

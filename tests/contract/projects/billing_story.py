@@ -8,6 +8,7 @@ from tests.support.credits import credit_line
 from tests.support.requests import invoice, voucher_body
 
 FEBRUARY, MARCH, APRIL = ({"start": f"2027-0{month}-01", "end": f"2027-0{month + 1}-01"} for month in (2, 3, 4))
+LONG_AGO = {"start": "2020-01-01", "end": "2020-02-01"}
 FIXED = {"priceDiscount": {"amount": 3_000, "currency": "USD"}}
 LIMITED = {"maximumRedemptions": 4, "maximumRedemptionsPerCustomer": 1}
 VOUCHERS = (
@@ -22,6 +23,8 @@ VOUCHERS = (
     },
     {"name": "Cycles", "requestId": "voucher-5", "recurrence": {"type": "repeating", "durationInCycles": 2}},
     {"name": "Once", "requestId": "voucher-6", "recurrence": {"type": "once"}},
+    {"name": "Fixed", "requestId": "voucher-7", "priceDiscount": {"amount": 500, "currency": "USD"}},
+    {"name": "Months", "requestId": "voucher-8", "recurrence": {"type": "repeating", "durationInMonths": 2}},
 )
 GIGS = {"project": "gigs"}
 
@@ -88,6 +91,11 @@ def redemptions(vouchers: dict[str, str]) -> Iterator[dict[str, Any]]:
     yield redemption(13, customer=3, subscription=3, voucher=vouchers["Cycles"])
     yield redemption(14, customer=4, subscription=4, voucher=vouchers["Limited"])
     yield redemption(15, customer=5, subscription=5, voucher=vouchers["Limited"])
+    yield redemption(17, customer=2, subscription=2, voucher=vouchers["Fixed"])
+    for subscription in (50, 51):
+        yield redemption(
+            subscription, subscription=subscription, voucher=vouchers["Months"], startsOn=LONG_AGO["start"]
+        )
     yield redemption(16, customer=6, subscription=6, voucher=vouchers["Limited"])
 
 
@@ -113,6 +121,8 @@ def invoices() -> Generator[Call, list[Answer], None]:
         [{"invoices": [bill(13, subscription=3, period=MARCH), bill(14, subscription=4, period=MARCH), bill(1)]}],
     )
     yield Call("billing.apply", [bill(15, lines=[credit_line(2_000, of="inv_1")]), bill(16, subscription=9)])
+    # The windows of these discounts have ended.
+    yield Call("billing.apply", [bill(each, subscription=each, period=LONG_AGO) for each in (50, 51)])
     yield Call("billing.apply", [bill(17, lines=[credit_line(99_000, of="inv_1")])])
     yield Call("billing.apply", [bill(18, lines=[credit_line(1_000, of="inv_unknown")])])
 
@@ -136,9 +146,9 @@ def changes(discounts: list[str]) -> Generator[Call, list[Answer], None]:
     actor = {**GIGS, "actor": "anna"}
     moves = [
         {**actor, "discount": discounts[0], "subscription": each, "requestId": f"to-{each}"}
-        for each in ("sub_8", "sub_2")
+        for each in ("sub_8", "sub_2", "sub_50")
     ]
-    yield Call("discounts.move", [moves[0], moves[0], moves[1], {**moves[0], "subscription": "sub_9"}])
+    yield Call("discounts.move", [moves[0], moves[0], *moves[1:], {**moves[0], "subscription": "sub_9"}])
     yield Call(
         "discounts.extend",
         [
@@ -202,7 +212,9 @@ def looks(vouchers: list[str], discounts: list[str]) -> Generator[Call, list[Ans
     yield Call("vouchers.forecast", [{**each, "from": "2027-03-01", "months": 3} for each in (GIGS, *of_vouchers)])
     plan = {"interval": "month", "anchor": "2027-01-01", "currency": "USD", "lines": [{"id": "base", "amount": 8_000}]}
     preview = {"periods": 3, "from": "2027-04-01", "plan": plan}
-    yield Call("billing.preview", [{**GIGS, **preview, "subscription": f"sub_{number}"} for number in (1, 2, 3, 8)])
+    for first in ("2027-02-01", "2027-04-01"):
+        of_each = [{**GIGS, **preview, "from": first, "subscription": f"sub_{number}"} for number in (1, 2, 3, 8)]
+        yield Call("billing.preview", of_each)
     yield Call(
         "billing.preview",
         [
