@@ -56,7 +56,7 @@ BEGIN
     GRANT UPDATE (answer, fingerprint), DELETE ON write_answers TO scrip_worker;
     GRANT UPDATE (parameters, fingerprint) ON code_generations TO scrip_worker;
     GRANT UPDATE (digest) ON dead_letters TO scrip_worker;
-    GRANT UPDATE (customer, key, ended_at), DELETE ON customer_erasures TO scrip_worker;
+    GRANT UPDATE (id, customer, key, ended_at), DELETE ON customer_erasures TO scrip_worker;
 
     -- Messages, and what the sweeps, the audits and beat leave.
     GRANT UPDATE (together, alone, last_at), DELETE ON attempts TO scrip_worker;

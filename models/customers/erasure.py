@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index, LargeBinary, Text, Uuid, delete, func, select, text, update
+from sqlalchemy import CheckConstraint, Index, LargeBinary, Text, Uuid, delete, func, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -64,14 +64,19 @@ class ErasureRow(Protocol):
     pseudonym: str
     key: bytes
     started_at: datetime
+    # Begun by this call. Otherwise, another copy has begun it, and may have renamed rows already.
+    is_new: bool
 
 
 CUSTOMER_ERASURES = table_of(CustomerErasure)
-_RUNNING = select(*(CUSTOMER_ERASURES.c[name] for name in columns_of(ErasureRow)))
+_RUNNING = tuple(CUSTOMER_ERASURES.c[name] for name in columns_of(ErasureRow) if name != "is_new")
 
 
 def begin_erasure(session: Session, *, project: str, customer: str, actor: str | None, at: datetime) -> ErasureRow:
-    """Return the running erasure of a customer, or begin one."""
+    """Return the running erasure of a customer, or begin one.
+
+    A running erasure gets another id: the copy that has begun it then no longer drops it.
+    """
     values: dict[str, Any] = {
         "project": project,
         "id": new_id(),
@@ -81,9 +86,14 @@ def begin_erasure(session: Session, *, project: str, customer: str, actor: str |
         "actor": actor,
         "started_at": at,
     }
-    session.execute(insert(CUSTOMER_ERASURES).values(**values).on_conflict_do_nothing())
-    found = _RUNNING.where(CUSTOMER_ERASURES.c.project == project, CUSTOMER_ERASURES.c.customer == customer)
-    return session.execute(found).one()
+    begun = insert(CUSTOMER_ERASURES).values(**values)
+    begun = begun.on_conflict_do_update(
+        index_elements=[CUSTOMER_ERASURES.c.project, CUSTOMER_ERASURES.c.customer],
+        index_where=text("customer IS NOT NULL"),
+        set_={"id": begun.excluded.id},
+    )
+    is_new = (CUSTOMER_ERASURES.c.pseudonym == values["pseudonym"]).label("is_new")
+    return session.execute(begun.returning(*_RUNNING, is_new)).one()
 
 
 def end_erasure(session: Session, *, of: ErasureRow) -> None:
@@ -91,13 +101,13 @@ def end_erasure(session: Session, *, of: ErasureRow) -> None:
     columns = CUSTOMER_ERASURES.c
     session.execute(
         update(CUSTOMER_ERASURES)
-        .where(columns.project == of.project, columns.id == of.id, columns.ended_at.is_(None))
+        .where(columns.project == of.project, columns.pseudonym == of.pseudonym, columns.ended_at.is_(None))
         .values(customer=None, ended_at=func.greatest(func.clock_timestamp(), columns.started_at))
     )
 
 
 def drop_erasure(session: Session, *, of: ErasureRow) -> None:
-    """Delete an erasure that found nothing to erase."""
+    """Delete a new erasure that found nothing to erase, unless another copy has taken it over."""
     columns = CUSTOMER_ERASURES.c
     session.execute(delete(CUSTOMER_ERASURES).where(columns.project == of.project, columns.id == of.id))
 

@@ -84,7 +84,8 @@ def _begin(session: Session, *, request: EraseCustomer) -> ErasureRow:
 
 
 def _end(session: Session, *, erasure: ErasureRow, has_changed: bool) -> None:
-    if has_changed:
+    # Whoever went on with an erasure cannot know what was renamed before: its key must stay.
+    if has_changed or not erasure.is_new:
         end_erasure(session, of=erasure)
     else:
         drop_erasure(session, of=erasure)

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
@@ -13,7 +14,7 @@ from sqlalchemy import select, text
 
 from models.base import Base, read_clock
 from models.customers.erasure import begin_erasure
-from tasks.customers.erase import erase_customer
+from tasks.customers.erase import _begin, _end, _run, _steps, erase_customer
 from tasks.customers.messages import EraseCustomer
 from tasks.usages.card_requests import card_request_id
 from tasks.wire.dead_letters import give_up
@@ -334,3 +335,33 @@ def test_a_dead_letter_is_of_the_pseudonym(compression: str | None) -> None:
     assert json.loads(body)[1]["request"] == request | {"customer": pseudonym}
     assert letter["digest"] == sha256(letter["body"]).digest()
     assert (pseudonym in str(letter["headers"]), "cus " in str(letter["headers"])) == (True, False)
+
+
+def test_an_erasure_that_was_interrupted_just_before_its_end_is_not_forgotten() -> None:
+    """Its repetition finds nothing left, but a repeated record of usage is only known by the erasure's key."""
+    voucher = create_voucher(**CARD)["id"]
+    sent = usage(voucher=voucher, customer="cus_1", stamp=1)
+    task_named("usages.record")(request=sent)
+    request = EraseCustomer(project="gigs", customer="cus_1")
+    erasure = run_in_transaction(partial(_begin, request=request))
+    assert sum(_run(step, erasure=erasure) for _, step in _steps(erasure, batch_size=10)) == 1
+    assert erase("cus_1")["rows"] == 0
+    assert task_named("usages.record")(request=sent)["reason"] == "idempotency_conflict"
+
+
+def test_a_copy_that_finds_nothing_left_does_not_forget_the_erasure_of_another() -> None:
+    """A message that is delivered twice runs at the same time."""
+    voucher = create_voucher(**CARD)["id"]
+    sent = usage(voucher=voucher, customer="cus_1", stamp=1)
+    task_named("usages.record")(request=sent)
+    first, second = (
+        run_in_transaction(partial(_begin, request=EraseCustomer(project="gigs", customer="cus_1"))) for _ in range(2)
+    )
+    assert (first.is_new, second.is_new, first.pseudonym) == (True, False, second.pseudonym)
+    for _, step in _steps(second, batch_size=10):
+        _run(step, erasure=second)
+    run_in_transaction(partial(_end, erasure=first, has_changed=False))
+    assert task_named("usages.record")(request=sent)["reason"] == "idempotency_conflict"
+    run_in_transaction(partial(_end, erasure=second, has_changed=True))
+    assert [row["customer"] for row in everything()["customer_erasures"]] == [None]
+    assert task_named("usages.record")(request=sent)["reason"] == "idempotency_conflict"
