@@ -2,9 +2,12 @@
 
 import bz2
 import codecs
+import encodings
 import lzma
 import zlib
 from collections.abc import Callable
+from encodings.aliases import aliases
+from pkgutil import iter_modules
 from typing import Any, Protocol
 
 from kombu import compression, serialization
@@ -15,6 +18,8 @@ from worker.settings import settings
 LZMA_MEMORY_MAX = 80 * 2**20
 # Python's encodings that are not those of texts, or whose time grows with the square of the length.
 UNUSED_ENCODINGS = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "utf-7"})
+# Python remembers every name that it has looked up, known or not, and is slow to normalize a long one.
+KNOWN_ENCODINGS = frozenset({*aliases, *aliases.values(), *(each.name for each in iter_modules(encodings.__path__))})
 # Stands for the encoding of a message that is not that of a text. Python knows it, and decodes nothing by it.
 UNDEFINED = "undefined"
 
@@ -89,7 +94,7 @@ def _decoder(content_type: str) -> Callable[[Any], bytes]:
 
 def is_text_encoding(name: object) -> bool:
     """Return whether Python can decode texts by an encoding. Others decompress, for example."""
-    if not isinstance(name, str):
+    if not isinstance(name, str) or name.lower().replace("-", "_").replace(" ", "_") not in KNOWN_ENCODINGS:
         return False
     try:
         found = codecs.lookup(name)
