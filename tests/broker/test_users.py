@@ -40,9 +40,11 @@ TAKE, CONTROL = ("RPOP", "redemptions"), ("PUBLISH", "/0.celery.pidbox", "{}")
 READ_RESULT, FORGE_RESULT = ("GET", RESULT), ("SET", RESULT, "{}")
 READ_TAKEN, DROP_TAKEN = ("HSCAN", "unacked", "0"), ("DEL", "unacked")
 SCRIPT = ("EVAL", "return 1", "0")
+# A publisher to an exchange sends a copy to each queue that is bound to it.
+BIND, UNBIND = (("SADD", "_kombu.binding.redemptions", "x"), ("SREM", "_kombu.binding.redemptions", "x"))
 FORBIDDEN = {
     BEAT: (PUSH, READ_QUEUE, TAKE, CONTROL, READ_RESULT, FORGE_RESULT, DROP_TAKEN, ("SET", "redemptions", "1")),
-    FLOWER: (PUSH, READ_QUEUE, TAKE, READ_RESULT, FORGE_RESULT, DROP_TAKEN, ("DEL", "redemptions")),
+    FLOWER: (PUSH, READ_QUEUE, TAKE, READ_RESULT, FORGE_RESULT, DROP_TAKEN, ("DEL", "redemptions"), BIND, UNBIND),
     METRICS: (PUSH, READ_QUEUE, TAKE, CONTROL, READ_RESULT, FORGE_RESULT, DROP_TAKEN, ("SET", "redemptions", "1")),
     PRODUCER: (
         READ_QUEUE,
