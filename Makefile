@@ -12,7 +12,7 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generat
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-scale image-test test-histories test-oracle faults faults-brokers up bench bench-scale bench-where bench-catalogue docs check lint types imports known-faults lock clean bench-lists bench-audit bench-recovery bench-traces bench-signing bench-sizes
+.PHONY: help demo test test-slow test-scale image-test test-histories test-oracle faults faults-brokers mutants up bench bench-scale bench-where bench-catalogue docs check lint types imports known-faults lock clean bench-lists bench-audit bench-recovery bench-traces bench-signing bench-sizes
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "make %-16s%s\n", $$1, $$2 }' Makefile
@@ -43,6 +43,9 @@ faults: $(INSTALLED) ## run the system under faults, by seed (SEED=7), for so lo
 
 faults-brokers: $(INSTALLED) ## run real RabbitMQ, Redis, Sentinel, TLS, PgBouncer, PostgreSQL 15 under faults (SEED=7, MINUTES=1 each, ONLY=RabbitMQ)
 	@$(BIN)/python -m tests.other_servers $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(ONLY),--only "$(ONLY)")
+
+mutants: $(INSTALLED) ## take one safety after the other away, and run the tests that must notice (SEED=7, MINUTES=60, ONLY=lock, LIST=1)
+	@$(BIN)/python -m tests.mutants $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(ONLY),--only "$(ONLY)") $(if $(LIST),--list)
 
 up: $(INSTALLED) ## start Postgres, Valkey, the workers, beat and Flower for development
 	@$(BIN)/scrip up

@@ -1,5 +1,6 @@
 """Real servers for the whole run, and an audited database for each test that writes."""
 
+import faulthandler
 import os
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from scrip.stack.stack import servers
 from tasks.audit import run
 from tests.support.administrator import administrators_engine
 from tests.support.database_between_tests import empty_database, run_outside_transaction, separate_engine, violations
+from tests.support.schema import SCHEMA_MUTANT
 from worker import database as database_access
 from worker.database import engine
 from worker.settings import forget_settings
@@ -24,6 +26,12 @@ CHECKOUT = Path(__file__).parent.parent
 # The time to run or to generate an example depends on how busy the machine is.
 properties.register_profile("scrip", properties.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 properties.load_profile("scrip")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Let a test with the mark `scale` take longer than `faulthandler_timeout`."""
+    if item.get_closest_marker("scale"):
+        faulthandler.cancel_dump_traceback_later()
 
 
 @pytest.fixture(scope="session")
@@ -38,6 +46,8 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
         released = {**os.environ, **owner}
         subprocess.run([alembic, "upgrade", "head"], cwd=CHECKOUT, check=True, capture_output=True, env=released)
         run_outside_transaction("ALTER SYSTEM SET autovacuum = off", "SELECT pg_reload_conf()")
+        if SCHEMA_MUTANT in os.environ:
+            run_outside_transaction(os.environ[SCHEMA_MUTANT])
         yield variables
         separate_engine().dispose()
         administrators_engine().dispose()

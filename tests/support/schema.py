@@ -5,6 +5,10 @@ from sqlalchemy import create_engine, text
 from models.base import Base
 from worker.database_check import revisions
 
+# The environment variable with a statement that takes a constraint away from the database of the tests. `make mutants`
+# sets it.
+SCHEMA_MUTANT = "SCRIP_TESTS_SCHEMA_MUTANT"
+
 
 def create_schema(url: str) -> None:
     """Create the tables, and let the database say that every migration has run: a worker starts on no other."""

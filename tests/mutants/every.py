@@ -1,0 +1,40 @@
+"""All listed mutants, room by room."""
+
+from tests.mutants import (
+    attempts,
+    budgets,
+    codes,
+    discounts,
+    domain,
+    endings,
+    holds,
+    intake,
+    invoices,
+    redemption_locks,
+    redemptions,
+    replays,
+    reversals,
+    sweeps,
+    usages,
+    vouchers,
+)
+
+ROOMS = (
+    domain,
+    redemption_locks,
+    redemptions,
+    replays,
+    holds,
+    attempts,
+    discounts,
+    endings,
+    invoices,
+    budgets,
+    reversals,
+    vouchers,
+    codes,
+    sweeps,
+    usages,
+    intake,
+)
+MUTANTS = [mutant for room in ROOMS for mutant in room.MUTANTS]

@@ -1,0 +1,130 @@
+"""Mutants of redeeming: what is counted, and in which project."""
+
+from tests.mutants.mutant import TWINS, Mutant
+
+BATCH = "tasks/redemptions/batch.py"
+AT_ONCE = ("tests/redemptions/test_redeem_concurrency.py",)
+REDEEMING = ("tests/redemptions/test_redeem.py", "tests/redemptions/test_redeem_many.py")
+
+MUTANTS = [
+    Mutant(
+        "a customer's places are not counted",
+        "A customer's limit holds.",
+        BATCH,
+        "        count_customers_places(session, claims)\n",
+        "",
+        ("tests/redemptions/test_redeem.py", *AT_ONCE),
+    ),
+    Mutant(
+        "a customer's places are counted in any project",
+        "A customer's limit is one of a project.",
+        "models/redemptions/redemption.py",
+        '    .where(REDEMPTIONS.c.project.collate("C") == _CUSTOMERS.c.project)\n',
+        "",
+        TWINS,
+    ),
+    Mutant(
+        "returned places are counted in any project",
+        "A place that is returned in another project makes no room.",
+        "models/redemptions/redemption.py",
+        "    .where(RETURNED_PLACES.c.project == _CUSTOMERS.c.project)\n",
+        "",
+        TWINS,
+    ),
+    Mutant(
+        "the batch's own grants to a customer are not counted",
+        "A customer's limit holds within a batch.",
+        "tasks/redemptions/batch_vouchers.py",
+        "        self.taken_by_customer[customer] += 1\n",
+        "",
+        ("tests/redemptions/test_redeem_many.py", "tests/redemptions/test_redeem.py", "tests/redemptions"),
+    ),
+    Mutant(
+        "the batch's own grants of a voucher are not counted",
+        "A voucher's limit holds within a batch.",
+        "tasks/redemptions/batch_vouchers.py",
+        "        return places_taken(self.row) + self.granted\n\n    def grant(self, *, customer",
+        "        return places_taken(self.row)\n\n    def grant(self, *, customer",
+        ("tests/redemptions/test_redeem_many.py", "tests/redemptions"),
+    ),
+    Mutant(
+        "the batch's own grants of a code are not counted",
+        "A code's limit holds within a batch.",
+        "tasks/redemptions/batch_vouchers.py",
+        "        return places_taken(self.row) + self.granted\n\n    def grant(self) ",
+        "        return places_taken(self.row)\n\n    def grant(self) ",
+        ("tests/codes/test_redeeming_by_code.py", "tests/codes"),
+    ),
+    Mutant(
+        "the batch's own discounts do not run",
+        "A voucher runs on a subscription once, also within a batch.",
+        BATCH,
+        "        self.running[claim.subscription].append(voucher.row.id)\n",
+        "",
+        REDEEMING,
+    ),
+    Mutant(
+        "vouchers that become full are not retired",
+        "A voucher without places is retired at once.",
+        "models/vouchers/counters.py",
+        "table.c.maximum_redemptions <= total - table.c.places_returned",
+        "table.c.maximum_redemptions < total - table.c.places_returned",
+        REDEEMING,
+    ),
+    Mutant(
+        "counters of any project go up",
+        "A redemption counts in its project only.",
+        "models/vouchers/counters.py",
+        "        .where(table.c.project == _GRANTED.c.project, table.c.id == _GRANTED.c.id)\n",
+        "        .where(table.c.id == _GRANTED.c.id)\n",
+        TWINS,
+    ),
+    Mutant(
+        "a discount takes the terms of any project's voucher",
+        "A discount has the terms of its project's voucher.",
+        "models/discounts/discount.py",
+        "and_(VOUCHERS.c.project == _GRANTED.c.project, VOUCHERS.c.id == _GRANTED.c.voucher_id)",
+        "and_(VOUCHERS.c.id == _GRANTED.c.voucher_id)",
+        TWINS,
+    ),
+    Mutant(
+        "running discounts of any project count",
+        "A subscription is one of a project.",
+        "models/discounts/locks.py",
+        "    DISCOUNTS.c.project.collate(LOOK_UP_COLLATION) == SUBSCRIPTIONS.c.project,\n",
+        "",
+        TWINS,
+    ),
+    Mutant(
+        "another discount of any project is named",
+        "A refusal names discounts of its project only.",
+        "models/redemptions/other_discount.py",
+        'WHERE project COLLATE "C" = keys.project AND voucher_id',
+        "WHERE voucher_id",
+        TWINS,
+    ),
+    Mutant(
+        "another discount ends a day later",
+        "A discount has nothing left on its last day, `ends_on`, which is exclusive.",
+        "models/redemptions/other_discount.py",
+        "discount.ends_on > :today",
+        "discount.ends_on >= :today",
+        ("tests/redemptions/test_other_discounts.py",),
+    ),
+    Mutant(
+        "a window ends a day later",
+        "A discount runs until `ends_on`, exclusive.",
+        "models/discounts/of_subscription.py",
+        "return row.ends_on is None or row.ends_on > today",
+        "return row.ends_on is None or row.ends_on >= today",
+        ("tests/redemptions/test_redeem_dates.py", "tests/discounts/test_last_days.py"),
+    ),
+    Mutant(
+        "discounts without a window left are not completed",
+        "A voucher can be redeemed again when its discount is over, swept or not.",
+        BATCH,
+        "        complete_discounts_by_id(session, keys=self.to_complete, at=self.decided_at)\n",
+        "",
+        ("tests/redemptions/test_redeem_dates.py", *AT_ONCE),
+    ),
+]

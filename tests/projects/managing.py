@@ -1,0 +1,131 @@
+"""What a project and its twin do about discounts, vouchers, codes and usage."""
+
+from tests.projects.acts import ACTOR, Acts, of_voucher
+from tests.support.requests import add_codes, apply, create_voucher, redeem, redemption, usage, voucher_body
+from tests.support.reversals import ONCE, grant
+
+
+def change_discounts() -> Acts:
+    """Move one, extend it, and end it."""
+    discount = grant(recurrence={"type": "repeating", "durationInMonths": 2})["discount"]
+    named = {**ACTOR, "discount": discount}
+    return Acts(
+        both=[
+            ("discounts.move", {**named, "subscription": "sub_2", "requestId": "r1"}),
+            ("discounts.extend", {**named, "months": 2, "requestId": "r1"}),
+            ("discounts.retrieve", {"project": "gigs", "discount": discount}),
+            ("discounts.end", {**named, "requestId": "r1"}),
+            ("discounts.end", {**named, "requestId": "r1"}),
+            ("discounts.list", {"project": "gigs", "subscription": "sub_2"}),
+        ]
+    )
+
+
+def move_a_discount_beside_holds() -> Acts:
+    """Move a discount to a subscription for which the twin holds the place."""
+    discount = grant()
+    place = redemption(voucher=discount["voucher"], subscription="sub_2")
+    moved = {**ACTOR, "discount": discount["discount"], "subscription": "sub_2"}
+    return Acts(of_twin=[("redemptions.reserve", place)], both=[("discounts.move", moved)])
+
+
+def end_a_subscription() -> Acts:
+    """End a subscription twice. The place of its code returns once, and is redeemed again."""
+    voucher = create_voucher(restrictions={"maximumRedemptions": 1})
+    add_codes(voucher, {"code": "VIP", "maximumRedemptions": 1})
+    redeem(code="VIP", subscription="sub_1")
+    named = {"project": "gigs", "subscription": "sub_1"}
+    return Acts(
+        both=[
+            ("subscriptions.end", {**named, "requestId": "r1"}),
+            ("subscriptions.end", named),
+            ("vouchers.retrieve", of_voucher(voucher)),
+            ("codes.list", of_voucher(voucher)),
+            ("redemptions.redeem", redemption(code="VIP")),
+        ]
+    )
+
+
+def create_vouchers() -> Acts:
+    """Create a voucher twice under a request id, with the code of the twin's."""
+    body = voucher_body(requestId="r1", code="SUMMER")
+    return Acts(both=[("vouchers.create", body), ("vouchers.create", body), ("vouchers.list", {"project": "gigs"})])
+
+
+def change_a_voucher() -> Acts:
+    """Change the code and the budget of a voucher, and retire it twice."""
+    voucher = create_voucher(code="SUMMER", budget={"amount": 5_000, "currency": "USD"})
+    redeem(code="SUMMER", subscription="sub_1", currency="USD", startsOn="2027-01-01")
+    apply(invoice="inv_1")
+    named = of_voucher(voucher)
+    return Acts(
+        both=[
+            ("vouchers.update", {**named, "code": "WINTER", "requestId": "r1"}),
+            ("vouchers.update", {**named, "code": "winter", "budget": {"amount": 900, "currency": "USD"}}),
+            ("redemptions.redeem", redemption(code="WINTER")),
+            ("vouchers.retire", named),
+            ("vouchers.retire", named),
+            ("vouchers.history", named),
+            ("vouchers.retrieve", named),
+        ]
+    )
+
+
+def change_codes() -> Acts:
+    """Add the same texts, generate some, and retire one that both have."""
+    voucher = create_voucher()
+    (code,) = add_codes(voucher, {"code": "VIP"})
+    named, generated = of_voucher(voucher), {"prefix": "A-", "length": 12, "count": 3, "requestId": "r1"}
+    return Acts(
+        both=[
+            ("vouchers.add_codes", {**named, "codes": [{"code": "NEW"}], "requestId": "r1"}),
+            ("codes.retire", {"project": "gigs", "code": code["id"]}),
+            ("redemptions.redeem", redemption(code="VIP")),
+            ("vouchers.generate_codes", {**named, **generated}),
+        ]
+    )
+
+
+def record_usages() -> Acts:
+    """Record stamps under the references of the twin, until a card is complete."""
+    voucher = create_voucher(stampCard={"stamps": 2}, **ONCE)["id"]
+    stamps = [usage(voucher=voucher, stamp=1, ref=f"receipt-{number}") for number in range(3)]
+    return Acts(
+        both=[
+            *(("usages.record", each) for each in (*stamps, stamps[0])),
+            ("usages.list", {"project": "gigs", "voucher": voucher}),
+        ]
+    )
+
+
+def look_at_everything() -> Acts:
+    """Read by every list, report and preview."""
+    voucher = create_voucher(code="SUMMER")
+    redeem(code="SUMMER", customer="cus_1", subscription="sub_1", startsOn="2027-01-01")
+    apply(invoice="inv_1")
+    owner = {"project": "gigs", "subscription": "sub_1"}
+    plan = {"interval": "month", "anchor": "2027-03-01", "currency": "USD", "lines": [{"id": "base", "amount": 8000}]}
+    wanted = {"project": "gigs", "code": "SUMMER", "customer": "cus_1", "subscription": "sub_1"}
+    return Acts(
+        both=[
+            ("redemptions.list", owner),
+            ("redemptions.validate", wanted),
+            ("billing.preview", {**owner, "customer": "cus_1", "plan": plan, "periods": 2}),
+            ("vouchers.forecast", of_voucher(voucher)),
+            ("vouchers.history", of_voucher(voucher)),
+            ("reports.discounts", {"project": "gigs", "voucher": voucher["id"]}),
+            ("support.explain", owner),
+        ]
+    )
+
+
+SCENARIOS = [
+    change_discounts,
+    move_a_discount_beside_holds,
+    end_a_subscription,
+    create_vouchers,
+    change_a_voucher,
+    change_codes,
+    record_usages,
+    look_at_everything,
+]
