@@ -6,7 +6,7 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import text
 
 from tests.mutants.__main__ import fate_of, in_order
 from tests.mutants.checkout import Fate, MutatedCheckout
@@ -14,6 +14,7 @@ from tests.mutants.equivalent import EQUIVALENT
 from tests.mutants.every import MUTANTS
 from tests.mutants.mutant import CHECKOUT, Equivalent, Mutant
 from tests.mutants.schema import TESTS, schema_mutants
+from tests.support.administrator import as_administrator
 
 WORDS_MIN = 4
 # Of those listed, in the run of a day.
@@ -90,10 +91,11 @@ def test_the_order_is_that_of_the_seed():
     assert list(in_order(MUTANTS, seed=1, minutes=0)) == first[:1]
 
 
-def test_the_schema_mutants_are_those_of_the_catalogue(environment: dict[str, str]):
+@pytest.mark.usefixtures("environment")
+def test_the_schema_mutants_are_those_of_the_catalogue():
     """Each takes one thing away that was there, and none is of Alembic's own table."""
-    engine = create_engine(environment["DATABASE_URL"].replace("postgresql:", "postgresql+psycopg:"))
-    with engine.connect() as connection:
+    with as_administrator() as session:
+        connection = session.connection()
         found = schema_mutants(connection)
         names = {each.name for each in found}
         assert len(names) == len(found)
@@ -109,7 +111,7 @@ def test_the_schema_mutants_are_those_of_the_catalogue(environment: dict[str, st
                 connection.execute(text(each.statement))
                 assert each.name not in {other.name for other in schema_mutants(connection)}
                 attempt.rollback()
-    engine.dispose()
+        session.rollback()
 
 
 @pytest.mark.slow

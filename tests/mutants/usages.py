@@ -20,18 +20,16 @@ MUTANTS = [
         "an entry is not compared with its first body",
         "Another body under the same reference is a conflict.",
         RECORD,
-        "if stored.fingerprint == fingerprint else usage_conflict_answer(request)",
-        "if stored.fingerprint else usage_conflict_answer(request)",
+        "        is_same = stored.fingerprint == fingerprint\n",
+        "        is_same = bool(fingerprint)\n",
         RECORDING,
     ),
     Mutant(
         "entries of any project are replayed",
         "A reference belongs to a project.",
         RECORDED,
-        "            USAGE_RECORDS.c.project == project,\n            USAGE_RECORDS.c.voucher_id == voucher_id,\n"
-        "            USAGE_RECORDS.c.customer == customer,\n            USAGE_RECORDS.c.ref_digest",
-        "            USAGE_RECORDS.c.voucher_id == voucher_id,\n"
-        "            USAGE_RECORDS.c.customer == customer,\n            USAGE_RECORDS.c.ref_digest",
+        "    WHERE project = :project AND voucher_id = :voucher_id AND customer = :customer AND ref_digest",
+        "    WHERE voucher_id = :voucher_id AND customer = :customer AND ref_digest",
         TWINS,
     ),
     Mutant(

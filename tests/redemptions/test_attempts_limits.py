@@ -8,6 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from models.redemptions.failed_attempts import count_attempts, find_attempts, forget_attempts
+from tests.support.administrator import as_administrator
 from tests.support.concurrency import until_somebody_waits
 from tests.support.requests import redeem
 from worker.database import transaction
@@ -94,7 +95,7 @@ def test_forgetting_waits_for_nobody():
 
 def test_a_customer_who_has_to_wait_is_not_locked():
     """The answer comes although another transaction has locked the customer's count."""
-    with transaction() as session:
+    with as_administrator() as session:
         session.execute(
             text("INSERT INTO failed_attempts VALUES ('gigs', 'cus_1', clock_timestamp(), :attempts)"),
             {"attempts": settings().unknown_codes_max},

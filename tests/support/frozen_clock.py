@@ -17,6 +17,7 @@ def clock_at(instant: datetime) -> Iterator[None]:
     run_outside_transaction(
         "DROP SCHEMA IF EXISTS frozen CASCADE",
         "CREATE SCHEMA frozen",
+        "GRANT USAGE ON SCHEMA frozen TO PUBLIC",
         "CREATE FUNCTION frozen.clock_timestamp() RETURNS timestamptz STABLE LANGUAGE sql AS "
         f"$$ SELECT '{instant.isoformat()}'::timestamptz $$",
     )

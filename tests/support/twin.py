@@ -11,7 +11,6 @@ from models.base import Base
 from tests.support.begun_with import begun_with
 from tests.support.database_between_tests import separate_engine
 from tests.support.requests import voucher_body
-from worker.database import engine
 
 PROJECT = str(voucher_body()["project"])
 TWIN = "twin"
@@ -43,7 +42,7 @@ def rows_of(project: str) -> dict[str, list[Any]]:
 @contextmanager
 def locked_rows(project: str) -> Iterator[None]:
     """Lock all rows of a project. Whoever waits for one of them fails after a second."""
-    holder = create_engine(engine().url)
+    holder = create_engine(separate_engine().url)
     try:
         with holder.begin() as connection, begun_with("SET LOCAL lock_timeout = '1s'"):
             for table in _tables_of_projects():
