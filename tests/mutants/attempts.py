@@ -33,14 +33,6 @@ MUTANTS = [
         GUESSING,
     ),
     Mutant(
-        "unknown codes of any project are counted",
-        "A customer is one of a project.",
-        FAILED,
-        "(FAILED_ATTEMPTS.c.project == _KEYS.c.project) & (FAILED_ATTEMPTS.c.customer == _KEYS.c.customer)",
-        "(FAILED_ATTEMPTS.c.customer == _KEYS.c.customer)",
-        GUESSING,
-    ),
-    Mutant(
         "unknown codes of any project are forgotten",
         "A sweep forgets the counts that are due, and no others.",
         FAILED,

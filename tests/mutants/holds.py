@@ -16,14 +16,6 @@ MUTANTS = [
         INSTANTS,
     ),
     Mutant(
-        "the end of a hold when a redemption has its id",
-        "A hold is honoured until its end, exclusive.",
-        PLACES,
-        "for each in open_holds if each.expires_at > at)",
-        "for each in open_holds if each.expires_at >= at)",
-        INSTANTS,
-    ),
-    Mutant(
         "the end of a hold when the held places are counted",
         "A hold keeps its place until its end, exclusive.",
         OPEN,

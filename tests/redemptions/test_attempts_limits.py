@@ -9,6 +9,7 @@ from sqlalchemy.exc import OperationalError
 
 from models.redemptions.failed_attempts import count_attempts, find_attempts, forget_attempts
 from tests.support.administrator import as_administrator
+from tests.support.begun_with import begun_with
 from tests.support.concurrency import until_somebody_waits
 from tests.support.requests import redeem
 from worker.database import transaction
@@ -100,6 +101,6 @@ def test_a_customer_who_has_to_wait_is_not_locked():
             text("INSERT INTO failed_attempts VALUES ('gigs', 'cus_1', clock_timestamp(), :attempts)"),
             {"attempts": settings().unknown_codes_max},
         )
-    with transaction() as holder:
+    with transaction() as holder, begun_with("SET LOCAL lock_timeout = '1s'"):
         holder.execute(text("SELECT FROM failed_attempts FOR UPDATE"))
         assert redeem(customer="cus_1", code="GUESS")["reason"] == "too_many_attempts"
