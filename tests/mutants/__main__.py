@@ -15,6 +15,9 @@ from tests.mutants.mutant import Mutant, SchemaMutant
 from tests.mutants.schema import TESTS, read_schema_mutants
 from tests.support.schema import SCHEMA_MUTANT
 
+# Tests that pass only with both servers.
+CONTROL = ("tests/redemptions/test_redeem.py",)
+
 
 def say(line: str) -> None:
     """Print a line at once."""
@@ -40,11 +43,22 @@ def fate_of(mutant: Mutant | SchemaMutant, *, checkout: MutatedCheckout) -> tupl
     return checkout.run(TESTS, environment={SCHEMA_MUTANT: mutant.statement})
 
 
+def check_unchanged(checkout: MutatedCheckout) -> None:
+    """Check that tests pass in the copy as it is. Raises SystemExit if they fail anyway.
+
+    Every mutant would be killed by a machine on which the servers of the tests do not start.
+    """
+    fate, test = checkout.run(CONTROL)
+    if fate is not Fate.SURVIVED:
+        raise SystemExit(f"without a mutant, the tests fail already: {test}")
+
+
 def run(mutants: Sequence[Mutant | SchemaMutant], *, seed: int, minutes: float | None) -> Counter[Fate]:
     """Run mutants, print a line for each, and return how many had each fate."""
     fates: Counter[Fate] = Counter()
     with tempfile.TemporaryDirectory(prefix="scrip-mutants-", ignore_cleanup_errors=True) as folder:
         checkout = MutatedCheckout(Path(folder))
+        check_unchanged(checkout)
         for each in in_order(mutants, seed=seed, minutes=minutes):
             started = time.monotonic()
             fate, test = fate_of(each, checkout=checkout)

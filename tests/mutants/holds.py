@@ -72,14 +72,6 @@ MUTANTS = [
         ("tests/redemptions/test_retries_in_a_batch.py",),
     ),
     Mutant(
-        "holds of any project are replayed",
-        "A request id belongs to a project.",
-        "models/redemptions/hold.py",
-        "and_(HOLDS.c.project == _REQUESTS.c.project, HOLDS.c.request_id == _REQUESTS.c.request_id)",
-        "and_(HOLDS.c.request_id == _REQUESTS.c.request_id)",
-        TWINS,
-    ),
-    Mutant(
         "a hold of any project is confirmed",
         "A hold belongs to a project.",
         "models/redemptions/hold.py",

@@ -10,14 +10,6 @@ APPLYING = ("tests/invoices/test_apply.py",)
 
 MUTANTS = [
     Mutant(
-        "invoices of any project are replayed",
-        "An invoice belongs to a project.",
-        LEDGER,
-        "INVOICE_DISCOUNTS.c.project == _INVOICES.c.project, INVOICE_DISCOUNTS.c.invoice == _INVOICES.c.invoice",
-        "INVOICE_DISCOUNTS.c.invoice == _INVOICES.c.invoice",
-        TWINS,
-    ),
-    Mutant(
         "entries of any project are found",
         "A ledger entry belongs to a project.",
         LEDGER,

@@ -7,14 +7,6 @@ REDEEMING = ("tests/redemptions/test_redeem.py", "tests/redemptions/test_redeem_
 
 MUTANTS = [
     Mutant(
-        "stored redemptions of any project are replayed",
-        "A request id belongs to a project.",
-        "models/redemptions/redemption.py",
-        "and_(REDEMPTIONS.c.project == _REQUESTS.c.project, REDEMPTIONS.c.request_id == _REQUESTS.c.request_id)",
-        "and_(REDEMPTIONS.c.request_id == _REQUESTS.c.request_id)",
-        TWINS,
-    ),
-    Mutant(
         "stored redemptions are not replayed",
         "A request that was decided before gets the first answer.",
         BATCH,

@@ -21,27 +21,11 @@ MUTANTS = [
         TWINS,
     ),
     Mutant(
-        "reversals of any project are answered for another",
-        "A reversal is one of an invoice of the project.",
-        REVERSAL,
-        "and_(INVOICE_REVERSALS.c.project == _INVOICES.c.project, INVOICE_REVERSALS.c.invoice == _INVOICES.c.invoice)",
-        "and_(INVOICE_REVERSALS.c.invoice == _INVOICES.c.invoice)",
-        TWINS,
-    ),
-    Mutant(
         "the answer to any project's reversal is given",
         "A reversal is one of an invoice of the project.",
         REVERSAL,
         "select(columns.answer).where(columns.project == project, columns.id == id)",
         "select(columns.answer).where(columns.id == id)",
-        TWINS,
-    ),
-    Mutant(
-        "the latest reversal of any project is named",
-        "The answer to an invoice names the reversal of its project.",
-        "models/invoices/latest_reversal.py",
-        "INVOICE_REVERSALS.c.project == _INVOICES.c.project, INVOICE_REVERSALS.c.invoice == _INVOICES.c.invoice",
-        "INVOICE_REVERSALS.c.invoice == _INVOICES.c.invoice",
         TWINS,
     ),
     Mutant(

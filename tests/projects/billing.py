@@ -1,9 +1,9 @@
 """What a project and its twin do about invoices: discount, void, refund and credit."""
 
-from tests.projects.acts import PAST_WINDOW, Acts, of_inv_1, shown, window_that_is_over
+from tests.projects.acts import Acts, of_inv_1, shown, window_that_is_over
 from tests.support.credits import BALANCE, credit_line
 from tests.support.requests import apply, invoice, redemption
-from tests.support.reversals import FEBRUARY, MARCH, ONCE, grant
+from tests.support.reversals import APRIL, FEBRUARY, MARCH, ONCE, grant, reverse
 
 
 def discount_invoices() -> Acts:
@@ -40,12 +40,14 @@ def discount_an_invoice_that_only_the_twin_has() -> Acts:
     )
 
 
-def discount_invoices_without_a_cycle() -> Acts:
-    """Send an invoice that begins inside a cycle that was discounted."""
-    grant(**PAST_WINDOW)
-    apply(invoice="inv_1", period=FEBRUARY)
-    inside = invoice(invoice="inv_2", period={"start": "2027-02-10", "end": "2027-02-20"})
-    return Acts(both=[("billing.apply", inside), *shown()])
+def discount_an_invoice_between_cycles() -> Acts:
+    """Send an invoice that begins inside a cycle which only the twin has discounted."""
+    grant(recurrence={"type": "repeating", "durationInMonths": 6})
+    for number, period in enumerate((FEBRUARY, APRIL)):
+        apply(invoice=f"inv_{number}", period=period)
+    inside = invoice(invoice="inv_8", period={"start": "2027-03-10", "end": "2027-03-20"})
+    march = invoice(invoice="inv_9", period=MARCH)
+    return Acts(of_twin=[("billing.apply", march)], both=[("billing.apply", inside), *shown()])
 
 
 def void_an_invoice() -> Acts:
@@ -56,6 +58,7 @@ def void_an_invoice() -> Acts:
         apply(invoice=f"inv_{number}", lines=half)
     apply(invoice="inv_3", period=MARCH, lines=half)
     return Acts(
+        of_twin=[("billing.apply", invoice(invoice="inv_5", period=APRIL))],
         both=[
             ("billing.reverse", of_inv_1("voided")),
             ("billing.reverse", of_inv_1("payment_failed")),
@@ -64,8 +67,16 @@ def void_an_invoice() -> Acts:
             ("billing.apply", invoice(invoice="inv_4", lines=half)),
             ("reversals.list", {"project": "gigs", "invoice": "inv_1"}),
             *shown(),
-        ]
+        ],
     )
+
+
+def void_an_invoice_again() -> Acts:
+    """Void an invoice that both have voided already."""
+    grant(**ONCE)
+    apply(invoice="inv_1")
+    reverse("inv_1")
+    return Acts(both=[("billing.reverse", of_inv_1("voided")), ("billing.reverse", of_inv_1("charged_back"))])
 
 
 def void_an_invoice_that_the_twin_has_voided() -> Acts:
@@ -91,6 +102,20 @@ def void_beside_a_running_discount_of_the_twin() -> Acts:
     apply(invoice="inv_1")
     again = redemption(voucher=granted["voucher"], subscription="sub_1")
     return Acts(of_twin=[("redemptions.redeem", again)], both=[("billing.reverse", of_inv_1("voided")), *shown()])
+
+
+def refund_an_invoice_in_full() -> Acts:
+    """Refund an invoice that the twin has too, so that the customer's place returns."""
+    granted = grant(restrictions={"maximumRedemptionsPerCustomer": 1})
+    apply(invoice="inv_1")
+    lines = [{"id": "base", "amount": 8_000}]
+    again = redemption(voucher=granted["voucher"], customer="cus_1")
+    return Acts(
+        both=[
+            ("billing.reverse", {**of_inv_1("refunded"), "requestId": "r1", "lines": lines}),
+            ("redemptions.redeem", again),
+        ]
+    )
 
 
 def refund_an_invoice() -> Acts:
@@ -145,11 +170,13 @@ SCENARIOS = [
     discount_invoices,
     discount_invoices_by_a_balance,
     discount_an_invoice_that_only_the_twin_has,
-    discount_invoices_without_a_cycle,
+    discount_an_invoice_between_cycles,
     void_an_invoice,
+    void_an_invoice_again,
     void_an_invoice_that_the_twin_has_voided,
     void_beside_a_running_discount_of_the_twin,
     refund_an_invoice,
+    refund_an_invoice_in_full,
     credit_an_invoice,
     credit_in_a_cycle,
     credit_beside_a_running_discount_of_the_twin,

@@ -36,13 +36,17 @@ def end_a_subscription() -> Acts:
     redeem(code="VIP", subscription="sub_1")
     named = {"project": "gigs", "subscription": "sub_1"}
     return Acts(
+        of_twin=[
+            ("vouchers.create", voucher_body(code="TWIN")),
+            ("redemptions.redeem", redemption(code="TWIN", subscription="sub_1")),
+        ],
         both=[
             ("subscriptions.end", {**named, "requestId": "r1"}),
             ("subscriptions.end", named),
             ("vouchers.retrieve", of_voucher(voucher)),
             ("codes.list", of_voucher(voucher)),
             ("redemptions.redeem", redemption(code="VIP")),
-        ]
+        ],
     )
 
 
@@ -58,8 +62,11 @@ def change_a_voucher() -> Acts:
     redeem(code="SUMMER", subscription="sub_1", currency="USD", startsOn="2027-01-01")
     apply(invoice="inv_1")
     named = of_voucher(voucher)
+    currencies = {"amount": 5_000, "currency": "USD", "currencyOptions": {"EUR": 4_000}}
+    fewer = {**of_voucher(create_voucher(budget=currencies)), "budget": {"amount": 5_000, "currency": "USD"}}
     return Acts(
         both=[
+            ("vouchers.update", fewer),
             ("vouchers.update", {**named, "code": "WINTER", "requestId": "r1"}),
             ("vouchers.update", {**named, "code": "winter", "budget": {"amount": 900, "currency": "USD"}}),
             ("redemptions.redeem", redemption(code="WINTER")),

@@ -109,12 +109,15 @@ def test_a_project_in_one_batch_with_another_is_answered_as_if_it_were_alone(
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda each: each.__name__)
-def test_the_first_act_of_a_project_changes_nothing_of_another(scenario: Callable[[], Acts]):
-    """The twin has not acted yet, so its rows have the same values as those that change."""
+def test_a_project_that_acts_first_is_answered_as_if_it_were_alone(
+    scenario: Callable[[], Acts], monkeypatch: pytest.MonkeyPatch
+):
+    """The twin has not acted yet, so its rows have the same values as those that change, and do not change."""
+    expected = alone(scenario, monkeypatch)
     acts = scenario()
     add_twin()
     before = rows_of(TWIN)
-    answers(acts.both, project=PROJECT)
+    assert neutral(answers(acts.both, project=PROJECT)) == expected
     assert rows_of(TWIN) == before
 
 
