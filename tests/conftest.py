@@ -4,15 +4,17 @@ import faulthandler
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as properties
+from redis import Redis
 from sqlalchemy import create_engine
 
 from scrip.stack.stack import servers
+from scrip.stack.valkey_users import WORKER
 from tasks.audit import run
 from tests.support.administrator import administrators_engine
 from tests.support.database_between_tests import empty_database, run_outside_transaction, separate_engine, violations
@@ -21,6 +23,8 @@ from worker import database as database_access
 from worker.database import engine
 from worker.settings import forget_settings
 
+# Senders of tests have these queues for the tasks that follow their messages.
+SENDERS_QUEUES = ("shop", "followers")
 CHECKOUT = Path(__file__).parent.parent
 
 # The time to run or to generate an example depends on how busy the machine is.
@@ -32,6 +36,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Let a test with the mark `scale` take longer than `faulthandler_timeout`."""
     if item.get_closest_marker("scale"):
         faulthandler.cancel_dump_traceback_later()
+
+
+def let_workers_write_to(queues: Sequence[str], *, server: str) -> None:
+    """Allow the tasks that follow a message, as an operator does who allows them."""
+    with Redis.from_url(server) as administrator:
+        keys = [key for each in queues for key in (f"~{each}", f"~{each}???")]
+        administrator.execute_command("ACL", "SETUSER", WORKER, *keys)
 
 
 @pytest.fixture(scope="session")
@@ -48,6 +59,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
         run_outside_transaction("ALTER SYSTEM SET autovacuum = off", "SELECT pg_reload_conf()")
         if SCHEMA_MUTANT in os.environ:
             run_outside_transaction(os.environ[SCHEMA_MUTANT])
+        let_workers_write_to(SENDERS_QUEUES, server=variables["REDIS_ADMINISTRATOR_URL"])
         yield variables
         separate_engine().dispose()
         administrators_engine().dispose()

@@ -5,12 +5,15 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
 from scrip.stack.data_folder import PRIVATE_FOLDER, password, write_private
 from scrip.stack.listener import LOOPBACK, Listener
 from scrip.stack.valkey_users import ADMINISTRATOR, USERS, users_with_passwords
 from scrip.stack.wheel_programs import program
 
 ANSWER_SECONDS_MAX = 1
+ALLOW_CANVAS = "SCRIP_ALLOW_CANVAS"
 
 
 class Valkey(Listener):
@@ -26,6 +29,7 @@ class Valkey(Listener):
             environment={**environment, "LC_ALL": "C"},
             folder=folder,
         )
+        self._allows_canvas = TypeAdapter(bool).validate_python(environment.get(ALLOW_CANVAS) or "false")
 
     @cached_property
     def program(self) -> Path:
@@ -59,7 +63,10 @@ class Valkey(Listener):
             # The append-only file is enough. A snapshot that fails for lack of memory would make Valkey refuse writes.
             "save": '""',
         }
-        users = users_with_passwords({user: self._password(user) for user in USERS})
+        # With tasks that follow a message, a worker writes to whatever queues the senders have.
+        users = users_with_passwords(
+            {user: self._password(user) for user in USERS}, senders_queues=("*",) if self._allows_canvas else ()
+        )
         write_private(self.folder / "users.acl", users)
         write_private(self.folder / "valkey.conf", "".join(f"{name} {value}\n" for name, value in settings.items()))
         super().spawn()

@@ -125,7 +125,7 @@ def test_what_breaks_a_promise_is_refused(breach: Breach, session: Session):
     assert len(run(session, statement)) == 1
 
 
-@pytest.mark.parametrize("name", FOREIGN_KEYS)
+@pytest.mark.parametrize("name", sorted(FOREIGN_KEYS))
 def test_a_row_that_others_refer_to_is_not_deleted(name: str, session: Session):
     """The reference of the new row is the only one to the deleted row."""
     key = FOREIGN_KEYS[name]
