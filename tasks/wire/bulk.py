@@ -6,11 +6,12 @@ from sqlalchemy.orm import Session
 
 from tasks.wire.answers import Answer
 from tasks.wire.errors import InvalidRequest
-from tasks.wire.parsing import TOLD_MAX, Request, parse, shortened
+from tasks.wire.parsing import TOLD_MAX, WHOLE_REQUEST, Request, parse
 from worker.database import run_in_transaction
 
 # So many bad fields are told of all items together, and one more of each further item.
 TOLD_OF_ALL_MAX = 5_000
+NOT_TOLD = {"field": WHOLE_REQUEST, "message": "has more bad fields, which are not told"}
 
 
 def answer_each(
@@ -42,9 +43,8 @@ def _shorten(answers: list[Answer]) -> None:
         errors = answer.get("errors") if answer["outcome"] == "invalid" else None
         if errors:
             if told + len(errors) > TOLD_OF_ALL_MAX:
-                is_shortened = len(errors) > TOLD_MAX
-                few = [errors[0], errors[-1]] if is_shortened else shortened(errors, count=len(errors), told_max=1)
-                answer["errors"] = errors = few
+                rest = errors[-1] if len(errors) > TOLD_MAX else NOT_TOLD
+                answer["errors"] = errors = [errors[0], rest] if len(errors) > 1 else errors
             told += len(errors)
 
 

@@ -41,12 +41,12 @@ def parse(message: type[Request], request: object) -> Request:
     raise InvalidRequest(_errors_of(_few(fault, message, request), count=fault.error_count(), spell=message.spelling))
 
 
-def shortened(errors: list[dict[str, str]], *, count: int, told_max: int = TOLD_MAX) -> list[dict[str, str]]:
+def shortened(errors: list[dict[str, str]], *, count: int) -> list[dict[str, str]]:
     """Return the errors, or the first of them and one that tells how many bad fields there are."""
-    if count <= told_max:
+    if count <= TOLD_MAX:
         return errors
     of_all = f"has {count} bad fields, of which only the first are told"
-    return [*errors[:told_max], {"field": WHOLE_REQUEST, "message": of_all}]
+    return [*errors[:TOLD_MAX], {"field": WHOLE_REQUEST, "message": of_all}]
 
 
 def argument_of(args: Sequence[Any], kwargs: dict[str, Any]) -> object:

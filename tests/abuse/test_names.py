@@ -9,7 +9,7 @@ import pytest
 from tests.abuse.attacked import ANSWERS, DROPPED, REDEEM, Attacked
 from tests.end_to_end.events import events_of, receiving_events
 from tests.end_to_end.raw_messages import publish
-from tests.support.requests import redemption
+from tests.support.requests import invoice, redemption
 
 FORGED = "x\n[2026-01-01 00:00:00,000: CRITICAL/MainProcess] forged\x1b[2J\u202e\x00"
 LONG = "n" * 100_000
@@ -95,12 +95,9 @@ def test_at_most_a_hundred_bad_fields_are_told(attacked: Attacked) -> None:
     fields = {f"{index}{FORGED}": 1 for index in range(BAD_FIELDS)}
     sent = published(attacked, {}, body=json.dumps([[], {"request": {**redemption(), **fields}}, {}]))
     (errors,) = attacked.error(sent)["exc_message"]
-    assert len(errors) == 101
-    assert all(each["field"].isprintable() and len(each["field"]) <= 400 for each in errors)
-    assert errors[-1] == {
-        "field": "request",
-        "message": f"has {BAD_FIELDS + 1} bad fields, of which only the first are told",
-    }
+    # Unknown fields are counted, not named.
+    assert [each["field"] for each in errors] == ["code", "?", "request"]
+    assert errors[-1]["message"] == f"has {BAD_FIELDS + 1} bad fields, of which only the first are told"
     attacked.assert_counted(ANSWERS, "failed", "InvalidRequest", REDEEM)
     attacked.assert_unharmed()
     assert_log_is_clean(attacked)
@@ -112,9 +109,24 @@ def test_the_errors_of_a_bulk_are_bounded_too(attacked: Attacked) -> None:
     bad = {f"field{index}": 1 for index in range(900)}
     items = attacked.client.ask("redemptions.redeem_many", {"requests": [bad] * 1_000})["items"]
     assert [each["outcome"] for each in items] == ["invalid"] * 1_000
-    assert {len(each["errors"]) for each in items} == {101, 2}
-    assert {each["errors"][-1]["message"] for each in items} == {"has 905 bad fields, of which only the first are told"}
+    assert {len(each["errors"]) for each in items} == {6, 2}
+    assert {each["errors"][-1]["message"] for each in items} == {
+        "is not a field of this request (900 times)",
+        "has more bad fields, which are not told",
+    }
     assert len(json.dumps(items)) < 2_000_000
+    attacked.assert_unharmed()
+
+
+def test_at_most_a_hundred_bad_fields_with_different_names_are_told(attacked: Attacked) -> None:
+    """Each of 900 lines lacks two fields."""
+    sent = attacked.client.send("billing.apply", invoice(lines=[{}] * 900))
+    (errors,) = attacked.error(sent)["exc_message"]
+    assert len({each["field"] for each in errors}) == len(errors) == 101
+    assert errors[-1] == {
+        "field": "request",
+        "message": "has 1800 bad fields, of which only the first are told",
+    }
     attacked.assert_unharmed()
 
 

@@ -126,7 +126,7 @@ OTHERWISE = [
 
 def update_as_erasure(table: str, values: str, *, customer: str = "cus_1", pseudonym: str = PSEUDONYM) -> int:
     """Update every row of a table in a transaction that says that it erases a customer. Return how many rows."""
-    with transaction() as session:
+    with as_administrator() as session:
         session.execute(text(ERASURE), {"customer": customer, "pseudonym": pseudonym})
         return rows_affected(session.execute(text(f"UPDATE {table} SET {values}")))  # noqa: S608 - our own texts
 
