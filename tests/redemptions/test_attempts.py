@@ -179,12 +179,13 @@ def test_the_time_begins_with_the_first_unknown_code():
 
 
 def test_a_sweep_forgets_counts_whose_time_is_over():
-    """And no others."""
+    """And no others, not even that of a customer of the same name in another project."""
     guess()
     pass_time(settings().unknown_codes_seconds)
+    guess(2, project="of the same ids")
     guess(customer="cus_new")
     task_named("expiry.sweep")(request={})
-    assert stored() == {"cus_new": 1}
+    assert stored() == {"cus_guesses": 2, "cus_new": 1}
 
 
 def test_the_limit_can_be_switched_off():

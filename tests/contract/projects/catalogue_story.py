@@ -28,6 +28,7 @@ def catalogue() -> Generator[Call, list[Answer], None]:
     )
     codes, held, coffee, expired = (each["id"] for each in created)
     yield from changed(codes)
+    yield from with_budget()
     yield from with_codes(codes)
     yield from with_holds(held)
     yield from with_usages(coffee)
@@ -44,6 +45,15 @@ def changed(voucher: str) -> Generator[Call, list[Answer], None]:
         [update, update, {**update, "name": "Conflict"}, {**GIGS, "voucher": voucher, "code": "Main"}],
     )
     yield Call("vouchers.create", [voucher_body(code="main"), voucher_body(code="OLD", name="Takes over")])
+
+
+def with_budget() -> Generator[Call, list[Answer], None]:
+    """Take a currency out of a budget."""
+    amounts = {"amount": 1_000, "currency": "USD"}
+    body = voucher_body(name="Budget", budget={**amounts, "currencyOptions": {"EUR": 900}})
+    (created,) = yield Call("vouchers.create", [body])
+    yield Call("vouchers.update", [{**GIGS, "voucher": created["id"], "budget": amounts}])
+    yield Call("vouchers.retrieve", [{**GIGS, "voucher": created["id"]}])
 
 
 def with_codes(voucher: str) -> Generator[Call, list[Answer], None]:
@@ -72,6 +82,7 @@ def with_codes(voucher: str) -> Generator[Call, list[Answer], None]:
     )
     anna = added["items"][0]["id"]
     yield Call("codes.retire", [{**GIGS, "code": anna, "actor": "anna"}, {**GIGS, "code": anna}])
+    yield Call("support.explain", [{**GIGS, "customer": f"cus_{each}"} for each in (1, 2, 3, 4)])
     yield Call(
         "redemptions.validate",
         [

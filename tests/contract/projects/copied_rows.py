@@ -53,6 +53,11 @@ CHANGE, POSTPONE = (
     [f"UPDATE {table} SET {changes} {OF_TWINS}" for table, changes in each.items()]  # noqa: S608
     for each in (OTHERWISE, NOT_DUE)
 )
+# The twin's discounts have all returned their places.
+ADD = f"""
+    INSERT INTO returned_places (project, discount_id, voucher_id, customer, kind, created_at)
+    SELECT project, id, voucher_id, customer, 'whole', created_at FROM discounts {OF_TWINS} ON CONFLICT DO NOTHING
+"""  # noqa: S608
 LOCK = [f"SELECT 1 FROM {table} {OF_TWINS} FOR UPDATE" for table in TABLES]  # noqa: S608
 ROWS = " UNION ALL ".join(
     f"SELECT '{table}', CAST(row_of AS text) FROM {table} AS row_of {OF_TWINS}"  # noqa: S608
@@ -92,7 +97,7 @@ def answer_beside_copies(call: Call) -> list[Answer]:
     if call.task == "audit.run":
         # It would find the copies at fault.
         return answer(call)
-    run(*COPY, *CHANGE, *(POSTPONE if call.task in OF_EVERY_PROJECT else ()))
+    run(*COPY, *CHANGE, ADD, *(POSTPONE if call.task in OF_EVERY_PROJECT else ()))
     before = rows_of_twins()
     with locked_twins():
         answers = answer(call)
