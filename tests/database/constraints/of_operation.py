@@ -1,7 +1,8 @@
 """What the tables of messages, sweeps and audits refuse."""
 
-from tests.database.constraints.table import NEW, NULL, Table
+from tests.database.constraints.table import NEW, NULL, Change, Table
 
+RUNNING: Change = {"customer": "'copy'", "ended_at": NULL, "key": "'\\x00'"}
 ATTEMPTS = Table(
     name="attempts",
     row="true",
@@ -69,4 +70,17 @@ BEAT_TICKS = Table(
     refused={"pk_beat_ticks": [{}], "ck_beat_ticks_of_every_project": [{"project": "'gigs'"}]},
     besides={"ticked_at": ("pk_beat_ticks",)},
 )
-TABLES = (ATTEMPTS, DEAD_LETTERS, AUDITS, SWEEPS, BEAT_TICKS)
+CUSTOMER_ERASURES = Table(
+    name="customer_erasures",
+    row="ended_at IS NOT NULL",
+    fresh={"id": NEW},
+    required=("pseudonym", "started_at"),
+    refused={
+        "pk_customer_erasures": [{"id": "id"}],
+        "uq_customer_erasures_running": [{**RUNNING, "customer": "'cus_running'"}],
+        "ck_customer_erasures_customer_until_ended": [{"customer": "'cus_1'"}, {"ended_at": NULL}],
+        "ck_customer_erasures_key_until_ended": [{**RUNNING, "key": NULL}],
+        "ck_customer_erasures_ended_after_start": [{"ended_at": "started_at - interval '1 microsecond'"}],
+    },
+)
+TABLES = (ATTEMPTS, DEAD_LETTERS, AUDITS, SWEEPS, BEAT_TICKS, CUSTOMER_ERASURES)

@@ -1,5 +1,7 @@
 """A row of each table, made by the tasks. Copies of these rows break the constraints."""
 
+from models.base import read_clock
+from models.customers.erasure import begin_erasure
 from tasks.monitoring.beat_ticks import store_tick
 from tests.intake.deliveries import delivery, run
 from tests.support.changes import move
@@ -8,6 +10,7 @@ from tests.support.holds import reserve
 from tests.support.requests import add_codes, apply, create_voucher, record, redeem, voucher_body
 from tests.support.reversals import refund, reverse
 from tests.support.tasks import task_named
+from worker.database import transaction
 
 COFFEE = {
     "stampCard": {"stamps": 2},
@@ -24,6 +27,7 @@ def add_valid_rows() -> None:
     add_invoices()
     add_usages()
     add_messages()
+    add_erasures()
     for name in ("expiry.sweep", "audit.run"):
         task_named(name)(request={} if name == "expiry.sweep" else {"kind": "everything"})
     store_tick()
@@ -72,6 +76,14 @@ def add_usages() -> None:
     card = create_voucher(name="Coffee", **COFFEE)["id"]
     for _ in range(2):
         record(voucher=card, stamp=1, subscription="sub_coffee", currency="USD")
+
+
+def add_erasures() -> None:
+    """Add an erasure that has ended, and one that runs."""
+    redeem(code="UNKNOWN", customer="cus_erased")
+    task_named("customers.erase")(request={"project": "gigs", "customer": "cus_erased"})
+    with transaction() as session:
+        begin_erasure(session, project="gigs", customer="cus_running", actor=None, at=read_clock(session))
 
 
 def add_messages() -> None:
