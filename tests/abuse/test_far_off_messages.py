@@ -97,6 +97,15 @@ def test_limits_that_make_no_sense_are_dropped(attacked: Attacked, headers: dict
     attacked.assert_unharmed()
 
 
+def test_short_time_limits_kill_no_child(attacked: Attacked) -> None:
+    """A hundred messages with a millisecond each stopped a worker for minutes: each killed a child, several times."""
+    children = {each.pid for each in attacked.worker.children()}
+    for _ in range(100):
+        attacked.client.send(REDEEM, {**redemption(code="NONE"), "project": 1}, time_limit=0.001)
+    attacked.assert_unharmed()
+    assert {each.pid for each in attacked.worker.children()} == children
+
+
 def test_large_messages_that_wait_fill_nothing(attacked: Attacked) -> None:
     """Eighteen of a megabyte fill what a channel may hold."""
     request = redemption(code="NONE") | {"products": ["p" * 250] * 4_000}

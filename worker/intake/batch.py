@@ -25,6 +25,8 @@ from worker.settings import settings
 
 # A sweep or a generation of codes may take minutes. A child that takes longer is stuck.
 LONG_SECONDS_MAX = 3_600
+# A sender's own limit is not shorter: a flood of short ones would keep the worker busy with killing children.
+OWN_SECONDS_MIN = 1
 AWAITING = (Fate.AWAIT_SERVERS, Fate.AWAIT_CONNECTION)
 
 
@@ -221,12 +223,12 @@ class Batch:
 
 
 def own_time_limit(request: Request) -> float | None:
-    """Return the hard time limit in seconds that the sender set for a message, or None.
+    """Return the hard time limit in seconds that the sender set for a message, at least 1, or None.
 
     A soft limit is not used: its exception could interrupt a COMMIT.
     """
     hard, _ = request.time_limits or (None, None)
-    return hard or None
+    return max(hard, OWN_SECONDS_MIN) if hard else None
 
 
 def end_message(request: Request, outcome: Outcome) -> None:
