@@ -131,8 +131,7 @@ REFUSED = {
 }
 TRIGGERS = text("""
     SELECT tgname, tgrelid::regclass::text AS tgrelid FROM pg_trigger
-    WHERE NOT tgisinternal
-          AND tgname NOT IN ('append_only', 'append_only_but_erasure', 'keep_accepted', 'keep_customer')
+    WHERE NOT tgisinternal AND starts_with(tgname, 'fk_')
 """)
 
 

@@ -185,7 +185,8 @@ OTHERWISE_NULLABLE = {
     "AcceptedHoldRow": {"voucher_id", "expires_at"},
     "AuditFiguresRow": {"kind", "has_ended", "age", "violations"},  # VALUES, and what is computed.
     "AttemptsRow": {"attempts"},  # A sum.
-    "ErasureRow": {"customer", "key"},  # Check constraints demand both until the erasure has ended.
+    # Check constraints demand both until the erasure has ended, and a comparison.
+    "ErasureRow": {"customer", "key", "is_new"},
     "FiguresRow": {"dead_letters", "holds_open", "deadlocks"},  # Counts.
     "HeldPlaceRow": {"voucher_id", "expires_at"},
     # The columns of a UNION or of its sums, which have no table.
