@@ -36,8 +36,8 @@ ALLOW_ERASURE = """
         changeable CONSTANT text[] := ARRAY['customer', 'fingerprint', 'answer', 'request_id', 'ref_digest'];
         old_row CONSTANT jsonb := to_jsonb(OLD);
         new_row CONSTANT jsonb := to_jsonb(NEW);
-        old_answer CONSTANT text := regexp_replace(old_row ->> 'answer', digest, '', 'g');
-        new_answer CONSTANT text := regexp_replace(new_row ->> 'answer', digest, '', 'g');
+        old_answer CONSTANT text := regexp_replace(old_row ->> 'answer', digest, 'usage-', 'g');
+        new_answer CONSTANT text := regexp_replace(new_row ->> 'answer', digest, 'usage-', 'g');
         is_renamed CONSTANT boolean := coalesce(
             old_row ->> 'customer' = erased AND new_row ->> 'customer' = pseudonym, false
         );
@@ -75,6 +75,16 @@ KEEPING_CUSTOMER = """
     CREATE TRIGGER keep_customer BEFORE UPDATE OF customer ON {table}
     FOR EACH ROW EXECUTE FUNCTION keep_customer()
 """
+KEEP_ROW = """
+    CREATE FUNCTION keep_{table}() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        RAISE EXCEPTION '{table} keeps such a row: DELETE is refused' USING ERRCODE = 'restrict_violation';
+    END $$
+"""
+KEEPING_ROW = """
+    CREATE TRIGGER keep_{table} BEFORE DELETE ON {table}
+    FOR EACH ROW WHEN (NOT (OLD.{unless})) EXECUTE FUNCTION keep_{table}()
+"""
 # The first trigger runs once per statement, and neither ever for an INSERT.
 TRIGGERS = (
     """
@@ -96,6 +106,11 @@ def append_only(table: Table) -> Table:
 def keeping_customer(table: Table) -> Table:
     """Let only an erasure change the customer of a row: add the trigger to the table's DDL, and return the table."""
     return _with(table, KEEP_CUSTOMER, KEEPING_CUSTOMER.format(table=table.name))
+
+
+def kept(table: Table, *, unless: str) -> Table:
+    """Let no row be deleted but those of the condition: add the trigger to the table's DDL, and return the table."""
+    return _with(table, KEEP_ROW.format(table=table.name), KEEPING_ROW.format(table=table.name, unless=unless))
 
 
 def _with(table: Table, *statements: str) -> Table:

@@ -14,10 +14,11 @@ from sqlalchemy import DDL, Table, event
 
 # The check is a subquery for each added row, not NOT EXISTS. The session keeps the plan of its first batch, and while
 # the referenced table is small, NOT EXISTS would be planned as a scan of that whole table.
-# SET search_path FROM CURRENT fixes the schema of the migration, for every session that inserts rows.
+# The search path is fixed, for every session that inserts rows. Without its mention, `pg_temp` would be searched first:
+# whoever may make temporary tables could put one in the place of the referenced table.
 _FUNCTIONS_AND_TRIGGERS = (
     """
-    CREATE OR REPLACE FUNCTION check_{name}() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+    CREATE OR REPLACE FUNCTION check_{name}() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
     BEGIN
         IF EXISTS (
             SELECT FROM added WHERE added.{column} IS NOT NULL AND (
@@ -32,7 +33,7 @@ _FUNCTIONS_AND_TRIGGERS = (
     END $$
 """,
     """
-    CREATE OR REPLACE FUNCTION keep_{name}() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+    CREATE OR REPLACE FUNCTION keep_{name}() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
     BEGIN
         IF (NEW.project, NEW.{key}) IS DISTINCT FROM (OLD.project, OLD.{key})
            AND (current_setting('transaction_isolation') <> 'read committed'

@@ -103,6 +103,7 @@ ERASURE = """
 PSEUDONYM = f"erased_{'0' * 32}"
 ANSWER = f"""CAST(replace(CAST(answer AS text), '"cus_1"', '"{PSEUDONYM}"') AS json)"""
 OTHER_AMOUNT = f"CAST(replace(CAST({ANSWER} AS text), '8000', '8001') AS json)"
+WITH_DIGEST = f"""CAST(replace(CAST({ANSWER} AS text), '"sub_1"', '"usage-{"0" * 64}sub_1"') AS json)"""
 RENAMED = f"customer = '{PSEUDONYM}', answer = {ANSWER}"
 # What a use case of erasures never sends, by the table.
 OTHERWISE = [
@@ -113,6 +114,7 @@ OTHERWISE = [
     ("invoice_discounts", "fingerprint = ''"),
     ("invoice_discounts", f"customer = '{PSEUDONYM}', answer = '{{}}'"),
     ("invoice_discounts", f"customer = '{PSEUDONYM}', answer = {OTHER_AMOUNT}"),
+    ("invoice_discounts", f"customer = '{PSEUDONYM}', answer = {WITH_DIGEST}"),
     ("invoice_discounts", "customer = 'cus_2'"),
     ("usage_records", f"{RENAMED}, usage = 2"),
     ("usage_records", f"{RENAMED}, ref = 'another'"),
@@ -125,7 +127,10 @@ OTHERWISE = [
 
 
 def update_as_erasure(table: str, values: str, *, customer: str = "cus_1", pseudonym: str = PSEUDONYM) -> int:
-    """Update every row of a table in a transaction that says that it erases a customer. Return how many rows."""
+    """Update every row of a table in a transaction that says that it erases a customer. Return how many rows.
+
+    The worker has no right to most of it, so the administrator tries.
+    """
     with as_administrator() as session:
         session.execute(text(ERASURE), {"customer": customer, "pseudonym": pseudonym})
         return rows_affected(session.execute(text(f"UPDATE {table} SET {values}")))  # noqa: S608 - our own texts

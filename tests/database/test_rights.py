@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 import pytest
-from psycopg.errors import InsufficientPrivilege, RestrictViolation
+from psycopg.errors import ForeignKeyViolation, InsufficientPrivilege, RestrictViolation
 from psycopg.sql import SQL, Identifier, Literal
 
 from models.base import Base
@@ -25,6 +25,7 @@ from tests.database.test_schema import alembic
 from tests.documents.blocks import CHECKOUT, blocks
 from tests.invoices.budgets import TEN, change, grant
 from tests.support.endings import end_subscription
+from tests.support.holds import reserve
 from tests.support.needed_rights import Right, needed_rights
 from tests.support.requests import add_codes, apply, create_voucher, redeem, redemption
 from tests.support.reversals import reverse
@@ -176,6 +177,32 @@ def test_the_worker_is_refused(case: str, database: dict[str, str]):
     """
     redeem(voucher=create_voucher()["id"], customer="cus_1")
     refused(database["DATABASE_URL"], FORBIDDEN[case])
+
+
+@pytest.mark.parametrize(
+    "ends", [[], ["redemptions.confirm"], ["redemptions.release"]], ids=["open", "confirmed", "released"]
+)
+def test_a_hold_cannot_be_deleted(ends: list[str], database: dict[str, str]):
+    """Pruning deletes refused requests for a hold only."""
+    create_voucher(code="HELD")
+    hold = reserve(code="HELD")["id"]
+    for task in ends:
+        task_named(task)(request={"project": "gigs", "hold": hold})
+    refused(database["DATABASE_URL"], "DELETE FROM holds")
+
+
+def test_a_temporary_table_is_not_taken_for_the_one_that_a_row_must_refer_to(database: dict[str, str]):
+    """PostgreSQL looks for tables among the temporary ones first, unless the path names them last."""
+    redeem(voucher=create_voucher()["id"])
+    with psycopg.connect(database["DATABASE_URL"]) as connection:
+        connection.execute("CREATE TEMPORARY TABLE vouchers AS SELECT 'gigs' AS project, gen_random_uuid() AS id")
+        with pytest.raises(ForeignKeyViolation):
+            connection.execute("""
+                INSERT INTO public.redemptions SELECT (jsonb_populate_record(first, jsonb_build_object(
+                    'voucher_id', vouchers.id, 'request_id', 'forged', 'id', gen_random_uuid(), 'redemption_number', 2
+                ))).*
+                FROM public.redemptions AS first, pg_temp.vouchers
+            """)
 
 
 def test_a_row_that_may_be_locked_cannot_be_changed(database: dict[str, str]):
