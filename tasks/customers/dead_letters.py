@@ -14,6 +14,8 @@ from models.intake.dead_letter import DeadLetterRow, dead_letters_after, replace
 from worker.intake.shown_request import summary
 
 JSON_TYPE = "application/json"
+# kombu does not decode the texts of these "encodings".
+BINARY = frozenset({"binary", "ascii-8bit"})
 # They are in memory together, each with its body.
 LETTERS_TOGETHER = 100
 
@@ -34,15 +36,16 @@ def _renamed(letter: DeadLetterRow, *, erasure: ErasureRow) -> Mapping[str, Any]
     if letter.content_type != JSON_TYPE:
         return None
     compression = letter.headers.get("compression")
+    encoding = "utf-8" if letter.content_encoding in BINARY else letter.content_encoding
     try:
         plain = decompress(letter.body, compression) if compression else letter.body
-        content = json.loads(plain)
-    except (ValueError, KeyError, OSError, RecursionError):
+        content = json.loads(plain.decode(encoding))
+    except (ValueError, LookupError, OSError, RecursionError):
         return None
     renamed = _with_pseudonym(content, erasure=erasure)
     if renamed == content:
         return None
-    text = json.dumps(renamed).encode()
+    text = json.dumps(renamed).encode(encoding)
     body = compress(text, compression)[0] if compression else text
     shown = {"argsrepr": "()", "kwargsrepr": summary(renamed[1] if isinstance(renamed, list) else None)}
     return {

@@ -337,6 +337,23 @@ def test_a_dead_letter_is_of_the_pseudonym(compression: str | None) -> None:
     assert (pseudonym in str(letter["headers"]), "cus " in str(letter["headers"])) == (True, False)
 
 
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16", "binary"])
+def test_a_dead_letter_keeps_its_encoding(encoding: str) -> None:
+    """Its retry decodes the body by it."""
+    request, codec = redemption(code="OPEN", customer=CUSTOMER), "utf-8" if encoding == "binary" else encoding
+    original = Original(
+        queue="redemptions",
+        headers={"id": "1"},
+        body=json.dumps([[], {"request": request}, {}], ensure_ascii=False).encode(codec),
+        content_type="application/json",
+        content_encoding=encoding,
+    )
+    give_up(key=("gigs", "1"), task="redemptions.redeem", original=original, reason="Fault", attempts=3)
+    assert erase()["rows"] == 1
+    (letter,), (pseudonym,) = everything()["dead_letters"], pseudonyms()
+    assert json.loads(letter["body"].decode(codec))[1]["request"] == request | {"customer": pseudonym}
+
+
 def test_an_erasure_that_was_interrupted_just_before_its_end_is_not_forgotten() -> None:
     """Its repetition finds nothing left, but a repeated record of usage is only known by the erasure's key."""
     voucher = create_voucher(**CARD)["id"]
