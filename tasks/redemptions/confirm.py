@@ -6,7 +6,7 @@ from domain.hold import FINAL_STATUSES, HoldStatus
 from models.codes.look_up import find_code
 from models.redemptions.row_types import AcceptedHoldRow
 from tasks.intake.task import contract_task
-from tasks.redemptions.answers import hold_released_answer
+from tasks.redemptions.answers import hold_released_answer, redemption_answer
 from tasks.redemptions.batch import RedemptionBatch
 from tasks.redemptions.batch_vouchers import BatchCode, BatchVoucher
 from tasks.redemptions.hold_match import redemption_request_of
@@ -32,6 +32,9 @@ def confirm_hold(session: Session, reference: HoldReference) -> Answer:
     decided as a new request. Raises NotFound if there is no such hold.
     """
     hold, voucher = lock_hold(session, reference)
+    # After the erasure of the customer, the bodies of hold and redemption can no longer be compared.
+    if hold.status == HoldStatus.CONFIRMED and (confirmed := redemption_under(session, hold)) is not None:
+        return redemption_answer(confirmed)
     claim = _claim_of(session, hold, voucher=voucher)
     batch = RedemptionBatch.lock(session, [claim])
     if hold.status == HoldStatus.RELEASED:

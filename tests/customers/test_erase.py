@@ -292,6 +292,17 @@ def test_an_open_hold_can_be_confirmed_afterwards() -> None:
     assert (answer["outcome"], {answer["customer"]}) == ("accepted", pseudonyms())
 
 
+def test_a_repeated_confirmation_is_answered_as_before() -> None:
+    """It names the hold alone. A conflict would say that the redemption was refused."""
+    create_voucher(code="OPEN")
+    request = {"project": "gigs", "hold": reserve(code="OPEN", customer="cus_1", subscription="sub_1")["id"]}
+    first = task_named("redemptions.confirm")(request=request)
+    erase("cus_1")
+    before = everything()
+    assert task_named("redemptions.confirm")(request=request) == first | {"customer": pseudonyms().pop()}
+    assert everything() == before
+
+
 def test_an_interrupted_erasure_goes_on_with_the_same_pseudonym() -> None:
     """A statement fails in the midst of it."""
     create_voucher(code="OPEN")
