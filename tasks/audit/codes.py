@@ -29,7 +29,7 @@ CODE_CHECKS = {
         WHERE r.reason IS NULL AND r.effective_at >= c.expires_at
     """,
     "nothing was redeemed by a code of another customer": """
-        SELECT r.project, r.id::text AS subject, format('by %s, for %s', r.customer, c.customer) AS detail
+        SELECT r.project, r.id::text AS subject, 'by another customer than the code''s' AS detail
         FROM redemptions r JOIN codes c ON c.project = r.project AND c.id = r.code_id
         WHERE r.reason IS NULL AND r.customer <> c.customer
     """,

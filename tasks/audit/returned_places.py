@@ -45,7 +45,7 @@ _PURCHASES = f"""
 
 RETURNED_PLACE_CHECKS = {
     "a place is free again for a redemption that had one": """
-        SELECT p.project, p.discount_id::text AS subject, format('%s of voucher %s', p.customer, p.voucher_id) AS detail
+        SELECT p.project, p.discount_id::text AS subject, format('of voucher %s', p.voucher_id) AS detail
         FROM returned_places p
         LEFT JOIN redemptions r ON r.project = p.project AND r.id = p.discount_id AND r.reason IS NULL
         WHERE (r.voucher_id, r.customer) IS DISTINCT FROM (p.voucher_id, p.customer)
