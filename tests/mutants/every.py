@@ -2,6 +2,7 @@
 
 from tests.mutants import (
     attempts,
+    bounds,
     budgets,
     codes,
     discounts,
@@ -13,6 +14,7 @@ from tests.mutants import (
     redemption_locks,
     redemptions,
     replays,
+    retention,
     reversals,
     sweeps,
     usages,
@@ -24,8 +26,10 @@ ROOMS = (
     redemption_locks,
     redemptions,
     replays,
+    retention,
     holds,
     attempts,
+    bounds,
     discounts,
     endings,
     invoices,

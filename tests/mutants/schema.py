@@ -10,8 +10,13 @@ from sqlalchemy import Connection, create_engine, text
 from scrip.stack.stack import servers
 from tests.mutants.mutant import CHECKOUT, SchemaMutant
 
-# Their cases, and all else that asks the catalogue.
-TESTS = ("tests/database",)
+# Those with a case for each come first, then all else that asks the catalogue.
+TESTS = (
+    "tests/database/test_constraints.py",
+    "tests/database/test_references.py",
+    "tests/database/test_append_only.py",
+    "tests/database",
+)
 # The primary keys come with their NOT NULL. A unique key that others refer to takes them with it.
 _CONSTRAINTS = text("""
     SELECT format('%s.%s', conrelid::regclass, conname) AS name,

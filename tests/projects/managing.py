@@ -1,8 +1,10 @@
 """What a project and its twin do about discounts, vouchers, codes and usage."""
 
 from tests.projects.acts import ACTOR, Acts, of_voucher
+from tests.support.holds import reserve
 from tests.support.requests import add_codes, apply, create_voucher, redeem, redemption, usage, voucher_body
 from tests.support.reversals import ONCE, grant
+from tests.support.tasks import task_named
 
 
 def change_discounts() -> Acts:
@@ -105,6 +107,18 @@ def record_usages() -> Acts:
     )
 
 
+def erase_a_customer() -> Acts:
+    """Erase a customer, of whom both have a discount, a hold, stamps and an invoice."""
+    card = create_voucher(stampCard={"stamps": 2}, **ONCE)["id"]
+    voucher = create_voucher(code="SUMMER")["id"]
+    redeem(code="SUMMER", customer="cus_1", subscription="sub_1", startsOn="2027-01-01")
+    reserve(voucher=voucher, customer="cus_1", subscription="sub_2")
+    task_named("usages.record")(request=usage(voucher=card, stamp=1))
+    apply(invoice="inv_1")
+    erased = {"project": "gigs", "customer": "cus_1"}
+    return Acts(both=[("customers.erase", erased), ("customers.erase", erased)])
+
+
 def look_at_everything() -> Acts:
     """Read by every list, report and preview."""
     voucher = create_voucher(code="SUMMER")
@@ -134,5 +148,6 @@ SCENARIOS = [
     change_a_voucher,
     change_codes,
     record_usages,
+    erase_a_customer,
     look_at_everything,
 ]

@@ -20,6 +20,15 @@ def redeem_the_last_place() -> Acts:
     return Acts(both=[*acts, ("vouchers.retrieve", of_voucher(voucher)), ("codes.list", of_voucher(voucher))])
 
 
+def redeem_without_another_discount() -> Acts:
+    """Redeem a full voucher, of which only the twin's customer has a discount on another subscription."""
+    voucher = create_voucher(restrictions={"maximumRedemptions": 2})["id"]
+    own = redemption(voucher=voucher, customer="cus_1")
+    others = [("redemptions.redeem", redemption(voucher=voucher)) for _ in range(2)]
+    refused = redemption(voucher=voucher, customer="cus_1")
+    return Acts(of_twin=[("redemptions.redeem", own)], both=[*others, ("redemptions.redeem", refused)])
+
+
 def redeem_under_known_ids() -> Acts:
     """Send request ids that only the twin has decided."""
     voucher = create_voucher()["id"]
@@ -115,6 +124,7 @@ def guess_codes() -> Acts:
 
 SCENARIOS = [
     redeem_the_last_place,
+    redeem_without_another_discount,
     redeem_under_known_ids,
     redeem_up_to_a_customers_limit,
     redeem_beside_a_window_that_is_over,

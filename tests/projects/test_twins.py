@@ -130,17 +130,34 @@ def test_a_project_waits_for_no_lock_of_another(scenario: Callable[[], Acts]):
         answers(acts.both, project=PROJECT)
 
 
+def lapse_of_twin() -> None:
+    """Let nine days pass for the holds of the twin."""
+    older = ", ".join(f"{each} = {each} - interval '9 days'" for each in ("effective_at", "created_at", "expires_at"))
+    run_outside_transaction(f"UPDATE holds SET {older} WHERE project = '{TWIN}'")  # noqa: S608 - our own columns
+
+
+def test_a_hold_of_the_same_id_that_has_lapsed_is_left_to_its_project():
+    """The project's keeps the place on its subscription, and the twin's is not closed."""
+    voucher = create_voucher()["id"]
+    reserve(voucher=voucher, subscription="sub_1")
+    add_twin()
+    lapse_of_twin()
+    before = rows_of(TWIN)
+    assert reserve(voucher=voucher, subscription="sub_1")["reason"] == "fully_reserved"
+    assert reserve(voucher=voucher)["outcome"] == "accepted"
+    assert rows_of(TWIN) == before
+
+
 def test_a_sweep_changes_what_is_due_and_nothing_of_the_same_id():
     """All of the twin's is due, and nothing of the project's."""
     voucher = create_voucher(code="OLD", restrictions={"expiresAt": "2099-01-01T00:00:00Z"})
     add_codes(voucher, {"code": "VIP", "expiresAt": "2098-01-01T00:00:00Z"})
     reserve(voucher=voucher["id"])
     add_twin()
-    older = ", ".join(f"{each} = {each} - interval '9 days'" for each in ("effective_at", "created_at", "expires_at"))
     run_outside_transaction(
         *(f"UPDATE {table} SET expires_at = created_at WHERE project = '{TWIN}'" for table in ("vouchers", "codes")),  # noqa: S608 - our own tables
-        f"UPDATE holds SET {older} WHERE project = '{TWIN}'",  # noqa: S608 - our own columns
     )
+    lapse_of_twin()
     before = rows_of(PROJECT)
     answer = sweep_all(batch_size=10)
     assert (answer["expired"], answer["codesExpired"], answer["holdsLapsed"]) == (1, 2, 1)

@@ -1,0 +1,156 @@
+"""Mutants of what a message may do: its size and depth, what follows it, how late it is due, and remote control."""
+
+from tests.mutants.mutant import Mutant
+
+ENVELOPE, REFUSALS = "worker/intake/envelope.py", "worker/intake/refusals.py"
+CONTROL, DECOMPRESSION = "worker/intake/remote_control.py", "worker/broker/decompression.py"
+BODIES = ("tests/abuse/test_bodies.py",)
+CANVAS = ("tests/abuse/test_canvas.py",)
+COMMANDS = ("tests/abuse/test_remote_control.py",)
+
+MUTANTS = [
+    Mutant(
+        "a body may have any size",
+        "A body that is larger than the setting is refused in constant memory.",
+        DECOMPRESSION,
+        "    if len(data) > limit:\n",
+        "    if limit < 0:\n",
+        BODIES,
+    ),
+    Mutant(
+        "the largest body is refused",
+        "A body of the size of the setting is decided.",
+        DECOMPRESSION,
+        "    if len(data) > limit:\n",
+        "    if len(data) >= limit:\n",
+        BODIES,
+    ),
+    Mutant(
+        "a stream is decompressed as a whole",
+        "A bomb of a few bytes takes no more memory than the largest body.",
+        DECOMPRESSION,
+        "        found = decompressor.decompress(data, size_max + 1)\n",
+        "        found = decompressor.decompress(data, 1 << 32)\n",
+        BODIES,
+    ),
+    Mutant(
+        "a stream that is cut off is decided",
+        "What follows a compressed body is never ignored.",
+        DECOMPRESSION,
+        "    if not decompressor.eof or decompressor.unused_data:\n",
+        "    if not decompressor.eof:\n",
+        (*BODIES, "tests/end_to_end/test_malformed_messages.py"),
+    ),
+    Mutant(
+        "a body may have any number of values",
+        "The time and the memory of parsing a body are bounded.",
+        ENVELOPE,
+        "    if values_at_most(body) > VALUES_MAX:\n",
+        "    if values_at_most(body) > VALUES_MAX * 1_000:\n",
+        BODIES,
+    ),
+    Mutant(
+        "a body may be nested at any depth",
+        "No nested body ends a worker.",
+        ENVELOPE,
+        "    if _is_deeper_than(LEVELS_MAX, [body, message.headers]):\n",
+        "    if _is_deeper_than(LEVELS_MAX * 10_000, [body, message.headers]):\n",
+        (*BODIES, "tests/end_to_end/test_malformed_messages.py"),
+    ),
+    Mutant(
+        "an id may have line breaks",
+        "No task id writes forged lines into the log.",
+        ENVELOPE,
+        "len(task_id) <= ID_LENGTH_MAX and task_id.isascii() and task_id.isprintable()",
+        "len(task_id) <= ID_LENGTH_MAX and task_id.isascii()",
+        ("tests/abuse/test_names.py",),
+    ),
+    Mutant(
+        "any number of bad fields is told",
+        "An error tells a hundred bad fields at most, and their number.",
+        "tasks/wire/parsing.py",
+        "    if count <= told_max:\n",
+        "    if count >= 0:\n",
+        ("tests/wire/test_bad_fields.py", "tests/abuse/test_names.py"),
+    ),
+    Mutant(
+        "a hundred bad fields are cut",
+        "An error tells a hundred bad fields.",
+        "tasks/wire/parsing.py",
+        "    if count <= told_max:\n",
+        "    if count < told_max:\n",
+        ("tests/wire/test_bad_fields.py", "tests/abuse/test_names.py"),
+    ),
+    Mutant(
+        "anything may follow a message",
+        "Nothing follows a message unless the setting allows it.",
+        REFUSALS,
+        "    if following and not settings().allow_canvas:\n",
+        "    if following and settings().allow_canvas is None:\n",
+        CANVAS,
+    ),
+    Mutant(
+        "any number may follow a message",
+        "A message is no flood of others.",
+        REFUSALS,
+        "        if len(signatures) > FOLLOWERS_MAX or not",
+        "        if len(signatures) > FOLLOWERS_MAX * 1_000 or not",
+        CANVAS,
+    ),
+    Mutant(
+        "Celery's own tasks may follow a message",
+        "A worker sends none of Celery's own tasks for a sender.",
+        REFUSALS,
+        "    if is_celerys(task):\n        return False\n",
+        "",
+        CANVAS,
+    ),
+    Mutant(
+        "a task may follow in the queue of others",
+        "A sender reaches no queue by a worker that it may not write to.",
+        REFUSALS,
+        "        return queue is None or queue == queue_of(task)\n",
+        "        return True\n",
+        CANVAS,
+    ),
+    Mutant(
+        "a task may follow in a key of kombu",
+        "A sender reaches no key of the broker by a worker.",
+        REFUSALS,
+        "    return queue not in QUEUES and not queue.startswith(KEYS_OF_KOMBU)",
+        "    return queue not in QUEUES",
+        CANVAS,
+    ),
+    Mutant(
+        "a message may be due at any time",
+        "A message waits for a day at most.",
+        REFUSALS,
+        "    if seconds_left is not None and seconds_left > WAIT_SECONDS_MAX:\n",
+        "    if seconds_left is not None and seconds_left < 0:\n",
+        ("tests/abuse/test_far_off_messages.py",),
+    ),
+    Mutant(
+        "a command may have a pattern",
+        "A regular expression of a command runs nowhere.",
+        CONTROL,
+        '            and not body.get("pattern")\n',
+        "",
+        COMMANDS,
+    ),
+    Mutant(
+        "a command is answered anywhere",
+        "A worker writes into no queue that the sender of a command may not write to.",
+        CONTROL,
+        '            and reply_to.get("exchange") == self._reply_exchange\n',
+        "",
+        COMMANDS,
+    ),
+    Mutant(
+        "any number of commands is answered",
+        "A flood of commands does not occupy a worker.",
+        CONTROL,
+        "        return self._left < 0\n",
+        "        return False\n",
+        COMMANDS,
+    ),
+]

@@ -1,0 +1,106 @@
+"""Mutants of pruning and of erasing customers."""
+
+from tests.mutants.mutant import TWINS, Mutant
+
+PRUNING, ERASURE, ERASE = ("models/retention/pruning.py", "models/customers/erasure.py", "tasks/customers/erase.py")
+PRUNED = ("tests/retention/test_prune_instants.py", "tests/retention/test_prune.py")
+ERASED = ("tests/customers/test_erase.py",)
+
+MUTANTS = [
+    Mutant(
+        "a refused redemption is pruned at its instant",
+        "A row is kept for as long as the setting says.",
+        PRUNING,
+        "AND reason IS NOT NULL AND id < :id AND decided_at < :before",
+        "AND reason IS NOT NULL AND decided_at <= :before",
+        PRUNED,
+    ),
+    Mutant(
+        "an accepted redemption is pruned",
+        "An accepted redemption is kept for ever.",
+        PRUNING,
+        "AND reason IS NOT NULL AND id < :id AND decided_at < :before",
+        "AND id < :id AND decided_at < :before",
+        PRUNED,
+    ),
+    Mutant(
+        "redemptions of any project are pruned",
+        "Pruning deletes what is old, and nothing of the same id in another project.",
+        PRUNING,
+        "    WHERE redemptions.project = old.project AND redemptions.request_id = old.request_id\n",
+        "    WHERE redemptions.request_id = old.request_id\n",
+        PRUNED,
+    ),
+    Mutant(
+        "a refused hold is pruned at its instant",
+        "A row is kept for as long as the setting says.",
+        PRUNING,
+        "status = 'refused' AND created_at < :before",
+        "status = 'refused' AND created_at <= :before",
+        PRUNED,
+    ),
+    Mutant(
+        "holds of any project are pruned",
+        "Pruning deletes what is old, and nothing of the same id in another project.",
+        PRUNING,
+        "    WHERE holds.project = old.project AND holds.request_id = old.request_id\n",
+        "    WHERE holds.request_id = old.request_id\n",
+        PRUNED,
+    ),
+    Mutant(
+        "a stored answer is pruned at its instant",
+        "A row is kept for as long as the setting says.",
+        PRUNING,
+        "write_answers WHERE created_at < :before",
+        "write_answers WHERE created_at <= :before",
+        PRUNED,
+    ),
+    Mutant(
+        "stored answers of any project are pruned",
+        "Pruning deletes what is old, and nothing of the same id in another project.",
+        PRUNING,
+        "    WHERE write_answers.project = old.project AND write_answers.task",
+        "    WHERE write_answers.task",
+        PRUNED,
+    ),
+    Mutant(
+        "a dead letter is pruned at its instant",
+        "A row is kept for as long as the setting says.",
+        PRUNING,
+        "dead_letters WHERE died_at < :before",
+        "dead_letters WHERE died_at <= :before",
+        PRUNED,
+    ),
+    Mutant(
+        "two erasures of a customer run at once",
+        "An interrupted erasure goes on with the same pseudonym.",
+        ERASURE,
+        "    session.execute(insert(CUSTOMER_ERASURES).values(**values).on_conflict_do_nothing())\n",
+        "    session.execute(insert(CUSTOMER_ERASURES).values(**values))\n",
+        ERASED,
+    ),
+    Mutant(
+        "the erasure of any project's customer goes on",
+        "A customer is one of a project.",
+        ERASURE,
+        "CUSTOMER_ERASURES.c.project == project, CUSTOMER_ERASURES.c.customer == customer)",
+        "CUSTOMER_ERASURES.c.customer == customer)",
+        ("tests/customers/test_erasures_at_once.py",),
+    ),
+    Mutant(
+        "an erasure does not lock the vouchers of codes",
+        "An erasure waits for whoever decides about a voucher.",
+        ERASE,
+        "    lock_vouchers(session, keys={(erasure.project, each) for each in ids})\n",
+        "    list(ids)\n",
+        ERASED,
+    ),
+    Mutant(
+        "grants of any project are erased",
+        "A customer is one of a project.",
+        ERASE,
+        "    discounts = lock_discounts_by_id(session, keys=[(erasure.project, each) for each in ids])\n",
+        '    discounts = lock_discounts_by_id(session, keys=[("twin", each) for each in ids])\n',
+        (*TWINS, *ERASED),
+    ),
+]

@@ -1,0 +1,62 @@
+"""The instant before which rows are pruned, exclusive, and rows of the same ids in another project."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import partial
+
+import pytest
+from sqlalchemy import text
+
+from models.retention.pruning import prune_answers, prune_dead_letters, prune_refused, prune_refused_holds
+from tests.intake.test_list_dead_letters import die
+from tests.support.database_between_tests import run_outside_transaction
+from tests.support.endings import end_subscription
+from tests.support.holds import reserve
+from tests.support.requests import redeem
+from tests.support.twin import PROJECT, TWIN, add_twin, rows_of
+from worker.database import transaction
+
+pytestmark = pytest.mark.usefixtures("database")
+
+MOMENT = timedelta(microseconds=1)
+# An id of an earlier year.
+OLD_ID = "overlay(id::text PLACING '01900000' FROM 1 FOR 8)::uuid"
+# What leaves a row, what prunes it, and the column with its instant.
+Kind = tuple[Callable[[], object], Callable[..., int], str, str]
+KINDS: dict[str, Kind] = {
+    "redemptions": (partial(redeem, code="NONE"), partial(prune_refused, project=PROJECT), "redemptions", "decided_at"),
+    "holds": (partial(reserve, code="NONE"), prune_refused_holds, "holds", "created_at"),
+    "answers": (partial(end_subscription, requestId="r1"), prune_answers, "write_answers", "created_at"),
+    "dead letters": (partial(die, "t1"), prune_dead_letters, "dead_letters", "died_at"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_row_is_pruned_after_its_instant(kind: str) -> None:
+    """At the very instant, it is kept."""
+    leave, prune, table, column = KINDS[kind]
+    leave()
+    with transaction() as session:
+        instant: datetime = session.execute(text(f"SELECT {column} FROM {table}")).scalar_one()  # noqa: S608 - our tables
+        assert [prune(session, before=each, limit=5) for each in (instant, instant + MOMENT)] == [0, 1]
+
+
+@pytest.mark.parametrize("kind", ["redemptions", "holds", "answers"])
+def test_a_row_of_the_same_id_in_another_project_is_kept(kind: str) -> None:
+    """Only the twin's is old enough."""
+    leave, prune, table, column = KINDS[kind]
+    leave()
+    add_twin()
+    older = {name: f"{name} - interval '2 days'" for name in {column, "effective_at"}}
+    if kind == "answers":
+        del older["effective_at"]
+    if kind == "redemptions":
+        older["id"] = OLD_ID
+    changes = ", ".join(f"{name} = {value}" for name, value in older.items())
+    run_outside_transaction(f"UPDATE {table} SET {changes} WHERE project = '{TWIN}'")  # noqa: S608 - our tables
+    before = rows_of(PROJECT)
+    with transaction() as session:
+        yesterday = session.execute(text("SELECT clock_timestamp() - interval '1 day'")).scalar_one()
+        of_twin = {"project": TWIN} if kind == "redemptions" else {}
+        assert prune(session, before=yesterday, limit=5, **of_twin) == 1
+    assert rows_of(PROJECT) == before
