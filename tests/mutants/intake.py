@@ -5,6 +5,9 @@ from tests.mutants.mutant import Mutant
 DECIDE, POISON, SCHEDULE = ("tasks/intake/decide_batch.py", "tasks/intake/poison_messages.py", "worker/schedule.py")
 ATTEMPT, DEAD = "models/intake/attempt.py", "models/intake/dead_letter.py"
 AUDITS = "models/monitoring/recorded_audit.py"
+# Which messages of a batch may be poison.
+SUSPECTS = "            if (is_child_lost or each.redelivered or each.retries)\n"
+SUSPECTS += "            and each.wrong_queue is None\n"
 POISONED = ("tests/intake/test_poison_messages.py",)
 BEAT = ("tests/sweeps/test_schedule.py",)
 
@@ -21,7 +24,7 @@ MUTANTS = [
         "a first delivery is a suspect",
         "A first delivery costs nothing, and is decided with all others.",
         POISON,
-        "            if (is_child_lost or each.redelivered or each.retries) and each.wrong_queue is None\n",
+        SUSPECTS,
         "            if each.wrong_queue is None\n",
         ("tests/intake/test_first_deliveries.py", *POISONED),
     ),
@@ -29,15 +32,15 @@ MUTANTS = [
         "a redelivery is no suspect",
         "A message that has killed workers runs alone in the end.",
         POISON,
-        "            if (is_child_lost or each.redelivered or each.retries) and each.wrong_queue is None\n",
-        "            if is_child_lost and each.wrong_queue is None\n",
+        SUSPECTS,
+        "            if is_child_lost\n            and each.wrong_queue is None\n",
         POISONED,
     ),
     Mutant(
         "a message in a wrong queue is a suspect",
         "A message in a wrong queue is not decided, so it has no attempts.",
         POISON,
-        "            if (is_child_lost or each.redelivered or each.retries) and each.wrong_queue is None\n",
+        SUSPECTS,
         "            if is_child_lost or each.redelivered or each.retries\n",
         ("tests/intake/test_first_deliveries.py", *POISONED),
     ),

@@ -72,20 +72,12 @@ MUTANTS = [
         PRUNED,
     ),
     Mutant(
-        "two erasures of a customer run at once",
+        "an erasure that goes on takes another pseudonym",
         "An interrupted erasure goes on with the same pseudonym.",
         ERASURE,
-        "    session.execute(insert(CUSTOMER_ERASURES).values(**values).on_conflict_do_nothing())\n",
-        "    session.execute(insert(CUSTOMER_ERASURES).values(**values))\n",
+        '        set_={"id": begun.excluded.id},\n',
+        '        set_={"pseudonym": begun.excluded.pseudonym},\n',
         ERASED,
-    ),
-    Mutant(
-        "the erasure of any project's customer goes on",
-        "A customer is one of a project.",
-        ERASURE,
-        "CUSTOMER_ERASURES.c.project == project, CUSTOMER_ERASURES.c.customer == customer)",
-        "CUSTOMER_ERASURES.c.customer == customer)",
-        ("tests/customers/test_erasures_at_once.py",),
     ),
     Mutant(
         "an erasure does not lock the vouchers of codes",

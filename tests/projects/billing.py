@@ -163,7 +163,7 @@ def credit_beside_a_running_discount_of_the_twin() -> Acts:
     apply(invoice="inv_1")
     again = redemption(voucher=granted["voucher"], subscription="sub_1", currency="USD")
     crediting = invoice(invoice="inv_2", lines=[credit_line(4_000, of="inv_1")])
-    return Acts(of_twin=[("redemptions.redeem", again)], both=[("billing.apply", crediting)])
+    return Acts(of_twin=[("redemptions.redeem", again)], both=[("billing.apply", crediting), *shown()])
 
 
 SCENARIOS = [
