@@ -2,8 +2,9 @@
 
 USAGE_RECORD_CHECKS = {
     "what a recorded use was answered is what the ledger says": """
-        SELECT project, ref AS subject, format('answered %s, ledger %s %s %s %s', answer, usage, stamp, amount_minor,
-                                               reason) AS detail
+        SELECT project, ref AS subject, format('answered %s %s %s %s, ledger %s %s %s %s',
+                                               answer ->> 'usage', answer ->> 'stamp', answer ->> 'amount',
+                                               answer ->> 'reason', usage, stamp, amount_minor, reason) AS detail
         FROM usage_records
         WHERE (answer ->> 'ref', answer ->> 'customer', answer ->> 'refType', answer ->> 'reason',
                (answer ->> 'usage')::bigint, (answer ->> 'stamp')::bigint, (answer ->> 'amount')::bigint,
