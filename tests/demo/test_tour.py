@@ -51,4 +51,6 @@ def test_the_tour_shows_reasons_that_the_other_examples_do_not():
         "stamp_card_incomplete",
         "fully_reserved",
     }
-    assert set(Refusal) - shown - set(REASONS) == {Refusal.CODE_RETIRED, Refusal.CODE_EXPIRED}
+    assert set(Refusal) - shown - set(REASONS) == {
+        *(Refusal.CODE_RETIRED, Refusal.CODE_EXPIRED, Refusal.TOO_MANY_ATTEMPTS)
+    }

@@ -14,6 +14,7 @@ from celery.result import GroupResult
 from scrip.stack.listener import LOOPBACK
 from tests.end_to_end.waiting import eventually
 from tests.other_servers.redis_servers import RedisServer
+from tests.support.administrator import empty_broker
 from worker.fault_points import FaultPoint, InjectedFault
 from worker.intake import results
 from worker.intake.delivery import Delivery
@@ -48,7 +49,7 @@ def client(environment: dict[str, str]) -> Iterator[Celery]:
     url = environment["REDIS_URL"].removesuffix("0") + str(ELSEWHERE)
     app = Celery("client", broker=url, backend=url, set_as_current=False)
     yield app
-    app.backend.client.flushdb()
+    empty_broker(url)
     app.close()
 
 

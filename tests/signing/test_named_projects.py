@@ -9,7 +9,7 @@ from tests.contract.page import steps
 from worker.intake.named_projects import BULK_FIELDS, PROJECT_FIELDS, owner_of, projects_in
 
 # The sweeps and audits of all projects.
-OF_ALL = {"expiry.sweep", "audit.run"}
+OF_ALL = {"expiry.sweep", "expiry.prune", "audit.run"}
 
 
 @pytest.mark.usefixtures("environment")

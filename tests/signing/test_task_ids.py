@@ -11,6 +11,7 @@ from celery import Celery, states
 from tests.contract.page import Identities, Step, steps
 from tests.end_to_end.broker import with_redis
 from tests.end_to_end.waiting import eventually
+from tests.support.administrator import empty_broker
 from tests.support.concurrency import at_once
 from tests.support.tasks import task_named
 from worker.intake.current_message import deciding
@@ -28,7 +29,7 @@ RIVALS = {
     "P11112222": "P22221111",
     "1dbfc517-0bbf-4301-9ba8-555ca42b9737": "2dbfc517-0bbf-4301-9ba8-555ca42b9737",
 }
-OF_ALL = {"expiry.sweep", "audit.run"}
+OF_ALL = {"expiry.sweep", "expiry.prune", "audit.run"}
 
 
 class Caller(NamedTuple):
@@ -86,7 +87,7 @@ def backend(environment: dict[str, str]) -> Iterator[Any]:
     url = with_redis(environment, number=RESULTS)["REDIS_URL"]
     app = Celery("client", broker=url, backend=url, set_as_current=False)
     yield app.backend
-    app.backend.client.flushdb()
+    empty_broker(url)
     app.close()
 
 

@@ -53,7 +53,8 @@ def status_of(url: str, *, credentials: str, asked: tuple[str, str] = ("GET", "/
 
 def test_the_env_file_says_all_that_a_caller_needs(whole: Up) -> None:
     """The file has the URLs, and the path of beat's schedule."""
-    assert set(whole.environment) == {*URLS, "SCRIP_BEAT_SCHEDULE_FILE"}
+    users = {"DATABASE_OWNER_URL", "DATABASE_READER_URL", "PRODUCER_REDIS_URL"}
+    assert set(whole.environment) == {*URLS, *users, "SCRIP_BEAT_SCHEDULE_FILE"}
     assert Path(whole.environment["SCRIP_BEAT_SCHEDULE_FILE"]).parent == whole.data_folder
 
 
@@ -179,7 +180,7 @@ def test_flower_looks_and_does_not_touch(whole: Up, path: str) -> None:
     parts = urlsplit(whole.environment["FLOWER_URL"])
     credentials = f"{parts.username}:{parts.password}"
     status = status_of(whole.environment["FLOWER_URL"], credentials=credentials, asked=("POST", path))
-    assert status == http.HTTPStatus.FORBIDDEN
+    assert status == http.HTTPStatus.METHOD_NOT_ALLOWED
 
 
 def test_no_process_listens_to_other_machines(whole: Up) -> None:

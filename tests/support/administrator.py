@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from functools import cache
 from urllib.parse import urlsplit
 
+from redis import Redis
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
@@ -29,6 +30,12 @@ def administrators_broker_url(url: str) -> str:
     """Return the administrator's URL of the same database of Valkey, if it is of the server of all tests."""
     parts, administrators = urlsplit(url), urlsplit(os.environ["REDIS_ADMINISTRATOR_URL"])
     return url if parts.port != administrators.port else administrators._replace(path=parts.path).geturl()
+
+
+def empty_broker(url: str) -> None:
+    """Delete all keys of a database of Valkey, which the URL of the worker's user names."""
+    with Redis.from_url(administrators_broker_url(url)) as administrator:
+        administrator.flushdb()
 
 
 @contextmanager

@@ -27,7 +27,7 @@ class Call(NamedTuple):
 Story = Callable[[], Generator[Call, list[Answer], None]]
 
 # What they do, they do for every project.
-OF_EVERY_PROJECT = {"audit.run", "expiry.sweep"}
+OF_EVERY_PROJECT = {"audit.run", "expiry.prune", "expiry.sweep"}
 # Dintero's projects have a form of their own, and so have Polar's.
 DINTERO, POLAR = re.compile(r"P\d{8}"), re.compile(r"[0-9a-f-]{36}")
 NAMES = ("project", "organization_id", "aid")
