@@ -117,6 +117,15 @@ def test_every_threat_has_a_test() -> None:
     assert all(re.search(r"`test_\w+\.py`", row[-1]) for row in table("threats of messages"))
 
 
+def test_every_threat_of_another_kind_has_a_test() -> None:
+    """Each attack that is kept is named."""
+    rows = table("threats of other kinds")
+    named = {each for row in rows for each in re.findall(r"`(tests/[\w/]+/test_\w+\.py)`", row[-1])}
+    assert all(re.search(r"`tests/", row[-1]) for row in rows)
+    assert {each for each in named if not (CHECKOUT / each).is_file()} == set()
+    assert {f"tests/abuse/{each.name}" for each in (CHECKOUT / "tests" / "abuse").glob("test_*.py")} <= named
+
+
 def test_the_page_has_every_refusal_in_its_order() -> None:
     """A caller that reads the text finds the reason, and the operator the label of the metric."""
     assert [row[0].strip("`| ") for row in table("refusals")] == [each.value for each in Refusal]
