@@ -17,6 +17,9 @@ BEGIN
         EXECUTE 'REVOKE ALL ON ' || own || ' FROM PUBLIC, scrip_worker, scrip_reader';
         EXECUTE 'GRANT SELECT ON ' || own || ' TO scrip_worker, scrip_reader';
     END LOOP;
+    -- With the key of an erasure, one could find out whether a pseudonym was a certain id.
+    REVOKE SELECT ON customer_erasures FROM scrip_reader;
+    GRANT SELECT (project, id, pseudonym, customer, actor, started_at, ended_at) ON customer_erasures TO scrip_reader;
     GRANT INSERT ON
         attempts, audits, beat_ticks, budgets, code_generations, codes, customer_erasures, dead_letters,
         discount_changes, discounts, failed_attempts, given_amounts, holds, invoice_discounts, invoice_reversals, redemptions, returned_places, subscriptions,

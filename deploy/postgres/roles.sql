@@ -7,6 +7,7 @@
 DO $$
 DECLARE
     role_name text;
+    large_object_function text;
 BEGIN
     -- Roles belong to the whole server: another database of Scrip may have made them.
     FOREACH role_name IN ARRAY ARRAY['scrip_owner', 'scrip_worker', 'scrip_reader'] LOOP
@@ -22,6 +23,13 @@ BEGIN
     -- PostgreSQL lets everybody connect to every database and make temporary tables there.
     EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC', current_database());
     EXECUTE format('GRANT CONNECT ON DATABASE %I TO scrip_owner, scrip_worker, scrip_reader', current_database());
+    -- Everybody may store large objects, without end. A superuser takes that away; another role only gets a warning.
+    FOR large_object_function IN
+        SELECT oid::regprocedure::text FROM pg_proc
+        WHERE pronamespace = 'pg_catalog'::regnamespace AND proname ~ '^(lo_|lowrite$|loread$)'
+    LOOP
+        EXECUTE format('REVOKE EXECUTE ON FUNCTION pg_catalog.%s FROM PUBLIC', large_object_function);
+    END LOOP;
     -- Audits of what changed make temporary tables.
     EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO scrip_worker', current_database());
 END $$;
