@@ -12,7 +12,7 @@ from tests.intake.test_list_dead_letters import die
 from tests.support.database_between_tests import run_outside_transaction
 from tests.support.endings import end_subscription
 from tests.support.holds import reserve
-from tests.support.requests import redeem
+from tests.support.requests import create_voucher, redeem
 from tests.support.twin import PROJECT, TWIN, add_twin, rows_of
 from worker.database import transaction
 
@@ -60,3 +60,11 @@ def test_a_row_of_the_same_id_in_another_project_is_kept(kind: str) -> None:
         of_twin = {"project": TWIN} if kind == "redemptions" else {}
         assert prune(session, before=yesterday, limit=5, **of_twin) == 1
     assert rows_of(PROJECT) == before
+
+
+def test_an_accepted_redemption_of_any_age_is_kept() -> None:
+    """Its id and its instants are old too."""
+    redeem(voucher=create_voucher()["id"])
+    with transaction() as session:
+        later = session.execute(text("SELECT clock_timestamp() + interval '1 day'")).scalar_one()
+        assert prune_refused(session, project=PROJECT, before=later, limit=5) == 0
