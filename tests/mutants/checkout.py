@@ -110,7 +110,7 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 def _reason(output: str) -> str:
     lines = output.splitlines()
-    failed = [each for each in lines if each.startswith(("FAILED ", "ERROR "))]
+    failed = [each for each in lines if each.startswith(("FAILED tests/", "ERROR tests/"))]
     if failed:
         return failed[0]
-    return "a test took too long" if any(each.startswith("Timeout (") for each in lines) else lines[-1] if lines else ""
+    return "a test took too long" if "Timeout (" in output else lines[-1] if lines else ""

@@ -59,4 +59,11 @@ EQUIVALENT = [
         "INVOICE_REVERSALS.c.invoice == _INVOICES.c.invoice",
         "They are kept by the project of their rows, and looked up by the project of the request.",
     ),
+    Equivalent(
+        "the attempts of any project are found",
+        "models/intake/attempt.py",
+        "(ATTEMPTS.c.project == _WANTED.c.projects) & (ATTEMPTS.c.task_id == _WANTED.c.task_ids)",
+        "(ATTEMPTS.c.task_id == _WANTED.c.task_ids)",
+        "They are kept by the project of their rows, and looked up by the project of the message.",
+    ),
 ]

@@ -61,14 +61,6 @@ MUTANTS = [
         POISONED,
     ),
     Mutant(
-        "the attempts of any project are found",
-        "The id of a message belongs to a project.",
-        ATTEMPT,
-        "(ATTEMPTS.c.project == _WANTED.c.projects) & (ATTEMPTS.c.task_id == _WANTED.c.task_ids)",
-        "(ATTEMPTS.c.task_id == _WANTED.c.task_ids)",
-        ("tests/intake/test_first_deliveries.py",),
-    ),
-    Mutant(
         "the attempts of any project are cleared",
         "The id of a message belongs to a project.",
         ATTEMPT,
