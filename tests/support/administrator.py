@@ -28,7 +28,8 @@ def administrators_url(url: str) -> str:
 
 def administrators_broker_url(url: str) -> str:
     """Return the administrator's URL of the same database of Valkey, if it is of the server of all tests."""
-    parts, administrators = urlsplit(url), urlsplit(os.environ["REDIS_ADMINISTRATOR_URL"])
+    administrators = urlsplit(os.environ.get("REDIS_ADMINISTRATOR_URL", url))
+    parts = urlsplit(url)
     return url if parts.port != administrators.port else administrators._replace(path=parts.path).geturl()
 
 
