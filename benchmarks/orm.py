@@ -235,5 +235,7 @@ def _applied(request: Body, *, applied: list[Applied]) -> Body:
             {**each, "discount": by_line[each["id"]], "total": each["amount"] - by_line[each["id"]]}
             for each in request["lines"]
         ],
-        "discounts": [{"discount": str(each.discount.id), "amount": each.amount_minor} for each in applied],
+        "discounts": [
+            {"discount": str(each.discount.id), "amount": each.amount_minor, "lines": each.by_line} for each in applied
+        ],
     }
