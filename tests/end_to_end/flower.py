@@ -44,7 +44,8 @@ class Flower(Program):
     def queue_lengths(self) -> dict[str, int]:
         """Return the number of messages in each queue as Flower reads them."""
         queues = json.loads(self.get("/api/queues/length"))["active_queues"]
-        return {each["name"]: each["messages"] for each in queues}
+        # RabbitMQ's management tells of a new queue before it knows its numbers.
+        return {each["name"]: each["messages"] for each in queues if "messages" in each}
 
     def broker_page(self) -> dict[str, list[str]]:
         """Return the cells of each queue on the page of the broker: messages, unacknowledged, ready and so on."""

@@ -17,12 +17,16 @@ from worker.settings import database_settings
 @cache
 def administrators_engine() -> Engine:
     """Return the engine of the superuser, with the worker's settings."""
-    return new_engine(database_settings().model_copy(update={"database_url": os.environ["DATABASE_ADMINISTRATOR_URL"]}))
+    values = database_settings()
+    # Tests with servers of their own connect as the superuser in any case.
+    url = os.environ.get("DATABASE_ADMINISTRATOR_URL", values.database_url)
+    return new_engine(values.model_copy(update={"database_url": url}))
 
 
 def administrators_url(url: str) -> str:
     """Return the superuser's URL of the same database, if it is of the server of all tests, or else the URL itself."""
-    parts, administrators = urlsplit(url), urlsplit(os.environ["DATABASE_ADMINISTRATOR_URL"])
+    administrators = urlsplit(os.environ.get("DATABASE_ADMINISTRATOR_URL", url))
+    parts = urlsplit(url)
     return url if parts.port != administrators.port else administrators._replace(path=parts.path).geturl()
 
 
