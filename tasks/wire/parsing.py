@@ -42,9 +42,7 @@ def parse(message: type[Request], request: object) -> Request:
 
 
 def shortened(errors: list[dict[str, str]], *, count: int) -> list[dict[str, str]]:
-    """Return the errors, or the first of them and one that tells how many bad fields there are."""
-    if count <= TOLD_MAX:
-        return errors
+    """Return the first errors, and one that tells how many bad fields there are."""
     of_all = f"has {count} bad fields, of which only the first are told"
     return [*errors[:TOLD_MAX], {"field": WHOLE_REQUEST, "message": of_all}]
 

@@ -128,7 +128,7 @@ def test_without_its_servers_an_exporter_says_so_and_serves_the_rest(variables: 
     file.add(ANSWERS, 1, "billing.apply", "applied", "")
     file.close()
     nowhere = {
-        "DATABASE_URL": f"postgresql://scrip@{LOOPBACK}:{free_port()}/scrip",
+        "DATABASE_READER_URL": f"postgresql://scrip@{LOOPBACK}:{free_port()}/scrip",
         "REDIS_URL": f"redis://{LOOPBACK}:{free_port()}/0",
         "SCRIP_METRICS_FOLDER": str(tmp_path),
     }
@@ -145,7 +145,7 @@ def test_a_server_that_hangs_makes_no_scrape_late(variables: dict[str, str]) -> 
     with socket.create_server((LOOPBACK, 0)) as silent:
         port = silent.getsockname()[1]
         hanging = {
-            "DATABASE_URL": f"postgresql://scrip@{LOOPBACK}:{port}/scrip",
+            "DATABASE_READER_URL": f"postgresql://scrip@{LOOPBACK}:{port}/scrip",
             "REDIS_URL": f"redis://{LOOPBACK}:{port}/0",
         }
         with running_exporter(variables | hanging) as exporter:

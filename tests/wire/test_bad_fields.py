@@ -26,6 +26,16 @@ def restricted(**restrictions) -> dict:
     return {**VOUCHER, "restrictions": restrictions}
 
 
+@pytest.mark.parametrize(("lines", "told"), [(50, 100), (51, 101)])
+def test_a_hundred_bad_fields_are_told(lines: int, told: int):
+    """Each line lacks two fields. From the 101st on, their number is told."""
+    with pytest.raises(InvalidRequest) as refused:
+        task_named("billing.apply")(request=invoice(lines=[{}] * lines))
+    assert len(refused.value.errors) == told
+    is_counted = refused.value.errors[-1]["message"] == "has 102 bad fields, of which only the first are told"
+    assert is_counted == (told > 100)
+
+
 @pytest.mark.parametrize(
     ("request_", "fields"),
     [
