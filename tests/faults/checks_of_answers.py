@@ -52,12 +52,15 @@ def _name_of_failure(history: History, asking: Asking) -> str:
 
 
 def _is_true_failure(history: History, asking: Asking) -> bool:
-    """Return whether a maximum could not be lowered, because more may have been redeemed before."""
+    """Return whether a maximum could not be lowered, because more may have been redeemed or held before."""
     maximum = asking.request.get("restrictions", {}).get("maximumRedemptions")
     if asking.task != "vouchers.update" or maximum is None or "InvalidRequest" not in str(asking.answer):
         return False
-    taken = [each for each in history.accepted(asking.request["voucher"]) if each.sent_at < (asking.answered_at or 0)]
-    return len(taken) > int(maximum)
+    voucher = asking.request["voucher"]
+    held = (each for each in history.decided("hold") if each.reason is None and each.voucher == voucher)
+    places = [each for each in (*history.accepted(voucher), *held) if each.sent_at < (asking.answered_at or 0)]
+    # A hold that was confirmed under its own id has one place.
+    return len({each.key[1:] for each in places}) > int(maximum)
 
 
 def invalid_items(history: History) -> Iterator[Finding]:
