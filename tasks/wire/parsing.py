@@ -41,8 +41,10 @@ def parse(message: type[Request], request: object) -> Request:
     raise InvalidRequest(_errors_of(_few(fault, message, request), count=fault.error_count(), spell=message.spelling))
 
 
-def shortened(errors: list[dict[str, str]], *, count: int) -> list[dict[str, str]]:
-    """Return the first errors, and one that tells how many bad fields there are."""
+def shortened(errors: list[dict[str, str]], *, count: int, is_whole: bool = True) -> list[dict[str, str]]:
+    """Return all errors if they are whole and not too many, or the first ones and one that tells their number."""
+    if is_whole and len(errors) <= TOLD_MAX:
+        return errors
     of_all = f"has {count} bad fields, of which only the first are told"
     return [*errors[:TOLD_MAX], {"field": WHOLE_REQUEST, "message": of_all}]
 
@@ -85,8 +87,7 @@ def _errors_of(error: ValidationError | None, *, count: int, spell: Callable[[st
         {"field": field, "message": message if times == 1 else f"{message} ({times} times)"}
         for (field, message), times in told.items()
     ]
-    is_whole = len(problems) == count and len(errors) <= TOLD_MAX
-    return errors if is_whole else shortened(errors, count=count)
+    return shortened(errors, count=count, is_whole=len(problems) == count)
 
 
 def _path(location: tuple[int | str, ...], *, kind: str, spell: Callable[[str], str]) -> str:
