@@ -36,6 +36,12 @@ _FORGET_EMPTY_TABLES = text("""
     SELECT pg_clear_relation_stats('public', relname) FROM pg_class
     WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'i') AND reltuples = 0
 """)
+# What an earlier test has let Postgres find out about columns would change a query plan too.
+_FORGET_COLUMNS = text("""
+    DELETE FROM pg_statistic WHERE starelid IN (
+        SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace
+    )
+""")
 _emptied = count(1)
 
 
@@ -66,6 +72,7 @@ def empty_database() -> None:
     with separate_engine().connect() as connection:
         connection.execute(_EMPTY)
         connection.execute(_FORGET_EMPTY_TABLES)
+        connection.execute(_FORGET_COLUMNS)
 
 
 def vacuum_database() -> None:
