@@ -76,14 +76,14 @@ KEEPING_CUSTOMER = """
     FOR EACH ROW EXECUTE FUNCTION keep_customer()
 """
 KEEP_ROW = """
-    CREATE FUNCTION keep_{table}() RETURNS trigger LANGUAGE plpgsql AS $$
+    CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
-        RAISE EXCEPTION '{table} keeps such a row: DELETE is refused' USING ERRCODE = 'restrict_violation';
+        RAISE EXCEPTION '{said}: DELETE is refused' USING ERRCODE = 'restrict_violation';
     END $$
 """
 KEEPING_ROW = """
-    CREATE TRIGGER keep_{table} BEFORE DELETE ON {table}
-    FOR EACH ROW WHEN (NOT (OLD.{unless})) EXECUTE FUNCTION keep_{table}()
+    CREATE TRIGGER {name} BEFORE DELETE ON {table}
+    FOR EACH ROW WHEN ({condition}) EXECUTE FUNCTION {name}()
 """
 # The first trigger runs once per statement, and neither ever for an INSERT.
 TRIGGERS = (
@@ -108,9 +108,13 @@ def keeping_customer(table: Table) -> Table:
     return _with(table, KEEP_CUSTOMER, KEEPING_CUSTOMER.format(table=table.name))
 
 
-def kept(table: Table, *, unless: str) -> Table:
-    """Let no row be deleted but those of the condition: add the trigger to the table's DDL, and return the table."""
-    return _with(table, KEEP_ROW.format(table=table.name), KEEPING_ROW.format(table=table.name, unless=unless))
+def kept(table: Table, *, name: str, condition: str, said: str) -> Table:
+    """Let no row of the condition be deleted: add the trigger of that name to the table's DDL, and return the table.
+
+    `said` is the beginning of the error.
+    """
+    function = KEEP_ROW.format(name=name, said=said)
+    return _with(table, function, KEEPING_ROW.format(name=name, table=table.name, condition=condition))
 
 
 def _with(table: Table, *statements: str) -> Table:

@@ -166,7 +166,7 @@ class Hold(Base):
 
 HOLDS = keeping_customer(table_of(Hold))
 # Refused requests may be pruned. A hold has taken a place, which is counted.
-kept(HOLDS, unless="status = 'refused'")
+kept(HOLDS, name="keep_holds", condition="NOT (OLD.status = 'refused')", said="holds keeps such a row")
 # The same condition as in the indexes `uq_holds_open` and `ix_holds_due`.
 IS_OPEN = HOLDS.c.status == text("'open'")
 # A new hold was not confirmed.

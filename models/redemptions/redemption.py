@@ -6,7 +6,6 @@ from operator import attrgetter
 from uuid import UUID
 
 from sqlalchemy import (
-    DDL,
     BigInteger,
     CheckConstraint,
     Index,
@@ -14,7 +13,6 @@ from sqlalchemy import (
     Text,
     Uuid,
     and_,
-    event,
     func,
     select,
     text,
@@ -22,7 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from domain.eligibility import STORED
-from models.append_only import append_only
+from models.append_only import append_only, kept
 from models.base import (
     Base,
     Instant,
@@ -141,19 +139,7 @@ class Redemption(Base):
 
 REDEMPTIONS = append_only(table_of(Redemption))
 # Refused requests may be pruned. An accepted one explains its discount.
-for _statement in (
-    """
-    CREATE FUNCTION keep_accepted() RETURNS trigger LANGUAGE plpgsql AS $$
-    BEGIN
-        RAISE EXCEPTION 'an accepted redemption is kept: DELETE is refused' USING ERRCODE = 'restrict_violation';
-    END $$
-""",
-    """
-    CREATE TRIGGER keep_accepted BEFORE DELETE ON redemptions
-    FOR EACH ROW WHEN (OLD.reason IS NULL) EXECUTE FUNCTION keep_accepted()
-""",
-):
-    event.listen(REDEMPTIONS, "after_create", DDL(_statement))  # type: ignore[no-untyped-call]  # DDL has no types
+kept(REDEMPTIONS, name="keep_accepted", condition="OLD.reason IS NULL", said="an accepted redemption is kept")
 # A voucher that was redeemed is not deleted.
 add_foreign_key(REDEMPTIONS, "voucher_id", to=VOUCHERS, key="id")
 COLUMNS = (
