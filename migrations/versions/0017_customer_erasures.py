@@ -5,6 +5,12 @@ from alembic import op
 revision = "0017"
 down_revision = "0016"
 
+# They read tables. Without its mention, `pg_temp` is searched first.
+READING = tuple(
+    f"{verb}_fk_{name}()"
+    for name in ("redemptions_voucher_id", "usage_entries_invoice", "usage_entries_discount_id")
+    for verb in ("check", "keep")
+)
 REFUSE_CHANGE_BEFORE = """
     CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
@@ -37,8 +43,8 @@ ALLOW_ERASURE = """
         changeable CONSTANT text[] := ARRAY['customer', 'fingerprint', 'answer', 'request_id', 'ref_digest'];
         old_row CONSTANT jsonb := to_jsonb(OLD);
         new_row CONSTANT jsonb := to_jsonb(NEW);
-        old_answer CONSTANT text := regexp_replace(old_row ->> 'answer', digest, '', 'g');
-        new_answer CONSTANT text := regexp_replace(new_row ->> 'answer', digest, '', 'g');
+        old_answer CONSTANT text := regexp_replace(old_row ->> 'answer', digest, 'usage-', 'g');
+        new_answer CONSTANT text := regexp_replace(new_row ->> 'answer', digest, 'usage-', 'g');
         is_renamed CONSTANT boolean := coalesce(
             old_row ->> 'customer' = erased AND new_row ->> 'customer' = pseudonym, false
         );
@@ -64,6 +70,14 @@ KEEP_ACCEPTED = """
     END $$;
     CREATE TRIGGER keep_accepted BEFORE DELETE ON redemptions
     FOR EACH ROW WHEN (OLD.reason IS NULL) EXECUTE FUNCTION keep_accepted()
+"""
+KEEP_HOLDS = """
+    CREATE FUNCTION keep_holds() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        RAISE EXCEPTION 'holds keeps such a row: DELETE is refused' USING ERRCODE = 'restrict_violation';
+    END $$;
+    CREATE TRIGGER keep_holds BEFORE DELETE ON holds
+    FOR EACH ROW WHEN (NOT (OLD.status = 'refused')) EXECUTE FUNCTION keep_holds()
 """
 KEEP_CUSTOMER = """
     CREATE OR REPLACE FUNCTION keep_customer() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -114,6 +128,7 @@ def upgrade() -> None:
     """)
     op.execute(REFUSE_CHANGE)
     op.execute(KEEP_ACCEPTED)
+    op.execute(KEEP_HOLDS)
     op.execute(ALLOW_ERASURE)
     on_each_append_only("""
         CREATE TRIGGER append_only_but_erasure BEFORE UPDATE ON %s FOR EACH ROW EXECUTE FUNCTION allow_erasure()
@@ -124,15 +139,21 @@ def upgrade() -> None:
             CREATE TRIGGER keep_customer BEFORE UPDATE OF customer ON {table}
             FOR EACH ROW EXECUTE FUNCTION keep_customer()
         """)
+    for function in READING:
+        op.execute(f"ALTER FUNCTION {function} SET search_path = public, pg_temp")
 
 
 def downgrade() -> None:
+    for function in READING:
+        op.execute(f"ALTER FUNCTION {function} SET search_path FROM CURRENT")
     for table in WITH_CUSTOMER:
         op.execute(f"DROP TRIGGER keep_customer ON {table}")
     op.execute("DROP FUNCTION keep_customer()")
     on_each_append_only("DROP TRIGGER append_only_but_erasure ON %s")
     op.execute("DROP FUNCTION allow_erasure()")
     op.execute(REFUSE_CHANGE_BEFORE)
+    op.execute("DROP TRIGGER keep_holds ON holds")
+    op.execute("DROP FUNCTION keep_holds()")
     op.execute("DROP TRIGGER keep_accepted ON redemptions")
     op.execute("DROP FUNCTION keep_accepted()")
     op.execute("DROP INDEX ix_write_answers_created_at")
