@@ -237,9 +237,7 @@ class Consumer(CeleryConsumer):
         error = not_allowed(headers["task"], refusal)
         logger.error("refused a message: %s", error)
         counters.add(MESSAGES_REFUSED, 1, refusal.value)
-        self.dropped_messages.store_failure(headers, error)
-        # Acknowledgement point: a rejected message that is not put back is acknowledged.
-        message.reject_log_error(logger, self.connection_errors)
+        self.end_with_error(message, headers=headers, error=error)
 
     def is_verified_by_child(self, message: Message) -> bool:
         """Return whether a child will verify the signature of a message, or nobody, because there is no such task."""
@@ -268,6 +266,10 @@ class Consumer(CeleryConsumer):
         """Drop a message: log the problem, store the error for the caller, and acknowledge the message."""
         logger.error("dropped a message: %s", problem)
         counters.add(MESSAGES_DROPPED, 1, UNKNOWN_TASK if isinstance(error, NotRegistered) else NOT_A_TASK)
+        self.end_with_error(message, headers=headers, error=error)
+
+    def end_with_error(self, message: Message, *, headers: Mapping[str, Any], error: Exception) -> None:
+        """Store the error for the caller of a message that no child runs, and acknowledge the message."""
         self.dropped_messages.store_failure(headers, error)
         # Acknowledgement point: a rejected message that is not put back is acknowledged.
         message.reject_log_error(logger, self.connection_errors)

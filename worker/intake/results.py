@@ -47,14 +47,17 @@ def write_together(backend: Any, results: Sequence[TaskResult]) -> None:
     The result of another project's task with the same id stays, and so does a success that a failure would replace.
     """
     keys = [backend.get_key_for_task(each.delivery.id) for each in results]
-    values = (value for each in results for value in (_owner_of(each) or "", each.state, _stored(backend, each)))
+    values = list[str]()
+    for each in results:
+        owner = _owner_of(each)
+        values += (owner or "", each.state, _stored(backend, each, owner=owner))
     store = backend.client.register_script(STORE)
     reach(FaultPoint.WHILE_ANSWERING)
     if kept := store(keys=keys, args=[backend.expires or "", *values]):
         logger.warning("%d answers were not stored: other projects have tasks with the same ids", kept)
 
 
-def _stored(backend: Any, result: TaskResult) -> str:
+def _stored(backend: Any, result: TaskResult, *, owner: str | None) -> str:
     # The fields that Celery's clients need. Celery's own text is longer by its date, its empty fields, the ids of
     # group and parent, and a space after each comma and colon.
     meta = {
@@ -62,7 +65,7 @@ def _stored(backend: Any, result: TaskResult) -> str:
         "result": backend.encode_result(result.result, result.state),
         "task_id": result.delivery.id,
     }
-    if (owner := _owner_of(result)) is not None:
+    if owner is not None:
         meta["owner"] = owner
     if result.traceback is not None:
         meta["traceback"] = result.traceback
@@ -76,7 +79,7 @@ def _owner_of(result: TaskResult) -> str | None:
 
 def size_of(backend: Any, result: TaskResult) -> int:
     """Return the number of characters that the result store has to keep."""
-    return len(_stored(backend, result))
+    return len(_stored(backend, result, owner=_owner_of(result)))
 
 
 def _context(delivery: Delivery) -> Context:
