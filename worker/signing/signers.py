@@ -12,12 +12,12 @@ from pydantic_core import PydanticCustomError
 
 from worker.signing.keys import ED25519_BYTES, SECRET_BYTES_MIN, Algorithm, PublicKey, Secret, VerifyingKey
 from worker.signing.secret_file import Base64, FileModel, UnusableFileError, read_secret_file
-from worker.signing.task_names import EVERY, TaskNames
+from worker.signing.task_names import EVERY, NAME_OR_PREFIX, TaskNames
 
 logger = get_logger(__name__)
 
 KeyId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
-TaskPattern = Annotated[str, StringConstraints(pattern=r"^(\*|[a-z_]+(\.[a-z_]+)*(\.\*)?)$")]
+TaskPattern = Annotated[str, StringConstraints(pattern=rf"^(\*|{NAME_OR_PREFIX})$")]
 Project = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 
 

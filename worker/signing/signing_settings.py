@@ -2,8 +2,10 @@
 
 from pydantic import BaseModel, Field
 
+from worker.signing.task_names import NAME_OR_PREFIX
+
 DAY_SECONDS = 86_400
-TASKS = r"^$|^[a-z_]+(\.[a-z_]+)*(\.\*)?(,[a-z_]+(\.[a-z_]+)*(\.\*)?)*$"
+TASKS = rf"^$|^{NAME_OR_PREFIX}(,{NAME_OR_PREFIX})*$"
 
 
 class SigningSettings(BaseModel):

@@ -5,6 +5,8 @@ from typing import Self
 
 EVERY = "*"
 ANY_OF_PREFIX = ".*"
+# A regular expression for a name or a prefix.
+NAME_OR_PREFIX = r"[a-z_]+(\.[a-z_]+)*(\.\*)?"
 
 
 class TaskNames:
