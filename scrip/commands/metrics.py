@@ -4,17 +4,16 @@ import logging
 import sys
 from functools import partial
 
-from scrip.commands.endings import ended, ends_clearly
+from scrip.commands.endings import ended, only_reads
 from scrip.commands.exit_codes import ExitCode
 
 
 def metrics() -> None:
     """Serve the metrics of this host's workers, the database and the broker to Prometheus, on SCRIP_METRICS_LISTEN."""
-    with ends_clearly("the metrics cannot be served"):
+    with only_reads("the metrics cannot be served"):
         from celery.utils.log import LoggingProxy  # noqa: PLC0415
 
         from scrip.exporter.server import serve  # noqa: PLC0415
-        from worker.database import as_reader  # noqa: PLC0415
         from worker.logs.beginning import log  # noqa: PLC0415
         from worker.settings import settings  # noqa: PLC0415
 
@@ -24,8 +23,7 @@ def metrics() -> None:
             # The server writes the errors of its threads there.
             sys.stderr = LoggingProxy(logger, logging.ERROR)
         try:
-            with as_reader():
-                serve(settings(), announce=logger.info if is_json else announce)
+            serve(settings(), announce=logger.info if is_json else announce)
         except OSError as error:
             message = f"{settings().metrics_listen} cannot be listened on: {error.strerror}"
             raise ended(ExitCode.UNUSABLE, message) from None

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from scrip.commands.durations import duration
-from scrip.commands.endings import ends_clearly
+from scrip.commands.endings import only_reads
 from scrip.commands.exit_codes import ExitCode
 from scrip.commands.options import AsJson
 from scrip.commands.output import columns, show_rows
@@ -21,13 +21,11 @@ def status(
     as_json: AsJson = False,
 ) -> None:
     """Look at the database, the broker, the queues, the workers and beat. Exit 1 if any of them is red."""
-    with ends_clearly(as_json=as_json):
+    with only_reads(as_json=as_json):
         age_max = duration(oldest_max, as_json=as_json)
         from scrip.commands.status_parts import State, all_parts  # noqa: PLC0415
-        from worker.database import as_reader  # noqa: PLC0415
 
-        with as_reader():
-            parts = list(all_parts(oldest_max=age_max))
+        parts = list(all_parts(oldest_max=age_max))
         rows = [
             {"object": "status", "part": each.name, "state": each.state, "detail": each.detail, **each.figures}
             for each in parts

@@ -25,15 +25,16 @@ def administrators_engine() -> Engine:
 
 def administrators_url(url: str) -> str:
     """Return the superuser's URL of the same database, if it is of the server of all tests, or else the URL itself."""
-    administrators = urlsplit(os.environ.get("DATABASE_ADMINISTRATOR_URL", url))
-    parts = urlsplit(url)
-    return url if parts.port != administrators.port else administrators._replace(path=parts.path).geturl()
+    return _as_administrator(url, variable="DATABASE_ADMINISTRATOR_URL")
 
 
 def administrators_broker_url(url: str) -> str:
     """Return the administrator's URL of the same database of Valkey, if it is of the server of all tests."""
-    administrators = urlsplit(os.environ.get("REDIS_ADMINISTRATOR_URL", url))
-    parts = urlsplit(url)
+    return _as_administrator(url, variable="REDIS_ADMINISTRATOR_URL")
+
+
+def _as_administrator(url: str, *, variable: str) -> str:
+    administrators, parts = urlsplit(os.environ.get(variable, url)), urlsplit(url)
     return url if parts.port != administrators.port else administrators._replace(path=parts.path).geturl()
 
 
