@@ -2,10 +2,7 @@
 
 import faulthandler
 import os
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck
@@ -18,14 +15,13 @@ from scrip.stack.valkey_users import WORKER
 from tasks.audit import run
 from tests.support.administrator import administrators_engine
 from tests.support.database_between_tests import empty_database, run_outside_transaction, separate_engine, violations
-from tests.support.schema import SCHEMA_MUTANT
+from tests.support.schema import SCHEMA_MUTANT, migrate
 from worker import database as database_access
 from worker.database import engine
 from worker.settings import forget_settings
 
 # Senders of tests have these queues for the tasks that follow their messages.
 SENDERS_QUEUES = ("shop", "followers")
-CHECKOUT = Path(__file__).parent.parent
 
 # The time to run or to generate an example depends on how busy the machine is.
 properties.register_profile("scrip", properties.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -50,12 +46,10 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
     """Run Postgres and Valkey with the schema, and set this process's environment to them."""
     with servers(tmp_path_factory.mktemp("home")) as variables, pytest.MonkeyPatch.context() as patch:
         owner = {"DATABASE_OWNER_URL": variables.pop("DATABASE_OWNER_URL")}
+        migrate({**variables, **owner})
         for name, value in variables.items():
             patch.setenv(name, value)
         forget_settings()
-        alembic = Path(sys.executable).with_name("alembic")
-        released = {**os.environ, **owner}
-        subprocess.run([alembic, "upgrade", "head"], cwd=CHECKOUT, check=True, capture_output=True, env=released)
         run_outside_transaction("ALTER SYSTEM SET autovacuum = off", "SELECT pg_reload_conf()")
         if SCHEMA_MUTANT in os.environ:
             run_outside_transaction(os.environ[SCHEMA_MUTANT])

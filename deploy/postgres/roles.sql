@@ -39,18 +39,31 @@ REVOKE ALL ON SCHEMA public FROM PUBLIC;
 GRANT USAGE, CREATE ON SCHEMA public TO scrip_owner;
 GRANT USAGE ON SCHEMA public TO scrip_worker, scrip_reader;
 
--- Tables and functions that another role has made, for example before there were these roles, go to the owner.
+-- Tables and functions that another role has made, for example before there were these roles, go to the owner. Each
+-- table is locked until the end. If a program that works on them meanwhile makes that a deadlock, all are tried again.
 DO $$
 DECLARE
     found record;
+    attempts_left integer := 10;
 BEGIN
-    FOR found IN
-        SELECT oid::regclass AS name FROM pg_class
-        WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
-              AND relowner <> 'scrip_owner'::regrole
-              AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_class.oid AND deptype = 'e')
     LOOP
-        EXECUTE format('ALTER TABLE %s OWNER TO scrip_owner', found.name);
+        BEGIN
+            FOR found IN
+                SELECT oid::regclass AS name FROM pg_class
+                WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
+                      AND relowner <> 'scrip_owner'::regrole
+                      AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_class.oid AND deptype = 'e')
+                ORDER BY relname
+            LOOP
+                EXECUTE format('ALTER TABLE %s OWNER TO scrip_owner', found.name);
+            END LOOP;
+            EXIT;
+        EXCEPTION WHEN deadlock_detected THEN
+            attempts_left := attempts_left - 1;
+            IF attempts_left = 0 THEN
+                RAISE;
+            END IF;
+        END;
     END LOOP;
     FOR found IN
         SELECT oid::regprocedure AS name FROM pg_proc

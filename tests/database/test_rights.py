@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
@@ -21,14 +22,15 @@ from tasks.retention.prune import prune_all
 from tasks.wire import dead_letters
 from tasks.wire.replay import CallerKey
 from tests.contract.page import Identities, steps
-from tests.database.test_schema import alembic
 from tests.documents.blocks import CHECKOUT, blocks
+from tests.end_to_end.waiting import eventually
 from tests.invoices.budgets import TEN, change, grant
 from tests.support.endings import end_subscription
 from tests.support.holds import reserve
 from tests.support.needed_rights import Right, needed_rights
 from tests.support.requests import add_codes, apply, create_voucher, redeem, redemption
 from tests.support.reversals import reverse
+from tests.support.schema import migrate
 from tests.support.tasks import task_named
 from worker.database import transaction
 from worker.intake.delivery import Original
@@ -285,7 +287,7 @@ def test_the_script_may_run_again_and_takes_over_what_a_superuser_made(
     """A database of an earlier release has a single role. The next migration grants the rights."""
     url = two_databases[1].replace("+psycopg", "")
     workers = urlsplit(database["DATABASE_URL"])._replace(path=urlsplit(url).path).geturl()
-    alembic(url, "upgrade", "head")
+    migrate({"DATABASE_URL": url})
     for _ in range(2):
         create_roles(url, passwords={})
     with psycopg.connect(url) as connection:
@@ -296,6 +298,38 @@ def test_the_script_may_run_again_and_takes_over_what_a_superuser_made(
             ) AS made ON owner = pg_roles.oid
         """)
         assert owners.fetchall() == [(OWNER,)]
-    alembic(url, "upgrade", "head")
+    migrate({"DATABASE_URL": url})
     with psycopg.connect(workers) as connection:
         assert connection.execute("SELECT count(*) FROM vouchers").fetchone() == (0,)
+
+
+def test_the_script_takes_tables_over_beside_programs_that_work_on_them(two_databases: tuple[str, str]):
+    """It holds the first table and waits for one in the middle, while a program has the last and wants the first.
+
+    The program waits patiently, so the server finds the deadlock in the script's transaction.
+    """
+    url = two_databases[1].replace("+psycopg", "")
+    migrate({"DATABASE_URL": url})
+    with (
+        psycopg.connect(url) as middle,
+        psycopg.connect(url, options="-c deadlock_timeout=10min") as program,
+        psycopg.connect(url, autocommit=True) as watch,
+        ThreadPoolExecutor(max_workers=2) as threads,
+    ):
+
+        def waiting_for(table: str) -> bool:
+            waiters = "SELECT FROM pg_locks WHERE relation = %s::regclass AND NOT granted"
+            return bool(watch.execute(waiters, [table]).rowcount)
+
+        middle.execute("LOCK holds IN ACCESS SHARE MODE")
+        program.execute("LOCK write_answers IN ACCESS SHARE MODE")
+        script = threads.submit(create_roles, url, passwords={})
+        eventually(lambda: waiting_for("holds"))
+        wanted = threads.submit(program.execute, "LOCK alembic_version IN ACCESS SHARE MODE")
+        eventually(lambda: waiting_for("alembic_version"))
+        middle.commit()
+        wanted.result()
+        program.commit()
+        script.result()
+        owner = watch.execute("SELECT relowner::regrole::text FROM pg_class WHERE relname = 'write_answers'")
+        assert owner.fetchone() == (OWNER,)

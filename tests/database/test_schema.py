@@ -1,16 +1,11 @@
 """The schema: migrations go up, down and up again, and make what the metadata says, constraint by constraint."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 from sqlalchemy import UniqueConstraint, create_engine, make_url, text
 
 from models.base import Base
 from scrip.stack.listener import free_port
+from tests.support.schema import alembic, migrate
 
-CHECKOUT = Path(__file__).parent.parent.parent
 CATALOGUE = {
     "columns": """
         SELECT table_name, column_name, data_type, is_nullable, column_default, udt_name
@@ -31,15 +26,6 @@ CATALOGUE = {
 }
 
 
-def alembic(database_url: str, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """Run Alembic on a database."""
-    program = Path(sys.executable).with_name("alembic")
-    environment = {**os.environ, "DATABASE_URL": database_url}
-    return subprocess.run(
-        [program, *command], cwd=CHECKOUT, env=environment, check=check, capture_output=True, text=True
-    )
-
-
 def catalogue_of(database_url: str) -> dict[str, set[tuple]]:
     """Return the definitions of everything in a database, by kind."""
     engine = create_engine(database_url)
@@ -58,10 +44,10 @@ def test_migrations_go_up_down_and_up_again_and_agree_with_the_metadata(two_data
     engine = create_engine(of_metadata)
     Base.metadata.create_all(engine)
     engine.dispose()
-    alembic(of_migrations, "upgrade", "head")
-    alembic(of_migrations, "downgrade", "base")
+    migrate({"DATABASE_URL": of_migrations})
+    alembic({"DATABASE_URL": of_migrations}, "downgrade", "base")
     assert catalogue_of(of_migrations) == {kind: set() for kind in CATALOGUE}
-    alembic(of_migrations, "upgrade", "head")
+    migrate({"DATABASE_URL": of_migrations})
     assert catalogue_of(of_migrations) == catalogue_of(of_metadata)
     assert len(catalogue_of(of_metadata)["constraints"]) > 60
     assert {row[:2] for row in catalogue_of(of_metadata)["statistics"]} == {
@@ -72,7 +58,8 @@ def test_migrations_go_up_down_and_up_again_and_agree_with_the_metadata(two_data
 def test_a_release_without_its_database_ends_with_one_line(environment):
     """Which says why, and nothing of the password."""
     url = make_url(environment["DATABASE_URL"]).set(port=free_port())
-    ended = alembic(url.render_as_string(hide_password=False), "upgrade", "head", check=False)
+    unreachable = {"DATABASE_URL": url.render_as_string(hide_password=False)}
+    ended = alembic(unreachable, "upgrade", "head", check=False)
     assert ended.returncode == 1
     (line,) = ended.stderr.splitlines()
     assert line.startswith("scrip: the database cannot be migrated: ")

@@ -1,10 +1,7 @@
 """Every line that a process writes is a JSON object if SCRIP_LOG_FORMAT is `json`, whatever happens to the process."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,9 +16,10 @@ from tests.end_to_end.flower import Flower
 from tests.end_to_end.programs import Program, Worker
 from tests.end_to_end.vouchers import created_voucher
 from tests.end_to_end.waiting import DEADLINE_SECONDS, eventually
-from tests.metrics.exporter import CHECKOUT, begin
+from tests.metrics.exporter import begin
 from tests.support.overdue_schedule import write_overdue_schedule
 from tests.support.requests import redemption
+from tests.support.schema import alembic
 
 # A database of Valkey for the worker, and one from which no worker reads.
 LOGGING, UNREAD = 10, 6
@@ -183,8 +181,5 @@ def test_the_lines_of_an_exporter_and_of_migrations_are_json(database: dict[str,
     output, errors = exporter.communicate(timeout=DEADLINE_SECONDS)
     assert (line["program"], output, errors) == ("metrics", "", "")
     assert line["message"].startswith("metrics: http://")
-    program = Path(sys.executable).with_name("alembic")
-    migrated = subprocess.run(
-        [program, "upgrade", "head"], cwd=CHECKOUT, env={**os.environ, **variables}, check=True, capture_output=True
-    )
-    assert {line["program"] for line in lines_in(migrated.stderr.decode())} == {"alembic"}
+    migrated = alembic(variables, "upgrade", "head")
+    assert {line["program"] for line in lines_in(migrated.stderr)} == {"alembic"}

@@ -20,7 +20,7 @@ from tests.end_to_end.programs import Worker
 from tests.end_to_end.vouchers import created_voucher, granted_discount
 from tests.end_to_end.waiting import eventually, pause
 from tests.support.requests import invoice, redemption
-from tests.support.schema import create_schema
+from tests.support.schema import migrate
 
 # A database of Valkey for the worker of this test.
 RESTARTED = 7
@@ -35,7 +35,7 @@ def postgres(tmp_path: Path) -> Iterator[Postgres]:
             server.create(pause)
             server.spawn()
             server.wait_ready(pause)
-            create_schema(server.url)
+            migrate(server.role_urls)
             yield server
         finally:
             server.stop()
@@ -44,7 +44,7 @@ def postgres(tmp_path: Path) -> Iterator[Postgres]:
 @pytest.fixture
 def worker(environment: dict[str, str], postgres: Postgres, tmp_path: Path) -> Iterator[Worker]:
     """Run a worker on that server."""
-    variables = with_redis(environment, number=RESTARTED) | {"DATABASE_URL": postgres.url}
+    variables = with_redis(environment, number=RESTARTED) | {"DATABASE_URL": postgres.role_urls["DATABASE_URL"]}
     with Worker(folder=tmp_path / "worker", environment=variables) as worker:
         yield worker.wait_ready()
         worker.wait_until_acknowledged()

@@ -20,7 +20,7 @@ from tests.broker.durable_valkey import DurableValkey
 from tests.end_to_end.waiting import eventually, pause
 from tests.faults.sending import Sender
 from tests.support.proxy import Proxy
-from tests.support.schema import create_schema
+from tests.support.schema import migrate
 
 ANSWER_SECONDS_MAX = 2
 
@@ -75,12 +75,13 @@ class PostgresServer(Server):
     """A Postgres server with the tables of Scrip."""
 
     def __init__(self, data_folder: Path, *, kind: type[Postgres] = Postgres) -> None:
-        """Create the server, start it, and create the tables."""
+        """Create the server, start it, and create the tables. Programs connect as the worker's role."""
         self.process = kind(data_folder=data_folder, environment=os.environ)
         self.process.create(pause)
         self.start()
-        super().__init__(self.process.url)
-        create_schema(self.direct_url)
+        migrate(self.process.role_urls)
+        super().__init__(self.process.role_urls["DATABASE_URL"])
+        self.workers_url, self.direct_url = self.direct_url, self.process.url
 
     @property
     def variables(self) -> dict[str, str]:

@@ -1,14 +1,12 @@
 """The schema mutants, which the catalogue of a migrated database names: none is listed by hand."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 from sqlalchemy import Connection, create_engine, text
 
 from scrip.stack.stack import servers
-from tests.mutants.mutant import CHECKOUT, SchemaMutant
+from tests.mutants.mutant import SchemaMutant
+from tests.support.schema import migrate
 
 # Those with a case for each. A migration down would fail for want of what it takes away, and notice nothing.
 TESTS = (
@@ -56,9 +54,7 @@ def schema_mutants(connection: Connection) -> list[SchemaMutant]:
 def read_schema_mutants(folder: Path) -> list[SchemaMutant]:
     """Migrate a new database in the folder, and return the mutants of it."""
     with servers(folder) as variables:
-        alembic = Path(sys.executable).with_name("alembic")
-        environment = {**os.environ, **variables}
-        subprocess.run([alembic, "upgrade", "head"], cwd=CHECKOUT, check=True, capture_output=True, env=environment)
+        migrate(variables)
         engine = create_engine(variables["DATABASE_URL"].replace("postgresql:", "postgresql+psycopg:"))
         try:
             with engine.connect() as connection:

@@ -32,7 +32,7 @@ class PooledPostgres(PostgresServer):
         self.pooler: PgBouncer | None = None
         super().__init__(data_folder)
         self.proxy.close()
-        self.pooler = PgBouncer(data_folder / "pgbouncer", url=self.direct_url)
+        self.pooler = PgBouncer(data_folder / "pgbouncer", url=self.workers_url)
         self.pooler.start()
         self.proxy = Proxy(self.pooler.url)
         self.url = self.proxy.url

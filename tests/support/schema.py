@@ -1,20 +1,26 @@
-"""The schema in a database of a test's own, without the migrations, which take seconds."""
+"""The schema of a database of a test's own, made as operators make it."""
 
-from sqlalchemy import create_engine, text
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
 
-from models.base import Base
-from worker.database_check import revisions
-
+CHECKOUT = Path(__file__).parents[2]
 # The environment variable with a statement that takes a constraint away from the database of the tests. `make mutants`
 # sets it.
 SCHEMA_MUTANT = "SCRIP_TESTS_SCHEMA_MUTANT"
 
 
-def create_schema(url: str) -> None:
-    """Create the tables, and let the database say that every migration has run: a worker starts on no other."""
-    engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
-    with engine.begin() as connection:
-        Base.metadata.create_all(connection)
-        connection.execute(text("CREATE TABLE alembic_version (version_num varchar(32) PRIMARY KEY)"))
-        connection.execute(text("INSERT INTO alembic_version VALUES (:head)"), {"head": revisions()[-1]})
-    engine.dispose()
+def alembic(variables: Mapping[str, str], *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run a command of Alembic, with the variables that name the database."""
+    program = Path(sys.executable).with_name("alembic")
+    environment = {**os.environ, **variables}
+    return subprocess.run(
+        [program, *command], cwd=CHECKOUT, env=environment, check=check, capture_output=True, text=True
+    )
+
+
+def migrate(variables: Mapping[str, str]) -> None:
+    """Run every migration."""
+    alembic(variables, "upgrade", "head")
