@@ -76,6 +76,8 @@ def new_id() -> UUID:
     return uuid7()
 
 
+# No id is below or above these.
+LOWEST_ID, HIGHEST_ID = UUID(int=0), UUID(int=2**128 - 1)
 # A UUIDv7 has 48 bits for the milliseconds since 1970, 4 for the version, 12 for the fraction of the millisecond, 2 for
 # the variant, and 62 that are free: here 16 for a position, and random ones.
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -8,6 +8,7 @@ from sqlalchemy import Select, Uuid, literal, select, tuple_, union_all
 from sqlalchemy.orm import Session
 
 from domain.value_class import value
+from models.base import HIGHEST_ID, LOWEST_ID
 from models.codes.code import CODES
 from models.codes.row_types import CodeRow
 
@@ -28,7 +29,6 @@ class CodeListing:
     statuses: frozenset[CodeStatus]
 
 
-_LOWEST, _HIGHEST = UUID(int=0), UUID(int=2**128 - 1)
 # The conditions of the partial indexes of both statuses. The planner uses an index only if the query has its condition.
 _CONDITIONS = {
     CodeStatus.AVAILABLE: CODES.c.retired_at.is_(None),
@@ -42,7 +42,7 @@ def older_codes(session: Session, *, listing: CodeListing, than: UUID | None, li
         return []
     pages = [
         page.order_by(CODES.c.voucher_id.desc(), CODES.c.id.desc()).limit(limit)
-        for page in _listed(listing, above=_LOWEST, below=than or _HIGHEST)
+        for page in _listed(listing, above=LOWEST_ID, below=than or HIGHEST_ID)
     ]
     each = union_all(*(select(page.subquery()) for page in pages)).subquery()
     return session.execute(select(each).order_by(each.c.id.desc()).limit(limit)).all()
@@ -54,7 +54,7 @@ def newer_codes(session: Session, *, listing: CodeListing, than: UUID, limit: in
         return []
     pages = [
         page.order_by(CODES.c.voucher_id, CODES.c.id).limit(limit)
-        for page in _listed(listing, above=than, below=_HIGHEST)
+        for page in _listed(listing, above=than, below=HIGHEST_ID)
     ]
     each = union_all(*(select(page.subquery()) for page in pages)).subquery()
     return session.execute(select(each).order_by(each.c.id).limit(limit)).all()[::-1]

@@ -4,7 +4,9 @@ A month is that in UTC in which a redemption was decided, an entry was added or 
 """
 
 from collections.abc import Sequence
+from dataclasses import field
 from datetime import date, datetime
+from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
 
@@ -12,6 +14,8 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from domain.value_class import value
+from models.base import HIGHEST_ID, LOWEST_ID
+from models.vouchers.filter import VoucherFilter
 
 _MONTH = "date_trunc('month', {instant} AT TIME ZONE 'UTC')::date"
 _IN_SPAN = "({instant} >= CAST(:first AS timestamptz) AND {instant} < CAST(:end AS timestamptz))"
@@ -29,45 +33,80 @@ _OF_DISCOUNTS = """
     AND discount_id IN (SELECT id FROM discounts WHERE project = :project AND voucher_id = :voucher_id)
 """
 _PAGE = """
-    WITH summed AS MATERIALIZED ({summed}),
+    WITH summed AS MATERIALIZED (
+        SELECT {position} AS position, {label} AS label, month, currency, sum(redeemed)::bigint AS redeemed,
+               sum(given_minor)::bigint AS given_minor, sum(reversed_minor)::bigint AS reversed_minor
+        FROM ({sums}) AS of_voucher
+        JOIN (
+            SELECT id, name, campaign FROM vouchers
+            WHERE project = :project AND id >= :lowest AND id < :highest AND {vouchers}
+        ) AS voucher ON voucher.id = of_voucher.voucher_id
+        GROUP BY 1, 2, month, currency
+    ),
     listed AS (
-        SELECT DISTINCT voucher_id FROM summed WHERE {beyond} ORDER BY voucher_id {order} LIMIT :limit
+        SELECT DISTINCT position FROM summed WHERE {beyond} ORDER BY position {order} LIMIT :limit
     )
-    SELECT summed.*, voucher.name,
-           EXISTS (SELECT FROM summed WHERE voucher_id < ALL (SELECT voucher_id FROM listed)) AS has_older,
-           EXISTS (SELECT FROM summed WHERE voucher_id > ALL (SELECT voucher_id FROM listed)) AS has_newer
-    FROM listed
-    JOIN summed ON summed.voucher_id = listed.voucher_id
-    JOIN vouchers AS voucher ON voucher.project = :project AND voucher.id = listed.voucher_id
-    ORDER BY voucher_id DESC, month, currency NULLS FIRST
+    SELECT summed.*,
+           EXISTS (SELECT FROM summed WHERE position {after} ALL (SELECT position FROM listed)) AS has_more_after,
+           EXISTS (SELECT FROM summed WHERE position {before} ALL (SELECT position FROM listed)) AS has_more_before
+    FROM listed JOIN summed ON summed.position = listed.position
+    ORDER BY position {page_order}, month, currency NULLS FIRST
 """
+
+
+class Grouping(StrEnum):
+    """What the sums of a report are of."""
+
+    VOUCHER = "voucher"
+    CAMPAIGN = "campaign"
+
+
+@value
+class _Order:
+    """The groups of a report: their position in the list, their label, and whether positions ascend."""
+
+    position: str
+    label: str
+    ascends: bool
+
+
+# Vouchers are listed newest first. The sums without a campaign come before all campaigns, under an empty text.
+_ORDERS = {
+    Grouping.VOUCHER: _Order(position='CAST(voucher.id AS text) COLLATE "C"', label="voucher.name", ascends=False),
+    Grouping.CAMPAIGN: _Order(
+        position="coalesce(voucher.campaign, '') COLLATE \"C\"", label="voucher.campaign", ascends=True
+    ),
+}
 
 
 @value
 class ReportedSums:
-    """A filter for sums of a project: those of a voucher or of all, in the span of time [first, end)."""
+    """A filter for sums of a project: those of a voucher or of some, in the span of time [first, end)."""
 
     project: str
     voucher_id: UUID | None
     first: datetime
     end: datetime
+    vouchers: VoucherFilter = field(default_factory=VoucherFilter)
+    group_by: Grouping = Grouping.VOUCHER
 
 
 class ReportRow(Protocol):
-    """The sums of a voucher in a month: redemptions without a currency, or minor units of a currency.
+    """The sums of a group in a month: redemptions without a currency, or minor units of a currency.
 
-    `has_older` and `has_newer` say whether there are vouchers before and after those of the page.
+    A group is a voucher with its name, or a campaign. `has_more_after` and `has_more_before` say whether there are
+    groups after and before those of the page.
     """
 
-    voucher_id: UUID
+    position: str
+    label: str | None
     month: date
     currency: str | None
     redeemed: int
     given_minor: int
     reversed_minor: int
-    name: str
-    has_older: bool
-    has_newer: bool
+    has_more_after: bool
+    has_more_before: bool
 
 
 def sums_by_month(*, redemptions: str = "true", entries: str = "true", reversals: str = "true") -> str:
@@ -99,11 +138,11 @@ def sums_by_month(*, redemptions: str = "true", entries: str = "true", reversals
 
 
 def sum_discounts(
-    session: Session, *, of: ReportedSums, after: UUID | None, before: UUID | None, limit: int
+    session: Session, *, of: ReportedSums, after: str | None, before: str | None, limit: int
 ) -> Sequence[ReportRow]:
-    """Return the sums of at most `limit` vouchers, the newest first, each in order of the months.
+    """Return the sums of at most `limit` groups, each in order of the months: newest vouchers first, or campaigns.
 
-    `after` and `before` are positions: only older, or only newer vouchers are read.
+    `after` and `before` are positions.
     """
     conditions = {
         name: _IN_PROJECT.format(span=_IN_SPAN.format(instant=instant)) + ("" if of.voucher_id is None else owner)
@@ -113,11 +152,25 @@ def sum_discounts(
             ("reversals", "created_at", _OF_DISCOUNTS),
         )
     }
-    beyond = "true" if after is None else "voucher_id < :after"
-    order = "DESC"
+    group = _ORDERS[of.group_by]
+    (forward, after_sign), (backward, before_sign) = (("ASC", ">"), ("DESC", "<"))[:: 1 if group.ascends else -1]
+    beyond, order = "true", forward
+    if after is not None:
+        beyond = f"position {after_sign} :after"
     if before is not None:
-        beyond, order = "voucher_id > :before", "ASC"
-    page = _PAGE.format(summed=sums_by_month(**conditions), beyond=beyond, order=order)
+        beyond, order = f"position {before_sign} :before", backward
+    page = _PAGE.format(
+        sums=sums_by_month(**conditions),
+        vouchers=" AND ".join(of.vouchers.conditions()) or "true",
+        position=group.position,
+        label=group.label,
+        beyond=beyond,
+        order=order,
+        page_order=forward,
+        after=after_sign,
+        before=before_sign,
+    )
+    lowest, highest = of.vouchers.narrow(LOWEST_ID, HIGHEST_ID)
     parameters = {
         "project": of.project,
         "voucher_id": of.voucher_id,
@@ -126,5 +179,8 @@ def sum_discounts(
         "after": after,
         "before": before,
         "limit": limit,
+        "lowest": lowest,
+        "highest": highest,
+        **of.vouchers.parameters(),
     }
     return session.execute(text(page), parameters).all()

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from domain.hold import HoldStatus
 from domain.value_class import value
-from models.base import LOOK_UP_COLLATION
+from models.base import HIGHEST_ID, LOOK_UP_COLLATION
 from models.redemptions.row_types import AcceptedHoldRow
 
 _COLUMNS = (
@@ -32,7 +32,6 @@ _NOT_SWEPT = """
     (SELECT * FROM (SELECT {columns} FROM holds WHERE status = 'open' AND expires_at <= :now OFFSET 0) AS not_swept
      WHERE {owner} = :{owner} AND project = :project AND {position} AND {conditions} ORDER BY id {order} LIMIT :limit)
 """
-HIGHEST = UUID(int=2**128 - 1)
 _PAGE = "SELECT * FROM ({pages}) AS pages ORDER BY id {order} LIMIT :limit"
 
 
@@ -53,7 +52,7 @@ class HoldListing:
 
 def older_holds(session: Session, *, listing: HoldListing, than: UUID | None, limit: int) -> list[AcceptedHoldRow]:
     """Return the newest holds that are older than the hold `than`, or the newest of all, newest first."""
-    return _page(session, listing=listing, position="id < :than", than=than or HIGHEST, limit=limit)
+    return _page(session, listing=listing, position="id < :than", than=than or HIGHEST_ID, limit=limit)
 
 
 def newer_holds(session: Session, *, listing: HoldListing, than: UUID, limit: int) -> list[AcceptedHoldRow]:

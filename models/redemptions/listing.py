@@ -15,12 +15,11 @@ from sqlalchemy.orm import Session
 
 from domain.eligibility import STORED, Refusal
 from domain.value_class import value
-from models.base import LOOK_UP_COLLATION, first_id_at
+from models.base import HIGHEST_ID, LOOK_UP_COLLATION, LOWEST_ID, first_id_at
 from models.discounts.discount import DiscountStatus
 from models.redemptions.redemption import COLUMNS, UNKNOWN_CODE_KEY
 from models.redemptions.row_types import RedemptionRow
 
-LOWEST, HIGHEST = UUID(int=0), UUID(int=2**128 - 1)
 # The reasons that are stored.
 REASONS = frozenset(STORED)
 
@@ -98,13 +97,13 @@ def older_redemptions(
     session: Session, *, listing: RedemptionListing, than: UUID | None, limit: int
 ) -> list[RedemptionRow]:
     """Return the newest redemptions that are older than the redemption `than`, or the newest of all, newest first."""
-    return _page(session, listing=listing, above=LOWEST, below=than or HIGHEST, limit=limit, order="DESC")
+    return _page(session, listing=listing, above=LOWEST_ID, below=than or HIGHEST_ID, limit=limit, order="DESC")
 
 
 def newer_redemptions(session: Session, *, listing: RedemptionListing, than: UUID, limit: int) -> list[RedemptionRow]:
     """Return the oldest redemptions that are newer than the redemption `than`, newest first."""
-    above = UUID(int=min(than.int + 1, HIGHEST.int))
-    return _page(session, listing=listing, above=above, below=HIGHEST, limit=limit, order="ASC")[::-1]
+    above = UUID(int=min(than.int + 1, HIGHEST_ID.int))
+    return _page(session, listing=listing, above=above, below=HIGHEST_ID, limit=limit, order="ASC")[::-1]
 
 
 def _page(

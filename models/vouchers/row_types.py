@@ -63,6 +63,7 @@ class ShownVoucherRow(DiscountTermsRow, PlacesRow, RestrictionsRow, Protocol):
     created_at: datetime
     name: str
     code: str | None
+    campaign: str | None
     retired_reason: str | None
     retired_at: datetime | None
     updated_at: datetime | None

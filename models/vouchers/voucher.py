@@ -15,6 +15,7 @@ from sqlalchemy import (
     Integer,
     Text,
     Uuid,
+    event,
     false,
     text,
 )
@@ -23,6 +24,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.terms import RecurrenceType, RetiredReason
 from models.base import Base, Instant, one_of, table_of
+from models.vouchers.filter import CREATE_METADATA_PAIRS, METADATA_PAIRS, NAME_KEY
 
 ONE_DURATION_IF_REPEATING = (
     "num_nonnulls(duration_in_months, duration_in_cycles) = CASE recurrence WHEN 'repeating' THEN 1 ELSE 0 END"
@@ -41,6 +43,8 @@ class Voucher(Base):
     name: Mapped[str] = mapped_column(Text)
     # Only a copy, to be shown with the voucher. Look up vouchers by code in `codes`.
     code: Mapped[str | None] = mapped_column(Text)
+    # What the voucher is part of, for lists and reports.
+    campaign: Mapped[str | None] = mapped_column(Text)
     percentage_basis_points: Mapped[int | None] = mapped_column(Integer)
     # Minor units by currency. `currency` is the currency that is shown first, as `priceDiscount.currency`.
     amounts_minor: Mapped[dict[str, int] | None] = mapped_column(JSONB(none_as_null=True))
@@ -167,9 +171,23 @@ class Voucher(Base):
             "id",
             postgresql_where=text("retired_reason IS NOT NULL"),
         ),
+        # Of a campaign likewise.
+        *(
+            Index(
+                f"ix_vouchers_campaign_{name}",
+                text('project COLLATE "C"'),
+                "campaign",
+                "id",
+                postgresql_where=text(f"campaign IS NOT NULL AND {status}"),
+            )
+            for name, status in (("available", "retired_reason IS NULL"), ("retired", "retired_reason IS NOT NULL"))
+        ),
+        Index("ix_vouchers_name", text('project COLLATE "C"'), text(NAME_KEY)),
+        Index("ix_vouchers_metadata", text(METADATA_PAIRS), postgresql_using="gin"),
         # 15 % of each page stay free, so that an update of a counter finds room on the same page.
         {"postgresql_with": {"fillfactor": 85}},
     )
 
 
 VOUCHERS = table_of(Voucher)
+event.listen(VOUCHERS, "before_create", CREATE_METADATA_PAIRS)

@@ -6,25 +6,33 @@ from typing import Annotated, Any
 import typer
 
 from scrip.commands.endings import only_reads
-from scrip.commands.options import After, AsJson, Project
+from scrip.commands.options import (
+    After,
+    AsJson,
+    Campaign,
+    CreatedBefore,
+    CreatedFrom,
+    MetadataPair,
+    NameBeginning,
+    Project,
+)
 from scrip.commands.output import columns, show_pages
-from scrip.commands.request_body import request_body
+from scrip.commands.request_body import read_pair, request_body
 from scrip.commands.use_cases import Pages
 
 commands = typer.Typer(no_args_is_help=True, help="Reports over the ledger, for finance.")
 
-REPORTED_COLUMNS = columns("voucher", "name", "month", "redeemed", "given", "reversed", "net")
+_SUMS = ("month", "redeemed", "given", "reversed", "net")
+COLUMNS_BY_GROUP = {"voucher": columns("voucher", "name", *_SUMS), "campaign": columns("campaign", *_SUMS)}
 
 
 class MonthPages(Pages):
-    """The pages of a report with an item for each voucher and month, in place of one for each voucher."""
+    """The pages of a report with an item for each month, in place of one for each voucher or campaign."""
 
     def __iter__(self) -> Iterator[list[Any]]:
-        """Yield the months of the vouchers of each page."""
+        """Yield the months of each page."""
         for page in super().__iter__():
-            yield [
-                {"voucher": each["voucher"], "name": each["name"], **month} for each in page for month in each["months"]
-            ]
+            yield [{**each, **month} for each in page for month in each["months"]]
 
 
 @commands.callback()
@@ -39,15 +47,33 @@ def discounts(
     voucher: Annotated[str | None, typer.Option(help="Of the voucher with this id.")] = None,
     month_from: Annotated[str | None, typer.Option(help="From this month on, such as 2027-02.")] = None,
     month_before: Annotated[str | None, typer.Option(help="Before this month.")] = None,
+    group_by: Annotated[str, typer.Option(help="voucher or campaign.")] = "voucher",
+    campaign: Campaign = None,
+    name: NameBeginning = None,
+    metadata: MetadataPair = None,
+    created_from: CreatedFrom = None,
+    created_before: CreatedBefore = None,
     after: After = None,
     as_json: AsJson = False,
 ) -> None:
-    """Report by voucher and month: redeemed, given, reversed, and the difference. Amounts are in minor units.
+    """Report by voucher or campaign, and by month: redeemed, given, reversed, the difference. Amounts: minor units.
 
-    With `--json`, each object is a voucher with its months.
+    With `--json`, each object is a voucher or a campaign with its months.
     """
-    fields = {"voucher": voucher, "monthFrom": month_from, "monthBefore": month_before, "after": after}
+    fields = {
+        "voucher": voucher,
+        "monthFrom": month_from,
+        "monthBefore": month_before,
+        "groupBy": group_by,
+        "campaign": campaign,
+        "name": name,
+        "metadata": read_pair(metadata, as_json=as_json),
+        "createdFrom": created_from,
+        "createdBefore": created_before,
+        "after": after,
+    }
+    shown = COLUMNS_BY_GROUP.get(group_by, {})
     with only_reads(as_json=as_json):
         pages = Pages if as_json else MonthPages
         request = request_body({"project": project, **fields})
-        show_pages(pages("reports.discounts", request, limit=None), REPORTED_COLUMNS, as_json=as_json)
+        show_pages(pages("reports.discounts", request, limit=None), shown, as_json=as_json)

@@ -42,6 +42,11 @@ def read_object(text: str, *, source: str, as_json: bool = False) -> dict[str, A
     return value
 
 
+def read_pair(text: str | None, *, as_json: bool) -> dict[str, Any] | None:
+    """Return the JSON object of `--metadata`, or None if it was not given. Any other text ends the command."""
+    return None if text is None else read_object(text, source="--metadata", as_json=as_json)
+
+
 def _text_of(file: str, *, as_json: bool) -> str:
     try:
         return sys.stdin.read() if file == STANDARD_INPUT else Path(file).read_text(encoding="utf-8")

@@ -7,9 +7,26 @@ import typer
 from scrip.commands.confirmation import confirm
 from scrip.commands.endings import ends_clearly, only_reads
 from scrip.commands.listing import list_items
-from scrip.commands.options import LISTED, Actor, After, All, AsJson, File, Limit, Project, RequestId, Set, Yes
+from scrip.commands.options import (
+    LISTED,
+    Actor,
+    After,
+    All,
+    AsJson,
+    Campaign,
+    CreatedBefore,
+    CreatedFrom,
+    File,
+    Limit,
+    MetadataPair,
+    NameBeginning,
+    Project,
+    RequestId,
+    Set,
+    Yes,
+)
 from scrip.commands.output import columns, show_answer, show_object
-from scrip.commands.request_body import request_body
+from scrip.commands.request_body import read_pair, request_body
 from scrip.commands.use_cases import call
 
 commands = typer.Typer(no_args_is_help=True, help="Vouchers: what a discount is worth, and who may have it.")
@@ -51,13 +68,28 @@ def list_(
     *,
     status: Status = None,
     code: Code = None,
+    campaign: Campaign = None,
+    name: NameBeginning = None,
+    metadata: MetadataPair = None,
+    created_from: CreatedFrom = None,
+    created_before: CreatedBefore = None,
     after: After = None,
     limit: Limit = LISTED,
     everything: All = False,
     as_json: AsJson = False,
 ) -> None:
     """List vouchers, newest first: id, code, name, discount, recurrence, status, redemptions, end."""
-    fields = {"project": project, "status": status, "code": code, "after": after}
+    fields = {
+        "project": project,
+        "status": status,
+        "code": code,
+        "campaign": campaign,
+        "name": name,
+        "metadata": read_pair(metadata, as_json=as_json),
+        "createdFrom": created_from,
+        "createdBefore": created_before,
+        "after": after,
+    }
     list_items("vouchers.list", fields, LISTED_COLUMNS, limit=limit, everything=everything, as_json=as_json)
 
 
@@ -89,6 +121,7 @@ def create(
     project: Project,
     name: Name = None,
     code: Code = None,
+    campaign: Campaign = None,
     price_discount_percentage: Percentage = None,
     amount: Amount = None,
     currency: Currency = None,
@@ -113,6 +146,7 @@ def create(
         "requestId": request_id,
         "name": name,
         "code": code,
+        "campaign": campaign,
         "priceDiscountPercentage": price_discount_percentage,
         "priceDiscount.amount": amount,
         "priceDiscount.currency": currency,
@@ -137,6 +171,7 @@ def update(
     project: Project,
     name: Name = None,
     code: Code = None,
+    campaign: Campaign = None,
     expires_at: End = None,
     maximum_redemptions: Redemptions = None,
     maximum_redemptions_per_customer: RedemptionsEach = None,
@@ -154,6 +189,7 @@ def update(
         "requestId": request_id,
         "name": name,
         "code": code,
+        "campaign": campaign,
         "restrictions.expiresAt": expires_at,
         "restrictions.maximumRedemptions": maximum_redemptions,
         "restrictions.maximumRedemptionsPerCustomer": maximum_redemptions_per_customer,

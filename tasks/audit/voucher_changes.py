@@ -12,6 +12,7 @@ _PRESENT = f"""
     CROSS JOIN LATERAL jsonb_each(jsonb_build_object(
         'name', v.name,
         'code', v.code,
+        'campaign', v.campaign,
         'priceDiscount', {_AMOUNTS.format(amounts="amounts_minor", currency="currency")},
         'priceDiscountPercentage', v.percentage_basis_points / 100.0,
         'recurrence', jsonb_build_object(

@@ -4,10 +4,11 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
 from itertools import groupby
 from operator import attrgetter
+from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from models.invoices.report import ReportedSums, ReportRow, sum_discounts
+from models.invoices.report import Grouping, ReportedSums, ReportRow, sum_discounts
 from tasks.intake.task import contract_task
 from tasks.reports.messages import ReportDiscounts
 from tasks.wire.answers import Answer
@@ -21,14 +22,14 @@ FIRST_MONTH, LAST_MONTH = date(YEAR_MIN, 1, 1), date(YEAR_MAX, 12, 31)
 
 @contract_task("reports.discounts", message=ReportDiscounts, first_answer=AnswerTable.READS)
 def report(request: ReportDiscounts) -> Answer:
-    """Report redemptions, and given and reversed amounts, by voucher, month and currency, in pages of vouchers."""
+    """Report redemptions, and given and reversed amounts, by voucher or campaign, by month and currency, in pages."""
     with transaction() as session:
         read_whole_tables(session.connection())
         return report_discounts(session, request)
 
 
 def report_discounts(session: Session, request: ReportDiscounts) -> Answer:
-    """Return a page of vouchers, newest first, with their months.
+    """Return a page of vouchers, newest first, or of campaigns, each with its months.
 
     All amounts of a page are of the same instant, since one statement reads them.
     """
@@ -39,6 +40,8 @@ def report_discounts(session: Session, request: ReportDiscounts) -> Answer:
             voucher_id=request.voucher,
             first=_beginning(request.month_from or FIRST_MONTH),
             end=_beginning(request.month_before or LAST_MONTH),
+            vouchers=request.filter(),
+            group_by=request.group_by,
         ),
         after=request.after,
         before=request.before,
@@ -46,10 +49,10 @@ def report_discounts(session: Session, request: ReportDiscounts) -> Answer:
     )
     return answer_with(
         rows,
-        items=[_item(list(group)) for _, group in groupby(rows, key=attrgetter("voucher_id"))],
-        more_after=bool(rows and rows[0].has_older),
-        more_before=bool(rows and rows[0].has_newer),
-        shown=lambda row: type_id("vou", row.voucher_id),
+        items=[_item(list(group), of=request.group_by) for _, group in groupby(rows, key=attrgetter("position"))],
+        more_after=bool(rows and rows[0].has_more_after),
+        more_before=bool(rows and rows[0].has_more_before),
+        shown=lambda row: _position(row, of=request.group_by),
     )
 
 
@@ -57,13 +60,15 @@ def _beginning(day: date) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 
-def _item(rows: Sequence[ReportRow]) -> Answer:
-    return {
-        "object": "discountReport",
-        "voucher": type_id("vou", rows[0].voucher_id),
-        "name": rows[0].name,
-        "months": [_month(month, list(group)) for month, group in groupby(rows, key=attrgetter("month"))],
-    }
+def _position(row: ReportRow, *, of: Grouping) -> str:
+    return row.position if of is Grouping.CAMPAIGN else type_id("vou", UUID(row.position))
+
+
+def _item(rows: Sequence[ReportRow], *, of: Grouping) -> Answer:
+    label = rows[0].label
+    named = {"campaign": label} if of is Grouping.CAMPAIGN else {"voucher": _position(rows[0], of=of), "name": label}
+    months = [_month(month, list(group)) for month, group in groupby(rows, key=attrgetter("month"))]
+    return {"object": "discountReport", **named, "months": months}
 
 
 def _month(month: date, rows: Sequence[ReportRow]) -> Answer:

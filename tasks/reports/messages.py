@@ -4,12 +4,15 @@ import re
 from datetime import date
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
-from tasks.wire.fields import ExternalId, VoucherId, in_calendar, invalid
-from tasks.wire.message import Message, check_later
+from models.invoices.report import Grouping
+from tasks.vouchers.filters import VoucherFilters
+from tasks.wire.fields import VoucherId, in_calendar, invalid, parse_identity, storable
+from tasks.wire.message import check_later
 from tasks.wire.pages import ONE_DIRECTION, PAGE_SIZE_MAX, Limit
 
+CAMPAIGN_LENGTH_MAX = 255
 _YEAR_AND_MONTH = re.compile(r"[1-9][0-9]{3}-(?:0[1-9]|1[0-2])")
 
 
@@ -23,19 +26,36 @@ def _parse_month(value: Any) -> date:
 Month = Annotated[date, BeforeValidator(_parse_month)]
 
 
-class ReportDiscounts(Message):
-    """`reports.discounts`: of a voucher or of all, in the months [monthFrom, monthBefore)."""
+def _parse_position(value: Any, info: ValidationInfo) -> str | None:
+    if value is None:
+        return None
+    if info.data.get("group_by") is not Grouping.CAMPAIGN:
+        return str(parse_identity(value, prefix="vou"))
+    if not isinstance(value, str) or len(value) > CAMPAIGN_LENGTH_MAX:
+        raise invalid("must be a campaign, or empty")
+    return storable(value)
 
-    project: ExternalId
+
+# The UUID of a voucher, or a campaign: empty for the vouchers without one.
+Position = Annotated[str | None, BeforeValidator(_parse_position)]
+
+
+class ReportDiscounts(VoucherFilters):
+    """`reports.discounts`: of a voucher or of those of the filters, in the months [monthFrom, monthBefore).
+
+    `after` and `before` are positions in the list of vouchers, or in that of campaigns.
+    """
+
     voucher: VoucherId | None = None
     month_from: Month | None = None
     month_before: Month | None = None
-    after: VoucherId | None = None
-    before: Annotated[VoucherId | None, ONE_DIRECTION] = None
+    group_by: Annotated[Grouping, Field(strict=False)] = Grouping.VOUCHER
+    after: Position = None
+    before: Annotated[Position, ONE_DIRECTION] = None
     limit: Limit = PAGE_SIZE_MAX
 
     @field_validator("month_before")
     @classmethod
-    def _after_beginning(cls, value: date | None, info: ValidationInfo) -> date | None:
+    def _after_beginning_month(cls, value: date | None, info: ValidationInfo) -> date | None:
         check_later(info, value=value, than="month_from")
         return value

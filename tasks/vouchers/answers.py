@@ -18,6 +18,7 @@ def voucher_answer(row: ShownVoucherRow) -> Answer:
         "updatedAt": instant(row.updated_at),
         "name": row.name,
         "code": row.code,
+        "campaign": row.campaign,
         "priceDiscount": price_discount(row),
         "priceDiscountPercentage": percentage(row.percentage_basis_points),
         "recurrence": recurrence(row),

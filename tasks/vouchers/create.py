@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from domain.imported_history import ImportedHistory, retirement_of
 from domain.terms import RetiredReason
 from domain.voucher_change import VoucherChangeKind
-from models.base import new_id, read_clock
+from models.base import ids_at, read_clock
 from models.vouchers.budget import set_budgets
 from models.vouchers.change import NewChange, add_changes
 from models.vouchers.look_up import find_creation
@@ -117,10 +117,12 @@ def values_of(request: CreateVoucher, *, created_at: datetime) -> dict[str, Any]
     restrictions, price, minimum = request.restrictions, request.price_discount, request.restrictions.minimum_subtotal
     return {
         "project": request.project,
-        "id": new_id(),
+        # Lists find vouchers of a span of time by their ids.
+        "id": next(ids_at(created_at)),
         "created_at": created_at,
         "name": request.name,
         "code": request.code,
+        "campaign": request.campaign,
         "percentage_basis_points": request.price_discount_percentage,
         "amounts_minor": _amounts_minor(price),
         "currency": None if price is None else price.currency,

@@ -24,7 +24,9 @@ def list_(request: ListVouchers) -> Answer:
 def list_vouchers(session: Session, request: ListVouchers) -> Answer:
     """Return a page of the vouchers of a project."""
     ids = None if request.code is None else find_vouchers_with_code(session, project=request.project, code=request.code)
-    listing = VoucherListing(project=request.project, statuses=frozenset(request.status), ids=ids)
+    listing = VoucherListing(
+        project=request.project, statuses=frozenset(request.status), ids=ids, filter=request.filter()
+    )
     page = page_answer(
         request,
         prefix="vou",

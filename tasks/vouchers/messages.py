@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from models.vouchers.listing import VoucherStatus
+from tasks.vouchers.filters import VoucherFilters
 from tasks.wire.fields import (
     PRODUCTS_MAX,
     STAMPS_MAX,
@@ -120,6 +121,7 @@ class CreateVoucher(SignedMessage):
     stamp_card: StampCard | None = None
     maximum_discount: PriceDiscount | None = None
     budget: PriceDiscount | None = None
+    campaign: ExternalId | None = None
 
     @field_validator("price_discount_percentage")
     @classmethod
@@ -162,10 +164,9 @@ class VoucherHistory(Message):
     limit: Limit = PAGE_SIZE
 
 
-class ListVouchers(Message):
+class ListVouchers(VoucherFilters):
     """`vouchers.list`: `after` and `before` are positions, even if no voucher has that id."""
 
-    project: ExternalId
     status: Annotated[list[Annotated[VoucherStatus, Field(strict=False)]], Field(min_length=1, max_length=2)] = Field(
         default_factory=lambda: [VoucherStatus.AVAILABLE]
     )
@@ -192,6 +193,7 @@ class UpdateVoucher(SignedMessage):
     stamp_card: StampCard | None = None
     maximum_discount: PriceDiscount | None = None
     budget: PriceDiscount | None = None
+    campaign: ExternalId | None = None
 
     @field_validator("name", "recurrence", "restrictions", "metadata", "carry_over")
     @classmethod

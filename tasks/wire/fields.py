@@ -7,6 +7,7 @@ import re
 import unicodedata
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import partial
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
@@ -67,7 +68,8 @@ def uuid_of(identity: str) -> UUID:
     return UUID(bytes=TypeID.from_string(identity).uuid_bytes)
 
 
-def _storable(value: str) -> str:
+def storable(value: str) -> str:
+    """Return a text that PostgreSQL can store. Raises a field error for any other."""
     if "\x00" in value:
         raise invalid("must not contain a NUL character")
     if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
@@ -83,7 +85,7 @@ def _replace_surrogates(value: Any) -> Any:
 
 
 def _typed_code(value: str) -> str:
-    return _storable(value).strip(BLANKS)
+    return storable(value).strip(BLANKS)
 
 
 def _known_currency(value: str) -> str:
@@ -143,19 +145,21 @@ def _parse_basis_points(value: Any) -> int:
     return int(basis_points)
 
 
-def _identity(prefix: str) -> BeforeValidator:
-    def parse(value: Any) -> UUID:
-        try:
-            if isinstance(value, str) and len(value) == UUID_TEXT_LENGTH:
-                return UUID(value)
-            parsed = TypeID.from_string(value) if isinstance(value, str) else None
-        except (ValueError, TypeIDException):
-            parsed = None
-        if parsed is None or parsed.prefix != prefix:
-            raise invalid(f"must be an id that starts with {prefix}_, or the UUID that it encodes")
-        return UUID(bytes=parsed.uuid_bytes)
+def parse_identity(value: Any, *, prefix: str) -> UUID:
+    """Return the UUID of a TypeID with the prefix, or of its plain text. Raises a field error for anything else."""
+    try:
+        if isinstance(value, str) and len(value) == UUID_TEXT_LENGTH:
+            return UUID(value)
+        parsed = TypeID.from_string(value) if isinstance(value, str) else None
+    except (ValueError, TypeIDException):
+        parsed = None
+    if parsed is None or parsed.prefix != prefix:
+        raise invalid(f"must be an id that starts with {prefix}_, or the UUID that it encodes")
+    return UUID(bytes=parsed.uuid_bytes)
 
-    return BeforeValidator(parse)
+
+def _identity(prefix: str) -> BeforeValidator:
+    return BeforeValidator(partial(parse_identity, prefix=prefix))
 
 
 def _check_metadata(value: dict[str, Any]) -> dict[str, Any]:
@@ -164,7 +168,7 @@ def _check_metadata(value: dict[str, Any]) -> dict[str, Any]:
     for key, each in value.items():
         if not 1 <= len(key) <= METADATA_KEY_LENGTH_MAX:
             raise invalid(f"must have keys of 1 to {METADATA_KEY_LENGTH_MAX} characters")
-        _storable(key)
+        storable(key)
         _check_metadata_value(each)
     # The order of keys has no meaning in JSON, so two bodies that differ only in that have the same fingerprint.
     return dict(sorted(value.items()))
@@ -173,7 +177,7 @@ def _check_metadata(value: dict[str, Any]) -> dict[str, Any]:
 def _check_metadata_value(value: Any) -> None:
     match value:
         case str() if len(value) <= METADATA_VALUE_LENGTH_MAX:
-            _storable(value)
+            storable(value)
         case bool():
             pass
         case int() if abs(value) <= INTEGER_MAX:
@@ -187,7 +191,7 @@ def _check_metadata_value(value: Any) -> None:
             )
 
 
-ExternalId = Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(_storable)]
+ExternalId = Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(storable)]
 Name = ExternalId
 Code = Annotated[str, StringConstraints(strip_whitespace=True, pattern=CODE_PATTERN)]
 # A code as a customer types it. Whatever no code can be is a code that does not exist, not a bad field.
@@ -203,7 +207,7 @@ Subtotal = Annotated[int, Field(ge=0, le=AMOUNT_MINOR_MAX)]
 LineAmount = Annotated[int, Field(ge=-AMOUNT_MINOR_MAX, le=AMOUNT_MINOR_MAX)]
 Months = Annotated[int, Field(ge=1, le=DURATION_MAX)]
 Cycles = Annotated[int, Field(ge=1, le=DURATION_MAX)]
-Note = Annotated[str, StringConstraints(min_length=1, max_length=NOTE_LENGTH_MAX), AfterValidator(_storable)]
+Note = Annotated[str, StringConstraints(min_length=1, max_length=NOTE_LENGTH_MAX), AfterValidator(storable)]
 Count = Annotated[int, Field(ge=1, le=AMOUNT_MINOR_MAX)]
 BasisPoints = Annotated[int, BeforeValidator(_parse_basis_points)]
 InstantField = Annotated[datetime, BeforeValidator(_parse_instant)]

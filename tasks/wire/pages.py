@@ -12,9 +12,10 @@ from tasks.wire.message import was_given
 
 PAGE_SIZE_MAX = 200
 PAGE_SIZE = 10
+Position = TypeVar("Position")
 
 
-def _one_direction(value: UUID | None, info: ValidationInfo) -> UUID | None:
+def _one_direction(value: Position, info: ValidationInfo) -> Position:
     if value is not None and was_given(info, "after"):
         raise invalid("must not be given together with after")
     return value

@@ -29,6 +29,7 @@ COLUMNS = [
     "stamp_expire_days = 3",
     "stamps_required = NULL, stamp_expire_days = NULL",
     "maximum_discount_minor = '{\"USD\": 501}'",
+    "campaign = 'summer'",
     "metadata = '{\"internal\": true}'",
     "starts_at = starts_at + interval '1 microsecond'",
     "expires_at = NULL",
@@ -97,6 +98,7 @@ def changed_vouchers(tampered_database: object) -> None:  # noqa: ARG001 - empti
     capped = {"priceDiscount": FIXED, "maximumDiscount": FIXED, "budget": FIXED, "stampCard": card}
     update(updated, name="Bert", actor="bert")
     update(updated, name="New", code="WINTER", metadata={"internal": 1.5}, carryOver=True, recurrence=MONTHS, **capped)
+    update(updated, campaign="spring")
     update(updated, carryOver=False, restrictions=restrictions)
     voucher = create_voucher()
     retired, _ = add_codes(voucher, {"code": "VIP-1"}, {"code": "VIP-2"})

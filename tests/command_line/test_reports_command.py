@@ -26,3 +26,16 @@ def test_a_report_has_a_line_for_each_voucher_and_month():
     assert scrip("reports", "discounts", "--month-before", month).rows() == []
     assert scrip("reports", "discounts", "--month-from", "soon").code == 5
     assert scrip("reports", "discounts", project="other").rows() == []
+
+
+def test_a_report_can_be_of_campaigns():
+    """Vouchers without a campaign come first, and filters narrow the report."""
+    for number, campaign in enumerate(("spring", None, "spring")):
+        voucher = create_voucher(campaign=campaign, metadata={"n": number})["id"]
+        redeem(voucher=voucher, subscription=f"sub_{number}")
+    rows = scrip("reports", "discounts", "--group-by", "campaign").rows()
+    assert [(row[0], row[2]) for row in rows] == [("", "1"), ("spring", "2")]
+    words = ("--group-by", "campaign", "--metadata", '{"n": 2}', "--campaign", "spring", "--name", "Ten")
+    assert [row[0::2][:2] for row in scrip("reports", "discounts", *words).rows()] == [["spring", "1"]]
+    assert scrip("reports", "discounts", "--metadata", "n").code == 5
+    assert scrip("reports", "discounts", "--group-by", "month").code == 5

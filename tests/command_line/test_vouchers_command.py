@@ -32,6 +32,19 @@ def test_a_list_is_the_list_of_the_task():
     assert scrip("vouchers", "list", "--code", "one", "--json").lines() == [first]
 
 
+def test_a_list_has_the_filters_of_the_task():
+    """Each by itself lets one voucher through."""
+    wanted = create_voucher(campaign="spring", name="Spring sale", metadata={"team": "emea"})
+    create_voucher()
+    filters = (("campaign", "spring"), ("name", "Spring"), ("metadata", '{"team": "emea"}'))
+    for option, value in filters:
+        assert scrip("vouchers", "list", f"--{option}", value, "--json").lines() == [wanted]
+    at = wanted["createdAt"]
+    assert scrip("vouchers", "list", "--created-before", at).rows() == []
+    assert len(scrip("vouchers", "list", "--created-from", at).rows()) == 2
+    assert scrip("vouchers", "list", "--metadata", '"emea"').errors == "scrip: --metadata must be a JSON object\n"
+
+
 def test_a_list_ends_at_its_limit_and_says_where_it_continues():
     """`--all` follows the pages to the end."""
     vouchers = [create_voucher()["id"] for _ in range(5)][::-1]

@@ -203,9 +203,10 @@ OTHERWISE_NULLABLE = {
     },
     "NotStartedRow": {"currency", "discounts", "next_on"},  # LEFT JOIN, a count, the later of two days.
     "PositionRow": {"created_at", "id"},  # Of the same UNION.
-    # Sums of a UNION, and two comparisons.
+    # A text or else another, sums of a UNION, and two comparisons. A campaign may be null, and a name may not.
     "ReportRow": {
-        *("voucher_id", "month", "redeemed", "given_minor", "reversed_minor", "has_older", "has_newer"),
+        *("position", "label", "month", "redeemed", "given_minor", "reversed_minor"),
+        *("has_more_after", "has_more_before"),
     },
     "RunningCountRow": {"discounts", "started", "cycles"},  # Counts, and a sum or else 0.
     "SessionsRow": {"state", "sessions"},  # A state or else a word, and a count.

@@ -76,6 +76,7 @@ class Voucher:
             "updatedAt": written(self.updated_at),
             "name": self.body["name"],
             "code": self.body.get("code"),
+            "campaign": self.body.get("campaign"),
             "priceDiscount": shown_amounts(price),
             "priceDiscountPercentage": self.body.get("priceDiscountPercentage"),
             "recurrence": {"durationInMonths": None, "durationInCycles": None, **self.body["recurrence"]},

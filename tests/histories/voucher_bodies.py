@@ -35,6 +35,7 @@ def _restrictions_of(*bodies: Json) -> Json:
     return {"restrictions": both} if both else {}
 
 
+CAMPAIGNS = either("spring", "autumn")
 CODES = either("SUMMER", "summer", "WINTER-26")
 
 WINDOWS = either(
@@ -105,6 +106,7 @@ VOUCHERS = st.builds(
         stampCard=one_in(4, CARDS),
         maximumDiscount=one_in(4, CAPS),
         budget=one_in(3, CAPS),
+        campaign=one_in(3, CAMPAIGNS),
     ),
     st.sampled_from([True, True, True, False, None, None]),
 )
@@ -137,6 +139,7 @@ CHANGES = st.one_of(
     st.fixed_dictionaries({"name": st.just("Another name")}),
     st.fixed_dictionaries({"metadata": either({}, {"campaign": "autumn"})}),
     st.fixed_dictionaries({"code": either(None, "SUMMER", "Winter-26", "AUTUMN")}),
+    st.fixed_dictionaries({"campaign": either(None, "spring")}),
     st.fixed_dictionaries({"recurrence": RECURRENCES}),
     PRICES,
     either({"priceDiscount": None}, {"priceDiscountPercentage": None}),

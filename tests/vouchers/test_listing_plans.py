@@ -23,10 +23,18 @@ INDEX_BLOCKS_MAX = 24
 EXECUTIONS_UNTIL_PREPARED = 6
 INSERT_MANY = text("""
     INSERT INTO vouchers (project, id, created_at, name, code, percentage_basis_points, recurrence, metadata,
-                          retired_reason, retired_at)
+                          campaign, retired_reason, retired_at)
     SELECT :project, gen_random_uuid(), now(), 'Many', 'CODE-' || number, 1000, 'once', '{}',
+           CASE WHEN number % 3 = 0 THEN 'spring' END,
            CASE WHEN is_retired THEN 'manualAction' END, CASE WHEN is_retired THEN now() END
     FROM (SELECT number, number % 100 < :percent AS is_retired FROM generate_series(1, :how_many) AS number) AS each
+""")
+# A thousandth has each name and each pair of metadata.
+INSERT_NAMED = text("""
+    INSERT INTO vouchers (project, id, created_at, name, percentage_basis_points, recurrence, metadata)
+    SELECT :project, gen_random_uuid(), now(), 'Named ' || to_char(number % 1000, 'FM000'), 1000, 'once',
+           json_build_object('team', number % 1000)
+    FROM generate_series(1, :how_many) AS number
 """)
 INSERT_CODES = text("""
     INSERT INTO codes (project, id, voucher_id, code, created_at, is_primary)
@@ -48,7 +56,19 @@ PAGES: list[dict[str, Any]] = [
     {"status": ["available", "retired"]},
     {"status": ["available", "retired"], "before": FIRST},
     {"code": "code-77", "status": ["available", "retired"]},
+    {"campaign": "spring"},
+    {"campaign": "spring", "status": ["retired"], "before": LAST},
+    {"campaign": "none"},
 ]
+# An index finds these vouchers, and they are sorted.
+FOUND: list[dict[str, Any]] = [
+    {"name": "Named 077", "status": ["available", "retired"]},
+    {"metadata": {"team": 77}, "status": ["available", "retired"]},
+    {"metadata": {"team": 77}},
+    {"metadata": {"team": 77}, "name": "Named 078"},
+    {"metadata": {"team": 77}, "name": "Named 077", "createdFrom": "2031-01-01T00:00:00Z"},
+]
+FOUND_OF = 20_000
 
 
 @pytest.fixture(params=[1, 99])
@@ -103,6 +123,22 @@ def _check_blocks(session: Session) -> None:
             answer = page_of_many(session, **fields)
             fetched = _blocks_fetched(session) - before
         assert fetched <= len(answer["items"]) + 2 + INDEX_BLOCKS_MAX, fields
+
+
+def test_a_filter_reads_the_vouchers_that_an_index_finds_and_no_others(database: dict[str, str]):  # noqa: ARG001 - empty
+    """With or without statistics. Without a filter by them, a page would read all vouchers."""
+    with Session(administrators_engine(), info={"project": "named"}) as session:
+        session.execute(INSERT_NAMED, {"project": "named", "how_many": FOUND_OF})
+        for statement in (FORGET_STATISTICS, text("ANALYZE vouchers")):
+            session.execute(statement)
+            for fields in FOUND:
+                with explained_as_json(session) as plans:
+                    page_of_many(session, **fields)
+                nodes = [node for plan in plans for node in nodes_of(plan["Plan"])]
+                assert "Seq Scan" not in {node["Node Type"] for node in nodes}, fields
+                read = [node["Actual Rows"] + node.get("Rows Removed by Filter", 0) for node in nodes]
+                assert max(read, default=0) <= FOUND_OF / 1_000, (fields, read)
+        session.rollback()
 
 
 def _blocks_fetched(session: Session) -> int:
