@@ -1,13 +1,13 @@
 """What the audit of changes costs redeeming: `make bench-audit`.
 
-Two processes redeem in batches of 500, in turns: beside audits of changes, of which one begins as soon as the last has
-ended, and without. In production an audit of changes begins every five minutes, so it may cost less, but never more.
-A turn is shorter than an audit of what the turns before it have redeemed.
+Two processes redeem in batches of 500, in turns: without an audit, and beside an audit of changes, which has to look at
+what the turn without has redeemed. The audit begins before its turn, and lasts longer. After the turn, an audit without
+rests catches up. A turn beside an audit is compared with the mean of the turns before and after.
 """
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import partial
 from multiprocessing import get_context
 from statistics import median
@@ -20,6 +20,7 @@ from benchmarks import rows
 from benchmarks.batches import BATCH
 from benchmarks.servers import benchmark_servers
 from models.monitoring.recorded_audit import AuditKind
+from tasks.audit import run
 from tasks.audit.run import record_audit
 from tasks.redemptions.redeem import redeem_all
 from worker.database import allow_long_statements, run_in_transaction, transaction
@@ -27,6 +28,7 @@ from worker.database import allow_long_statements, run_in_transaction, transacti
 VOUCHERS = 10_000
 STORED = 100_000
 REDEEMING = 2
+LOOKS_EVERY_SECONDS = 0.05
 SPAWN = get_context("spawn")
 # They are no changes.
 _STORE_LONG_AGO = text("""
@@ -53,24 +55,36 @@ def redeem_for(seconds: float, begin: Any, results: Any, number: int) -> None:
     results.put(batches)
 
 
-def audit_for_ever() -> None:
-    """Audit what changed, again and again."""
-    while True:
-        record_audit(AuditKind.CHANGES)
-
-
 @contextmanager
-def beside_audits() -> Iterator[None]:
-    """Audit what changed meanwhile. An audit would go on for minutes, so it is interrupted."""
-    auditor = SPAWN.Process(target=audit_for_ever, daemon=True)
+def beside_an_audit() -> Iterator[None]:
+    """Audit what has changed. It would go on for minutes, so it is interrupted, and an audit without rests follows."""
+    begun = _audits().begun
+    auditor = SPAWN.Process(target=record_audit, args=(AuditKind.CHANGES,), daemon=True)
     auditor.start()
+    while _audits().begun == begun:
+        time.sleep(LOOKS_EVERY_SECONDS)
     try:
         yield
     finally:
+        was_interrupted = auditor.is_alive()
         auditor.kill()
         auditor.join()
         with transaction() as session:
             session.execute(_END_OTHER_SESSIONS)
+    if not was_interrupted:
+        raise SystemExit("the audit ended before the turn: redeem more, or for a shorter time")
+    catch_up()
+
+
+def catch_up() -> None:
+    """Audit what has changed, without rests."""
+    run.RESTING_SECONDS_MAX = 0
+    record_audit(AuditKind.CHANGES)
+
+
+def _audits() -> Any:
+    with transaction() as session:
+        return session.execute(_RUNS).one()
 
 
 def rate(seconds: float) -> float:
@@ -88,15 +102,16 @@ def rate(seconds: float) -> float:
 
 
 def take_turns(turns: int, seconds: float) -> list[tuple[float, float]]:
-    """Print and return the rates of each turn, beside audits and without. Every other turn begins without."""
+    """Print and return the rate of each turn beside an audit, and the mean rate of the turns before and after."""
     taken = []
+    before = rate(seconds)
     for turn in range(turns):
-        rates = dict[bool, float]()
-        for with_audits in (turn % 2 == 0, turn % 2 == 1):
-            with beside_audits() if with_audits else nullcontext():
-                rates[with_audits] = rate(seconds)
-        taken.append((rates[True], rates[False]))
-        print(table_row(str(turn + 1), *taken[-1], ratio=rates[True] / rates[False]), flush=True)
+        with beside_an_audit():
+            beside = rate(seconds)
+        after = rate(seconds)
+        taken.append((beside, (before + after) / 2))
+        before = after
+        print(table_row(str(turn + 1), *taken[-1], ratio=taken[-1][0] / taken[-1][1]), flush=True)
     return taken
 
 
@@ -105,8 +120,8 @@ def table_row(name: str, beside: float, alone: float, *, ratio: float) -> str:
     return f"| {name} | {beside:,.0f}/s | {alone:,.0f}/s | {ratio:.3f} |"
 
 
-def run(
-    turns: Annotated[int, typer.Option(help="Turns beside audits, and as many without.")] = 6,
+def measure(
+    turns: Annotated[int, typer.Option(help="Turns beside an audit, between turns without.")] = 6,
     seconds: Annotated[float, typer.Option(help="The length of a turn.")] = 30,
 ) -> None:
     """Measure, and print a row for each turn and the medians."""
@@ -121,16 +136,13 @@ def run(
             session.execute(_STORE_LONG_AGO)
         rows.analyze()
         servers.checkpoint()
-        # The first audit has something to do too.
-        rate(seconds)
         print("| turn | beside audits | without | ratio |\n|---|---|---|---|")
         taken = take_turns(turns, seconds)
         beside, alone = (median(each) for each in zip(*taken, strict=True))
         print(table_row("median", beside, alone, ratio=median(one / other for one, other in taken)))
-        with transaction() as session:
-            done = session.execute(_RUNS).one()
+        done = _audits()
         print(f"{done.begun} audits began, {done.ended} ended, {done.violations} violations")
 
 
 if __name__ == "__main__":
-    typer.run(run)
+    typer.run(measure)
