@@ -5,7 +5,7 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).parents[2]
 # Two projects with the same ids in everything, for mutants of the project conditions of queries.
-TWINS = ("tests/projects/test_twins.py", "tests/contract/test_two_projects.py")
+TWINS = ("tests/projects/test_scenarios.py", "tests/projects/test_stories.py")
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,7 +92,7 @@ MUTANTS = [
         "A customer is one of a project.",
         ERASE,
         "    discounts = lock_discounts_by_id(session, keys=[(erasure.project, each) for each in ids])\n",
-        '    discounts = lock_discounts_by_id(session, keys=[("twin", each) for each in ids])\n',
+        '    discounts = lock_discounts_by_id(session, keys=[("twin of gigs", each) for each in ids])\n',
         (*TWINS, *ERASED),
     ),
 ]

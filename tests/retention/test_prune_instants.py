@@ -9,11 +9,12 @@ from sqlalchemy import text
 
 from models.retention.pruning import prune_answers, prune_dead_letters, prune_refused, prune_refused_holds
 from tests.intake.test_list_dead_letters import die
+from tests.projects.copied_rows import copy_rows, rows_of
+from tests.projects.twins import PROJECT, TWIN
 from tests.support.database_between_tests import run_outside_transaction
 from tests.support.endings import end_subscription
 from tests.support.holds import reserve
 from tests.support.requests import create_voucher, redeem
-from tests.support.twin import PROJECT, TWIN, add_twin, rows_of
 from worker.database import transaction
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -46,7 +47,7 @@ def test_a_row_of_the_same_id_in_another_project_is_kept(kind: str) -> None:
     """Only the twin's is old enough."""
     leave, prune, table, column = KINDS[kind]
     leave()
-    add_twin()
+    copy_rows()
     older = {name: f"{name} - interval '2 days'" for name in {column, "effective_at"}}
     if kind == "answers":
         del older["effective_at"]

@@ -1,17 +1,13 @@
-"""A story: the calls of one project's billing system, each made from the answers to the earlier ones.
+"""A story: the calls of one project's billing system, each made from the answers to the earlier ones."""
 
-A project and its twin use the same ids in everything: customers, subscriptions, requests, invoices, codes and names.
-"""
-
-import re
 from collections.abc import Callable, Generator, Sequence
 from typing import Any, NamedTuple
 
 from tasks.intake.decide_batch import BatchInChild
 from tasks.wire.errors import InvalidRequest, NotFound
 from tasks.wire.parsing import parse
-from tests.contract.page import steps
 from tests.intake.deliveries import delivery
+from tests.projects.twins import as_twin
 from tests.support.tasks import task_named
 
 Answer = dict[str, Any]
@@ -28,43 +24,6 @@ Story = Callable[[], Generator[Call, list[Answer], None]]
 
 # What they do, they do for every project.
 OF_EVERY_PROJECT = {"audit.run", "expiry.prune", "expiry.sweep"}
-# Dintero's projects have a form of their own, and so have Polar's.
-DINTERO, POLAR = re.compile(r"P\d{8}"), re.compile(r"[0-9a-f-]{36}")
-NAMES = ("project", "organization_id", "aid")
-
-
-def named_in(value: Any) -> set[str]:
-    """Return the projects that a request names, at any depth."""
-    match value:
-        case dict():
-            own = {each for name, each in value.items() if name in NAMES}
-            return own.union(*(named_in(each) for each in value.values()))
-        case list():
-            return set().union(*map(named_in, value))
-    return set()
-
-
-# The projects of the page and of the stories.
-PROJECTS = {"gigs"}.union(*(named_in(step.request) for step in steps()))
-
-
-def twin_name(project: str) -> str:
-    """Return the name of the project's twin, in the same form."""
-    if DINTERO.fullmatch(project):
-        return f"P{99_999_999 - int(project[1:]):08}"
-    return f"0{project[1:]}" if POLAR.fullmatch(project) else f"twin of {project}"
-
-
-def as_twin(value: Any) -> Any:
-    """Return a request or an answer with the twins in the places of the projects."""
-    match value:
-        case dict():
-            return {name: as_twin(each) for name, each in value.items()}
-        case list():
-            return [as_twin(each) for each in value]
-        case str() if value in PROJECTS:
-            return twin_name(value)
-    return value
 
 
 def answer(call: Call) -> list[Answer]:

@@ -3,7 +3,7 @@
 from collections.abc import Generator, Iterator
 from typing import Any
 
-from tests.contract.projects.calls import Answer, Call
+from tests.projects.calls import Answer, Call
 from tests.support.credits import credit_line
 from tests.support.requests import invoice, voucher_body
 

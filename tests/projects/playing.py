@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import event
 
 from tests.contract.page import Identities
-from tests.contract.projects.calls import OF_EVERY_PROJECT, Answer, Call, Story, answer, as_twin
+from tests.projects.calls import OF_EVERY_PROJECT, Answer, Call, Story, answer
+from tests.projects.twins import as_twin
 from worker.database import engine
 
 DEADLINE_SECONDS = 30

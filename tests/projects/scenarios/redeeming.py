@@ -1,6 +1,6 @@
 """What a project and its twin do about places: redeem, hold, confirm and guess."""
 
-from tests.projects.acts import Acts, of_inv_1, of_request, of_voucher, window_that_is_over
+from tests.projects.scenarios.acts import Acts, of_inv_1, of_request, of_voucher, window_that_is_over
 from tests.support.holds import lapse, reserve
 from tests.support.requests import add_codes, create_voucher, invoice, redeem, redemption
 from tests.support.reversals import ONCE

@@ -1,21 +1,19 @@
-"""Two projects that use the same ids in everything: neither sees, changes, locks or counts anything of the other.
+"""Stories of two projects that use the same ids in everything: neither sees, changes, locks or counts the other's.
 
 Each gets the answers of a project alone, whatever the other one does at the same time.
 """
 
-from collections.abc import Iterator
 from functools import cache
 
 import pytest
 
 from tasks.celery import app
 from tasks.intake.decide_batch import ALONE_MAX
-from tests.contract.projects.billing_story import billing, redemption
-from tests.contract.projects.calls import OF_EVERY_PROJECT, Story, answer_as_twin, named_in, twin_name
-from tests.contract.projects.catalogue_story import catalogue
-from tests.contract.projects.copied_rows import FORGET, answer_beside_copies, run
-from tests.contract.projects.page_story import page
-from tests.contract.projects.playing import (
+from tests.end_to_end.database import poisoned
+from tests.intake.deliveries import POISON, REDEEM, begin_alone, delivery, fates, query, run
+from tests.projects.calls import OF_EVERY_PROJECT, Story, answer_as_twin
+from tests.projects.copied_rows import answer_beside_copies, forget_copies
+from tests.projects.playing import (
     Together,
     Told,
     differences,
@@ -25,11 +23,11 @@ from tests.contract.projects.playing import (
     twin_first,
     while_first_holds_its_locks,
 )
-from tests.end_to_end.database import poisoned
-from tests.intake.deliveries import POISON, REDEEM, begin_alone, delivery, fates, query
-from tests.intake.deliveries import run as run_batch
+from tests.projects.stories.billing import billing, redemption
+from tests.projects.stories.catalogue import catalogue
+from tests.projects.stories.page import page
+from tests.projects.twins import TWIN, named_in
 from tests.support.database_between_tests import empty_database, violations
-from tests.support.environment import changed_environment
 from tests.support.requests import create_voucher
 from tests.support.tasks import task_named
 from worker.intake.delivery import Fate
@@ -42,13 +40,6 @@ TOLD = [
 TOGETHER: dict[str, Together] = {"in one batch": in_one_batch, "at once": while_first_holds_its_locks}
 
 pytestmark = [pytest.mark.usefixtures("database", "impatience", "without_rests")]
-
-
-@pytest.fixture
-def impatience() -> Iterator[None]:
-    """Let a transaction wait one second for a lock that another one never gives up."""
-    with changed_environment(SCRIP_LOCK_TIMEOUT_SECONDS="1"):
-        yield
 
 
 @cache
@@ -73,7 +64,7 @@ def test_a_project_is_answered_beside_copies_of_its_rows_as_if_it_was_alone(stor
     try:
         found = play(story, answer_beside_copies)
     finally:
-        run(*FORGET)
+        forget_copies()
     assert differences(alone(story), found, is_twin=False) == []
 
 
@@ -99,13 +90,13 @@ def test_two_projects_are_answered_at_once_as_if_each_was_alone(story: Story, to
 def test_messages_with_one_id_are_given_up_apart(database: dict[str, str], is_twin_first: bool):
     """The attempts at the project's message count for no message of the twin, which does not see the dead letter."""
     own = {**redemption(1, voucher=create_voucher()["id"]), "customer": POISON}
-    twin = {**own, "project": twin_name("gigs")}
+    twin = {**own, "project": TWIN}
     messages = [delivery(each, number=1, redelivered=True) for each in (own, twin)]
     begin_alone(messages[:1], times=ALONE_MAX - 1)
     by_project = {"gigs": Fate.FAILED, twin["project"]: Fate.TRY_AGAIN}
     batch = messages[::-1] if is_twin_first else messages
     with poisoned(database["DATABASE_URL"], customer=POISON):
-        ends = fates(run_batch(REDEEM, batch, ""))
+        ends = fates(run(REDEEM, batch, ""))
     assert {each.kwargs["request"]["project"]: end for each, end in zip(batch, ends, strict=True)} == by_project
     letters = {each: task_named("dead_letters.list")(request={"project": each})["items"] for each in by_project}
     assert [len(each) for each in letters.values()] == [1, 0]

@@ -1,20 +1,23 @@
-"""A twin that has a copy of every row of a project: the same ids of the program too, and other contents."""
+"""Copies of every row of the projects, which belong to their twins: the same ids of the program too."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import JSON, Column, text
 
 from models.base import Base
-from tests.contract.projects.calls import OF_EVERY_PROJECT, PROJECTS, Answer, Call, answer, twin_name
+from tests.projects.calls import OF_EVERY_PROJECT, Answer, Call, answer
+from tests.projects.twins import PROJECTS, twin_name
 from tests.support.database_between_tests import separate_engine
 
 TABLES = [table.name for table in Base.metadata.sorted_tables]
+# A generated column makes itself.
 COLUMNS = {
-    table.name: [each.name for each in table.c if each.computed is None and each.name != "project"]
+    table.name: [each for each in table.c if each.computed is None and each.name != "project"]
     for table in Base.metadata.sorted_tables
 }
-# What a twin's copy says otherwise. A query that takes the twin's row for the project's shows it.
+# What a changed copy says otherwise. A query that takes the twin's row for the project's shows it.
 OTHERWISE = {
     "vouchers": "name = name || ' of the twin', percentage_basis_points = 10001 - percentage_basis_points, "
     "expires_at = '2990-01-01'",
@@ -43,9 +46,19 @@ NOT_DUE = {
 }
 NAMES = {"names": sorted(PROJECTS), "twins": [twin_name(each) for each in sorted(PROJECTS)]}
 OF_TWINS = "WHERE project = ANY (:twins)"
+
+
+def _copied(column: Column[Any]) -> str:
+    """Return what a copy has in the column. Stored answers and requests name the twin."""
+    if isinstance(column.type, JSON):
+        return f"CAST(replace(CAST({column.name} AS text), '\"' || own || '\"', '\"' || twin || '\"') AS {column.type})"
+    return column.name
+
+
 FORGET = [f"DELETE FROM {table} {OF_TWINS}" for table in TABLES]  # noqa: S608 - our own tables
 COPY = [
-    f"INSERT INTO {table} (project, {', '.join(columns)}) SELECT twin, {', '.join(columns)} FROM {table} "  # noqa: S608
+    f"INSERT INTO {table} (project, {', '.join(each.name for each in columns)}) "  # noqa: S608
+    f"SELECT twin, {', '.join(map(_copied, columns))} FROM {table} "
     "JOIN unnest(CAST(:names AS text[]), CAST(:twins AS text[])) AS twins (own, twin) ON project = own"
     for table, columns in COLUMNS.items()
 ]
@@ -60,22 +73,32 @@ ADD = f"""
 """  # noqa: S608
 LOCK = [f"SELECT 1 FROM {table} {OF_TWINS} FOR UPDATE" for table in TABLES]  # noqa: S608
 ROWS = " UNION ALL ".join(
-    f"SELECT '{table}', CAST(row_of AS text) FROM {table} AS row_of {OF_TWINS}"  # noqa: S608
+    f"SELECT '{table}', CAST(row_of AS text) FROM {table} AS row_of WHERE project = ANY (:projects)"  # noqa: S608
     for table in TABLES
 )
 
 
-def run(*statements: str) -> None:
-    """Run statements about the twins, without triggers and foreign keys."""
+def copy_rows() -> None:
+    """Copy every row of the projects to their twins."""
+    _run(*COPY)
+
+
+def forget_copies() -> None:
+    """Delete the rows of the twins."""
+    _run(*FORGET)
+
+
+def rows_of(*projects: str) -> list[tuple[str, ...]]:
+    """Return each row of the projects, as text, with the name of its table."""
+    with separate_engine().connect() as connection:
+        return sorted(tuple(row) for row in connection.execute(text(ROWS), {"projects": list(projects)}))
+
+
+def _run(*statements: str) -> None:
+    # Without triggers and foreign keys.
     with separate_engine().connect() as connection:
         for each in statements:
             connection.execute(text(each), NAMES)
-
-
-def rows_of_twins() -> list[tuple[str, ...]]:
-    """Return each row of the twins, with the name of its table."""
-    with separate_engine().connect() as connection:
-        return sorted(tuple(row) for row in connection.execute(text(ROWS), NAMES))
 
 
 @contextmanager
@@ -92,14 +115,14 @@ def locked_twins() -> Iterator[None]:
 
 
 def answer_beside_copies(call: Call) -> list[Answer]:
-    """Answer a call beside locked copies of all rows, which stay as they are."""
-    run(*FORGET)
+    """Answer a call beside locked copies of all rows with other contents, which stay as they are."""
+    forget_copies()
     if call.task == "audit.run":
         # It would find the copies at fault.
         return answer(call)
-    run(*COPY, *CHANGE, ADD, *(POSTPONE if call.task in OF_EVERY_PROJECT else ()))
-    before = rows_of_twins()
+    _run(*COPY, *CHANGE, ADD, *(POSTPONE if call.task in OF_EVERY_PROJECT else ()))
+    before = rows_of(*NAMES["twins"])
     with locked_twins():
         answers = answer(call)
-    assert rows_of_twins() == before, f"{call.task} has changed rows of another project"
+    assert rows_of(*NAMES["twins"]) == before, f"{call.task} has changed rows of another project"
     return answers

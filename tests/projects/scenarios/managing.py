@@ -1,6 +1,6 @@
 """What a project and its twin do about discounts, vouchers, codes and usage."""
 
-from tests.projects.acts import ACTOR, Acts, of_voucher
+from tests.projects.scenarios.acts import ACTOR, Acts, of_voucher
 from tests.support.holds import reserve
 from tests.support.requests import add_codes, apply, create_voucher, redeem, redemption, usage, voucher_body
 from tests.support.reversals import ONCE, grant

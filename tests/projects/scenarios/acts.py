@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tests.projects.calls import Call
 from tests.support.requests import apply, create_voucher, redeem
 
 # The name of a task, and a request of the project.
@@ -20,6 +21,11 @@ class Acts:
 
     both: Sequence[Act]
     of_twin: Sequence[Act] = ()
+
+
+def calls(acts: Sequence[Act]) -> list[Call]:
+    """Return each act as a call by itself."""
+    return [Call(task, [request]) for task, request in acts]
 
 
 def window_that_is_over() -> str:

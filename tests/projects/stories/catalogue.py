@@ -2,8 +2,8 @@
 
 from collections.abc import Generator
 
-from tests.contract.projects.billing_story import GIGS, bill, redemption
-from tests.contract.projects.calls import Answer, Call
+from tests.projects.calls import Answer, Call
+from tests.projects.stories.billing import GIGS, bill, redemption
 from tests.support.requests import voucher_body
 
 COFFEE = {

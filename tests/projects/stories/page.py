@@ -3,7 +3,7 @@
 from collections.abc import Generator
 
 from tests.contract.page import Identities, steps
-from tests.contract.projects.calls import Answer, Call
+from tests.projects.calls import Answer, Call
 
 
 def page() -> Generator[Call, list[Answer], None]:

@@ -1,6 +1,6 @@
 """What a project and its twin do about invoices: discount, void, refund and credit."""
 
-from tests.projects.acts import Acts, of_inv_1, shown, window_that_is_over
+from tests.projects.scenarios.acts import Acts, of_inv_1, shown, window_that_is_over
 from tests.support.credits import BALANCE, credit_line
 from tests.support.requests import apply, invoice, redemption
 from tests.support.reversals import APRIL, FEBRUARY, MARCH, ONCE, grant, reverse
