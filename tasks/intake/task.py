@@ -30,9 +30,9 @@ from worker.app import app
 from worker.intake.arrival import wrong_queue_of
 from worker.intake.current_message import message_id
 from worker.intake.delivery import Refusal
-from worker.intake.gathering import strategy
 from worker.intake.refusals import noted_refusal_of
 from worker.intake.shown_request import Request as ShownRequest
+from worker.intake.strategy import strategy
 from worker.own_signature import signing
 from worker.retry_limits import RETRIES_MAX, RETRY_BACKOFF_MAX_SECONDS
 

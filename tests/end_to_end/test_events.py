@@ -16,7 +16,7 @@ from tests.end_to_end.programs import Worker
 from tests.end_to_end.vouchers import created_voucher
 from tests.end_to_end.waiting import DEADLINE_SECONDS
 from tests.support.requests import redemption
-from worker.intake.consumer import EVENTS_SECONDS
+from worker.intake.event_consumer import EVENTS_SECONDS
 
 EVENTS = 12
 # The pub/sub channel of Celery's events, in any database.

@@ -5,14 +5,19 @@ from typing import Any
 
 import pytest
 
-from worker.intake.waiting_messages import REDELIVERED_SIZE_MAX, WaitingMessages
+from worker.intake.waiting_messages import BATCH_BYTES_MAX, REDELIVERED_SIZE_MAX, WaitingMessages
 
 SIZE_MAX = 500
 
 
-def request(*, redelivered: bool) -> Any:
-    """Return the part of a request that decides its turn."""
-    return SimpleNamespace(delivery_info={"redelivered": redelivered})
+def request(*, redelivered: bool = False, size: int = 2, limit: int | None = None, is_revoked: bool = False) -> Any:
+    """Return the part of a request that decides its turn, and the batch in which it is."""
+    return SimpleNamespace(
+        delivery_info={"redelivered": redelivered},
+        message=SimpleNamespace(body=bytes(size)),
+        time_limits=(limit, None),
+        revoked=lambda: is_revoked,
+    )
 
 
 def batch_of(requests: list[Any]) -> Any:
@@ -22,8 +27,7 @@ def batch_of(requests: list[Any]) -> Any:
 
 def send_next(waiting: WaitingMessages) -> Any:
     """Remove the next batch and send it, as a gatherer does."""
-    requests, size = waiting.next_kind()
-    batch = batch_of([requests.popleft() for _ in range(min(size, len(requests)))])
+    batch = batch_of(waiting.take(allowed_size=lambda size: size))
     waiting.note_sent(batch)
     return batch
 
@@ -91,3 +95,23 @@ def test_all_messages_are_taken_at_the_end(waiting: WaitingMessages) -> None:
     """They are put back."""
     assert len(waiting.take_all()) == 3 * REDELIVERED_SIZE_MAX + 2 * SIZE_MAX
     assert len(waiting) == 0
+
+
+def test_large_messages_fill_a_batch_as_many_small_ones_do() -> None:
+    """The message that exceeds the bytes is the last one. The allowed size counts too."""
+    waiting = WaitingMessages(size_max=SIZE_MAX)
+    for _ in range(6):
+        waiting.add(request(size=BATCH_BYTES_MAX // 2))
+    assert [len(waiting.take(allowed_size=lambda size: size)) for _ in range(2)] == [2, 2]
+    assert waiting.take(allowed_size=lambda _size: 0) == []
+    assert len(waiting.take(allowed_size=lambda _size: 1)) == 1
+
+
+def test_a_message_with_a_time_limit_of_its_own_is_alone() -> None:
+    """Those before it and those after it are in other batches, and a revoked one is in none."""
+    waiting = WaitingMessages(size_max=SIZE_MAX)
+    requests = [request(), request(is_revoked=True), request(limit=9), request(), request()]
+    for each in requests:
+        waiting.add(each)
+    batches = [waiting.take(allowed_size=lambda size: size) for _ in range(4)]
+    assert batches == [requests[:1], requests[2:3], requests[3:], []]

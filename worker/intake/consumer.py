@@ -1,26 +1,22 @@
-"""The consumer of a worker, which accepts tasks and drops any other message without logging the contents."""
+"""The consumer of a worker: its connection to the broker, and the way of each message to the batch of its task."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from celery.bootsteps import RUN
 from celery.concurrency.prefork import TaskPool
-from celery.exceptions import InvalidTaskError, NotRegistered
-from celery.signals import task_unknown
 from celery.utils.log import get_logger
-from celery.worker.consumer import Consumer as CeleryConsumer
 from celery.worker.consumer.control import Control
 from celery.worker.consumer.gossip import Gossip
 from celery.worker.consumer.mingle import Mingle
 from celery.worker.state import active_requests, reserved_requests
 from kombu import Message
 
-from worker.broker.decompression import TooLarge
 from worker.connections import is_amqp
 from worker.intake.arrival import let_no_misplaced_message_wait, note_queue
-from worker.intake.dropped_messages import DroppedMessages
-from worker.intake.envelope import UNDECODABLE, headers_of, is_plain, problem_of, show_only_ids
+from worker.intake.dropping_consumer import DroppingConsumer
+from worker.intake.envelope import headers_of, problem_of, show_only_ids
+from worker.intake.event_consumer import EventConsumer
 from worker.intake.gathering import Gatherer
 from worker.intake.outage import Outage
 from worker.intake.proof import is_required, look_at_signers, note_claim, refusal_on_arrival, require_own_key
@@ -35,70 +31,37 @@ from worker.intake.unended import (
     let_no_begun_message_expire,
     seconds_until_due,
 )
-from worker.metrics.counters import counters
-from worker.metrics.definitions import MESSAGES_DROPPED, MESSAGES_REFUSED, NOT_A_TASK, UNKNOWN_TASK
-from worker.printable import shown
 from worker.queues import is_celerys
 from worker.settings import settings
-from worker.signing.verification import Refusal, not_allowed
 
 logger = get_logger(__name__)
 
-# Events are sent every 0.1 s in a single message. Sending them on every iteration of the loop took over 25 % of an idle
-# worker's CPU.
-EVENTS_SECONDS = 0.1
-# An event has 400 bytes.
-EVENTS_AT_ONCE_MAX = 240
 # Celery sometimes misses the death of a child, and looks after the children every 5 s only.
 CHILDREN_SECONDS = 0.25
 # A child that is forked after a change of the file of signers must not know the keys of long ago.
 SIGNERS_SECONDS = 1
-# Each is one event, or up to 240 that are sent together.
-UNSENT_EVENTS_MAX = 1_000
 # In the time of a lease.
 RENEWALS = 4
 
 
-class Consumer(CeleryConsumer):
+class Consumer(DroppingConsumer, EventConsumer):
     """Celery's consumer, except that messages are checked, batches are gathered, and events are sent together."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         # The gatherers of the current connection.
         self.gatherers = list[Gatherer]()
-        self.are_events_due = False
         self._outage: Outage | None = None
         super().__init__(*arguments, **options)
         # Workers obey no command of Mingle. Gossip would run any task for whoever asks for an election.
         self.steps: list[Any] = [step for step in self.steps if not isinstance(step, Mingle | Gossip)]
         # Celery has none with the option --without-remote-control, or if the broker has no broadcasts.
         self.remote_control = next((RemoteControl(step) for step in self.steps if isinstance(step, Control)), None)
-        self.dropped_messages = DroppedMessages(self.app)
         # None if RabbitMQ is not the broker, or if there is no event loop.
         self.is_on_rabbitmq = is_amqp(settings())
         publishes_copies = self.hub is not None and self.is_on_rabbitmq
         self.republisher = Republisher(self.app, hub=self.hub) if publishes_copies else None
         if not isinstance(self.pool, TaskPool):
             require_own_key()
-
-    def on_send_event_buffered(self) -> None:
-        """Schedule the sending of the buffered events, or send them at once if the worker is stopping."""
-        if self.hub is None or self.blueprint.state != RUN:
-            self._flush_events()
-        elif not self.are_events_due:
-            self.are_events_due = True
-            self.event_dispatcher.buffer_limit = EVENTS_AT_ONCE_MAX
-            # Only `call_soon` wakes the loop if a thread of the pool calls this.
-            self.hub.call_soon(self.hub.call_later, EVENTS_SECONDS, self.send_events)
-
-    def send_events(self) -> None:
-        """Send the buffered events."""
-        self.are_events_due = False
-        self._flush_events()
-        if self.event_dispatcher is not None:
-            # Celery keeps all events that a broker does not take.
-            unsent = self.event_dispatcher._outbound_buffer  # noqa: SLF001 - it has no limit of its own
-            while len(unsent) > UNSENT_EVENTS_MAX:
-                unsent.popleft()
 
     def register_with_event_loop(self, hub: Any) -> None:
         """Renew the leases and look after the children from now on, for as long as the connection lasts."""
@@ -227,49 +190,7 @@ class Consumer(CeleryConsumer):
         self.republisher.delay(message, seconds=seconds, on_ended=end)
         return True
 
-    def drop(self, message: Message, problem: str) -> None:
-        """Drop a message that is not a task, and tell its caller."""
-        self.drop_with_error(message, problem, headers=message.headers, error=InvalidTaskError(problem))
-
-    def refuse(self, message: Message, refusal: Refusal) -> None:
-        """Drop a message that is not signed by a key which may send it, and tell its caller."""
-        headers = headers_of(message)
-        error = not_allowed(headers["task"], refusal)
-        logger.error("refused a message: %s", error)
-        counters.add(MESSAGES_REFUSED, 1, refusal.value)
-        self.end_with_error(message, headers=headers, error=error)
-
     def is_verified_by_child(self, message: Message) -> bool:
         """Return whether a child will verify the signature of a message, or nobody, because there is no such task."""
         task = self.app.tasks.get(headers_of(message)["task"])
         return task is None or (isinstance(self.pool, TaskPool) and hasattr(task, "decide_batch"))
-
-    def on_decode_error(self, message: Message, exc: Exception) -> None:
-        """Drop a message that cannot be decompressed. Celery would log the body."""
-        self.drop(message, str(exc) if isinstance(exc, TooLarge) else UNDECODABLE)
-
-    def on_invalid_task(self, body: object, message: Message, exc: Exception) -> None:  # noqa: ARG002 - Celery's own
-        """Drop a task whose headers Celery does not understand."""
-        self.drop(message, "its headers make no sense")
-
-    def on_unknown_task(self, body: object, message: Message, exc: Exception) -> None:  # noqa: ARG002 - Celery's own
-        """Drop a message of an unknown task. Celery would log the arguments, and wait for the result store."""
-        headers = headers_of(message)
-        task_id, name = headers["id"], headers["task"]
-        error = NotRegistered(shown(name))
-        self.drop_with_error(message, f"there is no task {shown(name)!r}", headers=headers, error=error)
-        if self.event_dispatcher and is_plain(task_id):
-            self.event_dispatcher.send("task-failed", uuid=task_id, exception=repr(error))
-        task_unknown.send(sender=self, message=message, exc=exc, name=shown(name), id=task_id)
-
-    def drop_with_error(self, message: Message, problem: str, *, headers: Mapping[str, Any], error: Exception) -> None:
-        """Drop a message: log the problem, store the error for the caller, and acknowledge the message."""
-        logger.error("dropped a message: %s", problem)
-        counters.add(MESSAGES_DROPPED, 1, UNKNOWN_TASK if isinstance(error, NotRegistered) else NOT_A_TASK)
-        self.end_with_error(message, headers=headers, error=error)
-
-    def end_with_error(self, message: Message, *, headers: Mapping[str, Any], error: Exception) -> None:
-        """Store the error for the caller of a message that no child runs, and acknowledge the message."""
-        self.dropped_messages.store_failure(headers, error)
-        # Acknowledgement point: a rejected message that is not put back is acknowledged.
-        message.reject_log_error(logger, self.connection_errors)

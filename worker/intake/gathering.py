@@ -2,9 +2,9 @@
 
 The life of a message in a worker:
 
-1. The consumer drops a message that is not a task (consumer.py).
+1. The consumer drops a message that is not a task (dropping_consumer.py).
 2. Celery's strategy drops a message that was revoked or has expired. A message that is due later waits on the server.
-3. The gatherer of the task collects the message. Celery alone would send each message to a child at once.
+3. The gatherer of the task collects the message (strategy.py). Celery alone would send each message to a child at once.
 4. When a child is free, it gets the gathered messages as a batch. While all children are busy, the batch grows. A task
    that cannot decide messages together has batches of one.
 5. The child decides the batch, commits, stores the answers, and returns an outcome for each message (batch.py).
@@ -22,26 +22,20 @@ A message that reaches no such point stays with the broker, which redelivers it.
 """
 
 from collections import deque
-from collections.abc import Callable
 from typing import Any
 
-from celery import Celery, Task
+from celery import Task
 from celery.bootsteps import RUN
-from celery.concurrency.prefork import TaskPool
-from celery.worker.consumer import Consumer as CeleryConsumer
 from celery.worker.request import Request
 from celery.worker.state import active_requests, task_ready
-from celery.worker.strategy import default
 
-from worker.intake.batch import Batch, own_time_limit
+from worker.intake.batch import Batch
 from worker.intake.delivery import ENDS_CONNECTIONS, Outcome
 from worker.intake.outage import Outage
 from worker.intake.unended import put_back
 from worker.intake.waiting_messages import WaitingMessages
 from worker.settings import settings
 
-# The size of a batch in bytes: a few large invoices fill a batch as many small requests do.
-BATCH_BYTES_MAX = 4 * 2**20
 MILLISECONDS = 1_000
 # While a batch is running, new messages wait up to this long for its end, so that they can run together: a message
 # alone costs as much as ten. A small batch takes less than this. Only a batch that waits for a lock takes longer; the
@@ -52,35 +46,6 @@ WAIT_FOR_REDELIVERED_SECONDS = 1
 # After a batch has lost its connection so often, with the database there in between, one of its messages may be the
 # cause.
 LOSSES_MAX = 3
-
-
-def strategy(task: Task, app: Celery, consumer: Any) -> Callable[..., Any]:
-    """Return the function that Celery calls with each message of the task.
-
-    Messages are gathered only if children are processes. In the pools `solo` and `threads` each message runs by itself.
-    """
-    consumer_of_strategy = consumer
-    if consumer.hub and isinstance(consumer.pool, TaskPool):
-        gatherer = Gatherer(task=task, consumer=consumer, outage=consumer.outage)
-        consumer.gatherers.append(gatherer)
-        consumer_of_strategy = GatheringConsumer(consumer, gatherer)
-    handler: Callable[..., Any] = default(task, app, consumer_of_strategy)
-    return handler
-
-
-class GatheringConsumer:
-    """A stand-in for the consumer, to which Celery's strategy hands the messages that are ready to run."""
-
-    def __init__(self, consumer: CeleryConsumer, gatherer: "Gatherer") -> None:
-        self._consumer = consumer
-        self.on_task_request = gatherer.add
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._consumer, name)
-
-    def apply_eta_task(self, request: Request) -> None:
-        """Gather a request when its eta has come."""
-        CeleryConsumer.apply_eta_task(self, request)
 
 
 class Gatherer:
@@ -230,22 +195,7 @@ class Gatherer:
                 self.reruns.extend(others)
             if batch:
                 return batch
-        requests: list[Request] = []
-        gathered, size_max = self.gathered.next_kind()
-        size_max, bytes_left = self.outage.allowed_size(size_max), BATCH_BYTES_MAX
-        while gathered and len(requests) < size_max and (bytes_left > 0 or not requests):
-            request = gathered.popleft()
-            # Acknowledgement point: Celery's `revoked` acknowledges a message that was revoked or has expired.
-            if request.revoked():
-                continue
-            if own_time_limit(request):
-                # The limit is the message's own, so the message is alone.
-                if requests:
-                    gathered.appendleft(request)
-                    break
-                return Batch(gatherer=self, requests=[request])
-            requests.append(request)
-            bytes_left -= len(request.message.body)
+        requests = self.gathered.take(allowed_size=self.outage.allowed_size)
         return Batch(gatherer=self, requests=requests) if requests else None
 
     def is_open(self) -> bool:

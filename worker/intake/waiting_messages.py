@@ -6,11 +6,14 @@ that another child is free for new messages.
 """
 
 from collections import deque
+from collections.abc import Callable
 
 from celery.worker.request import Request
 
-from worker.intake.batch import Batch
+from worker.intake.batch import Batch, own_time_limit
 
+# The size of a batch in bytes: a few large invoices fill a batch as many small requests do.
+BATCH_BYTES_MAX = 4 * 2**20
 # A batch of so many takes some 25 ms. A full batch would hold up a child, and the processors, for 150 ms.
 REDELIVERED_SIZE_MAX = 50
 
@@ -34,8 +37,27 @@ class WaitingMessages:
         """Add a request as the last of its kind."""
         (self._redelivered if request.delivery_info["redelivered"] else self._new).append(request)
 
-    def next_kind(self) -> tuple[deque[Request], int]:
-        """Return the requests from which the next batch is taken, and the size of that batch."""
+    def take(self, *, allowed_size: Callable[[int], int]) -> list[Request]:
+        """Remove the requests of the next batch and return them, at most as many as are allowed of the batch's size."""
+        requests: list[Request] = []
+        gathered, size_max = self._next_kind()
+        size_max, bytes_left = allowed_size(size_max), BATCH_BYTES_MAX
+        while gathered and len(requests) < size_max and (bytes_left > 0 or not requests):
+            request = gathered.popleft()
+            # Acknowledgement point: Celery's `revoked` acknowledges a message that was revoked or has expired.
+            if request.revoked():
+                continue
+            if own_time_limit(request):
+                # The limit is the message's own, so the message is alone.
+                if not requests:
+                    return [request]
+                gathered.appendleft(request)
+                break
+            requests.append(request)
+            bytes_left -= len(request.message.body)
+        return requests
+
+    def _next_kind(self) -> tuple[deque[Request], int]:
         if not self._redelivered or self.awaited or (self._new and self._is_turn_of_new):
             return self._new, self._size_max
         return self._redelivered, min(self._size_max, REDELIVERED_SIZE_MAX)
