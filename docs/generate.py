@@ -21,7 +21,8 @@ DOCS = Path(__file__).parent
 SETTINGS_HEAD = """# Settings
 
 Every process reads its settings from the environment. Nothing secret has a default, and a process without a needed
-address ends with one line that names it. `make docs` writes this page from `worker/settings.py`.
+address ends with one line that names it. `make docs` writes this page from `worker/settings.py` and the settings that
+it puts together.
 
 `scrip audit` and `alembic` need `DATABASE_URL` only. Flower reads `FLOWER_BASIC_AUTH` (`user:password`, required),
 `FLOWER_ADDRESS`, `FLOWER_PORT` and, on RabbitMQ, `FLOWER_BROKER_API` ([flower.md](flower.md#queue-lengths)).

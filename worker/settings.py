@@ -1,51 +1,22 @@
 """The settings of a process, from environment variables: addresses of servers, limits and timeouts."""
 
 from functools import cache
-from typing import Literal, Self, TypeVar
+from typing import TypeVar
 
-from pydantic import AliasChoices, Field, ValidationError, ValidationInfo, field_validator, model_validator
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic import Field, ValidationError
+from pydantic_core import ErrorDetails
 
-from worker.addresses import problem_of_broker, problem_of_result_store, scheme_of
+from worker.broker_settings import BrokerSettings
 from worker.database_settings import DatabaseSettings, LogSettings
-from worker.listen_address import read_listen_address
+from worker.metrics_settings import MetricsSettings
 from worker.signing.signing_settings import SigningSettings
 
 Read = TypeVar("Read", bound="LogSettings")
 
 
-class Settings(DatabaseSettings, SigningSettings):
+class Settings(SigningSettings, MetricsSettings, BrokerSettings, DatabaseSettings):
     """All settings, read from the environment. Nothing secret has a default."""
 
-    broker_url: str = Field(
-        validation_alias=AliasChoices("BROKER_URL", "REDIS_URL"),
-        min_length=1,
-        description="The broker: Redis 6.2 or newer, Valkey, or RabbitMQ. `REDIS_URL` is the default of both "
-        "`BROKER_URL` and `RESULT_BACKEND_URL`.",
-    )
-    result_backend_url: str = Field(
-        validation_alias=AliasChoices("RESULT_BACKEND_URL", "REDIS_URL"),
-        min_length=1,
-        description="The result store, from which callers read their answers: Redis, Valkey, or another result backend "
-        "of Celery except `rpc://`.",
-    )
-    result_expires_seconds: int = Field(
-        default=3_600,
-        ge=1,
-        le=604_800,
-        description="The result store keeps an answer for this time. How long the database keeps answers is in "
-        "[data.md](data.md).",
-    )
-    sentinel_master_name: str | None = Field(
-        default=None,
-        min_length=1,
-        description="The name by which the Sentinels know the server. Required for a URL `sentinel://…`.",
-    )
-    sentinel_username: str | None = Field(default=None, description="The user name of the Sentinels themselves.")
-    sentinel_password: str | None = Field(
-        default=None,
-        description="The password of the Sentinels themselves. The password in the URL is that of the server.",
-    )
     requested_at_grace_seconds: int = Field(
         default=900,
         ge=0,
@@ -122,80 +93,15 @@ class Settings(DatabaseSettings, SigningSettings):
         description="How many days the answers of writes that have no row of their own are kept, such as those of "
         "`vouchers.update`. Without it, for ever. A repetition after that is done again. See [data.md](data.md).",
     )
-    visibility_timeout_seconds: int = Field(
-        default=20,
-        ge=1,
-        le=86_400,
-        description="The lease of a message on Redis and Valkey, which must be the same in every process. A worker "
-        "renews the leases of its messages four times in this time, however long they take. If it dies, "
-        "the others redeliver its messages when their leases are over.",
-    )
-    broker_transport: Literal["scrip", "stock"] = Field(
-        default="scrip",
-        description="How workers fetch messages from Redis or Valkey. `stock` is kombu's own transport, for "
-        "comparison: it loses a message if the worker dies just after fetching it.",
-    )
     allow_canvas: bool = Field(
         default=False,
         description="Whether a message may name tasks that follow it: Celery's callbacks, errbacks, chains and chords. "
         "If so, it may name tasks of the contract, and tasks with a queue of the sender's own. See "
         "[contract.md](contract.md#answers-and-errors).",
     )
-    message_bytes_max: int = Field(
-        default=16 * 2**20,
-        ge=2**16,
-        le=2**28,
-        description="The most bytes of a message's body, as received and decompressed. A larger one is refused unread.",
-    )
     beat_schedule_file: str = Field(
         default="celerybeat-schedule", description="The file in which beat stores when it last sent each periodic task."
     )
-    metrics_folder: str | None = Field(
-        default=None,
-        min_length=1,
-        description="The folder in which the workers of this machine count, and from which `scrip metrics` reads. It "
-        "must be on a local disk or in memory. Without it, workers count nothing. See [metrics.md](metrics.md).",
-    )
-    metrics_listen: str = Field(
-        default="127.0.0.1:9808",
-        description="The address and port of `scrip metrics`, such as `0.0.0.0:9808` or `[::1]:9808`.",
-    )
-    metrics_basic_auth: str | None = Field(
-        default=None,
-        pattern=r"^[^:]+:.+$",
-        description="`user:password`, which `scrip metrics` asks for. Required if it does not listen on the loopback "
-        "interface.",
-    )
-
-    @field_validator("broker_url", "result_backend_url")
-    @classmethod
-    def _is_supported(cls, urls: str, info: ValidationInfo) -> str:
-        problem_of = problem_of_broker if info.field_name == "broker_url" else problem_of_result_store
-        if problem := problem_of(urls):
-            raise PydanticCustomError("url", "{problem}", {"problem": problem})
-        return urls
-
-    @field_validator("metrics_listen")
-    @classmethod
-    def _is_listenable(cls, address: str) -> str:
-        try:
-            read_listen_address(address)
-        except ValueError:
-            raise PydanticCustomError("address", "must be an IP address and a port, such as 127.0.0.1:9808") from None
-        return address
-
-    @model_validator(mode="after")
-    def _names_the_server_of_sentinels(self) -> Self:
-        schemes = {scheme_of(self.broker_url), scheme_of(self.result_backend_url)}
-        if "sentinel" in schemes and not self.sentinel_master_name:
-            raise ValueError("SCRIP_SENTINEL_MASTER_NAME is required for a URL sentinel://…")
-        return self
-
-    @model_validator(mode="after")
-    def _shows_metrics_to_nobody_without_a_password(self) -> Self:
-        if not read_listen_address(self.metrics_listen).host.is_loopback and not self.metrics_basic_auth:
-            raise ValueError("SCRIP_METRICS_BASIC_AUTH is required if SCRIP_METRICS_LISTEN is not a loopback address")
-        return self
 
 
 @cache
