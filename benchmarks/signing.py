@@ -29,7 +29,7 @@ from benchmarks.broker import Broker
 from benchmarks.machine import calibrated
 from benchmarks.processor_time import processor_seconds
 from benchmarks.servers import BenchmarkServers, benchmark_servers
-from worker.intake.proof import refusal_in_force
+from worker.intake.proof import failure_by
 from worker.signing.keys import Algorithm
 from worker.signing.signers import SignersFile
 from worker.signing.signing_key import SigningKey
@@ -107,7 +107,7 @@ def alone(key: SigningKey, folder: Path) -> float:
             claim_of(headers=headers, fields=headers, queue=QUEUE, body=body, encoding="utf-8") for _ in range(BATCH)
         ]
         for each in pickle.loads(pickle.dumps(noted)):  # noqa: S301 - its own
-            if refusal_in_force(each, kwargs=kwargs, signers=signers) is not None:
+            if failure_by(each, kwargs=kwargs, signers=signers) is not None:
                 raise SystemExit("the signature is not as it must be")
 
     def seconds() -> float:

@@ -27,8 +27,8 @@ from tasks.wire.errors import (
     NotFound,
     Undecided,
     WrongQueue,
-    require_accepted,
     require_right_queue,
+    require_valid_options,
 )
 from tasks.wire.message import Message
 from tasks.wire.parsing import Request, argument_of, parse
@@ -169,7 +169,7 @@ class BatchInChild(EndedMessages):
         for position in positions:
             delivery = self.deliveries[position]
             try:
-                require_accepted(delivery.refusal)
+                require_valid_options(delivery.invalid_option)
                 require_right_queue(self.task.name, came_by_wrong=delivery.wrong_queue)
                 requests[position] = parse(self.task.decision.message, argument_of(delivery.args, delivery.kwargs))
             except (InvalidRequest, WrongQueue) as error:

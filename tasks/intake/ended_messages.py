@@ -17,7 +17,7 @@ from tasks.wire.errors import Undecided
 from worker.database_faults import are_servers_away, is_connection_lost
 from worker.intake.delivery import Delivery, Fate, Outcome
 from worker.intake.followers import end_with_followers
-from worker.intake.proof import refusal_in_force, signers_in_force
+from worker.intake.proof import failure_by, signers_in_force
 from worker.intake.result_store import ResultStore
 from worker.intake.results import TaskResult
 from worker.signing.verification import not_allowed
@@ -91,12 +91,12 @@ class EndedMessages:
         refused: dict[int, TaskResult] = {}
         signers = signers_in_force()
         for position, each in enumerate(self.deliveries):
-            refusal = None if each.claim is None else refusal_in_force(each.claim, kwargs=each.kwargs, signers=signers)
-            if refusal is not None:
-                failed = self.fail(position, raised(not_allowed(self.task.name, refusal)))
+            failure = None if each.claim is None else failure_by(each.claim, kwargs=each.kwargs, signers=signers)
+            if failure is not None:
+                failed = self.fail(position, raised(not_allowed(self.task.name, failure)))
                 # It may have any id, and name any project: its failure replaces no project's result.
                 refused[position] = failed._replace(delivery=each._replace(kwargs=None))
-                self.outcomes[position] = self.outcomes[position]._replace(shown=refusal.value)
+                self.outcomes[position] = self.outcomes[position]._replace(shown=failure.value)
         self.store(refused)
 
     def try_again(self, positions: Sequence[int], error: Exception) -> None:

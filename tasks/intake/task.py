@@ -20,8 +20,8 @@ from tasks.wire.errors import (
     INFRASTRUCTURE_FAULTS,
     SENDERS_FAULTS,
     Undecided,
-    require_accepted,
     require_right_queue,
+    require_valid_options,
 )
 from tasks.wire.parsing import Request, argument_of, parse
 from tasks.wire.replay import AnswerTable
@@ -29,8 +29,8 @@ from tasks.wire.shown_answers import DONE, READ, shown_answer
 from worker.app import app
 from worker.intake.arrival import wrong_queue_of
 from worker.intake.current_message import message_id
-from worker.intake.delivery import Refusal
-from worker.intake.refusals import noted_refusal_of
+from worker.intake.delivery import InvalidOption
+from worker.intake.invalid_options import noted_invalid_option
 from worker.intake.shown_request import Request as ShownRequest
 from worker.intake.strategy import strategy
 from worker.own_signature import signing
@@ -126,7 +126,7 @@ def running(use_case: Callable[[Request], Any], *, name: str, message: type[Requ
 
     def run(*args: Any, **kwargs: Any) -> Any:
         try:
-            require_accepted(refusal_now())
+            require_valid_options(invalid_option_now())
             require_right_queue(name, came_by_wrong=wrong_queue_now(name))
             return use_case(parse(message, argument_of(args, kwargs)))
         except SENDERS_FAULTS:
@@ -152,10 +152,10 @@ def wrong_queue_now(name: str) -> str | None:
     return wrong_queue_of(task.request.delivery_info or {}, task=name) if task else None
 
 
-def refusal_now() -> Refusal | None:
-    """Return why the worker has refused the running message, or None."""
+def invalid_option_now() -> InvalidOption | None:
+    """Return the option for which the worker has refused the running message, or None."""
     task = app.current_worker_task
-    return noted_refusal_of(vars(task.request)) if task else None
+    return noted_invalid_option(vars(task.request)) if task else None
 
 
 def is_last_attempt() -> bool:

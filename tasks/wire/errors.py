@@ -6,7 +6,7 @@ from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from worker.database import ChangedMeanwhileError
-from worker.intake.delivery import Refusal
+from worker.intake.delivery import InvalidOption
 from worker.queues import queue_of
 from worker.signing.verification import NotAllowed
 
@@ -39,10 +39,10 @@ def require_right_queue(task: str, *, came_by_wrong: str | None) -> None:
         raise WrongQueue(f"{task} came by the queue {came_by_wrong}, and nothing was done: send it to {queue_of(task)}")
 
 
-def require_accepted(refusal: Refusal | None) -> None:
-    """Raise InvalidRequest if the worker has refused a message for what it asks of Celery."""
-    if refusal is not None:
-        raise InvalidRequest([{"field": refusal.field, "message": refusal.problem}])
+def require_valid_options(invalid: InvalidOption | None) -> None:
+    """Raise InvalidRequest if the worker has refused a message for an option of Celery."""
+    if invalid is not None:
+        raise InvalidRequest([{"field": invalid.field, "message": invalid.problem}])
 
 
 # These fail a task for good, and are never retried.

@@ -2,7 +2,7 @@
 
 from tests.mutants.mutant import Mutant
 
-ENVELOPE, REFUSALS = "worker/intake/envelope.py", "worker/intake/refusals.py"
+ENVELOPE, OPTIONS = "worker/intake/envelope.py", "worker/intake/invalid_options.py"
 CONTROL, DECOMPRESSION = "worker/intake/remote_control.py", "worker/broker/decompression.py"
 BODIES = ("tests/abuse/test_bodies.py",)
 CANVAS = ("tests/abuse/test_canvas.py",)
@@ -84,7 +84,7 @@ MUTANTS = [
     Mutant(
         "anything may follow a message",
         "Nothing follows a message unless the setting allows it.",
-        REFUSALS,
+        OPTIONS,
         "    if following and not settings().allow_canvas:\n",
         "    if following and settings().allow_canvas is None:\n",
         CANVAS,
@@ -92,7 +92,7 @@ MUTANTS = [
     Mutant(
         "any number may follow a message",
         "A message is no flood of others.",
-        REFUSALS,
+        OPTIONS,
         "        if len(signatures) > FOLLOWERS_MAX or not",
         "        if len(signatures) > FOLLOWERS_MAX * 1_000 or not",
         CANVAS,
@@ -100,7 +100,7 @@ MUTANTS = [
     Mutant(
         "Celery's own tasks may follow a message",
         "A worker sends none of Celery's own tasks for a sender.",
-        REFUSALS,
+        OPTIONS,
         "    if is_celerys(task):\n        return False\n",
         "",
         CANVAS,
@@ -108,7 +108,7 @@ MUTANTS = [
     Mutant(
         "a task may follow in the queue of others",
         "A sender reaches no queue by a worker that it may not write to.",
-        REFUSALS,
+        OPTIONS,
         "        return queue is None or queue == queue_of(task)\n",
         "        return True\n",
         CANVAS,
@@ -116,7 +116,7 @@ MUTANTS = [
     Mutant(
         "a task may follow in a key of kombu",
         "A sender reaches no key of the broker by a worker.",
-        REFUSALS,
+        OPTIONS,
         "    return queue not in QUEUES and not queue.startswith(KEYS_OF_KOMBU)",
         "    return queue not in QUEUES",
         CANVAS,
@@ -124,7 +124,7 @@ MUTANTS = [
     Mutant(
         "a message may be due at any time",
         "A message waits for a day at most.",
-        REFUSALS,
+        OPTIONS,
         "    if seconds_left is not None and seconds_left > WAIT_SECONDS_MAX:\n",
         "    if seconds_left is not None and seconds_left < 0:\n",
         ("tests/abuse/test_far_off_messages.py",),

@@ -22,7 +22,7 @@ from tests.support.requests import redemption
 from worker.signing.signers import SignersFile
 from worker.signing.signing_key import read_signing_key
 from worker.signing.statement import claim_of, read_header
-from worker.signing.verification import Refusal, refusal_of
+from worker.signing.verification import VerificationFailure, verification_failure
 
 PAGE = "docs/security.md"
 # After the page's code: send some redemptions, and print the ids of their tasks.
@@ -53,7 +53,9 @@ def test_the_own_key_of_the_page_belongs_to_its_file_of_signers(tmp_path: Path, 
     claim = claim_of(headers={}, fields=fields, queue="sweeps", body=b"[]", encoding="utf-8")
     header = own.header(claim, issued=1_796_025_600)
     signers = SignersFile(str(signers_file)).current()
-    verdict = refusal_of(claim._replace(header=header), projects=(), due=None, signers=signers, age_seconds_max=10**10)
+    verdict = verification_failure(
+        claim._replace(header=header), projects=(), due=None, signers=signers, age_seconds_max=10**10
+    )
     assert verdict is None
 
 
@@ -128,4 +130,4 @@ def test_every_threat_of_another_kind_has_a_test() -> None:
 
 def test_the_page_has_every_refusal_in_its_order() -> None:
     """A caller that reads the text finds the reason, and the operator the label of the metric."""
-    assert [row[0].strip("`| ") for row in table("refusals")] == [each.value for each in Refusal]
+    assert [row[0].strip("`| ") for row in table("refusals")] == [each.value for each in VerificationFailure]

@@ -18,10 +18,16 @@ from worker.intake.dropping_consumer import DroppingConsumer
 from worker.intake.envelope import headers_of, problem_of, show_only_ids
 from worker.intake.event_consumer import EventConsumer
 from worker.intake.gathering import Gatherer
+from worker.intake.invalid_options import refuse_invalid_options
 from worker.intake.outage import Outage
-from worker.intake.proof import is_required, look_at_signers, note_claim, refusal_on_arrival, require_own_key
+from worker.intake.proof import (
+    failure_on_arrival,
+    is_required,
+    look_at_signers,
+    note_claim,
+    require_own_key,
+)
 from worker.intake.reconnecting import keep_connecting
-from worker.intake.refusals import refuse_what_is_not_allowed
 from worker.intake.remote_control import RemoteControl
 from worker.intake.republishing import Republisher, note_return
 from worker.intake.stopping import kill_children_later
@@ -152,16 +158,16 @@ class Consumer(DroppingConsumer, EventConsumer):
                 note_queue(message, queues_by_tag=self.queues_by_tag())
             if is_required():
                 note_claim(message)
-                refusal = refusal_on_arrival(message, is_verified_by_child=self.is_verified_by_child(message))
-                if refusal:
-                    self.refuse(message, refusal)
+                failure = failure_on_arrival(message, is_verified_by_child=self.is_verified_by_child(message))
+                if failure:
+                    self.refuse(message, failure)
                     return
             show_only_ids(message)
             if headers_of(message)["task"] not in self.strategies:
                 # It fails at once, while its sender looks.
                 headers_of(message)["eta"] = None
             let_no_misplaced_message_wait(message)
-            refuse_what_is_not_allowed(message, seconds_left=seconds_until_due(message))
+            refuse_invalid_options(message, seconds_left=seconds_until_due(message))
             let_no_begun_message_expire(message)
             if not is_postponed_until_due(message, delay=delay):
                 receive(message)

@@ -12,8 +12,8 @@ from worker.signing.statement import Claim
 ENDS_CONNECTIONS = "its connections to the database were lost"
 
 
-class Refusal(NamedTuple):
-    """The field of a message for which it is refused, and the problem."""
+class InvalidOption(NamedTuple):
+    """An option of a message for which it is refused, as the field of the protocol, and the problem."""
 
     field: str
     problem: str
@@ -55,7 +55,7 @@ class Delivery(NamedTuple):
     # The headers that carry the trace of its sender, if there are any.
     trace: Mapping[str, str] | None = None
     # Why the message is refused, if it is.
-    refusal: Refusal | None = None
+    invalid_option: InvalidOption | None = None
     # What its signature has to be over, if messages must be signed.
     claim: Claim | None = None
 

@@ -15,7 +15,7 @@ from worker.intake.envelope import UNDECODABLE, headers_of, is_plain
 from worker.metrics.counters import counters
 from worker.metrics.definitions import MESSAGES_DROPPED, MESSAGES_REFUSED, NOT_A_TASK, UNKNOWN_TASK
 from worker.printable import shown
-from worker.signing.verification import Refusal, not_allowed
+from worker.signing.verification import VerificationFailure, not_allowed
 
 logger = get_logger(__name__)
 
@@ -34,12 +34,12 @@ class DroppingConsumer(CeleryConsumer):
         """Drop a message that is not a task, and tell its caller."""
         self.drop_with_error(message, problem, headers=message.headers, error=InvalidTaskError(problem))
 
-    def refuse(self, message: Message, refusal: Refusal) -> None:
+    def refuse(self, message: Message, failure: VerificationFailure) -> None:
         """Drop a message that is not signed by a key which may send it, and tell its caller."""
         headers = headers_of(message)
-        error = not_allowed(headers["task"], refusal)
+        error = not_allowed(headers["task"], failure)
         logger.error("refused a message: %s", error)
-        counters.add(MESSAGES_REFUSED, 1, refusal.value)
+        counters.add(MESSAGES_REFUSED, 1, failure.value)
         self.end_with_error(message, headers=headers, error=error)
 
     def on_decode_error(self, message: Message, exc: Exception) -> None:

@@ -21,7 +21,7 @@ from worker.settings import settings
 from worker.signing.secret_file import UnusableFileError
 from worker.signing.signers import Signer, SignersFile
 from worker.signing.statement import SIGNED_HEADERS, Claim, claim_of
-from worker.signing.verification import Refusal, refusal_of
+from worker.signing.verification import VerificationFailure, verification_failure
 
 # The place of the claim in a message's delivery information. What a sender has written there is overwritten.
 CLAIM = "scrip-claim"
@@ -81,8 +81,8 @@ def signed_headers(message: Message) -> dict[str, Any]:
     return dict(zip(SIGNED_HEADERS, claim.options, strict=True)) if claim and "task" in message.headers else {}
 
 
-def refusal_on_arrival(message: Message, *, is_verified_by_child: bool) -> Refusal | None:
-    """Return the reason why a message is refused as it arrives, or None.
+def failure_on_arrival(message: Message, *, is_verified_by_child: bool) -> VerificationFailure | None:
+    """Verify a message as it arrives, and return why that fails, or None.
 
     A message that a child will verify is not verified here, unless it would have to wait first.
     """
@@ -91,7 +91,7 @@ def refusal_on_arrival(message: Message, *, is_verified_by_child: bool) -> Refus
         return None
     body = message.payload
     kwargs = body[1] if isinstance(body, list) else body["kwargs"]
-    return refusal_in_force(claim, kwargs=kwargs, signers=signers_in_force())
+    return failure_by(claim, kwargs=kwargs, signers=signers_in_force())
 
 
 def signers_in_force() -> Signers:
@@ -100,18 +100,20 @@ def signers_in_force() -> Signers:
     return None if path is None else _signers_file(path).current()
 
 
-def refusal_in_force(claim: Claim, *, kwargs: object, signers: Signers) -> Refusal | None:
-    """Return the reason why a message with those keyword arguments is refused, or None."""
+def failure_by(claim: Claim, *, kwargs: object, signers: Signers) -> VerificationFailure | None:
+    """Verify a message with those keyword arguments by the keys of the signers, and return why that fails, or None."""
     if signers is None:
         return None
     projects, due = projects_in(kwargs), instant_of(claim.options[ETA])
     age_seconds_max = settings().signature_age_max_seconds
-    refusal = refusal_of(claim, projects=projects, due=due, signers=signers, age_seconds_max=age_seconds_max)
-    if refusal is Refusal.FORGED and claim.queue == queue_of(claim.task):
+    failure = verification_failure(claim, projects=projects, due=due, signers=signers, age_seconds_max=age_seconds_max)
+    if failure is VerificationFailure.FORGED and claim.queue == queue_of(claim.task):
         # Its sender may have named no queue. If it has waited on RabbitMQ, it comes by the queue of its task now.
         by_none = claim._replace(queue=UNNAMED_QUEUE)
-        return refusal_of(by_none, projects=projects, due=due, signers=signers, age_seconds_max=age_seconds_max)
-    return refusal
+        return verification_failure(
+            by_none, projects=projects, due=due, signers=signers, age_seconds_max=age_seconds_max
+        )
+    return failure
 
 
 @cache

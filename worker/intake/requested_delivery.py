@@ -6,8 +6,8 @@ from worker.intake.arrival import wrong_queue_of
 from worker.intake.delivery import Delivery
 from worker.intake.envelope import original_of
 from worker.intake.followers import followers_of
+from worker.intake.invalid_options import noted_invalid_option
 from worker.intake.proof import noted_claim
-from worker.intake.refusals import noted_refusal_of
 from worker.intake.spans import trace_headers_of
 
 
@@ -31,7 +31,7 @@ def delivery_of(request: Request, *, is_suspect: bool) -> Delivery:
         followers=followers_of(request),
         wrong_queue=wrong_queue_of(request.delivery_info, task=request.name),
         trace=trace_headers_of(request.message.headers),
-        refusal=noted_refusal_of(request.message.headers),
+        invalid_option=noted_invalid_option(request.message.headers),
         claim=noted_claim(request.message),
     )
 

@@ -12,8 +12,8 @@ from celery.worker.request import Request as CeleryRequest
 
 from worker.intake.counted_outcomes import count_unrun
 from worker.intake.dropped_messages import QUIET_SECONDS, undecided_delivery
+from worker.intake.invalid_options import REFUSED
 from worker.intake.named_projects import BULK_FIELDS, PROJECT_FIELDS
-from worker.intake.refusals import REFUSED
 from worker.intake.results import STORE_ERRORS, TaskResult, write
 
 logger = get_logger(__name__)

@@ -21,7 +21,7 @@ from worker.metrics.definitions import (
     Metric,
 )
 from worker.settings import settings
-from worker.signing.verification import Refusal
+from worker.signing.verification import VerificationFailure
 
 # Not one of Celery's loggers: the worker has not set up its log yet, and Python writes the line to standard error.
 logger = logging.getLogger(__name__)
@@ -43,8 +43,8 @@ class Counters:
             self.add(metric, 0)
         for reason in (NOT_A_TASK, UNKNOWN_TASK):
             self.add(MESSAGES_DROPPED, 0, reason)
-        for refusal in Refusal if settings().signers_file else ():
-            self.add(MESSAGES_REFUSED, 0, refusal.value)
+        for failure in VerificationFailure if settings().signers_file else ():
+            self.add(MESSAGES_REFUSED, 0, failure.value)
 
     def end(self) -> None:
         """Count nowhere from now on. What was counted stays in the folder."""

@@ -1,4 +1,4 @@
-"""Messages that are refused for what they ask of Celery: to wait for too long, or to send other tasks.
+"""Messages with an option of Celery that is invalid: to wait for too long, or to send other tasks.
 
 A child fails such a message with InvalidRequest, so its caller is told whatever the result store is, and the answer is
 counted. The message neither waits nor has an effect.
@@ -10,7 +10,7 @@ from typing import Any
 from celery import current_app
 from kombu import Message
 
-from worker.intake.delivery import Refusal
+from worker.intake.delivery import InvalidOption
 from worker.intake.envelope import EMBEDDED, ID_LENGTH_MAX, headers_of, options_of
 from worker.queues import QUEUES, is_celerys, queue_of
 from worker.settings import settings
@@ -35,18 +35,18 @@ OPTIONS = frozenset(
 KEYS_OF_KOMBU = ("_kombu", "unacked", "unreadable", "celery", "scrip", "/")
 
 
-def refusal_of(message: Message, *, seconds_left: float | None) -> Refusal | None:
-    """Return why a message is refused, or None. `seconds_left` is the time until it is due, or None if it is now."""
+def invalid_option(message: Message, *, seconds_left: float | None) -> InvalidOption | None:
+    """Return the first invalid option of a message, or None. `seconds_left` is None if the message is due now."""
     options = options_of(message)
     following = [name for name in EMBEDDED if options.get(name)]
     if following and not settings().allow_canvas:
-        return Refusal(following[0], FORBIDDEN)
+        return InvalidOption(following[0], FORBIDDEN)
     for name in following:
         signatures = signatures_in(options[name])
         if len(signatures) > FOLLOWERS_MAX or not all(map(may_follow, signatures)):
-            return Refusal(name, NOT_SENDABLE)
+            return InvalidOption(name, NOT_SENDABLE)
     if seconds_left is not None and seconds_left > WAIT_SECONDS_MAX:
-        return Refusal(ETA, TOO_FAR)
+        return InvalidOption(ETA, TOO_FAR)
     return None
 
 
@@ -75,27 +75,27 @@ def may_follow(signature: Mapping[str, Any]) -> bool:
     return queue not in QUEUES and not queue.startswith(KEYS_OF_KOMBU)
 
 
-def refuse_what_is_not_allowed(message: Message, *, seconds_left: float | None) -> None:
-    """Mark a message that is refused: it does not wait, and nothing follows it."""
-    refusal = noted_refusal_of(message.headers) or refusal_of(message, seconds_left=seconds_left)
-    if refusal is None:
+def refuse_invalid_options(message: Message, *, seconds_left: float | None) -> None:
+    """Mark a message that has an invalid option: it does not wait, and nothing follows it."""
+    invalid = noted_invalid_option(message.headers) or invalid_option(message, seconds_left=seconds_left)
+    if invalid is None:
         return
     headers_of(message)[ETA] = None
     options = options_of(message)
     for name in EMBEDDED:
         if name in options:
             options[name] = None
-    message.headers[REFUSED] = list(refusal)
+    message.headers[REFUSED] = list(invalid)
     if isinstance(message.payload, list):
         # Where children are not processes, Celery itself decodes the body again.
         message.body, message.content_type, message.content_encoding = NO_ARGUMENTS, "application/json", "utf-8"
 
 
-def noted_refusal_of(headers: Mapping[str, Any]) -> Refusal | None:
-    """Return the refusal in the headers of a message. A sender that writes one has its own message refused."""
+def noted_invalid_option(headers: Mapping[str, Any]) -> InvalidOption | None:
+    """Return the invalid option in the headers of a message. A sender that writes one has its own message refused."""
     match headers.get(REFUSED):
         case [str() as field, str() as problem]:
-            return Refusal(field, problem) if (field, problem) in KNOWN else None
+            return InvalidOption(field, problem) if (field, problem) in KNOWN else None
         case _:
             return None
 
