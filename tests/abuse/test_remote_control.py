@@ -12,7 +12,7 @@ from celery.worker.control import Panel
 from tests.abuse.attacked import COMMANDS, Attacked
 from tests.end_to_end.broker import Json
 from tests.end_to_end.programs import CHECKOUT
-from tests.end_to_end.waiting import DEADLINE_SECONDS
+from tests.support.waiting import DEADLINE_SECONDS
 from worker.intake.remote_control import OBEYED, PER_SECOND_MAX
 
 PANEL = sorted(Panel.data)

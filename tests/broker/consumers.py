@@ -10,7 +10,7 @@ from kombu import Connection, Consumer, Message, Queue
 from redis import Redis
 
 from tests.end_to_end.broker import Json
-from tests.end_to_end.waiting import DEADLINE_SECONDS
+from tests.support.waiting import DEADLINE_SECONDS
 from worker.broker.redis_transport import consuming_url
 
 DRAIN_SECONDS = 0.05

@@ -8,7 +8,7 @@ from redis import Redis
 
 from scrip.stack.data_folder import locked_data_folder
 from scrip.stack.valkey_server import Valkey
-from tests.end_to_end.waiting import pause
+from tests.support.waiting import pause
 
 
 class DurableValkey:

@@ -10,7 +10,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from tests.broker.consumers import DRAIN_SECONDS, command_counts, consuming, cut_connections, send
 from tests.broker.durable_valkey import DurableValkey
-from tests.end_to_end.waiting import eventually
+from tests.support.waiting import eventually
 from worker.broker.fetch_script import SET_ASIDE_KEY
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.broker.consumers import consuming, cut_connections, send
 from tests.broker.durable_valkey import DurableValkey
-from tests.end_to_end.waiting import eventually
+from tests.support.waiting import eventually
 from worker.broker.fetch_script import SET_ASIDE_KEY
 from worker.broker.unacknowledged import OVERDUE_COUNT_MAX
 from worker.intake.unended import is_postponed_until_due

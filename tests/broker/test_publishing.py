@@ -13,8 +13,8 @@ from redis import Redis
 
 from tests.end_to_end.broker import with_redis
 from tests.end_to_end.client import ROUTES
-from tests.end_to_end.waiting import DEADLINE_SECONDS, eventually
 from tests.support.administrator import administrators_broker_url
+from tests.support.waiting import DEADLINE_SECONDS, eventually
 from worker.broker.bulk_publishing import RETRY_POLICY, Outgoing, send_all
 
 # A database of Valkey from which no worker reads.

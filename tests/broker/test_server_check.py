@@ -6,8 +6,8 @@ import pytest
 
 from scrip.stack.listener import LOOPBACK, free_port
 from tests.end_to_end.programs import Program
-from tests.end_to_end.waiting import eventually
 from tests.other_servers.redis_servers import RedisServer
+from tests.support.waiting import eventually
 from worker.broker.server_check import problem_of_redis
 
 

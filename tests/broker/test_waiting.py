@@ -9,7 +9,7 @@ import pytest
 from redis import Redis
 
 from tests.broker.consumers import command_counts, consuming, send
-from tests.end_to_end.waiting import DEADLINE_SECONDS
+from tests.support.waiting import DEADLINE_SECONDS
 from worker.broker import poller as polling
 from worker.broker import waiting_channel
 from worker.broker.waiting_channel import Step

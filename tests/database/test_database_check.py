@@ -7,7 +7,7 @@ from alembic.script import ScriptDirectory
 
 from scrip.stack.listener import LOOPBACK, free_port
 from tests.end_to_end.programs import Program
-from tests.end_to_end.waiting import DEADLINE_SECONDS, eventually
+from tests.support.waiting import DEADLINE_SECONDS, eventually
 from worker.database_check import MIGRATIONS, problem_of_postgres, problem_of_schema, revisions
 
 

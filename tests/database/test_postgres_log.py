@@ -6,9 +6,9 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from tests.end_to_end.waiting import eventually
 from tests.support.administrator import as_administrator
 from tests.support.requests import create_voucher, redeem
+from tests.support.waiting import eventually
 from worker.database import transaction
 
 CANARY = "canary-7f3a"

@@ -23,7 +23,6 @@ from tasks.wire import dead_letters
 from tasks.wire.replay import CallerKey
 from tests.contract.page import Identities, steps
 from tests.documents.blocks import CHECKOUT, blocks
-from tests.end_to_end.waiting import eventually
 from tests.invoices.budgets import TEN, change, grant
 from tests.support.endings import end_subscription
 from tests.support.holds import reserve
@@ -32,6 +31,7 @@ from tests.support.requests import add_codes, apply, create_voucher, redeem, red
 from tests.support.reversals import reverse
 from tests.support.schema import migrate
 from tests.support.tasks import task_named
+from tests.support.waiting import eventually
 from worker.database import transaction
 from worker.intake.delivery import Original
 from worker.settings import Settings

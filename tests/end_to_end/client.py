@@ -6,7 +6,7 @@ from typing import Any, Self
 from celery import Celery
 
 from tests.end_to_end.broker import Broker, Json
-from tests.end_to_end.waiting import eventually
+from tests.support.waiting import eventually
 
 # The routes that the contract asks of a client.
 ROUTES = {

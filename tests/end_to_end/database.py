@@ -11,8 +11,8 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg import sql
 
-from tests.end_to_end.waiting import eventually
 from tests.support.administrator import administrators_url
+from tests.support.waiting import eventually
 
 COUNT: dict[str, LiteralString] = {
     "vouchers": "SELECT count(*) FROM vouchers",

@@ -7,7 +7,7 @@ from celery import Celery
 from kombu import Connection
 
 from tests.end_to_end.broker import Json
-from tests.end_to_end.waiting import eventually
+from tests.support.waiting import eventually
 
 Receive = Callable[[Callable[[list[Json]], bool]], list[Json]]
 DRAIN_SECONDS = 0.1

@@ -15,7 +15,7 @@ from urllib.request import Request, urlopen
 from scrip.stack.listener import LOOPBACK, free_port
 from tests.end_to_end.broker import Json
 from tests.end_to_end.programs import Program
-from tests.end_to_end.waiting import eventually
+from tests.support.waiting import eventually
 
 CREDENTIALS = "user:word"
 ANSWER_SECONDS_MAX = 20

@@ -13,7 +13,7 @@ import psutil
 
 from scrip.stack.process_tree import end_session
 from tests.end_to_end.broker import QUEUES, UNNAMED, Broker
-from tests.end_to_end.waiting import DEADLINE_SECONDS, Found, eventually
+from tests.support.waiting import DEADLINE_SECONDS, Found, eventually
 
 CHECKOUT = Path(__file__).parent.parent.parent
 CELERY = Path(sys.executable).with_name("celery")

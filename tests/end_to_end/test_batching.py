@@ -14,8 +14,8 @@ from tests.end_to_end.database import holding_voucher, rows, waiting_for_locks
 from tests.end_to_end.events import events_of, receiving_events
 from tests.end_to_end.programs import Program, Worker
 from tests.end_to_end.vouchers import created_voucher
-from tests.end_to_end.waiting import eventually
 from tests.support.requests import redemption
+from tests.support.waiting import eventually
 
 # A database of Valkey for the workers with other pools.
 OTHER_POOLS = 11

@@ -11,8 +11,8 @@ from scrip.stack.listener import free_port
 from tests.end_to_end.broker import Broker, with_redis
 from tests.end_to_end.database import rows
 from tests.end_to_end.programs import Program
-from tests.end_to_end.waiting import eventually
 from tests.support.overdue_schedule import write_overdue_schedule
+from tests.support.waiting import eventually
 from worker.fault_points import VARIABLE, FaultPoint
 from worker.monitoring.kept_queue_ages import KEY
 from worker.schedule import SWEEP_PERIOD

@@ -12,8 +12,8 @@ from tests.broker.test_leases import break_disk
 from tests.end_to_end.client import Client
 from tests.end_to_end.programs import Worker
 from tests.end_to_end.vouchers import created_voucher
-from tests.end_to_end.waiting import eventually
 from tests.support.requests import redemption
+from tests.support.waiting import eventually
 
 FAILURE = re.compile(r"cannot connect to .*, trying again in ([0-9.]+) s")
 PAUSE_SECONDS_MAX = 0.25

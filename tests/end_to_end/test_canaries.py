@@ -17,8 +17,8 @@ from tests.end_to_end.events import events_of, receiving_events
 from tests.end_to_end.flower import Flower, running_flower
 from tests.end_to_end.programs import Worker
 from tests.end_to_end.test_secrecy import MARK, PLANTED_TEXTS, planted
-from tests.end_to_end.waiting import eventually
 from tests.metrics.exporter import Exporter, running_exporter
+from tests.support.waiting import eventually
 from worker.intake.delivery import Original
 
 # A database of Valkey.

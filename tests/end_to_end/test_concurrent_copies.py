@@ -13,8 +13,8 @@ from tests.end_to_end.client import Client
 from tests.end_to_end.database import holding, holding_voucher, holding_vouchers, rows, wait_for_locks
 from tests.end_to_end.programs import Worker
 from tests.end_to_end.vouchers import created_voucher, granted_discount
-from tests.end_to_end.waiting import eventually
 from tests.support.requests import invoice, redemption, voucher_body
+from tests.support.waiting import eventually
 
 # A database of Valkey from which no worker reads.
 UNREAD = 2

@@ -16,9 +16,9 @@ from tests.end_to_end.broker import Json
 from tests.end_to_end.client import Client
 from tests.end_to_end.database import holding_vouchers, rows, waiting_for_locks
 from tests.end_to_end.vouchers import created_voucher
-from tests.end_to_end.waiting import eventually
 from tests.support.requests import redemption, voucher_body
 from tests.support.tasks import task_named
+from tests.support.waiting import eventually
 from worker.database import engine
 
 CALLERS = 64

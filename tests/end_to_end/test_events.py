@@ -14,8 +14,8 @@ from tests.end_to_end.database import holding_voucher, waiting_for_locks
 from tests.end_to_end.events import events_of, receiving_events
 from tests.end_to_end.programs import Worker
 from tests.end_to_end.vouchers import created_voucher
-from tests.end_to_end.waiting import DEADLINE_SECONDS
 from tests.support.requests import redemption
+from tests.support.waiting import DEADLINE_SECONDS
 from worker.intake.event_consumer import EVENTS_SECONDS
 
 EVENTS = 12

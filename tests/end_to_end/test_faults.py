@@ -12,8 +12,8 @@ from tests.end_to_end.client import Client
 from tests.end_to_end.database import holding, holding_vouchers, rows, waiting_for_locks
 from tests.end_to_end.programs import SHORT_TIMEOUTS, Worker
 from tests.end_to_end.vouchers import created_voucher, granted_discount
-from tests.end_to_end.waiting import eventually
 from tests.support.requests import invoice, redemption
+from tests.support.waiting import eventually
 
 # A database of Valkey for the two workers of these tests.
 PAIR = 4

@@ -16,8 +16,8 @@ from tests.end_to_end.database import holding_voucher
 from tests.end_to_end.flower import Flower, running_flower
 from tests.end_to_end.programs import Program, Worker
 from tests.end_to_end.vouchers import created_voucher
-from tests.end_to_end.waiting import eventually
 from tests.support.requests import redemption
+from tests.support.waiting import eventually
 from worker.queues import QUEUES, UNNAMED_QUEUE
 
 SHOWN = (*QUEUES, UNNAMED_QUEUE)

@@ -12,8 +12,8 @@ from tests.end_to_end.client import Client
 from tests.end_to_end.flower import Flower, running_flower
 from tests.end_to_end.programs import Worker
 from tests.end_to_end.vouchers import created_voucher
-from tests.end_to_end.waiting import eventually
 from tests.support.requests import redemption
+from tests.support.waiting import eventually
 
 CLOSELY_WATCHED = 15
 CODE, CARD = "CANARY-CODE", "CANARY-CARD"

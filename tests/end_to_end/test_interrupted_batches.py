@@ -11,8 +11,8 @@ from tests.end_to_end.client import Client
 from tests.end_to_end.database import holding_voucher, poisoned, rows, waiting_for_locks
 from tests.end_to_end.programs import Worker
 from tests.end_to_end.vouchers import created_voucher
-from tests.end_to_end.waiting import DEADLINE_SECONDS
 from tests.support.requests import redemption
+from tests.support.waiting import DEADLINE_SECONDS
 
 # Two databases of Valkey for the workers of these tests.
 STOPPING, RUNNING = 10, 11

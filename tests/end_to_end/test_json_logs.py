@@ -15,11 +15,11 @@ from tests.end_to_end.database import holding_voucher, waiting_for_locks
 from tests.end_to_end.flower import Flower
 from tests.end_to_end.programs import Program, Worker
 from tests.end_to_end.vouchers import created_voucher
-from tests.end_to_end.waiting import DEADLINE_SECONDS, eventually
 from tests.metrics.exporter import begin
 from tests.support.overdue_schedule import write_overdue_schedule
 from tests.support.requests import redemption
 from tests.support.schema import alembic
+from tests.support.waiting import DEADLINE_SECONDS, eventually
 
 # A database of Valkey for the worker, and one from which no worker reads.
 LOGGING, UNREAD = 10, 6

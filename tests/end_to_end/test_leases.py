@@ -16,8 +16,8 @@ from tests.end_to_end.client import Client
 from tests.end_to_end.database import holding_vouchers, rows, waiting_for_locks
 from tests.end_to_end.programs import Worker
 from tests.end_to_end.vouchers import created_voucher
-from tests.end_to_end.waiting import DEADLINE_SECONDS, eventually
 from tests.support.requests import redemption
+from tests.support.waiting import DEADLINE_SECONDS, eventually
 
 RENEWED, STOPPED, CUT, LATER, BOUNDED, RUN_AGAIN = 5, 6, 7, 8, 10, 2
 # Longer than any test: a message that waited for it would fail the test.

@@ -18,9 +18,9 @@ from tests.end_to_end.client import Client
 from tests.end_to_end.database import rows, waiting_for_locks
 from tests.end_to_end.programs import Worker
 from tests.end_to_end.vouchers import created_voucher, granted_discount
-from tests.end_to_end.waiting import eventually, pause
 from tests.support.requests import invoice, redemption
 from tests.support.schema import migrate
+from tests.support.waiting import eventually, pause
 
 # A database of Valkey for the worker of this test.
 RESTARTED = 7

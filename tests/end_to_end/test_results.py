@@ -11,8 +11,8 @@ from tests.end_to_end.client import Client
 from tests.end_to_end.database import rows
 from tests.end_to_end.programs import Worker
 from tests.end_to_end.vouchers import created_voucher
-from tests.end_to_end.waiting import eventually
 from tests.support.requests import redemption, voucher_body
+from tests.support.waiting import eventually
 
 # A database of Valkey for the workers of these tests.
 ANSWERLESS = 5

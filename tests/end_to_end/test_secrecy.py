@@ -17,9 +17,9 @@ from tests.end_to_end.database import holding_vouchers, wait_for_locks
 from tests.end_to_end.events import events_of, receiving_events
 from tests.end_to_end.programs import Worker
 from tests.end_to_end.vouchers import created_voucher
-from tests.end_to_end.waiting import DEADLINE_SECONDS, eventually
 from tests.support.administrator import empty_broker
 from tests.support.requests import invoice, redemption, voucher_body
+from tests.support.waiting import DEADLINE_SECONDS, eventually
 
 # A database of Valkey from which no worker reads.
 UNREAD = 8

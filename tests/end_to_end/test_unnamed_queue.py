@@ -14,8 +14,8 @@ from tests.end_to_end.client import ROUTES, Client
 from tests.end_to_end.database import holding_vouchers, poisoned, rows
 from tests.end_to_end.programs import SHORT_TIMEOUTS, Worker, scrip
 from tests.end_to_end.vouchers import created_voucher
-from tests.end_to_end.waiting import eventually
 from tests.support.requests import create_voucher, invoice, redeem, redemption
+from tests.support.waiting import eventually
 from worker.fault_points import COUNTER, VARIABLE, FaultPoint
 
 # Databases of Valkey.

@@ -17,10 +17,10 @@ from redis import Redis
 from scrip.stack.data_folder import locked_data_folder
 from scrip.stack.postgres_server import Postgres
 from tests.broker.durable_valkey import DurableValkey
-from tests.end_to_end.waiting import eventually, pause
 from tests.faults.sending import Sender
 from tests.support.proxy import Proxy
 from tests.support.schema import migrate
+from tests.support.waiting import eventually, pause
 
 ANSWER_SECONDS_MAX = 2
 

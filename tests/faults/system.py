@@ -12,10 +12,10 @@ from pathlib import Path
 import psutil
 
 from tests.end_to_end.programs import Program, Worker
-from tests.end_to_end.waiting import POLL_SECONDS, eventually
 from tests.faults.finding import Finding
 from tests.faults.load import Load
 from tests.faults.servers import OpenServers, Servers, running_servers
+from tests.support.waiting import POLL_SECONDS, eventually
 
 WORKERS = 2
 

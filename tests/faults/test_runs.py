@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.waiting import eventually
 from tests.faults import run
 from tests.faults.finding import Finding
 from tests.faults.kinds import FAULTS
 from tests.faults.run import Recovery, run_faults
 from tests.faults.system import System
+from tests.support.waiting import eventually
 
 SEED = 20_261_128
 # For the control: longer than a message that was not lost takes.

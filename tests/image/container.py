@@ -14,8 +14,8 @@ import psutil
 
 from scrip.stack.process_tree import end_session
 from tests.end_to_end.programs import DIE_WITH_PARENT
-from tests.end_to_end.waiting import eventually
 from tests.image.images import Image
+from tests.support.waiting import eventually
 
 NEW_NAMESPACES = ("--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child")
 # As engines mount it.

@@ -14,12 +14,12 @@ import pytest
 from scrip.stack.listener import LOOPBACK, free_port
 from scrip.stack.stack import servers
 from tests.end_to_end.client import Client
-from tests.end_to_end.waiting import eventually
 from tests.image.compose_services import Service, as_container, health_check, read_services
 from tests.image.container import Container
 from tests.image.images import Image
 from tests.metrics.exporter import Exporter
 from tests.support.requests import invoice, redemption, voucher_body
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.scale
 

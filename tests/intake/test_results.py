@@ -12,9 +12,9 @@ from celery import Celery, states
 from celery.result import GroupResult
 
 from scrip.stack.listener import LOOPBACK
-from tests.end_to_end.waiting import eventually
 from tests.other_servers.redis_servers import RedisServer
 from tests.support.administrator import empty_broker
+from tests.support.waiting import eventually
 from worker.fault_points import FaultPoint, InjectedFault
 from worker.intake import results
 from worker.intake.delivery import Delivery

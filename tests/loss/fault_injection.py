@@ -15,8 +15,8 @@ from tests.broker.durable_valkey import DurableValkey
 from tests.end_to_end.client import Client
 from tests.end_to_end.database import rows
 from tests.end_to_end.programs import Program
-from tests.end_to_end.waiting import eventually
 from tests.support.requests import create_voucher, redemption
+from tests.support.waiting import eventually
 
 QUEUE = "redemptions"
 # With this many vouchers, the children seldom wait for the same row.

@@ -16,7 +16,6 @@ from models.monitoring.recorded_audit import AuditKind, begin_audit, end_audit
 from tasks.monitoring.beat_ticks import store_tick
 from tasks.monitoring.database_figures import read_database
 from tests.end_to_end.database import holding_voucher, waiting_for_locks
-from tests.end_to_end.waiting import eventually
 from tests.intake.deliveries import REDEEM, batch, begin_alone, run
 from tests.support.administrator import as_administrator
 from tests.support.environment import changed_environment
@@ -24,6 +23,7 @@ from tests.support.holds import reserve
 from tests.support.requests import create_voucher, redeem
 from tests.support.statements import analyze, explained
 from tests.support.tasks import task_named
+from tests.support.waiting import eventually
 from worker.database import transaction
 
 pytestmark = pytest.mark.usefixtures("database", "without_rests")

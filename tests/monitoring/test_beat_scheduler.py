@@ -8,7 +8,7 @@ from celery import Celery
 from celery.beat import PersistentScheduler, ScheduleEntry
 
 from tasks.celery import app
-from tests.end_to_end.waiting import eventually
+from tests.support.waiting import eventually
 from worker.beat_scheduler import Scheduler
 from worker.schedule import BEAT_SCHEDULE, NIGHTLY_AUDIT, SWEEP
 

@@ -6,8 +6,8 @@ from celery import Celery
 
 from tests.end_to_end.broker import Json
 from tests.end_to_end.client import ROUTES
-from tests.end_to_end.waiting import DEADLINE_SECONDS
 from tests.support.requests import redemption, voucher_body
+from tests.support.waiting import DEADLINE_SECONDS
 
 
 class CeleryClient:

@@ -9,9 +9,9 @@ from redis import Redis
 from redis.sentinel import Sentinel
 
 from scrip.stack.listener import LOOPBACK, free_port
-from tests.end_to_end.waiting import eventually
 from tests.other_servers.redis_servers import RedisServer, valkey_program
 from tests.other_servers.server_program import ServerProgram
+from tests.support.waiting import eventually
 
 MASTER = "main"
 # One password for the servers, another for the Sentinels.

@@ -16,7 +16,7 @@ import pytest
 
 from scrip.stack.listener import LOOPBACK
 from tests.end_to_end.programs import DIE_WITH_PARENT
-from tests.end_to_end.waiting import DEADLINE_SECONDS, eventually
+from tests.support.waiting import DEADLINE_SECONDS, eventually
 
 
 def path_of(program: str) -> str | None:

@@ -15,8 +15,9 @@ from scrip.stack.listener import free_port
 from tests.documents.blocks import blocks
 from tests.end_to_end.programs import Worker
 from tests.other_servers.packages import install, missing_packages
-from tests.stack.running import DEADLINE_SECONDS, eventually, listens
+from tests.stack.running import DEADLINE_SECONDS, listens
 from tests.support.requests import create_voucher
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.scale
 
@@ -101,7 +102,7 @@ def test_fastapi_gets_its_answer(database: dict[str, str], tmp_path: Path) -> No
         running(command, folder=tmp_path, environment=environment),
     ):
         worker.wait_ready()
-        eventually(lambda: listens(environment["SERVICE"]))
+        eventually(lambda: listens(environment["SERVICE"]), seconds=DEADLINE_SECONDS)
         done = subprocess.run(
             ["/bin/sh", "-eu", "-c", order], env=environment, capture_output=True, text=True, check=True
         )
@@ -130,12 +131,15 @@ def test_django_redeems_after_commit(database: dict[str, str], tmp_path: Path) -
     ):
         worker.wait_ready()
         run("-c", SENT_BY_THE_VIEW)
-        eventually(lambda: run("-c", OUTCOMES) == "[('accepted', None)]\n")
+        eventually(lambda: run("-c", OUTCOMES) == "[('accepted', None)]\n", seconds=DEADLINE_SECONDS)
         run("-c", NEVER_SENT)
         run("-m", "django", "redeem_again")
-        eventually(lambda: run("-c", OUTCOMES) == "[('accepted', None), ('refused', 'already_applied')]\n")
+        eventually(
+            lambda: run("-c", OUTCOMES) == "[('accepted', None), ('refused', 'already_applied')]\n",
+            seconds=DEADLINE_SECONDS,
+        )
         run("-c", SENT_WITH_A_BAD_FIELD)
-        eventually(lambda: "('failed', None)" in run("-c", OUTCOMES))
+        eventually(lambda: "('failed', None)" in run("-c", OUTCOMES), seconds=DEADLINE_SECONDS)
 
 
 def lay_out_django(project: Path) -> None:

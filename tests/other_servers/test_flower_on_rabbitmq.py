@@ -10,10 +10,10 @@ from tests.end_to_end.broker import with_redis
 from tests.end_to_end.database import holding_vouchers
 from tests.end_to_end.flower import Flower
 from tests.end_to_end.programs import Worker
-from tests.end_to_end.waiting import DEADLINE_SECONDS, eventually
 from tests.other_servers.celery_client import CeleryClient
 from tests.other_servers.rabbitmq_server import SENDER_CONFIGURATION, RabbitMq
 from tests.support.requests import redemption
+from tests.support.waiting import DEADLINE_SECONDS, eventually
 from worker.queues import QUEUES, UNNAMED_QUEUE
 
 SHOWN = (*QUEUES, UNNAMED_QUEUE)

@@ -9,11 +9,11 @@ import pytest
 from tests.end_to_end.broker import with_redis
 from tests.end_to_end.database import holding_vouchers
 from tests.end_to_end.programs import Worker
-from tests.end_to_end.waiting import DEADLINE_SECONDS, eventually
 from tests.metrics.exporter import Exporter, running_exporter
 from tests.other_servers.celery_client import CeleryClient
 from tests.other_servers.rabbitmq_server import SENDER_CONFIGURATION, RabbitMq
 from tests.support.requests import redemption
+from tests.support.waiting import DEADLINE_SECONDS, eventually
 
 # Starting RabbitMQ takes long. CI runs these tests before the suite.
 pytestmark = pytest.mark.scale

@@ -9,11 +9,11 @@ from sqlalchemy.exc import OperationalError
 
 from tasks.audit.audit import audit
 from tests.end_to_end.programs import Program
-from tests.end_to_end.waiting import eventually
 from tests.other_servers.pgbouncer import PgBouncer
 from tests.support.environment import changed_environment
 from tests.support.requests import create_voucher, redeem, redemption
 from tests.support.tasks import task_named
+from tests.support.waiting import eventually
 from worker import database as db
 from worker.database import engine, transaction
 from worker.database_sessions import NAME_THE_SETTING

@@ -11,10 +11,10 @@ from sqlalchemy.exc import OperationalError
 from scrip.stack.data_folder import locked_data_folder
 from scrip.stack.listener import LOOPBACK
 from tests.end_to_end.programs import Program
-from tests.end_to_end.waiting import pause
 from tests.other_servers.certificates import Certificate, certificate
 from tests.other_servers.faulty_databases import POSTGRES_15, Postgres15
 from tests.support.environment import changed_environment
+from tests.support.waiting import pause
 from worker.database import transaction
 
 

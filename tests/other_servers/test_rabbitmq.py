@@ -18,12 +18,12 @@ from scrip.stack.listener import LOOPBACK
 from tests.end_to_end.broker import UNNAMED, with_redis
 from tests.end_to_end.database import holding, poisoned, rows
 from tests.end_to_end.programs import Worker, scrip
-from tests.end_to_end.waiting import eventually
 from tests.other_servers.celery_client import CeleryClient
 from tests.other_servers.certificates import certificate
 from tests.other_servers.rabbitmq_server import SENDER_CONFIGURATION, RabbitMq
 from tests.support.proxy import Proxy
 from tests.support.requests import redemption
+from tests.support.waiting import eventually
 from worker.fault_points import VARIABLE, FaultPoint
 from worker.queues import queues
 

@@ -8,10 +8,10 @@ import pytest
 from tests.end_to_end.database import rows
 from tests.end_to_end.flower import running_flower
 from tests.end_to_end.programs import Program, Worker
-from tests.end_to_end.waiting import eventually
 from tests.other_servers.celery_client import CeleryClient
 from tests.other_servers.sentinels import WatchedServers
 from tests.support.overdue_schedule import write_overdue_schedule
+from tests.support.waiting import eventually
 
 
 @pytest.fixture

@@ -10,12 +10,12 @@ from kombu import Connection, Queue
 from tests.end_to_end.broker import with_redis
 from tests.end_to_end.database import close_connections, holding, poisoned, rows
 from tests.end_to_end.programs import Worker, scrip
-from tests.end_to_end.waiting import DEADLINE_SECONDS, eventually
 from tests.other_servers.celery_client import CeleryClient
 from tests.other_servers.rabbitmq_server import SENDER_CONFIGURATION, RabbitMq
 from tests.signing.conftest import signing_variables
 from tests.signing.signing import ED25519, Key, SigningSender
 from tests.support.requests import redemption
+from tests.support.waiting import DEADLINE_SECONDS, eventually
 
 pytestmark = pytest.mark.scale
 

@@ -9,10 +9,10 @@ from scrip.stack.listener import LOOPBACK
 from tests.end_to_end.database import rows
 from tests.end_to_end.flower import running_flower
 from tests.end_to_end.programs import Program, Worker
-from tests.end_to_end.waiting import DEADLINE_SECONDS
 from tests.other_servers.celery_client import CeleryClient
 from tests.other_servers.certificates import Certificate, certificate
 from tests.other_servers.redis_servers import TlsRedis
+from tests.support.waiting import DEADLINE_SECONDS
 
 REFUSED = "CERTIFICATE_VERIFY_FAILED"
 

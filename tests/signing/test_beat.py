@@ -6,10 +6,10 @@ import pytest
 
 from tests.end_to_end.database import rows
 from tests.end_to_end.programs import Program
-from tests.end_to_end.waiting import eventually
 from tests.signing.conftest import Signed
 from tests.signing.putting import without_key
 from tests.support.overdue_schedule import write_overdue_schedule
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.slow
 

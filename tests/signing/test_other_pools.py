@@ -10,11 +10,11 @@ from tests.end_to_end.client import Client
 from tests.end_to_end.database import holding_voucher, row_counts, rows
 from tests.end_to_end.programs import Worker
 from tests.end_to_end.vouchers import created_voucher
-from tests.end_to_end.waiting import eventually
 from tests.signing.conftest import SIGNED, signing_variables
 from tests.signing.putting import without_key
 from tests.signing.signing import Key, SigningSender
 from tests.support.requests import redemption
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.slow
 

@@ -10,10 +10,10 @@ from celery import Celery, states
 
 from tests.contract.page import Identities, Step, steps
 from tests.end_to_end.broker import with_redis
-from tests.end_to_end.waiting import eventually
 from tests.support.administrator import empty_broker
 from tests.support.concurrency import at_once
 from tests.support.tasks import task_named
+from tests.support.waiting import eventually
 from worker.intake.current_message import deciding
 from worker.intake.dropped_messages import DroppedMessages, undecided_delivery
 from worker.intake.named_projects import projects_in

@@ -5,35 +5,25 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Self
 from urllib.parse import urlsplit
 
 import psutil
 from dotenv import dotenv_values
 
+from tests.support.waiting import eventually
+
 SCRIP = Path(sys.executable).with_name("scrip")
 SAMPLE_CHECKOUT = Path(__file__).parent / "sample_checkout"
-# Only a broken program takes that long, even on a slow machine.
+# Only a broken system takes that long to start or to stop, even on a slow machine.
 DEADLINE_SECONDS = 120
 # Numbers for the files of output, a file for each start.
 NUMBERS = count(1)
-
-Found = TypeVar("Found")
-
-
-def eventually(look: Callable[[], Found]) -> Found:
-    """Call `look` until the result is true, and return the result. Fail after two minutes."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not (found := look()):
-        assert time.monotonic() < deadline, "it did not come about in time"
-        time.sleep(0.02)
-    return found
 
 
 def write_procfile(folder: Path, *lines: str) -> Path:
@@ -121,7 +111,9 @@ class Up:
 
     def wait_for(self, line: str) -> None:
         """Wait until the command has printed that line. Fail if the command ends without."""
-        eventually(lambda: line in self.output.splitlines() or self.process.poll() is not None)
+        eventually(
+            lambda: line in self.output.splitlines() or self.process.poll() is not None, seconds=DEADLINE_SECONDS
+        )
         assert line in self.output.splitlines(), self.output
 
     def wait_ready(self) -> Self:
@@ -147,7 +139,7 @@ class Up:
             children = psutil.Process(self.process.pid).children()
             return [each for each in children if any(word in argument for argument in each.cmdline())]
 
-        (child,) = eventually(found)
+        (child,) = eventually(found, seconds=DEADLINE_SECONDS)
         return child
 
     def end(self, number: signal.Signals) -> int:

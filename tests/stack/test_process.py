@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 
 from scrip.stack.process import StackProcess
-from tests.stack.running import eventually
+from tests.support.waiting import eventually
 
 
 def test_a_program_that_does_not_listen_to_sigterm_is_killed(tmp_path: Path) -> None:

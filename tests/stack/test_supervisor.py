@@ -11,7 +11,7 @@ from scrip.stack import supervisor
 from scrip.stack.process import StackProcess
 from scrip.stack.stop_signals import StopSignals
 from scrip.stack.supervisor import Supervisor
-from tests.stack.running import eventually
+from tests.support.waiting import eventually
 
 
 def test_deaths_that_lie_further_apart_than_a_minute_are_no_reason_to_give_up(

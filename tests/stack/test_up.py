@@ -7,7 +7,8 @@ from pathlib import Path
 
 import psycopg
 
-from tests.stack.running import Up, eventually, listens, program, write_procfile
+from tests.stack.running import DEADLINE_SECONDS, Up, listens, program, write_procfile
+from tests.support.waiting import eventually
 
 
 def test_it_says_what_it_does_and_then_ready(used_data_folder: Path, idle_procfile: Path) -> None:
@@ -49,8 +50,8 @@ def test_what_dies_is_restarted_with_a_line_that_says_so(used_data_folder: Path,
         for name, word in (("idle", "idle.py"), ("valkey", "valkey-server"), ("postgres", "postgres")):
             up.child(word).kill()
             up.wait_for(f"{name} died (exit code -9), restarted")
-        eventually(lambda: listens(before["REDIS_URL"]))
-        eventually(lambda: answers(before["DATABASE_URL"]))
+        eventually(lambda: listens(before["REDIS_URL"]), seconds=DEADLINE_SECONDS)
+        eventually(lambda: answers(before["DATABASE_URL"]), seconds=DEADLINE_SECONDS)
         assert up.environment == before
         assert up.end(signal.SIGTERM) == 0
         assert not up.left()

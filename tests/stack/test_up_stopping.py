@@ -12,12 +12,12 @@ from tests.stack.running import (
     DEADLINE_SECONDS,
     SAMPLE_CHECKOUT,
     Up,
-    eventually,
     idle,
     listens,
     program,
     write_procfile,
 )
+from tests.support.waiting import eventually
 
 
 @pytest.mark.slow

@@ -18,7 +18,8 @@ import pytest
 from celery import Celery
 
 from tests.documents.blocks import blocks
-from tests.stack.running import Up, eventually, lives
+from tests.stack.running import DEADLINE_SECONDS, Up, lives
+from tests.support.waiting import eventually
 from worker.queues import QUEUES
 
 # The ids and instants of an answer, which differ on every stack.
@@ -207,5 +208,5 @@ def test_a_worker_that_dies_takes_its_children_with_it_and_is_restarted(whole: U
     worker.kill()
     whole.wait_for("redemptions died (exit code -9), restarted")
     assert not [child for child in children if lives(child)]
-    eventually(lambda: "redemptions" in who_answers(whole, at_most=4))
+    eventually(lambda: "redemptions" in who_answers(whole, at_most=4), seconds=DEADLINE_SECONDS)
     assert len(whole.child("redemptions@%h").children(recursive=True)) == len(children)

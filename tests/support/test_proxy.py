@@ -8,8 +8,8 @@ import psycopg
 import pytest
 
 from tests.end_to_end.database import rows
-from tests.end_to_end.waiting import eventually
 from tests.support.proxy import Cut, Proxy
+from tests.support.waiting import eventually
 
 SILENCE_SECONDS = 0.2
 

@@ -11,9 +11,9 @@ POLL_SECONDS = 0.01
 Found = TypeVar("Found")
 
 
-def eventually(probe: Callable[[], Found | None]) -> Found:
-    """Call the probe until the result is true and return that, or fail at the deadline."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
+def eventually(probe: Callable[[], Found | None], *, seconds: float = DEADLINE_SECONDS) -> Found:
+    """Call the probe until the result is true and return that, or fail after so many seconds."""
+    deadline = time.monotonic() + seconds
     while not (found := probe()):
         assert time.monotonic() < deadline, "it did not come about in time"
         time.sleep(POLL_SECONDS)
