@@ -12,7 +12,7 @@ from domain.explanation import History, Move
 from domain.value_class import value
 from models.codes.look_up import find_codes
 from models.codes.row_types import CodeRow
-from models.discounts.moves import MoveRow, find_moves
+from models.discounts.moves_and_extensions import MoveRow, find_extensions, find_moves
 from models.discounts.row_types import ListedDiscountRow
 from models.invoices.row_types import InvoiceRow
 from models.invoices.taken import taken_in_total
@@ -41,6 +41,8 @@ class Known:
     """What is known about a discount: its history, its newest ledger entries, those of the invoice, and its sums."""
 
     history: History
+    # The instant of the last extension, if there was one.
+    last_extended_at: datetime | None
     newest: Sequence[TakenRow]
     of_invoice: Sequence[TakenRow]
     # In minor units by currency, without what was reversed.
@@ -110,10 +112,13 @@ def _known(
         taken = newest_taken(session, project=project, discounts=ids, limit=ENTRIES_MAX, invoice=invoice.invoice)
         of_invoice = _by_discount(taken)
     moves = _by_discount(find_moves(session, project=project, discounts=ids))
+    extensions = find_extensions(session, project=project, discounts=ids)
+    last_extended_at = {each.discount_id: each.created_at for each in extensions}
     given = taken_in_total(session, keys=[(project, each) for each in ids])
     return {
         row.id: Known(
             history=_history(row, moves=moves.get(row.id, ()), newest=newest.get(row.id, ())),
+            last_extended_at=last_extended_at.get(row.id),
             newest=newest.get(row.id, ()),
             of_invoice=of_invoice.get(row.id, ()),
             given_minor=given_minor,

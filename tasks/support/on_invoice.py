@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from domain.currency import money_text
-from domain.discount_change import ChangeKind
 from domain.explanation import Absence, absence_of
 from domain.invoice import Skip
 from domain.value_class import value
@@ -74,7 +73,7 @@ def _absent(row: ListedDiscountRow, *, invoice: InvoiceRow, known: Known) -> Exp
         figures["moved_at"] = instant_text(max(each.at for each in moves if each.source == here and each.at <= at))
     if reason is Absence.MOVED_LATER:
         figures["moved_at"] = instant_text(min(each.at for each in moves if each.target == here))
-    if reason is Absence.COMPLETED and _changed_since(at, row=row, known=known):
+    if reason is Absence.COMPLETED and _changed_since(at, known=known):
         # The present figures are not those of that time.
         texts = [say(sentences.ABSENT[reason], {}), say(sentences.CHANGED_SINCE, {})]
     else:
@@ -95,9 +94,6 @@ def _comes_second(row: ListedDiscountRow, *, invoice: InvoiceRow) -> bool:
     )
 
 
-def _changed_since(at: datetime, *, row: ListedDiscountRow, known: Known) -> bool:
-    is_extended = any(
-        each["kind"] == ChangeKind.EXTENDED and datetime.fromisoformat(each["created_at"]) > at for each in row.history
-    )
+def _changed_since(at: datetime, *, known: Known) -> bool:
     last_reversed_at = known.newest[0].last_reversed_at if known.newest else None
-    return is_extended or (last_reversed_at is not None and last_reversed_at > at)
+    return any(each is not None and each > at for each in (known.last_extended_at, last_reversed_at))

@@ -2,6 +2,7 @@
 
 import pytest
 
+from models.discounts.listing import CHANGES_SHOWN_MAX
 from tests.explanations.calls import HERE, explained, grant, said
 from tests.support.changes import extend, move
 from tests.support.credits import BALANCE
@@ -62,6 +63,18 @@ def test_a_window_that_began_anew_is_not_named_however_much_was_taken_since():
     reverse("inv_1")
     for number in range(20):
         apply(invoice=f"later_{number}", period=MARCH)
+    text = "It took nothing off, because it was over for this invoice. It was extended since, or got something back."
+    assert said("inv_2", discount) == ("not_listed", "completed", text)
+
+
+def test_an_extension_is_noticed_however_often_the_discount_was_moved_since():
+    """The history of a discount shows its latest ten changes only."""
+    discount = grant(**ONE_MONTH)
+    apply(invoice="inv_1", period=FEBRUARY)
+    apply(invoice="inv_2", period=MARCH)
+    extend(discount, months=1)
+    for number in range(CHANGES_SHOWN_MAX):
+        move(discount, f"sub_{2 - number % 2}")
     text = "It took nothing off, because it was over for this invoice. It was extended since, or got something back."
     assert said("inv_2", discount) == ("not_listed", "completed", text)
 
