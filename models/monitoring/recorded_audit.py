@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
+from hashlib import sha256
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -15,6 +16,8 @@ from models.base import Base, Instant, columns_of, first_id_at, ids_at, one_of, 
 PROJECT = ""
 # The key of the advisory lock, which is free again when the transaction ends, however it ends.
 _LOCK = 8_417_702_130_995_261_003
+# The random bits of an audit's id are made from the id of its message, so that the next attempt finds the row.
+_MARKS = 2**46
 
 
 class AuditKind(StrEnum):
@@ -125,12 +128,28 @@ def _stay_idle(session: Session) -> None:
     session.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
 
 
-def begin_audit(session: Session, *, kind: AuditKind, now: datetime, changed_since: datetime | None) -> UUID:
-    """Store an audit that begins, and return its id."""
-    audit = next(ids_at(now))
+def begin_audit(
+    session: Session, *, kind: AuditKind, now: datetime, changed_since: datetime | None, message: str | None = None
+) -> UUID:
+    """Store an audit that begins, and return its id. All attempts at a message have one row, that of the first one."""
+    if message is None:
+        audit = next(ids_at(now))
+    else:
+        audit = UUID(int=first_id_at(now).int | _mark_of(message))
+        begun = _find_newest(session, kind=kind)
+        if begun is not None and begun.ended_at is None and begun.id.int % _MARKS == _mark_of(message):
+            return begun.id
     values = {"id": audit, "kind": kind.value, "started_at": now, "changed_since": changed_since}
     session.execute(insert(AUDITS).values(project=PROJECT, **values))
     return audit
+
+
+def _mark_of(message: str) -> int:
+    return int.from_bytes(sha256(message.encode()).digest()) % _MARKS
+
+
+def _find_newest(session: Session, *, kind: AuditKind) -> AuditRow | None:
+    return session.execute(_NEWEST.where(AUDITS.c.kind == kind.value).limit(1)).one_or_none()
 
 
 def end_audit(

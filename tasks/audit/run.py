@@ -22,7 +22,7 @@ from tasks.audit.audit import CHECKS, Violation, audit_alone
 from tasks.audit.changes import audit_changes
 from tasks.audit.messages import Audit
 from tasks.audit.pace import Pace
-from tasks.intake.task import contract_task
+from tasks.intake.task import contract_task, delivery_id
 from tasks.wire.answers import Answer
 from tasks.wire.replay import AnswerTable
 from worker.database import transaction
@@ -61,14 +61,16 @@ def run(request: Audit) -> Answer:
 def record_audit(kind: AuditKind) -> Answer:
     """Audit, and store when the audit began and ended, with its violations. Audits of 30 days ago are forgotten.
 
-    An interrupted audit leaves a row without an end, and the next one looks at its changes too.
+    An interrupted audit leaves a row without an end, and the next one looks at its changes too. The next attempt at its
+    message goes on with its row.
     """
     with transaction() as session:
         now = read_clock(session)
         # If the clock was set back, or is that of another server, an audit may have begun later than now.
         last = find_last_ended_audit(session, before=now)
         since = _changed_since(last.started_at if last else now - AUDIT_PERIOD, now=now)
-        run_id = begin_audit(session, kind=kind, now=now, changed_since=since if kind is AuditKind.CHANGES else None)
+        changed_since = since if kind is AuditKind.CHANGES else None
+        run_id = begin_audit(session, kind=kind, now=now, changed_since=changed_since, message=delivery_id())
     began = time.monotonic()
     pace = Pace(seconds_max=RESTING_SECONDS_MAX)
     found = audit_changes(first=since, end=now, pace=pace) if kind is AuditKind.CHANGES else audit_everything(pace)

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from threading import Thread
 from typing import Any
@@ -15,6 +16,8 @@ from models.monitoring.recorded_audit import AuditKind, AuditRow, begin_audit, e
 from tasks.audit import run
 from tasks.audit.audit import CHECKS
 from tasks.audit.pace import Pace
+from tests.intake.deliveries import delivery
+from tests.intake.deliveries import run as decide
 from tests.support.administrator import as_administrator
 from tests.support.concurrency import until_waiting
 from tests.support.environment import changed_environment
@@ -125,15 +128,47 @@ def test_an_audit_goes_on_after_the_clock_was_set_back():
 
 def interrupt() -> None:
     """Let an audit of changes fail in the middle."""
+    create_voucher()
+    with without_discounts(), pytest.raises(Exception, match="42P01"):
+        run_audit("changes")
+
+
+@contextmanager
+def without_discounts() -> Iterator[None]:
+    """Take a table away that audits read."""
     with as_administrator() as session:
         session.execute(text("ALTER TABLE discounts RENAME TO discounts_elsewhere"))
     try:
-        create_voucher()
-        with pytest.raises(Exception, match="42P01"):
-            run_audit("changes")
+        yield
     finally:
         with as_administrator() as session:
             session.execute(text("ALTER TABLE discounts_elsewhere RENAME TO discounts"))
+
+
+@pytest.mark.usefixtures("database")
+@pytest.mark.parametrize("kind", KINDS)
+def test_all_attempts_at_a_scheduled_audit_leave_one_row(kind: AuditKind):
+    """The successful one ends the row. An audit in between, and a copy of an ended one, have rows of their own."""
+    other = next(each for each in KINDS if each is not kind)
+    create_voucher()
+    with without_discounts():
+        for number in (1, 2):
+            for retries in range(3):
+                attempt(kind, number=number, retries=retries)
+    attempt(other, number=3)
+    _, second, first = audits()
+    assert [(each.kind, each.checks) for each in audits()] == [(other, len(CHECKS)), (kind, None), (kind, None)]
+    for retries in (3, 4):
+        attempt(kind, number=2, retries=retries)
+    copy, _, ended, interrupted = audits()
+    assert interrupted == first
+    assert (ended.id, ended.started_at, ended.checks) == (second.id, second.started_at, len(CHECKS))
+    assert (copy.kind, copy.checks) == (kind, len(CHECKS))
+
+
+def attempt(kind: AuditKind, *, number: int, retries: int = 0) -> None:
+    """Decide the message of a scheduled audit as a child does, whatever comes of it."""
+    decide("audit.run", [delivery({"kind": kind}, number=number, retries=retries)], "")
 
 
 @pytest.mark.usefixtures("database")
