@@ -6,6 +6,7 @@ from datetime import datetime
 from domain.currency import money_text
 from domain.explanation import Absence, absence_of
 from domain.invoice import Skip
+from domain.terms import RecurrenceType
 from domain.value_class import value
 from models.discounts.row_types import ListedDiscountRow
 from models.invoices.row_types import InvoiceRow
@@ -66,7 +67,7 @@ def _named(named: Iterable[Answer], *, row: ListedDiscountRow) -> Answer | None:
 
 def _absent(row: ListedDiscountRow, *, invoice: InvoiceRow, known: Known) -> Explained:
     at, here, moves = invoice.applied_at, invoice.subscription, known.history.moves
-    comes_second = _comes_second(row, invoice=invoice)
+    comes_second = _comes_second(row, invoice=invoice) and not _has_had_its_invoice(row, by=at, known=known)
     reason = absence_of(known.history, subscription=here, at=at, comes_second=comes_second)
     figures = {**figures_of(row, known=known)}
     if reason is Absence.MOVED_AWAY:
@@ -92,6 +93,16 @@ def _comes_second(row: ListedDiscountRow, *, invoice: InvoiceRow) -> bool:
         and uuid_of(each["discount"]) < row.id
         for each in named
     )
+
+
+def _has_had_its_invoice(row: ListedDiscountRow, *, by: datetime, known: Known) -> bool:
+    """Return whether a discount for a single invoice had reduced that, so that it was over for every other invoice.
+
+    After a reversal it may have begun anew, so it is not known to be over.
+    """
+    before = [each for each in known.newest if each.created_at <= by]
+    are_all_known = bool(before) and before[0].entries == len(known.newest)
+    return row.recurrence == RecurrenceType.ONCE and are_all_known and all(each.kind is None for each in before)
 
 
 def _changed_since(at: datetime, *, known: Known) -> bool:

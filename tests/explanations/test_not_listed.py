@@ -160,3 +160,31 @@ def test_a_discount_that_begins_later_comes_before_no_other():
     apply(invoice="inv_2", period=MARCH)
     assert said("inv_2", first)[1] == "before_start"
     assert said("inv_2", second)[1] == "completed"
+
+
+@pytest.mark.parametrize("trial", [True, False])
+def test_a_discount_for_a_single_invoice_is_over_even_if_another_comes_first(trial):
+    """The other one was redeemed first and moved here. A reversal afterwards changes nothing about the invoice."""
+    voucher = create_voucher(**ONCE)["id"]
+    first = redeem(voucher=voucher, **{**HERE, "subscription": "sub_2"})["discount"]
+    second = redeem(voucher=voucher, **HERE)["discount"]
+    apply(invoice="inv_1", period=FEBRUARY)
+    move(first, "sub_1")
+    apply(invoice="inv_2", period=MARCH, trial=trial)
+    assert said("inv_2", first)[:2] == (("skipped", "trial") if trial else ("applied", None))
+    text = "It took nothing off, because it was for a single invoice, which it had reduced before."
+    assert said("inv_2", second) == ("not_listed", "completed", text)
+    reverse("inv_1")
+    assert said("inv_2", second)[1] == "completed"
+
+
+def test_a_discount_whose_single_invoice_was_voided_before_comes_second():
+    """It could have reduced this invoice, but for the other one."""
+    voucher = create_voucher(**ONCE)["id"]
+    first = redeem(voucher=voucher, **{**HERE, "subscription": "sub_2"})["discount"]
+    second = redeem(voucher=voucher, **HERE)["discount"]
+    apply(invoice="inv_1", period=FEBRUARY)
+    move(first, "sub_1")
+    reverse("inv_1")
+    apply(invoice="inv_2", period=MARCH, trial=True)
+    assert said("inv_2", second)[1] == "already_applied"
