@@ -26,6 +26,7 @@ from typing import Any
 
 from celery import Task
 from celery.bootsteps import RUN
+from celery.worker import state
 from celery.worker.request import Request
 from celery.worker.state import active_requests, task_ready
 
@@ -199,8 +200,10 @@ class Gatherer:
         return Batch(gatherer=self, requests=requests) if requests else None
 
     def is_open(self) -> bool:
-        """Return whether batches may start. After SIGTERM they may not: gathered messages go back to the broker."""
-        return not self.is_closed and self.consumer.blueprint.state == RUN and self.pool.active
+        """Return whether batches may start. From SIGTERM on they may not: gathered messages go back to the broker."""
+        is_running = self.consumer.blueprint.state == RUN and self.pool.active
+        # The signal sets an exit code, before the loop of the worker closes the consumer.
+        return not self.is_closed and is_running and state.should_stop is None
 
     def close(self) -> None:
         """Put back the messages that no child has begun, at a loss of the connection or at a stop of the worker.
