@@ -32,6 +32,13 @@ PAGES: dict[str, dict[str, object]] = {
     "first page of the retired": {"status": ["retired"]},
     "last page of the retired": {"status": ["retired"], "before": FIRST},
     "by code": {"code": "code-777777"},
+    "of a campaign with 100,000": {"campaign": "campaign 7"},
+    "of such a campaign, the last page": {"campaign": "campaign 7", "before": FIRST},
+    "created before now": {"createdBefore": "2999-01-01T00:00:00Z"},
+    "metadata of 1,000": {"metadata": {"team": 77}},
+    "metadata of 100,000": {"metadata": {"region": 7}},
+    "name of 1,000": {"name": "Listed 077"},
+    "name of 100,000": {"name": "Listed 0"},
 }
 
 
@@ -56,8 +63,11 @@ def insert_vouchers() -> None:
             session.execute(
                 text("""
                     INSERT INTO vouchers (project, id, created_at, name, code, percentage_basis_points, recurrence,
-                                          metadata, retired_reason, retired_at)
-                    SELECT 'bench', gen_random_uuid(), now(), 'Listed', 'CODE-' || number, 1000, 'once', '{}',
+                                          metadata, campaign, retired_reason, retired_at)
+                    SELECT 'bench', gen_random_uuid(), now(), 'Listed ' || to_char(number % 1000, 'FM000'),
+                           'CODE-' || number, 1000, 'once',
+                           json_build_object('team', number % 1000, 'region', number / 7 % 10),
+                           'campaign ' || number / 7 % 10,
                            CASE WHEN number % 10 = 0 THEN 'manualAction' END, CASE WHEN number % 10 = 0 THEN now() END
                     FROM generate_series(:start + 1, :start + :how_many) AS number
                 """),
