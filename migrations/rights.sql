@@ -19,7 +19,7 @@ BEGIN
     END LOOP;
     -- With the key of an erasure, one could find out whether a pseudonym was a certain id.
     REVOKE SELECT ON customer_erasures FROM scrip_reader;
-    GRANT SELECT (project, id, pseudonym, customer, actor, started_at, ended_at) ON customer_erasures TO scrip_reader;
+    GRANT SELECT (project, id, pseudonym, customer, actor, started_at, ended_at, request_keys) ON customer_erasures TO scrip_reader;
     GRANT INSERT ON
         attempts, audits, beat_ticks, budgets, code_generations, codes, customer_erasures, dead_letters,
         discount_changes, discounts, failed_attempts, given_amounts, holds, invoice_discounts, invoice_reversals, redemptions, returned_places, subscriptions,
@@ -59,7 +59,7 @@ BEGIN
     GRANT UPDATE (answer, fingerprint), DELETE ON write_answers TO scrip_worker;
     GRANT UPDATE (parameters, fingerprint) ON code_generations TO scrip_worker;
     GRANT UPDATE (digest) ON dead_letters TO scrip_worker;
-    GRANT UPDATE (id, customer, key, ended_at), DELETE ON customer_erasures TO scrip_worker;
+    GRANT UPDATE (customer, key, ended_at, request_keys) ON customer_erasures TO scrip_worker;
 
     -- Messages, and what the sweeps, the audits and beat leave.
     GRANT UPDATE (together, alone, last_at), DELETE ON attempts TO scrip_worker;

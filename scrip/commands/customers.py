@@ -6,7 +6,7 @@ import typer
 
 from scrip.commands.confirmation import confirm
 from scrip.commands.endings import ends_clearly
-from scrip.commands.options import Actor, AsJson, Project, Yes
+from scrip.commands.options import Actor, AsJson, Project, RequestId, Yes
 from scrip.commands.output import show_answer
 from scrip.commands.request_body import request_body
 from scrip.commands.use_cases import call
@@ -25,11 +25,12 @@ def erase(
     *,
     project: Project,
     actor: Actor = None,
+    request_id: RequestId = None,
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
     """Put a pseudonym in the place of a customer's id everywhere, for good. Amounts and counts stay."""
     with ends_clearly(as_json=as_json):
         confirm("Erase the customer for good?", is_confirmed=yes, as_json=as_json)
-        body = request_body({"project": project, "customer": customer, "actor": actor})
+        body = request_body({"project": project, "customer": customer, "actor": actor, "requestId": request_id})
         show_answer(call("customers.erase", body), as_json=as_json)

@@ -1,7 +1,6 @@
 """Erase a customer in bounded transactions. An interrupted erasure goes on if the request is repeated."""
 
 import hmac
-from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import partial
 from uuid import UUID
@@ -9,7 +8,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from models.base import read_clock
-from models.customers.erasure import ErasureRow, begin_erasure, drop_erasure, end_erasure
+from models.customers.erasure import ErasureRow, begin_erasure, end_erasure, fingerprint_of, is_of_customer
 from models.customers.recorded import recorded_refs, recorded_vouchers, rename_card_requests, rename_recorded
 from models.customers.renaming import (
     allow_renaming,
@@ -28,14 +27,16 @@ from models.customers.stored_answers import FIRST_ANSWER, rename_answers, rename
 from models.discounts.locks import lock_discounts_by_id
 from models.redemptions.failed_attempts import forget_customer
 from models.vouchers.look_up import lock_vouchers
+from models.write_answer import add_answer, find_answer
 from tasks.customers.dead_letters import rename_dead_letters
 from tasks.customers.messages import EraseCustomer
-from tasks.intake.task import contract_task
+from tasks.intake.task import contract_task, delivery_id
 from tasks.usages.card_requests import card_request_id
-from tasks.wire.answers import Answer, instant
-from tasks.wire.replay import AnswerTable
-from worker.database import run_in_transaction
+from tasks.wire.answers import Answer, conflict_answer, instant
+from tasks.wire.replay import AnswerTable, request_id_of, write_key
+from worker.database import ChangedMeanwhileError, run_in_transaction
 
+ERASE = "customers.erase"
 # A transaction of so many rows takes a fraction of a second. Requests for their vouchers wait no longer than that.
 ROWS_TOGETHER = 500
 # Read, and nearly all left as they are.
@@ -47,48 +48,81 @@ TASKS_WITH_CUSTOMER = frozenset({"vouchers.add_codes"})
 Step = Callable[[Session], tuple[int, bool]]
 
 
-@contract_task("customers.erase", message=EraseCustomer, first_answer=AnswerTable.STATE)
+@contract_task(ERASE, message=EraseCustomer, first_answer=AnswerTable.WRITE_ANSWERS)
 def erase(request: EraseCustomer) -> Answer:
     """Put a pseudonym in the place of a customer's id, in every row and for good."""
-    return erase_customer(request)
+    return erase_customer(request, delivery=delivery_id())
 
 
-def erase_customer(request: EraseCustomer, *, batch_size: int = ROWS_TOGETHER) -> Answer:
-    """Erase a customer, and return how many rows were changed. A repetition finds nothing left to change.
+def erase_customer(request: EraseCustomer, *, delivery: str | None = None, batch_size: int = ROWS_TOGETHER) -> Answer:
+    """Erase a customer, and return how many rows were changed. A repeated request gets the first answer.
 
     Rows of requests that were decided after the beginning keep the id: they belong to a new customer.
     """
-    erasure = run_in_transaction(partial(_begin, request=request))
-    renamed = Counter[str]()
-    for name, step in _steps(erasure, batch_size=batch_size):
-        renamed[name] += _run(step, erasure=erasure)
-    run_in_transaction(partial(_end, erasure=erasure, has_changed=renamed.total() > 0))
-    return {
-        "object": "erasure",
-        "project": request.project,
-        "outcome": "erased",
-        "reason": None,
-        "rows": renamed.total(),
-        "erasedAt": instant(erasure.started_at),
-    }
+    key = write_key(request, delivery=delivery)
+    begun = run_in_transaction(partial(_begin, request=request, key=key))
+    if isinstance(begun, dict):
+        return begun
+    rows = sum(_run(step, erasure=begun) for step in _steps(begun, batch_size=batch_size))
+    return run_in_transaction(partial(_end, erasure=begun, key=key, rows=rows))
 
 
-def _begin(session: Session, *, request: EraseCustomer) -> ErasureRow:
-    return begin_erasure(
+def _begin(session: Session, *, request: EraseCustomer, key: str | None) -> ErasureRow | Answer:
+    """Return the erasure, which may be running already, or the answer if there is one."""
+    answer = _first_answer(session, request, key=key)
+    if answer is not None:
+        return answer
+    erasure = begin_erasure(
         session,
         project=request.project,
         customer=request.customer,
         actor=request.actor,
+        request_key=key,
         at=read_clock(session),
     )
+    # Another copy may have ended the erasure meanwhile: this one would erase a new customer.
+    if _first_answer(session, request, key=key) is not None:
+        raise ChangedMeanwhileError
+    return erasure
 
 
-def _end(session: Session, *, erasure: ErasureRow, has_changed: bool) -> None:
-    # Whoever went on with an erasure cannot know what was renamed before: its key must stay.
-    if has_changed or not erasure.is_new:
-        end_erasure(session, of=erasure)
-    else:
-        drop_erasure(session, of=erasure)
+def _first_answer(session: Session, request: EraseCustomer, *, key: str | None) -> Answer | None:
+    stored = None if key is None else find_answer(session, project=request.project, task=ERASE, key=key)
+    if stored is None:
+        return None
+    is_same = is_of_customer(
+        session, project=request.project, customer=request.customer, fingerprint=stored.fingerprint
+    )
+    answer: Answer = stored.answer
+    return answer if is_same else conflict_answer("erasure", project=request.project, request_id=request.request_id)
+
+
+def _end(session: Session, *, erasure: ErasureRow, key: str | None, rows: int) -> Answer:
+    """End an erasure, answer each request for it, and return the answer of this one."""
+    for each in end_erasure(session, of=erasure):
+        add_answer(
+            session,
+            project=erasure.project,
+            task=ERASE,
+            key=each,
+            fingerprint=fingerprint_of(erasure),
+            answer=_answer(erasure, key=each, rows=rows),
+        )
+    # Another copy may have ended it.
+    stored = None if key is None else find_answer(session, project=erasure.project, task=ERASE, key=key)
+    return _answer(erasure, key=key, rows=rows) if stored is None else stored.answer
+
+
+def _answer(erasure: ErasureRow, *, key: str | None, rows: int) -> Answer:
+    return {
+        "object": "erasure",
+        "project": erasure.project,
+        "requestId": request_id_of(key),
+        "outcome": "erased",
+        "reason": None,
+        "rows": rows,
+        "erasedAt": instant(erasure.started_at),
+    }
 
 
 def _run(step: Step, *, erasure: ErasureRow) -> int:
@@ -105,23 +139,23 @@ def _run(step: Step, *, erasure: ErasureRow) -> int:
     return count
 
 
-def _steps(erasure: ErasureRow, *, batch_size: int) -> Iterable[tuple[str, Step]]:
+def _steps(erasure: ErasureRow, *, batch_size: int) -> Iterable[Step]:
     """Yield the steps in their order.
 
     Codes come first: from then on, nobody can redeem the customer's own codes. A card is renamed with all of its
     stamps, and a redemption with its discount, so that an audit is clean after each transaction.
     """
-    yield "codes", partial(_rename_codes, erasure=erasure, limit=batch_size)
+    yield partial(_rename_codes, erasure=erasure, limit=batch_size)
     for voucher in run_in_transaction(partial(recorded_vouchers, erasure=erasure)):
-        yield "usage", partial(_rename_usage, erasure=erasure, voucher=voucher)
-    yield "grants", partial(_rename_grants, erasure=erasure, limit=batch_size)
-    yield "holds", partial(_rename_holds, erasure=erasure, limit=batch_size)
-    for name, rename in (("refused", rename_refused), ("invoices", rename_invoices), ("reversals", rename_reversals)):
-        yield name, partial(_rename_unlocked, rename=rename, erasure=erasure, limit=batch_size)
-    yield "attempts", partial(_forget_attempts, erasure=erasure)
-    yield "answers", _StoredAnswers(erasure)
-    yield "generations", lambda session: (rename_generations(session, erasure=erasure), False)
-    yield "dead letters", _DeadLetters(erasure)
+        yield partial(_rename_usage, erasure=erasure, voucher=voucher)
+    yield partial(_rename_grants, erasure=erasure, limit=batch_size)
+    yield partial(_rename_holds, erasure=erasure, limit=batch_size)
+    for rename in (rename_refused, rename_invoices, rename_reversals):
+        yield partial(_rename_unlocked, rename=rename, erasure=erasure, limit=batch_size)
+    yield partial(_forget_attempts, erasure=erasure)
+    yield _StoredAnswers(erasure)
+    yield lambda session: (rename_generations(session, erasure=erasure), False)
+    yield _DeadLetters(erasure)
 
 
 def _rename_codes(session: Session, *, erasure: ErasureRow, limit: int) -> tuple[int, bool]:

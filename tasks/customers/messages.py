@@ -5,7 +5,8 @@ from tasks.wire.message import SignedMessage
 
 
 class EraseCustomer(SignedMessage):
-    """The request of `customers.erase`. It has no request id, under which the customer's id would be kept."""
+    """The request of `customers.erase`."""
 
     project: ExternalId
     customer: ExternalId
+    request_id: ExternalId | None = None

@@ -60,6 +60,10 @@ class FirstAnswers:
         self._by_key[key] = (fingerprint, answer)
 
 
+# They keep a caller's id from matching the id of a delivery.
+_REQUEST, _DELIVERY = "request:", "delivery:"
+
+
 class Write(Protocol):
     """A request that changes rows and may carry an idempotency key."""
 
@@ -107,7 +111,11 @@ def answer_once(
 
 def write_key(request: Write, *, delivery: str | None) -> str | None:
     """Return the key under which the answer of a write is stored, or None if the write has neither kind of id."""
-    # The prefix keeps a caller's id from matching the id of a delivery.
     if request.request_id is not None:
-        return f"request:{request.request_id}"
-    return None if delivery is None else f"delivery:{delivery}"
+        return f"{_REQUEST}{request.request_id}"
+    return None if delivery is None else f"{_DELIVERY}{delivery}"
+
+
+def request_id_of(key: str | None) -> str | None:
+    """Return the request id in a key of `write_key`, or None if there is none."""
+    return key.removeprefix(_REQUEST) if key is not None and key.startswith(_REQUEST) else None

@@ -134,9 +134,9 @@ def guess_and_forget() -> None:
     end_subscription("sub_erased", project="acme")
     body = json.dumps([[], {"request": redemption(**fields)}, {}]).encode()
     give_up(("acme", "task-erased"), body=body)
-    # The second erasure finds nothing.
-    for _ in range(2):
-        task_named("customers.erase")(request=fields)
+    # The second erasure finds nothing, and the last is a repetition.
+    for request in (fields, {**fields, "requestId": "erase-1"}, {**fields, "requestId": "erase-1"}):
+        task_named("customers.erase")(request=request)
     everything = {"keep_refused_days": 7, "keep_dead_letters_days": 7, "keep_answers_days": 7}
     prune_all(Settings().model_copy(update=everything), batch_size=2)
     task_named("expiry.sweep")(request={})

@@ -85,7 +85,13 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "codes.look_up.find_codes": IDS,
     "codes.primary.find_primary_code": {**OF_VOUCHER, "code": "text"},
     "codes.text_holders.find_holders": {"project": "gigs", "codes": ["text"]},
-    "customers.erasure.begin_erasure": {"project": "gigs", "customer": "cus_1", "actor": None, "at": NOW},
+    "customers.erasure.begin_erasure": {
+        "project": "gigs",
+        "customer": "cus_1",
+        "actor": None,
+        "request_key": None,
+        "at": NOW,
+    },
     "discounts.discount.read_as_added": {"rows": [NEW_DISCOUNT]},
     "discounts.ending.find_granted": {"project": "gigs", "subscription": "sub_1"},
     "discounts.listing.find_discounts": {"project": "gigs", "ids": [ID]},
@@ -187,7 +193,7 @@ OTHERWISE_NULLABLE = {
     "AuditFiguresRow": {"kind", "has_ended", "age", "violations"},  # VALUES, and what is computed.
     "AttemptsRow": {"attempts"},  # A sum.
     # Check constraints demand both until the erasure has ended, and a comparison.
-    "ErasureRow": {"customer", "key", "is_new"},
+    "ErasureRow": {"customer", "key"},
     "FiguresRow": {"dead_letters", "holds_open", "deadlocks"},  # Counts.
     "HeldPlaceRow": {"voucher_id", "expires_at"},
     # The columns of a UNION or of its sums, which have no table.

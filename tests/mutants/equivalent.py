@@ -66,4 +66,19 @@ EQUIVALENT = [
         "(ATTEMPTS.c.task_id == _WANTED.c.task_ids)",
         "They are kept by the project of their rows, and looked up by the project of the message.",
     ),
+    Equivalent(
+        "a fingerprint of an erasure is recognized in any project",
+        "models/customers/erasure.py",
+        "select(exists().where(columns.project == project, columns.key",
+        "select(exists().where(columns.key",
+        "The fingerprint is a hash with the 32 random bytes of one erasure, which is of the stored answer's project. "
+        "No erasure of another project has the same key.",
+    ),
+    Equivalent(
+        "an erasure is ended in any project",
+        "models/customers/erasure.py",
+        "running = (columns.project == of.project, columns.id == of.id,",
+        "running = (columns.id == of.id,",
+        "The id is a UUIDv7 of this process with 62 random bits, and no caller can choose it: no other project has it.",
+    ),
 ]

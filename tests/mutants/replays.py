@@ -42,9 +42,13 @@ MUTANTS = [
         "a request id and a delivery id are the same key",
         "A caller's request id never meets the id of a delivery.",
         "tasks/wire/replay.py",
-        'return None if delivery is None else f"delivery:{delivery}"',
-        'return None if delivery is None else f"request:{delivery}"',
-        ("tests/vouchers/test_update_replays.py", "tests/codes/test_adding.py", "tests/codes/test_generation.py"),
+        'return None if delivery is None else f"{_DELIVERY}{delivery}"',
+        'return None if delivery is None else f"{_REQUEST}{delivery}"',
+        (
+            "tests/customers/test_repeated_erasures.py",
+            "tests/vouchers/test_update_replays.py",
+            "tests/codes/test_adding.py",
+        ),
     ),
     Mutant(
         "stored answers of any project are replayed",

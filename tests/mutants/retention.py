@@ -4,7 +4,7 @@ from tests.mutants.mutant import TWINS, Mutant
 
 PRUNING, ERASURE, ERASE = ("models/retention/pruning.py", "models/customers/erasure.py", "tasks/customers/erase.py")
 PRUNED = ("tests/retention/test_prune_instants.py", "tests/retention/test_prune.py")
-ERASED = ("tests/customers/test_erase.py",)
+ERASED, REPEATED = ("tests/customers/test_erase.py",), ("tests/customers/test_repeated_erasures.py",)
 
 MUTANTS = [
     Mutant(
@@ -75,9 +75,33 @@ MUTANTS = [
         "an erasure that goes on takes another pseudonym",
         "An interrupted erasure goes on with the same pseudonym.",
         ERASURE,
-        '        set_={"id": begun.excluded.id},\n',
-        '        set_={"pseudonym": begun.excluded.pseudonym},\n',
+        '        set_={\n            "request_keys": case(\n',
+        '        set_={\n            "pseudonym": begun.excluded.pseudonym,\n            "request_keys": case(\n',
         ERASED,
+    ),
+    Mutant(
+        "a running erasure forgets who asked for it first",
+        "Each request for an erasure has its effect once.",
+        ERASURE,
+        "else_=columns.request_keys + new",
+        "else_=new",
+        REPEATED,
+    ),
+    Mutant(
+        "an erasure begins although another copy has ended it",
+        "A repeated request erases no new customer of the same name.",
+        ERASE,
+        "    if _first_answer(session, request, key=key) is not None:\n",
+        "    if False:\n",
+        REPEATED,
+    ),
+    Mutant(
+        "a request id is answered for any customer",
+        "Nobody is told that a customer is erased who is not.",
+        ERASE,
+        "    return answer if is_same else",
+        "    return answer if answer else",
+        REPEATED,
     ),
     Mutant(
         "an erasure does not lock the vouchers of codes",

@@ -74,13 +74,14 @@ CUSTOMER_ERASURES = Table(
     name="customer_erasures",
     row="ended_at IS NOT NULL",
     fresh={"id": NEW},
-    required=("pseudonym", "started_at"),
+    required=("pseudonym", "started_at", "request_keys"),
     refused={
         "pk_customer_erasures": [{"id": "id"}],
         "uq_customer_erasures_running": [{**RUNNING, "customer": "'cus_running'"}],
         "ck_customer_erasures_customer_until_ended": [{"customer": "'cus_1'"}, {"ended_at": NULL}],
         "ck_customer_erasures_key_until_ended": [{**RUNNING, "key": NULL}],
         "ck_customer_erasures_ended_after_start": [{"ended_at": "started_at - interval '1 microsecond'"}],
+        "ck_customer_erasures_answered_when_ended": [{"request_keys": "'{request:erase-1}'"}],
     },
 )
 TABLES = (ATTEMPTS, DEAD_LETTERS, AUDITS, SWEEPS, BEAT_TICKS, CUSTOMER_ERASURES)

@@ -83,7 +83,14 @@ def add_erasures() -> None:
     redeem(code="UNKNOWN", customer="cus_erased")
     task_named("customers.erase")(request={"project": "gigs", "customer": "cus_erased"})
     with transaction() as session:
-        begin_erasure(session, project="gigs", customer="cus_running", actor=None, at=read_clock(session))
+        begin_erasure(
+            session,
+            project="gigs",
+            customer="cus_running",
+            actor=None,
+            request_key="request:erase-1",
+            at=read_clock(session),
+        )
 
 
 def add_messages() -> None:

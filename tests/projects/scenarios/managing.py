@@ -116,7 +116,8 @@ def erase_a_customer() -> Acts:
     task_named("usages.record")(request=usage(voucher=card, stamp=1))
     apply(invoice="inv_1")
     erased = {"project": "gigs", "customer": "cus_1"}
-    return Acts(both=[("customers.erase", erased), ("customers.erase", erased)])
+    asked = {**erased, "requestId": "erase-1"}
+    return Acts(both=[("customers.erase", each) for each in (asked, asked, erased)])
 
 
 def look_at_everything() -> Acts:
