@@ -1,8 +1,9 @@
 """Append-only tables: triggers refuse UPDATE, DELETE and TRUNCATE, except for the erasure of a customer.
 
-An erasure names the customer's id and a pseudonym in settings of its transaction. Then an UPDATE may put the pseudonym
-in the place of the id, in the column `customer` and in the value of each `customer` of a JSON column. It may change the
-fingerprint of such a row, and the digest in the request id of a stamp card. Every other change is refused.
+An erasure names the customer's id and a pseudonym in settings of its transaction. If `customer_erasures` has a running
+erasure with both, an UPDATE may put the pseudonym in the place of the id, in the column `customer` and in the value of
+each `customer` of a JSON column. It may change the fingerprint of such a row, and the digest in the request id of a
+stamp card. Every other change is refused.
 """
 
 from sqlalchemy import DDL, Table, event
@@ -30,6 +31,11 @@ ALLOW_ERASURE = """
     DECLARE
         erased CONSTANT text := current_setting('scrip.erased_customer', true);
         pseudonym CONSTANT text := current_setting('scrip.pseudonym', true);
+        is_running CONSTANT boolean := EXISTS (
+            SELECT FROM public.customer_erasures AS erasure
+            WHERE erasure.project = NEW.project AND erasure.customer = erased
+                  AND erasure.pseudonym = current_setting('scrip.pseudonym', true)
+        );
         erased_pair CONSTANT text := '"customer": ' || CAST(to_jsonb(erased) AS text);
         pseudonym_pair CONSTANT text := '"customer": ' || CAST(to_jsonb(pseudonym) AS text);
         digest CONSTANT text := 'usage-[0-9a-f]{64}';
@@ -42,7 +48,7 @@ ALLOW_ERASURE = """
             old_row ->> 'customer' = erased AND new_row ->> 'customer' = pseudonym, false
         );
     BEGIN
-        IF pseudonym ~ '^erased_[0-9a-f]{32}$'
+        IF is_running AND pseudonym ~ '^erased_[0-9a-f]{32}$'
            AND old_row - changeable = new_row - changeable
            AND (is_renamed OR old_row -> 'customer' IS NOT DISTINCT FROM new_row -> 'customer')
            AND (is_renamed OR old_answer <> new_answer)
@@ -63,7 +69,11 @@ KEEP_CUSTOMER = """
         IF OLD.customer IS DISTINCT FROM NEW.customer AND NOT coalesce(
             OLD.customer = current_setting('scrip.erased_customer', true)
             AND NEW.customer = current_setting('scrip.pseudonym', true)
-            AND NEW.customer ~ '^erased_[0-9a-f]{32}$', false
+            AND NEW.customer ~ '^erased_[0-9a-f]{32}$'
+            AND EXISTS (
+                SELECT FROM public.customer_erasures AS erasure
+                WHERE (erasure.project, erasure.customer, erasure.pseudonym) = (NEW.project, OLD.customer, NEW.customer)
+            ), false
         ) THEN
             RAISE EXCEPTION '% keeps its customers: % is refused', TG_TABLE_NAME, TG_OP
                 USING ERRCODE = 'restrict_violation';
@@ -75,6 +85,21 @@ KEEPING_CUSTOMER = """
     CREATE TRIGGER keep_customer BEFORE UPDATE OF customer ON {table}
     FOR EACH ROW EXECUTE FUNCTION keep_customer()
 """
+# A row of `customer_erasures` allows the changes above, so it is that of one customer, and is not opened again.
+KEEP_ERASURE = """
+    CREATE FUNCTION keep_erasure() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        RAISE EXCEPTION 'an erasure keeps its customer until it ends: UPDATE is refused'
+            USING ERRCODE = 'restrict_violation';
+    END $$
+"""
+KEEPING_ERASURE = """
+    CREATE TRIGGER keep_erasure BEFORE UPDATE ON {table}
+    FOR EACH ROW WHEN (NEW.customer IS NOT NULL AND NEW.customer IS DISTINCT FROM OLD.customer)
+    EXECUTE FUNCTION keep_erasure()
+"""
+# Settings prune nothing that is younger. A day of a time zone may have another length.
+RECENT = "OLD.{column} > clock_timestamp() - interval '168 hours'"
 KEEP_ROW = """
     CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
@@ -106,6 +131,17 @@ def append_only(table: Table) -> Table:
 def keeping_customer(table: Table) -> Table:
     """Let only an erasure change the customer of a row: add the trigger to the table's DDL, and return the table."""
     return _with(table, KEEP_CUSTOMER, KEEPING_CUSTOMER.format(table=table.name))
+
+
+def keeping_erasures(table: Table) -> Table:
+    """Let no erasure become that of another customer: add the trigger to the table's DDL, and return the table."""
+    return _with(table, KEEP_ERASURE, KEEPING_ERASURE.format(table=table.name))
+
+
+def kept_while_recent(table: Table, *, column: str) -> Table:
+    """Let no row be deleted within 7 days of its instant: add the trigger to the table's DDL, and return the table."""
+    name = f"keep_recent_{table.name}"
+    return kept(table, name=name, condition=RECENT.format(column=column), said=f"{table.name} keeps a row for 7 days")
 
 
 def kept(table: Table, *, name: str, condition: str, said: str) -> Table:

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from sqlalchemy import JSON, Text, func, insert, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from models.append_only import append_only
+from models.append_only import append_only, kept_while_recent
 from models.base import Base, Instant, index_by_time, table_of
 
 
@@ -33,7 +33,7 @@ class StoredAnswerRow(Protocol):
     answer: dict[str, Any]
 
 
-WRITE_ANSWERS = append_only(table_of(WriteAnswer))
+WRITE_ANSWERS = kept_while_recent(append_only(table_of(WriteAnswer)), column="created_at")
 
 
 def find_answer(session: Session, *, project: str, task: str, key: str) -> StoredAnswerRow | None:

@@ -28,6 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from models.append_only import keeping_erasures
 from models.base import Base, Instant, columns_of, new_id, rows_affected, table_of
 
 # The bits of a pseudonym and of a key are random, so that neither can be computed from the customer's id.
@@ -84,7 +85,7 @@ class ErasureRow(Protocol):
     started_at: datetime
 
 
-CUSTOMER_ERASURES = table_of(CustomerErasure)
+CUSTOMER_ERASURES = keeping_erasures(table_of(CustomerErasure))
 _RUNNING = tuple(CUSTOMER_ERASURES.c[name] for name in columns_of(ErasureRow))
 
 

@@ -57,12 +57,17 @@ def parameters_of(erasure: ErasureRow) -> dict[str, Any]:
     }
 
 
-def allow_renaming(session: Session, *, erasure: ErasureRow) -> None:
-    """Let the triggers of append-only tables pass this renaming, and nothing else, until the end of the transaction."""
+def allow_renaming(session: Session, *, erasure: ErasureRow) -> bool:
+    """Let the triggers of append-only tables pass this renaming, and nothing else, until the end of the transaction.
+
+    Return whether the erasure still runs. If so, no other copy ends it until then.
+    """
     allowed = text("""
-        SELECT set_config('scrip.erased_customer', :customer, true), set_config('scrip.pseudonym', :pseudonym, true)
+        SELECT set_config('scrip.erased_customer', customer, true), set_config('scrip.pseudonym', pseudonym, true)
+        FROM customer_erasures WHERE project = :project AND id = :id AND customer IS NOT NULL FOR SHARE
     """)
-    session.execute(allowed, {"customer": erasure.customer, "pseudonym": erasure.pseudonym})
+    running = session.execute(allowed, {"project": erasure.project, "id": erasure.id})
+    return running.one_or_none() is not None
 
 
 _GRANTED = text("""

@@ -26,7 +26,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from domain.eligibility import STORED
 from domain.hold import HoldStatus
-from models.append_only import keeping_customer, kept
+from models.append_only import keeping_customer, kept, kept_while_recent
 from models.base import (
     LOOK_UP_COLLATION,
     Base,
@@ -167,6 +167,7 @@ class Hold(Base):
 HOLDS = keeping_customer(table_of(Hold))
 # Refused requests may be pruned. A hold has taken a place, which is counted.
 kept(HOLDS, name="keep_holds", condition="NOT (OLD.status = 'refused')", said="holds keeps such a row")
+kept_while_recent(HOLDS, column="created_at")
 # The same condition as in the indexes `uq_holds_open` and `ix_holds_due`.
 IS_OPEN = HOLDS.c.status == text("'open'")
 # A new hold was not confirmed.

@@ -20,7 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from domain.eligibility import STORED
-from models.append_only import append_only, kept
+from models.append_only import append_only, kept, kept_while_recent
 from models.base import (
     Base,
     Instant,
@@ -140,6 +140,7 @@ class Redemption(Base):
 REDEMPTIONS = append_only(table_of(Redemption))
 # Refused requests may be pruned. An accepted one explains its discount.
 kept(REDEMPTIONS, name="keep_accepted", condition="OLD.reason IS NULL", said="an accepted redemption is kept")
+kept_while_recent(REDEMPTIONS, column="decided_at")
 # A voucher that was redeemed is not deleted.
 add_foreign_key(REDEMPTIONS, "voucher_id", to=VOUCHERS, key="id")
 COLUMNS = (

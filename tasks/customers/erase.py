@@ -129,8 +129,8 @@ def _run(step: Step, *, erasure: ErasureRow) -> int:
     """Run a step until it has nothing left to do, and return how many rows it changed."""
 
     def in_transaction(session: Session) -> tuple[int, bool]:
-        allow_renaming(session, erasure=erasure)
-        return step(session)
+        # Another copy that has ended it has found nothing left.
+        return step(session) if allow_renaming(session, erasure=erasure) else (0, False)
 
     count, goes_on = 0, True
     while goes_on:

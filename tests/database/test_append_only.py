@@ -3,6 +3,8 @@
 It refuses its superuser too. The worker's role may not even try: test_rights.py.
 """
 
+from contextlib import nullcontext
+
 import pytest
 from sqlalchemy import column, delete, select, text
 from sqlalchemy.exc import IntegrityError
@@ -11,8 +13,10 @@ from models.base import Base, rows_affected
 from tasks.wire.errors import INFRASTRUCTURE_FAULTS
 from tests.support.administrator import as_administrator
 from tests.support.changes import move
+from tests.support.holds import reserve
 from tests.support.requests import apply, create_voucher, record, redeem
 from tests.support.reversals import refund
+from tests.support.tampering import tamper
 from worker.database import transaction
 
 TABLES = (
@@ -56,7 +60,7 @@ KEYS = {
 def one_of_everything(database: dict[str, str]) -> None:  # noqa: ARG001 - emptied before this, audited afterwards
     """Add an entry to each table."""
     voucher = create_voucher()["id"]
-    discount = redeem(voucher=voucher, subscription="sub_1")["discount"]
+    discount = redeem(voucher=voucher, customer="cus_1", subscription="sub_1")["discount"]
     apply(invoice="inv_1")
     move(discount)
     record(voucher=voucher)
@@ -126,12 +130,21 @@ OTHERWISE = [
 ]
 
 
-def update_as_erasure(table: str, values: str, *, customer: str = "cus_1", pseudonym: str = PSEUDONYM) -> int:
+RUNNING = """
+    INSERT INTO customer_erasures (project, id, pseudonym, customer, key, started_at)
+    VALUES (:project, gen_random_uuid(), :pseudonym, :customer, '', now())
+"""
+
+
+def update_as_erasure(
+    table: str, values: str, *, customer: str = "cus_1", pseudonym: str = PSEUDONYM, project: str = "gigs"
+) -> int:
     """Update every row of a table in a transaction that says that it erases a customer. Return how many rows.
 
-    The worker has no right to most of it, so the administrator tries.
+    The worker has no right to most of it, so the administrator tries. There is a running erasure.
     """
     with as_administrator() as session:
+        session.execute(text(RUNNING), {"project": project, "customer": customer, "pseudonym": pseudonym})
         session.execute(text(ERASURE), {"customer": customer, "pseudonym": pseudonym})
         return rows_affected(session.execute(text(f"UPDATE {table} SET {values}")))  # noqa: S608 - our own texts
 
@@ -152,3 +165,59 @@ def test_an_erasure_may_put_a_pseudonym_in_the_place_of_its_customer() -> None:
     with pytest.raises(IntegrityError, match="append-only"):
         update_as_erasure("invoice_discounts", RENAMED.replace(PSEUDONYM, "cus_2"), pseudonym="cus_2")
     assert update_as_erasure("invoice_discounts", RENAMED) == 1
+
+
+ENDED = "UPDATE customer_erasures SET customer = NULL, ended_at = now()"
+OTHER = "UPDATE customer_erasures SET customer = 'cus_2'"
+
+
+@pytest.mark.parametrize("table", ["invoice_discounts", "discounts", "redemptions"])
+@pytest.mark.parametrize(
+    "instead",
+    [None, {}, {"project": "other"}, {"customer": "cus_2"}, {"pseudonym": PSEUDONYM.replace("0", "1")}],
+    ids=["none", "ended", "project", "customer", "pseudonym"],
+)
+def test_nobody_puts_a_pseudonym_there_without_a_running_erasure(table: str, instead: dict[str, str] | None) -> None:
+    """Of this customer, in this project, with this pseudonym."""
+    values = RENAMED if table == "invoice_discounts" else f"customer = '{PSEUDONYM}'"
+    before = rows_of(table)
+    parameters = {"project": "gigs", "customer": "cus_1", "pseudonym": PSEUDONYM, **(instead or {})}
+    if instead is not None:
+        with as_administrator() as session:
+            session.execute(text(RUNNING), parameters)
+            if instead == {}:
+                session.execute(text(ENDED))
+    with as_administrator() as session:
+        session.execute(text(ERASURE), {"customer": "cus_1", "pseudonym": PSEUDONYM})
+        with pytest.raises(IntegrityError, match="is refused"):
+            session.execute(text(f"UPDATE {table} SET {values} WHERE customer = 'cus_1'"))  # noqa: S608 - our own texts
+        session.rollback()
+    assert rows_of(table) == before != []
+
+
+@pytest.mark.parametrize("end", [None, ENDED])
+def test_an_erasure_never_becomes_that_of_another_customer(end: str | None) -> None:
+    """Nor does one that has ended run again."""
+    with as_administrator() as session:
+        session.execute(text(RUNNING), {"project": "gigs", "customer": "cus_1", "pseudonym": PSEUDONYM})
+        if end is not None:
+            session.execute(text(end))
+    with pytest.raises(IntegrityError, match="keeps its customer"), as_administrator() as session:
+        session.execute(text(f"{OTHER}, ended_at = NULL"))
+
+
+@pytest.mark.parametrize("table", ["redemptions", "write_answers", "holds"])
+def test_a_row_is_not_pruned_within_seven_days(table: str) -> None:
+    """Whoever has the worker's connection can prune, but no answer that a redelivery may still need."""
+    redeem(code="NONE")
+    reserve(code="NONE")
+    column = "decided_at" if table == "redemptions" else "created_at"
+    reason = "AND reason IS NOT NULL" if table == "redemptions" else ""
+    for age, is_kept in (("167 hours", True), ("169 hours", False)):
+        moved = f"{column} = now() - interval '{age}'"
+        moved += "" if table == "write_answers" else f", effective_at = now() - interval '{age}'"
+        tamper(f"UPDATE {table} SET {moved} WHERE true {reason}")  # noqa: S608 - our own texts
+        with pytest.raises(IntegrityError, match="7 days") if is_kept else nullcontext(), transaction() as session:
+            session.execute(text("SELECT set_config('scrip.pruned', :table, true)"), {"table": table})
+            deleted = session.execute(text(f"DELETE FROM {table} WHERE true {reason}"))  # noqa: S608 - our own texts
+            assert rows_affected(deleted) == 1

@@ -32,11 +32,23 @@ KINDS: dict[str, Kind] = {
 }
 
 
+def make_older(table: str, column: str, *, project: str = PROJECT) -> None:
+    """Move the instants of a project's rows back by 8 days: the database deletes no younger one."""
+    older = {column: f"{column} - interval '8 days'"}
+    if table in {"redemptions", "holds"}:
+        older["effective_at"] = "effective_at - interval '8 days'"
+    if table == "redemptions":
+        older["id"] = OLD_ID
+    changes = ", ".join(f"{name} = {value}" for name, value in older.items())
+    run_outside_transaction(f"UPDATE {table} SET {changes} WHERE project = '{project}'")  # noqa: S608 - our tables
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_row_is_pruned_after_its_instant(kind: str) -> None:
     """At the very instant, it is kept."""
     leave, prune, table, column = KINDS[kind]
     leave()
+    make_older(table, column)
     with transaction() as session:
         instant: datetime = session.execute(text(f"SELECT {column} FROM {table}")).scalar_one()  # noqa: S608 - our tables
         assert [prune(session, before=each, limit=5) for each in (instant, instant + MOMENT)] == [0, 1]
@@ -48,18 +60,12 @@ def test_a_row_of_the_same_id_in_another_project_is_kept(kind: str) -> None:
     leave, prune, table, column = KINDS[kind]
     leave()
     copy_rows()
-    older = {name: f"{name} - interval '2 days'" for name in {column, "effective_at"}}
-    if kind == "answers":
-        del older["effective_at"]
-    if kind == "redemptions":
-        older["id"] = OLD_ID
-    changes = ", ".join(f"{name} = {value}" for name, value in older.items())
-    run_outside_transaction(f"UPDATE {table} SET {changes} WHERE project = '{TWIN}'")  # noqa: S608 - our tables
+    make_older(table, column, project=TWIN)
     before = rows_of(PROJECT)
     with transaction() as session:
-        yesterday = session.execute(text("SELECT clock_timestamp() - interval '1 day'")).scalar_one()
+        week_ago = session.execute(text("SELECT clock_timestamp() - interval '7 days'")).scalar_one()
         of_twin = {"project": TWIN} if kind == "redemptions" else {}
-        assert prune(session, before=yesterday, limit=5, **of_twin) == 1
+        assert prune(session, before=week_ago, limit=5, **of_twin) == 1
     assert rows_of(PROJECT) == before
 
 
