@@ -7,7 +7,7 @@ from kombu import Connection
 from redis import Redis
 
 from tests.broker.consumers import RecordingConsumer, command_counts, consuming, send
-from worker.broker.fetch_script import SET_ASIDE_KEY
+from worker.broker.fetch_script import SET_ASIDE_KEY, SET_ASIDE_MAX
 from worker.broker.redis_transport import consuming_url
 
 BODY = {"amount": 1e2, "nothing": [], "empty": {}, "name": "Ünï\x00 \ud83d", "deep": [[[{"a": 1.10}]]], "big": 2**60}
@@ -100,6 +100,24 @@ def test_a_text_that_is_not_a_message_is_set_aside_and_stops_no_worker(url: str,
         ours.drain_once()
     assert redis.llen("q") == redis.hlen("unacked") == redis.zcard("unacked_index") == 0
     assert sorted(redis.lrange(SET_ASIDE_KEY, 0, -1)) == sorted(strange)
+
+
+def test_the_newest_texts_are_kept_aside(url: str, redis: Redis, caplog: pytest.LogCaptureFixture) -> None:
+    """Nobody can fill the server with what nobody will ever run, neither by the server's parser nor by Python's."""
+    redis.lpush(SET_ASIDE_KEY, *(f"old {number}" for number in range(SET_ASIDE_MAX)))
+    redis.lpush("q", *(f"new {number}" for number in range(3)))
+    send(url, "q", "message")
+    with consuming(url, "q") as ours:
+        assert ours.receive_count(1) == ["message"]
+        kept = redis.lrange(SET_ASIDE_KEY, 0, -1)
+        assert (len(kept), kept[:4]) == (SET_ASIDE_MAX, ["new 2", "new 1", "new 0", f"old {SET_ASIDE_MAX - 1}"])
+        assert "dropped the 3 oldest texts of unreadable, which keeps 1000" in caplog.text
+        send(url, "q", "message")
+        text = str(redis.lpop("q")).replace('"priority": 0', '"priority": 0x10')
+        redis.lpush("q", text)
+        ours.drain_until(lambda: redis.lindex(SET_ASIDE_KEY, 0) != "new 2")
+        assert (redis.llen(SET_ASIDE_KEY), redis.lindex(SET_ASIDE_KEY, 1)) == (SET_ASIDE_MAX, "new 2")
+    assert "dropped the 1 oldest texts of unreadable" in caplog.text
 
 
 def test_an_empty_text_that_stands_alone_is_set_aside_too(url: str, redis: Redis) -> None:

@@ -4,11 +4,28 @@ from tests.mutants.mutant import Mutant
 
 ENVELOPE, OPTIONS = "worker/intake/envelope.py", "worker/intake/invalid_options.py"
 CONTROL, DECOMPRESSION = "worker/intake/remote_control.py", "worker/broker/decompression.py"
+FETCHING, FETCHED = "worker/broker/fetch_script.py", ("tests/broker/test_fetching.py",)
 BODIES = ("tests/abuse/test_bodies.py",)
 CANVAS = ("tests/abuse/test_canvas.py",)
 COMMANDS = ("tests/abuse/test_remote_control.py",)
 
 MUTANTS = [
+    Mutant(
+        "texts that the server cannot read are set aside without end",
+        "Nobody can fill the server with texts that nobody will ever run.",
+        FETCHING,
+        "        redis.call('LTRIM', aside, 0, aside_max - 1)\n",
+        "",
+        FETCHED,
+    ),
+    Mutant(
+        "texts that only the server can read are set aside without end",
+        "Nobody can fill the server with texts that nobody will ever run.",
+        "worker/broker/fetching_channel.py",
+        ".ltrim(SET_ASIDE_KEY, 0, SET_ASIDE_MAX - 1)",
+        ".llen(SET_ASIDE_KEY)",
+        FETCHED,
+    ),
     Mutant(
         "a body may have any size",
         "A body that is larger than the setting is refused in constant memory.",

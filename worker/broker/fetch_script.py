@@ -18,6 +18,8 @@ FETCH_BYTES_MAX = 2**20
 VALUES_MAX = 1_000_000
 # The list of texts that are not messages. They cannot run; an operator can inspect them.
 SET_ASIDE_KEY = "unreadable"
+# The newest texts are kept. Otherwise whoever writes to a queue could fill the server by what nobody will ever run.
+SET_ASIDE_MAX = 1_000
 # The errors that decoding such a text raises, including errors from kombu's own JSON types.
 UNREADABLE = (ValueError, TypeError, AttributeError, ArithmeticError, RecursionError)
 
@@ -33,11 +35,11 @@ UNREADABLE = (ValueError, TypeError, AttributeError, ArithmeticError, RecursionE
 SCRIPT = """
 local unacked, index, aside = KEYS[1], KEYS[2], KEYS[3]
 local count_max, bytes_max, width = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local text_max, values_max, queues_from = tonumber(ARGV[4]), tonumber(ARGV[5]), 6
+local text_max, values_max, aside_max, queues_from = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), 7
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
 local fetched, entries, scores, unreadable, seen = {}, {}, {}, {}, {}
-local bytes, full = 0, false
+local bytes, full, dropped = 0, false, 0
 
 local function queue_of(list)
     return ARGV[queues_from + (list - 4) % (#ARGV - queues_from + 1)]
@@ -106,10 +108,13 @@ if #entries > 0 or #unreadable > 0 then
         redis.call('HSET', unacked, unpack(entries))
         redis.call('ZADD', index, unpack(scores))
     end
-    if #unreadable > 0 then redis.call('LPUSH', aside, unpack(unreadable)) end
+    if #unreadable > 0 then
+        dropped = math.max(0, redis.call('LPUSH', aside, unpack(unreadable)) - aside_max)
+        redis.call('LTRIM', aside, 0, aside_max - 1)
+    end
     for list, count in pairs(seen) do redis.call('LTRIM', KEYS[list], 0, -1 - count) end
 end
-return {#unreadable, fetched, full and 0 or 1, tostring(time[1])}
+return {#unreadable, fetched, full and 0 or 1, tostring(time[1]), dropped}
 """
 SCRIPT_SHA = sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
 
@@ -144,15 +149,16 @@ class FetchRequest:
         """
         keys = [prefixed(key) for key in (*unacked_keys, SET_ASIDE_KEY, *self.lists)]
         script = ("EVALSHA", SCRIPT_SHA) if is_loaded else ("EVAL", SCRIPT)
-        limits = (self.count_max, self.bytes_max, self.width, self.text_max, VALUES_MAX)
+        limits = (self.count_max, self.bytes_max, self.width, self.text_max, VALUES_MAX, SET_ASIDE_MAX)
         return [*script, len(keys), *keys, *limits, *self.queues]
 
     def parse_reply(self, reply: Sequence[Any]) -> "FetchReply":
         """Return the script's reply as a value."""
-        unreadable, fetched, is_drained, server_time = reply
+        unreadable, fetched, is_drained, server_time, dropped = reply
         messages = list(self._messages(fetched))
         return FetchReply(
             unreadable_count=unreadable,
+            dropped_count=dropped,
             messages=messages,
             is_drained=bool(is_drained),
             server_time=float(server_time),
@@ -166,10 +172,12 @@ class FetchRequest:
 class FetchReply(NamedTuple):
     """The fetched messages, the number of texts set aside, and whether the queues are empty now.
 
+    `dropped_count` is the number of older texts that had been set aside, and for which there was no more room.
     `server_time` is in seconds since 1970, by the server's clock.
     """
 
     unreadable_count: int
+    dropped_count: int
     messages: list[FetchedMessage]
     is_drained: bool
     server_time: float

@@ -18,6 +18,7 @@ from kombu.utils.scheduling import priority_cycle
 from worker.broker.fetch_script import (
     FETCH_BYTES_MAX,
     SET_ASIDE_KEY,
+    SET_ASIDE_MAX,
     UNREADABLE,
     FetchedMessage,
     FetchReply,
@@ -42,6 +43,11 @@ COMMAND_BYTES_MAX = 2**20
 def text_bytes_max() -> int:
     """Return the most bytes of a message with its envelope: the body in base64, and room for headers."""
     return 2 * settings().message_bytes_max + HEADERS_BYTES_MAX
+
+
+def _log_dropped(count: int) -> None:
+    if count > 0:
+        logger.error("dropped the %d oldest texts of %s, which keeps %d", count, SET_ASIDE_KEY, SET_ASIDE_MAX)
 
 
 class FetchingChannel(redis.Channel):
@@ -177,6 +183,7 @@ class FetchingChannel(redis.Channel):
         self.qos.unacknowledged.note_server_time(reply.server_time)
         if reply.unreadable_count:
             logger.error("moved %d texts that are not messages to %s", reply.unreadable_count, SET_ASIDE_KEY)
+            _log_dropped(reply.dropped_count)
         for fetched in reply.messages:
             self.qos.track(fetched.tag, size=len(fetched.text))
 
@@ -224,10 +231,12 @@ class FetchingChannel(redis.Channel):
         tag = bytes_to_str(tag)
         with self.conn_or_acquire() as client, client.pipeline() as pipeline:
             text = client.hget(self.unacked_key, tag)
+            pipeline.hdel(self.unacked_key, tag).zrem(self.unacked_index_key, tag)
             if text is not None:
-                pipeline.lpush(SET_ASIDE_KEY, text)
-            pipeline.hdel(self.unacked_key, tag).zrem(self.unacked_index_key, tag).execute()
+                pipeline.lpush(SET_ASIDE_KEY, text).ltrim(SET_ASIDE_KEY, 0, SET_ASIDE_MAX - 1)
+            lengths = pipeline.execute()[2:3]
         logger.error("moved a text that is not a message to %s", SET_ASIDE_KEY)
+        _log_dropped(sum(lengths) - SET_ASIDE_MAX)
         self.qos.ack(tag)
 
     def _lists(self, queues: list[str]) -> list[str]:
