@@ -143,6 +143,13 @@ def test_the_largest_body_is_answered(attacked: Attacked) -> None:
     assert attacked.client.answer(sent)["reason"] == "voucher_not_found"
 
 
+def test_headers_of_nearly_a_megabyte_are_read_with_the_largest_body(attacked: Attacked) -> None:
+    """A trace has a few kilobytes."""
+    body = VALID + b" " * (SIZE_MAX - len(VALID))
+    sent = published(attacked, body, trace="y" * (MEGABYTE - 2_000))
+    assert attacked.client.answer(sent)["reason"] == "voucher_not_found"
+
+
 @pytest.mark.parametrize(
     "filling",
     [b"[],", b"{},", b'{"a":1},', b"1,", b'"",', b"[[[[]]]],"],
@@ -169,6 +176,9 @@ def test_numbers_of_many_digits_are_refused(attacked: Attacked) -> None:
     "headers",
     [
         pytest.param({"x": "y" * (36 * MEGABYTE)}, id="one that is too large"),
+        pytest.param({"x": "y" * (30 * MEGABYTE)}, id="one for which the largest body would leave no room"),
+        pytest.param({"x": "y" * MEGABYTE}, id="headers that are too large beside a small body"),
+        pytest.param({"x": "y" * MEGABYTE, "body": "e30=" * 5 * MEGABYTE}, id="a body among the headers"),
         pytest.param({"x": [[]] * 1_500_000}, id="millions of values"),
     ],
 )

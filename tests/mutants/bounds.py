@@ -11,6 +11,14 @@ COMMANDS = ("tests/abuse/test_remote_control.py",)
 
 MUTANTS = [
     Mutant(
+        "an envelope is as large as any text",
+        "An envelope is refused by its length, before it is parsed.",
+        FETCHING,
+        "    return #text - body > headers_max\n",
+        "    return false\n",
+        BODIES,
+    ),
+    Mutant(
         "texts that the server cannot read are set aside without end",
         "Nobody can fill the server with texts that nobody will ever run.",
         FETCHING,

@@ -30,12 +30,14 @@ UNREADABLE = (ValueError, TypeError, AttributeError, ArithmeticError, RecursionE
 # Messages leave their lists last, so a script that fails has removed nothing.
 # The first write is a ZREM that removes nothing. If the server's memory is full, it permits the writes that follow;
 # otherwise workers could never empty such a server.
+# A body in base64 stands in the text as it is. Another one may have escapes, which are counted as part of it.
 # Python sends and reads half of a surrogate pair, but the server's JSON parser rejects such a text. The script then
 # parses a copy without the half.
 SCRIPT = """
 local unacked, index, aside = KEYS[1], KEYS[2], KEYS[3]
 local count_max, bytes_max, width = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local text_max, values_max, aside_max, queues_from = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), 7
+local text_max, headers_max = tonumber(ARGV[4]), tonumber(ARGV[5])
+local values_max, aside_max, queues_from = tonumber(ARGV[6]), tonumber(ARGV[7]), 8
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
 local fetched, entries, scores, unreadable, seen = {}, {}, {}, {}, {}
@@ -52,6 +54,13 @@ local function is_too_large(text)
     return values > values_max
 end
 
+local function has_large_headers(text, message)
+    if #text <= headers_max then return false end
+    local body = type(message.body) == 'string' and #message.body or 0
+    if message.properties.body_encoding ~= 'base64' then body = 2 * body end
+    return #text - body > headers_max
+end
+
 local function tag_of(text)
     if is_too_large(text) then return end
     local readable, message = pcall(cjson.decode, text)
@@ -60,7 +69,7 @@ local function tag_of(text)
     end
     if not readable or type(message) ~= 'table' or type(message.properties) ~= 'table' then return end
     local tag, info = message.properties.delivery_tag, message.properties.delivery_info
-    if type(tag) ~= 'string' or type(info) ~= 'table' then return end
+    if type(tag) ~= 'string' or type(info) ~= 'table' or has_large_headers(text, message) then return end
     if type(info.exchange) ~= 'string' or type(info.routing_key) ~= 'string' then return end
     return tag
 end
@@ -131,7 +140,8 @@ class FetchedMessage(NamedTuple):
 class FetchRequest:
     """A fetch: the queues, their lists in order of preference, and the limits in messages and bytes.
 
-    `width` is the number of lists that take turns. A text of more than `text_max` bytes is set aside unread.
+    `width` is the number of lists that take turns. A text of more than `text_max` bytes is set aside unread,
+    and one that has more than `headers_max` bytes beside its body is set aside before Python parses it.
     """
 
     queues: Sequence[str]
@@ -140,6 +150,7 @@ class FetchRequest:
     count_max: int
     bytes_max: int
     text_max: int
+    headers_max: int
 
     def command(self, *, prefixed: Callable[[str], str], unacked_keys: Sequence[str], is_loaded: bool) -> list[Any]:
         """Return the command that runs the script.
@@ -149,7 +160,15 @@ class FetchRequest:
         """
         keys = [prefixed(key) for key in (*unacked_keys, SET_ASIDE_KEY, *self.lists)]
         script = ("EVALSHA", SCRIPT_SHA) if is_loaded else ("EVAL", SCRIPT)
-        limits = (self.count_max, self.bytes_max, self.width, self.text_max, VALUES_MAX, SET_ASIDE_MAX)
+        limits = (
+            self.count_max,
+            self.bytes_max,
+            self.width,
+            self.text_max,
+            self.headers_max,
+            VALUES_MAX,
+            SET_ASIDE_MAX,
+        )
         return [*script, len(keys), *keys, *limits, *self.queues]
 
     def parse_reply(self, reply: Sequence[Any]) -> "FetchReply":

@@ -42,7 +42,8 @@ COMMAND_BYTES_MAX = 2**20
 
 def text_bytes_max() -> int:
     """Return the most bytes of a message with its envelope: the body in base64, and room for headers."""
-    return 2 * settings().message_bytes_max + HEADERS_BYTES_MAX
+    # Base64 has four characters for three bytes, of which the last may be incomplete.
+    return -(-settings().message_bytes_max // 3) * 4 + HEADERS_BYTES_MAX
 
 
 def _log_dropped(count: int) -> None:
@@ -156,6 +157,7 @@ class FetchingChannel(redis.Channel):
             width=width,
             count_max=count_max,
             text_max=text_bytes_max(),
+            headers_max=HEADERS_BYTES_MAX,
             bytes_max=max(1, min(FETCH_BYTES_MAX, self.prefetch_bytes - self.qos.bytes_held)),
         )
 
