@@ -3,10 +3,13 @@
 import logging
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from threading import Barrier
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from tests.invoices import previews
 from tests.support.concurrency import at_once
@@ -14,7 +17,7 @@ from tests.support.environment import changed_environment
 from tests.support.holds import confirm, reserve
 from tests.support.requests import add_codes, create_voucher, redeem, redemption
 from tests.support.tasks import task_named
-from worker.database import transaction
+from worker.database import engine, transaction
 from worker.settings import settings
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -205,6 +208,30 @@ def test_two_batches_at_once_do_not_allow_twice_as_many():
 
     answers = at_once([many(f"GUESS-{number}") for number in range(4)])
     assert reasons([item for each in answers for item in each["items"]]) == {"voucher_not_found": MAX, WAIT: 40}
+
+
+@pytest.mark.parametrize("children", [2, 4])
+def test_validations_at_once_look_at_one_more_code_for_each_other_child(children: int) -> None:
+    """A validation reads the count, decides, and counts then. Here each has decided before any of them counts."""
+    guess(MAX - 1)
+    all_have_decided = Barrier(children, timeout=60)
+
+    def wait_before_counting(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if "INSERT INTO failed_attempts" in statement:
+            all_have_decided.wait()
+
+    event.listen(engine(), "before_cursor_execute", wait_before_counting)
+    try:
+        with ThreadPoolExecutor(children) as threads:
+            validate = partial(guess, task="redemptions.validate")
+            answers = [
+                answer for each in [threads.submit(validate) for _ in range(children)] for answer in each.result()
+            ]
+    finally:
+        event.remove(engine(), "before_cursor_execute", wait_before_counting)
+    assert [each["reason"] for each in answers] == ["voucher_not_found"] * children
+    assert stored() == {"cus_guesses": MAX - 1 + children}
+    assert guess(task="redemptions.validate")[0]["reason"] == WAIT
 
 
 def test_the_log_tells_when_a_customer_has_to_wait(caplog: pytest.LogCaptureFixture):
