@@ -13,6 +13,14 @@ GENERATING = ("tests/codes/test_generation.py", *CODES_AT_ONCE)
 
 MUTANTS = [
     Mutant(
+        "codes are counted for a generation of any project",
+        "A generation belongs to a project.",
+        GENERATION,
+        "        .where(and_(GENERATIONS.c.project == project, GENERATIONS.c.id == id))\n",
+        "        .where(GENERATIONS.c.id == id)\n",
+        TWINS,
+    ),
+    Mutant(
         "the holders of a text are not locked",
         "A text belongs to one available code.",
         HOLDERS,

@@ -29,6 +29,19 @@ MUTANTS = [
         TWINS,
     ),
     Mutant(
+        "credits of any project are those of a cycle",
+        "A ledger belongs to a project.",
+        GIVEN,
+        "            USAGE_ENTRIES.c.project == USAGE_REVERSALS.c.project,\n"
+        "            USAGE_ENTRIES.c.discount_id == USAGE_REVERSALS.c.discount_id,\n"
+        "            USAGE_ENTRIES.c.invoice == USAGE_REVERSALS.c.invoice,\n"
+        "        ),\n    )\n    .where(USAGE_REVERSALS",
+        "            USAGE_ENTRIES.c.discount_id == USAGE_REVERSALS.c.discount_id,\n"
+        "            USAGE_ENTRIES.c.invoice == USAGE_REVERSALS.c.invoice,\n"
+        "        ),\n    )\n    .where(USAGE_REVERSALS",
+        TWINS,
+    ),
+    Mutant(
         "a credit that was reversed in another project is over",
         "A credit belongs to a project.",
         "models/invoices/latest_reversal.py",

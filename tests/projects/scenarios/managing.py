@@ -1,10 +1,15 @@
 """What a project and its twin do about discounts, vouchers, codes and usage."""
 
+from functools import partial
+
+from tasks.codes.generate import begin_generation
+from tasks.codes.messages import GenerateCodes
 from tests.projects.scenarios.acts import ACTOR, Acts, of_voucher
 from tests.support.holds import reserve
 from tests.support.requests import add_codes, apply, create_voucher, redeem, redemption, usage, voucher_body
 from tests.support.reversals import ONCE, grant
 from tests.support.tasks import task_named
+from worker.database import run_in_transaction
 
 
 def change_discounts() -> Acts:
@@ -95,6 +100,15 @@ def change_codes() -> Acts:
     )
 
 
+def go_on_with_a_generation() -> Acts:
+    """Generate codes under the id of a generation that was interrupted in both."""
+    body = {**of_voucher(create_voucher()), "prefix": "A-", "length": 12, "count": 3, "requestId": "r1"}
+    request = GenerateCodes.model_validate(body)
+    run_in_transaction(partial(begin_generation, request=request, delivery=None))
+    retrieve = ("generations.retrieve", {"project": "gigs", "requestId": "r1"})
+    return Acts(both=[retrieve, ("vouchers.generate_codes", body), retrieve])
+
+
 def record_usages() -> Acts:
     """Record stamps under the references of the twin, until a card is complete."""
     voucher = create_voucher(stampCard={"stamps": 2}, **ONCE)["id"]
@@ -142,6 +156,7 @@ def look_at_everything() -> Acts:
 
 
 SCENARIOS = [
+    go_on_with_a_generation,
     change_discounts,
     move_a_discount_beside_holds,
     end_a_subscription,
