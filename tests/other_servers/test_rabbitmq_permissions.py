@@ -13,11 +13,11 @@ from tests.documents.blocks import CHECKOUT
 from tests.end_to_end.broker import QUEUES, UNNAMED, with_redis
 from tests.end_to_end.flower import Flower
 from tests.end_to_end.programs import Program, Worker
-from tests.end_to_end.waiting import eventually
 from tests.metrics.exporter import running_exporter
 from tests.other_servers.celery_client import CeleryClient
 from tests.other_servers.rabbitmq_server import SENDER_CONFIGURATION, RabbitMq
 from tests.support.overdue_schedule import write_overdue_schedule
+from tests.support.waiting import eventually
 
 # Starting RabbitMQ takes long. CI runs these tests before the suite.
 pytestmark = pytest.mark.scale
