@@ -186,8 +186,12 @@ def _stamp_card_is_incomplete(candidate: Candidate, _purchase: Purchase, counts:
 
 
 def _has_no_eligible_product(candidate: Candidate, purchase: Purchase, _counts: Counts, _at: datetime) -> bool:
-    products = candidate.restrictions.products
-    return products is not None and products.isdisjoint(purchase.products)
+    restrictions = candidate.restrictions
+    eligible = purchase.products - restrictions.excluded_products
+    if restrictions.products is not None:
+        return restrictions.products.isdisjoint(eligible)
+    # A request that names no products may be for any.
+    return bool(purchase.products) and not eligible
 
 
 def _has_no_amount_in_currency(candidate: Candidate, purchase: Purchase, _counts: Counts, _at: datetime) -> bool:

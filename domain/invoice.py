@@ -62,6 +62,13 @@ class Discount:
     taken_in_total_minor: Mapping[str, int] | None = None
     # The maximum per invoice, and the rest of the voucher's budget; None if there is neither.
     caps: Caps | None = None
+    # Lines of these are never discounted. No product is in both sets.
+    excluded_products: frozenset[str] = frozenset()
+
+    @property
+    def is_restricted(self) -> bool:
+        """Whether the discount is for certain products only, or for all but certain products."""
+        return self.products is not None or bool(self.excluded_products)
 
 
 @value
@@ -101,7 +108,7 @@ def apply_discounts(invoice: Invoice, *, discounts: Sequence[Discount]) -> list[
     """
     left = {line.id: line.amount_minor for line in invoice.lines if line.discountable and line.amount_minor > 0}
     results: list[Applied | Skipped] = []
-    for discount in sorted(_taking_part(discounts, cycle=invoice.cycle), key=lambda each: each.products is None):
+    for discount in sorted(_taking_part(discounts, cycle=invoice.cycle), key=lambda each: not each.is_restricted):
         result = _apply(discount, invoice=invoice, left=left)
         if isinstance(result, Applied):
             for line_id, amount_minor in result.by_line.items():
@@ -168,7 +175,12 @@ def _apply(discount: Discount, *, invoice: Invoice, left: Mapping[str, int]) -> 
 
 
 def _covered_lines(discount: Discount, *, lines: Sequence[Line]) -> Sequence[Line]:
-    return lines if discount.products is None else [line for line in lines if line.product in discount.products]
+    return [
+        line
+        for line in lines
+        if line.product not in discount.excluded_products
+        and (discount.products is None or line.product in discount.products)
+    ]
 
 
 def _skip_reason(discount: Discount, *, invoice: Invoice, covered: Sequence[Line]) -> Skip | None:

@@ -71,3 +71,5 @@ class Restrictions:
     maximum_redemptions_per_customer: int | None = None
     products: frozenset[str] | None = None
     minimum_subtotal: Money | None = None
+    # Never discounted. No product is in both sets.
+    excluded_products: frozenset[str] = frozenset()

@@ -101,6 +101,7 @@ class Discount(Base):
     completed_at: Mapped[datetime | None] = mapped_column(Instant)
     # The instant of the last change of the status, the progress, the subscription or the duration.
     updated_at: Mapped[datetime | None] = mapped_column(Instant)
+    excluded_products: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
 
     __table_args__ = (
         CheckConstraint("num_nonnulls(percentage_basis_points, amounts_minor) = 1", name="one_price_discount"),
@@ -150,6 +151,7 @@ _TERMS = (
     "carry_over",
     "products",
     "maximum_discount_minor",
+    "excluded_products",
 )
 _NEW: dict[str, TypeEngine[Any]] = {
     "project": Text(),

@@ -36,6 +36,7 @@ class DiscountRow(Protocol):
     updated_at: datetime | None
     maximum_discount_minor: dict[str, int] | None
     has_budget: bool
+    excluded_products: list[str] | None
 
 
 class NewDiscountRow(DiscountRow, Protocol):

@@ -35,6 +35,7 @@ def granted_discount_of(
         progress=progress,
         taken_minor=taken_minor,
         taken_in_total_minor=taken_in_total_minor,
+        excluded_products=frozenset(row.excluded_products or ()),
         caps=caps_of(maximum_minor=row.maximum_discount_minor, budget_left_minor=budget_left_minor),
     )
 

@@ -16,6 +16,7 @@ def candidate_of(row: DecisiveVoucherRow) -> Candidate:
             maximum_redemptions_per_customer=row.maximum_redemptions_per_customer,
             products=None if row.products is None else frozenset(row.products),
             minimum_subtotal=_minimum_subtotal_of(row),
+            excluded_products=frozenset(row.excluded_products or ()),
         ),
         retired_reason=None if row.retired_reason is None else RetiredReason(row.retired_reason),
         needs_stamp_card=row.stamps_required is not None,

@@ -98,6 +98,8 @@ class Voucher(Base):
     maximum_discount_currency: Mapped[str | None] = mapped_column(Text)
     budget_minor: Mapped[dict[str, int] | None] = mapped_column(JSONB(none_as_null=True))
     budget_currency: Mapped[str | None] = mapped_column(Text)
+    # Never discounted, whatever `products` says.
+    excluded_products: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
 
     __table_args__ = (
         CheckConstraint("num_nonnulls(percentage_basis_points, amounts_minor) = 1", name="one_price_discount"),
@@ -116,6 +118,8 @@ class Voucher(Base):
         CheckConstraint("maximum_redemptions >= 1", name="maximum_positive"),
         CheckConstraint("maximum_redemptions_per_customer >= 1", name="customer_maximum_positive"),
         CheckConstraint("cardinality(products) >= 1", name="products_not_empty"),
+        CheckConstraint("cardinality(excluded_products) >= 1", name="excluded_products_not_empty"),
+        CheckConstraint("NOT products && excluded_products", name="products_not_excluded"),
         CheckConstraint("minimum_subtotal_minor >= 1", name="minimum_subtotal_positive"),
         CheckConstraint(
             "(minimum_subtotal_minor IS NULL) = (minimum_subtotal_currency IS NULL)", name="minimum_subtotal_whole"

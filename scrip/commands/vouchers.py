@@ -46,6 +46,9 @@ End = Annotated[str | None, typer.Option(help="From when the voucher can no long
 Redemptions = Annotated[int | None, typer.Option(help="How often the voucher can be redeemed.")]
 RedemptionsEach = Annotated[int | None, typer.Option(help="How often a customer can redeem the voucher.")]
 Products = Annotated[list[str] | None, typer.Option("--product", help="A product that is discounted; repeatable.")]
+ExcludedProducts = Annotated[
+    list[str] | None, typer.Option("--excluded-product", help="A product that is never discounted; repeatable.")
+]
 
 
 def _discount(voucher: Any) -> str:
@@ -133,6 +136,7 @@ def create(
     maximum_redemptions: Redemptions = None,
     maximum_redemptions_per_customer: RedemptionsEach = None,
     products: Products = None,
+    excluded_products: ExcludedProducts = None,
     actor: Actor = None,
     request_id: RequestId = None,
     file: File = None,
@@ -158,6 +162,7 @@ def create(
         "restrictions.maximumRedemptions": maximum_redemptions,
         "restrictions.maximumRedemptionsPerCustomer": maximum_redemptions_per_customer,
         "restrictions.products": products,
+        "restrictions.excludedProducts": excluded_products,
     }
     with ends_clearly(as_json=as_json):
         body = request_body(fields, file=file, merged=more, as_json=as_json)

@@ -28,6 +28,7 @@ def discount_answer(row: ListedDiscountRow) -> Answer:
         "carryOver": row.carry_over,
         "maximumDiscount": maximum_discount(row),
         "products": row.products,
+        "excludedProducts": row.excluded_products,
         "startsOn": day(row.starts_on),
         "firstCycleStart": day(row.first_cycle_start),
         "fullPriceFrom": day(row.ends_on),

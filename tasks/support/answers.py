@@ -72,6 +72,7 @@ def explained_discount(row: ListedDiscountRow, *, evidence: Evidence, subscripti
     figures = {**figures_of(row, known=known)}
     wordings = [sentences.TERMS[RecurrenceType(row.recurrence)]]
     wordings += [sentences.PRODUCTS] if row.products is not None else []
+    wordings += [sentences.EXCLUDED_PRODUCTS] if row.excluded_products is not None else []
     wordings += [sentences.MAXIMUM] if row.maximum_discount_minor is not None else []
     wordings += [sentences.STANDING[standing]]
     move = None if subscription is None else known.history.last_move_of(subscription)

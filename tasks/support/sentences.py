@@ -59,7 +59,7 @@ REFUSED: Mapping[Refusal, Wordings] = {
         "Refused: the voucher is granted only by a complete card of {stamps} stamps.",
         "Refused: the voucher is granted only by a complete stamp card.",
     ),
-    Refusal.PRODUCT_NOT_ELIGIBLE: ("Refused: the voucher is for certain products, and the request had none of them.",),
+    Refusal.PRODUCT_NOT_ELIGIBLE: ("Refused: the request had none of the products that the voucher is for.",),
     Refusal.CURRENCY_MISMATCH: (
         "Refused: the voucher is worth {worth}, and the request had no currency or another one.",
         "Refused: the voucher has no amount in the currency of the request, or the request had none.",
@@ -97,6 +97,7 @@ TERMS: Mapping[RecurrenceType, Wordings] = {
     RecurrenceType.FOREVER: ("A balance of {balance_in_all}, for ever.", "{worth} off, for ever.", "For ever."),
 }
 PRODUCTS: Wordings = ("Only the products that it names are discounted.",)
+EXCLUDED_PRODUCTS: Wordings = ("The products that it excludes are not discounted.",)
 MAXIMUM: Wordings = ("At most {maximum_on_invoice} is taken off one invoice.",)
 STANDING: Mapping[Standing, Wordings] = {
     Standing.NOT_YET_BEGUN: (
@@ -136,7 +137,9 @@ SKIPPED: Mapping[Skip, Wordings] = {
         "It took nothing off, because it covers only cycles that end after {starts_on}.",
         "It took nothing off, because the cycle of the invoice ended before the discount began.",
     ),
-    Skip.PRODUCT_NOT_ELIGIBLE: ("It took nothing off, because no line of the invoice has one of its products.",),
+    Skip.PRODUCT_NOT_ELIGIBLE: (
+        "It took nothing off, because no line of the invoice is for a product that it discounts.",
+    ),
     Skip.CURRENCY_MISMATCH: (
         "It took nothing off, because it has no amount in {currency}, the currency of the invoice.",
         "It took nothing off, because it has no amount in the currency of the invoice.",

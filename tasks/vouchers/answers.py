@@ -32,6 +32,7 @@ def voucher_answer(row: ShownVoucherRow) -> Answer:
             "maximumRedemptions": row.maximum_redemptions,
             "maximumRedemptionsPerCustomer": row.maximum_redemptions_per_customer,
             "products": row.products,
+            "excludedProducts": row.excluded_products,
             "minimumSubtotal": _minimum_subtotal(row),
         },
         "redemptions": places_taken(row),

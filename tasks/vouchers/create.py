@@ -137,6 +137,7 @@ def values_of(request: CreateVoucher, *, created_at: datetime) -> dict[str, Any]
         "maximum_redemptions": restrictions.maximum_redemptions,
         "maximum_redemptions_per_customer": restrictions.maximum_redemptions_per_customer,
         "products": restrictions.products,
+        "excluded_products": restrictions.excluded_products,
         "minimum_subtotal_minor": None if minimum is None else minimum.amount,
         "minimum_subtotal_currency": None if minimum is None else minimum.currency,
         "metadata": request.metadata,

@@ -29,6 +29,13 @@ CAUSES = {
     "restrictions.expiresAt": [
         Cause(field="restrictions.startsAt", is_removed=False, message="must be earlier than expiresAt")
     ],
+    "restrictions.excludedProducts": [
+        Cause(
+            field="restrictions.products",
+            is_removed=False,
+            message="must not name a product that excludedProducts names too",
+        )
+    ],
     "priceDiscountPercentage": [
         Cause(
             field="priceDiscount",

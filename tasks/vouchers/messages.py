@@ -90,11 +90,19 @@ class Restrictions(Message):
     maximum_redemptions_per_customer: Count | None = None
     products: Annotated[list[ExternalId], Field(min_length=1, max_length=PRODUCTS_MAX)] | None = None
     minimum_subtotal: MinimumSubtotal | None = None
+    excluded_products: Annotated[list[ExternalId], Field(min_length=1, max_length=PRODUCTS_MAX)] | None = None
 
     @field_validator("expires_at")
     @classmethod
     def _ends_after_start(cls, value: Any, info: ValidationInfo) -> Any:
         check_later(info, value=value, than="starts_at")
+        return value
+
+    @field_validator("excluded_products")
+    @classmethod
+    def _are_no_products(cls, value: list[str] | None, info: ValidationInfo) -> list[str] | None:
+        if not set(info.data.get("products") or ()).isdisjoint(value or ()):
+            raise invalid("must not name a product that products names too")
         return value
 
 

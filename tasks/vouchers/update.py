@@ -141,7 +141,7 @@ def _refusal(row: VoucherRow, *, values: Mapping[str, Any], held: int) -> Update
 
 
 def _are_products_changed(row: VoucherRow, *, values: Mapping[str, Any]) -> bool:
-    return set(row.products or ()) != set(values["products"] or ())
+    return any(set(getattr(row, name) or ()) != set(values[name] or ()) for name in ("products", "excluded_products"))
 
 
 def _is_promise_changed(row: VoucherRow, *, values: Mapping[str, Any]) -> bool:

@@ -36,6 +36,8 @@ COLUMNS = [
     "maximum_redemptions = 6",
     "maximum_redemptions_per_customer = NULL",
     "products = '{prod_a}'",
+    "excluded_products = '{prod_c,prod_d}'",
+    "excluded_products = NULL",
     "minimum_subtotal_minor = 501",
 ]
 # For each check, changes that each break only that promise.
@@ -92,6 +94,7 @@ def changed_vouchers(tampered_database: object) -> None:  # noqa: ARG001 - empti
         "maximumRedemptions": 5,
         "maximumRedemptionsPerCustomer": 1,
         "products": ["prod_a", "prod_b"],
+        "excludedProducts": ["prod_c"],
         "minimumSubtotal": {"amount": 500, "currency": "USD"},
     }
     card = {"stamps": 2, "expireDays": 90}

@@ -74,13 +74,24 @@ def test_a_voucher_is_created_from_options():
     done = scrip(
         *("vouchers", "create", "--name", "Sommer ☀", "--code", "SUMMER", "--amount", "999", "--currency", "USD"),
         *("--recurrence", "repeating", "--duration-in-months", "3", "--expires-at", "2099-01-01T00:00:00Z"),
-        *("--maximum-redemptions", "5", "--product", "prod_a", "--product", "prod_b", "--json"),
+        *(
+            "--maximum-redemptions",
+            "5",
+            "--product",
+            "prod_a",
+            "--product",
+            "prod_b",
+            "--excluded-product",
+            "prod_c",
+            "--json",
+        ),
     )
     assert (done.code, done.errors) == (0, "")
     (voucher,) = done.lines()
     assert (voucher["name"], voucher["code"], voucher["priceDiscount"]["amount"]) == ("Sommer ☀", "SUMMER", 999)
     assert voucher["recurrence"]["durationInMonths"] == 3
     assert voucher["restrictions"]["products"] == ["prod_a", "prod_b"]
+    assert voucher["restrictions"]["excludedProducts"] == ["prod_c"]
     shown = dict(scrip("vouchers", "show", voucher["id"]).rows())
     assert (shown["id"], shown["name"], shown["metadata"]) == (voucher["id"], "Sommer ☀", "{}")
     assert scrip("vouchers", "show", voucher["id"], "--json").lines() == [voucher]

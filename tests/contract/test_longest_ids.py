@@ -31,7 +31,7 @@ def widened(value: Any, *, name: str = "") -> Any:
             return [widened(each, name=name) for each in value]
         case str() if name in CURSORS and IDENTITY.fullmatch(value):
             return value
-        case str() if name in IDS | CURSORS | {"products"} and not FIXED.fullmatch(value):
+        case str() if name in IDS | CURSORS | {"products", "excludedProducts"} and not FIXED.fullmatch(value):
             # Different characters cannot be compressed, so that the ids are as long in an index.
             filling = "".join(chr(0x1F300 + (position * 37 + len(value)) % 700) for position in range(LONGEST))
             return (value + filling)[:LONGEST]

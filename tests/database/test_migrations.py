@@ -50,13 +50,14 @@ def downgrade():
 LOST = {
     "codes": {"updated_at"},
     "dead_letters": {"id"},
-    "discounts": {"completed_at", "updated_at"},
+    "discounts": {"completed_at", "excluded_products", "updated_at"},
     "holds": {"other_discount_id"},
     "invoice_reversals": {"actor"},
     "redemptions": {"other_discount_id"},
     "usage_entries": {"cycle_start", "cycle_end"},
     # The sum of a voucher is kept, in another part.
     "given_amounts": {"part"},
+    "vouchers": {"excluded_products"},
 }
 # Tables that a migration adds. After the way down and up, they have what the rows of other tables tell, if anything.
 # Emptied too: what a migration down drops comes back empty, unless another table has it.

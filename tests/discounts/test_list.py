@@ -19,7 +19,7 @@ def test_a_discount_is_shown_as_it_was_granted():
         priceDiscount={"amount": 999, "currency": "USD", "currencyOptions": {"EUR": 899}},
         recurrence={"type": "repeating", "durationInMonths": 3},
         maximumDiscount={"amount": 2500, "currency": "USD", "currencyOptions": {"EUR": 2200}},
-        restrictions={"products": ["prod_a"]},
+        restrictions={"products": ["prod_a"], "excludedProducts": ["prod_b"]},
     )
     redeemed = grant(voucher["id"], products=["prod_a"])
     applied = apply(lines=[{"id": "base", "amount": 8000, "product": "prod_a"}])
@@ -38,6 +38,7 @@ def test_a_discount_is_shown_as_it_was_granted():
         "carryOver": False,
         "maximumDiscount": voucher["maximumDiscount"],
         "products": ["prod_a"],
+        "excludedProducts": ["prod_b"],
         "startsOn": "2027-01-01",
         "firstCycleStart": "2027-02-01",
         "fullPriceFrom": "2027-05-01",

@@ -190,6 +190,33 @@ def test_a_restriction_refuses_a_request_without_the_field_that_it_needs(purchas
     assert decide(purchase=purchase) is reason
 
 
+@pytest.mark.parametrize(
+    ("products", "excluded", "bought", "is_eligible"),
+    [
+        (None, {"a"}, {"a"}, False),
+        (None, {"a", "b"}, {"a", "b"}, False),
+        (None, {"a"}, {"a", "b"}, True),
+        (None, {"a"}, {"b"}, True),
+        # Whoever names no products may buy any.
+        (None, {"a"}, set(), True),
+        ({"b"}, {"a"}, {"a", "b"}, True),
+        ({"b"}, {"a"}, {"a", "c"}, False),
+        ({"b"}, {"a"}, set(), False),
+    ],
+)
+def test_a_purchase_of_excluded_products_only_is_not_eligible(products, excluded, bought, is_eligible):
+    """A voucher may name products beside those that it excludes."""
+    restrictions = replace(
+        OPEN.restrictions,
+        products=None if products is None else frozenset(products),
+        excluded_products=frozenset(excluded),
+    )
+    decision = decide(
+        candidate=replace(OPEN, restrictions=restrictions), purchase=replace(PURCHASE, products=frozenset(bought))
+    )
+    assert decision is (None if is_eligible else Refusal.PRODUCT_NOT_ELIGIBLE)
+
+
 def test_a_percentage_needs_no_currency():
     """A percentage applies to an amount in any currency."""
     candidate = replace(

@@ -17,6 +17,8 @@ from tests.cases.load import cases
 FEBRUARY = Period(start=date(2026, 1, 31), end=date(2026, 2, 28))
 INVOICE = Invoice(currency="USD", cycle=FEBRUARY, lines=[Line(id="base", amount_minor=8000)])
 
+OF_A = replace(INVOICE, lines=[Line(id="base", amount_minor=8000, product="a")])
+
 
 def discount(price, *, products=None, recurrence=RecurrenceType.FOREVER, months=None, **fields) -> Discount:
     """Return a running discount that was granted before the invoice's period."""
@@ -79,6 +81,19 @@ def test_discounts_restricted_to_products_come_first_then_the_order_redeemed():
     assert amounts_of(results) == [500, 100, 140]
 
 
+def test_a_discount_that_excludes_products_is_restricted_too():
+    """It comes before those on everything, in the order redeemed, and takes nothing off excluded lines."""
+    everything, but_a = percentage(1000), percentage(5000, excluded_products=frozenset({"a"}))
+    named = percentage(5000, products=["b"], excluded_products=frozenset({"a"}))
+    a, b, other = (Line(id=name or "-", amount_minor=1000, product=name) for name in ("a", "b", None))
+    results = apply_discounts(replace(INVOICE, lines=[a, b, other]), discounts=[everything, but_a, named])
+    assert [(each.discount, each.by_line) for each in results if isinstance(each, Applied)] == [
+        (but_a, {"b": 500, "-": 500}),
+        (named, {"b": 250}),
+        (everything, {"a": 100, "b": 25, "-": 50}),
+    ]
+
+
 def test_the_base_is_the_positive_discountable_lines_of_the_products():
     """Credits, lines that are not discountable and other products are not discounted."""
     invoice = replace(
@@ -121,6 +136,8 @@ def test_a_fixed_amount_is_that_of_the_invoices_currency():
         (replace(INVOICE, trial=True), fixed(1), Skip.TRIAL),
         (INVOICE, fixed(1, starts_on=FEBRUARY.end), Skip.BEFORE_START),
         (INVOICE, fixed(1, products=["a"]), Skip.PRODUCT_NOT_ELIGIBLE),
+        (OF_A, fixed(1, excluded_products=frozenset({"a"})), Skip.PRODUCT_NOT_ELIGIBLE),
+        (OF_A, fixed(1, products=["b"], excluded_products=frozenset({"c"})), Skip.PRODUCT_NOT_ELIGIBLE),
         (replace(INVOICE, currency="JPY"), fixed(1), Skip.CURRENCY_MISMATCH),
         (lines(0, -5), fixed(1), Skip.NOTHING_LEFT),
         (lines(1), percentage(1), Skip.NOTHING_LEFT),
@@ -233,7 +250,13 @@ LINES = st.lists(
     max_size=8,
 )
 DISCOUNTS = st.lists(
-    st.builds(discount, PRICES, products=st.sampled_from([None, ["a"], ["b"], ["a", "b"]])), max_size=6
+    st.builds(
+        discount,
+        PRICES,
+        products=st.sampled_from([None, ["a"], ["b"], ["a", "b"]]),
+        excluded_products=st.sampled_from([frozenset(), frozenset({"b"})]),
+    ),
+    max_size=6,
 )
 
 

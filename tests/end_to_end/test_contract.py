@@ -90,6 +90,7 @@ def test_an_ordinary_client_gets_the_contracts_answer_to_every_task(ask: Ask) ->
             "maximumRedemptions": 1,
             "maximumRedemptionsPerCustomer": None,
             "products": ["prod_a"],
+            "excludedProducts": None,
             "minimumSubtotal": None,
         },
         "redemptions": 0,

@@ -101,7 +101,8 @@ def test_log_and_events_show_ids_only(client: Client, worker: Worker, log_since:
 # Of every kind of value that a caller chooses, also those that events and Flower show to find a request.
 PLANTED_TEXTS = {
     "project", "requestId", "request_id", "organization_id", "aid", "customer", "subscription", "invoice", "code",
-    "codes", "prefix", "name", "actor", "ref", "product", "products", "id", "metadata", "card", "order",
+    "codes", "prefix", "name", "actor", "ref", "product", "products", "excludedProducts", "id", "metadata",
+    "card", "order",
 }  # fmt: skip
 PLANTED_NUMBERS = {"amount", "subtotal", "amount_off", "priceDiscountAmount", "minimumSubtotal", "total"}
 MARK, NUMBER = "HUSH", 31_337_007

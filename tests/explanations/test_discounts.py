@@ -24,6 +24,7 @@ HERE = {"customer": "cus_1", "subscription": "sub_1"}
 BALANCE_FOR_EVER = {**BALANCE, "recurrence": {"type": "forever"}}
 NOT_BEGUN = "It took nothing off so far. It begins with the first invoice of a cycle that ends after 2027-01-01."
 ONLY_PRODUCTS = "Only the products that it names are discounted."
+ALL_BUT_EXCLUDED = "The products that it excludes are not discounted."
 ONE_OF_TWO = "It is running: 1 of 2 billing cycles were discounted."
 REST_UNTIL = "It is running, with USD 10.00 of the balance left, and the full price applies from 2027-04-01."
 
@@ -59,6 +60,7 @@ def test_a_discount_is_shown_as_in_its_list():
         ({}, f"10 % off, for ever. {NOT_BEGUN}"),
         ({"priceDiscountPercentage": 12.5, **ONCE}, f"12.5 % off a single invoice. {NOT_BEGUN}"),
         ({"restrictions": {"products": ["prod_a"]}}, f"10 % off, for ever. {ONLY_PRODUCTS} {NOT_BEGUN}"),
+        ({"restrictions": {"excludedProducts": ["prod_b"]}}, f"10 % off, for ever. {ALL_BUT_EXCLUDED} {NOT_BEGUN}"),
     ],
 )
 def test_a_discount_that_has_not_begun_says_from_when_it_counts(terms, text):

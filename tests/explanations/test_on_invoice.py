@@ -83,7 +83,7 @@ def test_the_sum_of_many_refunds_is_that_of_all():
             "product_not_eligible",
             {"restrictions": {"products": ["prod_b"]}},
             {"lines": [{"id": "base", "amount": 8_000, "product": "prod_a"}]},
-            "no line of the invoice has one of its products.",
+            "no line of the invoice is for a product that it discounts.",
         ),
         ("currency_mismatch", FIXED, {"currency": "EUR"}, "it has no amount in EUR, the currency of the invoice."),
         (

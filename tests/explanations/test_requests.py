@@ -77,7 +77,7 @@ REFUSALS = {
     "customer_limit_reached": "Refused: a customer can redeem the voucher once, which this one had done before.",
     "already_applied": "Refused: a discount of this voucher was running on the subscription already.",
     "stamp_card_incomplete": "Refused: the voucher is granted only by a complete card of 10 stamps.",
-    "product_not_eligible": "Refused: the voucher is for certain products, and the request had none of them.",
+    "product_not_eligible": "Refused: the request had none of the products that the voucher is for.",
     "currency_mismatch": "Refused: the voucher is worth USD 9.99 or EUR 8.99, and the request had no currency or "
     "another one.",
     "minimum_subtotal_not_met": "Refused: the subtotal was not USD 50.00 or more, which the voucher needs.",
@@ -157,7 +157,7 @@ def test_a_customer_who_was_only_refused_is_told_the_last_reason():
     assert answer["finding"] == "only_refused"
     assert CLOCKED.sub("<instant>", answer["text"]) == (
         "No discount was granted: every request was refused, the last one on <instant>. "
-        "Refused: the voucher is for certain products, and the request had none of them."
+        "Refused: the request had none of the products that the voucher is for."
     )
     assert answer["discounts"] == []
 

@@ -30,7 +30,14 @@ TABLES: list[tuple[Any, tuple[type[StrEnum], ...]]] = [
     (sentences.FOUND, (Finding,)),
 ]
 SINGLE = (
-    *(sentences.ACCEPTED, sentences.MOVABLE, sentences.PRODUCTS, sentences.MAXIMUM, sentences.TAKEN),
+    *(
+        sentences.ACCEPTED,
+        sentences.MOVABLE,
+        sentences.PRODUCTS,
+        sentences.EXCLUDED_PRODUCTS,
+        sentences.MAXIMUM,
+        sentences.TAKEN,
+    ),
     *(sentences.GIVEN_BACK, sentences.CHANGED_SINCE, sentences.ENTRY),
 )
 EVERY = [*(wordings for table, _ in TABLES for wordings in table.values()), *SINGLE]

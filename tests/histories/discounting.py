@@ -63,11 +63,20 @@ class Discount:
     # The moves, the extensions and the end as answers show them, the newest first.
     history: list[Json] = field(default_factory=list)
 
+    def named_products(self, name: str) -> list[str] | None:
+        """Return `products` or `excludedProducts`, or None if the discount names none."""
+        named: list[str] | None = self.terms.get("restrictions", {}).get(name)
+        return named
+
     @property
-    def products(self) -> list[str] | None:
-        """The products that the discount is restricted to."""
-        products: list[str] | None = self.terms.get("restrictions", {}).get("products")
-        return products
+    def is_restricted(self) -> bool:
+        """Whether the discount is for certain products only, or not for certain ones."""
+        return any(self.named_products(name) for name in ("products", "excludedProducts"))
+
+    def is_for(self, product: str | None) -> bool:
+        """Return whether the discount is for a line with that product, or without one."""
+        only, never = self.named_products("products"), self.named_products("excludedProducts")
+        return (only is None or product in only) and product not in (never or [])
 
     @property
     def starts(self) -> set[date]:

@@ -39,7 +39,14 @@ def fresh_or_repeated(bodies: st.SearchStrategy[Json]) -> st.SearchStrategy[Item
 # The first vouchers are drawn most often, so that their limits are reached.
 PLACES = either(0, 0, 0, 1, 1, 2, 3, 4, 5)
 PROJECTS = st.sampled_from(["gigs"] * 19 + ["other"])
-PRODUCTS = either(["prod_a"], ["prod_b"], ["prod_a", "prod_b"])
+PRODUCTS = either(
+    {"products": ["prod_a"]},
+    {"products": ["prod_b"]},
+    {"products": ["prod_a", "prod_b"]},
+    {"excludedProducts": ["prod_a"]},
+    {"excludedProducts": ["prod_b", "prod_c"]},
+    {"products": ["prod_a", "prod_c"], "excludedProducts": ["prod_b"]},
+)
 CURRENCIES = either("USD", "USD", "USD", "EUR", "JPY")
 SUBSCRIPTIONS = either("sub_1", "sub_1", "sub_1", "sub_2")
 CUSTOMERS = either("cus_1", "cus_1", "cus_2")

@@ -67,7 +67,8 @@ class Voucher:
     def answer(self) -> Json:
         """Return the voucher as callers see it, but without its amounts."""
         price, card = self.body.get("priceDiscount"), self.body.get("stampCard")
-        names = ("maximumRedemptions", "maximumRedemptionsPerCustomer", "products", "minimumSubtotal")
+        limits = ("maximumRedemptions", "maximumRedemptionsPerCustomer")
+        names = (*limits, "products", "excludedProducts", "minimumSubtotal")
         return {
             "object": "voucher",
             "id": self.id,

@@ -34,11 +34,7 @@ def refusal(
         return "voucher_not_found"
     requested_at = datetime.fromisoformat(body["requestedAt"]) if "requestedAt" in body else at
     t = requested_at if at - REQUESTED_AT_GRACE <= requested_at <= at else at
-    starts_at, products, minimum = (
-        voucher.instant("startsAt"),
-        voucher.restriction("products"),
-        voucher.restriction("minimumSubtotal"),
-    )
+    starts_at, minimum = voucher.instant("startsAt"), voucher.restriction("minimumSubtotal")
     maximum, per_customer = (
         voucher.restriction("maximumRedemptions"),
         voucher.restriction("maximumRedemptionsPerCustomer"),
@@ -57,10 +53,18 @@ def refusal(
         "customer_limit_reached": per_customer is not None and voucher.places_of(body["customer"]) >= per_customer,
         "already_applied": voucher.id in [each.voucher for each in running],
         "stamp_card_incomplete": voucher.body.get("stampCard") is not None and not card_is_full,
-        "product_not_eligible": products is not None and not set(products) & set(body.get("products", [])),
+        "product_not_eligible": has_no_product(voucher, bought=body.get("products", [])),
         "currency_mismatch": bool(amounts) and body.get("currency") not in amounts,
         "minimum_subtotal_not_met": minimum is not None
         and (body.get("currency") != minimum["currency"] or body.get("subtotal", -1) < minimum["amount"]),
         "discount_limit_reached": len(running) >= RUNNING_MAX,
     }
     return next((reason for reason, is_so in rows.items() if is_so and reason not in waived), None)
+
+
+def has_no_product(voucher: Voucher, *, bought: Collection[str]) -> bool:
+    """Return whether a purchase has no product for the voucher. A purchase without products may have any."""
+    only, never = voucher.restriction("products"), voucher.restriction("excludedProducts") or []
+    if not bought:
+        return only is not None
+    return not any(each not in never and (only is None or each in only) for each in bought)

@@ -51,9 +51,10 @@ def why_refused(voucher: Voucher, *, changed: Json, held: int) -> Json | None:
     return HELD if held and (is_promise_changed or products_of(changed) != products_of(voucher.body)) else None
 
 
-def products_of(body: Json) -> set[str]:
-    """Return the products of a voucher. None of them means all products."""
-    return set(body.get("restrictions", {}).get("products") or ())
+def products_of(body: Json) -> list[set[str]]:
+    """Return the products of a voucher, none of which means all products, and those that it excludes."""
+    restrictions = body.get("restrictions", {})
+    return [set(restrictions.get(name) or ()) for name in ("products", "excludedProducts")]
 
 
 def changed_body(before: Json, *, sent: Json) -> Json:
@@ -74,11 +75,13 @@ def wrong_fields(voucher: Voucher, *, changed: Json, sent: Json, held: int) -> l
     maximum = restrictions.get("maximumRedemptions")
     of_price = "priceDiscountPercentage" if "priceDiscountPercentage" in sent else "priceDiscount"
     of_window = "restrictions.expiresAt" if "expiresAt" in restrictions else "restrictions.startsAt"
+    of_products = "restrictions.excludedProducts" if "excludedProducts" in restrictions else "restrictions.products"
     rows = [
         ("restrictions.maximumRedemptions", maximum is not None and maximum < voucher.places_taken() + held),
         (of_price, not any(kind in changed for kind in KINDS_OF_PRICE)),
         *balance_without_sense(changed, sent=sent),
         *budget_below_spent(voucher, sent=sent),
+        (of_products, bool(set.intersection(*products_of(changed)))),
         (of_window, starts_at is not None and expires_at is not None and starts_at >= expires_at),
     ]
     return [field for field, is_wrong in rows if is_wrong]

@@ -68,14 +68,14 @@ RECURRENCES = st.one_of(
 )
 
 RESTRICTIONS = st.builds(
-    lambda window, others: {**(window or {}), **others},
+    lambda window, others, products: {**(window or {}), **others, **(products or {})},
     one_in(2, WINDOWS),
     body(
         maximumRedemptions=one_in(2, either(1, 2, 3)),
         maximumRedemptionsPerCustomer=one_in(3, either(1, 2)),
-        products=one_in(4, PRODUCTS),
         minimumSubtotal=one_in(5, st.just({"amount": 5000, "currency": "USD"})),
     ),
+    one_in(3, PRODUCTS),
 )
 
 CAPS = either(
@@ -134,6 +134,7 @@ CHANGES = st.one_of(
         st.fixed_dictionaries({"maximumRedemptions": either(None, 1, 2, 3)}),
         st.fixed_dictionaries({"maximumRedemptionsPerCustomer": either(None, 1, 2)}),
         st.fixed_dictionaries({"products": either(None, ["prod_a"], ["prod_b"])}),
+        st.fixed_dictionaries({"excludedProducts": either(None, ["prod_b"], ["prod_c"])}),
         st.fixed_dictionaries({"minimumSubtotal": either(None, {"amount": 4999, "currency": "USD"})}),
     ).map(lambda restriction: {"restrictions": restriction}),
     st.fixed_dictionaries({"name": st.just("Another name")}),

@@ -13,6 +13,8 @@ from worker.database import transaction
 
 pytestmark = pytest.mark.usefixtures("database")
 
+LINES_BY_PRODUCT = {"a": {"product": "prod_a"}, "b": {"product": "prod_b"}, "none": {}}
+
 
 def stored(table) -> int:
     """Return the number of rows of a table."""
@@ -124,6 +126,23 @@ def test_restricted_discounts_come_first_then_the_order_redeemed():
         {"id": "a", "amount": 2000, "discount": 1350, "total": 650},
         {"id": "b", "amount": 1000, "discount": 350, "total": 650},
     ]
+
+
+def test_excluded_products_are_never_discounted():
+    """Such a discount comes with the restricted ones, and is skipped if no line is left for it."""
+    everything = grant_for_product_a(priceDiscountPercentage=10)
+    but_b = grant_for_product_a(priceDiscountPercentage=50, restrictions={"excludedProducts": ["prod_b"]})
+    a, b, none = ({"id": each, "amount": 1000, **more} for each, more in LINES_BY_PRODUCT.items())
+    answer = apply(lines=[a, b, none])
+    assert [(each["discount"], each["lines"]) for each in answer["discounts"]] == [
+        (but_b["discount"], {"a": 500, "none": 500}),
+        (everything["discount"], {"a": 50, "b": 100, "none": 50}),
+    ]
+    answer = apply(lines=[b])
+    assert [(each["discount"], each["reason"]) for each in answer["skipped"]] == [
+        (but_b["discount"], "product_not_eligible")
+    ]
+    assert [each["amount"] for each in answer["discounts"]] == [100]
 
 
 def test_discounts_of_one_bulk_redemption_keep_its_order():

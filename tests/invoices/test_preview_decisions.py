@@ -50,6 +50,19 @@ def test_the_plan_can_fall_short_of_a_restriction():
     assert answer["fullPriceFrom"] == "2027-01-01"
 
 
+def test_a_plan_of_excluded_products_only_is_not_eligible():
+    """A plan with another line, with or without a product, is eligible for that line."""
+    voucher = create_voucher(restrictions={"excludedProducts": ["prod_x"]})
+    excluded, other = {"id": "x", "amount": 1_000, "product": "prod_x"}, {"id": "a", "amount": 500, "product": "prod_a"}
+    answers = [
+        buy({"voucher": voucher["id"], **SINCE}, plan=plan(lines=lines)) for lines in ([excluded], [excluded, other])
+    ]
+    assert [(reasons(each), totals(each)) for each in answers] == [
+        (["product_not_eligible"], [0] * 4),
+        ([None], [50] * 4),
+    ]
+
+
 def test_a_voucher_named_twice_is_already_applied():
     """By its id and two of its codes. The first counts."""
     voucher = create_voucher(code="SUMMER")

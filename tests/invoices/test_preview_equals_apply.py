@@ -55,8 +55,11 @@ def test_a_preview_equals_the_later_invoices(new, billed, terms, periods, since)
     empty_database()
     for body in new:
         unlimited = {name: each for name, each in body.items() if name not in {"project", "code", "restrictions"}}
-        products = body.get("restrictions", {}).get("products")
-        restrictions = {"restrictions": {"products": products}} if products else {}
+        given = body.get("restrictions", {})
+        products = given.get("products")
+        restrictions = {
+            "restrictions": {name: given[name] for name in ("products", "excludedProducts") if name in given}
+        }
         voucher = create_voucher(**voucher_body(**unlimited, **restrictions))
         currency = body.get("priceDiscount", {"currency": "USD"})["currency"]
         request = {"voucher": voucher["id"], "products": products or [], "currency": currency}

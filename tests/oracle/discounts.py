@@ -71,7 +71,9 @@ class Voucher:
         self.cycles: int | None = recurrence.get("durationInCycles")
         self.carries_over: bool = self.body.get("carryOver", False)
         self.percentage: str | None = self.body.get("priceDiscountPercentage")
-        self.products: list[str] | None = self.body.get("restrictions", {}).get("products")
+        restrictions = self.body.get("restrictions", {})
+        self.products: list[str] | None = restrictions.get("products")
+        self.excluded: list[str] | None = restrictions.get("excludedProducts")
         self.price, self.maximum, self.budget = (
             amounts_of(self.body.get(name)) for name in ("priceDiscount", "maximumDiscount", "budget")
         )
@@ -107,11 +109,20 @@ class Discount:
     id: str
     voucher: Voucher
     products: list[str] | None
+    excluded: list[str] | None
     starts_on: date
     # The same for an invoice without a period and a cycle, whose day is that in UTC.
     starts_on_in_utc: date
     status: str = "running"
     entries: list[Entry] = field(default_factory=list)
+
+    def is_restricted(self) -> bool:
+        """Return whether the discount names products, either to discount or to exclude."""
+        return bool(self.products or self.excluded)
+
+    def is_for(self, product: str | None) -> bool:
+        """Return whether the discount is for lines of a product."""
+        return product not in (self.excluded or []) and (not self.products or product in self.products)
 
     def standing(self) -> list[Entry]:
         """Return the entries whose cycle was not given back."""

@@ -28,8 +28,8 @@ def terms(drawn: Drawn) -> dict[str, Any]:
         body["maximumDiscount"] = price(drawn, 1, 3000)
     if drawn.is_so(0.25):
         body["budget"] = price(drawn, 1, 15000)
-    if drawn.is_so(0.35):
-        body["restrictions"] = {"products": drawn.random.sample(PRODUCTS, drawn.random.randint(1, 2))}
+    if drawn.is_so(0.45):
+        body["restrictions"] = restrictions(drawn)
     return body
 
 
@@ -39,7 +39,22 @@ def update(drawn: Drawn, voucher_id: str, spent: dict[str, int] | None) -> dict[
     if spent and drawn.is_so(0.6):
         first, *others = ((each, amount + drawn.random.randint(1, 3000)) for each, amount in spent.items())
         return {**body, "budget": {"currency": first[0], "amount": first[1], "currencyOptions": dict(others)}}
-    return {**body, "restrictions": {"products": drawn.random.choice([None, [drawn.random.choice(PRODUCTS)]])}}
+    return {**body, "restrictions": {"products": None, "excludedProducts": None, **restrictions(drawn)}}
+
+
+def restrictions(drawn: Drawn) -> dict[str, Any]:
+    """Draw products for a voucher, products that it excludes, or both."""
+    first, *others = drawn.random.sample(PRODUCTS, 3)
+    return drawn.random.choice(
+        [
+            {},
+            {"products": [first]},
+            {"products": [first, others[0]]},
+            {"excludedProducts": [first]},
+            {"excludedProducts": others},
+            {"products": others, "excludedProducts": [first]},
+        ]
+    )
 
 
 def recurrence(drawn: Drawn) -> dict[str, Any]:

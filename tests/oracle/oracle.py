@@ -61,7 +61,7 @@ class Oracle:
         starts_on, in_utc = requested_at.date(), requested_at.astimezone(UTC).date()
         if "startsOn" in redemption:
             starts_on = in_utc = date.fromisoformat(redemption["startsOn"])
-        granted = Discount(discount, voucher, voucher.products, starts_on, in_utc)
+        granted = Discount(discount, voucher, voucher.products, voucher.excluded, starts_on, in_utc)
         self.on(redemption["subscription"]).append(granted)
         voucher.discounts.append(granted)
 
@@ -147,17 +147,17 @@ def listed(discounts: list[Discount], cycle: Cycle, *, is_dated: bool) -> list[D
         named.append(each)
         if has_started(each, cycle, is_dated=is_dated):
             taking_part.add(each.voucher.id)
-    return sorted(named, key=lambda each: each.products is None)
+    return sorted(named, key=lambda each: not each.is_restricted())
 
 
 def skip_reason(discount: Discount, body: dict[str, Any], cycle: Cycle, *, is_dated: bool) -> str | None:
     """Return the first reason for which the discount takes nothing off, whatever the amounts of the lines."""
-    voucher, products, currency = discount.voucher, discount.products, body["currency"]
+    voucher, currency = discount.voucher, body["currency"]
     prices = voucher.price, voucher.maximum, voucher.budget
     against = {
         "trial": body["trial"],
         "before_start": not has_started(discount, cycle, is_dated=is_dated),
-        "product_not_eligible": products is not None and not any(each["product"] in products for each in body["lines"]),
+        "product_not_eligible": not any(discount.is_for(each["product"]) for each in body["lines"]),
         "currency_mismatch": any(amounts is not None and currency not in amounts for amounts in prices),
         "budget_spent": voucher.left(currency) == 0,
     }
@@ -166,11 +166,11 @@ def skip_reason(discount: Discount, body: dict[str, Any], cycle: Cycle, *, is_da
 
 def taken_off(discount: Discount, body: dict[str, Any], rests: dict[str, int], cycle: Cycle) -> dict[str, int]:
     """Return what the discount takes off each line. Without any, it takes off nothing."""
-    voucher, products, currency = discount.voucher, discount.products, body["currency"]
+    voucher, currency = discount.voucher, body["currency"]
     base = {
         each["id"]: rests[each["id"]]
         for each in body["lines"]
-        if each["amount"] > 0 and each["discountable"] and (products is None or each["product"] in products)
+        if each["amount"] > 0 and each["discountable"] and discount.is_for(each["product"])
     }
     whole = sum(base.values())
     caps = voucher.left(currency), (voucher.maximum or {}).get(currency)

@@ -80,6 +80,7 @@ class Scenario:
             voucher.budget = amounts_of(body["budget"])
         else:
             voucher.products = body["restrictions"]["products"]
+            voucher.excluded = body["restrictions"]["excludedProducts"]
 
     def sweep(self) -> None:
         """Sweep, which changes no answer."""

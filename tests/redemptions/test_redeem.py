@@ -68,6 +68,21 @@ def test_numbers_count_the_accepted_redemptions_without_a_gap():
     assert task_named("vouchers.retrieve")(request={"project": "gigs", "voucher": voucher["id"]})["redemptions"] == 3
 
 
+def test_a_purchase_of_excluded_products_only_is_refused():
+    """A request that names no products is accepted, unless the voucher names products too."""
+    excluding = {"excludedProducts": ["prod_x", "prod_y"]}
+    anything, named = (
+        create_voucher(restrictions=restrictions)["id"]
+        for restrictions in (excluding, {**excluding, "products": ["prod_a"]})
+    )
+    bought = [["prod_x"], ["prod_y", "prod_x"], ["prod_x", "prod_a"], ["prod_b"], [], None]
+    refused, accepted = "product_not_eligible", None
+    assert [redeem(voucher=anything, products=each)["reason"] for each in bought] == [refused, refused, *[accepted] * 4]
+    assert [redeem(voucher=named, products=each)["reason"] for each in bought] == [
+        *(refused, refused, accepted, refused, refused, refused),
+    ]
+
+
 def test_an_unknown_voucher_or_code_is_refused_and_the_refusal_is_kept():
     """The answer shows the code that was sent. Creating the voucher later does not change the answer."""
     request = redemption(code="LATER")

@@ -22,6 +22,7 @@ EVERYTHING: dict[str, Any] = {
         "maximumRedemptions": 100,
         "maximumRedemptionsPerCustomer": 1,
         "products": ["prod_a", "prod_b"],
+        "excludedProducts": ["prod_x", "prod_y"],
         "minimumSubtotal": {"amount": 5000, "currency": "USD"},
     },
     "metadata": {"campaign": "spring", "score": 1.5, "huge": 1e300, "rank": 2**63 - 1, "internal": True},

@@ -77,6 +77,7 @@ def test_all_the_rest_changes_after_the_first_redemption():
         "maximumRedemptions": 2,
         "maximumRedemptionsPerCustomer": 1,
         "products": ["prod_a"],
+        "excludedProducts": ["prod_b"],
         "minimumSubtotal": {"amount": 1, "currency": "USD"},
     }
     answer = update(voucher, name="n", code="WINTER", metadata={"a": 1}, restrictions=restrictions)

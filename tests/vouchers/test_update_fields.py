@@ -50,12 +50,15 @@ def test_what_is_sent_changes_and_what_is_not_sent_stays(fields):
         {"maximumRedemptions": 7},
         {"maximumRedemptionsPerCustomer": 7},
         {"products": ["prod_c"]},
+        {"excludedProducts": ["prod_z"]},
+        {"products": ["prod_x"], "excludedProducts": ["prod_a"]},
         {"minimumSubtotal": {"amount": 1, "currency": "EUR"}},
         {"startsAt": None},
         {"expiresAt": None},
         {"maximumRedemptions": None},
         {"maximumRedemptionsPerCustomer": None},
         {"products": None},
+        {"excludedProducts": None},
         {"minimumSubtotal": None},
     ],
 )
@@ -65,6 +68,20 @@ def test_a_restriction_that_is_sent_changes_and_null_takes_it_away(restrictions)
     answer = update(before["id"], restrictions=restrictions)
     assert unstamped(answer) == unstamped({**before, "restrictions": {**before["restrictions"], **restrictions}})
     assert answer == retrieve(before["id"])
+
+
+@pytest.mark.parametrize(
+    ("restrictions", "bad"),
+    [
+        ({"products": ["prod_b", "prod_c"]}, "restrictions.products"),
+        ({"excludedProducts": ["prod_a"]}, "restrictions.excludedProducts"),
+        ({"products": ["prod_d"], "excludedProducts": ["prod_d"]}, "restrictions.excludedProducts"),
+    ],
+)
+def test_no_product_is_both_discounted_and_excluded_whichever_was_sent(restrictions, bad):
+    """The error names the field that was sent."""
+    voucher = create_voucher(restrictions={"products": ["prod_a"], "excludedProducts": ["prod_b"]})["id"]
+    assert errors(voucher, restrictions=restrictions) == [bad]
 
 
 def test_field_names_may_be_in_snake_case():

@@ -41,6 +41,21 @@ def test_products_are_fixed_while_a_place_is_held(redeemed):
     assert apply(subscription="sub_1", lines=lines)["discountTotal"] == 800
 
 
+def test_excluded_products_are_fixed_while_a_place_is_held():
+    """Their order is no term. After the confirmation they can be changed, and the discount keeps its own."""
+    voucher = create_voucher(restrictions={"excludedProducts": ["prod_b", "prod_c"]})
+    hold = reserve(voucher=voucher["id"], products=["prod_a"], subscription="sub_1")
+    for excluded in (["prod_a"], ["prod_b"], None):
+        assert update(voucher, restrictions={"excludedProducts": excluded})["reason"] == "voucher_held"
+    assert update(voucher, restrictions={"excludedProducts": ["prod_c", "prod_b"]})["status"] == "available"
+    confirm(hold)
+    assert update(voucher, restrictions={"excludedProducts": ["prod_a"]})["restrictions"]["excludedProducts"] == [
+        "prod_a"
+    ]
+    lines = [{"id": each, "amount": 8000, "product": each} for each in ("prod_a", "prod_b")]
+    assert apply(subscription="sub_1", lines=lines)["discounts"][0]["lines"] == {"prod_a": 800}
+
+
 def test_a_redemption_is_the_reason_even_if_a_place_is_held():
     """The terms stay fixed after the hold has ended."""
     voucher = create_voucher()

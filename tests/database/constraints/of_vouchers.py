@@ -47,6 +47,7 @@ VOUCHERS = Table(
             {**REPEATING, "duration_in_months": "0"},
             {**REPEATING, "duration_in_months": "1000"},
         ],
+        "ck_vouchers_excluded_products_not_empty": [{"excluded_products": "'{}'"}],
         "ck_vouchers_held_not_negative": [{"held": "-1"}],
         "ck_vouchers_imported_within_redemptions": [{"imported_redemptions": "-1"}, {"imported_redemptions": "1"}],
         "ck_vouchers_maximum_discount_currency_has_an_amount": [
@@ -73,6 +74,7 @@ VOUCHERS = Table(
             {"percentage_basis_points": "10001"},
         ],
         "ck_vouchers_places_within_redemptions": [{"places_returned": "-1"}, {"places_returned": "1"}],
+        "ck_vouchers_products_not_excluded": [{"products": "'{a,b}'", "excluded_products": "'{b,c}'"}],
         "ck_vouchers_products_not_empty": [{"products": "'{}'"}],
         "ck_vouchers_recurrence_known": [{"recurrence": "'yearly'"}],
         "ck_vouchers_redemptions_not_negative": [
