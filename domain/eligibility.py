@@ -33,6 +33,7 @@ class Refusal(StrEnum):
     CUSTOMER_LIMIT_REACHED = "customer_limit_reached"
     ALREADY_APPLIED = "already_applied"
     STAMP_CARD_INCOMPLETE = "stamp_card_incomplete"
+    NOT_FIRST_PURCHASE = "not_first_purchase"
     PRODUCT_NOT_ELIGIBLE = "product_not_eligible"
     CURRENCY_MISMATCH = "currency_mismatch"
     MINIMUM_SUBTOTAL_NOT_MET = "minimum_subtotal_not_met"
@@ -79,6 +80,7 @@ class Purchase:
     currency: str | None
     subtotal_minor: int | None
     customer: str | None = None
+    is_first_purchase: bool = False
 
 
 @value
@@ -185,6 +187,10 @@ def _stamp_card_is_incomplete(candidate: Candidate, _purchase: Purchase, counts:
     return candidate.needs_stamp_card and not counts.stamp_card_is_complete
 
 
+def _is_not_first_purchase(candidate: Candidate, purchase: Purchase, _counts: Counts, _at: datetime) -> bool:
+    return candidate.restrictions.first_purchase_only and not purchase.is_first_purchase
+
+
 def _has_no_eligible_product(candidate: Candidate, purchase: Purchase, _counts: Counts, _at: datetime) -> bool:
     restrictions = candidate.restrictions
     eligible = purchase.products - restrictions.excluded_products
@@ -237,6 +243,7 @@ RULES: tuple[tuple[Refusal, Rule], ...] = (
     (Refusal.CUSTOMER_LIMIT_REACHED, _customer_limit_is_reached),
     (Refusal.ALREADY_APPLIED, _is_already_applied),
     (Refusal.STAMP_CARD_INCOMPLETE, _stamp_card_is_incomplete),
+    (Refusal.NOT_FIRST_PURCHASE, _is_not_first_purchase),
     (Refusal.PRODUCT_NOT_ELIGIBLE, _has_no_eligible_product),
     (Refusal.CURRENCY_MISMATCH, _has_no_amount_in_currency),
     (Refusal.MINIMUM_SUBTOTAL_NOT_MET, _is_below_minimum_subtotal),

@@ -34,9 +34,9 @@ class HoldRefusal(StrEnum):
 def honoured(candidate: Candidate) -> Candidate:
     """Return a voucher without the terms that were checked when its place was held.
 
-    A later change of these terms must not refuse the confirmation: window, retirement, products, minimum subtotal,
-    customer limit, and the retirement of the code. The voucher's maximum, its price and the code's own limit, end and
-    customer are kept: they cannot get worse while the hold is open.
+    A later change of these terms must not refuse the confirmation: window, retirement, first purchase, products,
+    minimum subtotal, customer limit, and the retirement of the code. The voucher's maximum, its price and the terms of
+    the code are kept: they cannot get worse while the hold is open.
     """
     return replace(
         candidate,

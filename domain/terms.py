@@ -73,3 +73,4 @@ class Restrictions:
     minimum_subtotal: Money | None = None
     # Never discounted. No product is in both sets.
     excluded_products: frozenset[str] = frozenset()
+    first_purchase_only: bool = False

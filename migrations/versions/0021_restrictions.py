@@ -1,4 +1,4 @@
-"""Vouchers exclude products, and a discount keeps those of its voucher."""
+"""Vouchers exclude products, and are for first purchases only. A discount keeps the products of its voucher."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -7,17 +7,53 @@ from sqlalchemy.dialects.postgresql import ARRAY
 revision = "0021"
 down_revision = "0020"
 
+# Each new reason, and the nearest of those before.
+NEW_REASONS = {"not_first_purchase": "product_not_eligible"}
+# In order of precedence.
+REASONS = (
+    *("voucher_not_found", "voucher_retired", "code_retired", "voucher_not_started", "voucher_expired"),
+    *("code_expired", "max_redemptions_reached", "code_max_redemptions_reached", "code_not_for_customer"),
+    *("customer_limit_reached", "already_applied", "stamp_card_incomplete", "not_first_purchase"),
+    *("product_not_eligible", "currency_mismatch", "minimum_subtotal_not_met", "discount_limit_reached"),
+)
+REASONS_BEFORE = tuple(each for each in REASONS if each not in NEW_REASONS)
+# Both have the reasons of refused requests.
+REFUSING = ("redemptions", "holds")
+
 
 def upgrade() -> None:
     for table in ("vouchers", "discounts"):
         op.add_column(table, sa.Column("excluded_products", ARRAY(sa.Text())))
+    op.add_column("vouchers", sa.Column("first_purchase_only", sa.Boolean(), server_default=sa.false(), nullable=False))
     check("vouchers", "excluded_products_not_empty", "cardinality(excluded_products) >= 1")
     check("vouchers", "products_not_excluded", "NOT products && excluded_products")
+    for table in REFUSING:
+        op.drop_constraint(f"ck_{table}_reason_known", table)
+        check_reasons(table, REASONS)
 
 
 def downgrade() -> None:
+    switch_append_only("DISABLE")
+    for table in REFUSING:
+        op.drop_constraint(f"ck_{table}_reason_known", table)
+        for reason, nearest in NEW_REASONS.items():
+            op.execute(f"UPDATE {table} SET reason = '{nearest}' WHERE reason = '{reason}'")  # noqa: S608 - our own names
+        check_reasons(table, REASONS_BEFORE)
+    switch_append_only("ENABLE")
+    op.drop_column("vouchers", "first_purchase_only")
     for table in ("vouchers", "discounts"):
         op.drop_column(table, "excluded_products")
+
+
+def switch_append_only(verb: str) -> None:
+    # Of `redemptions`, the triggers refuse an UPDATE.
+    for trigger in ("append_only", "append_only_but_erasure"):
+        op.execute(f"ALTER TABLE redemptions {verb} TRIGGER {trigger}")
+
+
+def check_reasons(table: str, reasons: tuple[str, ...]) -> None:
+    listed = ", ".join(f"'{each}'" for each in reasons)
+    check(table, "reason_known", f"reason IN ({listed})")
 
 
 def check(table: str, name: str, condition: str) -> None:

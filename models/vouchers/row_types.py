@@ -40,6 +40,7 @@ class RestrictionsRow(Protocol):
     maximum_redemptions_per_customer: int | None
     products: list[str] | None
     excluded_products: list[str] | None
+    first_purchase_only: bool
     minimum_subtotal_minor: int | None
     minimum_subtotal_currency: str | None
     stamps_required: int | None

@@ -17,6 +17,7 @@ def candidate_of(row: DecisiveVoucherRow) -> Candidate:
             products=None if row.products is None else frozenset(row.products),
             minimum_subtotal=_minimum_subtotal_of(row),
             excluded_products=frozenset(row.excluded_products or ()),
+            first_purchase_only=row.first_purchase_only,
         ),
         retired_reason=None if row.retired_reason is None else RetiredReason(row.retired_reason),
         needs_stamp_card=row.stamps_required is not None,

@@ -100,6 +100,8 @@ class Voucher(Base):
     budget_currency: Mapped[str | None] = mapped_column(Text)
     # Never discounted, whatever `products` says.
     excluded_products: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    # If true, a request must say that it is the customer's first purchase.
+    first_purchase_only: Mapped[bool] = mapped_column(Boolean, server_default=false())
 
     __table_args__ = (
         CheckConstraint("num_nonnulls(percentage_basis_points, amounts_minor) = 1", name="one_price_discount"),

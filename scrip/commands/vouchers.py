@@ -50,6 +50,13 @@ ExcludedProducts = Annotated[
     list[str] | None, typer.Option("--excluded-product", help="A product that is never discounted; repeatable.")
 ]
 
+FirstPurchaseOnly = Annotated[
+    bool | None,
+    typer.Option(
+        "--first-purchase-only/--any-purchase", help="Whether a request must say that it is a first purchase."
+    ),
+]
+
 
 def _discount(voucher: Any) -> str:
     amount = voucher["priceDiscount"]
@@ -137,6 +144,7 @@ def create(
     maximum_redemptions_per_customer: RedemptionsEach = None,
     products: Products = None,
     excluded_products: ExcludedProducts = None,
+    first_purchase_only: FirstPurchaseOnly = None,
     actor: Actor = None,
     request_id: RequestId = None,
     file: File = None,
@@ -163,6 +171,7 @@ def create(
         "restrictions.maximumRedemptionsPerCustomer": maximum_redemptions_per_customer,
         "restrictions.products": products,
         "restrictions.excludedProducts": excluded_products,
+        "restrictions.firstPurchaseOnly": first_purchase_only,
     }
     with ends_clearly(as_json=as_json):
         body = request_body(fields, file=file, merged=more, as_json=as_json)
@@ -180,6 +189,7 @@ def update(
     expires_at: End = None,
     maximum_redemptions: Redemptions = None,
     maximum_redemptions_per_customer: RedemptionsEach = None,
+    first_purchase_only: FirstPurchaseOnly = None,
     actor: Actor = None,
     request_id: RequestId = None,
     file: File = None,
@@ -198,6 +208,7 @@ def update(
         "restrictions.expiresAt": expires_at,
         "restrictions.maximumRedemptions": maximum_redemptions,
         "restrictions.maximumRedemptionsPerCustomer": maximum_redemptions_per_customer,
+        "restrictions.firstPurchaseOnly": first_purchase_only,
     }
     with ends_clearly(as_json=as_json):
         body = request_body(fields, file=file, merged=more, as_json=as_json)

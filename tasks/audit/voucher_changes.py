@@ -31,6 +31,7 @@ _PRESENT = f"""
         'restrictions.maximumRedemptionsPerCustomer', v.maximum_redemptions_per_customer,
         'restrictions.products', v.products,
         'restrictions.excludedProducts', v.excluded_products,
+        'restrictions.firstPurchaseOnly', v.first_purchase_only,
         'restrictions.minimumSubtotal', CASE WHEN v.minimum_subtotal_minor IS NOT NULL THEN jsonb_build_object(
             'amount', v.minimum_subtotal_minor, 'currency', v.minimum_subtotal_currency
         ) END

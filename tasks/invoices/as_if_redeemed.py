@@ -65,4 +65,5 @@ def _redemption(request: Preview, *, voucher: VoucherToRedeem) -> Redeem:
         currency=plan.currency,
         subtotal=sum(line.amount for line in plan.lines),
         starts_on=voucher.starts_on,
+        is_first_purchase=voucher.is_first_purchase,
     )

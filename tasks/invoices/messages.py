@@ -125,6 +125,7 @@ class VoucherToRedeem(Message):
     voucher: VoucherId | None = None
     code: CodeUnlessVoucher = Field(default=None, validate_default=True)
     starts_on: Day | None = None
+    is_first_purchase: bool = False
 
 
 class Preview(Message):

@@ -29,4 +29,5 @@ def purchase_of(request: Redeem) -> Purchase:
         currency=request.currency,
         subtotal_minor=request.subtotal,
         customer=request.customer,
+        is_first_purchase=request.is_first_purchase,
     )

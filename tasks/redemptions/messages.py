@@ -51,6 +51,7 @@ class Redeem(Message):
     subtotal: Subtotal | None = None
     starts_on: Day | None = None
     requested_at: InstantField | None = None
+    is_first_purchase: bool = False
 
 
 class RedeemMany(Message):

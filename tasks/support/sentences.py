@@ -59,6 +59,9 @@ REFUSED: Mapping[Refusal, Wordings] = {
         "Refused: the voucher is granted only by a complete card of {stamps} stamps.",
         "Refused: the voucher is granted only by a complete stamp card.",
     ),
+    Refusal.NOT_FIRST_PURCHASE: (
+        "Refused: the voucher is for a first purchase, and the request did not say that it was one.",
+    ),
     Refusal.PRODUCT_NOT_ELIGIBLE: ("Refused: the request had none of the products that the voucher is for.",),
     Refusal.CURRENCY_MISMATCH: (
         "Refused: the voucher is worth {worth}, and the request had no currency or another one.",

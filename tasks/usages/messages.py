@@ -42,6 +42,7 @@ class RecordUsage(Message):
     products: Annotated[list[ExternalId], Field(max_length=PRODUCTS_MAX)] | None = None
     subtotal: Subtotal | None = None
     starts_on: Day | None = None
+    is_first_purchase: bool = False
 
     @field_validator("amount")
     @classmethod

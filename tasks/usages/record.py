@@ -118,6 +118,7 @@ def _redeem_card(session: Session, request: RecordUsage, *, row: SimpleNamespace
             "currency": request.currency,
             "subtotal": request.subtotal,
             "starts_on": request.starts_on and request.starts_on.isoformat(),
+            "is_first_purchase": request.is_first_purchase,
         }
     )
     key = (request.project, request_id)

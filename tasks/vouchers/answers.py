@@ -33,6 +33,7 @@ def voucher_answer(row: ShownVoucherRow) -> Answer:
             "maximumRedemptionsPerCustomer": row.maximum_redemptions_per_customer,
             "products": row.products,
             "excludedProducts": row.excluded_products,
+            "firstPurchaseOnly": row.first_purchase_only,
             "minimumSubtotal": _minimum_subtotal(row),
         },
         "redemptions": places_taken(row),

@@ -138,6 +138,7 @@ def values_of(request: CreateVoucher, *, created_at: datetime) -> dict[str, Any]
         "maximum_redemptions_per_customer": restrictions.maximum_redemptions_per_customer,
         "products": restrictions.products,
         "excluded_products": restrictions.excluded_products,
+        "first_purchase_only": restrictions.first_purchase_only,
         "minimum_subtotal_minor": None if minimum is None else minimum.amount,
         "minimum_subtotal_currency": None if minimum is None else minimum.currency,
         "metadata": request.metadata,

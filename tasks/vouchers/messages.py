@@ -1,7 +1,7 @@
 """The requests of the tasks on vouchers."""
 
 import hashlib
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -28,6 +28,14 @@ from tasks.wire.message import Message, SignedMessage, check_exactly_one, check_
 from tasks.wire.pages import ONE_DIRECTION, PAGE_SIZE, Limit
 
 STAMP_DAYS_MAX = 3_650
+Given = TypeVar("Given")
+
+
+def given(value: Given | None) -> Given:
+    """Return the value of a field that an update cannot remove. Raises a field error for null."""
+    if value is None:
+        raise invalid("must not be null: a voucher cannot be without it")
+    return value
 
 
 class PriceDiscount(Message):
@@ -91,6 +99,7 @@ class Restrictions(Message):
     products: Annotated[list[ExternalId], Field(min_length=1, max_length=PRODUCTS_MAX)] | None = None
     minimum_subtotal: MinimumSubtotal | None = None
     excluded_products: Annotated[list[ExternalId], Field(min_length=1, max_length=PRODUCTS_MAX)] | None = None
+    first_purchase_only: bool = False
 
     @field_validator("expires_at")
     @classmethod
@@ -104,6 +113,18 @@ class Restrictions(Message):
         if not set(info.data.get("products") or ()).isdisjoint(value or ()):
             raise invalid("must not name a product that products names too")
         return value
+
+
+class RestrictionsToUpdate(Restrictions):
+    """The restrictions that an update sends: those that are left out stay, so false is no default here."""
+
+    # Never null.
+    first_purchase_only: bool | None = None  # type: ignore[assignment]
+
+    @field_validator("first_purchase_only")
+    @classmethod
+    def _stays(cls, value: bool | None) -> bool:  # noqa: FBT001 - pydantic's own signature
+        return given(value)
 
 
 class StampCard(Message):
@@ -195,7 +216,7 @@ class UpdateVoucher(SignedMessage):
     price_discount: PriceDiscount | None = None
     price_discount_percentage: BasisPoints | None = None
     recurrence: Recurrence | None = None
-    restrictions: Restrictions | None = None
+    restrictions: RestrictionsToUpdate | None = None
     metadata: Metadata | None = None
     carry_over: bool | None = None
     stamp_card: StampCard | None = None
@@ -206,9 +227,7 @@ class UpdateVoucher(SignedMessage):
     @field_validator("name", "recurrence", "restrictions", "metadata", "carry_over")
     @classmethod
     def _stays(cls, value: Any) -> Any:
-        if value is None:
-            raise invalid("must not be null: a voucher cannot be without it")
-        return value
+        return given(value)
 
     @field_validator("price_discount_percentage")
     @classmethod

@@ -38,6 +38,7 @@ COLUMNS = [
     "products = '{prod_a}'",
     "excluded_products = '{prod_c,prod_d}'",
     "excluded_products = NULL",
+    "first_purchase_only = false",
     "minimum_subtotal_minor = 501",
 ]
 # For each check, changes that each break only that promise.
@@ -95,6 +96,7 @@ def changed_vouchers(tampered_database: object) -> None:  # noqa: ARG001 - empti
         "maximumRedemptionsPerCustomer": 1,
         "products": ["prod_a", "prod_b"],
         "excludedProducts": ["prod_c"],
+        "firstPurchaseOnly": True,
         "minimumSubtotal": {"amount": 500, "currency": "USD"},
     }
     card = {"stamps": 2, "expireDays": 90}

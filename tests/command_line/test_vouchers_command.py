@@ -74,17 +74,8 @@ def test_a_voucher_is_created_from_options():
     done = scrip(
         *("vouchers", "create", "--name", "Sommer ☀", "--code", "SUMMER", "--amount", "999", "--currency", "USD"),
         *("--recurrence", "repeating", "--duration-in-months", "3", "--expires-at", "2099-01-01T00:00:00Z"),
-        *(
-            "--maximum-redemptions",
-            "5",
-            "--product",
-            "prod_a",
-            "--product",
-            "prod_b",
-            "--excluded-product",
-            "prod_c",
-            "--json",
-        ),
+        *("--maximum-redemptions", "5", "--product", "prod_a", "--product", "prod_b"),
+        *("--excluded-product", "prod_c", "--first-purchase-only", "--json"),
     )
     assert (done.code, done.errors) == (0, "")
     (voucher,) = done.lines()
@@ -92,6 +83,7 @@ def test_a_voucher_is_created_from_options():
     assert voucher["recurrence"]["durationInMonths"] == 3
     assert voucher["restrictions"]["products"] == ["prod_a", "prod_b"]
     assert voucher["restrictions"]["excludedProducts"] == ["prod_c"]
+    assert voucher["restrictions"]["firstPurchaseOnly"] is True
     shown = dict(scrip("vouchers", "show", voucher["id"]).rows())
     assert (shown["id"], shown["name"], shown["metadata"]) == (voucher["id"], "Sommer ☀", "{}")
     assert scrip("vouchers", "show", voucher["id"], "--json").lines() == [voucher]
@@ -142,6 +134,9 @@ def test_an_update_changes_what_is_given():
     (changed,) = done.lines()
     assert (done.code, changed["name"], changed["code"]) == (0, "New", None)
     assert changed["restrictions"] == voucher["restrictions"]
+    for option, is_so in (("--first-purchase-only", True), ("--any-purchase", False)):
+        (changed,) = scrip("vouchers", "update", voucher["id"], option, "--json").lines()
+        assert changed["restrictions"] == {**voucher["restrictions"], "firstPurchaseOnly": is_so}
     assert scrip("vouchers", "update", "vou_01m80jhp2gen0s4fxq6tp9p4dj", "--name", "x").code == 4
 
 

@@ -57,12 +57,14 @@ LOST = {
     "usage_entries": {"cycle_start", "cycle_end"},
     # The sum of a voucher is kept, in another part.
     "given_amounts": {"part"},
-    "vouchers": {"excluded_products"},
+    "vouchers": {"excluded_products", "first_purchase_only"},
 }
 # Tables that a migration adds. After the way down and up, they have what the rows of other tables tell, if anything.
 # Emptied too: what a migration down drops comes back empty, unless another table has it.
 EMPTIED = {"audits", "beat_ticks", "customer_erasures", "failed_attempts", "sweeps"}
 LOST_TABLES = {*EMPTIED, "discount_changes", "voucher_changes"}
+# Reasons that an earlier release does not know, each with the one that it gets on the way down.
+NEAREST_REASONS = {"not_first_purchase": "product_not_eligible"}
 Rows = dict[str, list[dict[str, Any]]]
 
 
@@ -90,13 +92,20 @@ def kept(rows: Rows) -> dict[str, list[str]]:
     return {
         table: sorted(
             json.dumps(
-                {name: row[name] for name in row if name not in LOST.get(table, ())}, sort_keys=True, default=repr
+                {name: with_nearest_reason(name, row[name]) for name in row if name not in LOST.get(table, ())},
+                sort_keys=True,
+                default=repr,
             )
             for row in rows[table]
         )
         for table in rows
         if table not in LOST_TABLES
     }
+
+
+def with_nearest_reason(column: str, value: object) -> object:
+    """Return the value of a column, or the reason that a migration down leaves in its place."""
+    return NEAREST_REASONS.get(str(value), value) if column == "reason" else value
 
 
 def fill(url: str) -> None:

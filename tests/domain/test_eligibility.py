@@ -31,12 +31,19 @@ OPEN = Candidate(
         maximum_redemptions_per_customer=2,
         products=frozenset({"prod_a"}),
         minimum_subtotal=Money(amount_minor=5000, currency="USD"),
+        first_purchase_only=True,
     ),
     retired_reason=None,
     code=CODE,
     needs_stamp_card=True,
 )
-PURCHASE = Purchase(products=frozenset({"prod_a", "prod_b"}), currency="USD", subtotal_minor=5000, customer="cus_1")
+PURCHASE = Purchase(
+    products=frozenset({"prod_a", "prod_b"}),
+    currency="USD",
+    subtotal_minor=5000,
+    customer="cus_1",
+    is_first_purchase=True,
+)
 COUNTS = Counts(
     taken=9,
     taken_by_customer=1,
@@ -59,6 +66,7 @@ BREAKS: dict[Refusal, dict[str, Any]] = {
     Refusal.CUSTOMER_LIMIT_REACHED: {"taken_by_customer": 2},
     Refusal.ALREADY_APPLIED: {"voucher_is_running": True},
     Refusal.STAMP_CARD_INCOMPLETE: {"stamp_card_is_complete": False},
+    Refusal.NOT_FIRST_PURCHASE: {"is_first_purchase": False},
     Refusal.PRODUCT_NOT_ELIGIBLE: {"products": frozenset({"prod_b"})},
     Refusal.CURRENCY_MISMATCH: {"currency": "JPY"},
     Refusal.MINIMUM_SUBTOTAL_NOT_MET: {"subtotal_minor": 4999},
@@ -79,7 +87,7 @@ def broken(*reasons: Refusal) -> dict:
     code_changes = {name.removeprefix("code."): value for name, value in changes.items() if name.startswith("code.")}
     code = replace(CODE, **code_changes)
     candidate = replace(changed(OPEN, {"retired_reason"}), restrictions=restrictions, code=code)
-    purchase = changed(PURCHASE, {"products", "currency", "subtotal_minor", "customer"})
+    purchase = changed(PURCHASE, {"products", "currency", "subtotal_minor", "customer", "is_first_purchase"})
     counts = changed(COUNTS, {field.name for field in fields(Counts)})
     return {"candidate": candidate, "purchase": purchase, "counts": counts, "effective_at": NOW}
 

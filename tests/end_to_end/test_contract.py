@@ -91,6 +91,7 @@ def test_an_ordinary_client_gets_the_contracts_answer_to_every_task(ask: Ask) ->
             "maximumRedemptionsPerCustomer": None,
             "products": ["prod_a"],
             "excludedProducts": None,
+            "firstPurchaseOnly": False,
             "minimumSubtotal": None,
         },
         "redemptions": 0,

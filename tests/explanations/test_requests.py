@@ -28,6 +28,7 @@ def refuse(reason: str) -> dict[str, Any]:
         "voucher_expired": {"expiresAt": ago(60)},
         "max_redemptions_reached": {"maximumRedemptions": 1},
         "customer_limit_reached": {"maximumRedemptionsPerCustomer": 1},
+        "not_first_purchase": {"firstPurchaseOnly": True},
         "product_not_eligible": {"products": ["prod_a"]},
         "minimum_subtotal_not_met": {"minimumSubtotal": {"amount": 5000, "currency": "USD"}},
     }
@@ -77,6 +78,7 @@ REFUSALS = {
     "customer_limit_reached": "Refused: a customer can redeem the voucher once, which this one had done before.",
     "already_applied": "Refused: a discount of this voucher was running on the subscription already.",
     "stamp_card_incomplete": "Refused: the voucher is granted only by a complete card of 10 stamps.",
+    "not_first_purchase": "Refused: the voucher is for a first purchase, and the request did not say that it was one.",
     "product_not_eligible": "Refused: the request had none of the products that the voucher is for.",
     "currency_mismatch": "Refused: the voucher is worth USD 9.99 or EUR 8.99, and the request had no currency or "
     "another one.",

@@ -36,6 +36,8 @@ def fresh_or_repeated(bodies: st.SearchStrategy[Json]) -> st.SearchStrategy[Item
     return st.one_of(*[fresh] * 6, st.builds(Again, earlier, st.booleans()), st.builds(Changed, earlier, bodies))
 
 
+# Beside a field that is left out.
+TRUE = st.sampled_from([True])
 # The first vouchers are drawn most often, so that their limits are reached.
 PLACES = either(0, 0, 0, 1, 1, 2, 3, 4, 5)
 PROJECTS = st.sampled_from(["gigs"] * 19 + ["other"])

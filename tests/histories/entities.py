@@ -89,6 +89,7 @@ class Voucher:
                 "startsAt": written(self.instant("startsAt")),
                 "expiresAt": written(self.instant("expiresAt")),
                 **{name: self.restriction(name) for name in names},
+                "firstPurchaseOnly": self.restriction("firstPurchaseOnly") or False,
             },
             "redemptions": self.places_taken(),
             "metadata": self.body.get("metadata", {}),

@@ -17,6 +17,7 @@ DECIDED_WITH_THE_HOLD = (
     "voucher_expired",
     "code_expired",
     "customer_limit_reached",
+    "not_first_purchase",
     "product_not_eligible",
     "currency_mismatch",
     "minimum_subtotal_not_met",

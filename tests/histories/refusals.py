@@ -53,6 +53,7 @@ def refusal(
         "customer_limit_reached": per_customer is not None and voucher.places_of(body["customer"]) >= per_customer,
         "already_applied": voucher.id in [each.voucher for each in running],
         "stamp_card_incomplete": voucher.body.get("stampCard") is not None and not card_is_full,
+        "not_first_purchase": bool(voucher.restriction("firstPurchaseOnly")) and not body.get("isFirstPurchase"),
         "product_not_eligible": has_no_product(voucher, bought=body.get("products", [])),
         "currency_mismatch": bool(amounts) and body.get("currency") not in amounts,
         "minimum_subtotal_not_met": minimum is not None

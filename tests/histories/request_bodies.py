@@ -11,6 +11,7 @@ from tests.histories.drawing import (
     PROJECTS,
     REQUESTED_AT,
     SUBSCRIPTIONS,
+    TRUE,
     body,
     either,
     mostly,
@@ -37,6 +38,7 @@ REDEMPTIONS = st.builds(
         currency=either("USD", "USD", "USD", "EUR", "JPY", None),
         subtotal=either(12000, 12000, 5000, 4999, None),
         startsOn=STARTS_ON,
+        isFirstPurchase=one_in(2, TRUE),
         requestedAt=one_in(2, REQUESTED_AT),
     ),
 )
@@ -50,6 +52,7 @@ USUAL_REDEMPTIONS = body(
     currency=st.just("USD"),
     subtotal=st.just(12000),
     startsOn=st.just("2024-01-31"),
+    isFirstPurchase=TRUE,
 )
 # No hold lapses while a history runs. The step `lapse` lets time pass.
 RESERVATIONS = st.builds(
@@ -82,6 +85,7 @@ RECORDS = st.builds(
         currency=either("USD", "USD", "EUR", None),
         subtotal=either(12000, 4999, None),
         startsOn=either("2024-01-31", "2024-01-31", None),
+        isFirstPurchase=one_in(2, TRUE),
     ),
 )
 
@@ -149,7 +153,11 @@ REVERSALS = st.builds(
         unique_by=lambda line: line["id"],
     ),
 )
-TO_REDEEM = st.builds(lambda reference, rest: {**reference, **rest}, NAMED_VOUCHERS, body(startsOn=STARTS_ON))
+TO_REDEEM = st.builds(
+    lambda reference, rest: {**reference, **rest},
+    NAMED_VOUCHERS,
+    body(startsOn=STARTS_ON, isFirstPurchase=one_in(2, TRUE)),
+)
 
 
 def previews(

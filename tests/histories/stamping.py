@@ -19,7 +19,7 @@ from tests.histories.refusals import refusal
 # Reasons that end the collecting of stamps: those that concern the voucher alone.
 ENDS_COLLECTING = {"voucher_retired", "voucher_not_started", "voucher_expired", "max_redemptions_reached"}
 IDENTITY = ("project", "voucher", "customer", "ref")
-FOR_THE_GRANT = ("products", "currency", "subtotal", "startsOn")
+FOR_THE_GRANT = ("products", "currency", "subtotal", "startsOn", "isFirstPurchase")
 
 
 def record_usage(model: Model, body: Json, *, answered: Json) -> Json:

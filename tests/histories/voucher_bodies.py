@@ -13,6 +13,7 @@ from tests.histories.drawing import (
     PLACES,
     PRODUCTS,
     PROJECTS,
+    TRUE,
     body,
     either,
     one_in,
@@ -74,6 +75,7 @@ RESTRICTIONS = st.builds(
         maximumRedemptions=one_in(2, either(1, 2, 3)),
         maximumRedemptionsPerCustomer=one_in(3, either(1, 2)),
         minimumSubtotal=one_in(5, st.just({"amount": 5000, "currency": "USD"})),
+        firstPurchaseOnly=one_in(5, TRUE),
     ),
     one_in(3, PRODUCTS),
 )
@@ -135,6 +137,7 @@ CHANGES = st.one_of(
         st.fixed_dictionaries({"maximumRedemptionsPerCustomer": either(None, 1, 2)}),
         st.fixed_dictionaries({"products": either(None, ["prod_a"], ["prod_b"])}),
         st.fixed_dictionaries({"excludedProducts": either(None, ["prod_b"], ["prod_c"])}),
+        st.fixed_dictionaries({"firstPurchaseOnly": st.booleans()}),
         st.fixed_dictionaries({"minimumSubtotal": either(None, {"amount": 4999, "currency": "USD"})}),
     ).map(lambda restriction: {"restrictions": restriction}),
     st.fixed_dictionaries({"name": st.just("Another name")}),

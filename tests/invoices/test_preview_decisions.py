@@ -63,6 +63,13 @@ def test_a_plan_of_excluded_products_only_is_not_eligible():
     ]
 
 
+def test_a_first_purchase_is_one_that_says_so():
+    """Each voucher of the preview says so by itself, as its redemption does."""
+    first, second = (create_voucher(restrictions={"firstPurchaseOnly": True})["id"] for _ in range(2))
+    answer = buy({"voucher": first, **SINCE}, {"voucher": second, "isFirstPurchase": True, **SINCE}, periods=1)
+    assert (reasons(answer), totals(answer)) == (["not_first_purchase", None], [800])
+
+
 def test_a_voucher_named_twice_is_already_applied():
     """By its id and two of its codes. The first counts."""
     voucher = create_voucher(code="SUMMER")

@@ -113,7 +113,8 @@ def test_an_open_hold_is_honoured_after_its_voucher_or_code_ends(end):
             retire(voucher)
             create_voucher(code="SUMMER")
         case "narrowed":
-            update(voucher, restrictions={"minimumSubtotal": {"amount": 1, "currency": "USD"}})
+            minimum = {"amount": 1, "currency": "USD"}
+            update(voucher, restrictions={"minimumSubtotal": minimum, "firstPurchaseOnly": True})
     task_named("expiry.sweep")(request={})
     other = redeem(code="SUMMER")
     assert (outcome(other) == ACCEPTED) == (end == "taken")

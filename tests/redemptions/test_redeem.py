@@ -16,8 +16,9 @@ ALL_RESTRICTIONS = {
     "maximumRedemptionsPerCustomer": 1,
     "products": ["prod_a"],
     "minimumSubtotal": {"amount": 5000, "currency": "USD"},
+    "firstPurchaseOnly": True,
 }
-ELIGIBLE = {"products": ["prod_a"], "currency": "USD", "subtotal": 5000}
+ELIGIBLE = {"isFirstPurchase": True, "products": ["prod_a"], "currency": "USD", "subtotal": 5000}
 
 
 def test_an_accepted_request_is_answered_with_every_field():
@@ -66,6 +67,16 @@ def test_numbers_count_the_accepted_redemptions_without_a_gap():
     ]
     assert numbers == [1, None, 2, None, 3]
     assert task_named("vouchers.retrieve")(request={"project": "gigs", "voucher": voucher["id"]})["redemptions"] == 3
+
+
+def test_only_a_request_that_says_so_is_a_first_purchase():
+    """Nobody looks for earlier purchases of the customer: the caller knows them, also those without a voucher."""
+    voucher = create_voucher(restrictions={"firstPurchaseOnly": True})["id"]
+    said = [{}, {"isFirstPurchase": False}, {"isFirstPurchase": True}, {"isFirstPurchase": True}]
+    answers = [redeem(voucher=voucher, customer="cus_1", **each) for each in said]
+    assert [each["reason"] for each in answers] == ["not_first_purchase", "not_first_purchase", None, None]
+    assert {each["retryable"] for each in answers} == {False}
+    assert redeem(voucher=create_voucher()["id"], isFirstPurchase=False)["outcome"] == "accepted"
 
 
 def test_a_purchase_of_excluded_products_only_is_refused():
@@ -134,8 +145,9 @@ def test_each_reason_is_answered_in_the_order_of_precedence():
     attempt(running, subscription=roomy_subscription)
     attempt(voucher_of(stamps=10))
     attempt(fresh)
-    attempt(fresh, products=["prod_a"])
-    attempt(fresh, products=["prod_a"], currency="USD")
+    attempt(fresh, isFirstPurchase=True)
+    attempt(fresh, isFirstPurchase=True, products=["prod_a"])
+    attempt(fresh, isFirstPurchase=True, products=["prod_a"], currency="USD")
     attempt(fresh, **ELIGIBLE)
     # The requests name the voucher, so no rule about codes applies.
     assert reasons == [reason.value for reason in list(Refusal)[3:-1] if not reason.startswith("code_")]

@@ -132,6 +132,7 @@ def test_stamps_stay_collected_if_the_grant_is_refused():
     ("voucher", "fields", "reason"),
     [
         ({"restrictions": {"products": ["coffee"]}}, {"products": ["tea"]}, "product_not_eligible"),
+        ({"restrictions": {"firstPurchaseOnly": True}}, {"products": ["coffee"]}, "not_first_purchase"),
         ({"priceDiscount": {"amount": 300, "currency": "USD"}}, {}, "currency_mismatch"),
         (
             {"restrictions": {"minimumSubtotal": {"amount": 500, "currency": "USD"}}},
@@ -144,7 +145,7 @@ def test_a_card_is_redeemed_by_the_vouchers_own_rules(voucher, fields, reason):
     """The entry has the fields of a redemption that these rules need."""
     created = card(2, **voucher)
     assert record(voucher=created, stamp=2, **fields)["redemption"]["reason"] == reason
-    eligible = {"products": ["coffee"], "currency": "USD", "subtotal": 500}
+    eligible = {"products": ["coffee"], "currency": "USD", "subtotal": 500, "isFirstPurchase": True}
     answer = record(voucher=created, stamp=1, subscription="sub_1", startsOn="2027-02-01", **eligible)
     assert (answer["redemption"]["outcome"], answer["currentStamp"]) == ("accepted", 1)
     early = apply(period={"start": "2027-01-01", "end": "2027-02-01"})

@@ -23,6 +23,7 @@ EVERYTHING: dict[str, Any] = {
         "maximumRedemptionsPerCustomer": 1,
         "products": ["prod_a", "prod_b"],
         "excludedProducts": ["prod_x", "prod_y"],
+        "firstPurchaseOnly": True,
         "minimumSubtotal": {"amount": 5000, "currency": "USD"},
     },
     "metadata": {"campaign": "spring", "score": 1.5, "huge": 1e300, "rank": 2**63 - 1, "internal": True},

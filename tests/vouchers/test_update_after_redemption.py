@@ -78,13 +78,17 @@ def test_all_the_rest_changes_after_the_first_redemption():
         "maximumRedemptionsPerCustomer": 1,
         "products": ["prod_a"],
         "excludedProducts": ["prod_b"],
+        "firstPurchaseOnly": True,
         "minimumSubtotal": {"amount": 1, "currency": "USD"},
     }
     answer = update(voucher, name="n", code="WINTER", metadata={"a": 1}, restrictions=restrictions)
     assert (answer["name"], answer["code"], answer["metadata"]) == ("n", "WINTER", {"a": 1})
     assert answer["restrictions"] == restrictions
     assert redeem(code="SUMMER")["reason"] == "code_retired"
-    assert redeem(code="winter", products=["prod_a"], currency="USD", subtotal=1)["outcome"] == "accepted"
+    assert (
+        redeem(code="winter", products=["prod_a"], currency="USD", subtotal=1, isFirstPurchase=True)["outcome"]
+        == "accepted"
+    )
 
 
 def test_limits_and_dates_count_from_the_update_on():

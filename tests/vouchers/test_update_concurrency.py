@@ -67,7 +67,7 @@ def test_two_updates_at_once_are_one_after_the_other():
     at_once([partial(update, voucher, **each) for each in [*changes, *({"restrictions": each} for each in limits)]])
     after = retrieve(voucher)
     assert (after["name"], after["code"], after["metadata"]) == ("n", "WINTER", {"a": 1})
-    assert {name: value for name, value in after["restrictions"].items() if value is not None} == {
+    assert {name: value for name, value in after["restrictions"].items() if value} == {
         name: value for each in limits for name, value in each.items()
     }
 

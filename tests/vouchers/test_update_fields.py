@@ -51,6 +51,8 @@ def test_what_is_sent_changes_and_what_is_not_sent_stays(fields):
         {"maximumRedemptionsPerCustomer": 7},
         {"products": ["prod_c"]},
         {"excludedProducts": ["prod_z"]},
+        {"firstPurchaseOnly": True},
+        {"firstPurchaseOnly": False},
         {"products": ["prod_x"], "excludedProducts": ["prod_a"]},
         {"minimumSubtotal": {"amount": 1, "currency": "EUR"}},
         {"startsAt": None},
@@ -84,6 +86,17 @@ def test_no_product_is_both_discounted_and_excluded_whichever_was_sent(restricti
     assert errors(voucher, restrictions=restrictions) == [bad]
 
 
+def test_a_first_purchase_is_a_yes_or_a_no():
+    """Null is neither, as for `carryOver`. An update that sends false is another than one that leaves it out."""
+    voucher = create_voucher(restrictions={"firstPurchaseOnly": True})["id"]
+    assert errors(voucher, restrictions={"firstPurchaseOnly": None}) == ["restrictions.firstPurchaseOnly"]
+    assert update(voucher, requestId="r1", restrictions={})["restrictions"]["firstPurchaseOnly"] is True
+    assert (
+        update(voucher, requestId="r1", restrictions={"firstPurchaseOnly": False})["reason"] == "idempotency_conflict"
+    )
+    assert update(voucher, restrictions={"firstPurchaseOnly": False})["restrictions"]["firstPurchaseOnly"] is False
+
+
 def test_field_names_may_be_in_snake_case():
     """As in every task."""
     voucher = create_voucher()["id"]
@@ -104,7 +117,7 @@ def test_one_kind_of_discount_takes_the_place_of_the_other():
 def test_a_voucher_can_be_sent_back_whole():
     """Sending back a retrieved voucher changes nothing, even after a redemption."""
     voucher = task_named("vouchers.create")(request=EVERYTHING)["id"]
-    redeem(voucher=voucher, currency="USD", products=["prod_a"], subtotal=5000)
+    redeem(voucher=voucher, currency="USD", products=["prod_a"], subtotal=5000, isFirstPurchase=True)
     before = retrieve(voucher)
     writable = {name: before[name] for name in EVERYTHING if name != "project"}
     assert unstamped(update(voucher, **writable, priceDiscountPercentage=None)) == unstamped(before)

@@ -28,6 +28,7 @@ AT_THE_BOUNDS: list[dict[str, Any]] = [
             "maximumRedemptionsPerCustomer": LARGEST,
             "products": [f"{index:0255}" for index in range(1000)],
             "excludedProducts": [f"{index:0255}" for index in range(1000, 2000)],
+            "firstPurchaseOnly": True,
             "minimumSubtotal": {"amount": LARGEST, "currency": "USD"},
         },
         "metadata": {f"{index:040}": "v" * 500 for index in range(50)},
@@ -45,6 +46,7 @@ AT_THE_BOUNDS: list[dict[str, Any]] = [
             "maximumRedemptionsPerCustomer": 1,
             "products": ["p"],
             "excludedProducts": ["x"],
+            "firstPurchaseOnly": False,
             "minimumSubtotal": {"amount": 1, "currency": "USD"},
         },
         "metadata": {"k": "", "lowest": -(2**63) + 1},
@@ -97,7 +99,7 @@ def test_what_is_left_out_is_shown_as_open():
     assert answer["code"] is None
     assert answer["priceDiscount"] is None
     assert answer["recurrence"] == {"type": "forever", "durationInMonths": None, "durationInCycles": None}
-    assert set(answer["restrictions"].values()) == {None}
+    assert set(answer["restrictions"].values()) == {None, False}
     assert answer["metadata"] == {}
 
 

@@ -1,5 +1,7 @@
 """The fingerprints of stored requests: a changed fingerprint makes every repetition of an old request a conflict."""
 
+from typing import Any
+
 from tasks.invoices.messages import Apply, ReverseInvoice
 from tasks.redemptions.messages import Redeem
 from tasks.vouchers.messages import CreateVoucher
@@ -14,7 +16,7 @@ PINNED = {
 }
 
 DISCOUNT = {"amount": 999, "currency": "USD", "currencyOptions": {"EUR": 899, "JPY": 1500}}
-VOUCHER = {
+VOUCHER: dict[str, Any] = {
     "project": "gigs",
     "requestId": "voucher-1",
     "name": "Summer",
@@ -61,6 +63,23 @@ def test_a_fingerprint_stays_what_it_was_when_it_was_stored():
     failed = ReverseInvoice.model_validate({**reversal, "kind": "payment_failed"})
     requests = dict(zip(PINNED, (created, full, billed, refund, failed), strict=True))
     assert {name: each.fingerprint().hex() for name, each in requests.items()} == PINNED
+
+
+def test_each_newer_field_makes_another_body_and_its_default_does_not():
+    """So the fingerprints that were stored before there was the field stay what they were."""
+    restrictions = dict(VOUCHER["restrictions"])
+    for name, default, value in (("excludedProducts", None, ["prod_x"]), ("firstPurchaseOnly", False, True)):
+        without, by_default, with_it = (
+            CreateVoucher.model_validate({**VOUCHER, "restrictions": {**restrictions, **more}}).fingerprint()
+            for more in ({}, {name: default}, {name: value})
+        )
+        assert without == by_default != with_it
+    body = redemption(requestId="order-1", code="SUMMER", customer="c", subscription="s")
+    without, by_default, with_it = (
+        Redeem.model_validate({**body, **more}).fingerprint()
+        for more in ({}, {"isFirstPurchase": False}, {"isFirstPurchase": True})
+    )
+    assert without == by_default != with_it
 
 
 def test_the_same_meaning_has_the_same_fingerprint():

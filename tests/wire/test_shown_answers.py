@@ -64,7 +64,12 @@ def test_the_examples_show_their_outcomes() -> None:
     for step in steps():
         by_task.setdefault(step.task, set()).add(shown(step))
     expected = {
-        "redemptions.redeem": {"accepted", "refused customer_limit_reached", "refused product_not_eligible"},
+        "redemptions.redeem": {
+            "accepted",
+            "refused customer_limit_reached",
+            "refused not_first_purchase",
+            "refused product_not_eligible",
+        },
         "redemptions.redeem_many": {"accepted 1, invalid 1"},
         "billing.apply_many": {"applied 1, refused idempotency_conflict 1"},
         "billing.reverse": {"reversed", "refused already_refunded"},

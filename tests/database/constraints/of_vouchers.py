@@ -13,7 +13,7 @@ VOUCHERS = Table(
     fresh={"id": NEW},
     required=(
         *("created_at", "name", "recurrence", "carry_over", "redemptions", "imported_redemptions", "held"),
-        *("places_returned", "metadata"),
+        *("places_returned", "metadata", "first_purchase_only"),
     ),
     refused={
         "pk_vouchers": [{"id": "id"}],
