@@ -42,16 +42,16 @@ no worker has to run. `make docs` writes this page from the program.
 CSV = """
 ## Codes in CSV
 
-`scrip codes export` writes `code`, `customer`, `maximumRedemptions`, `expiresAt`, `redemptions`, `status`,
-`retiredReason`, `createdAt` and `id`, with a header. A spreadsheet takes a cell that begins with `=`, `+`, `-` or `@`
-for a formula. Such a cell gets an apostrophe in front, and `scrip codes import` takes it away again. `--raw` leaves
-every cell as it is.
+`scrip codes export` writes `code`, `customer`, `maximumRedemptions`, `maximumRedemptionsPerCustomer`, `expiresAt`,
+`redemptions`, `status`, `retiredReason`, `createdAt` and `id`, with a header. A spreadsheet takes a cell that begins
+with `=`, `+`, `-` or `@` for a formula. Such a cell gets an apostrophe in front, and `scrip codes import` takes it
+away again. `--raw` leaves every cell as it is.
 
-`scrip codes import` reads UTF-8 with a header: `code`, and optionally `customer`, `maximumRedemptions` and
-`expiresAt`. An empty cell is no limit. Other columns are an error unless `--ignore-other-columns` leaves them out.
-The codes are added a thousand at a time. Each thousand has a request id made of its content, so the same file can be
-imported again after an interruption. At a bad line the import ends: the thousands before it are imported, and its own
-thousand is not. Repair that line, and import the file again.
+`scrip codes import` reads UTF-8 with a header: `code`, and optionally `customer`, `maximumRedemptions`,
+`maximumRedemptionsPerCustomer` and `expiresAt`. An empty cell is no limit. Other columns are an error unless
+`--ignore-other-columns` leaves them out. The codes are added a thousand at a time. Each thousand has a request id made
+of its content, so the same file can be imported again after an interruption. At a bad line the import ends: the
+thousands before it are imported, and its own thousand is not. Repair that line, and import the file again.
 
 ## What is red in `scrip status`
 

@@ -40,6 +40,7 @@ class CodeTerms:
 
     expires_at: datetime | None = None
     maximum_redemptions: int | None = None
+    maximum_redemptions_per_customer: int | None = None
     customer: str | None = None
     retired_reason: CodeRetiredReason | None = None
 

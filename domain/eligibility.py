@@ -31,6 +31,7 @@ class Refusal(StrEnum):
     CODE_MAX_REDEMPTIONS_REACHED = "code_max_redemptions_reached"
     CODE_NOT_FOR_CUSTOMER = "code_not_for_customer"
     CUSTOMER_LIMIT_REACHED = "customer_limit_reached"
+    CODE_CUSTOMER_LIMIT_REACHED = "code_customer_limit_reached"
     ALREADY_APPLIED = "already_applied"
     STAMP_CARD_INCOMPLETE = "stamp_card_incomplete"
     NOT_FIRST_PURCHASE = "not_first_purchase"
@@ -56,6 +57,7 @@ NO_PLACE_LEFT = frozenset(
         Refusal.MAX_REDEMPTIONS_REACHED,
         Refusal.CODE_MAX_REDEMPTIONS_REACHED,
         Refusal.CUSTOMER_LIMIT_REACHED,
+        Refusal.CODE_CUSTOMER_LIMIT_REACHED,
     }
 )
 
@@ -87,7 +89,8 @@ class Purchase:
 class Counts:
     """The places of a voucher that are taken and held, and the discounts that are running on the subscription.
 
-    Places are counted in all, for the request's customer, and for the request's code. Returned places are not taken.
+    Places are counted in all, for the request's customer, for the request's code, and for both. Returned places are not
+    taken.
     """
 
     taken: int
@@ -95,11 +98,13 @@ class Counts:
     voucher_is_running: bool
     running_discounts: int
     taken_by_code: int = 0
+    taken_by_customer_and_code: int = 0
     # The request comes from the usage entry that completed a stamp card.
     stamp_card_is_complete: bool = False
     held: int = 0
     held_by_customer: int = 0
     held_by_code: int = 0
+    held_by_customer_and_code: int = 0
     # Another customer holds the voucher for this subscription.
     subscription_is_held: bool = False
 
@@ -179,6 +184,11 @@ def _customer_limit_is_reached(candidate: Candidate, _purchase: Purchase, counts
     return maximum is not None and counts.taken_by_customer >= maximum
 
 
+def _code_customer_limit_is_reached(candidate: Candidate, _purchase: Purchase, counts: Counts, _at: datetime) -> bool:
+    maximum = candidate.code.maximum_redemptions_per_customer if candidate.code else None
+    return maximum is not None and counts.taken_by_customer_and_code >= maximum
+
+
 def _is_already_applied(_candidate: Candidate, _purchase: Purchase, counts: Counts, _at: datetime) -> bool:
     return counts.voucher_is_running
 
@@ -227,6 +237,10 @@ def _is_fully_reserved(candidate: Candidate, _purchase: Purchase, counts: Counts
             restrictions.maximum_redemptions_per_customer,
             counts.taken_by_customer + counts.held_by_customer,
         ),
+        (
+            code.maximum_redemptions_per_customer if code else None,
+            counts.taken_by_customer_and_code + counts.held_by_customer_and_code,
+        ),
     )
     return counts.subscription_is_held or any(maximum is not None and used >= maximum for maximum, used in limits)
 
@@ -241,6 +255,7 @@ RULES: tuple[tuple[Refusal, Rule], ...] = (
     (Refusal.CODE_MAX_REDEMPTIONS_REACHED, _code_is_full),
     (Refusal.CODE_NOT_FOR_CUSTOMER, _code_is_for_another_customer),
     (Refusal.CUSTOMER_LIMIT_REACHED, _customer_limit_is_reached),
+    (Refusal.CODE_CUSTOMER_LIMIT_REACHED, _code_customer_limit_is_reached),
     (Refusal.ALREADY_APPLIED, _is_already_applied),
     (Refusal.STAMP_CARD_INCOMPLETE, _stamp_card_is_incomplete),
     (Refusal.NOT_FIRST_PURCHASE, _is_not_first_purchase),

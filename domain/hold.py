@@ -57,7 +57,13 @@ class Shortage:
 def shortage(candidate: Candidate, *, counts: Counts) -> Shortage:
     """Return how many holds of a customer must be replaced so that the customer's request fits within every limit."""
     restrictions, code = candidate.restrictions, candidate.code
-    by_code = _places_missing(code.maximum_redemptions if code else None, counts.taken_by_code + counts.held_by_code)
+    by_code = max(
+        _places_missing(code.maximum_redemptions if code else None, counts.taken_by_code + counts.held_by_code),
+        _places_missing(
+            code.maximum_redemptions_per_customer if code else None,
+            counts.taken_by_customer_and_code + counts.held_by_customer_and_code,
+        ),
+    )
     in_all = _places_missing(restrictions.maximum_redemptions, counts.taken + counts.held)
     of_customer = _places_missing(
         restrictions.maximum_redemptions_per_customer, counts.taken_by_customer + counts.held_by_customer

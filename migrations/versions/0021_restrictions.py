@@ -1,4 +1,4 @@
-"""Vouchers exclude products, and are for first purchases only. A discount keeps the products of its voucher."""
+"""Vouchers exclude products and are for first purchases only, discounts keep those products, codes limit customers."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,13 +8,17 @@ revision = "0021"
 down_revision = "0020"
 
 # Each new reason, and the nearest of those before.
-NEW_REASONS = {"not_first_purchase": "product_not_eligible"}
+NEW_REASONS = {
+    "not_first_purchase": "product_not_eligible",
+    "code_customer_limit_reached": "customer_limit_reached",
+}
 # In order of precedence.
 REASONS = (
     *("voucher_not_found", "voucher_retired", "code_retired", "voucher_not_started", "voucher_expired"),
     *("code_expired", "max_redemptions_reached", "code_max_redemptions_reached", "code_not_for_customer"),
-    *("customer_limit_reached", "already_applied", "stamp_card_incomplete", "not_first_purchase"),
-    *("product_not_eligible", "currency_mismatch", "minimum_subtotal_not_met", "discount_limit_reached"),
+    *("customer_limit_reached", "code_customer_limit_reached", "already_applied", "stamp_card_incomplete"),
+    *("not_first_purchase", "product_not_eligible", "currency_mismatch", "minimum_subtotal_not_met"),
+    "discount_limit_reached",
 )
 REASONS_BEFORE = tuple(each for each in REASONS if each not in NEW_REASONS)
 # Both have the reasons of refused requests.
@@ -25,6 +29,8 @@ def upgrade() -> None:
     for table in ("vouchers", "discounts"):
         op.add_column(table, sa.Column("excluded_products", ARRAY(sa.Text())))
     op.add_column("vouchers", sa.Column("first_purchase_only", sa.Boolean(), server_default=sa.false(), nullable=False))
+    op.add_column("codes", sa.Column("maximum_redemptions_per_customer", sa.BigInteger()))
+    check("codes", "customer_maximum_positive", "maximum_redemptions_per_customer >= 1")
     check("vouchers", "excluded_products_not_empty", "cardinality(excluded_products) >= 1")
     check("vouchers", "products_not_excluded", "NOT products && excluded_products")
     for table in REFUSING:
@@ -40,6 +46,7 @@ def downgrade() -> None:
             op.execute(f"UPDATE {table} SET reason = '{nearest}' WHERE reason = '{reason}'")  # noqa: S608 - our own names
         check_reasons(table, REASONS_BEFORE)
     switch_append_only("ENABLE")
+    op.drop_column("codes", "maximum_redemptions_per_customer")
     op.drop_column("vouchers", "first_purchase_only")
     for table in ("vouchers", "discounts"):
         op.drop_column(table, "excluded_products")

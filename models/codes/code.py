@@ -47,11 +47,13 @@ class Code(Base):
     generation_id: Mapped[UUID | None] = mapped_column(Uuid)
     # The instant at which an update of the voucher changed the capitals.
     updated_at: Mapped[datetime | None] = mapped_column(Instant)
+    maximum_redemptions_per_customer: Mapped[int | None] = mapped_column(BigInteger)
 
     __table_args__ = (
         # A voucher is never deleted, nor are its codes, because redemptions refer to both.
         ForeignKeyConstraint(["project", "voucher_id"], ["vouchers.project", "vouchers.id"], ondelete="RESTRICT"),
         CheckConstraint("maximum_redemptions >= 1", name="maximum_positive"),
+        CheckConstraint("maximum_redemptions_per_customer >= 1", name="customer_maximum_positive"),
         CheckConstraint("redemptions - places_returned <= maximum_redemptions", name="redemptions_within_maximum"),
         CheckConstraint("places_returned BETWEEN 0 AND redemptions", name="places_within_redemptions"),
         CheckConstraint("redemptions >= 0", name="redemptions_not_negative"),
@@ -122,6 +124,7 @@ NEW_COLUMNS = (
     "created_at",
     "is_primary",
     "maximum_redemptions",
+    "maximum_redemptions_per_customer",
     "expires_at",
     "customer",
     "generation_id",

@@ -108,6 +108,7 @@ _SHARED: dict[str, TypeEngine[Any]] = {
     "voucher_id": Uuid(),
     "created_at": Instant,
     "maximum_redemptions": BigInteger(),
+    "maximum_redemptions_per_customer": BigInteger(),
     "expires_at": Instant,
     "customer": Text(),
     "generation_id": Uuid(),

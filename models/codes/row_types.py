@@ -9,6 +9,7 @@ class CodeTermsRow(Protocol):
     """The columns of a code that the rules take: own limits, customer and retirement."""
 
     maximum_redemptions: int | None
+    maximum_redemptions_per_customer: int | None
     expires_at: datetime | None
     customer: str | None
     retired_reason: str | None

@@ -9,6 +9,7 @@ def code_terms_of(row: CodeTermsRow) -> CodeTerms:
     return CodeTerms(
         expires_at=row.expires_at,
         maximum_redemptions=row.maximum_redemptions,
+        maximum_redemptions_per_customer=row.maximum_redemptions_per_customer,
         customer=row.customer,
         retired_reason=None if row.retired_reason is None else CodeRetiredReason(row.retired_reason),
     )

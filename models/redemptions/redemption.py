@@ -185,6 +185,27 @@ _RETURNED_OF_CUSTOMER = (
     .correlate(_CUSTOMERS)
     .scalar_subquery()
 )
+_CODES = rows_from_arrays("codes", project=Text(), voucher_id=Uuid(), customer=Text(), code_id=Uuid())
+# By the index of the customer, since a customer has redeemed a voucher a few times, but a code may have been by many.
+# The place that was returned to a customer alone names no code.
+_COUNT_OF_CUSTOMER_AND_CODE = (
+    select(func.count())
+    .where(REDEMPTIONS.c.project.collate("C") == _CODES.c.project)
+    .where(REDEMPTIONS.c.voucher_id == _CODES.c.voucher_id)
+    .where(REDEMPTIONS.c.customer == _CODES.c.customer)
+    .where(REDEMPTIONS.c.reason.is_(None))
+    .where(REDEMPTIONS.c.code_id == _CODES.c.code_id)
+    .where(
+        ~select(RETURNED_PLACES.c.discount_id)
+        .where(RETURNED_PLACES.c.project == REDEMPTIONS.c.project)
+        .where(RETURNED_PLACES.c.discount_id == REDEMPTIONS.c.id)
+        .correlate(REDEMPTIONS)
+        .exists()
+    )
+    .correlate(_CODES)
+    .scalar_subquery()
+)
+_BY_CUSTOMER_AND_CODE = select(_COUNT_OF_CUSTOMER_AND_CODE).select_from(_CODES).order_by(_CODES.c.position)
 _BY_CUSTOMER = (
     select(_COUNT_OF_CUSTOMER - _RETURNED_OF_CUSTOMER).select_from(_CUSTOMERS).order_by(_CUSTOMERS.c.position)
 )
@@ -208,6 +229,17 @@ def count_taken_by_customer(session: Session, *, keys: Sequence[tuple[str, UUID,
         return []
     parameters = array_parameters("customers", ("project", "voucher_id", "customer"), keys)
     return session.execute(_BY_CUSTOMER, parameters).scalars().all()
+
+
+def count_taken_by_customer_and_code(session: Session, *, keys: Sequence[tuple[str, UUID, str, UUID]]) -> Sequence[int]:
+    """Count the places that each customer has taken by a code. Return them in that order.
+
+    Each key is (project, voucher, customer, code). The rest is as in `count_taken_by_customer`.
+    """
+    if not keys:
+        return []
+    parameters = array_parameters("codes", ("project", "voucher_id", "customer", "code_id"), keys)
+    return session.execute(_BY_CUSTOMER_AND_CODE, parameters).scalars().all()
 
 
 def add_redemptions(session: Session, *, rows: Iterable[RedemptionRow]) -> None:

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple, TextIO
 from tasks.wire.errors import InvalidRequest
 
 # The fields of a new code, which an import reads.
-NEW_CODE_FIELDS = ("code", "customer", "maximumRedemptions", "expiresAt")
+NEW_CODE_FIELDS = ("code", "customer", "maximumRedemptions", "maximumRedemptionsPerCustomer", "expiresAt")
+LIMITS = ("maximumRedemptions", "maximumRedemptionsPerCustomer")
 FIELDS = (*NEW_CODE_FIELDS, "redemptions", "status", "retiredReason", "createdAt", "id")
 # The most codes that `vouchers.add_codes` takes. Another number would change the ids of interrupted imports.
 CHUNK_SIZE = 1_000
@@ -102,10 +103,11 @@ def _check_header(header: list[str], *, ignores_others: bool) -> None:
 
 def _new_code(cells: dict[str, str]) -> dict[str, Any]:
     code: dict[str, Any] = {name: cells[name] for name in NEW_CODE_FIELDS if cells.get(name)}
-    maximum = code.get("maximumRedemptions", "")
-    # Any other text is left as it is, and refused by the task.
-    if maximum.isascii() and maximum.isdecimal():
-        code["maximumRedemptions"] = int(maximum)
+    for name in LIMITS:
+        maximum = code.get(name, "")
+        # Any other text is left as it is, and refused by the task.
+        if maximum.isascii() and maximum.isdecimal():
+            code[name] = int(maximum)
     return code
 
 

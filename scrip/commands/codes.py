@@ -27,6 +27,7 @@ commands = typer.Typer(no_args_is_help=True, help="The codes of a voucher, besid
 Voucher = Annotated[str, typer.Argument(metavar="VOUCHER", help="The id of the voucher, vou_….")]
 Status = Annotated[list[str] | None, typer.Option(help="available (the default) or retired; repeat it for both.")]
 Redemptions = Annotated[int | None, typer.Option(help="How often each code can be redeemed.")]
+RedemptionsEach = Annotated[int | None, typer.Option(help="How often a customer can use each code.")]
 End = Annotated[str | None, typer.Option(help="From when the codes can no longer be redeemed (RFC 3339).")]
 Customer = Annotated[str | None, typer.Option(help="The only customer who may use the codes.")]
 LISTED_COLUMNS = columns("id", "code", "status", "redemptions", "maximumRedemptions", "expiresAt", "customer")
@@ -55,6 +56,7 @@ def add(
     *,
     project: Project,
     maximum_redemptions: Redemptions = None,
+    maximum_redemptions_per_customer: RedemptionsEach = None,
     expires_at: End = None,
     customer: Customer = None,
     actor: Actor = None,
@@ -62,7 +64,12 @@ def add(
     as_json: AsJson = False,
 ) -> None:
     """Add codes to a voucher. The limits are those of each code."""
-    limits = {"maximumRedemptions": maximum_redemptions, "expiresAt": expires_at, "customer": customer}
+    limits = {
+        "maximumRedemptions": maximum_redemptions,
+        "maximumRedemptionsPerCustomer": maximum_redemptions_per_customer,
+        "expiresAt": expires_at,
+        "customer": customer,
+    }
     new = [request_body({"code": code, **limits}) for code in codes]
     body = request_body({"project": project, "voucher": voucher, "actor": actor, "requestId": request_id, "codes": new})
     with ends_clearly(as_json=as_json):
@@ -83,6 +90,7 @@ def generate(
     length: Annotated[int | None, typer.Option(help="The number of random characters.")] = None,
     alphabet: Annotated[str | None, typer.Option(help="The random characters are drawn from these.")] = None,
     maximum_redemptions: Redemptions = None,
+    maximum_redemptions_per_customer: RedemptionsEach = None,
     expires_at: End = None,
     customer: Customer = None,
     actor: Actor = None,
@@ -101,6 +109,7 @@ def generate(
         "length": length,
         "alphabet": alphabet,
         "maximumRedemptions": maximum_redemptions,
+        "maximumRedemptionsPerCustomer": maximum_redemptions_per_customer,
         "expiresAt": expires_at,
         "customer": customer,
     }
@@ -177,7 +186,7 @@ def import_(
     actor: Actor = None,
     as_json: AsJson = False,
 ) -> None:
-    """Add the codes of a CSV file: code, customer, maximumRedemptions, expiresAt. To repeat that does no harm."""
+    """Add the codes of a CSV file: code, customer, both limits, expiresAt. To repeat that does no harm."""
     with ends_clearly(as_json=as_json), _opened(file, as_json=as_json) as (opened, size):
         from scrip.commands.code_files import read_chunks  # noqa: PLC0415
 

@@ -184,6 +184,13 @@ CUSTOMERS = Subject(
             SELECT own.* FROM redemptions
             JOIN holds AS own ON own.project = redemptions.project AND own.redemption_id = redemptions.id
         """,  # noqa: S608 - put together from the condition above
+        # Those that the redemptions and the holds name.
+        "codes": """
+            SELECT own.* FROM (
+                SELECT project, code_id AS id FROM redemptions UNION SELECT project, code_id FROM holds
+            ) AS named
+            JOIN codes AS own USING (project, id)
+        """,
         "returned_places": """
             SELECT own.* FROM redemptions
             JOIN returned_places AS own ON own.project = redemptions.project AND own.discount_id = redemptions.id
@@ -193,6 +200,8 @@ CUSTOMERS = Subject(
     checks=(
         "no customer exceeds a voucher's limit",
         "no customer holds more places than it may have",
+        "no customer exceeds a code's limit",
+        "no customer holds more places of a code than it may have",
         "what a recorded use was answered is what the ledger says",
         "no card was completed without its stamps",
     ),

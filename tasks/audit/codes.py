@@ -33,6 +33,14 @@ CODE_CHECKS = {
         FROM redemptions r JOIN codes c ON c.project = r.project AND c.id = r.code_id
         WHERE r.reason IS NULL AND r.customer <> c.customer
     """,
+    "no customer exceeds a code's limit": """
+        SELECT c.project, c.id::text AS subject, format('%s by one customer', count(*) - count(p.discount_id)) AS detail
+        FROM redemptions r JOIN codes c ON c.project = r.project AND c.id = r.code_id
+        LEFT JOIN returned_places p ON p.project = r.project AND p.discount_id = r.id
+        WHERE r.reason IS NULL AND c.maximum_redemptions_per_customer IS NOT NULL
+        GROUP BY c.project, c.id, r.customer, c.maximum_redemptions_per_customer
+        HAVING count(*) - count(p.discount_id) > c.maximum_redemptions_per_customer
+    """,
     "a generation made as many codes as it says": """
         SELECT g.project, g.id::text AS subject, format('counter %s, codes %s', g.generated, c.codes) AS detail
         FROM code_generations g

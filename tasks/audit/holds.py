@@ -66,6 +66,26 @@ HOLD_CHECKS = {
               -- The limit may have been lowered since: it binds customers who redeemed, or held a place, after that.
               AND places.since >= coalesce(v.updated_at, '-infinity')
     """,
+    "no customer holds more places of a code than it may have": """
+        SELECT c.project, c.id::text AS subject,
+               format('%s taken or held by one customer, of %s', places.taken, c.maximum_redemptions_per_customer
+               ) AS detail
+        FROM codes c
+        JOIN (
+            SELECT project, code_id, customer, sum(places) AS taken
+            FROM (
+                SELECT project, code_id, customer, 1 AS places, true AS is_held
+                FROM holds WHERE status = 'open' AND expires_at > clock_timestamp() AND code_id IS NOT NULL
+                UNION ALL
+                SELECT r.project, r.code_id, r.customer, CASE WHEN p.discount_id IS NULL THEN 1 ELSE 0 END, false
+                FROM redemptions r
+                LEFT JOIN returned_places p ON p.project = r.project AND p.discount_id = r.id
+                WHERE r.reason IS NULL AND r.code_id IS NOT NULL
+            ) each
+            GROUP BY project, code_id, customer HAVING bool_or(is_held)
+        ) places ON places.project = c.project AND places.code_id = c.id
+        WHERE places.taken > c.maximum_redemptions_per_customer
+    """,
     "a hold names a code of its voucher": """
         SELECT h.project, h.id::text AS subject, format('code %s of voucher %s', h.code_id, c.voucher_id) AS detail
         FROM holds h LEFT JOIN codes c ON c.project = h.project AND c.id = h.code_id

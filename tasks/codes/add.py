@@ -96,6 +96,7 @@ def _values_of(code: NewCode, *, voucher: ShownVoucherRow, created_at: datetime)
         "created_at": created_at,
         "is_primary": False,
         "maximum_redemptions": code.maximum_redemptions,
+        "maximum_redemptions_per_customer": code.maximum_redemptions_per_customer,
         "expires_at": code.expires_at,
         "customer": code.customer,
         "generation_id": None,

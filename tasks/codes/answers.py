@@ -22,6 +22,9 @@ def code_answer(row: CodeRow, *, voucher: ShownVoucherRow) -> Answer:
         "updatedAt": instant(row.updated_at),
         "customer": row.customer,
         "maximumRedemptions": smaller_limit(row.maximum_redemptions, of_voucher=voucher.maximum_redemptions),
+        "maximumRedemptionsPerCustomer": smaller_limit(
+            row.maximum_redemptions_per_customer, of_voucher=voucher.maximum_redemptions_per_customer
+        ),
         "expiresAt": instant(smaller_limit(row.expires_at, of_voucher=voucher.expires_at)),
         "redemptions": places_taken(row),
         "status": "available" if retirement is None else "retired",

@@ -34,6 +34,7 @@ class NewCode(Message):
     maximum_redemptions: Count | None = None
     expires_at: InstantField | None = None
     customer: ExternalId | None = None
+    maximum_redemptions_per_customer: Count | None = None
 
 
 class AddCodes(SignedMessage):
@@ -65,6 +66,7 @@ class GenerateCodes(SignedMessage):
     alphabet: Alphabet = ALPHABET
     length: Annotated[int, Field(ge=1, le=CODE_LENGTH_MAX)] = Field(default=LENGTH, validate_default=True)
     count: Annotated[int, Field(ge=1, le=GENERATED_MAX)]
+    maximum_redemptions_per_customer: Count | None = None
 
     @field_validator("length")
     @classmethod

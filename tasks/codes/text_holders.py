@@ -84,6 +84,7 @@ def primary_code(code: str, *, voucher: Mapping[str, Any]) -> dict[str, Any]:
         "created_at": voucher["created_at"],
         "is_primary": True,
         "maximum_redemptions": None,
+        "maximum_redemptions_per_customer": None,
         "expires_at": None,
         "customer": None,
         "generation_id": None,

@@ -218,7 +218,7 @@ class RedemptionBatch:
         if claim.code is not None:
             if not claim.code.granted:
                 self.granted_codes.append(claim.code)
-            claim.code.grant()
+            claim.code.grant(customer=claim.request.customer)
         self.running[claim.subscription].append(voucher.row.id)
         self.discounts.append(self._discount(claim.request, redemption=redemption))
 

@@ -58,6 +58,8 @@ class BatchCode:
     row: BatchCodeRow
     candidate: Candidate
     granted: int = 0
+    # Only for customers of the batch, and only if the code limits the redemptions of a customer.
+    taken_by_customer: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
 
     @classmethod
     def from_row(cls, row: BatchCodeRow, *, voucher: BatchVoucher) -> Self:
@@ -69,6 +71,7 @@ class BatchCode:
         """The places of the code that are taken, including those that the batch has granted."""
         return places_taken(self.row) + self.granted
 
-    def grant(self) -> None:
+    def grant(self, *, customer: str) -> None:
         """Count another redemption."""
+        self.taken_by_customer[customer] += 1
         self.granted += 1

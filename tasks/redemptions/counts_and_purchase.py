@@ -18,6 +18,7 @@ def counts_for(claim: Claim, *, running: Sequence[UUID], completed_cards: Collec
         voucher_is_running=voucher is not None and voucher.row.id in running,
         running_discounts=len(running),
         taken_by_code=code.places_taken if code else 0,
+        taken_by_customer_and_code=code.taken_by_customer.get(customer, 0) if code else 0,
         stamp_card_is_complete=claim.key in completed_cards,
     )
 

@@ -1,7 +1,7 @@
 """The places that holds keep of a batch's vouchers, and the changes of holds that the batch decides."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from types import SimpleNamespace
@@ -19,7 +19,7 @@ from models.vouchers.counters import change_held
 from models.vouchers.look_up import VoucherKey
 from tasks.redemptions.batch_vouchers import BatchCode
 from tasks.redemptions.hold_match import is_request_of
-from tasks.redemptions.holds_to_replace import after_replacing, fewest_to_replace
+from tasks.redemptions.holds_to_replace import after_replacing, count_of_code, fewest_to_replace
 from tasks.redemptions.look_up import Claim
 from tasks.wire.replay import CallerKey
 
@@ -120,6 +120,7 @@ class HeldPlaces:
             held=self._held[key],
             held_by_customer=len(own),
             held_by_code=self._held_of_code(claim),
+            held_by_customer_and_code=_held_of_customer_and_code(own, candidate=candidate, code_id=claim.code_id),
             subscription_is_held=on_subscription is not None and not always,
         )
         after = after_replacing(with_held, always, code_id=claim.code_id)
@@ -176,6 +177,12 @@ class HeldPlaces:
             add_holds(session, rows=self._new)
         if changed:
             change_held(session, changed=[(*key, count) for key, count in changed.items()])
+
+
+def _held_of_customer_and_code(own: Mapping[UUID, HeldPlaceRow], *, candidate: Candidate, code_id: UUID | None) -> int:
+    # A customer can have thousands of holds. They are read only if the code limits its customers.
+    is_limited = candidate.code is not None and candidate.code.maximum_redemptions_per_customer is not None
+    return count_of_code(own.values(), code_id) if is_limited else 0
 
 
 def _confirmable(

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from domain.code_text import look_up_text
 from models.codes.look_up import CodeText, find_by_code
 from models.codes.row_types import NamedCodeRow
-from models.redemptions.redemption import count_taken_by_customer
+from models.redemptions.redemption import count_taken_by_customer, count_taken_by_customer_and_code
 from models.vouchers.look_up import VoucherKey, lock_vouchers, read_vouchers
 from models.vouchers.row_types import DecisiveVoucherRow
 from tasks.redemptions.batch_vouchers import BatchCode, BatchVoucher
@@ -85,10 +85,15 @@ def read_claims(session: Session, requests: Sequence[Redeem]) -> list[Claim]:
 
 
 def count_customers_places(session: Session, claims: Sequence[Claim]) -> None:
-    """Count the places that the customers of a batch have taken of vouchers with a limit for each customer.
+    """Count the places that the customers of a batch have of vouchers, and by codes, with a limit for each customer.
 
     Call it after locking the vouchers.
     """
+    _count_of_vouchers(session, claims)
+    _count_of_codes(session, claims)
+
+
+def _count_of_vouchers(session: Session, claims: Sequence[Claim]) -> None:
     counted: list[tuple[BatchVoucher, str]] = []
     for claim in claims:
         voucher, customer = claim.voucher, claim.request.customer
@@ -100,6 +105,20 @@ def count_customers_places(session: Session, claims: Sequence[Claim]) -> None:
     keys = [(*voucher.key, customer) for voucher, customer in counted]
     for (voucher, customer), taken in zip(counted, count_taken_by_customer(session, keys=keys), strict=True):
         voucher.taken_by_customer[customer] = taken
+
+
+def _count_of_codes(session: Session, claims: Sequence[Claim]) -> None:
+    counted: list[tuple[BatchCode, str]] = []
+    for claim in claims:
+        code, customer = claim.code, claim.request.customer
+        if code is None or code.row.maximum_redemptions_per_customer is None:
+            continue
+        if customer not in code.taken_by_customer:
+            code.taken_by_customer[customer] = 0
+            counted.append((code, customer))
+    keys = [(code.row.project, code.row.voucher_id, customer, code.row.id) for code, customer in counted]
+    for (code, customer), taken in zip(counted, count_taken_by_customer_and_code(session, keys=keys), strict=True):
+        code.taken_by_customer[customer] = taken
 
 
 def _look_up(session: Session, requests: Sequence[Redeem], *, query: VoucherQuery) -> list[Claim]:

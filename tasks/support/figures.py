@@ -32,6 +32,7 @@ def request_figures(*, at: datetime, voucher: ShownVoucherRow | None, code: Code
         figures["code_retired_at"] = _instant_text(code.retired_at)
         figures["code_expires_at"] = _instant_text(code.expires_at)
         figures["code_maximum"] = _times_text(code.maximum_redemptions)
+        figures["code_maximum_per_customer"] = _times_text(code.maximum_redemptions_per_customer)
     return _known(figures)
 
 

@@ -54,6 +54,10 @@ REFUSED: Mapping[Refusal, Wordings] = {
         "Refused: a customer can redeem the voucher {maximum_per_customer}, which this one had done before.",
         "Refused: the customer had redeemed the voucher as often as a customer can.",
     ),
+    Refusal.CODE_CUSTOMER_LIMIT_REACHED: (
+        "Refused: a customer can use the code {code_maximum_per_customer}, which this one had done before.",
+        "Refused: the customer had used the code as often as a customer can.",
+    ),
     Refusal.ALREADY_APPLIED: ("Refused: a discount of this voucher was running on the subscription already.",),
     Refusal.STAMP_CARD_INCOMPLETE: (
         "Refused: the voucher is granted only by a complete card of {stamps} stamps.",

@@ -3,6 +3,7 @@
 import pytest
 
 from tasks.audit.codes import CODE_CHECKS
+from tests.audit import test_audit_redemptions as redemptions
 from tests.audit.ledgers import broken_by
 from tests.audit.test_audit_over_redeemed import CONSTRAINED
 
@@ -17,6 +18,11 @@ TAMPERING = {
     """,
     "nothing was redeemed by a code that had expired": "UPDATE codes SET expires_at = '2026-01-01'",
     "nothing was redeemed by a code of another customer": "UPDATE codes SET customer = 'cus_other'",
+    "no customer exceeds a code's limit": f"""
+        {redemptions.REDEEMED_AGAIN}; UPDATE vouchers SET redemptions = 2;
+        UPDATE redemptions SET code_id = (SELECT id FROM codes WHERE redemptions > 0);
+        UPDATE codes SET redemptions = 2, maximum_redemptions_per_customer = 1 WHERE redemptions > 0
+    """,  # noqa: S608 - the constant of another test
     "a generation made as many codes as it says": "DELETE FROM codes WHERE generation_id IS NOT NULL",
     "the code that a voucher shows is one of its codes": "UPDATE vouchers SET code = 'OTHER'",
 }

@@ -28,6 +28,9 @@ TAMPERING = {
     "no customer holds more places than it may have": """
         UPDATE vouchers SET maximum_redemptions_per_customer = 1; UPDATE holds SET customer = 'cus_1'
     """,
+    "no customer holds more places of a code than it may have": """
+        UPDATE codes SET maximum_redemptions_per_customer = 1; UPDATE holds SET customer = 'cus_1'
+    """,
     "a hold names a code of its voucher": """
         UPDATE holds SET code_id = gen_random_uuid() WHERE status = 'open'
     """,

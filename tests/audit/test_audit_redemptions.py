@@ -11,25 +11,27 @@ from tests.support.tampering import TELL_CHANGES, tamper
 
 pytestmark = pytest.mark.usefixtures("each_row")
 
+REDEEMED_AGAIN = """
+    INSERT INTO redemptions (project, request_id, id, fingerprint, voucher_id, code, customer, subscription,
+                             reason, redemption_number, effective_at, decided_at)
+    SELECT project, 'copy', gen_random_uuid(), fingerprint, voucher_id, code, customer,
+           subscription, reason, 2, effective_at, decided_at FROM redemptions;
+    UPDATE redemptions SET subscription = 'sub_2' WHERE request_id = 'copy';
+    INSERT INTO discounts (project, id, voucher_id, customer, subscription, created_at, percentage_basis_points,
+                           amounts_minor, recurrence, duration_in_months, products, starts_on, starts_on_in_utc)
+    SELECT d.project, r.id, d.voucher_id, d.customer, 'sub_2',
+           d.created_at, d.percentage_basis_points, d.amounts_minor, d.recurrence, d.duration_in_months,
+           d.products, d.starts_on, d.starts_on_in_utc
+    FROM discounts d, redemptions r WHERE r.request_id = 'copy'
+"""
 # For each check, a change that breaks only that promise.
 TAMPERING = {
     "redemptions are counted and numbered without a gap": "UPDATE redemptions SET redemption_number = 5",
     "a full voucher is retired": "UPDATE vouchers SET maximum_redemptions = redemptions",
     "what was retired as expired or full is so": "UPDATE vouchers SET retired_reason = 'expired', retired_at = now()",
-    "no customer exceeds a voucher's limit": """
-        UPDATE vouchers SET maximum_redemptions_per_customer = 1, redemptions = 2;
-        INSERT INTO redemptions (project, request_id, id, fingerprint, voucher_id, code, customer, subscription,
-                                 reason, redemption_number, effective_at, decided_at)
-        SELECT project, 'copy', gen_random_uuid(), fingerprint, voucher_id, code, customer,
-               subscription, reason, 2, effective_at, decided_at FROM redemptions;
-        UPDATE redemptions SET subscription = 'sub_2' WHERE request_id = 'copy';
-        INSERT INTO discounts (project, id, voucher_id, customer, subscription, created_at, percentage_basis_points,
-                               amounts_minor, recurrence, duration_in_months, products, starts_on, starts_on_in_utc)
-        SELECT d.project, r.id, d.voucher_id, d.customer, 'sub_2',
-               d.created_at, d.percentage_basis_points, d.amounts_minor, d.recurrence, d.duration_in_months,
-               d.products, d.starts_on, d.starts_on_in_utc
-        FROM discounts d, redemptions r WHERE r.request_id = 'copy'
-    """,
+    "no customer exceeds a voucher's limit": f"""
+        UPDATE vouchers SET maximum_redemptions_per_customer = 1, redemptions = 2; {REDEEMED_AGAIN}
+    """,  # noqa: S608 - the constant above
     "accepted redemptions and no others have a discount": """
         DELETE FROM usage_entries; DELETE FROM invoice_discounts; DELETE FROM discounts
     """,

@@ -9,6 +9,7 @@ from tests.support.tasks import task_named
 
 pytestmark = pytest.mark.usefixtures("database")
 
+LIMITS = ("maximumRedemptions", "maximumRedemptionsPerCustomer", "expiresAt")
 BAD_LIMITS = {"maximumRedemptions": 0, "expiresAt": "2026-01-01T00:00:00", "customer": ""}
 UNKNOWN_CODE = "voc_01m802aq92e78rshs8mnssdx40"
 
@@ -16,7 +17,12 @@ UNKNOWN_CODE = "voc_01m802aq92e78rshs8mnssdx40"
 def test_a_code_is_answered_with_every_field():
     """The primary code is listed too, and was created with the voucher."""
     voucher = create_voucher(code="SUMMER", restrictions={"maximumRedemptions": 9, "expiresAt": "2099-05-01T00:00:00Z"})
-    limits = {"maximumRedemptions": 2, "expiresAt": "2099-01-01T02:00:00+02:00", "customer": "cus_1"}
+    limits = {
+        "maximumRedemptions": 2,
+        "maximumRedemptionsPerCustomer": 1,
+        "expiresAt": "2099-01-01T02:00:00+02:00",
+        "customer": "cus_1",
+    }
     (added,) = add_codes(voucher, {"code": " Vip-1 ", **limits})
     assert added["id"].startswith("voc_")
     assert added["createdAt"].endswith("Z")
@@ -30,6 +36,7 @@ def test_a_code_is_answered_with_every_field():
         "updatedAt": None,
         "customer": "cus_1",
         "maximumRedemptions": 2,
+        "maximumRedemptionsPerCustomer": 1,
         "expiresAt": "2099-01-01T00:00:00Z",
         "redemptions": 0,
         "status": "available",
@@ -37,12 +44,13 @@ def test_a_code_is_answered_with_every_field():
         "retiredAt": None,
     }
     own = {**added, "id": "voc_" + voucher["id"][4:], "code": "SUMMER", "createdAt": voucher["createdAt"]}
-    assert listed(voucher) == [added, {**own, "customer": None, "maximumRedemptions": None, "expiresAt": None}]
+    assert listed(voucher) == [added, {**own, "customer": None, **dict.fromkeys(LIMITS)}]
 
 
 def test_adding_is_all_or_nothing_and_every_bad_code_is_named():
     """A text is taken, two limits exceed the voucher's, and an end is before the voucher's start."""
     restrictions = {"startsAt": "2026-01-01T00:00:00Z", "expiresAt": "2099-01-01T00:00:00Z", "maximumRedemptions": 5}
+    restrictions["maximumRedemptionsPerCustomer"] = 3
     voucher, other = create_voucher(restrictions=restrictions), create_voucher(code="TAKEN")
     with pytest.raises(InvalidRequest) as refused:
         add_codes(
@@ -51,12 +59,14 @@ def test_adding_is_all_or_nothing_and_every_bad_code_is_named():
             {"code": "taken"},
             {"code": "MANY", "maximumRedemptions": 6, "expiresAt": "2099-01-01T00:00:01Z"},
             {"code": "EARLY", "expiresAt": "2026-01-01T00:00:00Z"},
+            {"code": "EACH", "maximumRedemptionsPerCustomer": 4},
         )
     assert [error["field"] for error in refused.value.errors] == [
         "codes.1.code",
         "codes.2.maximumRedemptions",
         "codes.2.expiresAt",
         "codes.3.expiresAt",
+        "codes.4.maximumRedemptionsPerCustomer",
     ]
     assert "TAKEN" not in str(refused.value).upper()
     assert listed(voucher) == []

@@ -59,7 +59,12 @@ def codes_of(voucher: dict) -> list[str]:
 def test_codes_are_generated_as_they_were_asked_for():
     """Each code is listed and can be redeemed like any other code."""
     voucher = create_voucher(restrictions={"expiresAt": "2099-02-01T00:00:00Z", "maximumRedemptions": 50})
-    limits = {"maximumRedemptions": 3, "expiresAt": "2099-01-01T00:00:00Z", "customer": "cus_1"}
+    limits = {
+        "maximumRedemptions": 3,
+        "maximumRedemptionsPerCustomer": 2,
+        "expiresAt": "2099-01-01T00:00:00Z",
+        "customer": "cus_1",
+    }
     answer = generate(voucher, count=20, prefix="SPRING-", alphabet="abcdef", length=9, **limits)
     assert answer == {
         "object": "codeGeneration",

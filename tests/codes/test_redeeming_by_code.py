@@ -28,6 +28,7 @@ def test_a_voucher_is_redeemed_by_each_of_its_codes_and_each_is_counted_by_itsel
 def test_each_reason_for_a_code_is_answered_in_the_order_of_precedence():
     """Each code breaks the rule of a reason and the rules of all later reasons."""
     voucher = create_voucher(restrictions={"maximumRedemptions": 9, "products": ["prod_a"]})
+    vip = {"customer": "cus_vip", "products": ["prod_a"]}
     late = {"expiresAt": LONG_AGO, "customer": "cus_vip"}
     retired, *_ = add_codes(
         voucher,
@@ -35,11 +36,13 @@ def test_each_reason_for_a_code_is_answered_in_the_order_of_precedence():
         {"code": "EXPIRED", **late},
         {"code": "FULL", "maximumRedemptions": 1, "customer": "cus_vip"},
         {"code": "ANOTHERS", "customer": "cus_vip"},
+        {"code": "EACH", "maximumRedemptionsPerCustomer": 1},
         {"code": "FREE"},
     )
     retire(retired)
-    assert redeem(code="FULL", customer="cus_vip", products=["prod_a"])["outcome"] == "accepted"
-    reasons = [redeem(code=code)["reason"] for code in ("RETIRED", "EXPIRED", "FULL", "ANOTHERS", "FREE")]
+    assert [redeem(code=code, **vip)["outcome"] for code in ("FULL", "EACH")] == ["accepted", "accepted"]
+    reasons = [redeem(code=code)["reason"] for code in ("RETIRED", "EXPIRED", "FULL", "ANOTHERS")]
+    reasons += [redeem(code="EACH", customer="cus_vip")["reason"], redeem(code="FREE")["reason"]]
     assert reasons == [*(reason.value for reason in Refusal if reason.startswith("code_")), "product_not_eligible"]
 
 

@@ -14,7 +14,7 @@ from tests.support.tasks import task_named
 
 pytestmark = pytest.mark.usefixtures("database")
 
-HEADER = "code,customer,maximumRedemptions,expiresAt\n"
+HEADER = "code,customer,maximumRedemptions,maximumRedemptionsPerCustomer,expiresAt\n"
 UNKNOWN = "vou_01m80jhp2gen0s4fxq6tp9p4dj"
 
 
@@ -33,12 +33,14 @@ def test_codes_are_added_listed_and_retired():
     voucher = create_voucher()["id"]
     done = scrip("codes", "add", voucher, "ANNA-1", "-ANNA", "--customer", "Ännä", "--maximum-redemptions", "2")
     assert (done.code, done.output) == (2, "")
-    words = ("codes", "add", voucher, "--customer", "Ännä", "--maximum-redemptions", "2", "--json", "--", "A-1", "-A2")
+    limits = ("--customer", "Ännä", "--maximum-redemptions", "2", "--maximum-redemptions-per-customer", "1")
+    words = ("codes", "add", voucher, *limits, "--json", "--", "A-1", "-A2")
     added = scrip(*words).lines()
     assert [(each["code"], each["customer"], each["maximumRedemptions"]) for each in added] == [
         ("A-1", "Ännä", 2),
         ("-A2", "Ännä", 2),
     ]
+    assert [each["maximumRedemptionsPerCustomer"] for each in added] == [1, 1]
     taken = scrip("codes", "add", voucher, "NEW", "a-1")
     assert (taken.code, taken.errors.startswith("scrip: codes.1.code: ")) == (5, True)
     assert scrip("codes", "retire", added[0]["id"]).code == 2
@@ -74,15 +76,15 @@ def test_an_interrupted_generation_says_how_to_continue():
 def test_an_export_is_csv_with_every_page():
     """Every code once, newest first, and nothing on standard output but the file."""
     voucher = create_voucher()
-    scrip("codes", "generate", voucher["id"], "--count", "450", "--expires-at", "2099-01-01T00:00:00Z")
+    limits = ("--maximum-redemptions-per-customer", "1", "--expires-at", "2099-01-01T00:00:00Z")
+    scrip("codes", "generate", voucher["id"], "--count", "450", *limits)
     done = scrip("codes", "export", voucher["id"])
     assert (done.code, done.errors) == (0, "450 codes\n")
     rows = list(csv.DictReader(io.StringIO(done.output)))
     listed = scrip("codes", "list", voucher["id"], "--all", "--json").lines()
     assert [row["id"] for row in rows] == [each["id"] for each in listed]
-    assert {(row["expiresAt"], row["maximumRedemptions"], row["customer"]) for row in rows} == {
-        ("2099-01-01T00:00:00Z", "1", "")
-    }
+    names = ("expiresAt", "maximumRedemptions", "maximumRedemptionsPerCustomer", "customer")
+    assert {tuple(row[name] for name in names) for row in rows} == {("2099-01-01T00:00:00Z", "1", "1", "")}
 
 
 def test_an_export_without_codes_is_a_header():
@@ -118,13 +120,14 @@ def test_an_import_adds_the_codes_of_a_file_once(tmp_path: Path):
     """With their limits. The file may come from a spreadsheet, with a byte order mark and Windows' line ends."""
     voucher = create_voucher()["id"]
     file = tmp_path / "codes.csv"
-    text = HEADER + "ONE,cus_é,3,2099-01-01T00:00:00Z\n\nTWO,,,\n"
+    text = HEADER + "ONE,cus_é,3,2,2099-01-01T00:00:00Z\n\nTWO,,,,\n"
     file.write_bytes(text.replace("\n", "\r\n").encode("utf-8-sig"))
     for _ in range(2):
         done = scrip("codes", "import", voucher, str(file), "--json")
         assert (done.code, done.errors) == (0, "")
         assert done.lines() == [{"object": "import", "voucher": voucher, "codes": 2}]
     two, one = scrip("codes", "list", voucher, "--json").lines()
+    assert [each["maximumRedemptionsPerCustomer"] for each in (one, two)] == [2, None]
     assert (one["customer"], one["maximumRedemptions"], one["expiresAt"]) == ("cus_é", 3, "2099-01-01T00:00:00Z")
     assert (two["code"], two["customer"], two["maximumRedemptions"], two["expiresAt"]) == ("TWO", None, None, None)
 
@@ -157,6 +160,7 @@ def test_an_import_that_stopped_at_a_bad_line_is_repeated_after_a_repair():
         ('code\n"X-1\n', "line 2: is not CSV"),
         ("code,maximumRedemptions\nX-1,many\n", "line 2: maximumRedemptions: "),
         ("code,maximumRedemptions\nX-1,0\n", "line 2: maximumRedemptions: "),
+        ("code,maximumRedemptionsPerCustomer\nX-1,0\n", "line 2: maximumRedemptionsPerCustomer: "),
         ("code\nX-1\nx-1\n", "codes: must name each code once"),
     ],
 )

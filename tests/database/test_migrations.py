@@ -48,7 +48,7 @@ def downgrade():
 '''
 # Columns that a migration adds. On the way up, it fills them for the rows that are there, or leaves them null.
 LOST = {
-    "codes": {"updated_at"},
+    "codes": {"maximum_redemptions_per_customer", "updated_at"},
     "dead_letters": {"id"},
     "discounts": {"completed_at", "excluded_products", "updated_at"},
     "holds": {"other_discount_id"},
@@ -64,7 +64,10 @@ LOST = {
 EMPTIED = {"audits", "beat_ticks", "customer_erasures", "failed_attempts", "sweeps"}
 LOST_TABLES = {*EMPTIED, "discount_changes", "voucher_changes"}
 # Reasons that an earlier release does not know, each with the one that it gets on the way down.
-NEAREST_REASONS = {"not_first_purchase": "product_not_eligible"}
+NEAREST_REASONS = {
+    "not_first_purchase": "product_not_eligible",
+    "code_customer_limit_reached": "customer_limit_reached",
+}
 Rows = dict[str, list[dict[str, Any]]]
 
 

@@ -21,7 +21,7 @@ from domain.terms import FixedDiscount, Money, PercentageDiscount, Restrictions,
 NOW = datetime(2026, 3, 1, 10, tzinfo=UTC)
 GRACE = timedelta(minutes=15)
 CODE_ENDS_AT = NOW + timedelta(hours=1)
-CODE = CodeTerms(expires_at=CODE_ENDS_AT, maximum_redemptions=5, customer="cus_1")
+CODE = CodeTerms(expires_at=CODE_ENDS_AT, maximum_redemptions=5, maximum_redemptions_per_customer=2, customer="cus_1")
 OPEN = Candidate(
     price_discount=FixedDiscount(amounts_minor={"USD": 999, "EUR": 899}),
     restrictions=Restrictions(
@@ -50,6 +50,7 @@ COUNTS = Counts(
     voucher_is_running=False,
     running_discounts=19,
     taken_by_code=4,
+    taken_by_customer_and_code=1,
     stamp_card_is_complete=True,
 )
 
@@ -64,6 +65,7 @@ BREAKS: dict[Refusal, dict[str, Any]] = {
     Refusal.CODE_MAX_REDEMPTIONS_REACHED: {"taken_by_code": 5},
     Refusal.CODE_NOT_FOR_CUSTOMER: {"customer": "cus_2"},
     Refusal.CUSTOMER_LIMIT_REACHED: {"taken_by_customer": 2},
+    Refusal.CODE_CUSTOMER_LIMIT_REACHED: {"taken_by_customer_and_code": 2},
     Refusal.ALREADY_APPLIED: {"voucher_is_running": True},
     Refusal.STAMP_CARD_INCOMPLETE: {"stamp_card_is_complete": False},
     Refusal.NOT_FIRST_PURCHASE: {"is_first_purchase": False},
@@ -103,17 +105,24 @@ def test_an_eligible_request_is_accepted():
 
 
 @pytest.mark.parametrize(
-    "held", [{"held": 1}, {"held_by_customer": 1}, {"held_by_code": 1}, {"subscription_is_held": True}]
+    "held",
+    [
+        {"held": 1},
+        {"held_by_customer": 1},
+        {"held_by_code": 1},
+        {"held_by_customer_and_code": 1},
+        {"subscription_is_held": True},
+    ],
 )
 def test_the_last_place_of_each_kind_can_be_held(held):
-    """The last place of the voucher, of the customer and of the code, and the subscription."""
+    """The last place of the voucher, of the customer, of the code and of both, and the subscription."""
     assert decide(counts=replace(COUNTS, **held)) is Refusal.FULLY_RESERVED
 
 
 def test_held_places_without_a_limit_refuse_no_request():
     """With a code without a limit, and without a code."""
     restrictions = replace(OPEN.restrictions, maximum_redemptions=None, maximum_redemptions_per_customer=None)
-    counts = replace(COUNTS, held=9, held_by_customer=9, held_by_code=9)
+    counts = replace(COUNTS, held=9, held_by_customer=9, held_by_code=9, held_by_customer_and_code=9)
     for code in (None, CodeTerms()):
         assert decide(candidate=replace(OPEN, restrictions=restrictions, code=code), counts=counts) is None
 

@@ -46,12 +46,14 @@ def test_a_hold_is_honoured_to_the_letter():
     ("counts", "expected"),
     [
         ({}, (0, 0)),
-        # 9 of 10 are taken, 1 of 2 by the customer, 4 of 5 by the code.
+        # 9 of 10 are taken, 1 of 2 by the customer, 4 of 5 by the code, 1 of 2 by both.
         ({"held": 1}, (1, 0)),
         ({"held": 3, "held_by_customer": 1}, (3, 0)),
         ({"held": 3, "held_by_customer": 3}, (3, 0)),
         ({"held_by_customer": 2}, (2, 0)),
         ({"held": 1, "held_by_code": 3}, (3, 3)),
+        ({"held": 1, "held_by_customer_and_code": 1}, (1, 1)),
+        ({"held": 1, "held_by_code": 2, "held_by_customer_and_code": 2}, (2, 2)),
     ],
 )
 def test_the_tightest_limit_decides_how_many_places_are_missing(counts, expected):

@@ -40,6 +40,7 @@ def refuse(reason: str) -> dict[str, Any]:
         "code_expired": {"expiresAt": ago(60)},
         "code_max_redemptions_reached": {"maximumRedemptions": 2},
         "code_not_for_customer": {"customer": "cus_2"},
+        "code_customer_limit_reached": {"maximumRedemptionsPerCustomer": 1},
     }
     voucher = create_voucher(restrictions=limits.get(reason, {}), **terms.get(reason, {}))
     (code,) = add_codes(voucher, {"code": "EXTRA", **codes.get(reason, {})})
@@ -55,6 +56,8 @@ def refuse(reason: str) -> dict[str, Any]:
         case "code_max_redemptions_reached":
             redeem(code="EXTRA")
             redeem(code="EXTRA")
+        case "code_customer_limit_reached":
+            redeem(code="EXTRA", customer="cus_1")
         case "already_applied" | "customer_limit_reached":
             redeem(voucher=voucher["id"], **HERE)
         case "discount_limit_reached":
@@ -76,6 +79,8 @@ REFUSALS = {
     "code_max_redemptions_reached": "Refused: the code can be redeemed 2 times in all, and no redemption was left.",
     "code_not_for_customer": "Refused: the code belongs to another customer.",
     "customer_limit_reached": "Refused: a customer can redeem the voucher once, which this one had done before.",
+    "code_customer_limit_reached": "Refused: a customer can use the code once, which this one had done before. "
+    "At that time, the customer had a discount of this voucher on another subscription, which could be moved.",
     "already_applied": "Refused: a discount of this voucher was running on the subscription already.",
     "stamp_card_incomplete": "Refused: the voucher is granted only by a complete card of 10 stamps.",
     "not_first_purchase": "Refused: the voucher is for a first purchase, and the request did not say that it was one.",

@@ -8,7 +8,7 @@ from tests.histories.code_texts import TAKEN_OVER
 from tests.histories.entities import Code, Json, Voucher
 from tests.histories.model import Model
 
-LIMITS = ("maximumRedemptions", "expiresAt", "customer")
+LIMITS = ("maximumRedemptions", "maximumRedemptionsPerCustomer", "expiresAt", "customer")
 
 
 def add_codes(model: Model, body: Json, *, ids: Sequence[str], at: datetime) -> Json:
@@ -46,6 +46,11 @@ def wrong_fields(model: Model, body: Json, *, voucher: Voucher, at: datetime) ->
     rows = [
         ("code", not model.codes.is_free(project=voucher.body["project"], text=body["code"], at=at, by=voucher)),
         ("maximumRedemptions", maximum is not None and body.get("maximumRedemptions", 0) > maximum),
+        (
+            "maximumRedemptionsPerCustomer",
+            body.get("maximumRedemptionsPerCustomer", 0)
+            > (voucher.restriction("maximumRedemptionsPerCustomer") or 999),
+        ),
         ("expiresAt", expires_at is not None and ends_at is not None and expires_at > ends_at),
         ("expiresAt", expires_at is not None and starts_at is not None and expires_at <= starts_at),
     ]

@@ -116,6 +116,11 @@ class Code:
     # The instant at which an update changed the capitals.
     updated_at: datetime | None = None
 
+    def places_of(self, customer: str) -> int:
+        """Return how many places a customer has by this code."""
+        mine = (each for each in self.voucher.granted if each.code is self and each.customer == customer)
+        return sum(not each.place_is_returned for each in mine)
+
     def expires_at(self) -> datetime | None:
         """Return the code's own end, without regard to the voucher's."""
         value = self.limits.get("expiresAt")
@@ -142,6 +147,10 @@ class Code:
     def answer(self) -> Json:
         """Return the code as callers see it. Of two limits the smaller counts."""
         maximum, expires_at = self.limits.get("maximumRedemptions"), self.expires_at()
+        each, vouchers_each = (
+            self.limits.get("maximumRedemptionsPerCustomer"),
+            self.voucher.restriction("maximumRedemptionsPerCustomer"),
+        )
         vouchers_maximum, vouchers_end = (
             self.voucher.restriction("maximumRedemptions"),
             self.voucher.instant("expiresAt"),
@@ -156,6 +165,7 @@ class Code:
             "updatedAt": written(self.updated_at),
             "customer": self.limits.get("customer"),
             "maximumRedemptions": maximum and min(maximum, vouchers_maximum or maximum),
+            "maximumRedemptionsPerCustomer": each and min(each, vouchers_each or each),
             "expiresAt": expires_at and written(min(expires_at, vouchers_end or expires_at)),
             "redemptions": self.redemptions,
             **status_of(self.retired or self.with_its_voucher()),

@@ -107,6 +107,8 @@ def has_room(
         limits.append(
             (code.limits.get("maximumRedemptions"), code.redemptions + sum(each.code is code for each in held))
         )
+        by_customer = sum(each.code is code and each.body["customer"] == customer for each in held)
+        limits.append((code.limits.get("maximumRedemptionsPerCustomer"), code.places_of(customer) + by_customer))
     is_taken = any(each.body["subscription"] == body["subscription"] for each in held)
     return not is_taken and all(maximum is None or taken < maximum for maximum, taken in limits)
 

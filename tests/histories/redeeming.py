@@ -67,6 +67,7 @@ def redeem(
 NO_PLACE_LEFT = {
     *("voucher_retired", "code_retired", "voucher_expired", "code_expired"),
     *("max_redemptions_reached", "code_max_redemptions_reached", "customer_limit_reached"),
+    "code_customer_limit_reached",
 }
 
 

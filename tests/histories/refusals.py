@@ -51,6 +51,8 @@ def refusal(
         "code_max_redemptions_reached": code is not None and code.redemptions == own.get("maximumRedemptions"),
         "code_not_for_customer": own.get("customer", body["customer"]) != body["customer"],
         "customer_limit_reached": per_customer is not None and voucher.places_of(body["customer"]) >= per_customer,
+        "code_customer_limit_reached": code is not None
+        and code.places_of(body["customer"]) >= own.get("maximumRedemptionsPerCustomer", 999),
         "already_applied": voucher.id in [each.voucher for each in running],
         "stamp_card_incomplete": voucher.body.get("stampCard") is not None and not card_is_full,
         "not_first_purchase": bool(voucher.restriction("firstPurchaseOnly")) and not body.get("isFirstPurchase"),

@@ -120,6 +120,7 @@ NEW_CODES = body(
     maximumRedemptions=one_in(2, either(1, 2, 3)),
     expiresAt=one_in(3, either(LONG_AGO, BOUNDARY, BOUNDARY, FAR_AHEAD, FURTHER_AHEAD)),
     customer=one_in(4, CUSTOMERS),
+    maximumRedemptionsPerCustomer=one_in(3, either(1, 1, 2)),
 )
 
 ADDED_CODES = body(

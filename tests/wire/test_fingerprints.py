@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from tasks.codes.messages import AddCodes, GenerateCodes
 from tasks.invoices.messages import Apply, ReverseInvoice
 from tasks.redemptions.messages import Redeem
 from tasks.vouchers.messages import CreateVoucher
@@ -80,6 +81,20 @@ def test_each_newer_field_makes_another_body_and_its_default_does_not():
         for more in ({}, {"isFirstPurchase": False}, {"isFirstPurchase": True})
     )
     assert without == by_default != with_it
+
+
+def test_a_new_code_without_the_newer_limit_is_the_body_it_was():
+    """Null is its default."""
+    body = {"project": "gigs", "voucher": "vou_01m802aq92e78rshs8mnssdx40"}
+    name = "maximumRedemptionsPerCustomer"
+    for message, make in (
+        (AddCodes, lambda more: {**body, "codes": [{"code": "VIP", **more}]}),
+        (GenerateCodes, lambda more: {**body, "count": 3, **more}),
+    ):
+        without, by_default, with_it = (
+            message.model_validate(make(more)).fingerprint() for more in ({}, {name: None}, {name: 1})
+        )
+        assert without == by_default != with_it
 
 
 def test_the_same_meaning_has_the_same_fingerprint():

@@ -67,6 +67,7 @@ def test_the_examples_show_their_outcomes() -> None:
         "redemptions.redeem": {
             "accepted",
             "refused customer_limit_reached",
+            "refused code_customer_limit_reached",
             "refused not_first_purchase",
             "refused product_not_eligible",
         },

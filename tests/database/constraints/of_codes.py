@@ -12,6 +12,7 @@ CODES = Table(
         "uq_codes_available": [{"code": "lower(code)"}],
         "uq_codes_primary": [{"is_primary": "true"}],
         "fk_codes_project_voucher_id_vouchers": [{"voucher_id": NEW}],
+        "ck_codes_customer_maximum_positive": [{"maximum_redemptions_per_customer": "0"}],
         "ck_codes_maximum_positive": [{"maximum_redemptions": "0"}],
         "ck_codes_places_within_redemptions": [{"places_returned": "-1"}, {"places_returned": "1"}],
         "ck_codes_redemptions_not_negative": [{"redemptions": "-1", "places_returned": "-1"}],
