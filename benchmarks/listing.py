@@ -62,10 +62,10 @@ def insert_vouchers() -> None:
         with transaction() as session:
             session.execute(
                 text("""
-                    INSERT INTO vouchers (project, id, created_at, name, code, percentage_basis_points, recurrence,
+                    INSERT INTO vouchers (project, id, created_at, name, code, percentage_millionths, recurrence,
                                           metadata, campaign, retired_reason, retired_at)
                     SELECT 'bench', gen_random_uuid(), now(), 'Listed ' || to_char(number % 1000, 'FM000'),
-                           'CODE-' || number, 1000, 'once',
+                           'CODE-' || number, 100000, 'once',
                            json_build_object('team', number % 1000, 'region', number / 7 % 10),
                            'campaign ' || number / 7 % 10,
                            CASE WHEN number % 10 = 0 THEN 'manualAction' END, CASE WHEN number % 10 = 0 THEN now() END

@@ -107,7 +107,7 @@ def _grant(session: Session, request: Body, *, voucher: Voucher, redemption: Red
             customer=request["customer"],
             subscription=request["subscription"],
             created_at=redemption.decided_at,
-            percentage_basis_points=voucher.percentage_basis_points,
+            percentage_millionths=voucher.percentage_millionths,
             amounts_minor=voucher.amounts_minor,
             recurrence=voucher.recurrence,
             duration_in_months=voucher.duration_in_months,

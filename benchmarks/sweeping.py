@@ -89,8 +89,8 @@ def fill(servers: BenchmarkServers, plan: Plan) -> None:
 
 
 _ADD_DUE = """
-    INSERT INTO vouchers (project, id, created_at, name, percentage_basis_points, recurrence, expires_at, metadata)
-    SELECT :project, uuidv7(), now(), 'Due', 1000, 'once',
+    INSERT INTO vouchers (project, id, created_at, name, percentage_millionths, recurrence, expires_at, metadata)
+    SELECT :project, uuidv7(), now(), 'Due', 100000, 'once',
            now() + (number / 2 - 10 * CAST(:swept AS bigint)) * interval '1 second'
                  * CASE number % 2 WHEN 0 THEN 1 ELSE -1 END, '{}'
     FROM generate_series(CAST(:first AS bigint), :last) AS number

@@ -206,8 +206,8 @@ def _is_for(discount: Discount, *, currency: str) -> bool:
 
 def _worth(discount: Discount, *, currency: str, base_minor: int) -> int:
     match discount.price_discount:
-        case PercentageDiscount(basis_points=basis_points):
-            return percentage_of(base_minor, basis_points=basis_points)
+        case PercentageDiscount(millionths=millionths):
+            return percentage_of(base_minor, millionths=millionths)
         case FixedDiscount(amounts_minor=amounts_minor):
             in_total = discount.taken_in_total_minor
             taken_minor = discount.taken_minor if in_total is None else in_total

@@ -1,8 +1,8 @@
-"""Amounts in minor units, shares of them in basis points, and how an amount is split without losing a unit."""
+"""Amounts in minor units, shares of them in millionths, and how an amount is split without losing a unit."""
 
 from collections.abc import Sequence
 
-BASIS_POINTS_WHOLE = 10_000
+MILLIONTHS_WHOLE = 1_000_000
 
 
 def divide_half_up(numerator: int, denominator: int) -> int:
@@ -13,12 +13,12 @@ def divide_half_up(numerator: int, denominator: int) -> int:
     return (2 * numerator + denominator) // (2 * denominator)
 
 
-def percentage_of(amount_minor: int, *, basis_points: int) -> int:
+def percentage_of(amount_minor: int, *, millionths: int) -> int:
     """Return a share of a non-negative amount, in minor units, rounded half up.
 
-    `basis_points` is from 1 (0.01 %) to 10,000 (100 %).
+    `millionths` is from 1 (0.0001 %) to 1,000,000 (100 %).
     """
-    return divide_half_up(amount_minor * basis_points, BASIS_POINTS_WHOLE)
+    return divide_half_up(amount_minor * millionths, MILLIONTHS_WHOLE)
 
 
 def allocate(total_minor: int, *, weights: Sequence[int]) -> list[int]:

@@ -26,9 +26,9 @@ class RetiredReason(StrEnum):
 
 @value
 class PercentageDiscount:
-    """A share of the base, 1 to 10,000 basis points."""
+    """A share of the base, 1 to 1,000,000 millionths."""
 
-    basis_points: int
+    millionths: int
 
 
 @value

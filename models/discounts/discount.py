@@ -66,7 +66,7 @@ class Discount(Base):
     customer: Mapped[str] = mapped_column(Text)
     subscription: Mapped[str] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(Instant)
-    percentage_basis_points: Mapped[int | None] = mapped_column(Integer)
+    percentage_millionths: Mapped[int | None] = mapped_column(Integer)
     amounts_minor: Mapped[dict[str, int] | None] = mapped_column(JSONB(none_as_null=True))
     recurrence: Mapped[str] = mapped_column(Text)
     duration_in_months: Mapped[int | None] = mapped_column(Integer)
@@ -104,7 +104,7 @@ class Discount(Base):
     excluded_products: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
 
     __table_args__ = (
-        CheckConstraint("num_nonnulls(percentage_basis_points, amounts_minor) = 1", name="one_price_discount"),
+        CheckConstraint("num_nonnulls(percentage_millionths, amounts_minor) = 1", name="one_price_discount"),
         CheckConstraint(one_of("recurrence", RecurrenceType), name="recurrence_known"),
         CheckConstraint(ONE_DURATION_IF_REPEATING, name="duration_if_repeating"),
         CheckConstraint(BALANCE_IF_CARRY_OVER, name="balance_if_carry_over"),
@@ -143,7 +143,7 @@ class Discount(Base):
 
 DISCOUNTS = keeping_customer(table_of(Discount))
 _TERMS = (
-    "percentage_basis_points",
+    "percentage_millionths",
     "amounts_minor",
     "recurrence",
     "duration_in_months",

@@ -14,7 +14,7 @@ class DiscountRow(Protocol):
     customer: str
     subscription: str
     created_at: datetime
-    percentage_basis_points: int | None
+    percentage_millionths: int | None
     amounts_minor: dict[str, int] | None
     recurrence: str
     duration_in_months: int | None

@@ -8,7 +8,7 @@ from uuid import UUID
 class PriceDiscountRow(Protocol):
     """The columns of a voucher or of a discount that say how much is taken off. Exactly one of them is set."""
 
-    percentage_basis_points: int | None
+    percentage_millionths: int | None
     amounts_minor: dict[str, int] | None
 
 

@@ -26,8 +26,8 @@ def candidate_of(row: DecisiveVoucherRow) -> Candidate:
 
 def price_discount_of(row: PriceDiscountRow) -> PriceDiscount:
     """Return the amount or the percentage of a voucher or of a discount."""
-    if row.percentage_basis_points is not None:
-        return PercentageDiscount(basis_points=row.percentage_basis_points)
+    if row.percentage_millionths is not None:
+        return PercentageDiscount(millionths=row.percentage_millionths)
     # A constraint guarantees that exactly one of both columns is set.
     return FixedDiscount(amounts_minor=row.amounts_minor or {})
 

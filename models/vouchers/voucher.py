@@ -45,7 +45,8 @@ class Voucher(Base):
     code: Mapped[str | None] = mapped_column(Text)
     # What the voucher is part of, for lists and reports.
     campaign: Mapped[str | None] = mapped_column(Text)
-    percentage_basis_points: Mapped[int | None] = mapped_column(Integer)
+    # 1,000,000 is 100 %.
+    percentage_millionths: Mapped[int | None] = mapped_column(Integer)
     # Minor units by currency. `currency` is the currency that is shown first, as `priceDiscount.currency`.
     amounts_minor: Mapped[dict[str, int] | None] = mapped_column(JSONB(none_as_null=True))
     currency: Mapped[str | None] = mapped_column(Text)
@@ -104,8 +105,8 @@ class Voucher(Base):
     first_purchase_only: Mapped[bool] = mapped_column(Boolean, server_default=false())
 
     __table_args__ = (
-        CheckConstraint("num_nonnulls(percentage_basis_points, amounts_minor) = 1", name="one_price_discount"),
-        CheckConstraint("percentage_basis_points BETWEEN 1 AND 10000", name="percentage_in_range"),
+        CheckConstraint("num_nonnulls(percentage_millionths, amounts_minor) = 1", name="one_price_discount"),
+        CheckConstraint("percentage_millionths BETWEEN 1 AND 1000000", name="percentage_in_range"),
         CheckConstraint("amounts_minor ? currency", name="currency_has_an_amount"),
         CheckConstraint("(amounts_minor IS NULL) = (currency IS NULL)", name="currency_with_amounts"),
         CheckConstraint(one_of("recurrence", RecurrenceType), name="recurrence_known"),

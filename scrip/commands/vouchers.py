@@ -35,7 +35,7 @@ Voucher = Annotated[str, typer.Argument(metavar="VOUCHER", help="The id of a vou
 Status = Annotated[list[str] | None, typer.Option(help="available (the default) or retired; repeat it for both.")]
 Name = Annotated[str | None, typer.Option(help="The name that customers see.")]
 Code = Annotated[str | None, typer.Option(help="The voucher's own code.")]
-Percentage = Annotated[float | None, typer.Option(help="The discount in percent, with at most two decimals.")]
+Percentage = Annotated[float | None, typer.Option(help="The discount in percent, with at most four decimals.")]
 Amount = Annotated[int | None, typer.Option(help="The discount in minor units of the currency.")]
 Currency = Annotated[str | None, typer.Option(help="The currency of the amount.")]
 Recurrence = Annotated[str | None, typer.Option(help="once, repeating or forever.")]

@@ -14,7 +14,7 @@ _PRESENT = f"""
         'code', v.code,
         'campaign', v.campaign,
         'priceDiscount', {_AMOUNTS.format(amounts="amounts_minor", currency="currency")},
-        'priceDiscountPercentage', v.percentage_basis_points / 100.0,
+        'priceDiscountPercentage', v.percentage_millionths / 10000.0,
         'recurrence', jsonb_build_object(
             'type', v.recurrence, 'durationInMonths', v.duration_in_months, 'durationInCycles', v.duration_in_cycles
         ),

@@ -23,7 +23,7 @@ def discount_answer(row: ListedDiscountRow) -> Answer:
         "customer": row.customer,
         "subscription": row.subscription,
         "priceDiscount": price_discount(row),
-        "priceDiscountPercentage": percentage(row.percentage_basis_points),
+        "priceDiscountPercentage": percentage(row.percentage_millionths),
         "recurrence": recurrence(row),
         "carryOver": row.carry_over,
         "maximumDiscount": maximum_discount(row),

@@ -15,15 +15,15 @@ from tasks.vouchers.list import list_vouchers
 from tasks.vouchers.messages import CreateVoucher, ListVouchers, RetireVoucher, VoucherReference
 from tasks.vouchers.retire import retire_voucher
 from tasks.vouchers.retrieve import retrieve_voucher
-from tasks.wire.answers import BASIS_POINTS_PER_PERCENT, Answer, instant, percentage
+from tasks.wire.answers import MILLIONTHS_PER_PERCENT, Answer, instant, percentage
 from tasks.wire.fields import (
-    BasisPoints,
     Count,
     CurrencyCode,
     ExternalId,
     InstantField,
     Months,
     Name,
+    Percentage,
     PositiveAmount,
     VoucherId,
     invalid,
@@ -40,10 +40,10 @@ class GigsMessage(Message):
     model_config = ConfigDict(validate_by_name=False)
 
 
-def _at_least_one_percent(basis_points: int) -> int:
-    if basis_points < BASIS_POINTS_PER_PERCENT:
+def _at_least_one_percent(millionths: int) -> int:
+    if millionths < MILLIONTHS_PER_PERCENT:
         raise invalid("must lie between 1 and 100")
-    return basis_points
+    return millionths
 
 
 class GigsPriceDiscount(GigsMessage):
@@ -78,7 +78,7 @@ class CreateGigsVoucher(GigsMessage):
     project: ExternalId
     name: Name
     price_discount: GigsPriceDiscount | None = None
-    price_discount_percentage: Annotated[BasisPoints, AfterValidator(_at_least_one_percent)] | None = Field(
+    price_discount_percentage: Annotated[Percentage, AfterValidator(_at_least_one_percent)] | None = Field(
         default=None, validate_default=True
     )
     recurrence: GigsRecurrence

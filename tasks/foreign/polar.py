@@ -1,7 +1,8 @@
 """Discounts in the format of Polar: https://docs.polar.sh/api-reference/discounts. Each is one of our vouchers.
 
 `organization_id` is the project. Answers have the documented fields only: no amounts in other currencies, no limit for
-a customer, no minimum subtotal. `products` are the ids that were sent, instead of Polar's own objects.
+a customer, no minimum subtotal. A percentage is rounded to whole basis points. `products` are the ids that were sent,
+instead of Polar's own objects.
 """
 
 from collections.abc import Mapping
@@ -9,6 +10,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from domain.money import divide_half_up
 from domain.terms import RetiredReason
 from models.vouchers.look_up import find_voucher
 from models.vouchers.numbered_pages import find_page
@@ -21,8 +23,9 @@ from tasks.vouchers.create import create_voucher
 from tasks.vouchers.messages import CreateVoucher, RetireVoucher, UpdateVoucher
 from tasks.vouchers.retire import retire_voucher
 from tasks.vouchers.update import lock_for_update, update_voucher
-from tasks.wire.answers import BASIS_POINTS_PER_PERCENT, Answer, conflict_answer, instant, percentage
+from tasks.wire.answers import MILLIONTHS_PER_PERCENT, Answer, conflict_answer, instant, percentage
 from tasks.wire.errors import InvalidRequest, NotFound
+from tasks.wire.fields import MILLIONTHS_PER_BASIS_POINT
 from tasks.wire.parsing import parse
 from tasks.wire.replay import AnswerTable, answer_once
 from worker.database import run_in_transaction, transaction
@@ -149,7 +152,7 @@ def _changed_terms(given: Mapping[str, Any], *, voucher: Answer) -> Answer:
     if recurrence["type"] == "repeating" and "duration_in_months" in given:
         changed["recurrence"] = {"type": "repeating", "durationInMonths": given["duration_in_months"]}
     if price is None and "basis_points" in given:
-        changed["priceDiscountPercentage"] = percentage(given["basis_points"])
+        changed["priceDiscountPercentage"] = _percentage_of(given["basis_points"])
     if price is not None and given.keys() & {"amount", "currency"}:
         currency = given.get("currency", price["currency"]).upper()
         options = {name: amount for name, amount in price["currencyOptions"].items() if name != currency}
@@ -166,12 +169,16 @@ def our_voucher(request: CreateDiscount) -> CreateVoucher:
         "name": request.name,
         "code": request.code,
         "priceDiscount": None if request.amount is None else fixed,
-        "priceDiscountPercentage": percentage(request.basis_points),
+        "priceDiscountPercentage": _percentage_of(request.basis_points),
         "recurrence": {"type": request.duration, "durationInMonths": request.duration_in_months},
         "restrictions": _restrictions(request),
         "metadata": request.metadata,
     }
     return parse(CreateVoucher, body)
+
+
+def _percentage_of(basis_points: int | None) -> int | float | None:
+    return None if basis_points is None else percentage(basis_points * MILLIONTHS_PER_BASIS_POINT)
 
 
 def _restrictions(request: DiscountTerms) -> Answer:
@@ -209,7 +216,9 @@ def _terms(voucher: Answer) -> Answer:
     if recurrence["type"] == "repeating":
         duration |= {"duration_in_months": recurrence["durationInMonths"]}
     if price is None:
-        basis_points = round(voucher["priceDiscountPercentage"] * BASIS_POINTS_PER_PERCENT)
+        # Polar knows no parts of a basis point.
+        millionths = round(voucher["priceDiscountPercentage"] * MILLIONTHS_PER_PERCENT)
+        basis_points = divide_half_up(millionths, MILLIONTHS_PER_BASIS_POINT)
         return {**duration, "type": "percentage", "basis_points": basis_points}
     return {**duration, "type": "fixed", "amount": price["amount"], "currency": price["currency"].lower()}
 

@@ -20,12 +20,12 @@ from tasks.wire.answers import Answer, instant, percentage
 from tasks.wire.fields import (
     AMOUNT_MINOR_MAX,
     PRODUCTS_MAX,
-    BasisPoints,
     Count,
     ExternalId,
     Metadata,
     Months,
     Name,
+    Percentage,
     PositiveAmount,
     in_calendar,
     invalid,
@@ -91,7 +91,7 @@ class Coupon(SnakeCaseMessage):
     max_redemptions: Count | None = None
     metadata: Annotated[Metadata, AfterValidator(_texts_only)] | None = None
     name: Name | None = None
-    percent_off: BasisPoints | None = Field(default=None, validate_default=True)
+    percent_off: Percentage | None = Field(default=None, validate_default=True)
     redeem_by: Seconds | None = None
     script: None = None
     times_redeemed: Annotated[int, Field(ge=0, le=AMOUNT_MINOR_MAX)]

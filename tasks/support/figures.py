@@ -115,8 +115,8 @@ def balance_left(row: ListedDiscountRow, *, given_minor: Mapping[str, int]) -> d
 
 def worth_text(row: DiscountTermsRow) -> str:
     """Return the percentage or the fixed amounts of a voucher or of a discount."""
-    if row.percentage_basis_points is not None:
-        return PERCENT.format(percentage(row.percentage_basis_points))
+    if row.percentage_millionths is not None:
+        return PERCENT.format(percentage(row.percentage_millionths))
     return amounts_text(row.amounts_minor or {}, first=row.currency)
 
 

@@ -20,7 +20,7 @@ def voucher_answer(row: ShownVoucherRow) -> Answer:
         "code": row.code,
         "campaign": row.campaign,
         "priceDiscount": price_discount(row),
-        "priceDiscountPercentage": percentage(row.percentage_basis_points),
+        "priceDiscountPercentage": percentage(row.percentage_millionths),
         "recurrence": recurrence(row),
         "carryOver": row.carry_over,
         "stampCard": _stamp_card(row),

@@ -123,7 +123,7 @@ def values_of(request: CreateVoucher, *, created_at: datetime) -> dict[str, Any]
         "name": request.name,
         "code": request.code,
         "campaign": request.campaign,
-        "percentage_basis_points": request.price_discount_percentage,
+        "percentage_millionths": request.price_discount_percentage,
         "amounts_minor": _amounts_minor(price),
         "currency": None if price is None else price.currency,
         "recurrence": request.recurrence.type,

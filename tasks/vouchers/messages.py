@@ -10,7 +10,6 @@ from tasks.vouchers.filters import VoucherFilters
 from tasks.wire.fields import (
     PRODUCTS_MAX,
     STAMPS_MAX,
-    BasisPoints,
     Code,
     Count,
     CurrencyCode,
@@ -19,6 +18,7 @@ from tasks.wire.fields import (
     InstantField,
     Metadata,
     Name,
+    Percentage,
     PositiveAmount,
     VoucherChangeId,
     VoucherId,
@@ -135,14 +135,14 @@ class StampCard(Message):
 
 
 class CreateVoucher(SignedMessage):
-    """`vouchers.create`: exactly one of `priceDiscount` and `priceDiscountPercentage`, here in basis points."""
+    """`vouchers.create`: exactly one of `priceDiscount` and `priceDiscountPercentage`, here in millionths."""
 
     project: ExternalId
     request_id: ExternalId | None = None
     name: Name
     code: Code | None = None
     price_discount: PriceDiscount | None = None
-    price_discount_percentage: BasisPoints | None = Field(default=None, validate_default=True)
+    price_discount_percentage: Percentage | None = Field(default=None, validate_default=True)
     recurrence: Recurrence
     restrictions: Restrictions = Field(default_factory=Restrictions)
     metadata: Metadata = Field(default_factory=dict)
@@ -214,7 +214,7 @@ class UpdateVoucher(SignedMessage):
     name: Name | None = None
     code: Code | None = None
     price_discount: PriceDiscount | None = None
-    price_discount_percentage: BasisPoints | None = None
+    price_discount_percentage: Percentage | None = None
     recurrence: Recurrence | None = None
     restrictions: RestrictionsToUpdate | None = None
     metadata: Metadata | None = None

@@ -33,7 +33,7 @@ from worker.database import ChangedMeanwhileError, run_in_transaction
 
 # A discount copies these terms when it is granted, and all discounts of a voucher must have the same terms.
 MONEY_TERMS = (
-    "percentage_basis_points",
+    "percentage_millionths",
     "amounts_minor",
     "currency",
     "recurrence",

@@ -9,7 +9,7 @@ from domain.eligibility import Refusal
 from tasks.wire.fields import type_id
 
 Answer = dict[str, Any]
-BASIS_POINTS_PER_PERCENT = 100
+MILLIONTHS_PER_PERCENT = 10_000
 
 
 # The answers of a batch share few instants.
@@ -29,12 +29,12 @@ def identity(prefix: str, value: UUID | None) -> str | None:
     return None if value is None else type_id(prefix, value)
 
 
-def percentage(basis_points: int | None) -> int | float | None:
-    """Return basis points as a percentage with at most two decimals, which is not money and may be a float."""
-    if basis_points is None:
+def percentage(millionths: int | None) -> int | float | None:
+    """Return millionths as a percentage with at most four decimals, which is not money and may be a float."""
+    if millionths is None:
         return None
-    whole, hundredths = divmod(basis_points, BASIS_POINTS_PER_PERCENT)
-    return basis_points / BASIS_POINTS_PER_PERCENT if hundredths else whole
+    whole, rest = divmod(millionths, MILLIONTHS_PER_PERCENT)
+    return millionths / MILLIONTHS_PER_PERCENT if rest else whole
 
 
 def conflict_answer(name: str, *, project: str, request_id: str | None) -> Answer:

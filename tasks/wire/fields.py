@@ -11,7 +11,15 @@ from functools import partial
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+)
 from pydantic_core import PydanticCustomError
 from pydantic_extra_types.currency_code import Currency as KnownCurrency
 from typeid import TypeID, base32
@@ -31,7 +39,8 @@ NOTE_LENGTH_MAX = 500
 YEAR_MIN, YEAR_MAX = 1970, 2999
 UUID_TEXT_LENGTH = 36
 DATE_TEXT_LENGTH = 10
-PERCENTAGE_DECIMALS = 2
+PERCENTAGE_DECIMALS = 4
+MILLIONTHS_PER_BASIS_POINT = 100
 METADATA_KEYS_MAX, METADATA_KEY_LENGTH_MAX, METADATA_VALUE_LENGTH_MAX = 50, 40, 500
 INTEGER_MAX = 2**63 - 1
 FULL_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
@@ -132,17 +141,23 @@ def _parsed(adapter: TypeAdapter[Parsed], form: re.Pattern[str], value: Any) -> 
         return None
 
 
-def _parse_basis_points(value: Any) -> int:
+def _parse_percentage(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise invalid("must be a number")
     # Of the shortest decimal text: 30.12 is then exactly that, and not the nearest binary fraction.
     exact = Decimal(repr(value))
-    if not exact.is_finite() or not Decimal("0.01") <= exact <= Decimal(100):
-        raise invalid("must lie between 0.01 and 100")
-    basis_points = exact.scaleb(PERCENTAGE_DECIMALS)
-    if basis_points != int(basis_points):
-        raise invalid("must have at most two decimals")
-    return int(basis_points)
+    if not exact.is_finite() or not Decimal("0.0001") <= exact <= Decimal(100):
+        raise invalid("must lie between 0.0001 and 100")
+    millionths = exact.scaleb(PERCENTAGE_DECIMALS)
+    if millionths != int(millionths):
+        raise invalid("must have at most four decimals")
+    return int(millionths)
+
+
+def _as_fingerprinted(millionths: int) -> int | float:
+    # Fingerprints were stored while percentages were whole basis points, and have to stay what they were.
+    whole, rest = divmod(millionths, MILLIONTHS_PER_BASIS_POINT)
+    return millionths / MILLIONTHS_PER_BASIS_POINT if rest else whole
 
 
 def parse_identity(value: Any, *, prefix: str) -> UUID:
@@ -209,7 +224,10 @@ Months = Annotated[int, Field(ge=1, le=DURATION_MAX)]
 Cycles = Annotated[int, Field(ge=1, le=DURATION_MAX)]
 Note = Annotated[str, StringConstraints(min_length=1, max_length=NOTE_LENGTH_MAX), AfterValidator(storable)]
 Count = Annotated[int, Field(ge=1, le=AMOUNT_MINOR_MAX)]
-BasisPoints = Annotated[int, BeforeValidator(_parse_basis_points)]
+# In millionths.
+Percentage = Annotated[
+    int, BeforeValidator(_parse_percentage), PlainSerializer(_as_fingerprinted, when_used="json-unless-none")
+]
 InstantField = Annotated[datetime, BeforeValidator(_parse_instant)]
 Day = Annotated[date, BeforeValidator(_parse_day)]
 VoucherId = Annotated[UUID, _identity("vou")]

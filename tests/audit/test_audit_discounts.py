@@ -78,9 +78,9 @@ TAMPERING = {
     """,
     "no subscription runs too many discounts": """
         UPDATE vouchers SET redemptions = 21;
-        INSERT INTO vouchers (project, id, created_at, name, percentage_basis_points, amounts_minor, currency,
+        INSERT INTO vouchers (project, id, created_at, name, percentage_millionths, amounts_minor, currency,
                               recurrence, duration_in_months, redemptions, metadata)
-        SELECT project, gen_random_uuid(), created_at, name, percentage_basis_points, amounts_minor, currency,
+        SELECT project, gen_random_uuid(), created_at, name, percentage_millionths, amounts_minor, currency,
                recurrence, duration_in_months, 1, metadata
         FROM vouchers, generate_series(2, 21);
         UPDATE vouchers SET redemptions = 1;
@@ -89,10 +89,10 @@ TAMPERING = {
         SELECT r.project, v.id::text, gen_random_uuid(), r.fingerprint, v.id, r.code,
                r.customer, r.subscription, r.reason, 1, r.effective_at, r.decided_at
         FROM redemptions r, vouchers v WHERE v.id <> r.voucher_id;
-        INSERT INTO discounts (project, id, voucher_id, customer, subscription, created_at, percentage_basis_points,
+        INSERT INTO discounts (project, id, voucher_id, customer, subscription, created_at, percentage_millionths,
                                amounts_minor, recurrence, duration_in_months, products, starts_on, starts_on_in_utc)
         SELECT d.project, r.id, r.voucher_id, d.customer, d.subscription,
-               d.created_at, d.percentage_basis_points, d.amounts_minor, d.recurrence, d.duration_in_months,
+               d.created_at, d.percentage_millionths, d.amounts_minor, d.recurrence, d.duration_in_months,
                d.products, d.starts_on, d.starts_on_in_utc
         FROM discounts d, redemptions r WHERE r.id <> d.id;
         INSERT INTO voucher_changes (project, voucher_id, id, kind, created_at)

@@ -17,10 +17,10 @@ REDEEMED_AGAIN = """
     SELECT project, 'copy', gen_random_uuid(), fingerprint, voucher_id, code, customer,
            subscription, reason, 2, effective_at, decided_at FROM redemptions;
     UPDATE redemptions SET subscription = 'sub_2' WHERE request_id = 'copy';
-    INSERT INTO discounts (project, id, voucher_id, customer, subscription, created_at, percentage_basis_points,
+    INSERT INTO discounts (project, id, voucher_id, customer, subscription, created_at, percentage_millionths,
                            amounts_minor, recurrence, duration_in_months, products, starts_on, starts_on_in_utc)
     SELECT d.project, r.id, d.voucher_id, d.customer, 'sub_2',
-           d.created_at, d.percentage_basis_points, d.amounts_minor, d.recurrence, d.duration_in_months,
+           d.created_at, d.percentage_millionths, d.amounts_minor, d.recurrence, d.duration_in_months,
            d.products, d.starts_on, d.starts_on_in_utc
     FROM discounts d, redemptions r WHERE r.request_id = 'copy'
 """
@@ -58,10 +58,10 @@ REDEEMED_AGAIN_AS_NUMBER_3 = """
                              redemption_number, effective_at, decided_at)
     SELECT project, 'copy', gen_random_uuid(), fingerprint, voucher_id, code, customer,
            'sub_2', reason, 3, effective_at, decided_at FROM redemptions;
-    INSERT INTO discounts (project, id, voucher_id, customer, subscription, created_at, percentage_basis_points,
+    INSERT INTO discounts (project, id, voucher_id, customer, subscription, created_at, percentage_millionths,
                            amounts_minor, recurrence, duration_in_months, products, starts_on, starts_on_in_utc)
     SELECT d.project, r.id, d.voucher_id, d.customer, r.subscription,
-           d.created_at, d.percentage_basis_points, d.amounts_minor, d.recurrence, d.duration_in_months,
+           d.created_at, d.percentage_millionths, d.amounts_minor, d.recurrence, d.duration_in_months,
            d.products, d.starts_on, d.starts_on_in_utc
     FROM discounts d, redemptions r WHERE r.request_id = 'copy'
 """

@@ -20,7 +20,7 @@ COLUMNS = [
     "currency = 'EUR', amounts_minor = '{\"EUR\": 500}'",
     "amounts_minor = '{\"USD\": 501}'",
     'amounts_minor = \'{"USD": 500, "EUR": 1}\'',
-    "amounts_minor = NULL, currency = NULL, percentage_basis_points = 1000",
+    "amounts_minor = NULL, currency = NULL, percentage_millionths = 100000",
     "recurrence = 'forever', duration_in_months = NULL",
     "duration_in_months = 4",
     "duration_in_months = NULL, duration_in_cycles = 3",

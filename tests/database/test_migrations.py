@@ -5,6 +5,7 @@ A column that a migration adds is lost on the way down, and the migration fills 
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -179,16 +180,32 @@ def test_every_migration_keeps_the_rows_of_filled_tables(filled: str):
     assert {row["cycle_start"] == row["period_start"] for row in after["usage_entries"]} == {True}
 
 
-def test_no_migration_down_loses_a_credit(database: dict[str, str]):
-    """It is refused, and changes nothing."""
+def credited() -> None:
+    """Credit an invoice."""
     apply(invoice="inv_1")
     credit(1_000, of="inv_1")
+
+
+def a_third() -> None:
+    """Create a voucher of a third."""
+    create_voucher(priceDiscountPercentage=33.3333)
+
+
+@pytest.mark.parametrize(
+    ("add", "revision", "message"),
+    [(credited, "0007", "an invoice was credited"), (a_third, "0020", "has more than two decimals")],
+)
+def test_no_migration_down_loses_what_an_earlier_release_does_not_know(
+    database: dict[str, str], add: Callable[[], None], revision: str, message: str
+):
+    """It is refused, and changes nothing."""
+    add()
     before = rows_of(database["DATABASE_ADMINISTRATOR_URL"])
     with (
         changed_environment(DATABASE_URL=database["DATABASE_ADMINISTRATOR_URL"]),
-        pytest.raises(ProgrammingError, match="an invoice was credited"),
+        pytest.raises(ProgrammingError, match=message),
     ):
-        command.downgrade(configuration(MIGRATIONS), "0007")
+        command.downgrade(configuration(MIGRATIONS), revision)
     assert rows_of(database["DATABASE_ADMINISTRATOR_URL"]) == before
 
 

@@ -36,7 +36,7 @@ NEW_OF_MANY = """
     FROM redemptions, unnest(CAST(:ids AS text[])) AS ids (id) WHERE request_id = 'other'
 """
 MANY_VOUCHERS = """
-    INSERT INTO vouchers (project, id, created_at, name, percentage_basis_points, recurrence, metadata)
+    INSERT INTO vouchers (project, id, created_at, name, percentage_millionths, recurrence, metadata)
     SELECT 'gigs', CAST(id AS uuid), now(), 'n', 100, 'once', '{}' FROM unnest(CAST(:ids AS text[])) AS ids (id)
 """
 THEIR_HISTORIES = """

@@ -48,7 +48,7 @@ NOW, TODAY, ID = datetime(2027, 1, 1, tzinfo=UTC), date(2027, 1, 1), UUID(int=1)
 NAMED = {"project": "gigs", "id": ID}
 OF_VOUCHER: dict[str, Any] = {"project": "gigs", "voucher_id": ID}
 IDS, TEXTS = {"keys": [("gigs", ID)]}, {"keys": [("gigs", "text")]}
-VOUCHER = {**NAMED, "created_at": NOW, "name": "", "percentage_basis_points": 1, "recurrence": "once", "metadata": {}}
+VOUCHER = {**NAMED, "created_at": NOW, "name": "", "percentage_millionths": 1, "recurrence": "once", "metadata": {}}
 GENERATION = {**NAMED, "voucher_id": ID, "fingerprint": b"", "parameters": {}, "count": 1, "created_at": NOW}
 NEW_DISCOUNT = {
     **OF_VOUCHER,

@@ -19,9 +19,9 @@ pytestmark = pytest.mark.usefixtures("database")
 MANY, PAGE = 20_000, 50
 # One in a hundred discounts is running, or all but one in a hundred.
 INSERT = text("""
-    INSERT INTO discounts (project, id, voucher_id, customer, subscription, created_at, percentage_basis_points,
+    INSERT INTO discounts (project, id, voucher_id, customer, subscription, created_at, percentage_millionths,
                            recurrence, starts_on, starts_on_in_utc, status, ended_at)
-    SELECT vouchers.project, gen_random_uuid(), vouchers.id, 'cus_1', 'sub_' || number, now(), 1000, 'once',
+    SELECT vouchers.project, gen_random_uuid(), vouchers.id, 'cus_1', 'sub_' || number, now(), 100000, 'once',
            '2027-01-01', '2027-01-01', CASE WHEN is_running THEN 'running' ELSE 'ended' END,
            CASE WHEN NOT is_running THEN now() END
     FROM vouchers, (SELECT number, number % 100 < :percent AS is_running FROM generate_series(1, :many) AS number) AS e

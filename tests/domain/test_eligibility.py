@@ -238,7 +238,7 @@ def test_a_percentage_needs_no_currency():
     """A percentage applies to an amount in any currency."""
     candidate = replace(
         OPEN,
-        price_discount=PercentageDiscount(basis_points=1000),
+        price_discount=PercentageDiscount(millionths=100_000),
         restrictions=replace(OPEN.restrictions, minimum_subtotal=None),
     )
     assert decide(candidate=candidate, purchase=replace(PURCHASE, currency=None)) is None
@@ -247,7 +247,7 @@ def test_a_percentage_needs_no_currency():
 def test_without_restrictions_everything_is_eligible():
     """A percentage voucher without an end and without limits."""
     candidate = Candidate(
-        price_discount=PercentageDiscount(basis_points=1),
+        price_discount=PercentageDiscount(millionths=1),
         restrictions=Restrictions(),
         retired_reason=None,
     )

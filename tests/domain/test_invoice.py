@@ -40,9 +40,9 @@ def fixed(amount, **options) -> Discount:
     return discount(FixedDiscount(amounts_minor={"USD": amount}), **options)
 
 
-def percentage(basis_points, **options) -> Discount:
-    """Return a discount of that many basis points."""
-    return discount(PercentageDiscount(basis_points=basis_points), **options)
+def percentage(millionths, **options) -> Discount:
+    """Return a discount of that many millionths."""
+    return discount(PercentageDiscount(millionths=millionths), **options)
 
 
 def lines(*amounts) -> Invoice:
@@ -65,7 +65,8 @@ def reasons_of(results) -> list[str]:
 def test_discounts_stack_as_public_systems_document(case):
     """Each discount applies to the rest that the earlier discounts left."""
     discounts = [
-        fixed(each["fixed"]) if "fixed" in each else percentage(each["percentage"] * 100) for each in case["discounts"]
+        fixed(each["fixed"]) if "fixed" in each else percentage(each["percentage"] * 10_000)
+        for each in case["discounts"]
     ]
     results = apply_discounts(lines(case["base"]), discounts=discounts)
     assert amounts_of(results) == case["amounts"]
@@ -74,7 +75,7 @@ def test_discounts_stack_as_public_systems_document(case):
 
 def test_discounts_restricted_to_products_come_first_then_the_order_redeemed():
     """A discount on everything then applies to the rest."""
-    everything, first, second = percentage(1000), percentage(5000, products=["a"]), fixed(100, products=["a"])
+    everything, first, second = percentage(100_000), percentage(500_000, products=["a"]), fixed(100, products=["a"])
     invoice = replace(INVOICE, lines=[Line(id="a", amount_minor=1000, product="a"), Line(id="b", amount_minor=1000)])
     results = apply_discounts(invoice, discounts=[everything, first, second])
     assert [each.discount for each in results] == [first, second, everything]
@@ -106,14 +107,14 @@ def test_the_base_is_the_positive_discountable_lines_of_the_products():
             Line(id="zero", amount_minor=0, product="a"),
         ],
     )
-    (applied,) = apply_discounts(invoice, discounts=[percentage(5000, products=["a"])])
+    (applied,) = apply_discounts(invoice, discounts=[percentage(500_000, products=["a"])])
     assert isinstance(applied, Applied)
     assert applied.by_line == {"a": 500}
 
 
 def test_a_percentage_is_computed_once_on_the_base():
     """On three lines of 1, 50 % is 2 in total, not 1 for each line."""
-    (applied,) = apply_discounts(lines(1, 1, 1), discounts=[percentage(5000)])
+    (applied,) = apply_discounts(lines(1, 1, 1), discounts=[percentage(500_000)])
     assert isinstance(applied, Applied)
     assert applied.amount_minor == 2
     assert applied.by_line == {"0": 1, "1": 1}
@@ -235,7 +236,7 @@ def test_an_allowance_is_shared_by_the_currencies_of_a_period():
 
 
 PRICES = st.one_of(
-    st.integers(min_value=1, max_value=10_000).map(lambda each: PercentageDiscount(basis_points=each)),
+    st.integers(min_value=1, max_value=1_000_000).map(lambda each: PercentageDiscount(millionths=each)),
     st.integers(min_value=1, max_value=20_000).map(lambda each: FixedDiscount(amounts_minor={"USD": each})),
 )
 LINES = st.lists(

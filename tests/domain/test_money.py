@@ -13,24 +13,24 @@ AMOUNTS = st.integers(min_value=0, max_value=999_999_999_999)
 @pytest.mark.parametrize("case", cases("percentage"))
 def test_a_percentage_is_computed_as_public_systems_should(case):
     """Other systems get some of these amounts wrong, because they use floats."""
-    basis_points = round(case["percentage"] * 100)
-    assert percentage_of(case["amount"], basis_points=basis_points) == case["discount"]
+    millionths = round(case["percentage"] * 10_000)
+    assert percentage_of(case["amount"], millionths=millionths) == case["discount"]
 
 
 @pytest.mark.parametrize(
-    ("amount", "basis_points", "share"), [(1, 5000, 1), (1, 4999, 0), (3, 5000, 2), (0, 10_000, 0)]
+    ("amount", "millionths", "share"), [(1, 500_000, 1), (1, 499_999, 0), (3, 500_000, 2), (0, 1_000_000, 0)]
 )
-def test_a_half_is_rounded_up(amount, basis_points, share):
+def test_a_half_is_rounded_up(amount, millionths, share):
     """Python's own `round` would round a half to the even number."""
-    assert percentage_of(amount, basis_points=basis_points) == share
+    assert percentage_of(amount, millionths=millionths) == share
 
 
-@given(AMOUNTS, st.integers(min_value=1, max_value=10_000))
-def test_a_share_is_the_nearest_unit_and_never_more_than_the_whole(amount, basis_points):
-    """The exact share is compared in ten-thousandths of a unit."""
-    share = percentage_of(amount, basis_points=basis_points)
+@given(AMOUNTS, st.integers(min_value=1, max_value=1_000_000))
+def test_a_share_is_the_nearest_unit_and_never_more_than_the_whole(amount, millionths):
+    """The exact share is compared in millionths of a unit."""
+    share = percentage_of(amount, millionths=millionths)
     assert 0 <= share <= amount
-    assert -5_000 < share * 10_000 - amount * basis_points <= 5_000
+    assert -500_000 < share * 1_000_000 - amount * millionths <= 500_000
 
 
 @given(AMOUNTS, st.integers(min_value=1, max_value=999_999_999_999))

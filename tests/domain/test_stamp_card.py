@@ -95,7 +95,7 @@ def test_without_expiry_a_card_is_granted_for_every_ten_stamps(stamps):
 
 
 OPEN = Candidate(
-    price_discount=PercentageDiscount(basis_points=1000),
+    price_discount=PercentageDiscount(millionths=100_000),
     restrictions=Restrictions(
         starts_at=on(0),
         expires_at=on(10),

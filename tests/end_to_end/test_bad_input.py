@@ -62,7 +62,7 @@ CREATE: list[tuple[str, Json, set[str]]] = [
     ("an unknown currency", fixed_amount(currency="ZZZ"), {"priceDiscount.currency"}),
     ("a percentage of 0", voucher_body(priceDiscountPercentage=0), {"priceDiscountPercentage"}),
     ("a percentage above 100", voucher_body(priceDiscountPercentage=100.07), {"priceDiscountPercentage"}),
-    ("three decimals", voucher_body(priceDiscountPercentage=31.337), {"priceDiscountPercentage"}),
+    ("five decimals", voucher_body(priceDiscountPercentage=31.33735), {"priceDiscountPercentage"}),
     ("an infinite percentage", voucher_body(priceDiscountPercentage=float("inf")), {"priceDiscountPercentage"}),
     ("a naive timestamp", voucher_body(restrictions={"expiresAt": NAIVE}), {"restrictions.expiresAt"}),
     (

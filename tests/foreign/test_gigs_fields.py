@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("database")
         ({"requestId": "r1"}, ["requestId"]),
         ({"price_discount": None}, ["price_discount"]),
         ({"bogus": SECRET}, ["?"]),
-        *(({"priceDiscountPercentage": bad}, ["priceDiscountPercentage"]) for bad in (0.99, 100.01, 30.123, "10", 0)),
+        *(({"priceDiscountPercentage": bad}, ["priceDiscountPercentage"]) for bad in (0.99, 100.01, 30.12345, "10", 0)),
         ({"priceDiscountPercentage": None}, ["priceDiscountPercentage"]),
         ({"priceDiscount": {"amount": 5, "currency": "USD"}}, ["priceDiscountPercentage"]),
         ({"recurrence": None}, ["recurrence"]),

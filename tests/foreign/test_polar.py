@@ -116,6 +116,19 @@ def test_basis_points_are_exact(basis_points):
     assert create(basis_points=basis_points)["basis_points"] == basis_points
 
 
+def test_a_percentage_of_four_decimals_is_rounded_to_basis_points():
+    """Polar has no others. A half is rounded up."""
+    shown = {percentage: polar_shows(percentage) for percentage in (33.3333, 33.335, 33.345, 0.0001)}
+    assert shown == {33.3333: 3333, 33.335: 3334, 33.345: 3335, 0.0001: 0}
+
+
+def polar_shows(percentage: float) -> int:
+    """Return the basis points of a voucher of ours."""
+    voucher = create_voucher(priceDiscountPercentage=percentage)
+    answer = task_named("polar.discounts.retrieve")(request={"organization_id": "gigs", "id": voucher["id"]})
+    return int(answer["basis_points"])
+
+
 def test_blank_codes_are_none_and_no_products_are_all():
     """Polar treats them the same."""
     for blank in ("", "   ", None):

@@ -32,7 +32,7 @@ def bad_fields(coupon: dict[str, Any], **changes: Any) -> list[str]:
         ({"type": "amount_off"}, ["type"]),
         ({"currency": "usd"}, ["currency"]),
         ({"currency_options": {"usd": {"amount_off": 5}}}, ["currency_options"]),
-        *(({"percent_off": bad}, ["percent_off"]) for bad in (0, -1, 100.01, 33.333, "25", True)),
+        *(({"percent_off": bad}, ["percent_off"]) for bad in (0, -1, 100.01, 33.33333, "25", True)),
         ({"percent_off": None}, ["percent_off"]),
         ({"duration": "weekly"}, ["duration"]),
         ({"duration": "once"}, ["duration_in_months"]),

@@ -53,7 +53,7 @@ WINDOWS = either(
 )
 
 PRICES = st.one_of(
-    either(0.01, 5, 10, 12.5, 33.33, 50, 100).map(lambda percentage: {"priceDiscountPercentage": percentage}),
+    either(0.01, 5, 10, 12.5, 33.3333, 50, 100).map(lambda percentage: {"priceDiscountPercentage": percentage}),
     body(
         amount=either(1, 500, 999, 5000),
         currency=either("USD", "USD", "EUR"),

@@ -19,7 +19,7 @@ def terms(drawn: Drawn) -> dict[str, Any]:
     body: dict[str, Any] = {"project": drawn.project, "name": "Drawn", "recurrence": recurrence(drawn)}
     if drawn.is_so(0.5):
         body["priceDiscountPercentage"] = drawn.random.choice(
-            [0.01, 1, 12.5, 33.33, 50, 99.99, 100, drawn.random.randint(1, 10000) / 100]
+            [0.0001, 1, 12.5, 33.3333, 50, 99.9999, 100, drawn.random.randint(1, 1000000) / 10000]
         )
     else:
         body["priceDiscount"] = price(drawn, 1, drawn.random.choice([20, 3000, 20000]))

@@ -19,10 +19,10 @@ COLUMNS = {
 }
 # What a changed copy says otherwise. A query that takes the twin's row for the project's shows it.
 OTHERWISE = {
-    "vouchers": "name = name || ' of the twin', percentage_basis_points = 10001 - percentage_basis_points, "
+    "vouchers": "name = name || ' of the twin', percentage_millionths = 1000001 - percentage_millionths, "
     "expires_at = '2990-01-01'",
     "codes": "customer = 'twin', maximum_redemptions = 1000000, created_at = created_at + interval '1 s'",
-    "discounts": "percentage_basis_points = 10001 - percentage_basis_points, customer = customer || ' of the twin'",
+    "discounts": "percentage_millionths = 1000001 - percentage_millionths, customer = customer || ' of the twin'",
     "holds": "customer = customer || ' of the twin', fingerprint = '\\x00'",
     "redemptions": "customer = customer || ' of the twin', fingerprint = '\\x00'",
     "invoice_discounts": "answer = '{}', fingerprint = '\\x00'",

@@ -57,7 +57,7 @@ def possible_counts(
 ) -> list[tuple[Counts, list[Any]]]:
     """Return all counts that another request of `cus_1` may be judged by."""
     candidate = Candidate(
-        price_discount=PercentageDiscount(basis_points=1_000), restrictions=limits, retired_reason=None
+        price_discount=PercentageDiscount(millionths=100_000), restrictions=limits, retired_reason=None
     )
     row: Any = SimpleNamespace(project=PROJECT, id=VOUCHER)
     body = redemption(project=PROJECT, voucher=str(VOUCHER), customer="cus_1", subscription=subscription)

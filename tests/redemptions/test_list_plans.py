@@ -50,9 +50,9 @@ INSERT = (
         ) AS e
     """),
     text("""
-        INSERT INTO discounts (project, id, voucher_id, customer, subscription, created_at, percentage_basis_points,
+        INSERT INTO discounts (project, id, voucher_id, customer, subscription, created_at, percentage_millionths,
                                recurrence, starts_on, starts_on_in_utc, status, ended_at)
-        SELECT project, id, voucher_id, customer, subscription, decided_at, 1000, 'once', '2027-01-01', '2027-01-01',
+        SELECT project, id, voucher_id, customer, subscription, decided_at, 100000, 'once', '2027-01-01', '2027-01-01',
                CASE WHEN redemption_number % 7 = 0 THEN 'running' ELSE 'ended' END,
                CASE WHEN redemption_number % 7 <> 0 THEN now() END
         FROM redemptions WHERE reason IS NULL

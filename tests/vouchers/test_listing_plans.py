@@ -22,17 +22,17 @@ INDEX_BLOCKS_MAX = 24
 # Psycopg prepares a statement after so many executions.
 EXECUTIONS_UNTIL_PREPARED = 6
 INSERT_MANY = text("""
-    INSERT INTO vouchers (project, id, created_at, name, code, percentage_basis_points, recurrence, metadata,
+    INSERT INTO vouchers (project, id, created_at, name, code, percentage_millionths, recurrence, metadata,
                           campaign, retired_reason, retired_at)
-    SELECT :project, gen_random_uuid(), now(), 'Many', 'CODE-' || number, 1000, 'once', '{}',
+    SELECT :project, gen_random_uuid(), now(), 'Many', 'CODE-' || number, 100000, 'once', '{}',
            CASE WHEN number % 3 = 0 THEN 'spring' END,
            CASE WHEN is_retired THEN 'manualAction' END, CASE WHEN is_retired THEN now() END
     FROM (SELECT number, number % 100 < :percent AS is_retired FROM generate_series(1, :how_many) AS number) AS each
 """)
 # A thousandth has each name and each pair of metadata.
 INSERT_NAMED = text("""
-    INSERT INTO vouchers (project, id, created_at, name, percentage_basis_points, recurrence, metadata)
-    SELECT :project, gen_random_uuid(), now(), 'Named ' || to_char(number % 1000, 'FM000'), 1000, 'once',
+    INSERT INTO vouchers (project, id, created_at, name, percentage_millionths, recurrence, metadata)
+    SELECT :project, gen_random_uuid(), now(), 'Named ' || to_char(number % 1000, 'FM000'), 100000, 'once',
            json_build_object('team', number % 1000)
     FROM generate_series(1, :how_many) AS number
 """)

@@ -64,6 +64,7 @@ def test_a_voucher_is_answered_with_every_field_as_it_was_given():
     assert answer == {
         **EVERYTHING,
         "object": "voucher",
+        "campaign": None,
         "recurrence": {"type": "repeating", "durationInMonths": 3, "durationInCycles": None},
         "carryOver": False,
         "stampCard": None,
@@ -103,9 +104,9 @@ def test_what_is_left_out_is_shown_as_open():
     assert answer["metadata"] == {}
 
 
-@pytest.mark.parametrize("percentage", [0.01, 30.12, 15, 100, 0.1, 99.99])
+@pytest.mark.parametrize("percentage", [0.0001, 0.01, 30.12, 33.3333, 15, 100, 0.1, 99.9999])
 def test_a_percentage_comes_back_as_it_was_sent(percentage):
-    """The percentage is stored as basis points, and shown with at most two decimals."""
+    """The percentage is stored as millionths, and shown with at most four decimals."""
     assert create_voucher(priceDiscountPercentage=percentage)["priceDiscountPercentage"] == percentage
 
 

@@ -15,6 +15,13 @@ PINNED = {
     "refund": "8e1ec7fcfd3933f11b33908d093049aa3e1767a38c326c5fd5bdfdcf1a528f75",
     "failed payment": "3ae078f6e93d08790030273190a113ae6befb43ec0b11c932d1f60ce65677ee3",
 }
+# While percentages were stored in basis points.
+PINNED_PERCENTAGES = {
+    10: "3d8d8899a07a62a2eafbb652dec4b3435243725ffe8722ce634d75b3c03fae2b",
+    12.5: "3f0dcc9a83455f3efbaa61d3577ad18402cfaf25cdb49194f1d008d7b44dc19b",
+    30.12: "0c140e23e58f7961e72c22c833b355f85e9acfc26901eeab59ab3ff9c22e9056",
+    100: "9da9a26490859cf870f6cca3ade99d0648a0b1cb9aea9fd47cc2e8d13920b5bb",
+}
 
 DISCOUNT = {"amount": 999, "currency": "USD", "currencyOptions": {"EUR": 899, "JPY": 1500}}
 VOUCHER: dict[str, Any] = {
@@ -95,6 +102,20 @@ def test_a_new_code_without_the_newer_limit_is_the_body_it_was():
             message.model_validate(make(more)).fingerprint() for more in ({}, {name: None}, {name: 1})
         )
         assert without == by_default != with_it
+
+
+def fingerprint_of(percentage: float) -> str:
+    """Return the fingerprint of a voucher of that percentage."""
+    body = {name: VOUCHER[name] for name in ("project", "requestId", "name")}
+    terms = {"priceDiscountPercentage": percentage, "recurrence": {"type": "forever"}}
+    return CreateVoucher.model_validate({**body, **terms}).fingerprint().hex()
+
+
+def test_the_fingerprint_of_a_percentage_stays_what_it_was():
+    """A percentage with more decimals has another fingerprint than its neighbours and than a hundred times as much."""
+    assert {percentage: fingerprint_of(percentage) for percentage in PINNED_PERCENTAGES} == PINNED_PERCENTAGES
+    others = (0.1, 10.0001, 10.001, 10.01, 12.4999, 30.1201, 0.3012, 99.9999)
+    assert len({*PINNED_PERCENTAGES.values(), *map(fingerprint_of, others)}) == len(PINNED_PERCENTAGES) + len(others)
 
 
 def test_the_same_meaning_has_the_same_fingerprint():

@@ -2,7 +2,7 @@
 
 from tests.database.constraints.table import NEW, NULL, Change, Table
 
-AMOUNT: Change = {"percentage_basis_points": NULL, "amounts_minor": "'{\"USD\": 100}'"}
+AMOUNT: Change = {"percentage_millionths": NULL, "amounts_minor": "'{\"USD\": 100}'"}
 REPEATING = {"recurrence": "'repeating'"}
 # The days of a discount with one discounted cycle.
 ONE_CYCLE: Change = {
@@ -48,8 +48,8 @@ DISCOUNTS = Table(
         "ck_discounts_last_cycle_not_empty": [{**ONE_CYCLE, "last_cycle_end": "'2027-02-01'"}],
         "ck_discounts_last_cycle_whole": [{**ONE_CYCLE, "last_cycle_end": NULL}, {"last_cycle_end": "'2027-03-01'"}],
         "ck_discounts_one_price_discount": [
-            {"percentage_basis_points": NULL},
-            {**AMOUNT, "percentage_basis_points": "1000"},
+            {"percentage_millionths": NULL},
+            {**AMOUNT, "percentage_millionths": "100000"},
         ],
         "ck_discounts_recurrence_known": [{"recurrence": "'yearly'"}],
         "ck_discounts_running_not_completed": [{"completed_at": "created_at"}],

@@ -2,7 +2,7 @@
 
 from tests.database.constraints.table import NEW, NULL, Change, Table
 
-AMOUNT: Change = {"percentage_basis_points": NULL, "amounts_minor": "'{\"USD\": 100}'", "currency": "'USD'"}
+AMOUNT: Change = {"percentage_millionths": NULL, "amounts_minor": "'{\"USD\": 100}'", "currency": "'USD'"}
 KEYED: Change = {"request_id": "'copy'", "fingerprint": "'\\x00'", "creation_answer": "'{}'"}
 CARD: Change = {"stamps_required": "10"}
 REPEATING = {"recurrence": "'repeating'"}
@@ -66,12 +66,12 @@ VOUCHERS = Table(
             {"minimum_subtotal_currency": "'USD'"},
         ],
         "ck_vouchers_one_price_discount": [
-            {"percentage_basis_points": NULL},
-            {**AMOUNT, "percentage_basis_points": "1000"},
+            {"percentage_millionths": NULL},
+            {**AMOUNT, "percentage_millionths": "100000"},
         ],
         "ck_vouchers_percentage_in_range": [
-            {"percentage_basis_points": "0"},
-            {"percentage_basis_points": "10001"},
+            {"percentage_millionths": "0"},
+            {"percentage_millionths": "1000001"},
         ],
         "ck_vouchers_places_within_redemptions": [{"places_returned": "-1"}, {"places_returned": "1"}],
         "ck_vouchers_products_not_excluded": [{"products": "'{a,b}'", "excluded_products": "'{b,c}'"}],
