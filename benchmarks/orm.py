@@ -144,6 +144,8 @@ def apply(session: Session, request: Body) -> Body:
             taken_minor=_taken(session, row, period=period),
             taken_in_total_minor=None,
             starts_on=row.starts_on,
+            cycle_start=period.start,
+            phase_by_cycle={},
         )
         for row in rows
     ]

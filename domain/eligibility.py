@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from domain.code_terms import CodeRetiredReason, CodeTerms
-from domain.terms import FixedDiscount, PriceDiscount, Restrictions, RetiredReason
+from domain.terms import FixedDiscount, PriceDiscount, Ramp, Restrictions, RetiredReason
 from domain.value_class import value
 
 # Stripe has the same limit. It bounds the work on an invoice.
@@ -66,7 +66,7 @@ NO_PLACE_LEFT = frozenset(
 class Candidate:
     """A voucher as locked, with the code if the request names a code."""
 
-    price_discount: PriceDiscount
+    price_discount: PriceDiscount | Ramp
     restrictions: Restrictions
     retired_reason: RetiredReason | None
     code: CodeTerms | None = None
@@ -211,8 +211,11 @@ def _has_no_eligible_product(candidate: Candidate, purchase: Purchase, _counts: 
 
 
 def _has_no_amount_in_currency(candidate: Candidate, purchase: Purchase, _counts: Counts, _at: datetime) -> bool:
-    discount = candidate.price_discount
-    return isinstance(discount, FixedDiscount) and purchase.currency not in discount.amounts_minor
+    price = candidate.price_discount
+    # A ramp is promised as a whole, so the currency must be that of each of its amounts.
+    discounts = [each.price_discount for each in price.phases] if isinstance(price, Ramp) else [price]
+    amounts = (each.amounts_minor for each in discounts if isinstance(each, FixedDiscount))
+    return any(purchase.currency not in each for each in amounts)
 
 
 def _is_below_minimum_subtotal(candidate: Candidate, purchase: Purchase, _counts: Counts, _at: datetime) -> bool:

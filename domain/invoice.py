@@ -60,6 +60,8 @@ class Discount:
     taken_minor: Mapping[str, int]
     # Taken in all cycles, by currency, if the discount is a balance; None if each cycle has its own allowance.
     taken_in_total_minor: Mapping[str, int] | None = None
+    # The number, from 1, of the phase whose price this is; None if the discount is no ramp.
+    phase: int | None = None
     # The maximum per invoice, and the rest of the voucher's budget; None if there is neither.
     caps: Caps | None = None
     # Lines of these are never discounted. No product is in both sets.

@@ -42,6 +42,24 @@ PriceDiscount = PercentageDiscount | FixedDiscount
 
 
 @value
+class Phase:
+    """A phase of a ramp: its price, and how long it lasts, in months or cycles as the recurrence counts."""
+
+    price_discount: PriceDiscount
+    duration: int
+
+
+PHASES_MAX = 12
+
+
+@value
+class Ramp:
+    """The phases of a voucher, 1 to 12, in their order. Together they last as long as its recurrence."""
+
+    phases: tuple[Phase, ...]
+
+
+@value
 class Recurrence:
     """How long a discount runs. Only `repeating` has a duration: 1 to 999 months, or 1 to 999 billing cycles."""
 

@@ -28,7 +28,7 @@ BEGIN
 
     -- Vouchers and codes: an update by the caller, the count of redemptions, and the retirement.
     GRANT UPDATE (
-        name, code, campaign, percentage_millionths, amounts_minor, currency, recurrence, duration_in_months,
+        name, code, campaign, percentage_millionths, amounts_minor, currency, phases, recurrence, duration_in_months,
         duration_in_cycles, carry_over, starts_at, expires_at, maximum_redemptions, maximum_redemptions_per_customer,
         products, minimum_subtotal_minor, minimum_subtotal_currency, stamps_required, stamp_expire_days, redemptions,
         held, places_returned, retired_reason, retired_at, metadata, updated_at, maximum_discount_minor,

@@ -33,7 +33,13 @@ from domain.terms import RecurrenceType
 from models.append_only import keeping_customer
 from models.base import LOOK_UP_COLLATION, Base, Instant, array_parameters, one_of, rows_from_arrays, table_of
 from models.discounts.row_types import NewDiscountRow
-from models.vouchers.voucher import BALANCE_IF_CARRY_OVER, ONE_DURATION_IF_REPEATING, VOUCHERS
+from models.vouchers.voucher import (
+    BALANCE_IF_CARRY_OVER,
+    ONE_DURATION_IF_REPEATING,
+    PHASES_IN_RANGE,
+    REPEATING_IF_PHASES,
+    VOUCHERS,
+)
 
 
 class DiscountStatus(StrEnum):
@@ -102,9 +108,13 @@ class Discount(Base):
     # The instant of the last change of the status, the progress, the subscription or the duration.
     updated_at: Mapped[datetime | None] = mapped_column(Instant)
     excluded_products: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    # Of a ramp, as granted. An extension changes the duration alone.
+    phases: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB(none_as_null=True))
 
     __table_args__ = (
-        CheckConstraint("num_nonnulls(percentage_millionths, amounts_minor) = 1", name="one_price_discount"),
+        CheckConstraint("num_nonnulls(percentage_millionths, amounts_minor, phases) = 1", name="one_price_discount"),
+        CheckConstraint(REPEATING_IF_PHASES, name="phases_if_repeating"),
+        CheckConstraint(PHASES_IN_RANGE, name="phases_in_range"),
         CheckConstraint(one_of("recurrence", RecurrenceType), name="recurrence_known"),
         CheckConstraint(ONE_DURATION_IF_REPEATING, name="duration_if_repeating"),
         CheckConstraint(BALANCE_IF_CARRY_OVER, name="balance_if_carry_over"),
@@ -152,6 +162,7 @@ _TERMS = (
     "products",
     "maximum_discount_minor",
     "excluded_products",
+    "phases",
 )
 _NEW: dict[str, TypeEngine[Any]] = {
     "project": Text(),

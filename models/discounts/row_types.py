@@ -37,6 +37,7 @@ class DiscountRow(Protocol):
     maximum_discount_minor: dict[str, int] | None
     has_budget: bool
     excluded_products: list[str] | None
+    phases: list[dict[str, Any]] | None
 
 
 class NewDiscountRow(DiscountRow, Protocol):

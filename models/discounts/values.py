@@ -5,8 +5,9 @@ from datetime import date
 
 from domain.caps import caps_of
 from domain.invoice import Discount
+from domain.ramp import phase_of
 from domain.recurrence import Progress
-from domain.terms import Recurrence, RecurrenceType
+from domain.terms import Ramp, Recurrence, RecurrenceType
 from models.discounts.row_types import DiscountRow, ProgressRow, RecurrenceRow
 from models.vouchers.values import price_discount_of
 
@@ -18,18 +19,31 @@ def granted_discount_of(
     taken_minor: Mapping[str, int],
     taken_in_total_minor: Mapping[str, int] | None,
     starts_on: date,
+    cycle_start: date,
+    phase_by_cycle: Mapping[date, int],
     budget_left_minor: Mapping[str, int] | None = None,
 ) -> Discount:
-    """Return a discount with the amounts that it took, in minor units by currency.
+    """Return a discount as the rules need it for an invoice of a cycle, with the amounts that it took by currency.
 
-    `taken_minor` is for the invoice's period. `taken_in_total_minor` is None unless the discount carries over, and
-    `budget_left_minor` is None unless the voucher has a budget.
+    `taken_minor` is for the invoice's cycle. `taken_in_total_minor` is None unless the discount carries over, and
+    `budget_left_minor` is None unless the voucher has a budget. `phase_by_cycle` has the phases of a ramp's cycles.
     """
+    price, phase, recurrence = price_discount_of(row), None, recurrence_of(row)
+    if isinstance(price, Ramp):
+        phase = phase_of(
+            cycle_start,
+            phases=price.phases,
+            recurrence=recurrence,
+            progress=progress,
+            phase_by_cycle=phase_by_cycle,
+        )
+        price = price.phases[phase - 1].price_discount
     return Discount(
         id=row.id,
         voucher_id=row.voucher_id,
-        price_discount=price_discount_of(row),
-        recurrence=recurrence_of(row),
+        price_discount=price,
+        phase=phase,
+        recurrence=recurrence,
         products=None if row.products is None else frozenset(row.products),
         starts_on=starts_on,
         progress=progress,

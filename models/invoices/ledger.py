@@ -6,9 +6,10 @@ from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, Date, Index, LargeBinary, Text, Uuid, and_, select, text
+from sqlalchemy import BigInteger, CheckConstraint, Date, Index, Integer, LargeBinary, Text, Uuid, and_, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from domain.terms import PHASES_MAX
 from models.append_only import append_only
 from models.base import (
     LOOK_UP_COLLATION,
@@ -76,9 +77,12 @@ class UsageEntry(Base):
     currency: Mapped[str] = mapped_column(Text)
     amount_minor: Mapped[int] = mapped_column(BigInteger)
     created_at: Mapped[datetime] = mapped_column(Instant)
+    # The number, from 1, of the phase that the cycle is in, if the discount is a ramp.
+    phase: Mapped[int | None] = mapped_column(Integer)
 
     __table_args__ = (
         CheckConstraint("amount_minor > 0", name="amount_positive"),
+        CheckConstraint(f"phase BETWEEN 1 AND {PHASES_MAX}", name="phase_in_range"),
         CheckConstraint("period_start < period_end", name="period_not_empty"),
         CheckConstraint("cycle_start < cycle_end", name="cycle_not_empty"),
         # For reports, and for the audit of what changed.
@@ -104,6 +108,7 @@ ENTRY_COLUMNS = (
     "currency",
     "amount_minor",
     "created_at",
+    "phase",
 )
 # The project and the caller's id of the invoice.
 InvoiceKey = tuple[str, str]

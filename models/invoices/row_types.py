@@ -31,6 +31,7 @@ class EntryRow(Protocol):
     currency: str
     amount_minor: int
     created_at: datetime
+    phase: int | None
 
 
 class InvoiceReversalRow(Protocol):

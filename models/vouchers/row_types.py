@@ -10,6 +10,7 @@ class PriceDiscountRow(Protocol):
 
     percentage_millionths: int | None
     amounts_minor: dict[str, int] | None
+    phases: list[dict[str, Any]] | None
 
 
 class DiscountTermsRow(PriceDiscountRow, Protocol):

@@ -1,7 +1,19 @@
 """Convert rows of vouchers to values of the rules."""
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 from domain.eligibility import Candidate
-from domain.terms import FixedDiscount, Money, PercentageDiscount, PriceDiscount, Restrictions, RetiredReason
+from domain.terms import (
+    FixedDiscount,
+    Money,
+    PercentageDiscount,
+    Phase,
+    PriceDiscount,
+    Ramp,
+    Restrictions,
+    RetiredReason,
+)
 from models.vouchers.row_types import DecisiveVoucherRow, PriceDiscountRow
 
 
@@ -24,12 +36,31 @@ def candidate_of(row: DecisiveVoucherRow) -> Candidate:
     )
 
 
-def price_discount_of(row: PriceDiscountRow) -> PriceDiscount:
-    """Return the amount or the percentage of a voucher or of a discount."""
-    if row.percentage_millionths is not None:
-        return PercentageDiscount(millionths=row.percentage_millionths)
-    # A constraint guarantees that exactly one of both columns is set.
-    return FixedDiscount(amounts_minor=row.amounts_minor or {})
+def price_discount_of(row: PriceDiscountRow) -> PriceDiscount | Ramp:
+    """Return the amount, the percentage or the phases of a voucher or of a discount."""
+    if row.phases is not None:
+        return Ramp(phases=phases_of(row.phases))
+    # A constraint guarantees that exactly one of the columns is set.
+    return _price_of(row.percentage_millionths, row.amounts_minor)
+
+
+def phases_of(stored: Iterable[Mapping[str, Any]]) -> tuple[Phase, ...]:
+    """Return the phases of a ramp from a row."""
+    return tuple(
+        Phase(
+            price_discount=_price_of(each.get("percentage_millionths"), each.get("amounts_minor")),
+            duration=each["duration"],
+        )
+        for each in stored
+    )
+
+
+def _price_of(millionths: int | None, amounts_minor: Mapping[str, int] | None) -> PriceDiscount:
+    return (
+        FixedDiscount(amounts_minor=amounts_minor or {})
+        if millionths is None
+        else PercentageDiscount(millionths=millionths)
+    )
 
 
 def _minimum_subtotal_of(row: DecisiveVoucherRow) -> Money | None:

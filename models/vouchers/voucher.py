@@ -22,13 +22,15 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from domain.terms import RecurrenceType, RetiredReason
+from domain.terms import PHASES_MAX, RecurrenceType, RetiredReason
 from models.base import Base, Instant, one_of, table_of
 from models.vouchers.filter import CREATE_METADATA_PAIRS, METADATA_PAIRS, NAME_KEY
 
 ONE_DURATION_IF_REPEATING = (
     "num_nonnulls(duration_in_months, duration_in_cycles) = CASE recurrence WHEN 'repeating' THEN 1 ELSE 0 END"
 )
+REPEATING_IF_PHASES = "phases IS NULL OR recurrence = 'repeating'"
+PHASES_IN_RANGE = f"jsonb_array_length(phases) BETWEEN 1 AND {PHASES_MAX}"
 BALANCE_IF_CARRY_OVER = "NOT carry_over OR (amounts_minor IS NOT NULL AND recurrence <> 'once')"
 
 
@@ -103,9 +105,14 @@ class Voucher(Base):
     excluded_products: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
     # If true, a request must say that it is the customer's first purchase.
     first_purchase_only: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    # The phases of a ramp, which has no price of its own: the columns of a price for each, and its `duration` in the
+    # unit of the voucher's, which is the sum.
+    phases: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB(none_as_null=True))
 
     __table_args__ = (
-        CheckConstraint("num_nonnulls(percentage_millionths, amounts_minor) = 1", name="one_price_discount"),
+        CheckConstraint("num_nonnulls(percentage_millionths, amounts_minor, phases) = 1", name="one_price_discount"),
+        CheckConstraint(REPEATING_IF_PHASES, name="phases_if_repeating"),
+        CheckConstraint(PHASES_IN_RANGE, name="phases_in_range"),
         CheckConstraint("percentage_millionths BETWEEN 1 AND 1000000", name="percentage_in_range"),
         CheckConstraint("amounts_minor ? currency", name="currency_has_an_amount"),
         CheckConstraint("(amounts_minor IS NULL) = (currency IS NULL)", name="currency_with_amounts"),

@@ -1,6 +1,6 @@
 """`scrip vouchers …`: list, show, create, update and retire vouchers."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -26,6 +26,7 @@ from scrip.commands.options import (
     Yes,
 )
 from scrip.commands.output import columns, show_answer, show_object
+from scrip.commands.phases import discount_text, read_phases
 from scrip.commands.request_body import read_pair, request_body
 from scrip.commands.use_cases import call
 
@@ -41,6 +42,10 @@ Currency = Annotated[str | None, typer.Option(help="The currency of the amount."
 Recurrence = Annotated[str | None, typer.Option(help="once, repeating or forever.")]
 Months = Annotated[int | None, typer.Option(help="How long a repeating discount runs, in months.")]
 Cycles = Annotated[int | None, typer.Option(help="How long a repeating discount runs, in billing cycles.")]
+Phases = Annotated[
+    list[str] | None,
+    typer.Option("--phase", help="A phase of a voucher in phases, as '50% for 3 months'; repeatable, in order."),
+]
 Start = Annotated[str | None, typer.Option(help="From when the voucher can be redeemed (RFC 3339).")]
 End = Annotated[str | None, typer.Option(help="From when the voucher can no longer be redeemed (RFC 3339).")]
 Redemptions = Annotated[int | None, typer.Option(help="How often the voucher can be redeemed.")]
@@ -58,14 +63,9 @@ FirstPurchaseOnly = Annotated[
 ]
 
 
-def _discount(voucher: Any) -> str:
-    amount = voucher["priceDiscount"]
-    return f"{amount['amount']} {amount['currency']}" if amount else f"{voucher['priceDiscountPercentage']} %"
-
-
 LISTED_COLUMNS = {
     **columns("id", "code", "name"),
-    "discount": _discount,
+    "discount": discount_text,
     **columns("recurrence.type", "status", "redemptions", "restrictions.expiresAt"),
 }
 
@@ -138,6 +138,7 @@ def create(
     recurrence: Recurrence = None,
     duration_in_months: Months = None,
     duration_in_cycles: Cycles = None,
+    phases: Phases = None,
     starts_at: Start = None,
     expires_at: End = None,
     maximum_redemptions: Redemptions = None,
@@ -162,9 +163,10 @@ def create(
         "priceDiscountPercentage": price_discount_percentage,
         "priceDiscount.amount": amount,
         "priceDiscount.currency": currency,
-        "recurrence.type": recurrence,
+        "recurrence.type": recurrence or ("repeating" if phases else None),
         "recurrence.durationInMonths": duration_in_months,
         "recurrence.durationInCycles": duration_in_cycles,
+        "recurrence.phases": read_phases(phases, as_json=as_json),
         "restrictions.startsAt": starts_at,
         "restrictions.expiresAt": expires_at,
         "restrictions.maximumRedemptions": maximum_redemptions,

@@ -12,6 +12,7 @@ from tasks.audit.codes import CODE_CHECKS
 from tasks.audit.discount_changes import DISCOUNT_CHANGE_CHECKS
 from tasks.audit.discounts import DISCOUNT_CHECKS
 from tasks.audit.holds import HOLD_CHECKS
+from tasks.audit.ramps import RAMP_CHECKS
 from tasks.audit.redemptions import REDEMPTION_CHECKS
 from tasks.audit.returned_places import RETURNED_PLACE_CHECKS
 from tasks.audit.reversals import LEDGER_TABLES, REVERSAL_CHECKS
@@ -23,6 +24,7 @@ from worker.database import read_whole_tables, transaction
 CHECKS = {
     **REDEMPTION_CHECKS,
     **DISCOUNT_CHECKS,
+    **RAMP_CHECKS,
     **DISCOUNT_CHANGE_CHECKS,
     **CODE_CHECKS,
     **USAGE_RECORD_CHECKS,

@@ -8,11 +8,14 @@ DISCOUNT_CHECKS = {
             -- A reversed credit is taken again, even if another invoice has got the amount meanwhile.
             SELECT u.project, u.discount_id, u.cycle_start, u.currency,
                    sum(u.amount_minor - u.credited - u.taken_again) AS taken,
-                   (d.amounts_minor ->> u.currency)::numeric AS allowance
+                   (coalesce(d.amounts_minor, phase.amounts) ->> u.currency)::numeric AS allowance
             FROM remaining_entries u JOIN discounts d ON d.project = u.project AND d.id = u.discount_id
+            CROSS JOIN LATERAL (
+                SELECT nullif(d.phases -> (u.phase - 1) -> 'amounts_minor', 'null') AS amounts
+            ) phase
             -- A balance has no allowance of a cycle, and may take again what was refunded.
-            WHERE d.amounts_minor IS NOT NULL AND NOT d.carry_over
-            GROUP BY u.project, u.discount_id, u.cycle_start, u.currency, d.amounts_minor
+            WHERE coalesce(d.amounts_minor, phase.amounts) IS NOT NULL AND NOT d.carry_over
+            GROUP BY u.project, u.discount_id, u.cycle_start, u.currency, d.amounts_minor, phase.amounts
         ) each
         GROUP BY project, discount_id, cycle_start
         HAVING bool_or(allowance IS NULL) OR round(sum(taken / allowance), 15) > 1

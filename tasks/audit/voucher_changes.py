@@ -5,6 +5,20 @@ _AMOUNTS = """
         'amount', v.{amounts} -> v.{currency}, 'currency', v.{currency}, 'currencyOptions', v.{amounts} - v.{currency}
     ) END
 """
+_PHASES = """
+    (
+        SELECT jsonb_agg(jsonb_build_object(
+            'priceDiscount', CASE WHEN phase ->> 'currency' IS NOT NULL THEN jsonb_build_object(
+                'amount', phase -> 'amounts_minor' -> (phase ->> 'currency'), 'currency', phase -> 'currency',
+                'currencyOptions', (phase -> 'amounts_minor') - (phase ->> 'currency')
+            ) END,
+            'priceDiscountPercentage', (phase ->> 'percentage_millionths')::integer / 10000.0,
+            'durationInMonths', CASE WHEN v.duration_in_months IS NOT NULL THEN phase -> 'duration' END,
+            'durationInCycles', CASE WHEN v.duration_in_cycles IS NOT NULL THEN phase -> 'duration' END
+        ) ORDER BY number)
+        FROM jsonb_array_elements(v.phases) WITH ORDINALITY AS phases (phase, number)
+    )
+"""
 # The present fields of each voucher as the history shows them.
 _PRESENT = f"""
     SELECT v.project, v.id, field.key, field.value
@@ -16,7 +30,10 @@ _PRESENT = f"""
         'priceDiscount', {_AMOUNTS.format(amounts="amounts_minor", currency="currency")},
         'priceDiscountPercentage', v.percentage_millionths / 10000.0,
         'recurrence', jsonb_build_object(
-            'type', v.recurrence, 'durationInMonths', v.duration_in_months, 'durationInCycles', v.duration_in_cycles
+            'type', v.recurrence,
+            'durationInMonths', CASE WHEN v.phases IS NULL THEN v.duration_in_months END,
+            'durationInCycles', CASE WHEN v.phases IS NULL THEN v.duration_in_cycles END,
+            'phases', {_PHASES}
         ),
         'carryOver', v.carry_over,
         'stampCard', CASE WHEN v.stamps_required IS NOT NULL THEN jsonb_build_object(
@@ -36,7 +53,7 @@ _PRESENT = f"""
             'amount', v.minimum_subtotal_minor, 'currency', v.minimum_subtotal_currency
         ) END
     )) field
-"""  # noqa: S608 - put together from the constant above
+"""  # noqa: S608 - put together from the constants above
 # Each field that an update changed, with the value before and after, and the value after the change before that.
 # Redemptions, sweeps and ends of subscriptions change the status too, so it is left out.
 _FIELDS = """
@@ -47,7 +64,10 @@ _FIELDS = """
         SELECT c.project, c.voucher_id, c.id, part.key, part.before, part.after
         FROM voucher_changes c
         CROSS JOIN LATERAL (
-            SELECT key, value AS before, c.after::jsonb -> key AS after
+            -- Changes of a time before there were phases do not name them.
+            SELECT key, CASE key WHEN 'recurrence' THEN '{"phases": null}' || value ELSE value END AS before,
+                   CASE key WHEN 'recurrence' THEN '{"phases": null}' || (c.after::jsonb -> key)
+                   ELSE c.after::jsonb -> key END AS after
             FROM jsonb_each(c.before::jsonb - '{restrictions, status, retiredReason, retiredAt}'::text[])
             UNION ALL
             SELECT 'restrictions.' || key, value, c.after::jsonb -> 'restrictions' -> key

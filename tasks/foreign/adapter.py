@@ -74,6 +74,20 @@ def unless_refused(answer: Answer, translate: Callable[[Answer], Answer]) -> Ans
     return answer if answer.get("outcome") == "refused" else translate(answer)
 
 
+def in_one_phase(voucher: Answer) -> Answer:
+    """Return a voucher for a system without phases: with the price of its first phase, for as long as all of them."""
+    recurrence = voucher["recurrence"]
+    if recurrence["phases"] is None:
+        return voucher
+    first, names = recurrence["phases"][0], ("priceDiscount", "priceDiscountPercentage")
+    months = sum(each["durationInMonths"] or 0 for each in recurrence["phases"])
+    return {
+        **voucher,
+        **{name: first[name] for name in names},
+        "recurrence": {**recurrence, "durationInMonths": months or None},
+    }
+
+
 def plain_uuid(type_id: str) -> str:
     """Return the UUID of a TypeID, as text."""
     return str(UUID(bytes=TypeID.from_string(type_id).uuid_bytes))

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, ValidationInfo, field_validator
 
-from tasks.foreign.adapter import months_for, unless_refused
+from tasks.foreign.adapter import in_one_phase, months_for, unless_refused
 from tasks.intake.task import contract_task, delivery_id
 from tasks.vouchers.create import create_voucher
 from tasks.vouchers.list import list_vouchers
@@ -164,6 +164,7 @@ def our_voucher(request: CreateGigsVoucher) -> CreateVoucher:
 
 def gigs_voucher(voucher: Answer) -> Answer:
     """Return a voucher in the format of Gigs."""
+    voucher = in_one_phase(voucher)
     price, recurrence, restrictions = voucher["priceDiscount"], voucher["recurrence"], voucher["restrictions"]
     return {
         "object": "voucher",

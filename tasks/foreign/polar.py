@@ -15,7 +15,7 @@ from domain.terms import RetiredReason
 from models.vouchers.look_up import find_voucher
 from models.vouchers.numbered_pages import find_page
 from models.vouchers.row_types import VoucherRow
-from tasks.foreign.adapter import fields_named, plain_uuid, unless_refused
+from tasks.foreign.adapter import fields_named, in_one_phase, plain_uuid, unless_refused
 from tasks.foreign.polar_messages import CreateDiscount, DiscountReference, DiscountTerms, ListDiscounts, UpdateDiscount
 from tasks.intake.task import contract_task, delivery_id
 from tasks.vouchers.answers import voucher_answer
@@ -211,6 +211,7 @@ def polar_discount(voucher: Answer, *, modified_at: str | None) -> Answer:
 
 
 def _terms(voucher: Answer) -> Answer:
+    voucher = in_one_phase(voucher)
     price, recurrence = voucher["priceDiscount"], voucher["recurrence"]
     duration: Answer = {"duration": recurrence["type"]}
     if recurrence["type"] == "repeating":

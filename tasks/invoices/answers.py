@@ -117,6 +117,7 @@ def _applied(applied: Applied) -> Answer:
         "amount": applied.amount_minor,
         "lines": dict(applied.by_line),
         "cycle": applied.progress.cycles,
+        "phase": applied.discount.phase,
         "fullPriceFrom": day(applied.progress.ends_on),
         "debitBalance": None if applied.balance is None else applied.balance.left_minor,
     }

@@ -31,9 +31,9 @@ from tasks.invoices.budgets import Budgets
 from tasks.invoices.credits import Credit, Credits, RefusedCredit, lock_discounts
 from tasks.invoices.granted_discounts import (
     GrantedDiscount,
-    read_balances,
     read_cycles,
     read_given_back,
+    read_of_all_cycles,
     read_taken,
 )
 from tasks.invoices.messages import Apply
@@ -92,7 +92,7 @@ class InvoiceBatch:
         )
         read_taken(session, list(batch.cycles(invoices)))
         read_cycles(session, batch.with_cycles_around(invoices))
-        read_balances(session, batch.discounts())
+        read_of_all_cycles(session, batch.discounts())
         read_given_back(session, batch.discounts())
         return batch
 
@@ -228,6 +228,7 @@ class InvoiceBatch:
             "currency": invoice.currency,
             "amount_minor": applied.amount_minor,
             "created_at": self.applied_at,
+            "phase": applied.discount.phase,
         }
 
 

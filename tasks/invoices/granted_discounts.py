@@ -11,7 +11,7 @@ from domain.recurrence import Period, Progress
 from models.discounts.locks import DiscountKey
 from models.discounts.row_types import DiscountRow
 from models.discounts.values import granted_discount_of
-from models.invoices.discounted_cycles import discounted_cycles
+from models.invoices.discounted_cycles import discounted_cycles, discounted_phases
 from models.invoices.given_back import AmountsGivenBack, sum_credited, sum_given_back
 from models.invoices.taken import taken_in_cycles, taken_in_total
 
@@ -32,6 +32,8 @@ class GrantedDiscount:
     taken_minor: dict[date, dict[str, int]] = field(default_factory=dict)
     # Of all cycles and without refunds, if the discount carries over.
     taken_in_total_minor: dict[str, int] | None = None
+    # Of a ramp: the number of the phase of each cycle that it has discounted, by the cycle's start.
+    phase_by_cycle: dict[date, int] = field(default_factory=dict)
     has_advanced: bool = False
     is_used_up: bool = False
     # The cycles that the discount has discounted on its subscription: of the batch, and those that `read_cycles` has
@@ -46,6 +48,8 @@ class GrantedDiscount:
             taken_minor=self.taken_minor[start],
             taken_in_total_minor=self.taken_in_total_minor,
             starts_on=starts_on,
+            cycle_start=start,
+            phase_by_cycle=self.phase_by_cycle,
             budget_left_minor=self.budget_left_minor,
         )
 
@@ -55,6 +59,8 @@ class GrantedDiscount:
         taken = self.taken_minor[cycle.start]
         taken[currency] = taken.get(currency, 0) + applied.amount_minor
         self.progress = applied.progress
+        if applied.discount.phase is not None:
+            self.phase_by_cycle[cycle.start] = applied.discount.phase
         self.has_advanced = True
         if self.budget_left_minor is not None:
             self.budget_left_minor[currency] -= applied.amount_minor
@@ -102,13 +108,27 @@ def read_cycles(session: Session, discounts: Sequence[GrantedDiscount]) -> None:
             each.cycles += cycles
 
 
-def read_balances(session: Session, discounts: Iterable[GrantedDiscount]) -> None:
-    """Read the total of each discount that carries over, without reversed amounts. If none does, send no statement."""
+def read_of_all_cycles(session: Session, discounts: Sequence[GrantedDiscount]) -> None:
+    """Read the totals of balances and the phases of ramps. If no discount is either, send no statement."""
+    _read_balances(session, discounts)
+    _read_phases(session, discounts)
+
+
+def _read_balances(session: Session, discounts: Iterable[GrantedDiscount]) -> None:
+    # Without reversed amounts.
     balances = [each for each in discounts if each.row.carry_over]
     if balances:
         totals = taken_in_total(session, keys=[each.key for each in balances])
         for each, taken in zip(balances, totals, strict=True):
             each.taken_in_total_minor = taken
+
+
+def _read_phases(session: Session, discounts: Iterable[GrantedDiscount]) -> None:
+    ramps = [each for each in discounts if each.row.phases is not None]
+    if ramps:
+        phases = discounted_phases(session, keys=[each.key for each in ramps])
+        for each, phase_by_cycle in zip(ramps, phases, strict=True):
+            each.phase_by_cycle = phase_by_cycle
 
 
 def read_given_back(session: Session, discounts: Sequence[GrantedDiscount]) -> None:

@@ -17,7 +17,7 @@ from tasks.intake.task import contract_task
 from tasks.invoices.as_if_redeemed import NOBODY, AsIfRedeemed, redeem_as_if_now
 from tasks.invoices.batch import InvoiceBatch
 from tasks.invoices.budgets import Budgets
-from tasks.invoices.granted_discounts import read_balances, read_cycles, read_given_back
+from tasks.invoices.granted_discounts import read_cycles, read_given_back, read_of_all_cycles
 from tasks.invoices.messages import Apply, Preview
 from tasks.invoices.messages import Period as PeriodMessage
 from tasks.redemptions.attempts import count_unknown_codes
@@ -52,12 +52,14 @@ def preview_subscription(session: Session, request: Preview) -> Answer:
     _read_taken(session, batch=batch, since=min(since, request.cycle.start) if request.cycle else since)
     # Periods may have been billed in advance, out of order. A discount may skip a period before them and go on after.
     billed_until = max((each.progress.last_start or since for each in batch.discounts()), default=since)
+    ramps = (each.row for each in batch.discounts() if each.row.phases is not None)
+    changing = {type_id("dis", row.id) for row in ramps if row.duration_in_months is not None}
     shown, full_price_from = [], None
     for count, invoice in enumerate(_invoices(request, since=since), start=1):
         period, answer = batch.period_of(invoice), batch.discount(invoice)
         if count <= request.periods:
             shown.append(_period_answer(period, trial=invoice.trial, answer=answer, new_ids=new_ids))
-        is_full_price = not invoice.trial and _is_full_price(answer)
+        is_full_price = not invoice.trial and _is_full_price(answer, changing=changing)
         full_price_from = (full_price_from or period.start) if is_full_price else None
         # Beside a cycle of the subscription, the later periods of the plan are not cycles that will be billed.
         is_known = request.cycle or (period.start >= billed_until and (full_price_from or _is_endless(batch)))
@@ -82,7 +84,7 @@ def _read_discounts(session: Session, request: Preview, *, redeemed: AsIfRedeeme
     batch = InvoiceBatch(
         applied_at=read_clock(session), discounts=discounts, first_answers=FirstAnswers({}), budgets=budgets
     )
-    read_balances(session, batch.discounts())
+    read_of_all_cycles(session, batch.discounts())
     return batch
 
 
@@ -126,8 +128,14 @@ def _cycle_around(request: Preview, period: Period) -> PeriodMessage | None:
     return cycle if cycle and cycle.start <= period.start < cycle.end else None
 
 
-def _is_full_price(answer: Answer) -> bool:
-    return answer["discountTotal"] == 0 and all(each["reason"] in PERMANENT_SKIPS for each in answer["skipped"])
+def _is_full_price(answer: Answer, *, changing: Collection[str]) -> bool:
+    return answer["discountTotal"] == 0 and all(_is_permanent(each, changing=changing) for each in answer["skipped"])
+
+
+def _is_permanent(skipped: Answer, *, changing: Collection[str]) -> bool:
+    # The next phase of a ramp in months may have the currency. One in cycles waits for a cycle that it can discount.
+    is_passing = skipped["reason"] == Skip.CURRENCY_MISMATCH and skipped["discount"] in changing
+    return skipped["reason"] in PERMANENT_SKIPS and not is_passing
 
 
 def _is_endless(batch: InvoiceBatch) -> bool:

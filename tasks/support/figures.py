@@ -5,9 +5,11 @@ A figure that is not known is left out, and the sentence is worded without it.
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
+from typing import Any
 
 from domain.allowance import allowance_left
 from domain.currency import money_text
+from domain.ramp import effective_durations
 from domain.terms import RecurrenceType, RetiredReason
 from models.codes.row_types import CodeRow
 from models.discounts.row_types import ListedDiscountRow
@@ -58,6 +60,7 @@ def discount_figures(
     figures: dict[str, str | None] = {
         "worth": worth_text(row),
         "duration": _duration_text(row),
+        "phases": None if row.phases is None else phases_text(row),
         "starts_on": day_text(row.starts_on),
         "first_cycle_start": day_text(row.first_cycle_start),
         "ends_on": day_text(row.ends_on),
@@ -78,18 +81,25 @@ def discount_figures(
     return _known(figures)
 
 
-def taken_figures(row: ListedDiscountRow, *, currency: str, amount_minor: int) -> Figures:
-    """Return the figures of an amount that a discount took off an invoice, and the limit that it has reached."""
+def taken_figures(row: ListedDiscountRow, *, currency: str, amount_minor: int, phase: int | None) -> Figures:
+    """Return the figures of an amount that a discount took off an invoice, and the limit that it has reached.
+
+    `phase` is the number of the phase that the discount was in, or None if it is no ramp.
+    """
     figures = {"amount": money_text(amount_minor, currency=currency)}
     if amount_minor == (row.maximum_discount_minor or {}).get(currency):
         figures["maximum_discount"] = figures["amount"]
-    if amount_minor < (row.amounts_minor or {}).get(currency, 0):
-        figures |= fixed_text(row, currency=currency)
+    amounts_minor = row.amounts_minor or {}
+    if phase is not None and row.phases is not None:
+        amounts_minor = row.phases[phase - 1]["amounts_minor"] or {}
+        figures["phase"], figures["phase_worth"] = f"{phase} of {len(row.phases)}", _phase_text(row.phases[phase - 1])
+    if not row.carry_over and amount_minor < amounts_minor.get(currency, 0):
+        figures["fixed"] = money_text(amounts_minor[currency], currency=currency)
     return figures
 
 
 def fixed_text(row: ListedDiscountRow, *, currency: str) -> Figures:
-    """Return the fixed amount of each cycle in a currency, if the discount has one and is no balance."""
+    """Return the fixed amount of each cycle in a currency, if the discount has one, is no balance and has no phases."""
     amount_minor = None if row.carry_over else (row.amounts_minor or {}).get(currency)
     return {} if amount_minor is None else {"fixed": money_text(amount_minor, currency=currency)}
 
@@ -114,10 +124,33 @@ def balance_left(row: ListedDiscountRow, *, given_minor: Mapping[str, int]) -> d
 
 
 def worth_text(row: DiscountTermsRow) -> str:
-    """Return the percentage or the fixed amounts of a voucher or of a discount."""
-    if row.percentage_millionths is not None:
-        return PERCENT.format(percentage(row.percentage_millionths))
-    return amounts_text(row.amounts_minor or {}, first=row.currency)
+    """Return the percentage, the fixed amounts or the phases of a voucher or of a discount."""
+    if row.phases is not None:
+        return phases_text(row)
+    return _price_text(row.percentage_millionths, row.amounts_minor, currency=row.currency)
+
+
+def phases_text(row: DiscountTermsRow) -> str:
+    """Return the price and the duration of each phase of a ramp, as long as they are now."""
+    phases = row.phases or []
+    unit, whole = "month", row.duration_in_months
+    if whole is None:
+        unit, whole = "billing cycle", row.duration_in_cycles
+    durations = effective_durations([each["duration"] for each in phases], whole=whole or 0)
+    return ", then ".join(
+        f"{_phase_text(phase)} for {_count_text(duration, unit=unit)}"
+        for phase, duration in zip(phases, durations, strict=True)
+    )
+
+
+def _phase_text(phase: Mapping[str, Any]) -> str:
+    return _price_text(phase["percentage_millionths"], phase["amounts_minor"], currency=phase["currency"])
+
+
+def _price_text(millionths: int | None, amounts_minor: Mapping[str, int] | None, *, currency: str | None) -> str:
+    if millionths is not None:
+        return PERCENT.format(percentage(millionths))
+    return amounts_text(amounts_minor or {}, first=currency)
 
 
 def amounts_text(amounts_minor: Mapping[str, int], *, first: str | None) -> str:
@@ -143,8 +176,12 @@ def _instant_text(value: datetime | None) -> str | None:
 def _duration_text(row: ListedDiscountRow) -> str | None:
     for count, unit in ((row.duration_in_months, "month"), (row.duration_in_cycles, "billing cycle")):
         if count is not None:
-            return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
+            return _count_text(count, unit=unit)
     return None
+
+
+def _count_text(count: int, *, unit: str) -> str:
+    return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
 
 
 def _number_text(value: int | None) -> str | None:

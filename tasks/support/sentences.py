@@ -98,6 +98,7 @@ TERMS: Mapping[RecurrenceType, Wordings] = {
     RecurrenceType.ONCE: ("{worth} off a single invoice.", "Off a single invoice."),
     RecurrenceType.REPEATING: (
         "A balance of {balance_in_all}, for {duration}.",
+        "A discount in phases: {phases}.",
         "{worth} off, for {duration}.",
         "For a limited time.",
     ),
@@ -135,6 +136,7 @@ PLACE: Mapping[Place, Wordings] = {
 TAKEN: Wordings = (
     "It took {maximum_discount} off the invoice, which is its maximum on one invoice.",
     "It took {amount} off the invoice, not {fixed}: the cycle, the lines or a cap had no more left.",
+    "It took {amount} off the invoice, in phase {phase}: {phase_worth}.",
     "It took {amount} off the invoice.",
 )
 GIVEN_BACK: Wordings = ("Of this, {returned} was reversed since.",)
@@ -157,6 +159,7 @@ SKIPPED: Mapping[Skip, Wordings] = {
     ),
     Skip.NOTHING_LEFT: (
         "It took nothing off: its {fixed} was used in the same cycle, or the lines had nothing left.",
+        "It took nothing off: the lines had nothing left, or the amount of a phase was used. Its phases: {phases}.",
         "It took nothing off: the lines had nothing left, or too little for a share of them.",
     ),
 }

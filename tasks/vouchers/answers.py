@@ -1,9 +1,8 @@
 """The answer about a voucher, and the parts that the answer about a discount has too."""
 
-from collections.abc import Mapping
-
 from models.vouchers.counters import places_taken
 from models.vouchers.row_types import DiscountTermsRow, ShownVoucherRow
+from tasks.vouchers.prices import shown_amounts, shown_phases
 from tasks.wire.answers import Answer, instant, percentage
 from tasks.wire.fields import type_id
 
@@ -25,7 +24,7 @@ def voucher_answer(row: ShownVoucherRow) -> Answer:
         "carryOver": row.carry_over,
         "stampCard": _stamp_card(row),
         "maximumDiscount": maximum_discount(row),
-        "budget": _amounts(row.budget_minor, currency=row.budget_currency),
+        "budget": shown_amounts(row.budget_minor, currency=row.budget_currency),
         "restrictions": {
             "startsAt": instant(row.starts_at),
             "expiresAt": instant(row.expires_at),
@@ -46,28 +45,24 @@ def voucher_answer(row: ShownVoucherRow) -> Answer:
 
 def recurrence(row: DiscountTermsRow) -> Answer:
     """Return the recurrence of a voucher or of a discount."""
+    # The phases of a ramp have the durations.
+    is_ramp = row.phases is not None
     return {
         "type": row.recurrence,
-        "durationInMonths": row.duration_in_months,
-        "durationInCycles": row.duration_in_cycles,
+        "durationInMonths": None if is_ramp else row.duration_in_months,
+        "durationInCycles": None if is_ramp else row.duration_in_cycles,
+        "phases": shown_phases(row),
     }
 
 
 def price_discount(row: DiscountTermsRow) -> Answer | None:
-    """Return the fixed amounts of a voucher or of a discount, or None for a percentage."""
-    return _amounts(row.amounts_minor, currency=row.currency)
+    """Return the fixed amounts of a voucher or of a discount, or None if there are none."""
+    return shown_amounts(row.amounts_minor, currency=row.currency)
 
 
 def maximum_discount(row: DiscountTermsRow) -> Answer | None:
     """Return the maximum of a voucher or of a discount on one invoice, or None if there is no maximum."""
-    return _amounts(row.maximum_discount_minor, currency=row.maximum_discount_currency)
-
-
-def _amounts(amounts_minor: Mapping[str, int] | None, *, currency: str | None) -> Answer | None:
-    if amounts_minor is None or currency is None:
-        return None
-    options = {other: amount for other, amount in amounts_minor.items() if other != currency}
-    return {"amount": amounts_minor[currency], "currency": currency, "currencyOptions": options}
+    return shown_amounts(row.maximum_discount_minor, currency=row.maximum_discount_currency)
 
 
 def _stamp_card(row: ShownVoucherRow) -> Answer | None:

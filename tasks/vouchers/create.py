@@ -20,7 +20,8 @@ from tasks.codes.text_holders import lock_holders, primary_code
 from tasks.intake.task import contract_task, delivery_id
 from tasks.vouchers.amounts import new_amounts
 from tasks.vouchers.answers import voucher_answer
-from tasks.vouchers.messages import CreateVoucher, PriceDiscount
+from tasks.vouchers.messages import CreateVoucher
+from tasks.vouchers.prices import stored_amounts, stored_phases
 from tasks.wire.answers import Answer, conflict_answer
 from tasks.wire.replay import AnswerTable
 from worker.database import run_in_transaction
@@ -124,11 +125,12 @@ def values_of(request: CreateVoucher, *, created_at: datetime) -> dict[str, Any]
         "code": request.code,
         "campaign": request.campaign,
         "percentage_millionths": request.price_discount_percentage,
-        "amounts_minor": _amounts_minor(price),
+        "amounts_minor": stored_amounts(price),
         "currency": None if price is None else price.currency,
         "recurrence": request.recurrence.type,
-        "duration_in_months": request.recurrence.duration_in_months,
-        "duration_in_cycles": request.recurrence.duration_in_cycles,
+        "duration_in_months": request.recurrence.whole_in_months(),
+        "duration_in_cycles": request.recurrence.whole_in_cycles(),
+        "phases": stored_phases(request.recurrence.phases),
         "carry_over": request.carry_over,
         "stamps_required": None if card is None else card.stamps,
         "stamp_expire_days": None if card is None else card.expire_days,
@@ -142,12 +144,8 @@ def values_of(request: CreateVoucher, *, created_at: datetime) -> dict[str, Any]
         "minimum_subtotal_minor": None if minimum is None else minimum.amount,
         "minimum_subtotal_currency": None if minimum is None else minimum.currency,
         "metadata": request.metadata,
-        "maximum_discount_minor": _amounts_minor(maximum),
+        "maximum_discount_minor": stored_amounts(maximum),
         "maximum_discount_currency": None if maximum is None else maximum.currency,
-        "budget_minor": _amounts_minor(budget),
+        "budget_minor": stored_amounts(budget),
         "budget_currency": None if budget is None else budget.currency,
     }
-
-
-def _amounts_minor(amounts: PriceDiscount | None) -> dict[str, int] | None:
-    return None if amounts is None else {amounts.currency: amounts.amount, **amounts.currency_options}

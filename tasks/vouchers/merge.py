@@ -9,6 +9,7 @@ from domain.value_class import value
 from models.vouchers.row_types import ShownVoucherRow
 from tasks.vouchers.answers import voucher_answer
 from tasks.vouchers.messages import CreateVoucher, UpdateVoucher
+from tasks.vouchers.term_messages import has_phases
 from tasks.wire.answers import percentage
 from tasks.wire.errors import InvalidRequest
 from tasks.wire.parsing import parse
@@ -23,6 +24,7 @@ class Cause:
     message: str
 
 
+KINDS_OF_PRICE = ("priceDiscount", "priceDiscountPercentage")
 # If two fields do not fit each other, validation names the later one. If the caller did not send that,
 # an earlier field is the cause, and the error names the earlier field.
 CAUSES = {
@@ -41,17 +43,23 @@ CAUSES = {
             field="priceDiscount",
             is_removed=True,
             message="exactly one of priceDiscount and priceDiscountPercentage must be left",
-        )
+        ),
+        Cause(field="recurrence", is_removed=False, message="must have phases: the voucher has no other price"),
+    ],
+    "recurrence": [
+        Cause(field=kind, is_removed=False, message="must not be given while recurrence has phases")
+        for kind in KINDS_OF_PRICE
     ],
     "carryOver": [
         Cause(field="priceDiscountPercentage", is_removed=False, message="must not be given while carryOver is true"),
         Cause(field="priceDiscount", is_removed=True, message="must be left while carryOver is true"),
-        Cause(field="recurrence", is_removed=False, message="must not be once while carryOver is true"),
+        Cause(
+            field="recurrence", is_removed=False, message="must be neither once nor in phases while carryOver is true"
+        ),
     ],
 }
 # Fields of a request that are no fields of the voucher.
 BESIDE_VOUCHER = frozenset({"request_id", "actor"})
-KINDS_OF_PRICE = ("priceDiscount", "priceDiscountPercentage")
 
 
 def merged_voucher(request: UpdateVoucher, *, row: ShownVoucherRow) -> CreateVoucher:
@@ -63,6 +71,8 @@ def merged_voucher(request: UpdateVoucher, *, row: ShownVoucherRow) -> CreateVou
     for kind, other in (KINDS_OF_PRICE, KINDS_OF_PRICE[::-1]):
         if sent.get(kind) is not None:
             body[other] = None
+    if has_phases(sent):
+        body |= {kind: sent.get(kind) for kind in KINDS_OF_PRICE}
     try:
         return parse(CreateVoucher, body)
     except InvalidRequest as error:
@@ -79,6 +89,9 @@ def _sent(request: UpdateVoucher) -> dict[str, Any]:
     )
     if request.price_discount_percentage is not None:
         sent["priceDiscountPercentage"] = percentage(request.price_discount_percentage)
+    if request.recurrence is not None and request.recurrence.phases is not None:
+        for body, phase in zip(sent["recurrence"]["phases"], request.recurrence.phases, strict=True):
+            body["priceDiscountPercentage"] = percentage(phase.price_discount_percentage)
     return sent
 
 

@@ -1,12 +1,14 @@
 """The requests of the tasks on vouchers."""
 
 import hashlib
-from typing import Annotated, Any, Literal, TypeVar
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeVar
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from models.vouchers.listing import VoucherStatus
 from tasks.vouchers.filters import VoucherFilters
+from tasks.vouchers.term_messages import PriceDiscount, Recurrence, has_phases
 from tasks.wire.fields import (
     PRODUCTS_MAX,
     STAMPS_MAX,
@@ -36,50 +38,6 @@ def given(value: Given | None) -> Given:
     if value is None:
         raise invalid("must not be null: a voucher cannot be without it")
     return value
-
-
-class PriceDiscount(Message):
-    """An amount in minor units of a currency, with amounts in other currencies."""
-
-    amount: PositiveAmount
-    currency: CurrencyCode
-    currency_options: dict[CurrencyCode, PositiveAmount] = Field(default_factory=dict)
-
-    @field_validator("currency_options", mode="before")
-    @classmethod
-    def _differ_in_more_than_case(cls, value: Any) -> Any:
-        if isinstance(value, dict) and len({str(name).upper() for name in value}) < len(value):
-            raise invalid("must name each currency once")
-        return value
-
-    @field_validator("currency_options")
-    @classmethod
-    def _leave_out_own_currency(cls, value: dict[str, int], info: ValidationInfo) -> dict[str, int]:
-        if info.data.get("currency") in value:
-            raise invalid("must not name the currency of the amount itself")
-        return dict(sorted(value.items()))
-
-
-class Recurrence(Message):
-    """How long a discount runs. `repeating` has exactly one of the durations; the other types have none."""
-
-    type: Literal["once", "repeating", "forever"]
-    duration_in_cycles: Annotated[int, Field(ge=1, le=999)] | None = None
-    duration_in_months: Annotated[int, Field(ge=1, le=999)] | None = Field(default=None, validate_default=True)
-
-    @field_validator("duration_in_cycles", "duration_in_months")
-    @classmethod
-    def _fits_type(cls, value: int | None, info: ValidationInfo) -> int | None:
-        if info.data.get("type") in {"once", "forever"} and value is not None:
-            raise invalid("must be given with repeating only")
-        return value
-
-    @field_validator("duration_in_months")
-    @classmethod
-    def _one_duration(cls, value: int | None, info: ValidationInfo) -> int | None:
-        if info.data.get("type") == "repeating":
-            check_exactly_one(info, value=value, other="duration_in_cycles")
-        return value
 
 
 class MinimumSubtotal(Message):
@@ -135,14 +93,14 @@ class StampCard(Message):
 
 
 class CreateVoucher(SignedMessage):
-    """`vouchers.create`: exactly one of `priceDiscount` and `priceDiscountPercentage`, here in millionths."""
+    """`vouchers.create`: exactly one of `priceDiscount`, `priceDiscountPercentage` (in millionths) and phases."""
 
     project: ExternalId
     request_id: ExternalId | None = None
     name: Name
     code: Code | None = None
     price_discount: PriceDiscount | None = None
-    price_discount_percentage: Percentage | None = Field(default=None, validate_default=True)
+    price_discount_percentage: Percentage | None = None
     recurrence: Recurrence
     restrictions: Restrictions = Field(default_factory=Restrictions)
     metadata: Metadata = Field(default_factory=dict)
@@ -152,10 +110,29 @@ class CreateVoucher(SignedMessage):
     budget: PriceDiscount | None = None
     campaign: ExternalId | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _need_no_price_with_phases(cls, data: Any) -> Any:
+        # The percentage is validated before the recurrence, and only if it is there.
+        if not isinstance(data, Mapping):
+            return data
+        names = ("price_discount_percentage", "priceDiscountPercentage")
+        if has_phases(data):
+            return {name: value for name, value in data.items() if name not in names or value is not None}
+        return data if any(name in data for name in names) else {**data, "price_discount_percentage": None}
+
     @field_validator("price_discount_percentage")
     @classmethod
     def _one_kind(cls, value: int | None, info: ValidationInfo) -> int | None:
         check_exactly_one(info, value=value, other="price_discount")
+        return value
+
+    @field_validator("recurrence")
+    @classmethod
+    def _one_price(cls, value: Recurrence, info: ValidationInfo) -> Recurrence:
+        prices = ("price_discount", "price_discount_percentage")
+        if value.phases is not None and any(info.data.get(name) is not None for name in prices):
+            raise invalid("must not have phases: they have prices of their own")
         return value
 
     @field_validator("carry_over")

@@ -39,6 +39,7 @@ MONEY_TERMS = (
     "recurrence",
     "duration_in_months",
     "duration_in_cycles",
+    "phases",
     "carry_over",
     "stamps_required",
     "stamp_expire_days",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from scrip.commands.exit_codes import ExitCode
 from tests.command_line.running import scrip, scrip_on_terminal
 from tests.support.requests import create_voucher, voucher_body
 from tests.support.tasks import task_named
@@ -87,6 +88,30 @@ def test_a_voucher_is_created_from_options():
     shown = dict(scrip("vouchers", "show", voucher["id"]).rows())
     assert (shown["id"], shown["name"], shown["metadata"]) == (voucher["id"], "Sommer ☀", "{}")
     assert scrip("vouchers", "show", voucher["id"], "--json").lines() == [voucher]
+
+
+def test_a_voucher_in_phases_is_created_and_listed():
+    """The phases are typed as a person says them."""
+    name = ("vouchers", "create", "--name", "Ramp", "--json")
+    done = scrip(*name, "--phase", "33.3333 % for 3 months", "--phase", "500 usd for 1 month")
+    assert (done.code, done.errors) == (0, "")
+    (voucher,) = done.lines()
+    first, second = voucher["recurrence"]["phases"]
+    assert (first["priceDiscountPercentage"], first["durationInMonths"]) == (33.3333, 3)
+    assert (second["priceDiscount"]["amount"], second["priceDiscount"]["currency"]) == (500, "USD")
+    assert scrip("vouchers", "list").rows()[0][3] == "33.3333 %, then 500 USD"
+    (in_cycles,) = scrip(*name, "--phase", "50% for 1 cycle", "--phase", "25% for 9 cycles").lines()
+    assert [each["durationInCycles"] for each in in_cycles["recurrence"]["phases"]] == [1, 9]
+
+
+@pytest.mark.parametrize(
+    "text", ["50", "50 %", "50 % for months", "50 % for 3 weeks", "500 for 3 months", "-5% for 1 month"]
+)
+def test_a_phase_that_is_none_is_not_sent(text):
+    """One line says how a phase is typed."""
+    done = scrip("vouchers", "create", "--name", "Ramp", "--phase", text)
+    assert done.code == ExitCode.INVALID
+    assert "--phase must be as in '50% for 3 months'" in done.errors
 
 
 def test_a_voucher_is_created_from_a_file_with_options_over_it(tmp_path: Path):

@@ -4,6 +4,7 @@ A column that a migration adds is lost on the way down, and the migration fills 
 """
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,7 @@ from tests.contract.page import Identities, steps
 from tests.support.credits import credit
 from tests.support.endings import end_subscription
 from tests.support.environment import changed_environment
+from tests.support.ramps import phase, ramp
 from tests.support.requests import apply, create_voucher, redeem
 from tests.support.reversals import reverse
 from tests.support.tasks import task_named
@@ -51,14 +53,14 @@ def downgrade():
 LOST = {
     "codes": {"maximum_redemptions_per_customer", "updated_at"},
     "dead_letters": {"id"},
-    "discounts": {"completed_at", "excluded_products", "updated_at"},
+    "discounts": {"completed_at", "excluded_products", "phases", "updated_at"},
     "holds": {"other_discount_id"},
     "invoice_reversals": {"actor"},
     "redemptions": {"other_discount_id"},
-    "usage_entries": {"cycle_start", "cycle_end"},
+    "usage_entries": {"cycle_start", "cycle_end", "phase"},
     # The sum of a voucher is kept, in another part.
     "given_amounts": {"part"},
-    "vouchers": {"excluded_products", "first_purchase_only"},
+    "vouchers": {"excluded_products", "first_purchase_only", "phases"},
 }
 # Tables that a migration adds. After the way down and up, they have what the rows of other tables tell, if anything.
 # Emptied too: what a migration down drops comes back empty, unless another table has it.
@@ -147,8 +149,9 @@ def filled(database: dict[str, str], two_databases: tuple[str, str]) -> str:  # 
     """Migrate a database and fill it with the rows that the contract's examples leave."""
     _, url = two_databases
     identities = Identities()
-    # No earlier release knows credits.
-    for step in (each for each in steps() if "creditOf" not in json.dumps(each.request)):
+    # No earlier release knows credits or phases.
+    unknown = re.compile('"creditOf"|"phases": \\[')
+    for step in (each for each in steps() if not unknown.search(json.dumps(each.request))):
         answer = task_named(step.task)(request=identities.substitute(step.request))
         identities.differences(step.answer, answer)
     # What the examples lack: a redemption that never took effect returns its place, and an invoice is charged back.
@@ -186,6 +189,11 @@ def credited() -> None:
     credit(1_000, of="inv_1")
 
 
+def in_phases() -> None:
+    """Create a voucher in phases."""
+    create_voucher(**ramp(phase(50, months=3)))
+
+
 def a_third() -> None:
     """Create a voucher of a third."""
     create_voucher(priceDiscountPercentage=33.3333)
@@ -193,7 +201,11 @@ def a_third() -> None:
 
 @pytest.mark.parametrize(
     ("add", "revision", "message"),
-    [(credited, "0007", "an invoice was credited"), (a_third, "0020", "has more than two decimals")],
+    [
+        (credited, "0007", "an invoice was credited"),
+        (in_phases, "0021", "has phases"),
+        (a_third, "0020", "has more than two decimals"),
+    ],
 )
 def test_no_migration_down_loses_what_an_earlier_release_does_not_know(
     database: dict[str, str], add: Callable[[], None], revision: str, message: str

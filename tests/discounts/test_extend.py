@@ -54,7 +54,7 @@ def test_months_move_the_end_of_the_window():
         "to": {"durationInMonths": 3},
         "at": at,
     }
-    recurrence = {"type": "repeating", "durationInMonths": 3, "durationInCycles": None}
+    recurrence = {"type": "repeating", "durationInMonths": 3, "durationInCycles": None, "phases": None}
     history = [change, *before["history"]]
     expected = {**before, "recurrence": recurrence, "fullPriceFrom": "2027-05-01", "updatedAt": at, "history": history}
     assert answer == expected == shown(discount)

@@ -78,7 +78,7 @@ def test_an_ordinary_client_gets_the_contracts_answer_to_every_task(ask: Ask) ->
         "createdAt": answer["createdAt"],
         "updatedAt": None,
         **terms,
-        "recurrence": {"type": "repeating", "durationInMonths": 3, "durationInCycles": None},
+        "recurrence": {"type": "repeating", "durationInMonths": 3, "durationInCycles": None, "phases": None},
         "carryOver": False,
         "stampCard": None,
         "maximumDiscount": None,
@@ -175,6 +175,7 @@ def test_an_ordinary_client_gets_the_contracts_answer_to_every_task(ask: Ask) ->
                 "amount": 999,
                 "lines": {"base": 999},
                 "cycle": 1,
+                "phase": None,
                 "fullPriceFrom": "2025-04-30",
                 "debitBalance": None,
             }

@@ -11,6 +11,7 @@ from tests.explanations.calls import explained
 from tests.support.changes import extend, move
 from tests.support.credits import BALANCE, FIXED, credit
 from tests.support.endings import end
+from tests.support.ramps import phase, ramp
 from tests.support.requests import apply, create_voucher, redeem
 from tests.support.reversals import APRIL, FEBRUARY, MARCH, ONCE, refund, reverse
 from tests.support.tasks import task_named
@@ -26,6 +27,7 @@ TERMS: tuple[dict[str, Any], ...] = (
     {**FIXED, "recurrence": {"type": "repeating", "durationInCycles": 1}},
     {**BALANCE, "recurrence": {"type": "forever"}},
     {"maximumDiscount": {"amount": 300, "currency": "USD"}},
+    ramp(phase(50, months=1), phase(amount=500, months=1)),
 )
 STARTS = ("2027-01-01", "2027-01-01", "2027-03-15")
 

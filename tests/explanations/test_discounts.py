@@ -9,6 +9,7 @@ from tests.explanations.calls import explained
 from tests.support.changes import extend, move
 from tests.support.credits import BALANCE, credit
 from tests.support.endings import end, end_subscription
+from tests.support.ramps import phase, ramp
 from tests.support.requests import apply, create_voucher, redeem
 from tests.support.reversals import APRIL, FEBRUARY, MARCH, ONCE, refund, reverse
 from tests.support.tampering import tamper
@@ -23,6 +24,7 @@ TWO_CYCLES = {"recurrence": {"type": "repeating", "durationInCycles": 2}}
 HERE = {"customer": "cus_1", "subscription": "sub_1"}
 BALANCE_FOR_EVER = {**BALANCE, "recurrence": {"type": "forever"}}
 NOT_BEGUN = "It took nothing off so far. It begins with the first invoice of a cycle that ends after 2027-01-01."
+IN_TWO_PHASES = "A discount in phases: 33.3333 % for 1 month, then USD 5.00 for 2 months."
 ONLY_PRODUCTS = "Only the products that it names are discounted."
 ALL_BUT_EXCLUDED = "The products that it excludes are not discounted."
 ONE_OF_TWO = "It is running: 1 of 2 billing cycles were discounted."
@@ -87,6 +89,18 @@ def test_a_discount_that_has_not_begun_says_from_when_it_counts(terms, text):
             2,
             "A balance of USD 50.00, for ever. It is over: its balance of USD 50.00 is used up.",
             (None, {"USD": 0}),
+        ),
+        (
+            ramp(phase(33.3333, months=1), phase(amount=500, months=2)),
+            1,
+            f"{IN_TWO_PHASES} It is running, and the full price applies from 2027-05-01.",
+            (None, None),
+        ),
+        (
+            ramp(phase(50, cycles=1), phase(25, cycles=1)),
+            1,
+            f"A discount in phases: 50 % for 1 billing cycle, then 25 % for 1 billing cycle. {ONE_OF_TWO}",
+            (1, None),
         ),
         (ONCE, 1, "10 % off a single invoice. It is over: the full price applies from 2027-03-01.", (None, None)),
     ],

@@ -4,11 +4,13 @@ import pytest
 
 from tests.explanations.calls import HERE, explained, grant, on_invoice, said
 from tests.support.credits import BALANCE, credit
+from tests.support.ramps import phase, ramp
 from tests.support.requests import apply, create_voucher, redeem
 from tests.support.reversals import refund, reverse
 
 pytestmark = pytest.mark.usefixtures("database")
 
+PHASE, PHASE_OF_FIVE = (f"It took USD {amount} off the invoice, in phase" for amount in ("20.00", "5.00"))
 FIXED = {"priceDiscount": {"amount": 1_000, "currency": "USD"}}
 
 
@@ -27,6 +29,13 @@ FIXED = {"priceDiscount": {"amount": 1_000, "currency": "USD"}}
             {"maximumDiscount": {"amount": 500, "currency": "USD"}},
             500,
             "It took USD 5.00 off the invoice, which is its maximum on one invoice.",
+        ),
+        (ramp(phase(25, months=3), phase(10, months=1)), 2_000, f"{PHASE} 1 of 2: 25 %."),
+        (ramp(phase(amount=500, cycles=3)), 500, f"{PHASE_OF_FIVE} 1 of 1: USD 5.00."),
+        (
+            ramp(phase(amount=9_000, cycles=3)),
+            8_000,
+            "It took USD 80.00 off the invoice, not USD 90.00: the cycle, the lines or a cap had no more left.",
         ),
     ],
 )

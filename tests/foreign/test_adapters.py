@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 
 from tasks.celery import app
+from tasks.wire.errors import InvalidRequest
+from tests.support.ramps import phase, ramp
 from tests.support.requests import create_voucher, redeem
 from tests.support.tasks import task_named
 
@@ -101,3 +103,30 @@ def test_a_voucher_means_the_same_through_every_door(make):
     assert task_named("gigs.vouchers.retrieve")(request=reference)["retiredReason"] == "manualAction"
     assert task_named("gigs.vouchers.list")(request={"project": PROJECT})["items"] == []
     assert task_named("polar.discounts.list")(request={"organization_id": PROJECT})["items"] == []
+
+
+@pytest.mark.parametrize(("unit", "months"), [("months", 12), ("cycles", None)])
+def test_a_voucher_in_phases_is_shown_by_its_first_phase(unit, months):
+    """Neither system has phases. The months are those of all."""
+    ours = create_voucher(**ramp(phase(33.3333, **{unit: 3}), phase(amount=500, **{unit: 9})))
+    theirs = task_named("gigs.vouchers.retrieve")(request={"project": "gigs", "voucher": ours["id"]})
+    assert (theirs["priceDiscount"], theirs["priceDiscountPercentage"]) == (None, 33.3333)
+    assert theirs["recurrence"] == {"type": "repeating", "durationInMonths": months}
+    discount = task_named("polar.discounts.retrieve")(request={"organization_id": "gigs", "id": ours["id"]})
+    assert (discount["basis_points"], discount["duration_in_months"]) == (3333, months)
+
+
+@pytest.mark.parametrize(
+    ("fields", "bad"),
+    [({"basis_points": 1000}, ["basis_points"]), ({"duration_in_months": 3}, ["duration_in_months"])],
+)
+def test_a_voucher_in_phases_keeps_them_through_polar(fields, bad):
+    """Another price or duration is refused. A new name is not, nor is the amount that belongs to another schema."""
+    ours = create_voucher(**ramp(phase(50, months=3)))
+    request = {"organization_id": "gigs", "id": ours["id"]}
+    with pytest.raises(InvalidRequest) as refused:
+        task_named("polar.discounts.update")(request={**request, **fields})
+    assert [each["field"] for each in refused.value.errors] == bad
+    task_named("polar.discounts.update")(request={**request, "name": "New", "amount": 5, "type": "percentage"})
+    changed = task_named("vouchers.retrieve")(request={"project": "gigs", "voucher": ours["id"]})
+    assert (changed["name"], changed["recurrence"]) == ("New", ours["recurrence"])

@@ -82,7 +82,12 @@ def shown_discount(discount: Discount) -> Json:
         "subscription": discount.subscription,
         "priceDiscount": price and {"currencyOptions": {}, **price},
         "priceDiscountPercentage": discount.terms.get("priceDiscountPercentage"),
-        "recurrence": {"durationInMonths": None, "durationInCycles": None, **discount.terms["recurrence"]},
+        "recurrence": {
+            "durationInMonths": None,
+            "durationInCycles": None,
+            "phases": None,
+            **discount.terms["recurrence"],
+        },
         "carryOver": discount.terms.get("carryOver", False),
         "maximumDiscount": shown_amounts(discount.terms.get("maximumDiscount")),
         "products": discount.named_products("products"),

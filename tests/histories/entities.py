@@ -80,7 +80,12 @@ class Voucher:
             "campaign": self.body.get("campaign"),
             "priceDiscount": shown_amounts(price),
             "priceDiscountPercentage": self.body.get("priceDiscountPercentage"),
-            "recurrence": {"durationInMonths": None, "durationInCycles": None, **self.body["recurrence"]},
+            "recurrence": {
+                "durationInMonths": None,
+                "durationInCycles": None,
+                "phases": None,
+                **self.body["recurrence"],
+            },
             "carryOver": self.body.get("carryOver", False),
             "stampCard": card and {"expireDays": None, **card},
             "maximumDiscount": shown_amounts(self.body.get("maximumDiscount")),

@@ -57,6 +57,7 @@ def test_an_applied_invoice_is_answered_with_every_field():
                 "amount": 299,
                 "lines": {"base": 161, "seats": 138},
                 "cycle": 1,
+                "phase": None,
                 "fullPriceFrom": "2027-04-30",
                 "debitBalance": None,
             }

@@ -29,7 +29,12 @@ def grant(cycles: int, **fields) -> dict:
 def test_a_voucher_shows_its_cycles():
     """The number of months is null."""
     voucher = create_voucher(recurrence={"type": "repeating", "durationInCycles": 3})
-    assert voucher["recurrence"] == {"type": "repeating", "durationInMonths": None, "durationInCycles": 3}
+    assert voucher["recurrence"] == {
+        "type": "repeating",
+        "durationInMonths": None,
+        "durationInCycles": 3,
+        "phases": None,
+    }
     assert task_named("vouchers.retrieve")(request={"project": "gigs", "voucher": voucher["id"]}) == voucher
 
 

@@ -5,7 +5,9 @@ from sqlalchemy import text
 
 from tasks.wire.errors import InvalidRequest
 from tests.invoices.previews import contents, grant, look, plan, totals
+from tests.support.ramps import phase, ramp
 from tests.support.requests import apply, create_voucher, redeem
+from tests.support.reversals import reverse
 from tests.support.statements import SCANS, counted, explained
 from tests.support.tasks import task_named
 from worker.database import transaction
@@ -41,6 +43,7 @@ def test_each_period_is_shown_as_its_invoice_will_be():
                 "amount": 800,
                 "lines": {"base": 800},
                 "cycle": 1,
+                "phase": None,
                 "fullPriceFrom": "2027-03-01",
                 "debitBalance": None,
             }
@@ -107,6 +110,39 @@ def test_periods_billed_already_count():
     answer = look(since="2027-02-01")
     assert totals(answer) == [1_000, 600, 0, 0]
     assert [each["cycle"] for period in answer["periods"] for each in period["discounts"]] == [3, 3]
+
+
+def test_a_ramp_shows_its_steps():
+    """A cycle that was billed in advance keeps its phase, and the others go by the window."""
+    grant(**ramp(phase(50, months=2), phase(amount=1_000, months=2)))
+    apply(period={"start": "2027-03-01", "end": "2027-04-01"})
+    answer = look(periods=5)
+    assert totals(answer) == [4_000, 4_000, 4_000, 1_000, 0]
+    assert [each["phase"] for period in answer["periods"] for each in period["discounts"]] == [1, 1, 1, 2]
+    assert answer["fullPriceFrom"] == "2027-05-01"
+
+
+def test_a_ramp_in_cycles_shows_the_places_that_are_left():
+    """One of the first two was given back, so it is free again."""
+    grant(**ramp(phase(50, cycles=2), phase(25, cycles=2)))
+    for number in (1, 2, 3):
+        apply(invoice=f"inv_{number}", period={"start": f"2026-0{number}-01", "end": f"2026-0{number + 1}-01"})
+    reverse("inv_1")
+    answer = look(periods=3)
+    assert totals(answer) == [4_000, 2_000, 0]
+    assert answer["fullPriceFrom"] == "2027-03-01"
+
+
+@pytest.mark.parametrize(("unit", "expected"), [("months", [4_000, 0, 2_000, 0]), ("cycles", [4_000, 0, 0, 0])])
+def test_a_phase_without_the_currency_is_not_the_end_of_a_ramp_in_months(unit, expected):
+    """In cycles it is, because the place of the phase stays free."""
+    euro = {"amount": 100, "currency": "EUR"}
+    phases = phase(50, **{unit: 1}), phase(amount=euro, **{unit: 1}), phase(25, **{unit: 1})
+    voucher = create_voucher(**ramp(*phases))
+    redeem(voucher=voucher["id"], subscription="sub_1", startsOn="2020-01-01", currency="EUR")
+    answer = look()
+    assert totals(answer) == expected
+    assert answer["fullPriceFrom"] == ("2027-04-01" if unit == "months" else "2027-02-01")
 
 
 def test_a_period_whose_allowance_is_used_up_does_not_end_the_discount():

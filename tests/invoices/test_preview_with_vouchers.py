@@ -13,6 +13,7 @@ from tests.invoices.previews import contents, grant, plan, preview, reasons, tot
 from tests.invoices.purchases import buy
 from tests.support.endings import end
 from tests.support.holds import reserve
+from tests.support.ramps import phase, ramp
 from tests.support.requests import add_codes, apply, create_voucher, redeem
 from tests.support.statements import SCANS, counted, explained
 from tests.support.tasks import task_named
@@ -21,6 +22,7 @@ from worker.database import transaction
 pytestmark = pytest.mark.usefixtures("database")
 
 FIVE = {"amount": 500, "currency": "USD"}
+EURO = {"amount": 100, "currency": "EUR"}
 SINCE = {"startsOn": "2027-01-01"}
 
 
@@ -65,6 +67,9 @@ def test_the_periods_show_existing_discounts_and_then_the_new_ones():
         ),
         ({"priceDiscount": {"amount": 20_000, "currency": "USD"}}, [8_000] * 4, None),
         ({"budget": {"amount": 2_000, "currency": "USD"}}, [800, 800, 400, 0], "2027-04-01"),
+        (ramp(phase(50, months=2), phase(25, months=1)), [4_000, 4_000, 2_000, 0], "2027-04-01"),
+        (ramp(phase(50, cycles=1), phase(amount=500, cycles=6)), [4_000, 500, 500, 500], "2027-08-01"),
+        (ramp(phase(50, months=1), phase(amount=EURO, months=1), phase(25, months=9)), [0] * 4, "2027-01-01"),
         ({"maximumDiscount": {"amount": 300, "currency": "USD"}}, [300] * 4, None),
         ({"maximumDiscount": {"amount": 300, "currency": "EUR"}}, [0] * 4, "2027-01-01"),
     ],

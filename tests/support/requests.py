@@ -10,7 +10,7 @@ _numbers = count(1)
 
 def voucher_body(**fields: Any) -> dict[str, Any]:
     """Return a voucher of 10 % for ever."""
-    if "priceDiscount" not in fields:
+    if "priceDiscount" not in fields and "phases" not in fields.get("recurrence", {}):
         fields = {"priceDiscountPercentage": 10, **fields}
     return {"project": "gigs", "name": "Ten percent", "recurrence": {"type": "forever"}, **fields}
 

@@ -20,7 +20,7 @@ AT_THE_BOUNDS: list[dict[str, Any]] = [
         "name": "n" * 255,
         "code": "C" * 256,
         "priceDiscount": {"amount": LARGEST, "currency": "USD", "currencyOptions": {"EUR": LARGEST}},
-        "recurrence": {"type": "repeating", "durationInMonths": 999, "durationInCycles": None},
+        "recurrence": {"type": "repeating", "durationInMonths": 999, "durationInCycles": None, "phases": None},
         "restrictions": {
             "startsAt": "1970-01-01T00:00:00Z",
             "expiresAt": "2999-12-31T23:59:59Z",
@@ -38,7 +38,7 @@ AT_THE_BOUNDS: list[dict[str, Any]] = [
         "name": "n",
         "code": "c_-",
         "priceDiscount": {"amount": 1, "currency": "USD", "currencyOptions": {"EUR": 1}},
-        "recurrence": {"type": "repeating", "durationInMonths": 1, "durationInCycles": None},
+        "recurrence": {"type": "repeating", "durationInMonths": 1, "durationInCycles": None, "phases": None},
         "restrictions": {
             "startsAt": "2026-01-01T00:00:00.000001Z",
             "expiresAt": "2026-01-01T00:00:00.000002Z",
@@ -65,7 +65,7 @@ def test_a_voucher_is_answered_with_every_field_as_it_was_given():
         **EVERYTHING,
         "object": "voucher",
         "campaign": None,
-        "recurrence": {"type": "repeating", "durationInMonths": 3, "durationInCycles": None},
+        "recurrence": {"type": "repeating", "durationInMonths": 3, "durationInCycles": None, "phases": None},
         "carryOver": False,
         "stampCard": None,
         "maximumDiscount": None,
@@ -99,7 +99,12 @@ def test_what_is_left_out_is_shown_as_open():
     answer = create_voucher()
     assert answer["code"] is None
     assert answer["priceDiscount"] is None
-    assert answer["recurrence"] == {"type": "forever", "durationInMonths": None, "durationInCycles": None}
+    assert answer["recurrence"] == {
+        "type": "forever",
+        "durationInMonths": None,
+        "durationInCycles": None,
+        "phases": None,
+    }
     assert set(answer["restrictions"].values()) == {None, False}
     assert answer["metadata"] == {}
 

@@ -4,6 +4,14 @@ from tests.database.constraints.table import NEW, NULL, Change, Table
 
 AMOUNT: Change = {"percentage_millionths": NULL, "amounts_minor": "'{\"USD\": 100}'"}
 REPEATING = {"recurrence": "'repeating'"}
+PHASE = "jsonb_build_object('percentage_millionths', 1, 'duration', 1)"
+MANY_PHASES = f"(SELECT jsonb_agg({PHASE}) FROM generate_series(1, 13))"  # noqa: S608 - the constant above
+PHASES: Change = {
+    **REPEATING,
+    "duration_in_months": "1",
+    "percentage_millionths": NULL,
+    "phases": f"jsonb_build_array({PHASE})",
+}
 # The days of a discount with one discounted cycle.
 ONE_CYCLE: Change = {
     "cycles": "1",
@@ -50,6 +58,12 @@ DISCOUNTS = Table(
         "ck_discounts_one_price_discount": [
             {"percentage_millionths": NULL},
             {**AMOUNT, "percentage_millionths": "100000"},
+            {**PHASES, "percentage_millionths": "100000"},
+        ],
+        "ck_discounts_phases_if_repeating": [{**PHASES, "recurrence": "'forever'", "duration_in_months": NULL}],
+        "ck_discounts_phases_in_range": [
+            {**PHASES, "phases": "'[]'"},
+            {**PHASES, "phases": MANY_PHASES},
         ],
         "ck_discounts_recurrence_known": [{"recurrence": "'yearly'"}],
         "ck_discounts_running_not_completed": [{"completed_at": "created_at"}],

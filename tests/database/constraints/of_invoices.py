@@ -21,6 +21,7 @@ USAGE_ENTRIES = Table(
         "pk_usage_entries": [{"invoice": "invoice"}],
         "ck_usage_entries_amount_positive": [{"amount_minor": "0"}],
         "ck_usage_entries_cycle_not_empty": [{"cycle_end": "cycle_start"}],
+        "ck_usage_entries_phase_in_range": [{"phase": "0"}, {"phase": "13"}],
         "ck_usage_entries_period_not_empty": [{"period_end": "period_start"}],
     },
 )

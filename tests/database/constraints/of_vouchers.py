@@ -6,6 +6,14 @@ AMOUNT: Change = {"percentage_millionths": NULL, "amounts_minor": "'{\"USD\": 10
 KEYED: Change = {"request_id": "'copy'", "fingerprint": "'\\x00'", "creation_answer": "'{}'"}
 CARD: Change = {"stamps_required": "10"}
 REPEATING = {"recurrence": "'repeating'"}
+PHASE = "jsonb_build_object('percentage_millionths', 1, 'duration', 1)"
+MANY_PHASES = f"(SELECT jsonb_agg({PHASE}) FROM generate_series(1, 13))"  # noqa: S608 - the constant above
+PHASES: Change = {
+    **REPEATING,
+    "duration_in_months": "1",
+    "percentage_millionths": NULL,
+    "phases": f"jsonb_build_array({PHASE})",
+}
 
 VOUCHERS = Table(
     name="vouchers",
@@ -68,10 +76,16 @@ VOUCHERS = Table(
         "ck_vouchers_one_price_discount": [
             {"percentage_millionths": NULL},
             {**AMOUNT, "percentage_millionths": "100000"},
+            {**PHASES, "percentage_millionths": "100000"},
         ],
         "ck_vouchers_percentage_in_range": [
             {"percentage_millionths": "0"},
             {"percentage_millionths": "1000001"},
+        ],
+        "ck_vouchers_phases_if_repeating": [{**PHASES, "recurrence": "'forever'", "duration_in_months": NULL}],
+        "ck_vouchers_phases_in_range": [
+            {**PHASES, "phases": "'[]'"},
+            {**PHASES, "phases": MANY_PHASES},
         ],
         "ck_vouchers_places_within_redemptions": [{"places_returned": "-1"}, {"places_returned": "1"}],
         "ck_vouchers_products_not_excluded": [{"products": "'{a,b}'", "excluded_products": "'{b,c}'"}],
