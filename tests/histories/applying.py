@@ -105,7 +105,7 @@ def discount_invoice(invoice: Json, *, granted: Sequence[Discount], at: datetime
             vouchers.add(each.voucher)
     for each in sorted(taking_part, key=lambda each: not each.is_restricted):
         covered = [line["id"] for line in invoice["lines"] if each.is_for(line.get("product"))]
-        reason = skip_reason(each, invoice=invoice, end=end, covers_a_line=bool(covered))
+        reason = skip_reason(each, invoice=invoice, start=start, end=end, covers_a_line=bool(covered))
         base = {} if reason else {line: left[line] for line in covered if left.get(line, 0) > 0}
         amount = (
             min(
@@ -122,6 +122,7 @@ def discount_invoice(invoice: Json, *, granted: Sequence[Discount], at: datetime
         parts = {line: part for line, part in zip(base, split(amount, list(base.values())), strict=True) if part}
         for line, part in parts.items():
             left[line] -= part
+        phase = each.phase_at(start)
         each.taken.append(
             Taken(
                 invoice=invoice["invoice"],
@@ -131,13 +132,14 @@ def discount_invoice(invoice: Json, *, granted: Sequence[Discount], at: datetime
                 end=end,
                 currency=invoice["currency"],
                 amount=amount,
+                phase=phase,
             )
         )
-        discounts.append(shown_part(each, parts=parts, currency=invoice["currency"]))
+        discounts.append(shown_part(each, parts=parts, currency=invoice["currency"], phase=phase))
     return discounts, skipped
 
 
-def shown_part(discount: Discount, *, parts: dict[str, int], currency: str) -> Json:
+def shown_part(discount: Discount, *, parts: dict[str, int], currency: str, phase: int | None) -> Json:
     """Return a discount's part of an answer."""
     ends_on = discount.ends_on()
     return {
@@ -146,14 +148,15 @@ def shown_part(discount: Discount, *, parts: dict[str, int], currency: str) -> J
         "amount": sum(parts.values()),
         "lines": parts,
         "cycle": len(discount.starts),
+        "phase": phase,
         "fullPriceFrom": ends_on and ends_on.isoformat(),
         "debitBalance": discount.left_in(currency) if discount.terms.get("carryOver") else None,
     }
 
 
-def skip_reason(discount: Discount, *, invoice: Json, end: date, covers_a_line: bool) -> str | None:
+def skip_reason(discount: Discount, *, invoice: Json, start: date, end: date, covers_a_line: bool) -> str | None:
     """Return why a discount that is not over takes no part, in the contract's order, or None."""
-    amounts, caps = amounts_of(discount.terms), discount.caps(invoice["currency"])
+    amounts, caps = amounts_of(discount.price_at(start)), discount.caps(invoice["currency"])
     rows = {
         "trial": invoice["trial"],
         "before_start": end <= starts_on(discount, invoice=invoice),

@@ -102,7 +102,7 @@ class CreditHistories(BillingHistories):
 
     @initialize(bodies=GRANTED)
     def grant(self, bodies: list[Json]) -> None:
-        """Create a percentage, a fixed amount and a balance, and redeem them."""
+        """Create a percentage, a fixed amount, a balance and a ramp, and redeem them."""
         first = len(self.model.vouchers)
         self.send_all("create", self.bodies_of("create", [Fresh(each) for each in bodies]))
         place = {"project": "gigs", "customer": "cus_1", "subscription": "sub_1", "startsOn": "2024-01-31"}

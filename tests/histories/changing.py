@@ -6,6 +6,7 @@ from tests.histories.discounting import Discount
 from tests.histories.ending import shown_discount
 from tests.histories.entities import Json, written
 from tests.histories.model import Model
+from tests.histories.phases import duration_of
 from tests.histories.refusals import RUNNING_MAX
 from tests.histories.running_again import held_for, place_of, run_if_there_is_room
 
@@ -73,15 +74,16 @@ def extend(model: Model, body: Json, *, at: datetime) -> Json:
         return stored
     (unit,) = DURATIONS.keys() & body.keys()
     recurrence, name = discount.terms["recurrence"], DURATIONS[unit]
-    before = recurrence.get(name)
+    before = duration_of(recurrence, name)
     if before is None or before + body[unit] > DURATION_MAX:
         return {"invalid": [unit]}
     if discount.ended_at is not None or discount.is_used_up():
         reason = "discount_ended" if discount.ended_at is not None else "discount_completed"
         return model.remember(key, body=body, answer={**refused(body), "reason": reason}, at=model.now)
     was_running = discount.runs_by(at.date())
-    recurrence[name] += body[unit]
-    note_change(discount, body, kind="extended", states=({name: before}, {name: recurrence[name]}), at=at)
+    # The last phase is longer then.
+    (recurrence.get("phases") or [recurrence])[-1][name] += body[unit]
+    note_change(discount, body, kind="extended", states=({name: before}, {name: before + body[unit]}), at=at)
     if not was_running:
         if not discount.is_over_by(at.date()):
             others = [each for each in model.granted_to(place_of(discount)) if each is not discount]

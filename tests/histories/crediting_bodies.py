@@ -95,6 +95,11 @@ CREDITING_REVERSALS = body(
 ANY_REVERSALS = st.one_of(REVERSALS, REVERSALS, CREDITING_REVERSALS)
 
 PRICE = {"currency": "USD", "currencyOptions": {"JPY": 333, "EUR": 901}}
+IN_PHASES = [
+    {"priceDiscount": {**PRICE, "amount": 1000}, "durationInCycles": 1},
+    {"priceDiscountPercentage": 50, "durationInCycles": 1},
+    {"priceDiscount": {**PRICE, "amount": 700}, "durationInCycles": 2},
+]
 GRANTED = st.tuples(
     body(
         priceDiscountPercentage=either(10, 33.33, 100),
@@ -112,4 +117,5 @@ GRANTED = st.tuples(
         recurrence=either({"type": "forever"}, {"type": "repeating", "durationInCycles": 2}),
         carryOver=st.just(value=True),
     ),
+    body(recurrence=st.just({"type": "repeating", "phases": IN_PHASES})),
 ).map(lambda drawn: [{"project": "gigs", "name": "Granted", **each} for each in drawn])

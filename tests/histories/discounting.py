@@ -1,13 +1,15 @@
 """The model of random histories: the discounts of an invoice, in exact fractions, from all earlier amounts."""
 
 import math
-from calendar import monthrange
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
+
+from tests.histories.calendar import months_after
+from tests.histories.phases import duration_of, phase_of, phases_of
 
 if TYPE_CHECKING:
     from tests.histories.entities import Code
@@ -26,6 +28,7 @@ class Taken:
     end: date
     currency: str
     amount: int
+    phase: int | None = None
 
 
 @dataclass(eq=False)
@@ -83,19 +86,39 @@ class Discount:
         """The starts of the distinct cycles that were discounted."""
         return {each.start for each in self.taken}
 
+    @property
+    def months(self) -> int | None:
+        """The months that the discount lasts, if it counts them."""
+        return duration_of(self.terms["recurrence"], "durationInMonths")
+
+    @property
+    def cycles(self) -> int | None:
+        """The cycles that the discount lasts, if it counts them."""
+        return duration_of(self.terms["recurrence"], "durationInCycles")
+
+    def phase_at(self, start: date) -> int | None:
+        """Return the number of the phase of a covered cycle, or None if the discount has no phases."""
+        if not phases_of(self.terms):
+            return None
+        return phase_of(self.terms, start, taken=[(each.start, each.phase) for each in self.taken])
+
+    def price_at(self, start: date) -> Json:
+        """Return the terms with the price of a covered cycle: those of its phase, or of the discount."""
+        number = self.phase_at(start)
+        return self.terms if number is None else phases_of(self.terms)[number - 1]
+
     def ends_on(self) -> date | None:
         """Return the end of the window, or None if there is none yet."""
         if not self.taken:
             return None
-        match self.terms["recurrence"]:
-            case {"type": "once"}:
-                return self.taken[0].end
-            case {"type": "repeating", "durationInMonths": months}:
-                return months_after(min(self.starts), months)
-            case {"type": "repeating", "durationInCycles": cycles} if len(self.starts) == cycles:
-                # The end is fixed by the cycles known when the last cycle came.
-                last = next(each for each in self.taken if self.starts_until(each) == self.starts)
-                return max(each.end for each in self.taken[: self.taken.index(last) + 1])
+        if self.terms["recurrence"]["type"] == "once":
+            return self.taken[0].end
+        if self.months is not None:
+            return months_after(min(self.starts), self.months)
+        if len(self.starts) == self.cycles:
+            # The end is fixed by the cycles known when the last cycle came.
+            last = next(each for each in self.taken if self.starts_until(each) == self.starts)
+            return max(each.end for each in self.taken[: self.taken.index(last) + 1])
         return None
 
     def starts_until(self, taken: Taken) -> set[date]:
@@ -106,15 +129,12 @@ class Discount:
         """Return whether the discount does not cover a cycle with that start."""
         if self.is_used_up():
             return True
-        match self.terms["recurrence"]:
-            case {"type": "once"}:
-                return bool(self.taken)
-            case {"type": "repeating", "durationInCycles": cycles}:
-                return bool(len({*self.starts, start}) > cycles)
-            case {"type": "repeating", "durationInMonths": months}:
-                starts = {*self.starts, start}
-                return max(starts) >= months_after(min(starts), months)
-        return False
+        starts = {*self.starts, start}
+        if self.terms["recurrence"]["type"] == "once":
+            return bool(self.taken)
+        if self.cycles is not None:
+            return len(starts) > self.cycles
+        return self.months is not None and max(starts) >= months_after(min(starts), self.months)
 
     def is_over_by(self, today: date) -> bool:
         """Return whether the discount no longer counts as running."""
@@ -137,7 +157,7 @@ class Discount:
 
     def left_in(self, currency: str, *, start: date | None = None) -> int:
         """Return the rest of a fixed amount: of the cycle with that start, or of the whole balance."""
-        amounts = amounts_of(self.terms)
+        amounts = amounts_of(self.terms if start is None else self.price_at(start))
         taken = [each for each in self.taken if start is None or each.start == start]
         used = sum((Fraction(each.amount, amounts[each.currency]) for each in taken), start=Fraction())
         # If an invoice no longer counts, neither do its refunds and credits. A refund fills up balances alone.
@@ -165,7 +185,7 @@ class Discount:
 
     def worth(self, base: int, *, currency: str, start: date) -> int:
         """Return the discount of a base amount, before the caps."""
-        percentage = self.terms.get("priceDiscountPercentage")
+        percentage = self.price_at(start).get("priceDiscountPercentage")
         if percentage is not None:
             share = Decimal(base) * Decimal(str(percentage)) / 100
             return int(share.quantize(Decimal(1), rounding=ROUND_HALF_UP))
@@ -185,12 +205,6 @@ def named(amounts: Json | None) -> dict[str, int]:
 def amounts_of(terms: Json) -> dict[str, int]:
     """Return a fixed voucher's amount for each currency, or none for a percentage."""
     return named(terms.get("priceDiscount"))
-
-
-def months_after(day: date, months: int) -> date:
-    """Return the same day so many months later, or that month's last day."""
-    year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
-    return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
 
 
 def split(amount: int, weights: Sequence[int]) -> list[int]:

@@ -5,6 +5,7 @@ from datetime import datetime
 from tests.histories.discounting import Discount
 from tests.histories.entities import Json, shown_amounts, written
 from tests.histories.model import Model
+from tests.histories.phases import shown_recurrence
 from tests.histories.updating import retired_after
 
 
@@ -82,12 +83,7 @@ def shown_discount(discount: Discount) -> Json:
         "subscription": discount.subscription,
         "priceDiscount": price and {"currencyOptions": {}, **price},
         "priceDiscountPercentage": discount.terms.get("priceDiscountPercentage"),
-        "recurrence": {
-            "durationInMonths": None,
-            "durationInCycles": None,
-            "phases": None,
-            **discount.terms["recurrence"],
-        },
+        "recurrence": shown_recurrence(discount.terms["recurrence"]),
         "carryOver": discount.terms.get("carryOver", False),
         "maximumDiscount": shown_amounts(discount.terms.get("maximumDiscount")),
         "products": discount.named_products("products"),

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tests.histories.discounting import Discount, Taken
+from tests.histories.phases import shown_recurrence
 
 Json = dict[str, Any]
 # The reason and the instant of an end.
@@ -80,12 +81,7 @@ class Voucher:
             "campaign": self.body.get("campaign"),
             "priceDiscount": shown_amounts(price),
             "priceDiscountPercentage": self.body.get("priceDiscountPercentage"),
-            "recurrence": {
-                "durationInMonths": None,
-                "durationInCycles": None,
-                "phases": None,
-                **self.body["recurrence"],
-            },
+            "recurrence": shown_recurrence(self.body["recurrence"]),
             "carryOver": self.body.get("carryOver", False),
             "stampCard": card and {"expireDays": None, **card},
             "maximumDiscount": shown_amounts(self.body.get("maximumDiscount")),

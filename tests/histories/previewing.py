@@ -4,7 +4,8 @@ from copy import deepcopy
 from datetime import date, datetime
 
 from tests.histories.applying import apply
-from tests.histories.discounting import Json, months_after
+from tests.histories.calendar import months_after
+from tests.histories.discounting import Json
 from tests.histories.entities import written
 from tests.histories.model import Model
 from tests.histories.placeholders import meant

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from tests.histories.discounting import Discount, amounts_of
 from tests.histories.entities import Code, Json, Voucher
+from tests.histories.phases import phases_of
 
 REQUESTED_AT_GRACE = timedelta(minutes=15)
 
@@ -39,7 +40,7 @@ def refusal(
         voucher.restriction("maximumRedemptions"),
         voucher.restriction("maximumRedemptionsPerCustomer"),
     )
-    amounts = amounts_of(voucher.body)
+    amounts = [each for each in map(amounts_of, [voucher.body, *phases_of(voucher.body)]) if each]
     own = code.limits if code else {}
     rows = {
         "voucher_retired": voucher.retired is not None and voucher.retired[0] == "manualAction",
@@ -57,7 +58,7 @@ def refusal(
         "stamp_card_incomplete": voucher.body.get("stampCard") is not None and not card_is_full,
         "not_first_purchase": bool(voucher.restriction("firstPurchaseOnly")) and not body.get("isFirstPurchase"),
         "product_not_eligible": has_no_product(voucher, bought=body.get("products", [])),
-        "currency_mismatch": bool(amounts) and body.get("currency") not in amounts,
+        "currency_mismatch": any(body.get("currency") not in each for each in amounts),
         "minimum_subtotal_not_met": minimum is not None
         and (body.get("currency") != minimum["currency"] or body.get("subtotal", -1) < minimum["amount"]),
         "discount_limit_reached": len(running) >= RUNNING_MAX,

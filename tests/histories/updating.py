@@ -1,5 +1,6 @@
 """The model of random histories: `vouchers.update`, with the changes that are allowed and the voucher afterwards."""
 
+from collections.abc import Sequence
 from copy import deepcopy
 from datetime import datetime
 
@@ -7,6 +8,7 @@ from tests.histories.discounting import amounts_of, given_by, named
 from tests.histories.entities import End, Json, Voucher, shown_amounts
 from tests.histories.hold_rules import open_holds
 from tests.histories.model import Model
+from tests.histories.phases import phases_of, shown_recurrence
 
 KINDS_OF_PRICE = ("priceDiscount", "priceDiscountPercentage")
 NOT_CHANGED = ("project", "voucher", "requestId")
@@ -63,6 +65,8 @@ def changed_body(before: Json, *, sent: Json) -> Json:
     for kind, other in (KINDS_OF_PRICE, KINDS_OF_PRICE[::-1]):
         if sent.get(kind) is not None:
             after.pop(other, None)
+    if sent.get("recurrence", {}).get("phases"):
+        after |= {kind: sent.get(kind) for kind in KINDS_OF_PRICE}
     after["restrictions"] = {**before.get("restrictions", {}), **sent.get("restrictions", {})}
     after["restrictions"] = {name: value for name, value in after["restrictions"].items() if value is not None}
     return {name: value for name, value in after.items() if value is not None}
@@ -73,18 +77,24 @@ def wrong_fields(voucher: Voucher, *, changed: Json, sent: Json, held: int) -> l
     after, restrictions = Voucher(**{**vars(voucher), "body": changed}), sent.get("restrictions", {})
     starts_at, expires_at = after.instant("startsAt"), after.instant("expiresAt")
     maximum = restrictions.get("maximumRedemptions")
-    of_price = "priceDiscountPercentage" if "priceDiscountPercentage" in sent else "priceDiscount"
+    prices = [kind for kind in KINDS_OF_PRICE if kind in changed]
     of_window = "restrictions.expiresAt" if "expiresAt" in restrictions else "restrictions.startsAt"
     of_products = "restrictions.excludedProducts" if "excludedProducts" in restrictions else "restrictions.products"
     rows = [
         ("restrictions.maximumRedemptions", maximum is not None and maximum < voucher.places_taken() + held),
-        (of_price, not any(kind in changed for kind in KINDS_OF_PRICE)),
+        (sent_of(KINDS_OF_PRICE[::-1], sent=sent), not prices and not phases_of(changed)),
+        ("recurrence" if "recurrence" in sent else "".join(prices), bool(prices and phases_of(changed))),
         *balance_without_sense(changed, sent=sent),
         *budget_below_spent(voucher, sent=sent),
         (of_products, bool(set.intersection(*products_of(changed)))),
         (of_window, starts_at is not None and expires_at is not None and starts_at >= expires_at),
     ]
     return [field for field, is_wrong in rows if is_wrong]
+
+
+def sent_of(fields: Sequence[str], *, sent: Json) -> str:
+    """Return the first of the fields that was sent, or the recurrence, in which the phases would be."""
+    return next((each for each in fields if each in sent), "recurrence")
 
 
 def budget_below_spent(voucher: Voucher, *, sent: Json) -> list[tuple[str, bool]]:
@@ -105,7 +115,9 @@ def balance_without_sense(changed: Json, *, sent: Json) -> list[tuple[str, bool]
     has_amount = "priceDiscount" in changed
     if "carryOver" in sent:
         return [("carryOver", carries_over and (is_once or not has_amount))]
-    of_price = "priceDiscountPercentage" if "priceDiscountPercentage" in changed else "priceDiscount"
+    of_price = sent_of(["priceDiscount"] if sent.get("priceDiscount", ...) is None else [], sent=sent)
+    if sent.get("priceDiscountPercentage") is not None:
+        of_price = "priceDiscountPercentage"
     return [
         (of_price, carries_over and not has_amount),
         ("recurrence", carries_over and has_amount and is_once),
@@ -114,7 +126,7 @@ def balance_without_sense(changed: Json, *, sent: Json) -> list[tuple[str, bool]
 
 def promise_of(body: Json) -> Json:
     """Return the fields that are fixed by the first redemption."""
-    recurrence = {name: value for name, value in body["recurrence"].items() if value is not None}
+    recurrence = {name: value for name, value in shown_recurrence(body["recurrence"]).items() if value is not None}
     percentage = body.get("priceDiscountPercentage")
     currency = body["priceDiscount"]["currency"] if "priceDiscount" in body else None
     card, budget = body.get("stampCard"), body.get("budget")

@@ -68,6 +68,13 @@ RECURRENCES = st.one_of(
     st.just({"type": "forever"}),
 )
 
+PHASES = st.builds(
+    lambda unit, phases: [{**price, unit: duration} for price, duration in phases],
+    either("durationInMonths", "durationInCycles"),
+    st.lists(st.tuples(PRICES, either(1, 1, 2, 3)), min_size=1, max_size=3),
+)
+RAMPS = PHASES.map(lambda phases: {"recurrence": {"type": "repeating", "phases": phases}})
+
 RESTRICTIONS = st.builds(
     lambda window, others, products: {**(window or {}), **others, **(products or {})},
     one_in(2, WINDOWS),
@@ -89,8 +96,10 @@ CAPS = either(
 CARDS = either({"stamps": 2}, {"stamps": 3, "expireDays": 30})
 
 
-def voucher(price: Json, rest: Json, carry_over: bool | None) -> Json:
-    """Return the body of a voucher. Only a balance may carry over."""
+def voucher(price: Json, rest: Json, carry_over: bool | None, ramp: Json | None) -> Json:
+    """Return the body of a voucher. Only a balance may carry over, and a ramp has no price of its own."""
+    if ramp is not None:
+        return {**rest, **ramp}
     is_balance = "priceDiscount" in price and rest["recurrence"]["type"] != "once"
     return {**price, **rest, **({"carryOver": carry_over} if carry_over is not None and is_balance else {})}
 
@@ -111,6 +120,7 @@ VOUCHERS = st.builds(
         campaign=one_in(3, CAMPAIGNS),
     ),
     st.sampled_from([True, True, True, False, None, None]),
+    one_in(4, RAMPS),
 )
 
 RETIREMENTS = body(project=PROJECTS, voucher=st.builds(Nth, PLACES))
@@ -146,6 +156,7 @@ CHANGES = st.one_of(
     st.fixed_dictionaries({"code": either(None, "SUMMER", "Winter-26", "AUTUMN")}),
     st.fixed_dictionaries({"campaign": either(None, "spring")}),
     st.fixed_dictionaries({"recurrence": RECURRENCES}),
+    RAMPS,
     PRICES,
     either({"priceDiscount": None}, {"priceDiscountPercentage": None}),
     st.one_of(

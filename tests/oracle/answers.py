@@ -15,6 +15,7 @@ def told(discount: Discount, entry: Entry) -> dict[str, Any]:
         "amount": entry.amount,
         "lines": entry.parts,
         "cycle": len(discount.starts()),
+        "phase": entry.phase,
         "fullPriceFrom": end and end.isoformat(),
         "debitBalance": discount.balance(entry.currency) if discount.voucher.carries_over else None,
     }

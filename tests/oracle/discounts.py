@@ -25,6 +25,8 @@ class Entry:
     currency: str
     cycle: Cycle
     parts: dict[str, int]
+    # The number of the phase of the cycle, if the voucher is a ramp.
+    phase: int | None = None
     # The shares of all refunds, by line, and those of all credits that were not taken back.
     refunded: Counter[str] = field(default_factory=Counter)
     credited: Counter[str] = field(default_factory=Counter)
@@ -67,8 +69,11 @@ class Voucher:
     def __post_init__(self) -> None:
         recurrence = self.body["recurrence"]
         self.type: str = recurrence["type"]
-        self.months: int | None = recurrence.get("durationInMonths")
-        self.cycles: int | None = recurrence.get("durationInCycles")
+        self.phases: list[dict[str, Any]] = recurrence.get("phases") or []
+        self.months, self.cycles = (
+            sum(each[name] for each in self.phases) if self.phases and name in self.phases[0] else recurrence.get(name)
+            for name in ("durationInMonths", "durationInCycles")
+        )
         self.carries_over: bool = self.body.get("carryOver", False)
         self.percentage: str | None = self.body.get("priceDiscountPercentage")
         restrictions = self.body.get("restrictions", {})
@@ -77,6 +82,19 @@ class Voucher:
         self.price, self.maximum, self.budget = (
             amounts_of(self.body.get(name)) for name in ("priceDiscount", "maximumDiscount", "budget")
         )
+
+    def price_of(self, phase: int | None) -> tuple[Any, dict[str, int] | None]:
+        """Return the percentage and the amounts of a phase, or of a voucher without phases; one of them is None."""
+        if phase is None:
+            return self.percentage, self.price
+        of_phase = self.phases[phase - 1]
+        return of_phase.get("priceDiscountPercentage"), amounts_of(of_phase.get("priceDiscount"))
+
+    def all_currencies(self) -> list[str]:
+        """Return the currencies that each amount of the voucher names, the one that is shown first before others."""
+        prices = [self.price] if self.price else [amounts_of(each.get("priceDiscount")) for each in self.phases]
+        named = [each for each in prices if each]
+        return [each for each in (named[0] if named else {}) if all(each in other for other in named)]
 
     def given(self) -> dict[str, int]:
         """Return what all discounts took off, minus reversals, by currency."""
@@ -134,17 +152,33 @@ class Discount:
 
     def balance(self, currency: str) -> int:
         """Return the rest of the balance, which refunds and credits refill. It is negative if it is exceeded."""
-        return self._left(currency, [(each.currency, each.rest) for each in self.standing()])
+        return self._left(self.voucher.price, currency, [(each.currency, each.rest) for each in self.standing()])
 
     def allowance(self, currency: str, cycle: Cycle) -> int:
         """Return the rest of the fixed amount of a cycle, which credits refill. It is negative if it is exceeded."""
         same_cycle = (each for each in self.standing() if each.cycle.start == cycle.start)
-        return self._left(currency, [(each.currency, each.used) for each in same_cycle])
+        _, price = self.voucher.price_of(self.phase(cycle))
+        return self._left(price, currency, [(each.currency, each.used) for each in same_cycle])
 
-    def _left(self, currency: str, taken: list[tuple[str, int]]) -> int:
-        assert self.voucher.price is not None
-        used = sum((Fraction(amount, self.voucher.price[each]) for each, amount in taken), Fraction(0))
-        return floor(self.voucher.price[currency] * (1 - used))
+    @staticmethod
+    def _left(price: dict[str, int] | None, currency: str, taken: list[tuple[str, int]]) -> int:
+        assert price is not None
+        used = sum((Fraction(amount, price[each]) for each, amount in taken), Fraction(0))
+        return floor(price[currency] * (1 - used))
+
+    def phase(self, cycle: Cycle) -> int | None:
+        """Return the number of the phase that a covered cycle is in, or None without phases."""
+        phase_of = {each.cycle.start: each.phase for each in self.standing()}
+        if not self.voucher.phases or cycle.start in phase_of:
+            return phase_of.get(cycle.start)
+        end = 0
+        for number, each in enumerate(self.voucher.phases, start=1):
+            if self.voucher.cycles is not None and list(phase_of.values()).count(number) < each["durationInCycles"]:
+                return number
+            end += each.get("durationInMonths", 0)
+            if self.voucher.months is not None and cycle.start < months_later(min([*phase_of, cycle.start]), end):
+                return number
+        raise AssertionError(cycle)
 
     def is_used_up(self) -> bool:
         """Return whether the discount is a balance of which nothing is left."""

@@ -17,10 +17,10 @@ def price(drawn: Drawn, smallest: int, largest: int) -> dict[str, Any]:
 def terms(drawn: Drawn) -> dict[str, Any]:
     """Draw a voucher."""
     body: dict[str, Any] = {"project": drawn.project, "name": "Drawn", "recurrence": recurrence(drawn)}
-    if drawn.is_so(0.5):
-        body["priceDiscountPercentage"] = drawn.random.choice(
-            [0.0001, 1, 12.5, 33.3333, 50, 99.9999, 100, drawn.random.randint(1, 1000000) / 10000]
-        )
+    if drawn.is_so(0.25):
+        body["recurrence"] = {"type": "repeating", "phases": phases(drawn)}
+    elif drawn.is_so(0.5):
+        body["priceDiscountPercentage"] = percentage(drawn)
     else:
         body["priceDiscount"] = price(drawn, 1, drawn.random.choice([20, 3000, 20000]))
         body["carryOver"] = body["recurrence"]["type"] != "once" and drawn.is_so(0.4)
@@ -31,6 +31,30 @@ def terms(drawn: Drawn) -> dict[str, Any]:
     if drawn.is_so(0.45):
         body["restrictions"] = restrictions(drawn)
     return body
+
+
+def percentage(drawn: Drawn) -> float:
+    """Draw a percentage of up to four decimals."""
+    usual = [0.0001, 1, 12.5, 33.3333, 50, 99.9999, 100]
+    return drawn.random.choice([*usual, drawn.random.randint(1, 1000000) / 10000])
+
+
+def phases(drawn: Drawn) -> list[dict[str, Any]]:
+    """Draw one to four phases, in months or in cycles. All their amounts have a currency in common."""
+    unit = drawn.random.choice(["durationInMonths", "durationInCycles"])
+    common = drawn.random.choice(CURRENCIES)
+    drawn_phases: list[dict[str, Any]] = []
+    for _ in range(drawn.random.randint(1, 4)):
+        phase: dict[str, Any] = {unit: drawn.random.choice([1, 1, 2, 3])}
+        if drawn.is_so(0.5):
+            phase["priceDiscountPercentage"] = percentage(drawn)
+        else:
+            amounts = price(drawn, 1, drawn.random.choice([20, 3000, 20000]))
+            if amounts["currency"] != common:
+                amounts["currencyOptions"].setdefault(common, amounts["amount"])
+            phase["priceDiscount"] = amounts
+        drawn_phases.append(phase)
+    return drawn_phases
 
 
 def update(drawn: Drawn, voucher_id: str, spent: dict[str, int] | None) -> dict[str, Any]:
@@ -74,7 +98,7 @@ def redemption(drawn: Drawn, voucher: Voucher, number: int) -> dict[str, Any]:
         "customer": "cus_1",
         "subscription": subscription,
         "products": voucher.products,
-        "currency": next(iter(voucher.price or {}), None),
+        "currency": next(iter(voucher.all_currencies()), None),
     }
     if drawn.is_so(0.9):
         plan, here = drawn.plans[subscription], drawn.at.get(subscription, 0)

@@ -118,7 +118,7 @@ class Oracle:
                 continue
             for line, part in parts.items():
                 rests[line] -= part
-            entry = Entry(body["currency"], cycle, parts)
+            entry = Entry(body["currency"], cycle, parts, discount.phase(cycle))
             discount.entries.append(entry)
             entries.append((discount, entry))
             taken.append(told(discount, entry))
@@ -153,7 +153,7 @@ def listed(discounts: list[Discount], cycle: Cycle, *, is_dated: bool) -> list[D
 def skip_reason(discount: Discount, body: dict[str, Any], cycle: Cycle, *, is_dated: bool) -> str | None:
     """Return the first reason for which the discount takes nothing off, whatever the amounts of the lines."""
     voucher, currency = discount.voucher, body["currency"]
-    prices = voucher.price, voucher.maximum, voucher.budget
+    prices = voucher.price_of(discount.phase(cycle))[1], voucher.maximum, voucher.budget
     against = {
         "trial": body["trial"],
         "before_start": not has_started(discount, cycle, is_dated=is_dated),
@@ -180,6 +180,7 @@ def taken_off(discount: Discount, body: dict[str, Any], rests: dict[str, int], c
 
 def price_of(discount: Discount, currency: str, cycle: Cycle, base: int) -> int:
     """Return the amount of a discount before its caps."""
-    if discount.voucher.percentage is not None:
-        return half_up(base * Fraction(str(discount.voucher.percentage)) / 100)
+    percentage, _ = discount.voucher.price_of(discount.phase(cycle))
+    if percentage is not None:
+        return half_up(base * Fraction(str(percentage)) / 100)
     return discount.balance(currency) if discount.voucher.carries_over else discount.allowance(currency, cycle)
