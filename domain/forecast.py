@@ -32,6 +32,8 @@ class Series:
     anchor: date
     next_on: date
     cycle_days: int
+    # The cycles that come before the first one of the series.
+    cycles_before: int = 0
     # The end of the window, exclusive, and the number of whole cycles that are left; None means no end.
     ends_on: date | None = None
     cycles_left: int | None = None
@@ -79,7 +81,7 @@ def _cycles(series: Series, *, since: date, months: Sequence[date]) -> Iterator[
     """Yield the number (from 1) of the month and the amount of each cycle. Month 0 is the sum of all earlier cycles."""
     plan = plan_of(series)
     until = min(add_months(months[-1], months=1), series.ends_on or date.max)
-    first = first_number(plan, on_or_after=max(series.next_on, since))
+    first = first_number(plan, on_or_after=max(series.next_on, since)) + series.cycles_before
     shown = max(first, first_number(plan, on_or_after=min(months[0], until)))
     yield 0, _taken_in(series, cycles=shown - first)
     for number in count(shown):

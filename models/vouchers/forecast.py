@@ -1,6 +1,7 @@
 """Averages of the ledger for a forecast: how much running discounts take per cycle.
 
-Discounts of a voucher with the same cycles, end and currency are counted together in a row.
+Discounts of a voucher with the same cycles, end and currency are counted together in a row. Ramps have queries of their
+own.
 """
 
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from sqlalchemy.orm import Session
 from models.reversal_kinds import GIVES_BACK
 
 # A cycle that a reversal gave back counts as never taken.
-_IS_UNREVERSED = f"""
+IS_UNREVERSED = f"""
     NOT EXISTS (
         SELECT FROM usage_reversals
         WHERE usage_reversals.project = usage_entries.project
@@ -32,8 +33,8 @@ _REVERSED = """
     )
 """
 # A credited amount is one that the discount does not take, while a refund says nothing about the next cycle.
-_TAKEN_MINOR = f"amount_minor - {_REVERSED.format(of_kind='AND credited_by IS NOT NULL')}"
-_RUNNING = """
+TAKEN_MINOR = f"amount_minor - {_REVERSED.format(of_kind='AND credited_by IS NOT NULL')}"
+RUNNING = """
     SELECT * FROM discounts
     WHERE project = :project AND status = 'running'
           AND (CAST(:voucher_id AS uuid) IS NULL OR voucher_id = :voucher_id)
@@ -49,10 +50,10 @@ _TAKEN = f"""
            1 - sum(sum(kept_minor) / (amounts_minor ->> currency)::numeric) OVER () AS share_left
     FROM (
         SELECT currency, cycle_start, cycle_end,
-               CASE WHEN running.entries_credited > 0 THEN {_TAKEN_MINOR} ELSE amount_minor END AS taken_minor,
+               CASE WHEN running.entries_credited > 0 THEN {TAKEN_MINOR} ELSE amount_minor END AS taken_minor,
                CASE WHEN running.carry_over THEN amount_minor - {_REVERSED.format(of_kind="")} END AS kept_minor
         FROM usage_entries
-        WHERE usage_entries.project = running.project AND discount_id = running.id AND {_IS_UNREVERSED}
+        WHERE usage_entries.project = running.project AND discount_id = running.id AND {IS_UNREVERSED}
         OFFSET 0
     ) AS entry
     GROUP BY currency
@@ -70,7 +71,7 @@ _STARTED = text(f"""
                -- If all was credited, nothing tells how long the balance lasts.
                carry_over AND share > 0
                AND (cycles * share_left / nullif(share, 0) < duration_in_cycles - cycles) IS NOT FALSE AS has_rest
-        FROM ({_RUNNING} AND cycles > 0) AS running
+        FROM ({RUNNING} AND cycles > 0 AND phases IS NULL) AS running
         CROSS JOIN LATERAL ({_TAKEN}) AS taken
     ) AS each
     GROUP BY 1, 2, 3, 4, 5, 6, 7
@@ -92,11 +93,11 @@ _HISTORY = f"""
         OFFSET 0
     ) AS discount
     CROSS JOIN LATERAL (
-        SELECT currency, sum(CASE WHEN entries_credited > 0 THEN {_TAKEN_MINOR} ELSE amount_minor END) AS taken,
+        SELECT currency, sum(CASE WHEN entries_credited > 0 THEN {TAKEN_MINOR} ELSE amount_minor END) AS taken,
                sum(cycle_end - cycle_start) AS days, count(*) AS entries,
                row_number() OVER (ORDER BY currency) = 1 AS is_first
         FROM usage_entries
-        WHERE usage_entries.project = :project AND discount_id = granted.id AND {_IS_UNREVERSED}
+        WHERE usage_entries.project = :project AND discount_id = granted.id AND {IS_UNREVERSED}
         GROUP BY currency
     ) AS entry
     GROUP BY currency
@@ -108,7 +109,7 @@ _NOT_STARTED = text(f"""
         SELECT voucher_id, recurrence, duration_in_months, duration_in_cycles,
                CASE WHEN carry_over THEN amounts_minor END AS balance, greatest(starts_on, :since) AS next_on,
                count(*) AS discounts
-        FROM ({_RUNNING} AND cycles = 0) AS running
+        FROM ({RUNNING} AND cycles = 0 AND phases IS NULL) AS running
         GROUP BY 1, 2, 3, 4, 5, 6
     ) AS not_started
     LEFT JOIN LATERAL ({_HISTORY}) AS history ON true
@@ -116,7 +117,7 @@ _NOT_STARTED = text(f"""
 """)  # noqa: S608 - put together from the constants above
 _COUNTED = text(f"""
     SELECT count(*) AS discounts, count(*) FILTER (WHERE cycles > 0) AS started, coalesce(sum(cycles), 0) AS cycles
-    FROM ({_RUNNING}) AS running
+    FROM ({RUNNING}) AS running
 """)  # noqa: S608 - put together from the constants above
 
 
@@ -165,7 +166,7 @@ class RunningCountRow(Protocol):
 
 def find_started(session: Session, *, project: str, voucher_id: UUID | None, since: date) -> Sequence[StartedRow]:
     """Return how much the running discounts that have started take per cycle."""
-    return session.execute(_STARTED, _parameters(project, voucher_id, since)).all()
+    return session.execute(_STARTED, parameters_of(project, voucher_id, since)).all()
 
 
 def find_not_started(
@@ -175,13 +176,14 @@ def find_not_started(
 
     There is a row for each currency. A voucher without an entry in the ledger has a single row without a currency.
     """
-    return session.execute(_NOT_STARTED, _parameters(project, voucher_id, since)).all()
+    return session.execute(_NOT_STARTED, parameters_of(project, voucher_id, since)).all()
 
 
 def count_running(session: Session, *, project: str, voucher_id: UUID | None, since: date) -> RunningCountRow:
     """Count the running discounts, those of them that have started, and the cycles."""
-    return session.execute(_COUNTED, _parameters(project, voucher_id, since)).one()
+    return session.execute(_COUNTED, parameters_of(project, voucher_id, since)).one()
 
 
-def _parameters(project: str, voucher_id: UUID | None, since: date) -> dict[str, Any]:
+def parameters_of(project: str, voucher_id: UUID | None, since: date) -> dict[str, Any]:
+    """Return the parameters of a query for running discounts."""
     return {"project": project, "voucher_id": voucher_id, "since": since}

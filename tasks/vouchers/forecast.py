@@ -20,8 +20,10 @@ from models.vouchers.forecast import (
     find_started,
 )
 from models.vouchers.look_up import find_voucher
+from models.vouchers.ramp_forecast import NotStartedRampRow, find_not_started_ramps, find_started_ramps
 from tasks.intake.task import contract_task
 from tasks.vouchers.messages import Forecast
+from tasks.vouchers.ramp_forecast import series_of_not_started, series_of_started
 from tasks.wire.answers import Answer, day, identity
 from tasks.wire.errors import found
 from tasks.wire.replay import AnswerTable
@@ -30,6 +32,7 @@ from worker.database import transaction
 ASSUMPTIONS = (
     "Every discount that runs goes on running, and no other one is granted.",
     "A discount takes in each cycle what it took on average in those in the ledger, currency by currency.",
+    "A phase of one in phases takes its percentage of the average base so far, or its amount.",
     "One that has not begun begins at once, or on its startsOn, and takes its voucher's average.",
     "One whose voucher has no entry in the ledger costs nothing here: it is counted as withoutHistory.",
     "Cycles are as long as the ledger's periods on average; whole months give or take 3 days are months.",
@@ -57,7 +60,10 @@ def forecast_costs(session: Session, request: Forecast) -> Answer:
     since = min(this_month, months[0])
     started = find_started(session, project=project, voucher_id=voucher, since=since)
     not_started = find_not_started(session, project=project, voucher_id=voucher, since=since)
+    ramps = find_started_ramps(session, project=project, voucher_id=voucher, since=since)
+    new_ramps = find_not_started_ramps(session, project=project, voucher_id=voucher, since=since)
     series = [*map(_series_of_started, started), *filter(None, map(_series_of_not_started, not_started))]
+    series += [*series_of_started(ramps), *series_of_not_started(new_ramps)]
     left = find_budgets(session, keys=[(project, each.voucher_id, each.currency) for each in series])
     budgets = {key[1:]: value for key, value in left.items()}
     costs = forecast(series, since=since, months=months, budgets_left_minor=budgets)
@@ -72,7 +78,7 @@ def forecast_costs(session: Session, request: Forecast) -> Answer:
             currency: sum(cost.get(currency, 0) for cost in costs)
             for currency in sorted({each for cost in costs for each in cost})
         },
-        "basis": _basis(counted, not_started=not_started),
+        "basis": _basis(counted, not_started=[*not_started, *new_ramps]),
         "assumptions": list(ASSUMPTIONS),
     }
 
@@ -81,7 +87,7 @@ def _month(first: date) -> str:
     return first.isoformat()[: len("2031-01")]
 
 
-def _basis(counted: RunningCountRow, *, not_started: Sequence[NotStartedRow]) -> Answer:
+def _basis(counted: RunningCountRow, *, not_started: Sequence[NotStartedRow | NotStartedRampRow]) -> Answer:
     unknown = sum(row.discounts for row in not_started if row.currency is None)
     return {
         "discounts": counted.discounts,

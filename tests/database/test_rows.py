@@ -163,6 +163,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "vouchers.forecast.count_running": {**OF_VOUCHER, "since": TODAY},
     "vouchers.forecast.find_not_started": {**OF_VOUCHER, "since": TODAY},
     "vouchers.forecast.find_started": {**OF_VOUCHER, "since": TODAY},
+    "vouchers.ramp_forecast.find_not_started_ramps": {**OF_VOUCHER, "since": TODAY},
+    "vouchers.ramp_forecast.find_started_ramps": {**OF_VOUCHER, "since": TODAY},
     "vouchers.listing.newer_vouchers": {**PAGE, "listing": VOUCHER_LISTING},
     "vouchers.listing.older_vouchers": {**PAGE, "listing": VOUCHER_LISTING},
     "vouchers.look_up.find_creation": {"project": "gigs", "key": {"request_id": "request"}},
@@ -209,6 +211,7 @@ OTHERWISE_NULLABLE = {
         *("status", "cycles", "entries_given_back", "entries_credited", "has_budget"),
     },
     "NotStartedRow": {"currency", "discounts", "next_on"},  # LEFT JOIN, a count, the later of two days.
+    "NotStartedRampRow": {"currency", "discounts", "next_on", "phases"},  # The same, and a condition.
     "PositionRow": {"created_at", "id"},  # Of the same UNION.
     # A text or else another, sums of a UNION, and two comparisons. A campaign may be null, and a name may not.
     "ReportRow": {
@@ -218,6 +221,7 @@ OTHERWISE_NULLABLE = {
     "RunningCountRow": {"discounts", "started", "cycles"},  # Counts, and a sum or else 0.
     "SessionsRow": {"state", "sessions"},  # A state or else a word, and a count.
     # Check constraints demand the days after the first cycle. The others are sums and averages of at least one entry.
+    "StartedRampRow": {"anchor", "next_on", "cycle_days", "phases", "share"},
     "StartedRow": {"anchor", "next_on", "cycle_days", "per_cycle", "rest"},
     # A UNION, a count and a sum or else 0.
     "TakenRow": {"discount_id", "id", "invoice", "currency", "amount_minor", "created_at", "entries", "reversed_minor"},
