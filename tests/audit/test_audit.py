@@ -6,6 +6,7 @@ from tasks.audit.codes import CODE_CHECKS
 from tasks.audit.discount_changes import DISCOUNT_CHANGE_CHECKS
 from tasks.audit.discounts import DISCOUNT_CHECKS
 from tasks.audit.holds import HOLD_CHECKS
+from tasks.audit.ramps import RAMP_CHECKS
 from tasks.audit.redemptions import REDEMPTION_CHECKS
 from tasks.audit.returned_places import RETURNED_PLACE_CHECKS
 from tasks.audit.reversals import REVERSAL_CHECKS
@@ -19,6 +20,7 @@ TESTED = (
     DISCOUNT_CHANGE_CHECKS,
     DISCOUNT_CHECKS,
     HOLD_CHECKS,
+    RAMP_CHECKS,
     REDEMPTION_CHECKS,
     RETURNED_PLACE_CHECKS,
     REVERSAL_CHECKS,

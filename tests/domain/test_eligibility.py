@@ -16,7 +16,7 @@ from domain.eligibility import (
     decisive_instant,
     judge,
 )
-from domain.terms import FixedDiscount, Money, PercentageDiscount, Restrictions, RetiredReason
+from domain.terms import FixedDiscount, Money, PercentageDiscount, Phase, Ramp, Restrictions, RetiredReason
 
 NOW = datetime(2026, 3, 1, 10, tzinfo=UTC)
 GRACE = timedelta(minutes=15)
@@ -268,3 +268,21 @@ def test_without_restrictions_everything_is_eligible():
 def test_the_requested_instant_decides_within_the_grace(requested_at, expected):
     """At most 15 minutes back, and never ahead of the database's clock."""
     assert decisive_instant(decided_at=NOW, requested_at=requested_at, grace=GRACE) == expected
+
+
+@pytest.mark.parametrize(
+    ("currency", "reason"),
+    [
+        ("USD", None),
+        ("EUR", Refusal.CURRENCY_MISMATCH),
+        ("JPY", Refusal.CURRENCY_MISMATCH),
+        (None, Refusal.CURRENCY_MISMATCH),
+    ],
+)
+def test_a_ramp_needs_the_currency_of_all_its_amounts(currency, reason):
+    """The first amount names EUR, too, and the last one does not. Percentages name none."""
+    amounts = {"USD": 5, "EUR": 4}, {"USD": 5, "JPY": 9}
+    prices = [FixedDiscount(amounts_minor=each) for each in amounts] + [PercentageDiscount(millionths=1)]
+    ramp = Ramp(phases=tuple(Phase(price_discount=each, duration=1) for each in prices))
+    candidate = Candidate(price_discount=ramp, restrictions=Restrictions(), retired_reason=None)
+    assert decide(candidate=candidate, purchase=replace(PURCHASE, currency=currency)) is reason

@@ -27,7 +27,7 @@ OTHERWISE = {
     "redemptions": "customer = customer || ' of the twin', fingerprint = '\\x00'",
     "invoice_discounts": "answer = '{}', fingerprint = '\\x00'",
     "invoice_reversals": "answer = CASE WHEN answer IS NOT NULL THEN CAST('{}' AS json) END",
-    "usage_entries": "amount_minor = amount_minor + 1",
+    "usage_entries": "amount_minor = amount_minor + 1, phase = phase % 12 + 1",
     "usage_records": "answer = '{}', fingerprint = '\\x00'",
     "usage_reversals": "currency = 'XXX'",
     "code_generations": "fingerprint = '\\x00'",

@@ -5,6 +5,7 @@ from typing import Any
 
 from tests.projects.calls import Answer, Call
 from tests.support.credits import credit_line
+from tests.support.ramps import phase, ramp
 from tests.support.requests import invoice, voucher_body
 
 FEBRUARY, MARCH, APRIL = ({"start": f"2027-0{month}-01", "end": f"2027-0{month + 1}-01"} for month in (2, 3, 4))
@@ -25,6 +26,11 @@ VOUCHERS = (
     {"name": "Once", "requestId": "voucher-6", "recurrence": {"type": "once"}},
     {"name": "Fixed", "requestId": "voucher-7", "priceDiscount": {"amount": 500, "currency": "USD"}},
     {"name": "Months", "requestId": "voucher-8", "recurrence": {"type": "repeating", "durationInMonths": 2}},
+    {
+        "name": "Ramp",
+        "requestId": "voucher-9",
+        **ramp(phase(50, cycles=1), phase(amount=700, cycles=1), phase(25, cycles=1)),
+    },
 )
 GIGS = {"project": "gigs"}
 
@@ -91,6 +97,8 @@ def redemptions(vouchers: dict[str, str]) -> Iterator[dict[str, Any]]:
     yield redemption(13, customer=3, subscription=3, voucher=vouchers["Cycles"])
     yield redemption(14, customer=4, subscription=4, voucher=vouchers["Limited"])
     yield redemption(15, customer=5, subscription=5, voucher=vouchers["Limited"])
+    yield redemption(18, customer=2, subscription=2, voucher=vouchers["Ramp"])
+    yield redemption(19, customer=8, subscription=8, voucher=vouchers["Ramp"])
     yield redemption(17, customer=2, subscription=2, voucher=vouchers["Fixed"])
     for subscription in (50, 51):
         yield redemption(
