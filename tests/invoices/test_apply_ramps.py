@@ -8,8 +8,9 @@ from sqlalchemy import text
 from tests.support.changes import extend, move
 from tests.support.credits import credit
 from tests.support.ramps import phase, ramp
-from tests.support.requests import apply, create_voucher, redeem
+from tests.support.requests import apply, create_voucher, invoice, redeem
 from tests.support.reversals import discount_row, grant, reverse
+from tests.support.statements import SCANS, counted, explained
 from tests.support.tasks import task_named
 from worker.database import transaction
 
@@ -64,18 +65,7 @@ def test_phases_may_be_percentages_and_amounts():
 def test_the_invoices_of_a_batch_go_through_the_phases():
     """They are decided together, each on top of those before."""
     grant(**ramp(phase(50, cycles=1), phase(25, cycles=2)))
-    invoices = [
-        {
-            "project": "gigs",
-            "invoice": f"inv_{index}",
-            "subscription": "sub_1",
-            "customer": "cus_1",
-            "currency": "USD",
-            "period": month(number),
-            "lines": [{"id": "base", "amount": 8000}],
-        }
-        for index, number in enumerate((2, 1, 2, 3, 1, 4))
-    ]
+    invoices = [invoice(period=month(number)) for number in (2, 1, 2, 3, 1, 4)]
     items = task_named("billing.apply_many")(request={"invoices": invoices})["items"]
     assert [each["discountTotal"] for each in items] == [4000, 2000, 4000, 2000, 2000, 0]
 
@@ -134,7 +124,7 @@ def test_a_moved_discount_goes_on_in_its_phase(unit):
     """Cycles count, on whatever subscription they were."""
     granted = grant(**ramp(phase(50, **{unit: 2}), phase(25, **{unit: 1})))
     assert bill(1) == [(4000, 1)]
-    move(granted["discount"]["id"] if isinstance(granted["discount"], dict) else granted["discount"], "sub_2")
+    move(granted["discount"], "sub_2")
     assert bill(2, 3, 4, subscription="sub_2") == [(4000, 1), (2000, 2), (0, None)]
 
 
@@ -192,3 +182,23 @@ def test_the_phases_of_a_discount_are_those_of_its_redemption():
         (None, {"USD": 500}, 1),
     ]
     assert (row.percentage_millionths, row.amounts_minor, row.duration_in_months) == (None, None, 3)
+
+
+def test_any_number_of_ramps_takes_the_same_statements_and_none_reads_a_table():
+    """The phases of all discounts of a batch are read at once, and without a ramp no statement is sent for them."""
+    grant()
+    with counted() as without:
+        apply(period=month(1))
+    for number in range(2, 30):
+        voucher = create_voucher(**ramp(phase(50, cycles=1), phase(25, cycles=9)))
+        redeem(voucher=voucher["id"], subscription=f"sub_{number}", customer="cus_1", startsOn="2027-01-01")
+    with counted() as one:
+        apply(subscription="sub_2", period=month(1))
+    invoices = [invoice(subscription=f"sub_{number}", period=month(1)) for number in range(3, 30)]
+    with counted() as many:
+        task_named("billing.apply_many")(request={"invoices": invoices})
+    assert many == one
+    assert len(one) == len(without) + 1
+    with explained() as plans:
+        apply(subscription="sub_2", period=month(2))
+    assert [plan for plan in plans if any(scan in plan for scan in SCANS)] == []
