@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0022"
-down_revision = "0021"
+revision = "0023"
+down_revision = "0022"
 
 TABLES = ("vouchers", "discounts")
 ONE_PRICE = "num_nonnulls({}) = 1"
