@@ -203,8 +203,8 @@ def a_third() -> None:
     ("add", "revision", "message"),
     [
         (credited, "0007", "an invoice was credited"),
-        (in_phases, "0021", "has phases"),
-        (a_third, "0020", "has more than two decimals"),
+        (in_phases, "0022", "has phases"),
+        (a_third, "0021", "has more than two decimals"),
     ],
 )
 def test_no_migration_down_loses_what_an_earlier_release_does_not_know(
