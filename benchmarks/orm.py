@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from domain.eligibility import Refusal
 from domain.invoice import Applied, Invoice, Line, apply_discounts
-from domain.recurrence import Period
+from domain.recurrence import Period, Progress
 from domain.terms import RetiredReason
 from models.base import LOOK_UP_COLLATION, new_id, read_clock
 from models.discounts.discount import Discount
@@ -146,6 +146,8 @@ def apply(session: Session, request: Body) -> Body:
             starts_on=row.starts_on,
             cycle_start=period.start,
             phase_by_cycle={},
+            budget_left_minor=None,
+            elsewhere=Progress(),
         )
         for row in rows
     ]

@@ -134,6 +134,19 @@ def judge(candidate: Candidate | None, *, purchase: Purchase, counts: Counts, ef
     return None
 
 
+def refusal_of_place(candidate: Candidate, *, taken: int, held: int, now: datetime) -> Refusal | None:
+    """Return why a voucher has no further place for anybody, or None. `taken` and `held` count its places."""
+    counts = Counts(taken=taken, taken_by_customer=0, voucher_is_running=False, running_discounts=0, held=held)
+    nothing_bought = Purchase(products=frozenset(), currency=None, subtotal_minor=None)
+    of_place = (
+        (Refusal.VOUCHER_RETIRED, _is_retired),
+        (Refusal.VOUCHER_EXPIRED, _has_expired),
+        (Refusal.MAX_REDEMPTIONS_REACHED, _is_full),
+        (Refusal.FULLY_RESERVED, _is_fully_reserved),
+    )
+    return next((reason for reason, applies in of_place if applies(candidate, nothing_bought, counts, now)), None)
+
+
 # Not retired by hand. For these, the window and the count of the code decide.
 _JUDGED_BY_LIMITS = {None, CodeRetiredReason.EXPIRED, CodeRetiredReason.MAX_REDEMPTIONS_REACHED}
 

@@ -66,11 +66,17 @@ class Discount:
     caps: Caps | None = None
     # Lines of these are never discounted. No product is in both sets.
     excluded_products: frozenset[str] = frozenset()
+    # The invoice's cycle was discounted in another system, which gave the fixed amount of the cycle.
+    was_discounted_elsewhere: bool = False
 
     @property
     def is_restricted(self) -> bool:
         """Whether the discount is for certain products only, or for all but certain products."""
         return self.products is not None or bool(self.excluded_products)
+
+    def is_new_cycle(self) -> bool:
+        """Return whether no invoice of the cycle was discounted before."""
+        return not self.taken_minor and not self.was_discounted_elsewhere
 
 
 @value
@@ -141,7 +147,7 @@ def _is_covered(cycle: Period, *, discount: Discount) -> bool:
         discount.recurrence,
         progress=discount.progress,
         start=cycle.start,
-        is_new_cycle=not discount.taken_minor,
+        is_new_cycle=discount.is_new_cycle(),
     )
 
 
@@ -170,7 +176,7 @@ def _apply(discount: Discount, *, invoice: Invoice, left: Mapping[str, int]) -> 
             discount.recurrence,
             progress=discount.progress,
             cycle=invoice.cycle,
-            is_new_cycle=not discount.taken_minor,
+            is_new_cycle=discount.is_new_cycle(),
         ),
         balance=_balance_after(discount, currency=invoice.currency, amount_minor=amount_minor),
     )
@@ -212,6 +218,8 @@ def _worth(discount: Discount, *, currency: str, base_minor: int) -> int:
             return percentage_of(base_minor, millionths=millionths)
         case FixedDiscount(amounts_minor=amounts_minor):
             in_total = discount.taken_in_total_minor
+            if in_total is None and discount.was_discounted_elsewhere:
+                return 0
             taken_minor = discount.taken_minor if in_total is None else in_total
             return allowance_left(amounts_minor, currency=currency, taken_minor=taken_minor)
 

@@ -3,9 +3,9 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import date
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
-from domain.recurrence import Progress, add_months
+from domain.recurrence import Progress, add_months, is_within_cycles
 from domain.terms import Phase, Recurrence
 
 
@@ -16,6 +16,7 @@ def phase_of(
     recurrence: Recurrence,
     progress: Progress,
     phase_by_cycle: Mapping[date, int],
+    elsewhere: Progress,
 ) -> int:
     """Return the number, from 1, of the phase that a covered billing cycle is in.
 
@@ -23,13 +24,20 @@ def phase_of(
     A new cycle of a ramp in months is in the phase of the window in which it starts. The window begins with the first
     discounted cycle, or with the new one if that is earlier. Of a ramp in cycles, a new cycle takes the first place
     that no discounted cycle has. The last phase has the cycles by which the discount was extended, too.
+    `elsewhere` is the progress that an imported discount came with. Its cycles had the first places, and an invoice
+    between them is in the phase of the last.
     """
     known = phase_by_cycle.get(cycle_start)
     if known is not None:
         return known
     if recurrence.duration_in_cycles is not None:
-        cycles = Counter(phase_by_cycle.values())
-        belongs = (cycles[number] < phase.duration for number, phase in enumerate(phases, start=1))
+        places = list(accumulate((each.duration for each in phases), initial=0))
+        is_again = is_within_cycles(cycle_start, progress=elsewhere)
+        cycles, before = Counter(phase_by_cycle.values()), elsewhere.cycles
+        belongs = (
+            before <= end if is_again else cycles[number] + max(0, before - begin) < end - begin
+            for number, (begin, end) in enumerate(pairwise(places), start=1)
+        )
     else:
         first = min(cycle_start, progress.first_start or cycle_start)
         belongs = (

@@ -40,6 +40,9 @@ class Progress:
     last_end: date | None = None
 
 
+NO_PROGRESS = Progress()
+
+
 # The invoices of a batch have few different dates.
 @lru_cache(maxsize=1_024)
 def add_months(day: date, *, months: int) -> date:
@@ -85,6 +88,12 @@ def is_between_cycles(day: date, *, progress: Progress) -> bool:
     """Return whether a day is later than the start of the first discounted cycle and before the end of the last."""
     first, end = progress.first_start, progress.last_end
     return first is not None and end is not None and first < day < end
+
+
+def is_within_cycles(start: date, *, progress: Progress) -> bool:
+    """Return whether a cycle starts neither before the first nor after the last of the discounted cycles."""
+    first, last = progress.first_start, progress.last_start
+    return first is not None and last is not None and first <= start <= last
 
 
 def extend(recurrence: Recurrence, *, progress: Progress) -> Progress:

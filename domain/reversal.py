@@ -11,7 +11,7 @@ from typing import Self
 from uuid import UUID
 
 from domain.money import allocate, divide_half_up
-from domain.recurrence import Period, Progress, advance
+from domain.recurrence import NO_PROGRESS, Period, Progress, advance, extend, is_within_cycles
 from domain.terms import Recurrence, RecurrenceType
 from domain.value_class import value
 
@@ -128,11 +128,17 @@ def shares_of_refund(line: BilledLine, *, amount_minor: int) -> dict[UUID, int]:
     return dict(zip(left, allocate(share, weights=list(left.values())), strict=True))
 
 
-def progress_through(recurrence: Recurrence, *, cycles: Iterable[Period]) -> Progress:
-    """Return the progress of a discount through invoices of those cycles, in the order applied."""
-    progress, starts = Progress(), set[date]()
+def progress_through(
+    recurrence: Recurrence, *, cycles: Iterable[Period], elsewhere: Progress = NO_PROGRESS
+) -> Progress:
+    """Return the progress of a discount through invoices of those cycles, in the order applied.
+
+    `elsewhere` is the progress that an imported discount came with.
+    """
+    progress, starts = extend(recurrence, progress=elsewhere), set[date]()
     for cycle in cycles:
-        progress = advance(recurrence, progress=progress, cycle=cycle, is_new_cycle=cycle.start not in starts)
+        is_new_cycle = cycle.start not in starts and not is_within_cycles(cycle.start, progress=elsewhere)
+        progress = advance(recurrence, progress=progress, cycle=cycle, is_new_cycle=is_new_cycle)
         starts.add(cycle.start)
     return progress
 

@@ -22,7 +22,8 @@ BEGIN
     GRANT SELECT (project, id, pseudonym, customer, actor, started_at, ended_at, request_keys) ON customer_erasures TO scrip_reader;
     GRANT INSERT ON
         attempts, audits, beat_ticks, budgets, code_generations, codes, customer_erasures, dead_letters,
-        discount_changes, discounts, failed_attempts, given_amounts, holds, invoice_discounts, invoice_reversals, redemptions, returned_places, subscriptions,
+        discount_changes, discounts, failed_attempts, given_amounts, holds, imported_discounts, invoice_discounts,
+        invoice_reversals, redemptions, returned_places, subscriptions,
         sweeps, usage_entries, usage_records, usage_reversals, voucher_changes, vouchers, write_answers
     TO scrip_worker;
 
@@ -31,8 +32,8 @@ BEGIN
         name, code, campaign, percentage_millionths, amounts_minor, currency, phases, recurrence, duration_in_months,
         duration_in_cycles, carry_over, starts_at, expires_at, maximum_redemptions, maximum_redemptions_per_customer,
         products, minimum_subtotal_minor, minimum_subtotal_currency, stamps_required, stamp_expire_days, redemptions,
-        held, places_returned, retired_reason, retired_at, metadata, updated_at, maximum_discount_minor,
-        maximum_discount_currency, budget_minor, budget_currency, excluded_products,
+        imported_matched, held, places_returned, retired_reason, retired_at, metadata, updated_at,
+        maximum_discount_minor, maximum_discount_currency, budget_minor, budget_currency, excluded_products,
         first_purchase_only
     ) ON vouchers TO scrip_worker;
     GRANT UPDATE (code, redemptions, places_returned, retired_reason, retired_at, updated_at) ON codes TO scrip_worker;

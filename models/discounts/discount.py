@@ -15,6 +15,7 @@ from sqlalchemy import (
     DefaultClause,
     Index,
     Integer,
+    Select,
     Text,
     Uuid,
     and_,
@@ -110,6 +111,8 @@ class Discount(Base):
     excluded_products: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
     # Of a ramp, as granted. An extension changes the duration alone.
     phases: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB(none_as_null=True))
+    # If true, `imported_discounts` has what the discount had done in another system.
+    is_imported: Mapped[bool] = mapped_column(Boolean, server_default=false())
 
     __table_args__ = (
         CheckConstraint("num_nonnulls(percentage_millionths, amounts_minor, phases) = 1", name="one_price_discount"),
@@ -174,13 +177,34 @@ _NEW: dict[str, TypeEngine[Any]] = {
     "starts_on": Date(),
     "starts_on_in_utc": Date(),
 }
-_GRANTED = rows_from_arrays("granted", **_NEW)
-_WITH_TERMS = select(
-    *(_GRANTED.c[name] for name in _NEW),
-    *(VOUCHERS.c[name] for name in _TERMS),
-    VOUCHERS.c.budget_minor.is_not(None).label("has_budget"),
-).join(VOUCHERS, and_(VOUCHERS.c.project == _GRANTED.c.project, VOUCHERS.c.id == _GRANTED.c.voucher_id))
-_ADD = insert(DISCOUNTS).from_select(_WITH_TERMS.selected_columns.keys(), _WITH_TERMS)
+# Of a discount that had begun in another system.
+_BEGUN: dict[str, TypeEngine[Any]] = {
+    **_NEW,
+    "status": Text(),
+    "first_cycle_start": Date(),
+    "last_cycle_start": Date(),
+    "cycles": Integer(),
+    "ends_on": Date(),
+    "last_cycle_end": Date(),
+    "completed_at": Instant,
+    "is_imported": Boolean(),
+}
+
+
+def _with_terms(columns: Mapping[str, TypeEngine[Any]]) -> Select[Any]:
+    """Return the rows of arrays, each with the present terms of its voucher."""
+    granted = rows_from_arrays("granted", **columns)
+    return select(
+        *(granted.c[name] for name in columns),
+        *(VOUCHERS.c[name] for name in _TERMS),
+        VOUCHERS.c.budget_minor.is_not(None).label("has_budget"),
+    ).join(VOUCHERS, and_(VOUCHERS.c.project == granted.c.project, VOUCHERS.c.id == granted.c.voucher_id))
+
+
+_WITH_TERMS, _BEGUN_WITH_TERMS = _with_terms(_NEW), _with_terms(_BEGUN)
+_ADD, _ADD_BEGUN = (
+    insert(DISCOUNTS).from_select(each.selected_columns.keys(), each) for each in (_WITH_TERMS, _BEGUN_WITH_TERMS)
+)
 # An INSERT fills in the defaults of the other columns.
 _DEFAULTS = {
     each: each.server_default.arg if isinstance(each.server_default, DefaultClause) else null()
@@ -193,6 +217,11 @@ _AS_ADDED = _WITH_TERMS.add_columns(*(cast(default, each.type).label(each.name) 
 def add_discounts(session: Session, *, rows: Iterable[Mapping[str, Any]]) -> None:
     """Add discounts, each with a copy of its voucher's present terms."""
     session.execute(_ADD, _parameters(rows))
+
+
+def add_begun_discounts(session: Session, *, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Add discounts that had begun in another system, each with a copy of its voucher's present terms."""
+    session.execute(_ADD_BEGUN, array_parameters("granted", tuple(_BEGUN), map(itemgetter(*_BEGUN), rows)))
 
 
 def read_as_added(session: Session, *, rows: Iterable[Mapping[str, Any]]) -> Sequence[NewDiscountRow]:

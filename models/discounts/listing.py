@@ -15,7 +15,7 @@ from models.discounts.row_types import ListedDiscountRow
 # The voucher says which currency of a discount is shown as the main amount. A redeemed voucher keeps its money terms,
 # so discounts have no copy of these currencies.
 _SHOWN = """
-    SELECT discount.*, voucher.currency, voucher.maximum_discount_currency, changes.history
+    SELECT discount.*, voucher.currency, voucher.maximum_discount_currency, changes.history, imported.imported
     FROM ({ids}) AS listed
     CROSS JOIN LATERAL (SELECT * FROM discounts WHERE project = :project AND id = listed.id OFFSET 0) AS discount
     CROSS JOIN LATERAL (
@@ -31,6 +31,11 @@ _SHOWN = """
             ORDER BY number DESC LIMIT {changes_max}
         ) AS latest
     ) AS changes
+    LEFT JOIN LATERAL (
+        SELECT to_json(imported_discounts) AS imported FROM imported_discounts
+        WHERE discount.is_imported AND project = :project AND discount_id = discount.id
+        OFFSET 0
+    ) AS imported ON true
     ORDER BY discount.id DESC
 """
 # Answers show the latest changes of each discount. The table keeps all of them.

@@ -38,6 +38,7 @@ class DiscountRow(Protocol):
     has_budget: bool
     excluded_products: list[str] | None
     phases: list[dict[str, Any]] | None
+    is_imported: bool
 
 
 class NewDiscountRow(DiscountRow, Protocol):
@@ -51,6 +52,8 @@ class ListedDiscountRow(DiscountRow, Protocol):
     maximum_discount_currency: str | None
     # Rows of `discount_changes` as JSON.
     history: list[dict[str, Any]]
+    # The row of `imported_discounts` as JSON, if there is one.
+    imported: dict[str, Any] | None
 
 
 class RecurrenceRow(Protocol):

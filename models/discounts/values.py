@@ -6,7 +6,7 @@ from datetime import date
 from domain.caps import caps_of
 from domain.invoice import Discount
 from domain.ramp import phase_of
-from domain.recurrence import Progress
+from domain.recurrence import Progress, is_within_cycles
 from domain.terms import Ramp, Recurrence, RecurrenceType
 from models.discounts.row_types import DiscountRow, ProgressRow, RecurrenceRow
 from models.vouchers.values import price_discount_of
@@ -21,12 +21,14 @@ def granted_discount_of(
     starts_on: date,
     cycle_start: date,
     phase_by_cycle: Mapping[date, int],
-    budget_left_minor: Mapping[str, int] | None = None,
+    budget_left_minor: Mapping[str, int] | None,
+    elsewhere: Progress,
 ) -> Discount:
     """Return a discount as the rules need it for an invoice of a cycle, with the amounts that it took by currency.
 
     `taken_minor` is for the invoice's cycle. `taken_in_total_minor` is None unless the discount carries over, and
     `budget_left_minor` is None unless the voucher has a budget. `phase_by_cycle` has the phases of a ramp's cycles.
+    `elsewhere` is the progress that an imported discount came with.
     """
     price, phase, recurrence = price_discount_of(row), None, recurrence_of(row)
     if isinstance(price, Ramp):
@@ -36,6 +38,7 @@ def granted_discount_of(
             recurrence=recurrence,
             progress=progress,
             phase_by_cycle=phase_by_cycle,
+            elsewhere=elsewhere,
         )
         price = price.phases[phase - 1].price_discount
     return Discount(
@@ -51,6 +54,7 @@ def granted_discount_of(
         taken_in_total_minor=taken_in_total_minor,
         excluded_products=frozenset(row.excluded_products or ()),
         caps=caps_of(maximum_minor=row.maximum_discount_minor, budget_left_minor=budget_left_minor),
+        was_discounted_elsewhere=is_within_cycles(cycle_start, progress=elsewhere),
     )
 
 

@@ -8,10 +8,24 @@ from collections.abc import Sequence
 from datetime import date
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Date, Text, Uuid, and_, bindparam, func, literal_column, select, true, union_all
+from sqlalchemy import (
+    BigInteger,
+    Date,
+    Text,
+    Uuid,
+    and_,
+    bindparam,
+    cast,
+    func,
+    literal_column,
+    select,
+    true,
+    union_all,
+)
 from sqlalchemy.orm import Session
 
 from models.base import array_parameters, rows_from_arrays
+from models.discounts.imported import IMPORTED_DISCOUNTS
 from models.discounts.locks import DiscountKey
 from models.invoices.ledger import USAGE_ENTRIES
 from models.invoices.reversal import USAGE_REVERSALS
@@ -37,6 +51,7 @@ _KEYS = rows_from_arrays("keys", project=Text(), discount_id=Uuid())
 _OF_KEYS = and_(USAGE_ENTRIES.c.project == _KEYS.c.project, USAGE_ENTRIES.c.discount_id == _KEYS.c.discount_id)
 # Reversals have negative amounts, reversed credits positive ones. OFFSET 0 keeps the planner from reordering the join:
 # one index scan per discount.
+_TAKEN_ELSEWHERE = func.jsonb_each_text(IMPORTED_DISCOUNTS.c.taken_minor).table_valued("key", "value")
 _ENTRIES_AND_REVERSALS = (
     union_all(
         *(
@@ -44,7 +59,11 @@ _ENTRIES_AND_REVERSALS = (
             .where(table.c.project == _KEYS.c.project, table.c.discount_id == _KEYS.c.discount_id)
             .correlate(_KEYS)
             for table in (USAGE_ENTRIES, USAGE_REVERSALS)
-        )
+        ),
+        select(_TAKEN_ELSEWHERE.c.key, cast(_TAKEN_ELSEWHERE.c.value, BigInteger))
+        .select_from(IMPORTED_DISCOUNTS.join(_TAKEN_ELSEWHERE, true()))
+        .where(IMPORTED_DISCOUNTS.c.project == _KEYS.c.project, IMPORTED_DISCOUNTS.c.discount_id == _KEYS.c.discount_id)
+        .correlate(_KEYS),
     )
     .offset(literal_column("0"))
     .lateral("entries_and_reversals")
@@ -81,7 +100,7 @@ def taken_in_cycles(session: Session, *, keys: Sequence[CycleKey]) -> list[dict[
 def taken_in_total(session: Session, *, keys: Sequence[DiscountKey]) -> list[dict[str, int]]:
     """Return the amount that each discount took in all cycles and kept, in minor units by currency.
 
-    Refunds are subtracted like every other reversal.
+    Refunds are subtracted like every other reversal. Amounts that an imported discount took elsewhere are included.
     Call it after locking the discounts, so that the statement sees the entries that the lock waited for.
     """
     taken: list[dict[str, int]] = [{} for _ in keys]

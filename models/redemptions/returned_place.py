@@ -56,6 +56,11 @@ _RETURN_CUSTOMERS = text(f"""
         -- A refund goes back into a balance, so the customer has lost nothing by it.
         SELECT project, id, voucher_id, customer FROM discounts
         WHERE project = keys.project AND id = keys.id AND NOT carry_over
+              -- Invoices of another system are not refunded here.
+              AND (NOT is_imported OR 0 = (
+                  SELECT imported.cycles FROM imported_discounts AS imported
+                  WHERE imported.project = discounts.project AND imported.discount_id = discounts.id
+              ))
         OFFSET 0
     ) AS discount
     CROSS JOIN LATERAL (

@@ -59,7 +59,13 @@ _GRANTS = text("""
         OFFSET 0
     ) AS granted
     CROSS JOIN LATERAL (
-        SELECT id, customer, created_at, amounts_minor FROM discounts
+        SELECT id, customer, amounts_minor,
+               -- A discount of another system is as old as its import, so that the first entry stays the first.
+               CASE WHEN is_imported THEN (
+                   SELECT imported.created_at FROM imported_discounts AS imported
+                   WHERE imported.project = :project AND imported.discount_id = discounts.id
+               ) ELSE created_at END AS created_at
+        FROM discounts
         WHERE project = :project AND id = granted.id
         OFFSET 0
     ) AS discount

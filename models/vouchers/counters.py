@@ -48,6 +48,19 @@ def count_redemptions(session: Session, *, granted: Iterable[tuple[str, UUID, in
     session.execute(_COUNT, {**parameters, "decided_at": decided_at})
 
 
+_MATCHED = rows_from_arrays("matched", project=Text(), id=Uuid(), count=BigInteger())
+_COUNT_MATCHED = (
+    update(VOUCHERS)
+    .where(VOUCHERS.c.project == _MATCHED.c.project, VOUCHERS.c.id == _MATCHED.c.id)
+    .values(imported_matched=VOUCHERS.c.imported_matched + _MATCHED.c.count)
+)
+
+
+def count_matched(session: Session, *, matched: Iterable[tuple[str, UUID, int]]) -> None:
+    """Count discounts that took imported places of locked vouchers."""
+    session.execute(_COUNT_MATCHED, array_parameters("matched", ("project", "id", "count"), matched))
+
+
 _CHANGED = rows_from_arrays("changed", project=Text(), id=Uuid(), count=BigInteger())
 _CHANGE_HELD = (
     update(VOUCHERS)

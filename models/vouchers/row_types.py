@@ -56,6 +56,8 @@ class DecisiveVoucherRow(PriceDiscountRow, PlacesRow, RestrictionsRow, Protocol)
     code: str | None
     held: int
     retired_reason: str | None
+    imported_redemptions: int
+    imported_matched: int
 
 
 class ShownVoucherRow(DiscountTermsRow, PlacesRow, RestrictionsRow, Protocol):

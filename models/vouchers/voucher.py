@@ -69,9 +69,10 @@ class Voucher(Base):
     stamps_required: Mapped[int | None] = mapped_column(Integer)
     stamp_expire_days: Mapped[int | None] = mapped_column(Integer)
     redemptions: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
-    # Redemptions in another system. `redemptions` includes them, so that redemption numbers continue after them, but
-    # they have no rows here.
+    # Redemptions in another system. `redemptions` includes them, so that redemption numbers continue after them.
     imported_redemptions: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    # How many of these have come over since, as imported discounts. Each has a row, with a number from 1 on.
+    imported_matched: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     # An upper bound for the number of open holds, which is cheap to read. It includes holds that
     # have lapsed since the last sweep.
     held: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
@@ -138,6 +139,7 @@ class Voucher(Base):
         CheckConstraint("places_returned BETWEEN 0 AND redemptions", name="places_within_redemptions"),
         CheckConstraint("redemptions >= 0", name="redemptions_not_negative"),
         CheckConstraint("imported_redemptions BETWEEN 0 AND redemptions", name="imported_within_redemptions"),
+        CheckConstraint("imported_matched BETWEEN 0 AND imported_redemptions", name="matched_within_imported"),
         CheckConstraint("held >= 0", name="held_not_negative"),
         CheckConstraint(one_of("retired_reason", RetiredReason), name="retired_reason_known"),
         CheckConstraint("(retired_reason IS NULL) = (retired_at IS NULL)", name="retired_whole"),

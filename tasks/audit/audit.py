@@ -12,6 +12,7 @@ from tasks.audit.codes import CODE_CHECKS
 from tasks.audit.discount_changes import DISCOUNT_CHANGE_CHECKS
 from tasks.audit.discounts import DISCOUNT_CHECKS
 from tasks.audit.holds import HOLD_CHECKS
+from tasks.audit.imported import IMPORTED_CHECKS
 from tasks.audit.ramps import RAMP_CHECKS
 from tasks.audit.redemptions import REDEMPTION_CHECKS
 from tasks.audit.returned_places import RETURNED_PLACE_CHECKS
@@ -32,6 +33,7 @@ CHECKS = {
     **REVERSAL_CHECKS,
     **RETURNED_PLACE_CHECKS,
     **CAP_CHECKS,
+    **IMPORTED_CHECKS,
     **VOUCHER_CHANGE_CHECKS,
 }
 

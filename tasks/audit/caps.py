@@ -25,7 +25,13 @@ CAP_CHECKS = {
         FROM budgets b
         FULL JOIN (
             SELECT d.project, d.voucher_id, u.currency, sum(u.amount_minor) AS given
-            FROM remaining_entries u JOIN discounts d ON d.project = u.project AND d.id = u.discount_id
+            FROM (
+                SELECT project, discount_id, currency, amount_minor FROM remaining_entries
+                UNION ALL
+                SELECT project, discount_id, key, value::bigint
+                FROM imported_discounts CROSS JOIN LATERAL jsonb_each_text(taken_minor)
+            ) u
+            JOIN discounts d ON d.project = u.project AND d.id = u.discount_id
             WHERE d.has_budget GROUP BY d.project, d.voucher_id, u.currency
         ) u ON u.project = b.project AND u.voucher_id = b.voucher_id AND u.currency = b.currency
         WHERE b.spent_minor IS DISTINCT FROM coalesce(u.given, 0) OR u.given > b.amount_minor

@@ -57,6 +57,7 @@ VOUCHERS = Subject(
         """,
         "usage_entries": _of_discounts("usage_entries"),
         "usage_reversals": _of_discounts("usage_reversals"),
+        "imported_discounts": _of_discounts("imported_discounts"),
         "given_amounts": _of_changed("given_amounts"),
         "budgets": _of_changed("budgets"),
         "returned_places": _of_changed("returned_places"),
@@ -74,6 +75,7 @@ VOUCHERS = Subject(
     },
     checks=(
         "redemptions are counted and numbered without a gap",
+        "imported places are matched one after the other",
         "no voucher is over-redeemed",
         "a full voucher is retired",
         "what was retired as expired or full is so",
@@ -191,10 +193,13 @@ CUSTOMERS = Subject(
             ) AS named
             JOIN codes AS own USING (project, id)
         """,
-        "returned_places": """
-            SELECT own.* FROM redemptions
-            JOIN returned_places AS own ON own.project = redemptions.project AND own.discount_id = redemptions.id
-        """,
+        **{
+            name: f"""
+                SELECT own.* FROM redemptions
+                JOIN {name} AS own ON own.project = redemptions.project AND own.discount_id = redemptions.id
+            """  # noqa: S608 - our own names
+            for name in ("returned_places", "imported_discounts")
+        },
         "usage_records": f"SELECT own.* FROM changed JOIN usage_records AS own ON {_OF_CUSTOMER}",  # noqa: S608 - the condition above
     },
     checks=(

@@ -76,16 +76,35 @@ DISCOUNT_CHECKS = {
                       d.last_cycle_start, d.last_cycle_end, d.cycles, u.first, u.last, u.last_end, u.cycles) AS detail
         FROM discounts d
         LEFT JOIN (
-            SELECT project, discount_id, min(cycle_start) AS first, max(cycle_start) AS last,
-                   max(cycle_end) AS last_end, count(DISTINCT cycle_start) AS cycles
-            FROM remaining_entries GROUP BY project, discount_id
+            SELECT project, discount_id, min(first) AS first, max(last) AS last, max(last_end) AS last_end,
+                   sum(cycles) AS cycles
+            FROM (
+                SELECT u.project, u.discount_id, min(cycle_start) AS first, max(cycle_start) AS last,
+                       max(cycle_end) AS last_end,
+                       -- The cycles of another system are counted there.
+                       count(DISTINCT cycle_start) FILTER (
+                           WHERE (cycle_start BETWEEN i.first_cycle_start AND i.last_cycle_start) IS NOT TRUE
+                       ) AS cycles
+                FROM remaining_entries u
+                LEFT JOIN imported_discounts i ON i.project = u.project AND i.discount_id = u.discount_id
+                GROUP BY u.project, u.discount_id
+                UNION ALL
+                SELECT project, discount_id, first_cycle_start, last_cycle_start, last_cycle_end, cycles
+                FROM imported_discounts
+            ) here_and_elsewhere
+            GROUP BY project, discount_id
         ) u ON u.project = d.project AND u.discount_id = d.id
         WHERE (d.first_cycle_start, d.last_cycle_start, d.last_cycle_end, d.cycles)
               IS DISTINCT FROM (u.first, u.last, u.last_end, coalesce(u.cycles, 0)::integer)
     """,
     "a once discount took part in one invoice": """
         SELECT u.project, u.discount_id::text AS subject, format('%s invoices', count(*)) AS detail
-        FROM remaining_entries u JOIN discounts d ON d.project = u.project AND d.id = u.discount_id
+        FROM (
+            SELECT project, discount_id FROM remaining_entries
+            UNION ALL
+            SELECT project, discount_id FROM imported_discounts WHERE cycles > 0
+        ) u
+        JOIN discounts d ON d.project = u.project AND d.id = u.discount_id
         WHERE d.recurrence = 'once' GROUP BY u.project, u.discount_id HAVING count(*) > 1
     """,
     "a repeating discount stayed in its window": """

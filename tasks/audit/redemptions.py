@@ -7,9 +7,12 @@ REDEMPTION_CHECKS = {
                       v.redemptions, v.imported_redemptions, r.accepted, r.lowest, r.highest) AS detail
         FROM vouchers v
         LEFT JOIN (
-            SELECT project, voucher_id, count(*) AS accepted,
+            SELECT r.project, r.voucher_id, count(*) AS accepted,
                    min(redemption_number) AS lowest, max(redemption_number) AS highest
-            FROM redemptions WHERE reason IS NULL GROUP BY project, voucher_id
+            FROM redemptions r JOIN vouchers v ON v.project = r.project AND v.id = r.voucher_id
+            -- The numbers up to that belong to discounts that came over later.
+            WHERE r.reason IS NULL AND r.redemption_number > v.imported_redemptions
+            GROUP BY r.project, r.voucher_id
         ) r ON r.project = v.project AND r.voucher_id = v.id
         WHERE v.redemptions <> v.imported_redemptions + coalesce(r.accepted, 0)
               OR r.lowest <> v.imported_redemptions + 1 OR r.highest <> v.redemptions
@@ -32,14 +35,25 @@ REDEMPTION_CHECKS = {
     """,
     "no customer exceeds a voucher's limit": """
         SELECT r.project, r.voucher_id::text AS subject, format('%s by one customer', count(*)) AS detail
-        FROM redemptions r JOIN vouchers v ON v.project = r.project AND v.id = r.voucher_id
+        FROM (
+            -- Another system has judged what was imported, so only what was there before a redemption counts.
+            SELECT r.*, v.maximum_redemptions_per_customer, v.updated_at,
+                   max(r.decided_at) FILTER (WHERE i.discount_id IS NULL) OVER (
+                       PARTITION BY r.project, r.voucher_id, r.customer
+                   ) AS last_judged_at
+            FROM redemptions r
+            JOIN vouchers v ON v.project = r.project AND v.id = r.voucher_id
+                               AND v.maximum_redemptions_per_customer IS NOT NULL
+            LEFT JOIN imported_discounts i ON i.project = r.project AND i.discount_id = r.id
+            WHERE r.reason IS NULL
+        ) r
         LEFT JOIN returned_places p ON p.project = r.project AND p.discount_id = r.id
         LEFT JOIN holds h ON h.project = r.project AND h.redemption_id = r.id AND r.decided_at < h.expires_at
-        WHERE r.reason IS NULL AND v.maximum_redemptions_per_customer IS NOT NULL
-        GROUP BY r.project, r.voucher_id, r.customer, v.maximum_redemptions_per_customer, v.updated_at
-        HAVING count(*) - count(p.discount_id) > v.maximum_redemptions_per_customer
+        WHERE r.decided_at <= r.last_judged_at
+        GROUP BY r.project, r.voucher_id, r.customer, r.maximum_redemptions_per_customer, r.updated_at
+        HAVING count(*) - count(p.discount_id) > r.maximum_redemptions_per_customer
                -- The limit may have been lowered since: it binds customers who redeemed, or held a place, after that.
-               AND max(coalesce(h.created_at, r.decided_at)) >= coalesce(v.updated_at, '-infinity')
+               AND max(coalesce(h.created_at, r.decided_at)) >= coalesce(r.updated_at, '-infinity')
     """,
     "accepted redemptions and no others have a discount": """
         SELECT coalesce(r.project, d.project) AS project, coalesce(r.id, d.id)::text AS subject,
@@ -52,6 +66,9 @@ REDEMPTION_CHECKS = {
         SELECT r.project, r.id::text AS subject, format('decided for %s', r.effective_at) AS detail
         FROM redemptions r JOIN vouchers v ON v.project = r.project AND v.id = r.voucher_id
         WHERE r.reason IS NULL AND (r.effective_at < v.starts_at OR r.effective_at >= v.expires_at)
+              AND NOT EXISTS (
+                  SELECT FROM imported_discounts i WHERE i.project = r.project AND i.discount_id = r.id
+              )
               -- The window may have been moved since the redemption, or since the place was held.
               AND coalesce((
                   SELECT h.created_at FROM holds h
@@ -64,6 +81,9 @@ REDEMPTION_CHECKS = {
         FROM redemptions r
         -- The maximum of SCRIP_REQUESTED_AT_GRACE_SECONDS: its value may have been changed since.
         WHERE r.reason IS NULL AND r.effective_at < r.decided_at - interval '1 day'
+              AND NOT EXISTS (
+                  SELECT FROM imported_discounts i WHERE i.project = r.project AND i.discount_id = r.id
+              )
               -- A place that was held counts for the instant at which it was held.
               AND NOT EXISTS (
                   SELECT FROM holds h

@@ -73,6 +73,10 @@ RETURNED_PLACE_CHECKS = {
         FROM returned_places p JOIN discounts d ON d.project = p.project AND d.id = p.discount_id
         WHERE (p.kind = 'whole' AND (d.cycles > 0 OR d.status <> 'ended'))
               OR (p.kind = 'customer' AND d.carry_over)
+              OR (p.kind = 'customer' AND EXISTS (
+                  SELECT FROM imported_discounts i
+                  WHERE i.project = p.project AND i.discount_id = p.discount_id AND i.cycles > 0
+              ))
               OR (p.kind = 'customer' AND NOT EXISTS (
                   SELECT FROM usage_reversals r
                   WHERE r.project = p.project AND r.discount_id = p.discount_id AND r.is_in_full
@@ -101,6 +105,10 @@ RETURNED_PLACE_CHECKS = {
             SELECT u.project, u.discount_id, 'is not free, and all was refunded'
             FROM ({_PURCHASES}) u
             JOIN discounts d ON d.project = u.project AND d.id = u.discount_id AND NOT d.carry_over
+            WHERE NOT EXISTS (
+                SELECT FROM imported_discounts i
+                WHERE i.project = u.project AND i.discount_id = u.discount_id AND i.cycles > 0
+            )
             GROUP BY u.project, u.discount_id
             HAVING count(*) FILTER (WHERE u.given_back_at IS NULL) > 0
                    AND bool_and(u.given_back_at IS NOT NULL OR u.refunded_at IS NOT NULL)

@@ -4,7 +4,7 @@ from models.reversal_kinds import GIVES_BACK
 
 # Tables that each check may read in place of `usage_entries`: the entries that no reversal has given back, with the
 # amount that is credited of each and the amounts of reversed credits, and all entries with the amounts that reversals
-# have left, which is what a balance has paid.
+# have left and those of another system, which is what a balance has paid.
 LEDGER_TABLES = f"""
     WITH remaining_entries AS (
         SELECT u.*, coalesce(c.credited, 0) AS credited, coalesce(c.taken_again, 0) AS taken_again
@@ -26,6 +26,9 @@ LEDGER_TABLES = f"""
         SELECT project, discount_id, currency, amount_minor,
                CASE WHEN kind = 'credit_reversed' THEN amount_minor ELSE 0 END
         FROM usage_reversals
+        UNION ALL
+        SELECT project, discount_id, key, value::bigint, 0
+        FROM imported_discounts CROSS JOIN LATERAL jsonb_each_text(taken_minor)
     )
 """  # noqa: S608 - put together from the constant above
 # For each line that was refunded or credited: the refunded and the whole amount, and the discounts' share of the whole.

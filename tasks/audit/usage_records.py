@@ -18,6 +18,8 @@ USAGE_RECORD_CHECKS = {
         FROM (
             SELECT d.* FROM discounts d
             JOIN vouchers v ON v.project = d.project AND v.id = d.voucher_id AND v.stamps_required IS NOT NULL
+            -- A card of another system is complete there.
+            WHERE NOT d.is_imported
         ) d
         FULL JOIN (SELECT * FROM usage_records WHERE discount_id IS NOT NULL) u
              ON u.project = d.project AND u.discount_id = d.id AND u.voucher_id = d.voucher_id

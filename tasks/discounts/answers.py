@@ -36,6 +36,7 @@ def discount_answer(row: ListedDiscountRow) -> Answer:
         "status": row.status,
         "completedAt": instant(row.completed_at),
         "endedAt": instant(row.ended_at),
+        "imported": _imported(row),
         "history": [*(_change_answer(each, row=row) for each in row.history), _grant_answer(row)],
     }
 
@@ -73,15 +74,22 @@ def _states(change: dict[str, Any], *, row: ListedDiscountRow) -> tuple[Answer, 
 
 
 def _grant_answer(row: ListedDiscountRow) -> Answer:
-    # The redemption granted the discount, so no operator did.
+    # The redemption granted the discount, so no operator did, unless it came from another system.
+    imported = row.imported
     return {
-        "kind": "granted",
-        "actor": None,
+        "kind": "granted" if imported is None else "imported",
+        "actor": imported and imported["actor"],
         "note": None,
         "from": None,
         "to": None,
-        "at": instant(row.created_at),
+        "at": instant(row.created_at if imported is None else datetime.fromisoformat(imported["created_at"])),
     }
+
+
+def _imported(row: ListedDiscountRow) -> Answer | None:
+    if row.imported is None:
+        return None
+    return {"ref": row.imported["ref"], "cycles": row.imported["cycles"], "taken": row.imported["taken_minor"]}
 
 
 def _unit_of(row: RecurrenceRow) -> str:

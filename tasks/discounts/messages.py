@@ -1,12 +1,24 @@
-"""The requests to list, move, extend and end discounts, and to end subscriptions."""
+"""The requests to list, import, move, extend and end discounts, and to end subscriptions."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from models.discounts.discount import DiscountStatus
-from tasks.wire.fields import Cycles, DiscountId, ExternalId, Months, Note, VoucherId
-from tasks.wire.message import Message, SignedMessage, check_exactly_one
+from tasks.wire.fields import (
+    CurrencyCode,
+    Cycles,
+    Day,
+    DiscountId,
+    ExternalId,
+    InstantField,
+    Months,
+    Note,
+    PositiveAmount,
+    VoucherId,
+    invalid,
+)
+from tasks.wire.message import BULK_MAX, Message, SignedMessage, check_exactly_one, check_later
 from tasks.wire.pages import ONE_DIRECTION, PAGE_SIZE, Limit, one_owner
 
 
@@ -75,3 +87,72 @@ class ExtendDiscount(SignedMessage):
     def _has_one_duration(cls, value: int | None, info: ValidationInfo) -> int | None:
         check_exactly_one(info, value=value, other="months")
         return value
+
+
+# Two hundred and seventy years of days. A discount for ever may have had more cycles than a recurrence can count.
+CYCLES_HAD_MAX = 100_000
+
+
+class LastCycle(Message):
+    """The latest billing cycle that a discount had elsewhere, `end` exclusive."""
+
+    start: Day
+    end: Day
+
+    @field_validator("end")
+    @classmethod
+    def _after_start(cls, value: Any, info: ValidationInfo) -> Any:
+        check_later(info, value=value, than="start")
+        return value
+
+
+def _in_order(amounts: dict[str, int]) -> dict[str, int]:
+    # The order of keys has no meaning in JSON, so two bodies that differ only in that have the same fingerprint.
+    return dict(sorted(amounts.items()))
+
+
+class ImportDiscount(SignedMessage):
+    """The request of `discounts.import`. `ref` is the id that the discount had in the other system.
+
+    A discount that has had no cycle yet is sent without `firstCycleStart`, `cycles` and `lastCycle`.
+    """
+
+    project: ExternalId
+    ref: ExternalId
+    voucher: VoucherId
+    customer: ExternalId
+    subscription: ExternalId
+    redeemed_at: InstantField
+    starts_on: Day | None = None
+    first_cycle_start: Day | None = None
+    cycles: Annotated[int, Field(ge=0, le=CYCLES_HAD_MAX)] = Field(default=0, validate_default=True)
+    last_cycle: LastCycle | None = Field(default=None, validate_default=True)
+    taken: Annotated[dict[CurrencyCode, PositiveAmount], AfterValidator(_in_order)] = Field(default_factory=dict)
+
+    @field_validator("cycles")
+    @classmethod
+    def _with_first_start(cls, value: int, info: ValidationInfo) -> int:
+        if "first_cycle_start" in info.data and (value > 0) != (info.data["first_cycle_start"] is not None):
+            raise invalid("must be more than 0 with firstCycleStart, and only then")
+        return value
+
+    @field_validator("last_cycle")
+    @classmethod
+    def _agrees_with_cycles(cls, value: LastCycle | None, info: ValidationInfo) -> LastCycle | None:
+        if "first_cycle_start" not in info.data:
+            return value
+        if (value is None) != (info.data["first_cycle_start"] is None):
+            raise invalid("must be given with firstCycleStart, and only then")
+        cycles = info.data.get("cycles")
+        if value is not None and cycles is not None:
+            # Each cycle starts on a day of its own, the first on the first of them.
+            days = (value.start - info.data["first_cycle_start"]).days
+            if days < cycles - 1 or (days > 0 and cycles == 1):
+                raise invalid("must be the last of so many cycles since firstCycleStart")
+        return value
+
+
+class ImportDiscounts(Message):
+    """The request of `discounts.import_many`: each discount is parsed and decided by itself."""
+
+    requests: Annotated[list[Any], Field(min_length=1, max_length=BULK_MAX)]

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from domain.invoice import Applied, Discount
 from domain.recurrence import Period, Progress
+from models.discounts.imported import find_imported, progress_before
 from models.discounts.locks import DiscountKey
 from models.discounts.row_types import DiscountRow
 from models.discounts.values import granted_discount_of
@@ -39,6 +40,8 @@ class GrantedDiscount:
     # The cycles that the discount has discounted on its subscription: of the batch, and those that `read_cycles` has
     # read.
     cycles: list[Period] = field(default_factory=list)
+    # The progress that an imported discount came with.
+    elsewhere: Progress = field(default_factory=Progress)
 
     def at_cycle(self, start: date, *, starts_on: date) -> Discount:
         """Return the discount as the rules need it for an invoice of the cycle that begins on `start`."""
@@ -51,6 +54,7 @@ class GrantedDiscount:
             cycle_start=start,
             phase_by_cycle=self.phase_by_cycle,
             budget_left_minor=self.budget_left_minor,
+            elsewhere=self.elsewhere,
         )
 
     def advance(self, applied: Applied, *, cycle: Period, currency: str) -> None:
@@ -109,9 +113,22 @@ def read_cycles(session: Session, discounts: Sequence[GrantedDiscount]) -> None:
 
 
 def read_of_all_cycles(session: Session, discounts: Sequence[GrantedDiscount]) -> None:
-    """Read the totals of balances and the phases of ramps. If no discount is either, send no statement."""
+    """Read the totals of balances, the phases of ramps, and what imported discounts had done elsewhere.
+
+    If no discount is any of these, send no statement.
+    """
     _read_balances(session, discounts)
     _read_phases(session, discounts)
+    _read_imported(session, discounts)
+
+
+def _read_imported(session: Session, discounts: Iterable[GrantedDiscount]) -> None:
+    imported = {each.key: each for each in discounts if each.row.is_imported}
+    for key, row in find_imported(session, keys=imported).items():
+        granted = imported[key]
+        granted.elsewhere = progress_before(row)
+        if row.last_cycle_start and row.last_cycle_end and row.subscription == granted.row.subscription:
+            granted.cycles.append(Period(start=row.last_cycle_start, end=row.last_cycle_end))
 
 
 def _read_balances(session: Session, discounts: Iterable[GrantedDiscount]) -> None:

@@ -10,6 +10,7 @@ from domain.recurrence import Period, Progress
 from domain.reversal import is_completed, progress_through
 from domain.value_class import value
 from models.discounts.discount import DiscountStatus
+from models.discounts.imported import find_imported, progress_before
 from models.discounts.locks import DiscountKey
 from models.discounts.of_subscription import is_running
 from models.discounts.progress import DiscountState, rewind_discounts, set_statuses
@@ -48,11 +49,13 @@ def give_cycle_back(
     counts against no limit, but later invoices are still discounted by it.
     """
     entries_of_each = remaining_entries(session, keys=[(each.project, each.id) for each in discounts])
+    imported = find_imported(session, keys=[(each.project, each.id) for each in discounts if each.is_imported])
     rewound = []
     for row, entries in zip(discounts, entries_of_each, strict=True):
         others = [each for each in entries if each.invoice != invoice.invoice]
         cycles = [Period(start=each.cycle_start, end=each.cycle_end) for each in others]
-        progress = progress_through(recurrence_of(row), cycles=cycles)
+        elsewhere = progress_before(imported.get((row.project, row.id)))
+        progress = progress_through(recurrence_of(row), cycles=cycles, elsewhere=elsewhere)
         rewound.append(_Rewound(row=row, progress=progress, is_used_up=row.id in used_up))
     states = _states(session, rewound, beside=beside, at=at)
     rewind_discounts(session, states=states, at=at)

@@ -15,16 +15,20 @@ NOT_TOLD = {"field": WHOLE_REQUEST, "message": "has more bad fields, which are n
 
 
 def answer_each(
-    items: Sequence[object], *, message: type[Request], decide: Callable[[Session, list[Request]], list[Answer]]
+    items: Sequence[object],
+    *,
+    message: type[Request],
+    decide: Callable[[Session, list[Request]], Sequence[Answer | InvalidRequest]],
 ) -> Answer:
     """Decide the items of a bulk request in one transaction, and return their answers in order.
 
-    A bad item is answered as `invalid`, and the others are decided.
+    A bad item is answered as `invalid`, and the others are decided. A decision may find a bad item too.
     """
     parsed = [_parse_item(message, item) for item in items]
     requests = [each for each in parsed if not isinstance(each, InvalidRequest)]
     decided = iter(run_in_transaction(lambda session: decide(session, requests)))
-    answers = [_invalid_answer(each) if isinstance(each, InvalidRequest) else next(decided) for each in parsed]
+    results = [each if isinstance(each, InvalidRequest) else next(decided) for each in parsed]
+    answers = [_invalid_answer(each) if isinstance(each, InvalidRequest) else each for each in results]
     _shorten(answers)
     return {"object": "list", "items": answers}
 

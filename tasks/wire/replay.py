@@ -18,6 +18,7 @@ class AnswerTable(StrEnum):
 
     CODE_GENERATIONS = "code_generations"
     HOLDS = "holds"
+    IMPORTED_DISCOUNTS = "imported_discounts"
     INVOICE_DISCOUNTS = "invoice_discounts"
     REDEMPTIONS = "redemptions"
     USAGE_RECORDS = "usage_records"

@@ -10,14 +10,17 @@ from pydantic.alias_generators import to_camel
 
 from domain.credit import CreditRefusal
 from domain.discount_change import ChangeRefusal
+from domain.discount_import import ImportRefusal
 from domain.eligibility import Refusal
 from domain.hold import HoldRefusal
 from domain.reversal import ReversalRefusal
 from domain.voucher_update import UpdateRefusal
 from models.sweeps.recorded_sweep import COUNTS
 
-OUTCOMES = frozenset({"accepted", "applied", "ended", "erased", "invalid", "recorded", "refused", "reversed"})
-REFUSALS = (Refusal, HoldRefusal, UpdateRefusal, ChangeRefusal, ReversalRefusal, CreditRefusal)
+OUTCOMES = frozenset(
+    {"accepted", "applied", "ended", "erased", "imported", "invalid", "recorded", "refused", "reversed"}
+)
+REFUSALS = (Refusal, HoldRefusal, UpdateRefusal, ChangeRefusal, ImportRefusal, ReversalRefusal, CreditRefusal)
 REASONS = frozenset(reason.value for refusal in REFUSALS for reason in refusal)
 # Stands for a word that is not in the contract.
 OTHER = "other"

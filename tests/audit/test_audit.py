@@ -6,6 +6,7 @@ from tasks.audit.codes import CODE_CHECKS
 from tasks.audit.discount_changes import DISCOUNT_CHANGE_CHECKS
 from tasks.audit.discounts import DISCOUNT_CHECKS
 from tasks.audit.holds import HOLD_CHECKS
+from tasks.audit.imported import IMPORTED_CHECKS
 from tasks.audit.ramps import RAMP_CHECKS
 from tasks.audit.redemptions import REDEMPTION_CHECKS
 from tasks.audit.returned_places import RETURNED_PLACE_CHECKS
@@ -21,6 +22,7 @@ TESTED = (
     DISCOUNT_CHECKS,
     HOLD_CHECKS,
     RAMP_CHECKS,
+    IMPORTED_CHECKS,
     REDEMPTION_CHECKS,
     RETURNED_PLACE_CHECKS,
     REVERSAL_CHECKS,

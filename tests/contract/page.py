@@ -19,7 +19,7 @@ IDENTITY = re.compile(
 )
 # Fields that the database's clock sets, so that their values differ from the page.
 CLOCKED = {"createdAt", "updatedAt", "decidedAt", "appliedAt", "retiredAt", "created_at", "modified_at", "create_at"}
-CLOCKED |= {"updated_at", "reversedAt", "completedAt", "endedAt", "at", "diedAt", "erasedAt"}
+CLOCKED |= {"updated_at", "reversedAt", "completedAt", "endedAt", "at", "diedAt", "erasedAt", "importedAt"}
 # The request id of a stamp card's redemption is a hash that depends on the voucher's id.
 DERIVED = re.compile(r"usage-[0-9a-f]{64}")
 # The instants in a sentence.

@@ -14,6 +14,7 @@ from tasks.wire.errors import INFRASTRUCTURE_FAULTS
 from tests.support.administrator import as_administrator
 from tests.support.changes import move
 from tests.support.holds import reserve
+from tests.support.imports import import_discount
 from tests.support.requests import apply, create_voucher, record, redeem
 from tests.support.reversals import refund
 from tests.support.tampering import tamper
@@ -27,6 +28,7 @@ TABLES = (
     "usage_reversals",
     "returned_places",
     "discount_changes",
+    "imported_discounts",
     "voucher_changes",
     "redemptions",
     "write_answers",
@@ -49,6 +51,7 @@ KEYS = {
     "usage_reversals": "id",
     "returned_places": "discount_id",
     "discount_changes": "discount_id, number",
+    "imported_discounts": "discount_id",
     "voucher_changes": "voucher_id, id",
     "redemptions": "request_id",
     "write_answers": "task, key",
@@ -65,6 +68,7 @@ def one_of_everything(database: dict[str, str]) -> None:  # noqa: ARG001 - empti
     move(discount)
     record(voucher=voucher)
     refund("inv_1", "r1", base=8000)
+    import_discount(voucher, subscription="sub_3")
 
 
 def test_every_append_only_table_has_its_cases():

@@ -53,18 +53,18 @@ def downgrade():
 LOST = {
     "codes": {"maximum_redemptions_per_customer", "updated_at"},
     "dead_letters": {"id"},
-    "discounts": {"completed_at", "excluded_products", "phases", "updated_at"},
+    "discounts": {"completed_at", "excluded_products", "is_imported", "phases", "updated_at"},
     "holds": {"other_discount_id"},
     "invoice_reversals": {"actor"},
     "redemptions": {"other_discount_id"},
     "usage_entries": {"cycle_start", "cycle_end", "phase"},
     # The sum of a voucher is kept, in another part.
     "given_amounts": {"part"},
-    "vouchers": {"excluded_products", "first_purchase_only", "phases"},
+    "vouchers": {"excluded_products", "first_purchase_only", "imported_matched", "phases"},
 }
 # Tables that a migration adds. After the way down and up, they have what the rows of other tables tell, if anything.
 # Emptied too: what a migration down drops comes back empty, unless another table has it.
-EMPTIED = {"audits", "beat_ticks", "customer_erasures", "failed_attempts", "sweeps"}
+EMPTIED = {"audits", "beat_ticks", "customer_erasures", "failed_attempts", "imported_discounts", "sweeps"}
 LOST_TABLES = {*EMPTIED, "discount_changes", "voucher_changes"}
 # Reasons that an earlier release does not know, each with the one that it gets on the way down.
 NEAREST_REASONS = {

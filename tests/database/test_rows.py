@@ -94,6 +94,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     },
     "discounts.discount.read_as_added": {"rows": [NEW_DISCOUNT]},
     "discounts.ending.find_granted": {"project": "gigs", "subscription": "sub_1"},
+    "discounts.imported.find_imported": IDS,
     "discounts.listing.find_discounts": {"project": "gigs", "ids": [ID]},
     "discounts.listing.newer_discounts": {**PAGE, "listing": DISCOUNT_LISTING},
     "discounts.listing.older_discounts": {**PAGE, "listing": DISCOUNT_LISTING},
@@ -208,7 +209,7 @@ OTHERWISE_NULLABLE = {
     # Parameters, and defaults of columns.
     "NewDiscountRow": {
         *("project", "id", "voucher_id", "customer", "subscription", "created_at", "starts_on", "starts_on_in_utc"),
-        *("status", "cycles", "entries_given_back", "entries_credited", "has_budget"),
+        *("status", "cycles", "entries_given_back", "entries_credited", "has_budget", "is_imported"),
     },
     "NotStartedRow": {"currency", "discounts", "next_on"},  # LEFT JOIN, a count, the later of two days.
     "NotStartedRampRow": {"currency", "discounts", "next_on", "phases"},  # The same, and a condition.
@@ -225,6 +226,7 @@ OTHERWISE_NULLABLE = {
     "StartedRow": {"anchor", "next_on", "cycle_days", "per_cycle", "rest"},
     # A UNION, a count and a sum or else 0.
     "TakenRow": {"discount_id", "id", "invoice", "currency", "amount_minor", "created_at", "entries", "reversed_minor"},
+    "UsageGrantRow": {"created_at"},  # A CASE.
     "VoucherAmountsRow": {"voucher_id", "currency"},  # A UNION.
 }
 TYPES = {

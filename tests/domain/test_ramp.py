@@ -52,7 +52,12 @@ class Billed:
         if not covers(self.recurrence, progress=progress, start=start, is_new_cycle=start not in self.by_cycle):
             return None
         self.by_cycle[start] = phase_of(
-            start, phases=self.phases, recurrence=self.recurrence, progress=progress, phase_by_cycle=self.by_cycle
+            start,
+            phases=self.phases,
+            recurrence=self.recurrence,
+            progress=progress,
+            phase_by_cycle=self.by_cycle,
+            elsewhere=Progress(),
         )
         return self.by_cycle[start]
 
@@ -146,6 +151,13 @@ def test_the_phases_of_a_window_cover_it_without_a_gap(durations, start):
     recurrence = months(*durations)
     if not covers(recurrence, progress=progress, start=start, is_new_cycle=True):
         return
-    number = phase_of(start, phases=phases(*durations), recurrence=recurrence, progress=progress, phase_by_cycle={})
+    number = phase_of(
+        start,
+        phases=phases(*durations),
+        recurrence=recurrence,
+        progress=progress,
+        phase_by_cycle={},
+        elsewhere=Progress(),
+    )
     begin, end = sum(durations[: number - 1]), sum(durations[:number])
     assert add_months(FIRST, months=begin) <= start < add_months(FIRST, months=end)

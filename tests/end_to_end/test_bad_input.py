@@ -115,6 +115,14 @@ APPLY: list[tuple[str, Json, set[str]]] = [
     ("a text for a boolean", {"trial": SECRET}, {"trial"}),
     ("an unknown field of a line", {"lines": line(discount=31_337_001)}, {"lines.0.discount"}),
 ]
+IMPORT = {
+    "project": "gigs",
+    "ref": "di_1",
+    "customer": "cus_1",
+    "subscription": "sub_1",
+    "voucher": "vou_01m802aq92e78rshs8mnssdx40",
+    "redeemedAt": "2026-03-01T12:00:00Z",
+}
 OTHERS: list[tuple[str, str, Any, set[str]]] = [
     ("vouchers.retrieve", "no voucher", {"project": "gigs"}, {"voucher"}),
     ("vouchers.retire", "a code for an id", {"project": "gigs", "voucher": SECRET}, {"voucher"}),
@@ -124,6 +132,10 @@ OTHERS: list[tuple[str, str, Any, set[str]]] = [
     ("redemptions.redeem_many", "no list", {}, {"requests"}),
     ("redemptions.redeem_many", "an object for a list", {"requests": VALID_REDEMPTION}, {"requests"}),
     ("redemptions.redeem_many", "a list for the request", [VALID_REDEMPTION], {"request"}),
+    ("discounts.import_many", "1,001 requests", {"requests": [{}] * 1_001}, {"requests"}),
+    ("discounts.import_many", "no list", {}, {"requests"}),
+    ("discounts.import", "a naive instant", {**IMPORT, "redeemedAt": NAIVE}, {"redeemedAt"}),
+    ("discounts.import", "a fraction of a minor unit", {**IMPORT, "taken": {"USD": 31.337}}, {"taken.USD"}),
     ("billing.apply_many", "1,001 invoices", {"invoices": [VALID_INVOICE] * 1_001}, {"invoices"}),
     ("billing.apply_many", "an empty list", {"invoices": []}, {"invoices"}),
     ("expiry.sweep", "a field", {"now": NAIVE}, {"?"}),

@@ -52,6 +52,8 @@ QUEUE_BY_TASK |= dict.fromkeys(
         "discounts.end",
         "discounts.move",
         "discounts.extend",
+        "discounts.import",
+        "discounts.import_many",
         "subscriptions.end",
         "customers.erase",
         "holds.list",

@@ -14,7 +14,12 @@ VOUCHER = voucher_body()
 
 
 @pytest.mark.parametrize(
-    ("task", "name"), [("redemptions.redeem_many", "requests"), ("billing.apply_many", "invoices")]
+    ("task", "name"),
+    [
+        ("redemptions.redeem_many", "requests"),
+        ("billing.apply_many", "invoices"),
+        ("discounts.import_many", "requests"),
+    ],
 )
 @pytest.mark.parametrize("items", [[], [{}] * 1001, "all", None])
 def test_a_bulk_request_has_1_to_1000_items(task, name, items):
@@ -23,7 +28,12 @@ def test_a_bulk_request_has_1_to_1000_items(task, name, items):
 
 
 @pytest.mark.parametrize(
-    ("task", "name"), [("redemptions.redeem_many", "requests"), ("billing.apply_many", "invoices")]
+    ("task", "name"),
+    [
+        ("redemptions.redeem_many", "requests"),
+        ("billing.apply_many", "invoices"),
+        ("discounts.import_many", "requests"),
+    ],
 )
 def test_a_bulk_request_of_1000_items_is_not_too_long(task, name):
     """Each item is validated by itself."""

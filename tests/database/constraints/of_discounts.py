@@ -29,6 +29,7 @@ DISCOUNTS = Table(
     required=(
         *("voucher_id", "customer", "subscription", "created_at", "recurrence", "carry_over", "starts_on"),
         *("starts_on_in_utc", "status", "cycles", "entries_given_back", "entries_credited", "has_budget"),
+        "is_imported",
     ),
     refused={
         "pk_discounts": [{"id": "id"}],
@@ -107,4 +108,32 @@ SUBSCRIPTIONS = Table(
     fresh={"subscription": "'copy'"},
     refused={"pk_subscriptions": [{"subscription": "subscription"}]},
 )
-TABLES = (DISCOUNTS, DISCOUNT_CHANGES, SUBSCRIPTIONS)
+NO_CYCLE: Change = {"first_cycle_start": NULL, "last_cycle_start": NULL, "last_cycle_end": NULL}
+IMPORTED_DISCOUNTS = Table(
+    name="imported_discounts",
+    row="cycles = 1",
+    # A discount that has no such row yet.
+    fresh={"discount_id": "(SELECT id FROM discounts WHERE NOT is_imported LIMIT 1)", "ref": "'copy'"},
+    required=("ref", "subscription", "cycles", "taken_minor", "status", "created_at"),
+    left_out_with={"cycles": NO_CYCLE},
+    refused={
+        "pk_imported_discounts": [{"discount_id": "discount_id"}],
+        "uq_imported_discounts_ref": [{"ref": "ref"}],
+        "fk_imported_discounts_project_discount_id_discounts": [{"discount_id": NEW}],
+        "ck_imported_discounts_cycles_not_negative": [{**NO_CYCLE, "cycles": "-1"}],
+        "ck_imported_discounts_cycles_with_dates": [
+            {"cycles": "0", "last_cycle_start": "first_cycle_start + 1", "last_cycle_end": NULL},
+            NO_CYCLE,
+            {"last_cycle_end": NULL},
+        ],
+        "ck_imported_discounts_one_cycle_if_the_same": [
+            {"cycles": "2"},
+            {"last_cycle_start": "first_cycle_start + 1"},
+        ],
+        "ck_imported_discounts_cycles_in_order": [{"cycles": "2", "last_cycle_start": "first_cycle_start - 1"}],
+        "ck_imported_discounts_last_cycle_not_empty": [{"last_cycle_end": "last_cycle_start"}],
+        "ck_imported_discounts_taken_by_currency": [{"taken_minor": "'[]'"}],
+        "ck_imported_discounts_status_known": [{"status": "'ended'"}],
+    },
+)
+TABLES = (DISCOUNTS, DISCOUNT_CHANGES, IMPORTED_DISCOUNTS, SUBSCRIPTIONS)

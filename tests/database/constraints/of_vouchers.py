@@ -21,7 +21,7 @@ VOUCHERS = Table(
     fresh={"id": NEW},
     required=(
         *("created_at", "name", "recurrence", "carry_over", "redemptions", "imported_redemptions", "held"),
-        *("places_returned", "metadata", "first_purchase_only"),
+        *("places_returned", "metadata", "first_purchase_only", "imported_matched"),
     ),
     refused={
         "pk_vouchers": [{"id": "id"}],
@@ -58,6 +58,7 @@ VOUCHERS = Table(
         "ck_vouchers_excluded_products_not_empty": [{"excluded_products": "'{}'"}],
         "ck_vouchers_held_not_negative": [{"held": "-1"}],
         "ck_vouchers_imported_within_redemptions": [{"imported_redemptions": "-1"}, {"imported_redemptions": "1"}],
+        "ck_vouchers_matched_within_imported": [{"imported_matched": "-1"}, {"imported_matched": "1"}],
         "ck_vouchers_maximum_discount_currency_has_an_amount": [
             {"maximum_discount_minor": "'{\"USD\": 1}'", "maximum_discount_currency": "'EUR'"}
         ],
@@ -109,8 +110,11 @@ VOUCHERS = Table(
         # Between 0 and the redemptions are the imported redemptions, and so are the returned places.
         "ck_vouchers_redemptions_not_negative": (
             "ck_vouchers_imported_within_redemptions",
+            "ck_vouchers_matched_within_imported",
             "ck_vouchers_places_within_redemptions",
         ),
+        # Between 0 and the imported redemptions are those that are matched.
+        "ck_vouchers_imported_within_redemptions": ("ck_vouchers_matched_within_imported",),
     },
 )
 UPDATE: Change = {"before": NULL, "after": NULL}

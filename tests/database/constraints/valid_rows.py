@@ -7,6 +7,7 @@ from tests.intake.deliveries import delivery, run
 from tests.support.changes import move
 from tests.support.endings import end, end_subscription
 from tests.support.holds import reserve
+from tests.support.imports import ONE_CYCLE, import_discount
 from tests.support.requests import add_codes, apply, create_voucher, record, redeem, voucher_body
 from tests.support.reversals import refund, reverse
 from tests.support.tasks import task_named
@@ -57,6 +58,7 @@ def add_discounts() -> None:
     reserve(voucher=voucher)
     task_named("redemptions.confirm")(request={"project": "gigs", "hold": held["id"]})
     redeem(code="UNKNOWN")
+    import_discount(voucher, ref="di_begun", subscription="sub_imported", **ONE_CYCLE)
 
 
 def add_invoices() -> None:

@@ -6,7 +6,17 @@ from tasks.codes.generate import begin_generation
 from tasks.codes.messages import GenerateCodes
 from tests.projects.scenarios.acts import ACTOR, Acts, of_voucher
 from tests.support.holds import reserve
-from tests.support.requests import add_codes, apply, create_voucher, redeem, redemption, usage, voucher_body
+from tests.support.imports import ONE_CYCLE, elsewhere
+from tests.support.requests import (
+    add_codes,
+    apply,
+    create_voucher,
+    invoice,
+    redeem,
+    redemption,
+    usage,
+    voucher_body,
+)
 from tests.support.reversals import ONCE, grant
 from tests.support.tasks import task_named
 from worker.database import run_in_transaction
@@ -25,6 +35,18 @@ def change_discounts() -> Acts:
             ("discounts.end", {**named, "requestId": "r1"}),
             ("discounts.list", {"project": "gigs", "subscription": "sub_2"}),
         ]
+    )
+
+
+def import_discounts() -> Acts:
+    """Import one twice, and another that the twin may have imported."""
+    voucher = create_voucher(budget={"amount": 9_000, "currency": "USD"})["id"]
+    first = elsewhere(voucher=voucher, **ONE_CYCLE, taken={"USD": 500})
+    second = {**first, "ref": "di_2", "subscription": "sub_2"}
+    both = [("discounts.import", first), ("discounts.import", first)]
+    return Acts(
+        of_twin=[("discounts.import", second)],
+        both=[*both, ("discounts.import", second), ("billing.apply", invoice())],
     )
 
 
@@ -158,6 +180,7 @@ def look_at_everything() -> Acts:
 SCENARIOS = [
     go_on_with_a_generation,
     change_discounts,
+    import_discounts,
     move_a_discount_beside_holds,
     end_a_subscription,
     create_vouchers,

@@ -5,6 +5,7 @@ from typing import Any
 
 from tests.projects.calls import Answer, Call
 from tests.support.credits import credit_line
+from tests.support.imports import ONE_CYCLE, elsewhere
 from tests.support.ramps import phase, ramp
 from tests.support.requests import invoice, voucher_body
 
@@ -75,6 +76,7 @@ def billing() -> Generator[Call, list[Answer], None]:
     yield from reversals()
     discounts = list(dict.fromkeys(each["discount"] for each in redeemed if each["discount"]))
     yield from changes(discounts)
+    yield from imports(vouchers)
     yield from looks(list(vouchers.values()), discounts)
 
 
@@ -147,6 +149,25 @@ def reversals() -> Generator[Call, list[Answer], None]:
     )
     yield Call("billing.reverse", [reversal(21, "voided")])
     yield Call("billing.apply", [bill(22, period=APRIL), bill(23, subscription=3, period=APRIL)])
+
+
+def imports(vouchers: dict[str, str]) -> Generator[Call, list[Answer], None]:
+    """Import discounts of another system, alone and together, repeated, in conflict and refused, and bill them."""
+    bodies = [
+        elsewhere(
+            ref=f"di_{number}",
+            voucher=vouchers[name],
+            customer=f"cus_{number}",
+            subscription=f"sub_{number}",
+            **(ONE_CYCLE | {"taken": {"USD": 1_000}} if name in {"Balance", "Budget"} else {}),
+        )
+        for number, name in enumerate(("Percent", "Balance", "Budget", "Once", "Limited"), start=60)
+    ]
+    conflict = {**bodies[0], "customer": "cus_9"}
+    yield Call("discounts.import", [bodies[0], bodies[0], conflict, {**bodies[1], "subscription": "sub_60"}])
+    yield Call("discounts.import_many", [{"requests": [*bodies, *bodies[1:3], {**bodies[2], "ref": "di_9"}]}])
+    yield Call("billing.apply", [bill(each, subscription=each) for each in (60, 61, 62, 63)])
+    yield Call("billing.reverse", [reversal(61, "voided"), reversal(62, "voided")])
 
 
 def changes(discounts: list[str]) -> Generator[Call, list[Answer], None]:
