@@ -18,6 +18,7 @@ class Absence(StrEnum):
     """Why the answer to an invoice does not name a discount, in order of precedence."""
 
     REDEEMED_LATER = "redeemed_later"
+    IMPORTED_LATER = "imported_later"
     MOVED_AWAY = "moved_away"
     MOVED_LATER = "moved_later"
     OTHER_SUBSCRIPTION = "other_subscription"
@@ -70,12 +71,15 @@ class Move:
 class History:
     """A discount's own history. `moves` are in the order of time, and `subscription` is the present one."""
 
+    # The instant since which the discount is known here: of its redemption, or of its import from another system.
     granted_at: datetime
     subscription: str
     moves: Sequence[Move]
     ended_at: datetime | None
-    # The instant of the first invoice that the discount took something off, reversed or not.
+    # The instant of the first invoice that the discount took something off, reversed or not, or of the import of a
+    # discount that had taken something elsewhere.
     first_taken_at: datetime | None
+    is_imported: bool = False
 
     def subscription_at(self, at: datetime) -> str:
         """Return the subscription that the discount was on at an instant."""
@@ -104,7 +108,7 @@ def absence_of(history: History, *, subscription: str, at: datetime, comes_secon
     `comes_second` says that the answer names a discount of the same voucher that was redeemed earlier.
     """
     if history.granted_at > at:
-        return Absence.REDEEMED_LATER
+        return Absence.IMPORTED_LATER if history.is_imported else Absence.REDEEMED_LATER
     if history.subscription_at(at) != subscription:
         if history.left(subscription, by=at):
             return Absence.MOVED_AWAY

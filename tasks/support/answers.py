@@ -33,7 +33,9 @@ def explained_request(row: RedemptionRow, *, evidence: Evidence) -> Answer:
     """Return a decided redemption with its sentence."""
     text = refusal_text(row, evidence=evidence)
     if row.reason is None:
-        text = say(sentences.ACCEPTED, {"number": f"{row.redemption_number:,}"})
+        known = [each for each in (*evidence.discounts.rows, *evidence.elsewhere.rows) if each.id == row.id]
+        wordings = sentences.IMPORTED if any(each.is_imported for each in known) else sentences.ACCEPTED
+        text = say(wordings, {"number": f"{row.redemption_number:,}"})
     return {**redemption_answer(row), "voucherName": _voucher_name(row, evidence=evidence), "text": text}
 
 
@@ -74,6 +76,7 @@ def explained_discount(row: ListedDiscountRow, *, evidence: Evidence, subscripti
     wordings += [sentences.PRODUCTS] if row.products is not None else []
     wordings += [sentences.EXCLUDED_PRODUCTS] if row.excluded_products is not None else []
     wordings += [sentences.MAXIMUM] if row.maximum_discount_minor is not None else []
+    wordings += [sentences.ORIGIN] if row.imported is not None else []
     wordings += [sentences.STANDING[standing]]
     move = None if subscription is None else known.history.last_move_of(subscription)
     if place is not None and move is not None:
@@ -84,13 +87,19 @@ def explained_discount(row: ListedDiscountRow, *, evidence: Evidence, subscripti
         "voucherName": _voucher_name(row, evidence=evidence),
         "standing": standing.value,
         "place": None if place is None else place.value,
-        "given": {currency: amount for currency, amount in sorted(known.given_minor.items()) if amount},
+        "given": _given_here(row, known=known),
         "cyclesLeft": None if row.duration_in_cycles is None else row.duration_in_cycles - row.cycles,
         "balanceLeft": balance_left(row, given_minor=known.given_minor) if row.carry_over else None,
         "entries": explained_entries(known.newest),
         "moreEntries": bool(known.newest and known.newest[0].entries > len(known.newest)),
         "text": " ".join(say(each, figures) for each in wordings),
     }
+
+
+def _given_here(row: ListedDiscountRow, *, known: Known) -> Answer:
+    elsewhere = {} if row.imported is None else row.imported["taken_minor"]
+    given = {currency: amount - elsewhere.get(currency, 0) for currency, amount in sorted(known.given_minor.items())}
+    return {currency: amount for currency, amount in given.items() if amount}
 
 
 def figures_of(row: ListedDiscountRow, *, known: Known) -> Figures:

@@ -45,7 +45,7 @@ class Known:
     last_extended_at: datetime | None
     newest: Sequence[TakenRow]
     of_invoice: Sequence[TakenRow]
-    # In minor units by currency, without what was reversed.
+    # In minor units by currency, without what was reversed, and with what was taken in another system.
     given_minor: Mapping[str, int]
 
 
@@ -128,12 +128,15 @@ def _known(
 
 
 def _history(row: ListedDiscountRow, *, moves: Sequence[MoveRow], newest: Sequence[TakenRow]) -> History:
+    imported_at = None if row.imported is None else datetime.fromisoformat(row.imported["created_at"])
+    first_taken_at = newest[0].first_taken_at if newest else None
     return History(
-        granted_at=row.created_at,
+        granted_at=imported_at or row.created_at,
         subscription=row.subscription,
         moves=[Move(source=each.from_subscription, target=each.to_subscription, at=each.created_at) for each in moves],
         ended_at=row.ended_at,
-        first_taken_at=newest[0].first_taken_at if newest else None,
+        first_taken_at=imported_at if row.imported is not None and row.imported["cycles"] else first_taken_at,
+        is_imported=row.imported is not None,
     )
 
 

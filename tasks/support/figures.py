@@ -73,6 +73,10 @@ def discount_figures(
         "taken_since": None if row.cycles else _instant_text(first_taken_at),
         "maximum_on_invoice": amounts_text(maximum_minor, first=row.maximum_discount_currency) or None,
     }
+    if row.imported is not None:
+        figures["imported_at"] = instant_text(datetime.fromisoformat(row.imported["created_at"]))
+        cycles = row.imported["cycles"]
+        figures["cycles_elsewhere"] = _count_text(cycles, unit="billing cycle") if cycles else None
     if row.carry_over and row.amounts_minor:
         left = balance_left(row, given_minor=given_minor)
         figures["balance_in_all"] = amounts_text(row.amounts_minor, first=row.currency)

@@ -20,6 +20,10 @@ Wordings = tuple[str, ...]
 Figures = Mapping[str, str]
 
 ACCEPTED: Wordings = ("Accepted: this is redemption {number} of the voucher, and it granted a discount.", "Accepted.")
+IMPORTED: Wordings = (
+    "Redeemed in another system, and imported as redemption {number} of the voucher.",
+    "Redeemed in another system.",
+)
 MOVABLE: Wordings = (
     "At that time, the customer had a discount of this voucher on another subscription, which could be moved.",
 )
@@ -107,6 +111,11 @@ TERMS: Mapping[RecurrenceType, Wordings] = {
 PRODUCTS: Wordings = ("Only the products that it names are discounted.",)
 EXCLUDED_PRODUCTS: Wordings = ("The products that it excludes are not discounted.",)
 MAXIMUM: Wordings = ("At most {maximum_on_invoice} is taken off one invoice.",)
+ORIGIN: Wordings = (
+    "It came from another system on {imported_at}, where it had discounted {cycles_elsewhere}.",
+    "It came from another system on {imported_at}.",
+    "It came from another system.",
+)
 STANDING: Mapping[Standing, Wordings] = {
     Standing.NOT_YET_BEGUN: (
         "All that it took off since {taken_since} was reversed. It begins anew with the next invoice that it reduces.",
@@ -167,6 +176,10 @@ ABSENT: Mapping[Absence, Wordings] = {
     Absence.REDEEMED_LATER: (
         "It took nothing off, because it was redeemed on {granted_at}, after the invoice or at the same moment.",
         "It took nothing off, because it was redeemed after the invoice or at the same moment.",
+    ),
+    Absence.IMPORTED_LATER: (
+        "It took nothing off, because it came from another system on {imported_at}, after the invoice.",
+        "It took nothing off, because it came from another system after the invoice.",
     ),
     Absence.MOVED_AWAY: (
         "It took nothing off, because it was moved to another subscription on {moved_at}, before the invoice.",

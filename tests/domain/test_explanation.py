@@ -32,6 +32,16 @@ IN_ORDER = [
         },
     ),
     (
+        Absence.IMPORTED_LATER,
+        {
+            "granted_at": LATER,
+            "is_imported": True,
+            "moves": [Move(source="sub_1", target="sub_2", at=EARLIER)],
+            "subscription": "sub_2",
+            "ended_at": EARLIER,
+        },
+    ),
+    (
         Absence.MOVED_AWAY,
         {"moves": [Move(source="sub_1", target="sub_2", at=EARLIER)], "subscription": "sub_2", "ended_at": EARLIER},
     ),
