@@ -34,12 +34,25 @@ _REVERSED = """
 """
 # A credited amount is one that the discount does not take, while a refund says nothing about the next cycle.
 TAKEN_MINOR = f"amount_minor - {_REVERSED.format(of_kind='AND credited_by IS NOT NULL')}"
-RUNNING = """
-    SELECT * FROM discounts
+# Of a discount that ran in another system: its cycles and amounts there.
+ELSEWHERE = """
+    LEFT JOIN LATERAL (
+        SELECT cycles AS cycles_elsewhere, taken_minor AS taken_elsewhere,
+               imported_discounts.last_cycle_start AS start_elsewhere,
+               imported_discounts.last_cycle_end AS end_elsewhere
+        FROM imported_discounts
+        WHERE discounts.is_imported AND imported_discounts.project = discounts.project
+              AND discount_id = discounts.id
+        OFFSET 0
+    ) AS imported ON true
+"""
+CYCLES_HERE = "greatest(1, cycles - coalesce(cycles_elsewhere, 0))"
+RUNNING = f"""
+    SELECT * FROM discounts {ELSEWHERE}
     WHERE project = :project AND status = 'running'
           AND (CAST(:voucher_id AS uuid) IS NULL OR voucher_id = :voucher_id)
           AND (ends_on IS NULL OR ends_on > :since)
-"""
+"""  # noqa: S608 - put together from the constant above
 # The sums of a discount's own entries by currency, without credits. `share` is the part of a balance that the cycles
 # have used, over all currencies, and `share_left` the rest of the balance, which gets refunds back.
 # OFFSET 0 keeps the planner from merging a subquery into the outer query, so each discount costs one index scan.
@@ -54,10 +67,15 @@ _TAKEN = f"""
                CASE WHEN running.carry_over THEN amount_minor - {_REVERSED.format(of_kind="")} END AS kept_minor
         FROM usage_entries
         WHERE usage_entries.project = running.project AND discount_id = running.id AND {IS_UNREVERSED}
+        UNION ALL
+        SELECT key, running.start_elsewhere, running.end_elsewhere, value::bigint, value::bigint
+        FROM jsonb_each_text(running.taken_elsewhere) WHERE running.cycles_elsewhere > 0
         OFFSET 0
     ) AS entry
     GROUP BY currency
 """  # noqa: S608 - put together from the constants above
+# If nobody has told the amounts of elsewhere, its cycles tell nothing either.
+_CYCLES_KNOWN = f"CASE WHEN taken_elsewhere = '{{}}' THEN {CYCLES_HERE} ELSE cycles END"
 # The rest of a balance is taken in the same amounts per cycle as before. The last, incomplete cycle is `rest`.
 _STARTED = text(f"""
     SELECT voucher_id, currency, anchor, next_on, cycle_days, ends_on,
@@ -66,12 +84,14 @@ _STARTED = text(f"""
            sum(CASE WHEN has_rest THEN per_cycle * (cycles_of_balance - floor(cycles_of_balance)) ELSE 0 END) AS rest
     FROM (
         SELECT voucher_id, currency, first_cycle_start AS anchor, last_cycle_end AS next_on, cycle_days, ends_on,
-               taken / cycles::numeric AS per_cycle, duration_in_cycles - cycles AS cycles_left,
-               cycles * share_left / nullif(share, 0) AS cycles_of_balance,
+               taken / cycles_known::numeric AS per_cycle, duration_in_cycles - cycles AS cycles_left,
+               cycles_known * share_left / nullif(share, 0) AS cycles_of_balance,
                -- If all was credited, nothing tells how long the balance lasts.
                carry_over AND share > 0
-               AND (cycles * share_left / nullif(share, 0) < duration_in_cycles - cycles) IS NOT FALSE AS has_rest
-        FROM ({RUNNING} AND cycles > 0 AND phases IS NULL) AS running
+               AND (cycles_known * share_left / nullif(share, 0) < duration_in_cycles - cycles) IS NOT FALSE AS has_rest
+        FROM (
+            SELECT *, {_CYCLES_KNOWN} AS cycles_known FROM ({RUNNING} AND cycles > 0 AND phases IS NULL) AS of_all
+        ) AS running
         CROSS JOIN LATERAL ({_TAKEN}) AS taken
     ) AS each
     GROUP BY 1, 2, 3, 4, 5, 6, 7
@@ -88,7 +108,7 @@ _HISTORY = f"""
         OFFSET 0
     ) AS granted
     CROSS JOIN LATERAL (
-        SELECT cycles, entries_credited FROM discounts
+        SELECT {CYCLES_HERE} AS cycles, entries_credited FROM discounts {ELSEWHERE}
         WHERE discounts.project = :project AND discounts.id = granted.id
         OFFSET 0
     ) AS discount

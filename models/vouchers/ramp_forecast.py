@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from models.vouchers.forecast import IS_UNREVERSED, RUNNING, TAKEN_MINOR, parameters_of
+from models.vouchers.forecast import CYCLES_HERE, ELSEWHERE, IS_UNREVERSED, RUNNING, TAKEN_MINOR, parameters_of
 
 # The sums of a ramp's own entries by currency, without credits. `base` is the sum of what its percentages were taken
 # of. A cycle in two currencies counts in both.
@@ -34,8 +34,8 @@ _STARTED = text(f"""
     FROM (
         SELECT {_TERMS}, currency, first_cycle_start AS anchor, last_cycle_end AS next_on, ramp.cycles,
                round(sum(days) OVER of_one / sum(entries) OVER of_one)::integer AS cycle_days,
-               base / nullif(percentage_cycles, 0) * own_cycles / ramp.cycles AS base,
-               own_cycles / ramp.cycles::numeric AS share
+               base / nullif(percentage_cycles, 0) * own_cycles / {CYCLES_HERE} AS base,
+               own_cycles / {CYCLES_HERE}::numeric AS share
         FROM ({RUNNING} AND cycles > 0 AND phases IS NOT NULL) AS ramp
         CROSS JOIN LATERAL ({_OF_CURRENCIES}) AS taken
         WINDOW of_one AS (PARTITION BY ramp.project, ramp.id)
@@ -55,12 +55,13 @@ _HISTORY = f"""
         OFFSET 0
     ) AS granted
     CROSS JOIN LATERAL (
-        SELECT * FROM discounts WHERE discounts.project = :project AND discounts.id = granted.id
+        SELECT *, {CYCLES_HERE} AS cycles_here FROM discounts {ELSEWHERE}
+        WHERE discounts.project = :project AND discounts.id = granted.id
         OFFSET 0
     ) AS ramp
     CROSS JOIN LATERAL ({_OF_CURRENCIES}) AS taken
     GROUP BY currency
-""".format(all_cycles="sum(sum(ramp.cycles) FILTER (WHERE is_first)) OVER ()")  # noqa: S608 - put together from the constants
+""".format(all_cycles="sum(sum(ramp.cycles_here) FILTER (WHERE is_first)) OVER ()")  # noqa: S608 - put together from the constants
 _NOT_STARTED = text(f"""
     SELECT {_TERMS}, next_on, discounts, currency, base, share, cycle_days
     FROM (

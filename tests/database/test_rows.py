@@ -221,9 +221,10 @@ OTHERWISE_NULLABLE = {
     },
     "RunningCountRow": {"discounts", "started", "cycles"},  # Counts, and a sum or else 0.
     "SessionsRow": {"state", "sessions"},  # A state or else a word, and a count.
-    # Check constraints demand the days after the first cycle. The others are sums and averages of at least one entry.
+    # Check constraints demand the days after the first cycle. The others are sums and averages of at least one entry,
+    # and the column of a UNION.
     "StartedRampRow": {"anchor", "next_on", "cycle_days", "phases", "share"},
-    "StartedRow": {"anchor", "next_on", "cycle_days", "per_cycle", "rest"},
+    "StartedRow": {"anchor", "currency", "next_on", "cycle_days", "per_cycle", "rest"},
     # A UNION, a count and a sum or else 0.
     "TakenRow": {"discount_id", "id", "invoice", "currency", "amount_minor", "created_at", "entries", "reversed_minor"},
     "UsageGrantRow": {"created_at"},  # A CASE.
