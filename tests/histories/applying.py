@@ -189,4 +189,11 @@ def notices_about(invoice: Json, *, granted: Sequence[Discount], at: datetime) -
     taken = [each for discount in granted if discount.terms["recurrence"]["type"] != "once" for each in discount.taken]
     # A discount that was moved has discounted cycles of another subscription too.
     here = [each for each in taken if each.subscription == invoice["subscription"]]
-    return ["period_inside_cycle"] if any(each.start < start < each.end for each in here) else []
+    cycles = [(each.start, each.end) for each in here]
+    came = [each.elsewhere for each in granted if each.elsewhere and each.terms["recurrence"]["type"] != "once"]
+    cycles += [
+        (max(each.starts), each.last_end)
+        for each in came
+        if each.last_end and each.subscription == invoice["subscription"]
+    ]
+    return ["period_inside_cycle"] if any(first < start < end for first, end in cycles) else []

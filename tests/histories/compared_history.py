@@ -18,6 +18,7 @@ from tests.histories.ending import shown_discount
 from tests.histories.entities import Code
 from tests.histories.hold_rules import Hold
 from tests.histories.hold_tasks import reserve
+from tests.histories.importing import import_discount
 from tests.histories.model import Model
 from tests.histories.placeholders import Again, Changed, Fresh, Item, Json, World, in_snake_case, made, meant
 from tests.histories.previewing import preview
@@ -43,6 +44,7 @@ ID_FIELDS: dict[str, list[str]] = {
     "reverse": ["requestId"],
     "move": ["requestId"],
     "extend": ["requestId"],
+    "import": ["ref"],
 }
 
 BOTH = ["available", "retired"]
@@ -88,6 +90,7 @@ class ComparedHistory(RuleBasedStateMachine):
         self.apply_all(self.first_bodies("apply"))
         self.send_all("move", self.first_bodies("move"))
         self.send_all("extend", self.first_bodies("extend"))
+        self.send_all("import", self.first_bodies("import"))
         assert audit() == []
 
     def bodies_of(self, verb: str, items: Sequence[Item]) -> list[Json]:
@@ -146,6 +149,8 @@ class ComparedHistory(RuleBasedStateMachine):
                     self.check_reversed(body, answer=answered(task_named("billing.reverse"), body))
                 case "move" | "extend":
                     self.check_changed(verb, body, answer=answered(task_named(f"discounts.{verb}"), body))
+                case "import":
+                    self.check_imported(body, answer=answered(task_named("discounts.import"), body))
                 case "apply":
                     self.check_applied(body, answer=task_named("billing.apply")(request=body))
 
@@ -211,6 +216,11 @@ class ComparedHistory(RuleBasedStateMachine):
         """Compare the answer to a redemption."""
         at = self.happened_at(answer["decidedAt"])
         self.compare(answer, redeem(self.model, meant(body), id=answer["id"], at=at))
+
+    def check_imported(self, body: Json, *, answer: Json) -> None:
+        """Compare the answer to a discount that ran elsewhere."""
+        at = self.happened_at(answer.get("importedAt"))
+        self.compare(answer, import_discount(self.model, meant(body), id=answer.get("discount"), at=at))
 
     def check_applied(self, body: Json, *, answer: Json) -> None:
         """Compare the answer to an invoice."""

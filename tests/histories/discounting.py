@@ -1,7 +1,7 @@
 """The model of random histories: the discounts of an invoice, in exact fractions, from all earlier amounts."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal
@@ -29,6 +29,23 @@ class Taken:
     currency: str
     amount: int
     phase: int | None = None
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """What an imported discount had done in another system, on that subscription, and who imported it when."""
+
+    ref: str
+    actor: str | None
+    at: datetime
+    subscription: str
+    starts: frozenset[date]
+    last_end: date | None
+    taken: dict[str, int]
+
+    def had(self, start: date) -> bool:
+        """Return whether a cycle lies between the first and the last."""
+        return bool(self.starts) and min(self.starts) <= start <= max(self.starts)
 
 
 @dataclass(eq=False)
@@ -65,6 +82,13 @@ class Discount:
     place_is_returned: bool = False
     # The moves, the extensions and the end as answers show them, the newest first.
     history: list[Json] = field(default_factory=list)
+    # None if the discount was redeemed here.
+    elsewhere: Elsewhere | None = None
+
+    @property
+    def known_since(self) -> datetime:
+        """The instant of the redemption here, or else of the import."""
+        return self.elsewhere.at if self.elsewhere else self.created_at
 
     def named_products(self, name: str) -> list[str] | None:
         """Return `products` or `excludedProducts`, or None if the discount names none."""
@@ -83,8 +107,14 @@ class Discount:
 
     @property
     def starts(self) -> set[date]:
-        """The starts of the distinct cycles that were discounted."""
-        return {each.start for each in self.taken}
+        """The starts of the distinct cycles that were discounted, here or elsewhere."""
+        return self.starts_with(each.start for each in self.taken)
+
+    def starts_with(self, starts: Iterable[date]) -> set[date]:
+        """Return those starts and the ones of elsewhere. A cycle in between was discounted there."""
+        if self.elsewhere is None:
+            return set(starts)
+        return {*self.elsewhere.starts, *(each for each in starts if not self.elsewhere.had(each))}
 
     @property
     def months(self) -> int | None:
@@ -100,7 +130,9 @@ class Discount:
         """Return the number of the phase of a covered cycle, or None if the discount has no phases."""
         if not phases_of(self.terms):
             return None
-        return phase_of(self.terms, start, taken=[(each.start, each.phase) for each in self.taken])
+        taken = [(each.start, each.phase) for each in self.taken]
+        elsewhere = self.elsewhere.starts if self.elsewhere else frozenset()
+        return phase_of(self.terms, start, taken=taken, elsewhere=elsewhere)
 
     def price_at(self, start: date) -> Json:
         """Return the terms with the price of a covered cycle: those of its phase, or of the discount."""
@@ -109,21 +141,25 @@ class Discount:
 
     def ends_on(self) -> date | None:
         """Return the end of the window, or None if there is none yet."""
-        if not self.taken:
+        if not self.starts:
             return None
+        last_end = self.elsewhere.last_end if self.elsewhere else None
         if self.terms["recurrence"]["type"] == "once":
-            return self.taken[0].end
+            return last_end or self.taken[0].end
         if self.months is not None:
             return months_after(min(self.starts), self.months)
         if len(self.starts) == self.cycles:
+            if self.starts_with(()) == self.starts:
+                return last_end
             # The end is fixed by the cycles known when the last cycle came.
             last = next(each for each in self.taken if self.starts_until(each) == self.starts)
-            return max(each.end for each in self.taken[: self.taken.index(last) + 1])
+            ends = [each.end for each in self.taken[: self.taken.index(last) + 1]]
+            return max([*ends, last_end] if last_end else ends)
         return None
 
     def starts_until(self, taken: Taken) -> set[date]:
         """Return the starts of the distinct cycles that were discounted by the time of that amount."""
-        return {each.start for each in self.taken[: self.taken.index(taken) + 1]}
+        return self.starts_with(each.start for each in self.taken[: self.taken.index(taken) + 1])
 
     def is_over_for(self, start: date) -> bool:
         """Return whether the discount does not cover a cycle with that start."""
@@ -131,9 +167,9 @@ class Discount:
             return True
         starts = {*self.starts, start}
         if self.terms["recurrence"]["type"] == "once":
-            return bool(self.taken)
+            return bool(self.starts)
         if self.cycles is not None:
-            return len(starts) > self.cycles
+            return len(self.starts_with(starts)) > self.cycles
         return self.months is not None and max(starts) >= months_after(min(starts), self.months)
 
     def is_over_by(self, today: date) -> bool:
@@ -149,7 +185,7 @@ class Discount:
 
     def is_over_at_once(self) -> bool:
         """Return whether the latest invoice has ended the discount, on whatever day."""
-        return self.is_used_up() or (self.terms["recurrence"]["type"] == "once" and bool(self.taken))
+        return self.is_used_up() or (self.terms["recurrence"]["type"] == "once" and bool(self.starts))
 
     def is_used_up(self) -> bool:
         """Return whether a balance has no unit left in any currency."""
@@ -167,6 +203,13 @@ class Discount:
             (Fraction(each.amount, amounts[each.currency]) for each in back if each.invoice in standing),
             start=Fraction(),
         )
+        if self.elsewhere and start is None:
+            # A currency that the voucher does not name is refused, and counts nothing until then.
+            before = {name: each for name, each in self.elsewhere.taken.items() if name in amounts}
+            used += sum((Fraction(each, amounts[name]) for name, each in before.items()), start=Fraction())
+        if self.elsewhere and start is not None and self.elsewhere.had(start):
+            # The other system gave the amount of the cycle.
+            return 0
         # More than everything can be used: by a credit that was taken back after others had used it.
         return max(0, math.floor(amounts[currency] * (1 - used)))
 
@@ -194,7 +237,8 @@ class Discount:
 
 def given_by(discounts: Sequence[Discount], currency: str) -> int:
     """Return the sum of the discounts in a currency."""
-    return sum(each.amount for discount in discounts for each in discount.taken if each.currency == currency)
+    here = sum(each.amount for discount in discounts for each in discount.taken if each.currency == currency)
+    return here + sum(each.elsewhere.taken.get(currency, 0) for each in discounts if each.elsewhere)
 
 
 def named(amounts: Json | None) -> dict[str, int]:

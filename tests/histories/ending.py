@@ -35,7 +35,7 @@ def end_subscription(model: Model, body: Json, *, at: datetime) -> Json:
     ended = [each for each in granted if each.ended_at is None]
     for each in ended:
         stop(model, each, actor=body.get("actor"), at=at)
-    unused = [each for each in granted if not each.taken and not is_charged_back(model, each)]
+    unused = [each for each in granted if not each.starts and not is_charged_back(model, each)]
     returned = [each for each in unused if not each.place_is_returned]
     for each in returned:
         return_place(model, each)
@@ -95,8 +95,22 @@ def shown_discount(discount: Discount) -> Json:
         "status": status_of(discount),
         "completedAt": discount.has_completed_at,
         "endedAt": written(discount.ended_at),
-        "history": [*discount.history[:10], change(kind="granted", at=discount.created_at)],
+        "imported": origin(discount),
+        "history": [*discount.history[:10], beginning(discount)],
     }
+
+
+def origin(discount: Discount) -> Json | None:
+    """Return what an imported discount had done elsewhere as callers see it, or None."""
+    came = discount.elsewhere
+    return None if came is None else {"ref": came.ref, "cycles": len(came.starts), "taken": came.taken}
+
+
+def beginning(discount: Discount) -> Json:
+    """Return the grant or the import of a discount as its history shows it."""
+    if discount.elsewhere is None:
+        return change(kind="granted", at=discount.created_at)
+    return change(kind="imported", actor=discount.elsewhere.actor, at=discount.elsewhere.at)
 
 
 def change(*, kind: str, actor: str | None = None, at: datetime) -> Json:

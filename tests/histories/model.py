@@ -119,7 +119,8 @@ class Model:
     def granted_to(self, body: Json) -> list[Discount]:
         """Return the discounts of a body's subscription, in the order redeemed."""
         place = (body["project"], body["subscription"])
-        return [each for each in self.discounts if (each.project, each.subscription) == place]
+        granted = [each for each in self.discounts if (each.project, each.subscription) == place]
+        return sorted(granted, key=lambda each: each.created_at)
 
     def running_on(self, body: Json, *, at: datetime) -> list[Discount]:
         """Return the running discounts of a body's subscription. A sweep makes no difference."""

@@ -35,17 +35,26 @@ def shown_phase(phase: Json) -> Json:
     return {**shown, "priceDiscount": price and {"currencyOptions": {}, **price}}
 
 
-def phase_of(terms: Json, start: date, *, taken: Iterable[tuple[date, int | None]]) -> int:
-    """Return the number of the phase of a cycle. `taken` has the start and the phase of each amount that stands."""
+def phase_of(
+    terms: Json, start: date, *, taken: Iterable[tuple[date, int | None]], elsewhere: frozenset[date] = frozenset()
+) -> int:
+    """Return the number of the phase of a cycle. `taken` has the start and the phase of each amount that stands.
+
+    `elsewhere` has the starts of the cycles that another system discounted.
+    """
     known = {cycle: phase for cycle, phase in taken if phase is not None}
     if start in known:
         return known[start]
     numbers = range(1, len(phases_of(terms)) + 1)
     if duration_of(terms["recurrence"], "durationInCycles") is not None:
-        free = [number for number in numbers for _ in range(phases_of(terms)[number - 1]["durationInCycles"])]
+        places = [number for number in numbers for _ in range(phases_of(terms)[number - 1]["durationInCycles"])]
+        if elsewhere and min(elsewhere) <= start <= max(elsewhere):
+            return places[len(elsewhere) - 1]
+        free = places[len(elsewhere) :]
         for phase in known.values():
-            free.remove(phase)
+            if phase in free:
+                free.remove(phase)
         return free[0]
-    first = min([*known, start])
+    first = min([*known, *elsewhere, start])
     lengths = [each["durationInMonths"] for each in phases_of(terms)]
     return next(number for number in numbers if start < months_after(first, sum(lengths[:number])))

@@ -204,3 +204,34 @@ EXTENSIONS = st.builds(
     # 600 months reach from the past into the future.
     either({"months": 1}, {"months": 600}, {"months": 600}, {"cycles": 1}, {"cycles": 2}, {"cycles": 998}),
 )
+
+
+def had_elsewhere(months: list[str], *, begin: int, cycles: int) -> Json:
+    """Return the fields of a discount that had so many of the months."""
+    if not cycles:
+        return {}
+    last = begin + cycles - 1
+    period_ = {"start": months[last], "end": months[last + 1]}
+    return {"firstCycleStart": months[begin], "cycles": cycles, "lastCycle": period_}
+
+
+# Before the invoices, among them, or far ahead.
+BEGUN_MONTHS = ["2023-11-30", "2023-12-31", *MONTHS, "2024-06-30", "2024-07-31"]
+IMPORTS = st.builds(
+    lambda head, had: {**head, **had},
+    body(
+        project=PROJECTS,
+        voucher=st.builds(Nth, PLACES),
+        customer=CUSTOMERS,
+        subscription=SUBSCRIPTIONS,
+        redeemedAt=either("2023-11-01T10:00:00Z", "2023-11-01T10:00:00Z", "2024-02-01T23:30:00-05:00"),
+        startsOn=one_in(3, st.just("2024-01-31")),
+        actor=one_in(2, st.just("anna")),
+        taken=one_in(2, either({"USD": 1}, {"USD": 300}, {"USD": 499}, {"EUR": 2}, {"JPY": 100}, {"USD": 5000})),
+    ),
+    st.builds(
+        lambda begin, cycles: had_elsewhere(BEGUN_MONTHS, begin=begin, cycles=cycles),
+        st.integers(0, 4),
+        either(0, 1, 1, 1, 2, 3),
+    ),
+)

@@ -210,7 +210,7 @@ def free_customers_place(model: Model, discount: Discount) -> None:
     assert voucher is not None
     if discount.place_is_returned or is_charged_back(model, discount) or not discount.taken:
         return
-    if discount.terms.get("carryOver"):
+    if discount.terms.get("carryOver") or (discount.elsewhere and discount.elsewhere.starts):
         return
     if any(is_refunded_in_full(model, discount, each) for each in discount.taken) and all(
         is_refunded_in_full(model, discount, each) or was_never_paid(model, discount, each) for each in discount.taken

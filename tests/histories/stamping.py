@@ -113,7 +113,7 @@ def usage_item(
     model: Model, voucher: Voucher, *, customer: str, granted: list[Discount], records: list[Record]
 ) -> Json:
     """Return a customer's item of a voucher, with the sums of the entries."""
-    firsts: list[tuple[datetime, str, str | None]] = [(each.created_at, each.id, None) for each in granted[:1]]
+    firsts: list[tuple[datetime, str, str | None]] = [(each.known_since, each.id, None) for each in granted[:1]]
     firsts += [(each.at, each.id, each.body.get("createdBy")) for each in records[:1]]
     created_at, identity, created_by = min(firsts, key=lambda first: first[0])
     refs = usage_refs(model, granted=granted, records=records)
@@ -125,7 +125,7 @@ def usage_item(
         "discountId": voucher.id,
         "customerId": customer,
         "createdAt": written(created_at),
-        "updatedAt": written(max([each.created_at for each in granted] + [at for at, _ in refs])),
+        "updatedAt": written(max([each.known_since for each in granted] + [at for at, _ in refs])),
         "createdBy": created_by,
         "usageRefs": in_one_order([ref for _, ref in refs]),
         "moreRefsBefore": None,

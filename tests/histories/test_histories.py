@@ -25,6 +25,7 @@ from tests.histories.request_bodies import (
     ENDED_SUBSCRIPTIONS,
     EXTENSIONS,
     HOLDS,
+    IMPORTS,
     MOVES,
     PREVIEWS,
     PURCHASES,
@@ -165,6 +166,12 @@ class Histories(BillingHistories):
     def extend(self, items: list[Item]) -> None:
         """Extend discounts, or repeat earlier extensions."""
         self.send_all("extend", self.bodies_of("extend", items))
+
+    @precondition(lambda self: self.model.vouchers)
+    @rule(items=st.lists(fresh_or_repeated(IMPORTS), min_size=1, max_size=3))
+    def import_discounts(self, items: list[Item]) -> None:
+        """Import discounts that ran elsewhere, or repeat earlier imports."""
+        self.send_all("import", self.bodies_of("import", items))
 
     @precondition(lambda self: self.model.discounts)
     @rule(index=INDEX, project=PROJECTS)

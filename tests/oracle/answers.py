@@ -14,7 +14,7 @@ def told(discount: Discount, entry: Entry) -> dict[str, Any]:
         "voucher": discount.voucher.id,
         "amount": entry.amount,
         "lines": entry.parts,
-        "cycle": len(discount.starts()),
+        "cycle": discount.cycles(),
         "phase": entry.phase,
         "fullPriceFrom": end and end.isoformat(),
         "debitBalance": discount.balance(entry.currency) if discount.voucher.carries_over else None,

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from fractions import Fraction
 from math import floor
 from typing import Any
@@ -101,8 +101,12 @@ class Voucher:
         return self._sums("rest")
 
     def spent(self) -> dict[str, int] | None:
-        """Return the used part of the budget, which no refund or credit refills."""
-        return None if self.budget is None else {each: self._sums("amount").get(each, 0) for each in self.budget}
+        """Return the used part of the budget, which no refund or credit refills, with what was taken before."""
+        if self.budget is None:
+            return None
+        before = [each.before.taken for each in self.discounts if each.before]
+        taken = self._sums("amount")
+        return {each: taken.get(each, 0) + sum(one.get(each, 0) for one in before) for each in self.budget}
 
     def left(self, currency: str) -> int | None:
         """Return the rest of the budget in a currency, or None if the budget does not name it."""
@@ -120,6 +124,16 @@ class Voucher:
         return {currency: amount for currency, amount in sums.items() if amount}
 
 
+@dataclass(frozen=True)
+class Before:
+    """What an imported discount had had in another system: the first cycle's start, the last cycle, and amounts."""
+
+    first: date
+    last: Cycle
+    cycles: int
+    taken: dict[str, int]
+
+
 @dataclass
 class Discount:
     """A discount of a subscription."""
@@ -133,6 +147,10 @@ class Discount:
     starts_on_in_utc: date
     status: str = "running"
     entries: list[Entry] = field(default_factory=list)
+    # None if the discount was redeemed here, or had begun nowhere.
+    before: Before | None = None
+    # The instant of the redemption in another system.
+    redeemed_at: datetime | None = None
 
     def is_restricted(self) -> bool:
         """Return whether the discount names products, either to discount or to exclude."""
@@ -147,15 +165,29 @@ class Discount:
         return [each for each in self.entries if each.stands]
 
     def starts(self) -> set[date]:
-        """Return the starts of the distinct cycles."""
-        return {each.cycle.start for each in self.standing()}
+        """Return the starts of the cycles that are known."""
+        own = {each.cycle.start for each in self.standing()}
+        return own if self.before is None else own | {self.before.first, self.before.last.start}
+
+    def was_before(self, start: date) -> bool:
+        """Return whether a cycle lies among those that another system discounted."""
+        return self.before is not None and self.before.first <= start <= self.before.last.start
+
+    def cycles(self) -> int:
+        """Return how many distinct cycles were discounted, here and before."""
+        new = {each for each in self.starts() if not self.was_before(each)}
+        return len(new) + (self.before.cycles if self.before else 0)
 
     def balance(self, currency: str) -> int:
         """Return the rest of the balance, which refunds and credits refill. It is negative if it is exceeded."""
-        return self._left(self.voucher.price, currency, [(each.currency, each.rest) for each in self.standing()])
+        before = list(self.before.taken.items()) if self.before else []
+        here = [(each.currency, each.rest) for each in self.standing()]
+        return self._left(self.voucher.price, currency, [*before, *here])
 
     def allowance(self, currency: str, cycle: Cycle) -> int:
         """Return the rest of the fixed amount of a cycle, which credits refill. It is negative if it is exceeded."""
+        if self.was_before(cycle.start):
+            return 0
         same_cycle = (each for each in self.standing() if each.cycle.start == cycle.start)
         _, price = self.voucher.price_of(self.phase(cycle))
         return self._left(price, currency, [(each.currency, each.used) for each in same_cycle])
@@ -171,12 +203,16 @@ class Discount:
         phase_of = {each.cycle.start: each.phase for each in self.standing()}
         if not self.voucher.phases or cycle.start in phase_of:
             return phase_of.get(cycle.start)
-        end = 0
+        end, had = 0, self.before.cycles if self.before else 0
         for number, each in enumerate(self.voucher.phases, start=1):
-            if self.voucher.cycles is not None and list(phase_of.values()).count(number) < each["durationInCycles"]:
-                return number
-            end += each.get("durationInMonths", 0)
-            if self.voucher.months is not None and cycle.start < months_later(min([*phase_of, cycle.start]), end):
+            if self.voucher.cycles is not None:
+                begin, end = end, end + each["durationInCycles"]
+                taken = max(0, had - begin) + list(phase_of.values()).count(number)
+                if had <= end if self.was_before(cycle.start) else taken < end - begin:
+                    return number
+                continue
+            end += each["durationInMonths"]
+            if cycle.start < months_later(min([*self.starts(), cycle.start]), end):
                 return number
         raise AssertionError(cycle)
 
@@ -192,7 +228,7 @@ class Discount:
         if not starts or self.voucher.type == "forever":
             return True
         if self.voucher.cycles is not None:
-            return cycle.start in starts or len(starts) < self.voucher.cycles
+            return cycle.start in starts or self.was_before(cycle.start) or self.cycles() < self.voucher.cycles
         if self.voucher.months is not None:
             return max(starts | {cycle.start}) < months_later(min(starts | {cycle.start}), self.voucher.months)
         return False
@@ -205,15 +241,17 @@ class Discount:
     def full_price_from(self) -> date | None:
         """Return the first day at full price, as far as it is known."""
         starts: set[date] = set()
-        ends: list[date] = []
-        if self.voucher.type == "forever" or not self.standing():
+        ends, had = ([self.before.last.end], self.before.cycles) if self.before else ([], 0)
+        if self.voucher.type == "forever" or not self.starts():
             return None
         if self.voucher.months is not None:
             return months_later(min(self.starts()), self.voucher.months)
+        if had == (self.voucher.cycles or 1):
+            return max(ends)
         for each in self.standing():
-            starts.add(each.cycle.start)
+            starts |= set() if self.was_before(each.cycle.start) else {each.cycle.start}
             ends.append(each.cycle.end)
-            if len(starts) == (self.voucher.cycles or 1):
+            if had + len(starts) == (self.voucher.cycles or 1):
                 return max(ends)
         return None
 

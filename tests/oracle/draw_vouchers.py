@@ -105,3 +105,39 @@ def redemption(drawn: Drawn, voucher: Voucher, number: int) -> dict[str, Any]:
         earlier = plan.boundary(here + drawn.random.randint(-3, 1)) + timedelta(days=drawn.random.choice([0, 0, 1, 10]))
         body["startsOn"] = earlier.isoformat()
     return body
+
+
+def begun(drawn: Drawn, voucher: Voucher, number: int) -> dict[str, Any]:
+    """Draw a discount that has had some cycles of its subscription in another system, as the voucher allows."""
+    subscription = drawn.subscription()
+    body: dict[str, Any] = {
+        "project": drawn.project,
+        "ref": f"begun-{number}",
+        "voucher": voucher.id,
+        "customer": "cus_1",
+        "subscription": subscription,
+        "redeemedAt": drawn.random.choice(["2023-11-01T10:00:00Z", "2023-11-02T23:30:00-11:00"]),
+    }
+    plan, here = drawn.plans[subscription], drawn.at.get(subscription, 0)
+    most = 1 if voucher.type == "once" else voucher.cycles or 3
+    if voucher.months is not None:
+        most = min(most, voucher.months // max(plan.months, 1)) if plan.months else 1
+    cycles = drawn.random.randint(0, most)
+    if cycles:
+        first = here + drawn.random.randint(-4, 0) - cycles
+        last = {"start": plan.boundary(first + cycles - 1), "end": plan.boundary(first + cycles)}
+        body |= {"firstCycleStart": plan.boundary(first).isoformat(), "cycles": cycles}
+        body |= {"lastCycle": {name: day.isoformat() for name, day in last.items()}, "taken": taken(drawn, voucher)}
+    return body
+
+
+def taken(drawn: Drawn, voucher: Voucher) -> dict[str, int]:
+    """Draw an amount that a discount may have taken before: not more than its balance or what the budget has left."""
+    named = [each for each in (voucher.price, voucher.maximum, voucher.unspent()) if each is not None]
+    currencies = [each for each in CURRENCIES if all(each in amounts for amounts in named)]
+    limits = [each for each in (voucher.carries_over and voucher.price, voucher.unspent()) if each]
+    if not currencies or drawn.is_so(0.3):
+        return {}
+    currency = drawn.random.choice(currencies)
+    most = min([3000, *(each[currency] for each in limits)])
+    return {currency: drawn.random.randint(1, most)} if most > 0 else {}

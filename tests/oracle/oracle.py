@@ -10,7 +10,7 @@ from typing import Any
 from tests.oracle.amounts import half_up, split
 from tests.oracle.answers import answered, left_out, refused, told
 from tests.oracle.crediting import credit_lines, credited, refusal
-from tests.oracle.discounts import Cycle, Discount, Entry, Voucher, run_again
+from tests.oracle.discounts import Before, Cycle, Discount, Entry, Voucher, run_again
 from tests.oracle.invoices import Credit, Invoice
 
 
@@ -22,6 +22,15 @@ def local_day(boundary: str) -> date:
 def cycle_of(span: dict[str, str]) -> Cycle:
     """Return the days of a period or a cycle."""
     return Cycle(local_day(span["start"]), local_day(span["end"]))
+
+
+def before(body: dict[str, Any]) -> Before | None:
+    """Return what a discount had had in another system, or None if it had begun nowhere."""
+    if "firstCycleStart" not in body:
+        return None
+    return Before(
+        date.fromisoformat(body["firstCycleStart"]), cycle_of(body["lastCycle"]), body["cycles"], body.get("taken", {})
+    )
 
 
 def normal_invoice(body: dict[str, Any]) -> dict[str, Any]:
@@ -65,6 +74,25 @@ class Oracle:
         self.on(redemption["subscription"]).append(granted)
         voucher.discounts.append(granted)
 
+    def begin(self, discount: str, body: dict[str, Any], today: date) -> Discount:
+        """Add a discount that ran in another system, before those that were redeemed later."""
+        voucher, redeemed_at = self.vouchers[body["voucher"]], datetime.fromisoformat(body["redeemedAt"])
+        begun = Discount(
+            discount,
+            voucher,
+            voucher.products,
+            redeemed_at.date(),
+            redeemed_at.astimezone(UTC).date(),
+            before=before(body),
+            redeemed_at=redeemed_at,
+        )
+        begun.status = "completed" if begun.is_over(today) else "running"
+        there = self.on(body["subscription"])
+        there.append(begun)
+        there.sort(key=lambda each: each.redeemed_at or datetime.max.replace(tzinfo=UTC))
+        voucher.discounts.append(begun)
+        return begun
+
     def end(self, discount: str) -> None:
         """End a discount for good."""
         for each in (every for those in self.subscriptions.values() for every in those):
@@ -96,7 +124,7 @@ class Oracle:
             subscription = invoice.body["subscription"]
             self.complete_those_over(subscription, today)
             credits_.append(credited(invoice, line, at))
-            for discount in sorted((each for each, _, _ in credits_[-1].shares), key=self.on(subscription).index):
+            for discount in sorted((each for each, _, _ in credits_[-1].shares), key=lambda each: each.id):
                 run_again(discount, self.on(subscription), "credited", today)
         return credits_
 
@@ -128,7 +156,11 @@ class Oracle:
     def notices(self, subscription: str, period: Cycle) -> list[str]:
         """Return the notices for an invoice that names no cycle."""
         hinting = (each for each in self.on(subscription) if each.status != "ended" and each.voucher.type != "once")
-        cycles = (entry.cycle for each in hinting for entry in each.standing())
+        cycles = [
+            cycle
+            for each in hinting
+            for cycle in [*(entry.cycle for entry in each.standing()), *([each.before.last] if each.before else [])]
+        ]
         return ["period_inside_cycle"] if any(each.start < period.start < each.end for each in cycles) else []
 
 

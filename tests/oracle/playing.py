@@ -37,7 +37,7 @@ class Scenario:
         for _ in range(self.drawn.random.randint(1, 4)):
             self.create()
         for _ in range(self.drawn.random.randint(3, 6)):
-            self.redeem()
+            self.import_() if self.drawn.is_so(0.3) else self.redeem()
         for _ in range(STEPS):
             self.step()
         self.send_invoices()
@@ -58,7 +58,7 @@ class Scenario:
         elif kind < 0.95:
             self.redeem()
         else:
-            self.drawn.random.choice([self.create, self.update, self.update, self.end, self.sweep])()
+            self.drawn.random.choice([self.create, self.update, self.update, self.end, self.sweep, self.import_])()
 
     def call(self, task: str, request: dict[str, Any]) -> dict[str, Any]:
         """Send a request to the program."""
@@ -97,6 +97,24 @@ class Scenario:
         self.compare(body, {"reason": answer["reason"]}, {"reason": reason})
         if answer["discount"]:
             self.oracle.grant(answer["discount"], body, at or datetime.fromisoformat(answer["decidedAt"]))
+
+    def import_(self) -> None:
+        """Import a discount that ran in another system."""
+        self.redemptions += 1
+        voucher = self.drawn.random.choice(list(self.oracle.vouchers.values()))
+        body = draw_vouchers.begun(self.drawn, voucher, self.redemptions)
+        today = datetime.now(UTC).date()
+        reason = self.oracle.redemption_refusal(body["subscription"], voucher.id, today)
+        answer = self.call("discounts.import", body)
+        if answer["reason"] is not None:
+            self.compare(body, {"reason": answer["reason"]}, {"reason": reason})
+            return
+        begun = self.oracle.begin(answer["discount"], body, today)
+        # What is over runs on no subscription, so it may come beside another.
+        expected: dict[str, Any] = {"reason": None if begun.status == "completed" else reason}
+        end = begun.full_price_from()
+        expected |= {"status": begun.status, "fullPriceFrom": end and end.isoformat()}
+        self.compare(body, {name: answer[name] for name in expected}, expected)
 
     def requested(self, body: dict[str, Any]) -> datetime | None:
         """Add a `requestedAt` to some redemptions, and return it."""

@@ -35,7 +35,8 @@ def decided(oracle: Oracle, invoice: Invoice, body: dict[str, Any], today: date,
         return refused(body, reason)
     invoice.events.append(Event(body["kind"], at))
     own, taken_back, lines = carried_out(invoice, body)
-    own.sort(key=lambda each: oracle.on(invoice.body["subscription"]).index(each[0]))
+    # In the order in which the discounts came.
+    own.sort(key=lambda each: each[0].id)
     for discount, _ in own:
         run_again(discount, oracle.on(invoice.body["subscription"]), body["kind"], today)
     for each in subscriptions:
@@ -129,7 +130,7 @@ def told(discount: Discount, amount: int) -> dict[str, Any]:
         "voucher": discount.voucher.id,
         "amount": amount,
         "status": discount.status,
-        "cycles": len(discount.starts()),
+        "cycles": discount.cycles(),
         "fullPriceFrom": end and end.isoformat(),
     }
 
