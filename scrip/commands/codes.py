@@ -1,22 +1,20 @@
 """`scrip codes …`: list, add, generate, retire, export and import the codes of a voucher."""
 
-import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TextIO
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Annotated, Any
 from uuid import uuid4
 
 import typer
 
 from scrip.commands.confirmation import confirm
-from scrip.commands.endings import ended, ends_clearly, only_reads
+from scrip.commands.endings import ends_clearly, only_reads
 from scrip.commands.exit_codes import ExitCode
 from scrip.commands.listing import list_items
+from scrip.commands.opened_file import opened_file
 from scrip.commands.options import LISTED, Actor, After, All, AsJson, Limit, Project, RequestId, Yes
 from scrip.commands.output import columns, show_answer, show_object, show_rows
 from scrip.commands.progress import progress
-from scrip.commands.request_body import STANDARD_INPUT, request_body
+from scrip.commands.request_body import request_body
 from scrip.commands.use_cases import Pages, call
 
 if TYPE_CHECKING:
@@ -187,7 +185,7 @@ def import_(
     as_json: AsJson = False,
 ) -> None:
     """Add the codes of a CSV file: code, customer, both limits, expiresAt. To repeat that does no harm."""
-    with ends_clearly(as_json=as_json), _opened(file, as_json=as_json) as (opened, size):
+    with ends_clearly(as_json=as_json), opened_file(file, as_json=as_json) as (opened, size):
         from scrip.commands.code_files import read_chunks  # noqa: PLC0415
 
         chunks = read_chunks(opened, voucher=voucher, ignores_others=ignore_other_columns)
@@ -217,23 +215,3 @@ def _import(chunks: Iterable["Chunk"], *, request: dict[str, Any], report: Calla
         typer.echo(f"{count} codes before the bad ones are imported", err=True)
         raise
     return count
-
-
-@contextmanager
-def _opened(file: str, *, as_json: bool) -> Iterator[tuple[Any, int | None]]:
-    try:
-        if file == STANDARD_INPUT:
-            yield _as_csv(sys.stdin), None
-            return
-        with Path(file).open(encoding="utf-8-sig", newline="") as opened:
-            yield opened, Path(file).stat().st_size
-    except (OSError, UnicodeDecodeError) as error:
-        if isinstance(error, BrokenPipeError):
-            raise
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise ended(ExitCode.UNUSABLE, f"{file} cannot be read: {reason}", as_json=as_json) from None
-
-
-def _as_csv(stream: TextIO) -> TextIO:
-    stream.reconfigure(encoding="utf-8-sig", newline="")  # type: ignore[attr-defined]
-    return stream

@@ -1,14 +1,18 @@
-"""`scrip discounts …`: list, show, move, extend and end discounts."""
+"""`scrip discounts …`: list, show, import, move, extend and end discounts."""
 
+from collections import Counter
 from typing import Annotated
 
 import typer
 
 from scrip.commands.confirmation import confirm
 from scrip.commands.endings import ends_clearly, only_reads
+from scrip.commands.exit_codes import ExitCode
 from scrip.commands.listing import list_items
+from scrip.commands.opened_file import opened_file
 from scrip.commands.options import LISTED, Actor, After, All, AsJson, Limit, Project, RequestId, Yes
-from scrip.commands.output import columns, show_answer, show_object
+from scrip.commands.output import columns, show_answer, show_object, show_rows
+from scrip.commands.progress import progress
 from scrip.commands.request_body import request_body
 from scrip.commands.use_cases import call
 
@@ -16,6 +20,8 @@ commands = typer.Typer(no_args_is_help=True, help="Discounts that were granted, 
 
 Discount = Annotated[str, typer.Argument(metavar="DISCOUNT", help="The id of a discount, dis_….")]
 Note = Annotated[str | None, typer.Option(help="Why; the discount's history shows it.")]
+LEFT_OUT_COLUMNS = columns("line", "outcome", "ref", "reason", "errors")
+OUTCOMES = ("imported", "refused", "invalid")
 LISTED_COLUMNS = columns("id", "status", "customer", "subscription", "voucher", "cycles", "startsOn", "fullPriceFrom")
 
 
@@ -43,6 +49,37 @@ def show(discount: Discount, *, project: Project, as_json: AsJson = False) -> No
     """Show a discount with its terms, its progress and its latest changes."""
     with only_reads(as_json=as_json):
         show_object(call("discounts.retrieve", {"project": project, "discount": discount}), as_json=as_json)
+
+
+@commands.command("import")
+def import_(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A file of JSON Lines, or - for standard input.")],
+    *,
+    project: Project,
+    actor: Actor = None,
+    as_json: AsJson = False,
+) -> None:
+    """Import discounts that ran elsewhere: a request of discounts.import on each line. To repeat that does no harm.
+
+    Each discount that is not imported is shown with its line.
+    """
+    with ends_clearly(as_json=as_json), opened_file(file, as_json=as_json) as (opened, size):
+        from scrip.commands.discount_files import import_lines, read_lines  # noqa: PLC0415
+
+        counts = Counter[str]()
+        lines = read_lines(opened, beside=request_body({"project": project, "actor": actor}))
+        with progress("importing", total=size) as report:
+
+            def done(count: int) -> None:
+                report(count if size is None else opened.buffer.tell())
+
+            left_out = import_lines(lines, project=project, counts=counts, report=done)
+            show_rows(left_out, LEFT_OUT_COLUMNS, as_json=as_json)
+        show_object({"object": "import", **{each: counts[each] for each in OUTCOMES}}, as_json=as_json)
+    if counts["invalid"]:
+        raise typer.Exit(ExitCode.INVALID)
+    if counts["refused"]:
+        raise typer.Exit(ExitCode.REFUSED)
 
 
 @commands.command()
