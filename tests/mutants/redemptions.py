@@ -99,8 +99,8 @@ MUTANTS = [
         "a discount takes the terms of any project's voucher",
         "A discount has the terms of its project's voucher.",
         "models/discounts/discount.py",
-        "and_(VOUCHERS.c.project == _GRANTED.c.project, VOUCHERS.c.id == _GRANTED.c.voucher_id)",
-        "and_(VOUCHERS.c.id == _GRANTED.c.voucher_id)",
+        "and_(VOUCHERS.c.project == granted.c.project, VOUCHERS.c.id == granted.c.voucher_id)",
+        "and_(VOUCHERS.c.id == granted.c.voucher_id)",
         TWINS,
     ),
     Mutant(
