@@ -193,6 +193,15 @@ def test_a_void_here_gives_back_only_what_was_had_here():
     assert amounts(*PERIODS) == [800, 800, 0, 0]
 
 
+def test_a_void_leaves_another_invoice_in_a_cycle_of_elsewhere():
+    """That cycle is not counted again when the progress is computed anew."""
+    discount = import_discount(**TWO_CYCLES)["discount"]
+    apply(period=FEBRUARY)
+    apply(invoice="inv_1", period=MARCH)
+    reverse("inv_1")
+    assert shown(discount)["cycles"] == 2
+
+
 def test_a_void_gives_a_balance_back_without_what_was_taken_elsewhere():
     """The balance runs again with the rest."""
     voucher = create_voucher(**BALANCE)["id"]
@@ -326,3 +335,42 @@ def test_the_redemption_is_retrieved_by_the_digest_of_the_reference():
     taken = redeem(voucher=create_voucher()["id"], requestId=request_id_of("di_2"))
     assert taken["outcome"] == "accepted"
     assert import_discount(ref="di_2", subscription="sub_2")["reason"] == "idempotency_conflict"
+
+
+def test_a_preview_goes_on_from_where_the_discount_was():
+    """It says what the invoices will say, and from when on the full price applies."""
+    import_discount(create_voucher(**THREE_MONTHS)["id"], **ONE_CYCLE)
+    plan = {"interval": "month", "anchor": "2027-01-01", "currency": "USD", "lines": [{"id": "base", "amount": 8_000}]}
+    body = {"project": "gigs", "subscription": "sub_1", "periods": 4, "from": "2027-02-01", "plan": plan}
+    answer = task_named("billing.preview")(request=body)
+    assert [each["discountTotal"] for each in answer["periods"]] == amounts(*PERIODS) == [800, 800, 0, 0]
+    assert answer["fullPriceFrom"] == "2027-04-01"
+
+
+def test_a_period_inside_the_last_cycle_of_elsewhere_is_noticed():
+    """Its sender may have forgotten the cycle. A moved discount has no cycle of its new subscription."""
+    inside = {"start": "2027-01-16", "end": "2027-02-01"}
+    discount = import_discount(**ONE_CYCLE)["discount"]
+    assert apply(period=inside)["notices"] == ["period_inside_cycle"]
+    move(discount)
+    assert apply(period=inside, subscription="sub_2")["notices"] == []
+
+
+def test_an_erased_customer_stays_erased():
+    """A repetition is a conflict then, and imports nothing."""
+    voucher = create_voucher()["id"]
+    discount = import_discount(voucher, **ONE_CYCLE)["discount"]
+    task_named("customers.erase")(request={"project": "gigs", "customer": "cus_1"})
+    shown_now = task_named("discounts.retrieve")(request={"project": "gigs", "discount": discount})
+    assert shown_now["customer"].startswith("erased_")
+    assert import_discount(voucher, **ONE_CYCLE)["reason"] == "idempotency_conflict"
+
+
+def test_an_imported_discount_is_listed_among_the_redemptions():
+    """By customer, subscription and voucher, with the code that the voucher shows."""
+    voucher = import_coupon(times_redeemed=1)
+    imported = import_discount(voucher["id"])
+    for owner in ({"customer": "cus_1"}, {"subscription": "sub_1"}, {"voucher": voucher["id"]}, {}):
+        (item,) = task_named("redemptions.list")(request={"project": "gigs", **owner})["items"]
+        assert (item["discount"], item["redemptionNumber"], item["code"]) == (imported["discount"], 1, voucher["code"])
+        assert (item["requestId"], item["outcome"]) == (request_id_of("di_1"), "accepted")

@@ -69,6 +69,16 @@ def test_the_same_discount_twice_in_a_batch_comes_over_once():
 
 
 @pytest.mark.usefixtures("database")
+def test_a_batch_never_takes_more_of_a_budget_than_there_is():
+    """The third amount finds nothing left, and the others are spent."""
+    voucher = create_voucher(budget={"amount": 25, "currency": "USD"})["id"]
+    answers = import_discounts(*bodies_of(voucher, count=3, **HAD))
+    assert [each["reason"] for each in answers] == [None, None, "budget_spent"]
+    shown = task_named("vouchers.retrieve")(request={**BODY, "voucher": voucher})
+    assert (shown["spent"], shown["left"]) == ({"USD": 20}, {"USD": 5})
+
+
+@pytest.mark.usefixtures("database")
 def test_a_batch_that_is_sent_again_in_any_order_has_one_effect():
     """Each gets its first answer, also beside new ones."""
     voucher = import_coupon(times_redeemed=30, max_redemptions=40)["id"]

@@ -47,6 +47,7 @@ def test_a_discount_is_shown_as_it_was_granted():
         "updatedAt": applied["appliedAt"],
         "completedAt": None,
         "endedAt": None,
+        "imported": None,
         "history": [
             {"kind": "granted", "actor": None, "note": None, "from": None, "to": None, "at": redeemed["decidedAt"]}
         ],
