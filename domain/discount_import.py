@@ -8,7 +8,7 @@ from fractions import Fraction
 from domain.caps import Caps
 from domain.eligibility import Candidate, Refusal, refusal_of_place
 from domain.recurrence import Period, Progress, add_months, extend
-from domain.terms import FixedDiscount, PriceDiscount, Recurrence, RecurrenceType
+from domain.terms import FixedDiscount, PriceDiscount, Ramp, Recurrence, RecurrenceType
 
 
 class ImportRefusal(StrEnum):
@@ -57,7 +57,12 @@ def progress_elsewhere(
 
 
 def misfits(
-    recurrence: Recurrence, *, price: PriceDiscount, is_balance: bool, progress: Progress, taken: Mapping[str, int]
+    recurrence: Recurrence,
+    *,
+    price: PriceDiscount | Ramp,
+    is_balance: bool,
+    progress: Progress,
+    taken: Mapping[str, int],
 ) -> list[Misfit]:
     """Return what the terms rule out: too many cycles, a cycle after the window, or more than the balance.
 
@@ -77,7 +82,7 @@ def _is_after_window(recurrence: Recurrence, *, progress: Progress) -> bool:
     return first is not None and last is not None and months is not None and last >= add_months(first, months=months)
 
 
-def _is_more_than_all(price: PriceDiscount, *, taken: Mapping[str, int]) -> bool:
+def _is_more_than_all(price: PriceDiscount | Ramp, *, taken: Mapping[str, int]) -> bool:
     if not isinstance(price, FixedDiscount) or not taken.keys() <= price.amounts_minor.keys():
         return False
     return sum(Fraction(amount, price.amounts_minor[currency]) for currency, amount in taken.items()) > 1
@@ -89,7 +94,9 @@ def refusal_of_new_place(candidate: Candidate, *, taken: int, held: int, now: da
     return None if refusal is None else _OF_PLACE[refusal]
 
 
-def refusal_of_amounts(price: PriceDiscount, *, caps: Caps | None, taken: Mapping[str, int]) -> ImportRefusal | None:
+def refusal_of_amounts(
+    price: PriceDiscount | Ramp, *, caps: Caps | None, taken: Mapping[str, int]
+) -> ImportRefusal | None:
     """Return why amounts, in minor units by currency, cannot have been taken, or None.
 
     Our voucher must name their currencies, and its budget must have as much left.

@@ -4,7 +4,8 @@ from copy import deepcopy
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 
-from tests.histories.discounting import Discount, Elsewhere, amounts_of, months_after
+from tests.histories.calendar import months_after
+from tests.histories.discounting import Discount, Elsewhere, amounts_of
 from tests.histories.entities import Json, Voucher, written
 from tests.histories.model import Model
 from tests.histories.refusals import RUNNING_MAX

@@ -81,6 +81,7 @@ class Oracle:
             discount,
             voucher,
             voucher.products,
+            voucher.excluded,
             redeemed_at.date(),
             redeemed_at.astimezone(UTC).date(),
             before=before(body),
