@@ -33,7 +33,8 @@ def phase_of(
     if recurrence.duration_in_cycles is not None:
         places = list(accumulate((each.duration for each in phases), initial=0))
         is_again = is_within_cycles(cycle_start, progress=elsewhere)
-        cycles, before = Counter(phase_by_cycle.values()), elsewhere.cycles
+        here = (phase for start, phase in phase_by_cycle.items() if not is_within_cycles(start, progress=elsewhere))
+        cycles, before = Counter(here), elsewhere.cycles
         belongs = (
             before <= end if is_again else cycles[number] + max(0, before - begin) < end - begin
             for number, (begin, end) in enumerate(pairwise(places), start=1)

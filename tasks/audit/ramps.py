@@ -13,6 +13,9 @@ _PHASES = """
            d.duration_in_months IS NOT NULL AS is_in_months
     FROM discounts d CROSS JOIN LATERAL jsonb_array_elements(d.phases) WITH ORDINALITY AS phase (value, number)
 """
+# Another system discounted the cycle of an entry u of a discount that was imported as i.
+_WAS_ELSEWHERE = "coalesce(u.cycle_start BETWEEN i.first_cycle_start AND i.last_cycle_start, false)"
+_IMPORTED = "LEFT JOIN imported_discounts i ON i.project = u.project AND i.discount_id = u.discount_id"
 
 RAMP_CHECKS = {
     "the phases of a discount are those of its voucher, and last as long": """
@@ -43,8 +46,10 @@ RAMP_CHECKS = {
         SELECT p.project, p.id::text AS subject, format('%s cycles in phase %s', u.cycles, p.number) AS detail
         FROM ({_PHASES}) p
         JOIN (
-            SELECT project, discount_id, phase, count(DISTINCT cycle_start) AS cycles
-            FROM remaining_entries WHERE phase IS NOT NULL GROUP BY project, discount_id, phase
+            SELECT u.project, u.discount_id, u.phase, count(DISTINCT u.cycle_start) AS cycles
+            FROM remaining_entries u {_IMPORTED}
+            WHERE u.phase IS NOT NULL AND NOT {_WAS_ELSEWHERE}
+            GROUP BY u.project, u.discount_id, u.phase
         ) u ON u.project = p.project AND u.discount_id = p.id AND u.phase = p.number
         WHERE NOT p.is_in_months AND u.cycles > p.until - p.before
     """,  # noqa: S608 - put together from the constant above
@@ -53,15 +58,18 @@ RAMP_CHECKS = {
         SELECT u.project, u.discount_id::text AS subject,
                format('cycle %s, of %s, window from %s: phase %s', u.place, u.cycle_start, u.first, u.phase) AS detail
         FROM (
-            SELECT project, discount_id, cycle_start, phase,
-                   row_number() OVER arrived AS place, min(cycle_start) OVER arrived AS first
+            SELECT u.project, u.discount_id, u.cycle_start, u.phase,
+                   coalesce(i.cycles, 0) + CASE
+                       WHEN {_WAS_ELSEWHERE} THEN 0 ELSE count(*) FILTER (WHERE NOT {_WAS_ELSEWHERE}) OVER arrived
+                   END AS place,
+                   least(i.first_cycle_start, min(u.cycle_start) OVER arrived) AS first
             FROM (
                 SELECT DISTINCT ON (project, discount_id, cycle_start)
                        project, discount_id, cycle_start, phase, created_at, id
                 FROM usage_entries WHERE phase IS NOT NULL
                 ORDER BY project, discount_id, cycle_start, created_at, id
-            ) first_of_cycle
-            WINDOW arrived AS (PARTITION BY project, discount_id ORDER BY created_at, id)
+            ) u {_IMPORTED}
+            WINDOW arrived AS (PARTITION BY u.project, u.discount_id ORDER BY u.created_at, u.id)
         ) u
         JOIN discounts d ON d.project = u.project AND d.id = u.discount_id AND d.entries_given_back = 0
         JOIN ({_PHASES}) p ON p.project = u.project AND p.id = u.discount_id AND p.number = u.phase

@@ -8,11 +8,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, ValidationInfo, field_validator
 
+from models.vouchers.filter import VoucherFilter
 from tasks.foreign.adapter import in_one_phase, months_for, unless_refused
 from tasks.intake.task import contract_task, delivery_id
 from tasks.vouchers.create import create_voucher
 from tasks.vouchers.list import list_vouchers
-from tasks.vouchers.messages import CreateVoucher, ListVouchers, RetireVoucher, VoucherReference
+from tasks.vouchers.messages import CreateVoucher, RetireVoucher, VoucherPage, VoucherReference
 from tasks.vouchers.retire import retire_voucher
 from tasks.vouchers.retrieve import retrieve_voucher
 from tasks.wire.answers import MILLIONTHS_PER_PERCENT, Answer, instant, percentage
@@ -98,7 +99,7 @@ class GigsVoucherReference(GigsMessage):
     voucher: VoucherId
 
 
-class ListGigsVouchers(ListVouchers):
+class ListGigsVouchers(VoucherPage):
     """`gigs.vouchers.list`: `GET /projects/{project}/vouchers`, with the same parameters as `vouchers.list`."""
 
     model_config = ConfigDict(validate_by_name=False)
@@ -136,7 +137,7 @@ def retire(request: GigsVoucherReference) -> Answer:
 def list_(request: ListGigsVouchers) -> Answer:
     """Return a page of the project's vouchers, and the positions of the next and the previous page."""
     with transaction() as session:
-        page = list_vouchers(session, request)
+        page = list_vouchers(session, request, narrowed_by=VoucherFilter())
     return {
         "object": "list",
         "items": [gigs_voucher(each) for each in page["items"]],

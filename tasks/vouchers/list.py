@@ -3,11 +3,12 @@
 from sqlalchemy.orm import Session
 
 from models.codes.text_holders import find_vouchers_with_code
+from models.vouchers.filter import VoucherFilter
 from models.vouchers.listing import VoucherListing, newer_vouchers, older_vouchers
 from tasks.intake.task import contract_task
 from tasks.vouchers.amounts import with_amounts
 from tasks.vouchers.answers import voucher_answer
-from tasks.vouchers.messages import ListVouchers
+from tasks.vouchers.messages import ListVouchers, VoucherPage
 from tasks.wire.answers import Answer
 from tasks.wire.pages import page_answer
 from tasks.wire.replay import AnswerTable
@@ -18,15 +19,13 @@ from worker.database import transaction
 def list_(request: ListVouchers) -> Answer:
     """Return a page of the vouchers of a project, with the cursors of the neighbouring pages."""
     with transaction() as session:
-        return list_vouchers(session, request)
+        return list_vouchers(session, request, narrowed_by=request.filter())
 
 
-def list_vouchers(session: Session, request: ListVouchers) -> Answer:
+def list_vouchers(session: Session, request: VoucherPage, *, narrowed_by: VoucherFilter) -> Answer:
     """Return a page of the vouchers of a project."""
     ids = None if request.code is None else find_vouchers_with_code(session, project=request.project, code=request.code)
-    listing = VoucherListing(
-        project=request.project, statuses=frozenset(request.status), ids=ids, filter=request.filter()
-    )
+    listing = VoucherListing(project=request.project, statuses=frozenset(request.status), ids=ids, filter=narrowed_by)
     page = page_answer(
         request,
         prefix="vou",

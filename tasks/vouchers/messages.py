@@ -170,9 +170,10 @@ class VoucherHistory(Message):
     limit: Limit = PAGE_SIZE
 
 
-class ListVouchers(VoucherFilters):
-    """`vouchers.list`: `after` and `before` are positions, even if no voucher has that id."""
+class VoucherPage(Message):
+    """A page of a list of vouchers: `after` and `before` are positions, even if no voucher has that id."""
 
+    project: ExternalId
     status: Annotated[list[Annotated[VoucherStatus, Field(strict=False)]], Field(min_length=1, max_length=2)] = Field(
         default_factory=lambda: [VoucherStatus.AVAILABLE]
     )
@@ -180,6 +181,10 @@ class ListVouchers(VoucherFilters):
     after: VoucherId | None = None
     before: Annotated[VoucherId | None, ONE_DIRECTION] = None
     limit: Limit = PAGE_SIZE
+
+
+class ListVouchers(VoucherPage, VoucherFilters):
+    """`vouchers.list`."""
 
 
 class UpdateVoucher(SignedMessage):

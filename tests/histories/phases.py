@@ -51,8 +51,8 @@ def phase_of(
         if elsewhere and min(elsewhere) <= start <= max(elsewhere):
             return places[len(elsewhere) - 1]
         free = places[len(elsewhere) :]
-        for phase in known.values():
-            if phase in free:
+        for cycle, phase in known.items():
+            if not (elsewhere and min(elsewhere) <= cycle <= max(elsewhere)):
                 free.remove(phase)
         return free[0]
     first = min([*known, *elsewhere, start])

@@ -207,7 +207,8 @@ class Discount:
         for number, each in enumerate(self.voucher.phases, start=1):
             if self.voucher.cycles is not None:
                 begin, end = end, end + each["durationInCycles"]
-                taken = max(0, had - begin) + list(phase_of.values()).count(number)
+                new = [phase for start, phase in phase_of.items() if not self.was_before(start)]
+                taken = max(0, had - begin) + new.count(number)
                 if had <= end if self.was_before(cycle.start) else taken < end - begin:
                     return number
                 continue

@@ -85,7 +85,8 @@ def many(request: pytest.FixtureRequest) -> Iterator[Session]:
 def page_of_many(session: Session, **fields: Any) -> dict[str, Any]:
     """List a large page of the many vouchers."""
     body = {"project": session.info["project"], "limit": PAGE, **fields}
-    return list_vouchers(session, ListVouchers.model_validate(body))
+    request = ListVouchers.model_validate(body)
+    return list_vouchers(session, request, narrowed_by=request.filter())
 
 
 def test_a_page_reads_its_own_rows_and_nothing_else_wherever_it_lies(many):
