@@ -78,6 +78,7 @@ def test_an_ordinary_client_gets_the_contracts_answer_to_every_task(ask: Ask) ->
         "createdAt": answer["createdAt"],
         "updatedAt": None,
         **terms,
+        "campaign": None,
         "recurrence": {"type": "repeating", "durationInMonths": 3, "durationInCycles": None, "phases": None},
         "carryOver": False,
         "stampCard": None,
