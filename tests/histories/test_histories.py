@@ -33,8 +33,8 @@ from tests.histories.request_bodies import (
     RESERVATIONS,
 )
 from tests.histories.voucher_bodies import ADDED_CODES, RETIREMENTS, UPDATES, VOUCHERS
+from tests.support.administrator import as_administrator
 from tests.support.tasks import task_named
-from worker.database import transaction
 
 INDEX = st.integers(0, 9)
 
@@ -124,7 +124,7 @@ class Histories(BillingHistories):
         if hold.status != "open":
             return
         key = {"project": hold.body["project"], "request_id": hold.body["requestId"]}
-        with transaction() as session:
+        with as_administrator() as session:
             session.execute(LAPSE, key)
         hold.lapse()
 
