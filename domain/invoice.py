@@ -9,7 +9,7 @@ from domain.allowance import allowance_left, is_used_up
 from domain.caps import Caps
 from domain.money import allocate, percentage_of
 from domain.recurrence import Period, Progress, advance, covers
-from domain.terms import FixedDiscount, PercentageDiscount, PriceDiscount, Recurrence
+from domain.terms import PRIORITY, FixedDiscount, PercentageDiscount, PriceDiscount, Recurrence
 from domain.value_class import value
 
 
@@ -62,6 +62,7 @@ class Discount:
     taken_in_total_minor: Mapping[str, int] | None = None
     # The number, from 1, of the phase whose price this is; None if the discount is no ramp.
     phase: int | None = None
+    priority: int = PRIORITY
     # The maximum per invoice, and the rest of the voucher's budget; None if there is neither.
     caps: Caps | None = None
     # Lines of these are never discounted. No product is in both sets.
@@ -112,17 +113,22 @@ class Skipped:
 def apply_discounts(invoice: Invoice, *, discounts: Sequence[Discount]) -> list[Applied | Skipped]:
     """Apply the discounts, given in the order redeemed, and return a result for each that covers the invoice.
 
-    Discounts restricted to products come first, so a discount without restriction applies to the rest.
+    The lowest priority comes first. Of the same priority, discounts restricted to products come first, so a discount
+    without restriction applies to the rest.
     """
     left = {line.id: line.amount_minor for line in invoice.lines if line.discountable and line.amount_minor > 0}
     results: list[Applied | Skipped] = []
-    for discount in sorted(_taking_part(discounts, cycle=invoice.cycle), key=lambda each: not each.is_restricted):
+    for discount in sorted(_taking_part(discounts, cycle=invoice.cycle), key=_place_in_order):
         result = _apply(discount, invoice=invoice, left=left)
         if isinstance(result, Applied):
             for line_id, amount_minor in result.by_line.items():
                 left[line_id] -= amount_minor
         results.append(result)
     return results
+
+
+def _place_in_order(discount: Discount) -> tuple[int, bool]:
+    return discount.priority, not discount.is_restricted
 
 
 def _taking_part(discounts: Iterable[Discount], *, cycle: Period) -> Iterator[Discount]:

@@ -39,6 +39,8 @@ class FixedDiscount:
 
 
 PriceDiscount = PercentageDiscount | FixedDiscount
+# Of a voucher that names none, from 0 to 1,000. The discount with the lowest number is applied first.
+PRIORITY = 500
 
 
 @value

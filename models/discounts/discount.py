@@ -30,7 +30,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, Session, mapped_column
 from sqlalchemy.types import TypeEngine
 
-from domain.terms import RecurrenceType
+from domain.terms import PRIORITY, RecurrenceType
 from models.append_only import keeping_customer
 from models.base import LOOK_UP_COLLATION, Base, Instant, array_parameters, one_of, rows_from_arrays, table_of
 from models.discounts.row_types import NewDiscountRow
@@ -113,6 +113,8 @@ class Discount(Base):
     phases: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB(none_as_null=True))
     # If true, `imported_discounts` has what the discount had done in another system.
     is_imported: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    # The order on an invoice: the lowest number is applied first.
+    priority: Mapped[int] = mapped_column(Integer, server_default=text(str(PRIORITY)))
 
     __table_args__ = (
         CheckConstraint("num_nonnulls(percentage_millionths, amounts_minor, phases) = 1", name="one_price_discount"),
@@ -166,6 +168,7 @@ _TERMS = (
     "maximum_discount_minor",
     "excluded_products",
     "phases",
+    "priority",
 )
 _NEW: dict[str, TypeEngine[Any]] = {
     "project": Text(),

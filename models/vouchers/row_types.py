@@ -21,6 +21,7 @@ class DiscountTermsRow(PriceDiscountRow, Protocol):
     duration_in_months: int | None
     duration_in_cycles: int | None
     carry_over: bool
+    priority: int
     maximum_discount_minor: dict[str, int] | None
     maximum_discount_currency: str | None
 

@@ -22,7 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from domain.terms import PHASES_MAX, RecurrenceType, RetiredReason
+from domain.terms import PHASES_MAX, PRIORITY, RecurrenceType, RetiredReason
 from models.base import Base, Instant, one_of, table_of
 from models.vouchers.filter import CREATE_METADATA_PAIRS, METADATA_PAIRS, NAME_KEY
 
@@ -109,6 +109,8 @@ class Voucher(Base):
     # The phases of a ramp, which has no price of its own: the columns of a price for each, and its `duration` in the
     # unit of the voucher's, which is the sum.
     phases: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB(none_as_null=True))
+    # The order of the discounts on an invoice: the lowest number is applied first.
+    priority: Mapped[int] = mapped_column(Integer, server_default=text(str(PRIORITY)))
 
     __table_args__ = (
         CheckConstraint("num_nonnulls(percentage_millionths, amounts_minor, phases) = 1", name="one_price_discount"),
@@ -122,6 +124,7 @@ class Voucher(Base):
         CheckConstraint("duration_in_months BETWEEN 1 AND 999", name="duration_in_range"),
         CheckConstraint("duration_in_cycles BETWEEN 1 AND 999", name="cycles_in_range"),
         CheckConstraint(BALANCE_IF_CARRY_OVER, name="balance_if_carry_over"),
+        CheckConstraint("priority BETWEEN 0 AND 1000", name="priority_in_range"),
         CheckConstraint("stamps_required BETWEEN 2 AND 1000", name="stamps_in_range"),
         CheckConstraint("stamp_expire_days BETWEEN 1 AND 3650", name="stamp_days_in_range"),
         CheckConstraint("stamp_expire_days IS NULL OR stamps_required IS NOT NULL", name="stamp_days_with_stamps"),

@@ -50,6 +50,7 @@ Start = Annotated[str | None, typer.Option(help="From when the voucher can be re
 End = Annotated[str | None, typer.Option(help="From when the voucher can no longer be redeemed (RFC 3339).")]
 Redemptions = Annotated[int | None, typer.Option(help="How often the voucher can be redeemed.")]
 RedemptionsEach = Annotated[int | None, typer.Option(help="How often a customer can redeem the voucher.")]
+Priority = Annotated[int | None, typer.Option(help="From 0 to 1,000: the lowest is applied first (default: 500).")]
 Products = Annotated[list[str] | None, typer.Option("--product", help="A product that is discounted; repeatable.")]
 ExcludedProducts = Annotated[
     list[str] | None, typer.Option("--excluded-product", help="A product that is never discounted; repeatable.")
@@ -146,6 +147,7 @@ def create(
     products: Products = None,
     excluded_products: ExcludedProducts = None,
     first_purchase_only: FirstPurchaseOnly = None,
+    priority: Priority = None,
     actor: Actor = None,
     request_id: RequestId = None,
     file: File = None,
@@ -174,6 +176,7 @@ def create(
         "restrictions.products": products,
         "restrictions.excludedProducts": excluded_products,
         "restrictions.firstPurchaseOnly": first_purchase_only,
+        "priority": priority,
     }
     with ends_clearly(as_json=as_json):
         body = request_body(fields, file=file, merged=more, as_json=as_json)

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from models.base import read_one_snapshot
 from tasks.audit.caps import CAP_CHECKS
 from tasks.audit.codes import CODE_CHECKS
+from tasks.audit.copied_terms import COPIED_TERM_CHECKS
 from tasks.audit.discount_changes import DISCOUNT_CHANGE_CHECKS
 from tasks.audit.discounts import DISCOUNT_CHECKS
 from tasks.audit.holds import HOLD_CHECKS
@@ -34,6 +35,7 @@ CHECKS = {
     **RETURNED_PLACE_CHECKS,
     **CAP_CHECKS,
     **IMPORTED_CHECKS,
+    **COPIED_TERM_CHECKS,
     **VOUCHER_CHANGE_CHECKS,
 }
 

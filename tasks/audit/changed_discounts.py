@@ -83,6 +83,7 @@ DISCOUNTS = Subject(
         "an imported discount is a redemption that came from elsewhere",
         "an imported place belongs to a discount that came from elsewhere",
         "a budget limits all the discounts of its voucher",
+        "a discount comes in its voucher's place on invoices",
         "no invoice got more than the maximum from one discount",
     ),
 )

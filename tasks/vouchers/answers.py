@@ -22,6 +22,7 @@ def voucher_answer(row: ShownVoucherRow) -> Answer:
         "priceDiscountPercentage": percentage(row.percentage_millionths),
         "recurrence": recurrence(row),
         "carryOver": row.carry_over,
+        "priority": row.priority,
         "stampCard": _stamp_card(row),
         "maximumDiscount": maximum_discount(row),
         "budget": shown_amounts(row.budget_minor, currency=row.budget_currency),

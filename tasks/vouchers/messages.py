@@ -6,6 +6,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from domain.terms import PRIORITY
 from models.vouchers.listing import VoucherStatus
 from tasks.vouchers.filters import VoucherFilters
 from tasks.vouchers.term_messages import PriceDiscount, Recurrence, has_phases
@@ -92,6 +93,11 @@ class StampCard(Message):
     expire_days: Annotated[int, Field(ge=1, le=STAMP_DAYS_MAX)] | None = None
 
 
+PRIORITY_MAX = 1_000
+
+Priority = Annotated[int, Field(ge=0, le=PRIORITY_MAX)]
+
+
 class CreateVoucher(SignedMessage):
     """`vouchers.create`: exactly one of `priceDiscount`, `priceDiscountPercentage` (in millionths) and phases."""
 
@@ -109,6 +115,7 @@ class CreateVoucher(SignedMessage):
     maximum_discount: PriceDiscount | None = None
     budget: PriceDiscount | None = None
     campaign: ExternalId | None = None
+    priority: Priority = PRIORITY
 
     @model_validator(mode="before")
     @classmethod
@@ -205,8 +212,9 @@ class UpdateVoucher(SignedMessage):
     maximum_discount: PriceDiscount | None = None
     budget: PriceDiscount | None = None
     campaign: ExternalId | None = None
+    priority: Priority | None = None
 
-    @field_validator("name", "recurrence", "restrictions", "metadata", "carry_over")
+    @field_validator("name", "recurrence", "restrictions", "metadata", "carry_over", "priority")
     @classmethod
     def _stays(cls, value: Any) -> Any:
         return given(value)

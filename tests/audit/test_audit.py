@@ -3,6 +3,7 @@
 from tasks.audit.audit import CHECKS
 from tasks.audit.caps import CAP_CHECKS
 from tasks.audit.codes import CODE_CHECKS
+from tasks.audit.copied_terms import COPIED_TERM_CHECKS
 from tasks.audit.discount_changes import DISCOUNT_CHANGE_CHECKS
 from tasks.audit.discounts import DISCOUNT_CHECKS
 from tasks.audit.holds import HOLD_CHECKS
@@ -18,6 +19,7 @@ from tasks.audit.voucher_changes import VOUCHER_CHANGE_CHECKS
 TESTED = (
     CAP_CHECKS,
     CODE_CHECKS,
+    COPIED_TERM_CHECKS,
     DISCOUNT_CHANGE_CHECKS,
     DISCOUNT_CHECKS,
     HOLD_CHECKS,

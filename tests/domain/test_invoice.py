@@ -84,8 +84,8 @@ def test_discounts_restricted_to_products_come_first_then_the_order_redeemed():
 
 def test_a_discount_that_excludes_products_is_restricted_too():
     """It comes before those on everything, in the order redeemed, and takes nothing off excluded lines."""
-    everything, but_a = percentage(1000), percentage(5000, excluded_products=frozenset({"a"}))
-    named = percentage(5000, products=["b"], excluded_products=frozenset({"a"}))
+    everything, but_a = percentage(100_000), percentage(500_000, excluded_products=frozenset({"a"}))
+    named = percentage(500_000, products=["b"], excluded_products=frozenset({"a"}))
     a, b, other = (Line(id=name or "-", amount_minor=1000, product=name) for name in ("a", "b", None))
     results = apply_discounts(replace(INVOICE, lines=[a, b, other]), discounts=[everything, but_a, named])
     assert [(each.discount, each.by_line) for each in results if isinstance(each, Applied)] == [
@@ -93,6 +93,16 @@ def test_a_discount_that_excludes_products_is_restricted_too():
         (named, {"b": 250}),
         (everything, {"a": 100, "b": 25, "-": 50}),
     ]
+
+
+def test_the_lowest_priority_comes_first_whatever_the_products_and_the_order_redeemed():
+    """Among discounts of the same priority, the order is the usual one."""
+    late, usual, restricted = percentage(100_000, priority=501), percentage(100_000), percentage(100_000, products=["a"])
+    first, second = percentage(500_000, priority=0), percentage(500_000, priority=0)
+    invoice = replace(INVOICE, lines=[Line(id="a", amount_minor=8000, product="a")])
+    results = apply_discounts(invoice, discounts=[late, usual, restricted, first, second])
+    assert [each.discount for each in results] == [first, second, restricted, usual, late]
+    assert amounts_of(results) == [4000, 2000, 200, 180, 162]
 
 
 def test_the_base_is_the_positive_discountable_lines_of_the_products():

@@ -103,7 +103,7 @@ def discount_invoice(invoice: Json, *, granted: Sequence[Discount], at: datetime
         taking_part.append(each)
         if starts_on(each, invoice=invoice) < end:
             vouchers.add(each.voucher)
-    for each in sorted(taking_part, key=lambda each: not each.is_restricted):
+    for each in sorted(taking_part, key=lambda each: (each.terms.get("priority", 500), not each.is_restricted)):
         covered = [line["id"] for line in invoice["lines"] if each.is_for(line.get("product"))]
         reason = skip_reason(each, invoice=invoice, start=start, end=end, covers_a_line=bool(covered))
         base = {} if reason else {line: left[line] for line in covered if left.get(line, 0) > 0}

@@ -118,6 +118,7 @@ VOUCHERS = st.builds(
         maximumDiscount=one_in(4, CAPS),
         budget=one_in(3, CAPS),
         campaign=one_in(3, CAMPAIGNS),
+        priority=one_in(3, either(0, 100, 1000)),
     ),
     st.sampled_from([True, True, True, False, None, None]),
     one_in(4, RAMPS),
@@ -163,6 +164,7 @@ CHANGES = st.one_of(
         st.fixed_dictionaries({"maximumDiscount": either(None, {"amount": 299, "currency": "USD"})}),
         st.fixed_dictionaries({"budget": either(None, {"amount": 299, "currency": "USD"})}),
         st.fixed_dictionaries({"budget": CAPS}),
+        st.fixed_dictionaries({"priority": either(0, 500)}),
     ),
     either({"carryOver": True}, {"carryOver": False}, {"stampCard": None}, {"stampCard": {"stamps": 2}}),
 )

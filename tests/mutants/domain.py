@@ -7,6 +7,14 @@ CHANGE = "domain/voucher_update.py"
 
 MUTANTS = [
     Mutant(
+        "the highest priority comes first",
+        "The lowest priority is applied first.",
+        "domain/invoice.py",
+        "return discount.priority, discount.products is None",
+        "return -discount.priority, discount.products is None",
+        ("tests/domain/test_invoice.py",),
+    ),
+    Mutant(
         "a voucher starts after its start",
         "A voucher is open from its start on.",
         ELIGIBILITY,

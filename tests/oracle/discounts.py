@@ -75,6 +75,7 @@ class Voucher:
             for name in ("durationInMonths", "durationInCycles")
         )
         self.carries_over: bool = self.body.get("carryOver", False)
+        self.priority: int = self.body.get("priority", 500)
         self.percentage: str | None = self.body.get("priceDiscountPercentage")
         restrictions = self.body.get("restrictions", {})
         self.products: list[str] | None = restrictions.get("products")

@@ -180,7 +180,7 @@ def listed(discounts: list[Discount], cycle: Cycle, *, is_dated: bool) -> list[D
         named.append(each)
         if has_started(each, cycle, is_dated=is_dated):
             taking_part.add(each.voucher.id)
-    return sorted(named, key=lambda each: not each.is_restricted())
+    return sorted(named, key=lambda each: (each.voucher.priority, not each.is_restricted()))
 
 
 def skip_reason(discount: Discount, body: dict[str, Any], cycle: Cycle, *, is_dated: bool) -> str | None:

@@ -20,7 +20,7 @@ VOUCHERS = Table(
     row="name = 'Ten percent' AND request_id IS NULL AND delivery_id IS NULL AND redemptions = 0 AND code IS NULL",
     fresh={"id": NEW},
     required=(
-        *("created_at", "name", "recurrence", "carry_over", "redemptions", "imported_redemptions", "held"),
+        *("created_at", "name", "recurrence", "carry_over", "priority", "redemptions", "imported_redemptions", "held"),
         *("places_returned", "metadata", "first_purchase_only", "imported_matched"),
     ),
     refused={
@@ -89,6 +89,7 @@ VOUCHERS = Table(
             {**PHASES, "phases": MANY_PHASES},
         ],
         "ck_vouchers_places_within_redemptions": [{"places_returned": "-1"}, {"places_returned": "1"}],
+        "ck_vouchers_priority_in_range": [{"priority": "-1"}, {"priority": "1001"}],
         "ck_vouchers_products_not_excluded": [{"products": "'{a,b}'", "excluded_products": "'{b,c}'"}],
         "ck_vouchers_products_not_empty": [{"products": "'{}'"}],
         "ck_vouchers_recurrence_known": [{"recurrence": "'yearly'"}],
