@@ -97,7 +97,11 @@ def test_a_discount_that_excludes_products_is_restricted_too():
 
 def test_the_lowest_priority_comes_first_whatever_the_products_and_the_order_redeemed():
     """Among discounts of the same priority, the order is the usual one."""
-    late, usual, restricted = percentage(100_000, priority=501), percentage(100_000), percentage(100_000, products=["a"])
+    late, usual, restricted = (
+        percentage(100_000, priority=501),
+        percentage(100_000),
+        percentage(100_000, products=["a"]),
+    )
     first, second = percentage(500_000, priority=0), percentage(500_000, priority=0)
     invoice = replace(INVOICE, lines=[Line(id="a", amount_minor=8000, product="a")])
     results = apply_discounts(invoice, discounts=[late, usual, restricted, first, second])
