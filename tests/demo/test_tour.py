@@ -52,5 +52,6 @@ def test_the_tour_shows_reasons_that_the_other_examples_do_not():
         "fully_reserved",
     }
     assert set(Refusal) - shown - set(REASONS) == {
-        *(Refusal.CODE_RETIRED, Refusal.CODE_EXPIRED, Refusal.TOO_MANY_ATTEMPTS)
+        *(Refusal.CODE_RETIRED, Refusal.CODE_EXPIRED, Refusal.CODE_CUSTOMER_LIMIT_REACHED),
+        *(Refusal.NOT_FIRST_PURCHASE, Refusal.TOO_MANY_ATTEMPTS),
     }

@@ -10,8 +10,8 @@ MUTANTS = [
         "the highest priority comes first",
         "The lowest priority is applied first.",
         "domain/invoice.py",
-        "return discount.priority, discount.products is None",
-        "return -discount.priority, discount.products is None",
+        "return discount.priority, not discount.is_restricted",
+        "return -discount.priority, not discount.is_restricted",
         ("tests/domain/test_invoice.py",),
     ),
     Mutant(

@@ -81,4 +81,18 @@ EQUIVALENT = [
         "running = (columns.id == of.id,",
         "The id is a UUIDv7 of this process with 62 random bits, and no caller can choose it: no other project has it.",
     ),
+    Equivalent(
+        "the beginning of a name is found in all projects",
+        "models/vouchers/filter.py",
+        'f\'project COLLATE "C" = :project AND {NAME_KEY}',
+        "f'{NAME_KEY}",
+        "Whatever was found is narrowed to the project.",
+    ),
+    Equivalent(
+        "what was found by metadata or name is not narrowed to the project",
+        "models/vouchers/listing.py",
+        'in_span = "project = :project AND id',
+        'in_span = "id',
+        "The digest of a metadata pair has the project, and so has the condition on names.",
+    ),
 ]

@@ -6,6 +6,8 @@ UPDATE = "tasks/vouchers/update.py"
 CREATE = "tasks/vouchers/create.py"
 RETIRE = "tasks/vouchers/retire.py"
 COUNTERS = "models/vouchers/counters.py"
+FILTER, LISTING = "models/vouchers/filter.py", "models/vouchers/listing.py"
+FILTERED = ("tests/vouchers/test_filters.py",)
 UPDATING_AT_ONCE = ("tests/vouchers/test_update_locks.py", "tests/vouchers/test_update_concurrency.py")
 CREATING_AT_ONCE = ("tests/vouchers/test_create_and_retire_concurrency.py",)
 
@@ -145,5 +147,21 @@ MUTANTS = [
         "VOUCHER_CHANGES.c.project == project, VOUCHER_CHANGES.c.voucher_id == voucher_id)",
         "VOUCHER_CHANGES.c.voucher_id == voucher_id)",
         TWINS,
+    ),
+    Mutant(
+        "a list has vouchers of the instant at which its span ends",
+        "The span of creation is half-open.",
+        FILTER,
+        "min(end, first_id_at(self.created_before))",
+        "min(end, UUID(int=first_id_at(self.created_before).int + 2**64))",
+        FILTERED,
+    ),
+    Mutant(
+        "a page of both statuses is not sorted",
+        "A campaign's vouchers of both statuses are listed newest first.",
+        LISTING,
+        "AS branches ORDER BY id {order} LIMIT :limit",
+        "AS branches LIMIT :limit",
+        FILTERED,
     ),
 ]

@@ -25,6 +25,7 @@ RESULTS = 14
 RIVALS = {
     "acme": "rival",
     "globex": "globex-rival",
+    "newcomers": "newcomers-rival",
     "campaigns": "campaigns-rival",
     "P11112222": "P22221111",
     "1dbfc517-0bbf-4301-9ba8-555ca42b9737": "2dbfc517-0bbf-4301-9ba8-555ca42b9737",
@@ -87,6 +88,7 @@ def backend(environment: dict[str, str]) -> Iterator[Any]:
     url = with_redis(environment, number=RESULTS)["REDIS_URL"]
     app = Celery("client", broker=url, backend=url, set_as_current=False)
     yield app.backend
+    app.backend.client.connection_pool.disconnect()
     empty_broker(url)
     app.close()
 
