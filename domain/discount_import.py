@@ -25,6 +25,7 @@ class ImportRefusal(StrEnum):
     ALREADY_APPLIED = "already_applied"
     CURRENCY_MISMATCH = "currency_mismatch"
     BUDGET_SPENT = "budget_spent"
+    NOT_COMBINABLE = "not_combinable"
     DISCOUNT_LIMIT_REACHED = "discount_limit_reached"
     # Last: the hold may lapse, so a retry can succeed.
     FULLY_RESERVED = "fully_reserved"

@@ -1,10 +1,12 @@
 """Decide whether a request may redeem a voucher, and give the reason for a refusal."""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from dataclasses import field
+from datetime import datetime
 from enum import StrEnum
 
 from domain.code_terms import CodeRetiredReason, CodeTerms
+from domain.combination import Others, is_combinable
 from domain.terms import FixedDiscount, PriceDiscount, Ramp, Restrictions, RetiredReason
 from domain.value_class import value
 
@@ -38,6 +40,7 @@ class Refusal(StrEnum):
     PRODUCT_NOT_ELIGIBLE = "product_not_eligible"
     CURRENCY_MISMATCH = "currency_mismatch"
     MINIMUM_SUBTOTAL_NOT_MET = "minimum_subtotal_not_met"
+    NOT_COMBINABLE = "not_combinable"
     DISCOUNT_LIMIT_REACHED = "discount_limit_reached"
     # Last: returned only if nothing else stands against the request, so that a retry can succeed.
     FULLY_RESERVED = "fully_reserved"
@@ -72,6 +75,8 @@ class Candidate:
     code: CodeTerms | None = None
     # Only a completed stamp card grants the voucher.
     needs_stamp_card: bool = False
+    # Never together with another discount on a subscription.
+    is_exclusive: bool = False
 
 
 @value
@@ -107,17 +112,7 @@ class Counts:
     held_by_customer_and_code: int = 0
     # Another customer holds the voucher for this subscription.
     subscription_is_held: bool = False
-
-
-def decisive_instant(*, decided_at: datetime, requested_at: datetime | None, grace: timedelta) -> datetime:
-    """Return the instant at which the voucher must be open.
-
-    Up to `grace` before the decision, `requested_at` counts, so that a delay in the queue costs the customer nothing.
-    Otherwise the instant of the decision counts, also if `requested_at` lies in the future.
-    """
-    if requested_at is not None and decided_at - grace <= requested_at <= decided_at:
-        return requested_at
-    return decided_at
+    others: Others = field(default_factory=Others)
 
 
 def judge(candidate: Candidate | None, *, purchase: Purchase, counts: Counts, effective_at: datetime) -> Refusal | None:
@@ -240,6 +235,10 @@ def _is_below_minimum_subtotal(candidate: Candidate, purchase: Purchase, _counts
     )
 
 
+def _is_not_combinable(candidate: Candidate, _purchase: Purchase, counts: Counts, _at: datetime) -> bool:
+    return not is_combinable(is_exclusive=candidate.is_exclusive, others=counts.others)
+
+
 def _discount_limit_is_reached(_candidate: Candidate, _purchase: Purchase, counts: Counts, _at: datetime) -> bool:
     return counts.running_discounts >= DISCOUNTS_PER_SUBSCRIPTION_MAX
 
@@ -278,6 +277,7 @@ RULES: tuple[tuple[Refusal, Rule], ...] = (
     (Refusal.PRODUCT_NOT_ELIGIBLE, _has_no_eligible_product),
     (Refusal.CURRENCY_MISMATCH, _has_no_amount_in_currency),
     (Refusal.MINIMUM_SUBTOTAL_NOT_MET, _is_below_minimum_subtotal),
+    (Refusal.NOT_COMBINABLE, _is_not_combinable),
     (Refusal.DISCOUNT_LIMIT_REACHED, _discount_limit_is_reached),
     (Refusal.FULLY_RESERVED, _is_fully_reserved),
 )

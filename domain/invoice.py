@@ -7,6 +7,7 @@ from uuid import UUID
 
 from domain.allowance import allowance_left, is_used_up
 from domain.caps import Caps
+from domain.combination import Others, is_combinable
 from domain.money import allocate, percentage_of
 from domain.recurrence import Period, Progress, advance, covers
 from domain.terms import PRIORITY, FixedDiscount, PercentageDiscount, PriceDiscount, Recurrence
@@ -20,6 +21,7 @@ class Skip(StrEnum):
     BEFORE_START = "before_start"
     PRODUCT_NOT_ELIGIBLE = "product_not_eligible"
     CURRENCY_MISMATCH = "currency_mismatch"
+    NOT_COMBINABLE = "not_combinable"
     BUDGET_SPENT = "budget_spent"
     NOTHING_LEFT = "nothing_left"
 
@@ -62,6 +64,8 @@ class Discount:
     taken_in_total_minor: Mapping[str, int] | None = None
     # The number, from 1, of the phase whose price this is; None if the discount is no ramp.
     phase: int | None = None
+    # Takes nothing off an invoice that another discount reduces, and lets no other take anything off.
+    is_exclusive: bool = False
     priority: int = PRIORITY
     # The maximum per invoice, and the rest of the voucher's budget; None if there is neither.
     caps: Caps | None = None
@@ -118,9 +122,11 @@ def apply_discounts(invoice: Invoice, *, discounts: Sequence[Discount]) -> list[
     """
     left = {line.id: line.amount_minor for line in invoice.lines if line.discountable and line.amount_minor > 0}
     results: list[Applied | Skipped] = []
+    others = Others()
     for discount in sorted(_taking_part(discounts, cycle=invoice.cycle), key=_place_in_order):
-        result = _apply(discount, invoice=invoice, left=left)
+        result = _apply(discount, invoice=invoice, left=left, others=others)
         if isinstance(result, Applied):
+            others = Others(exist=True, include_exclusive=others.include_exclusive or discount.is_exclusive)
             for line_id, amount_minor in result.by_line.items():
                 left[line_id] -= amount_minor
         results.append(result)
@@ -161,9 +167,10 @@ def _has_started(discount: Discount, *, cycle: Period) -> bool:
     return discount.starts_on < cycle.end
 
 
-def _apply(discount: Discount, *, invoice: Invoice, left: Mapping[str, int]) -> Applied | Skipped:
+def _apply(discount: Discount, *, invoice: Invoice, left: Mapping[str, int], others: Others) -> Applied | Skipped:
+    """Apply a discount to what is `left` of the lines. `others` are those that have taken something off."""
     covered = _covered_lines(discount, lines=invoice.lines)
-    reason = _skip_reason(discount, invoice=invoice, covered=covered)
+    reason = _skip_reason(discount, invoice=invoice, covered=covered, others=others)
     if reason is not None:
         return Skipped(discount=discount, reason=reason)
     base = {line.id: left[line.id] for line in covered if left.get(line.id)}
@@ -197,18 +204,22 @@ def _covered_lines(discount: Discount, *, lines: Sequence[Line]) -> Sequence[Lin
     ]
 
 
-def _skip_reason(discount: Discount, *, invoice: Invoice, covered: Sequence[Line]) -> Skip | None:
-    if invoice.trial:
-        return Skip.TRIAL
-    if not _has_started(discount, cycle=invoice.cycle):
-        return Skip.BEFORE_START
-    if not covered:
-        return Skip.PRODUCT_NOT_ELIGIBLE
-    if not _is_for(discount, currency=invoice.currency):
-        return Skip.CURRENCY_MISMATCH
-    if discount.caps is not None and discount.caps.is_budget_spent(invoice.currency):
-        return Skip.BUDGET_SPENT
-    return None
+def _skip_reason(discount: Discount, *, invoice: Invoice, covered: Sequence[Line], others: Others) -> Skip | None:
+    reasons = _reasons_to_skip(discount, invoice=invoice, covered=covered, others=others)
+    return next((reason for reason, applies in reasons if applies), None)
+
+
+def _reasons_to_skip(
+    discount: Discount, *, invoice: Invoice, covered: Sequence[Line], others: Others
+) -> Iterator[tuple[Skip, bool]]:
+    """Yield each reason, and whether it applies if none before it does."""
+    currency, caps = invoice.currency, discount.caps
+    yield Skip.TRIAL, invoice.trial
+    yield Skip.BEFORE_START, not _has_started(discount, cycle=invoice.cycle)
+    yield Skip.PRODUCT_NOT_ELIGIBLE, not covered
+    yield Skip.CURRENCY_MISMATCH, not _is_for(discount, currency=currency)
+    yield Skip.NOT_COMBINABLE, not is_combinable(is_exclusive=discount.is_exclusive, others=others)
+    yield Skip.BUDGET_SPENT, caps is not None and caps.is_budget_spent(currency)
 
 
 def _is_for(discount: Discount, *, currency: str) -> bool:

@@ -113,6 +113,8 @@ class Discount(Base):
     phases: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB(none_as_null=True))
     # If true, `imported_discounts` has what the discount had done in another system.
     is_imported: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    # Never together with another discount on its subscription.
+    exclusive: Mapped[bool] = mapped_column(Boolean, server_default=false())
     # The order on an invoice: the lowest number is applied first.
     priority: Mapped[int] = mapped_column(Integer, server_default=text(str(PRIORITY)))
 
@@ -168,6 +170,7 @@ _TERMS = (
     "maximum_discount_minor",
     "excluded_products",
     "phases",
+    "exclusive",
     "priority",
 )
 _NEW: dict[str, TypeEngine[Any]] = {

@@ -20,7 +20,9 @@ _IS_RUNNING = text(f"({ID_UNLESS_RUNNING}) IS NULL")
 # OFFSET 0 keeps the planner from reordering the join. Whatever the statistics say, it is one index scan per
 # subscription.
 _RUNNING_ON_EACH = (
-    select(DISCOUNTS.c.project, DISCOUNTS.c.id, DISCOUNTS.c.subscription, DISCOUNTS.c.voucher_id, DISCOUNTS.c.ends_on)
+    select(
+        *(DISCOUNTS.c[name] for name in ("project", "id", "subscription", "voucher_id", "ends_on", "exclusive")),
+    )
     .where(ON_SUBSCRIPTION, _IS_RUNNING)
     .offset(literal_column("0"))
     .correlate(SUBSCRIPTIONS)
@@ -61,6 +63,7 @@ class RunningDiscountRow(Protocol):
     subscription: str
     voucher_id: UUID
     ends_on: date | None
+    exclusive: bool
 
 
 def find_running(session: Session, *, subscriptions: Iterable[tuple[str, str]]) -> list[RunningDiscountRow]:

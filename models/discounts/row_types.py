@@ -20,6 +20,7 @@ class DiscountRow(Protocol):
     duration_in_months: int | None
     duration_in_cycles: int | None
     carry_over: bool
+    exclusive: bool
     priority: int
     products: list[str] | None
     starts_on: date

@@ -48,6 +48,7 @@ def granted_discount_of(
         phase=phase,
         recurrence=recurrence,
         products=None if row.products is None else frozenset(row.products),
+        is_exclusive=row.exclusive,
         priority=row.priority,
         starts_on=starts_on,
         progress=progress,

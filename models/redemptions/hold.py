@@ -16,10 +16,8 @@ from sqlalchemy import (
     Uuid,
     and_,
     bindparam,
-    literal_column,
     select,
     text,
-    true,
     update,
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -174,22 +172,8 @@ IS_OPEN = HOLDS.c.status == text("'open'")
 NEW_COLUMNS = tuple(each.name for each in HOLDS.c if each.name != "redemption_id")
 _REQUESTS = rows_from_arrays("requests", project=Text(), request_id=Text())
 _CLOSED = rows_from_arrays("closed", project=Text(), id=Uuid(), status=Text(), redemption_id=Uuid())
-_PLACES = rows_from_arrays("places", project=Text(), subscription=Text(), voucher_id=Uuid())
 _STORED = select(HOLDS).join(
     _REQUESTS, and_(HOLDS.c.project == _REQUESTS.c.project, HOLDS.c.request_id == _REQUESTS.c.request_id)
-)
-# OFFSET 0 keeps the planner from reordering the join: one index scan per place.
-_HELD_FOR = (
-    select(HOLDS.c.id)
-    .where(HOLDS.c.project == _PLACES.c.project, HOLDS.c.voucher_id == _PLACES.c.voucher_id)
-    .where(HOLDS.c.subscription == _PLACES.c.subscription, IS_OPEN)
-    .where(HOLDS.c.expires_at > bindparam("now", type_=Instant))
-    .offset(literal_column("0"))
-    .correlate(_PLACES)
-    .lateral("held_for")
-)
-_HELD_PLACES = select(_PLACES.c.project, _PLACES.c.subscription, _PLACES.c.voucher_id).select_from(
-    _PLACES.join(_HELD_FOR, true())
 )
 _CLOSE = (
     update(HOLDS)
@@ -220,14 +204,6 @@ def find_hold(
     is_named = HOLDS.c.request_id == request_id if id is None else HOLDS.c.id == id
     is_hold = HOLDS.c.status != text("'refused'")
     return session.execute(select(HOLDS).where(HOLDS.c.project == project, is_named, is_hold)).one_or_none()
-
-
-def find_held_places(
-    session: Session, *, places: Iterable[tuple[str, str, UUID]], now: datetime
-) -> set[tuple[str, str, UUID]]:
-    """Return the (project, subscription, voucher) that unlapsed open holds keep. The subscriptions are locked."""
-    parameters = array_parameters("places", ("project", "subscription", "voucher_id"), set(places))
-    return {tuple(row) for row in session.execute(_HELD_PLACES, {**parameters, "now": now}).all()}
 
 
 def add_holds(session: Session, *, rows: Iterable[HoldRow]) -> None:

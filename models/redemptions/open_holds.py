@@ -5,12 +5,25 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Text, Uuid, and_, bindparam, func, literal_column, select, true, union
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Text,
+    Uuid,
+    and_,
+    bindparam,
+    func,
+    literal_column,
+    select,
+    text,
+    true,
+    union,
+)
 from sqlalchemy.orm import Session
 
-from models.base import Instant, array_parameters, rows_from_arrays
+from models.base import LOOK_UP_COLLATION, Instant, array_parameters, rows_from_arrays
 from models.redemptions.hold import HOLDS, IS_OPEN
-from models.redemptions.row_types import HeldCountRow, HeldPlaceRow
+from models.redemptions.row_types import HeldBesideRow, HeldCountRow, HeldPlaceRow
 
 _NOW = bindparam("now", type_=Instant)
 _KEYS = rows_from_arrays("keys", project=Text(), id=Uuid())
@@ -56,6 +69,38 @@ _OF_CUSTOMER_OR_SUBSCRIPTION = union(
     _open_holds(and_(HOLDS.c.customer == _REQUESTS.c.customer, _IS_OPEN_OF_CUSTOMER)),
     _open_holds(and_(HOLDS.c.subscription == _REQUESTS.c.subscription, IS_OPEN)),
 )
+
+
+# With the conditions of `ix_holds_of_subscription`. The end of a hold is compared outside, so that the planner does not
+# read all open holds by the index of their ends. OFFSET 0 keeps it from merging the subqueries: one index scan for each
+# subscription, and one for each hold there.
+_HELD_ON = text(f"""
+    SELECT hold.project, hold.subscription, hold.id, hold.voucher_id, hold.customer, voucher.exclusive
+    FROM unnest(CAST(:keys_project AS text[]), CAST(:keys_subscription AS text[])) AS keys (project, subscription)
+    CROSS JOIN LATERAL (
+        SELECT project, subscription, id, voucher_id, customer, expires_at FROM holds
+        WHERE subscription = keys.subscription AND project COLLATE "{LOOK_UP_COLLATION}" = keys.project
+              AND status = 'open' AND id <= :highest
+        OFFSET 0
+    ) AS hold
+    CROSS JOIN LATERAL (
+        SELECT exclusive FROM vouchers WHERE vouchers.project = hold.project AND vouchers.id = hold.voucher_id OFFSET 0
+    ) AS voucher
+    WHERE hold.expires_at > :now
+""")  # noqa: S608 - our own constant
+_HIGHEST = UUID(int=2**128 - 1)
+
+
+def find_held_on(
+    session: Session, *, subscriptions: Iterable[tuple[str, str]], now: datetime
+) -> Sequence[HeldBesideRow]:
+    """Return the open holds of all vouchers on each (project, subscription), without those that have lapsed.
+
+    Call it after locking the subscriptions, so that no hold is added meanwhile. While a voucher is held, it does not
+    become exclusive and does not cease to be.
+    """
+    parameters = array_parameters("keys", ("project", "subscription"), sorted(set(subscriptions)))
+    return session.execute(_HELD_ON, {**parameters, "highest": _HIGHEST, "now": now}).all()
 
 
 def count_lapsed(session: Session, *, keys: Sequence[tuple[str, UUID]], now: datetime) -> Sequence[int]:

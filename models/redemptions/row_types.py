@@ -66,6 +66,17 @@ class HeldPlaceRow(Protocol):
     status: str
 
 
+class HeldBesideRow(Protocol):
+    """The columns of an open hold that say what it keeps others from, and whether its voucher is exclusive."""
+
+    project: str
+    subscription: str
+    id: UUID
+    voucher_id: UUID
+    customer: str
+    exclusive: bool
+
+
 class ReturnedPlaceRow(Protocol):
     """The voucher and the code that a place was returned to."""
 

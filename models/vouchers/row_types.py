@@ -21,6 +21,7 @@ class DiscountTermsRow(PriceDiscountRow, Protocol):
     duration_in_months: int | None
     duration_in_cycles: int | None
     carry_over: bool
+    exclusive: bool
     priority: int
     maximum_discount_minor: dict[str, int] | None
     maximum_discount_currency: str | None
@@ -56,6 +57,7 @@ class DecisiveVoucherRow(PriceDiscountRow, PlacesRow, RestrictionsRow, Protocol)
     id: UUID
     code: str | None
     held: int
+    exclusive: bool
     retired_reason: str | None
     imported_redemptions: int
     imported_matched: int

@@ -32,6 +32,7 @@ def candidate_of(row: DecisiveVoucherRow) -> Candidate:
             first_purchase_only=row.first_purchase_only,
         ),
         retired_reason=None if row.retired_reason is None else RetiredReason(row.retired_reason),
+        is_exclusive=row.exclusive,
         needs_stamp_card=row.stamps_required is not None,
     )
 

@@ -109,6 +109,8 @@ class Voucher(Base):
     # The phases of a ramp, which has no price of its own: the columns of a price for each, and its `duration` in the
     # unit of the voucher's, which is the sum.
     phases: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB(none_as_null=True))
+    # Never together with another discount on a subscription.
+    exclusive: Mapped[bool] = mapped_column(Boolean, server_default=false())
     # The order of the discounts on an invoice: the lowest number is applied first.
     priority: Mapped[int] = mapped_column(Integer, server_default=text(str(PRIORITY)))
 

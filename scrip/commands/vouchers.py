@@ -51,6 +51,9 @@ End = Annotated[str | None, typer.Option(help="From when the voucher can no long
 Redemptions = Annotated[int | None, typer.Option(help="How often the voucher can be redeemed.")]
 RedemptionsEach = Annotated[int | None, typer.Option(help="How often a customer can redeem the voucher.")]
 Priority = Annotated[int | None, typer.Option(help="From 0 to 1,000: the lowest is applied first (default: 500).")]
+Exclusive = Annotated[
+    bool | None, typer.Option("--exclusive", help="Its discounts are never together with others on a subscription.")
+]
 Products = Annotated[list[str] | None, typer.Option("--product", help="A product that is discounted; repeatable.")]
 ExcludedProducts = Annotated[
     list[str] | None, typer.Option("--excluded-product", help="A product that is never discounted; repeatable.")
@@ -147,6 +150,7 @@ def create(
     products: Products = None,
     excluded_products: ExcludedProducts = None,
     first_purchase_only: FirstPurchaseOnly = None,
+    exclusive: Exclusive = None,
     priority: Priority = None,
     actor: Actor = None,
     request_id: RequestId = None,
@@ -176,6 +180,7 @@ def create(
         "restrictions.products": products,
         "restrictions.excludedProducts": excluded_products,
         "restrictions.firstPurchaseOnly": first_purchase_only,
+        "exclusive": exclusive,
         "priority": priority,
     }
     with ends_clearly(as_json=as_json):

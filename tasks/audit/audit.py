@@ -12,6 +12,7 @@ from tasks.audit.codes import CODE_CHECKS
 from tasks.audit.copied_terms import COPIED_TERM_CHECKS
 from tasks.audit.discount_changes import DISCOUNT_CHANGE_CHECKS
 from tasks.audit.discounts import DISCOUNT_CHECKS
+from tasks.audit.exclusive_discounts import EXCLUSIVE_CHECKS
 from tasks.audit.holds import HOLD_CHECKS
 from tasks.audit.imported import IMPORTED_CHECKS
 from tasks.audit.ramps import RAMP_CHECKS
@@ -36,6 +37,7 @@ CHECKS = {
     **CAP_CHECKS,
     **IMPORTED_CHECKS,
     **COPIED_TERM_CHECKS,
+    **EXCLUSIVE_CHECKS,
     **VOUCHER_CHANGE_CHECKS,
 }
 

@@ -83,6 +83,7 @@ DISCOUNTS = Subject(
         "an imported discount is a redemption that came from elsewhere",
         "an imported place belongs to a discount that came from elsewhere",
         "a budget limits all the discounts of its voucher",
+        "a discount is exclusive if its voucher is",
         "a discount comes in its voucher's place on invoices",
         "no invoice got more than the maximum from one discount",
     ),
@@ -103,7 +104,7 @@ SUBSCRIPTIONS = Subject(
             WHERE own.status = 'running'
         """
     },
-    checks=("no subscription runs too many discounts",),
+    checks=("no subscription runs too many discounts", "an exclusive discount runs alone"),
 )
 
 # A hold and the redemption that confirms it have the same request id.

@@ -18,14 +18,21 @@ LEDGER = Subject(
         UNION SELECT 1 FROM invoice_reversals WHERE {in_span("created_at")}
     """,  # noqa: S608 - put together from the conditions above
     tables={
-        name: f"SELECT * FROM {name} WHERE {in_span(instant)}"  # noqa: S608 - our own names
-        for name, instant in _INSTANTS.items()
+        **{
+            name: f"SELECT * FROM {name} WHERE {in_span(instant)}"  # noqa: S608 - our own names
+            for name, instant in _INSTANTS.items()
+        },
+        "discounts": """
+            SELECT own.* FROM (SELECT DISTINCT project, discount_id AS id FROM usage_entries) AS named
+            JOIN discounts AS own USING (project, id)
+        """,
     },
     checks=(
         "what an invoice was answered is what the ledger says",
         "what a reversal was answered is what the ledger says",
         "an entry of a reversal is of the same kind, instant and invoice",
         "what an invoice was answered about its credits is what the ledger says",
+        "an exclusive discount was alone on its invoices",
     ),
 )
 

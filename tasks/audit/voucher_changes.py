@@ -36,6 +36,7 @@ _PRESENT = f"""
             'phases', {_PHASES}
         ),
         'carryOver', v.carry_over,
+        'exclusive', v.exclusive,
         'priority', v.priority,
         'stampCard', CASE WHEN v.stamps_required IS NOT NULL THEN jsonb_build_object(
             'stamps', v.stamps_required, 'expireDays', v.stamp_expire_days

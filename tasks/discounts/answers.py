@@ -26,6 +26,7 @@ def discount_answer(row: ListedDiscountRow) -> Answer:
         "priceDiscountPercentage": percentage(row.percentage_millionths),
         "recurrence": recurrence(row),
         "carryOver": row.carry_over,
+        "exclusive": row.exclusive,
         "priority": row.priority,
         "maximumDiscount": maximum_discount(row),
         "products": row.products,

@@ -104,6 +104,7 @@ def _extended_state(
         return DiscountState(progress=progress, status=DiscountStatus.COMPLETED)
     place = place_of(row)
     has_room = (
-        is_running(row, today=today) or Room.read(session, beside=beside, wanted=[place], at=at).refusal(place) is None
+        is_running(row, today=today)
+        or Room.read(session, beside=beside, subscriptions=[place.subscription], at=at).refusal(place) is None
     )
     return DiscountState(progress=progress, status=DiscountStatus.RUNNING if has_room else DiscountStatus.COMPLETED)

@@ -34,7 +34,7 @@ from tasks.discounts.begun import (
 from tasks.discounts.import_answers import import_answer, import_refused
 from tasks.discounts.imported_places import ImportedPlaces, read_places
 from tasks.discounts.messages import ImportDiscount
-from tasks.discounts.room import Room
+from tasks.discounts.room import Room, place_of
 from tasks.wire.answers import Answer
 from tasks.wire.errors import InvalidRequest
 from tasks.wire.replay import CallerKey, FirstAnswers
@@ -92,13 +92,12 @@ class ImportBatch:
         # The instant of the decision is after every wait for a lock.
         now = read_clock(session)
         first_answers = _first_answers(session, requests)
-        wanted = [(each.project, each.subscription, each.voucher) for each in requests]
         return cls(
             now=now,
             first_answers=first_answers,
             places=read_places(session, vouchers, now=now),
             terms=_terms(session, [each for each in asked if not first_answers.knows(each.key)], now=now),
-            room=Room.read(session, beside=beside, wanted=wanted, at=now),
+            room=Room.read(session, beside=beside, subscriptions=subscriptions, at=now),
             budgets_left=budgets_left,
         )
 
@@ -137,14 +136,14 @@ class ImportBatch:
         ]
         # What is over takes no room on its subscription.
         if discount.status is DiscountStatus.RUNNING:
-            of_room = self.room.refusal((row.project, row.subscription, row.voucher_id))
+            of_room = self.room.refusal(place_of(row))
             reasons.append(None if of_room is None else ImportRefusal(of_room.value))
         return first_refusal(reasons)
 
     def _take_over(self, discount: Begun, *, places: ImportedPlaces, fingerprint: bytes) -> Answer:
         row = discount.row
         if discount.status is DiscountStatus.RUNNING:
-            self.room.take((row.project, row.subscription, row.voucher_id))
+            self.room.take(place_of(row))
         if row.has_budget:
             for currency, amount in discount.request.taken.items():
                 self.budgets_left[row.project, row.voucher_id][currency] -= amount

@@ -19,7 +19,7 @@ from tasks.discounts.answers import change_refused, discount_answer
 from tasks.discounts.balance import used_up_balances
 from tasks.discounts.messages import MoveDiscount
 from tasks.discounts.present_subscriptions import check_not_moved, lock_present_subscriptions
-from tasks.discounts.room import Room
+from tasks.discounts.room import Room, place_on
 from tasks.intake.task import contract_task, delivery_id
 from tasks.wire.answers import Answer
 from tasks.wire.replay import AnswerTable, answer_once
@@ -77,5 +77,5 @@ def _refusal(
     is_used_up = row.id in used_up_balances(session, discounts=[row])
     if is_completed(recurrence_of(row), progress=progress_of(row), is_used_up=is_used_up, today=at.date()):
         return ChangeRefusal.DISCOUNT_COMPLETED
-    place = (*target, row.voucher_id)
-    return Room.read(session, beside=beside, wanted=[place], at=at).refusal(place)
+    place = place_on(target, row=row)
+    return Room.read(session, beside=beside, subscriptions=[target], at=at).refusal(place)

@@ -1,7 +1,7 @@
 """The room of locked subscriptions: whether another discount can run there."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
@@ -9,50 +9,83 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from domain.combination import Others
 from domain.discount_change import ChangeRefusal, room_refusal
+from domain.value_class import value
 from models.discounts.discount import DiscountStatus
 from models.discounts.of_subscription import is_running
 from models.discounts.present_subscription import SubscriptionKey
 from models.discounts.progress import complete_discounts_by_id
 from models.discounts.row_types import DiscountRow
-from models.redemptions.hold import find_held_places
+from models.redemptions.open_holds import find_held_on
+from models.redemptions.row_types import HeldBesideRow
 
-# The project, the subscription and the voucher.
-Place = tuple[str, str, UUID]
+
+@value
+class Place:
+    """The place that a discount takes on a subscription while it runs there."""
+
+    # The project and the subscription.
+    subscription: SubscriptionKey
+    voucher_id: UUID
+    is_exclusive: bool
 
 
 def place_of(row: DiscountRow) -> Place:
     """Return the place that a discount takes while it runs."""
-    return row.project, row.subscription, row.voucher_id
+    return place_on((row.project, row.subscription), row=row)
+
+
+def place_on(subscription: SubscriptionKey, *, row: DiscountRow) -> Place:
+    """Return the place that a discount would take on a subscription."""
+    return Place(subscription=subscription, voucher_id=row.voucher_id, is_exclusive=row.exclusive)
 
 
 @dataclass(slots=True)
 class Room:
-    """The vouchers that run on subscriptions, and the places that holds keep there."""
+    """The places that are taken on subscriptions, and the holds that keep places there."""
 
-    running: defaultdict[SubscriptionKey, list[UUID]]
-    held: set[Place]
+    running: defaultdict[SubscriptionKey, list[Place]]
+    held: defaultdict[SubscriptionKey, list[HeldBesideRow]]
 
     @classmethod
-    def read(cls, session: Session, *, beside: Sequence[DiscountRow], wanted: Sequence[Place], at: datetime) -> Self:
-        """Read the room for the `wanted` places, and complete discounts whose window has ended.
+    def read(
+        cls,
+        session: Session,
+        *,
+        beside: Sequence[DiscountRow],
+        subscriptions: Collection[SubscriptionKey],
+        at: datetime,
+    ) -> Self:
+        """Read the room of subscriptions, and complete discounts whose window has ended.
 
         Call it after locking the subscriptions and `beside`, the other running discounts there.
         """
         running = [each for each in beside if is_running(each, today=at.date())]
         expired = [each for each in beside if each.status == DiscountStatus.RUNNING and each not in running]
         complete_discounts_by_id(session, keys=[(each.project, each.id) for each in expired], at=at)
-        room = cls(running=defaultdict(list), held=find_held_places(session, places=wanted, now=at))
+        room = cls(running=defaultdict(list), held=defaultdict(list))
+        for hold in find_held_on(session, subscriptions=subscriptions, now=at):
+            room.held[hold.project, hold.subscription].append(hold)
         for each in running:
             room.take(place_of(each))
         return room
 
     def refusal(self, place: Place) -> ChangeRefusal | None:
         """Return why no further discount can run in that place, or None."""
-        project, subscription, voucher_id = place
-        return room_refusal(voucher_id, running=self.running[project, subscription], is_held=place in self.held)
+        running, held = self.running[place.subscription], self.held[place.subscription]
+        others = Others(
+            exist=bool(running or held),
+            include_exclusive=any(each.is_exclusive for each in running) or any(each.exclusive for each in held),
+        )
+        return room_refusal(
+            place.voucher_id,
+            is_exclusive=place.is_exclusive,
+            running=[each.voucher_id for each in running],
+            others=others,
+            is_held=any(each.voucher_id == place.voucher_id for each in held),
+        )
 
     def take(self, place: Place) -> None:
         """Count a discount that runs in that place."""
-        project, subscription, voucher_id = place
-        self.running[project, subscription].append(voucher_id)
+        self.running[place.subscription].append(place)

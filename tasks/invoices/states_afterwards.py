@@ -45,8 +45,9 @@ def give_cycle_back(
     `used_up` are the balances of which nothing is left. Call it after locking the subscriptions that the discounts are
     on now, and `beside`, the other running discounts there.
     A discount runs again if it has something left and was not ended. But it stays `completed` if its voucher runs on
-    its subscription through another redemption, if a hold reserves that, or if 20 discounts run there already. It then
-    counts against no limit, but later invoices are still discounted by it.
+    its subscription through another redemption, if a hold reserves that, if it cannot be combined with what runs or is
+    held there, or if 20 discounts run there already. It then counts against no limit, but later invoices are still
+    discounted by it.
     """
     entries_of_each = remaining_entries(session, keys=[(each.project, each.id) for each in discounts])
     imported = find_imported(session, keys=[(each.project, each.id) for each in discounts if each.is_imported])
@@ -89,7 +90,7 @@ def _states(
     session: Session, rewound: Sequence[_Rewound], *, beside: Sequence[DiscountRow], at: datetime
 ) -> dict[DiscountKey, DiscountState]:
     today = at.date()
-    room = Room.read(session, beside=beside, wanted=[place_of(each.row) for each in rewound], at=at)
+    room = Room.read(session, beside=beside, subscriptions=[place_of(each.row).subscription for each in rewound], at=at)
     states: dict[DiscountKey, DiscountState] = {}
     # Discounts that run now come first, so they run on if the limit is too low for all.
     for each in sorted(rewound, key=lambda each: not is_running(each.row, today=today)):

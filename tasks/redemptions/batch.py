@@ -1,21 +1,20 @@
 """Decide a batch of redemptions: read the stored state once, decide each request in memory, and write once."""
 
-from collections import defaultdict
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, Self
-from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from domain.eligibility import Candidate, Refusal, decisive_instant, judge
+from domain.combination import Others
+from domain.decisive_instant import decisive_instant
+from domain.eligibility import Candidate, Refusal, judge
 from domain.hold import HoldStatus, honoured
 from domain.value_class import value
 from models.base import ids_at, read_clock
 from models.codes.counters import count_code_redemptions
 from models.discounts.discount import add_discounts
-from models.discounts.of_subscription import RunningDiscountRow, find_running, is_within_window
 from models.discounts.progress import complete_discounts_by_id
 from models.discounts.subscription import lock_subscriptions
 from models.redemptions.redemption import add_redemptions, find_redemptions
@@ -30,13 +29,10 @@ from tasks.redemptions.hold_match import is_redeemed_by
 from tasks.redemptions.look_up import Claim, count_customers_places
 from tasks.redemptions.messages import Redeem
 from tasks.redemptions.other_discounts import OtherDiscounts
+from tasks.redemptions.running import Running
 from tasks.wire.answers import Answer
 from tasks.wire.replay import CallerKey, FirstAnswers
 from worker.settings import settings
-
-# The ids of the vouchers that run on each (project, subscription). Lists, not sets: a subscription has few vouchers,
-# and hashing a UUID is slow.
-Running = defaultdict[tuple[str, str], list[UUID]]
 
 
 @value
@@ -58,9 +54,7 @@ class RedemptionBatch:
         self.completed_cards: Collection[CallerKey] = ()
         # Nobody has tried anything, unless the caller looks.
         self.attempts = Attempts({})
-        self.running: Running = defaultdict(list)
-        # The discounts whose window is over, but which no sweep has completed yet.
-        self.to_complete: list[tuple[str, UUID]] = []
+        self.running = Running()
         self.granted_vouchers: list[BatchVoucher] = []
         self.granted_codes: list[BatchCode] = []
         self.redemptions: list[SimpleNamespace] = []
@@ -86,18 +80,10 @@ class RedemptionBatch:
         # The instant of the decision is after every wait for a lock.
         batch = cls(decided_at=read_clock(session), first_answers=first_answers)
         count_customers_places(session, claims)
-        batch.note_running(find_running(session, subscriptions={each.subscription for each in claims}))
+        subscriptions = {each.subscription for each in claims}
+        batch.running = Running.read(session, subscriptions=subscriptions, today=batch.decided_at.date())
         batch.places = HeldPlaces.read(session, claims, at=batch.decided_at)
         return batch
-
-    def note_running(self, discounts: Sequence[RunningDiscountRow]) -> None:
-        """Sort discounts that are stored as running into those that run and those whose window is over."""
-        today = self.decided_at.date()
-        for row in discounts:
-            if is_within_window(row, today=today):
-                self.running[row.project, row.subscription].append(row.voucher_id)
-            else:
-                self.to_complete.append((row.project, row.id))
 
     def decide(self, claim: Claim) -> Answer:
         """Answer a request: with the first answer if the id was decided before, otherwise by the rules."""
@@ -152,8 +138,9 @@ class RedemptionBatch:
 
         `candidate` is the claim's own, or the honoured candidate of the hold that the request confirms.
         """
-        running = self.running[claim.subscription]
-        counts = counts_for(claim, running=running, completed_cards=self.completed_cards)
+        running = self.running.on(claim.subscription)
+        others = self._others(claim)
+        counts = counts_for(claim, running=running, others=others, completed_cards=self.completed_cards)
         purchase = purchase_of(claim.request)
         verdict = Verdict(refusal=Refusal.FULLY_RESERVED, replaced_holds=[])
         for possible, replaced_holds in self.places.possible_counts(counts, claim=claim, candidate=candidate):
@@ -162,6 +149,13 @@ class RedemptionBatch:
             if refusal is not Refusal.FULLY_RESERVED:
                 break
         return verdict
+
+    def _others(self, claim: Claim) -> Others:
+        held = self.places.beside(claim)
+        return Others(
+            exist=bool(held or self.running.on(claim.subscription)),
+            include_exclusive=self.running.is_exclusive_on(claim.subscription) or any(each.exclusive for each in held),
+        )
 
     def end_hold(self, hold: AcceptedHoldRow, *, redemption: RedemptionRow) -> None:
         """Confirm a hold if its request was redeemed, otherwise release it. The decision under its id is final."""
@@ -182,7 +176,7 @@ class RedemptionBatch:
 
     def write(self, session: Session) -> None:
         """Write all decisions, in the same number of statements for a batch of any size."""
-        complete_discounts_by_id(session, keys=self.to_complete, at=self.decided_at)
+        complete_discounts_by_id(session, keys=self.running.to_complete, at=self.decided_at)
         self.places.write(session)
         add_redemptions(session, rows=self.redemptions)
         add_discounts(session, rows=self.discounts)
@@ -219,7 +213,7 @@ class RedemptionBatch:
             if not claim.code.granted:
                 self.granted_codes.append(claim.code)
             claim.code.grant(customer=claim.request.customer)
-        self.running[claim.subscription].append(voucher.row.id)
+        self.running.add(voucher.row.id, subscription=claim.subscription, is_exclusive=voucher.row.exclusive)
         self.discounts.append(self._discount(claim.request, redemption=redemption))
 
     def _discount(self, request: Redeem, *, redemption: SimpleNamespace) -> dict[str, Any]:

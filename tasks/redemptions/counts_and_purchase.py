@@ -3,14 +3,20 @@
 from collections.abc import Collection, Sequence
 from uuid import UUID
 
+from domain.combination import Others
 from domain.eligibility import Counts, Purchase
 from tasks.redemptions.look_up import Claim
 from tasks.redemptions.messages import Redeem
 from tasks.wire.replay import CallerKey
 
 
-def counts_for(claim: Claim, *, running: Sequence[UUID], completed_cards: Collection[CallerKey]) -> Counts:
-    """Return the counts for a request, without holds. `running` are the vouchers that run on its subscription."""
+def counts_for(
+    claim: Claim, *, running: Sequence[UUID], others: Others, completed_cards: Collection[CallerKey]
+) -> Counts:
+    """Return the counts for a request, without holds.
+
+    `running` are the vouchers that run on its subscription, and `others` what runs and is held there beside it.
+    """
     voucher, code, customer = claim.voucher, claim.code, claim.request.customer
     return Counts(
         taken=voucher.places_taken if voucher else 0,
@@ -19,6 +25,7 @@ def counts_for(claim: Claim, *, running: Sequence[UUID], completed_cards: Collec
         running_discounts=len(running),
         taken_by_code=code.places_taken if code else 0,
         taken_by_customer_and_code=code.taken_by_customer.get(customer, 0) if code else 0,
+        others=others,
         stamp_card_is_complete=claim.key in completed_cards,
     )
 

@@ -13,8 +13,8 @@ from sqlalchemy.orm import Session
 from domain.eligibility import Candidate, Counts
 from domain.hold import HoldStatus
 from models.redemptions.hold import add_holds, close_holds, find_holds
-from models.redemptions.open_holds import count_held_by_code, count_lapsed, find_open_holds
-from models.redemptions.row_types import AcceptedHoldRow, HeldPlaceRow, is_accepted
+from models.redemptions.open_holds import count_held_by_code, count_lapsed, find_held_on, find_open_holds
+from models.redemptions.row_types import AcceptedHoldRow, HeldBesideRow, HeldPlaceRow, is_accepted
 from models.vouchers.counters import change_held
 from models.vouchers.look_up import VoucherKey
 from tasks.redemptions.batch_vouchers import BatchCode
@@ -25,7 +25,7 @@ from tasks.wire.replay import CallerKey
 
 
 class HeldPlaces:
-    """The open holds that concern a batch. Without holds of the named vouchers, no statement is sent."""
+    """The open holds that concern a batch: of the named vouchers, and of all vouchers on the named subscriptions."""
 
     def __init__(self, *, at: datetime) -> None:
         self.at = at
@@ -34,6 +34,8 @@ class HeldPlaces:
         # By id, the oldest first. A dict, because a customer can have thousands of holds and each can be closed.
         self._by_customer: defaultdict[tuple[VoucherKey, str], dict[UUID, HeldPlaceRow]] = defaultdict(dict)
         self._by_subscription: dict[tuple[VoucherKey, str], HeldPlaceRow] = {}
+        # By project and subscription, and by id.
+        self._on_subscription: defaultdict[tuple[str, str], dict[UUID, HeldBesideRow]] = defaultdict(dict)
         # The holds that requests of the batch may confirm, by their request id.
         self._confirmable: dict[CallerKey, AcceptedHoldRow] = {}
         self._new: list[SimpleNamespace] = []
@@ -41,8 +43,10 @@ class HeldPlaces:
 
     @classmethod
     def read(cls, session: Session, claims: Sequence[Claim], *, at: datetime) -> Self:
-        """Read the holds of the vouchers of which the rows say that places are held."""
+        """Read the holds on the subscriptions, and those of the vouchers of which the rows say that places are held."""
         places = cls(at=at)
+        for each in find_held_on(session, subscriptions={each.subscription for each in claims}, now=at):
+            places._on_subscription[each.project, each.subscription][each.id] = each
         held = {each.voucher.key: each.voucher.row.held for each in claims if each.voucher and each.voucher.row.held}
         if held:
             places._count(session, held, codes=[each.code for each in claims if each.code])
@@ -99,6 +103,14 @@ class HeldPlaces:
         )
         return hold if is_confirmed else None
 
+    def beside(self, claim: Claim) -> list[HeldBesideRow]:
+        """Return the holds on a request's subscription that the request neither confirms nor replaces."""
+        own = (claim.voucher_id, claim.request.customer)
+        on_subscription = self._on_subscription.get(claim.subscription)
+        if not on_subscription:
+            return []
+        return [each for each in on_subscription.values() if (each.voucher_id, each.customer) != own]
+
     def possible_counts(
         self, counts: Counts, *, claim: Claim, candidate: Candidate | None
     ) -> Iterator[tuple[Counts, list[HeldPlaceRow]]]:
@@ -134,13 +146,17 @@ class HeldPlaces:
         return 0 if claim.code_id is None else self._held_by_code[claim.request.project, claim.code_id]
 
     def add(self, hold: SimpleNamespace) -> None:
-        """Note a decided request for a hold. The place of an accepted request counts from now on."""
+        """Note a decided request for a hold. The place of an accepted request counts from now on.
+
+        Beside its columns, the request says whether its voucher is exclusive.
+        """
         self._new.append(hold)
         if hold.status == HoldStatus.OPEN:
             self._held[hold.project, hold.voucher_id] += 1
             if hold.code_id is not None:
                 self._held_by_code[hold.project, hold.code_id] += 1
             self._index(hold)
+            self._on_subscription[hold.project, hold.subscription][hold.id] = hold
 
     def close(self, hold: HeldPlaceRow, status: HoldStatus, *, redemption_id: UUID | None = None) -> None:
         """Note the new status of a hold. The held place counts no longer."""
@@ -150,6 +166,7 @@ class HeldPlaces:
             self._held[key] -= 1
             if hold.code_id is not None:
                 self._held_by_code[hold.project, hold.code_id] -= 1
+        self._on_subscription[hold.project, hold.subscription].pop(hold.id, None)
         self._closed[hold.id] = (hold, status, redemption_id)
 
     def write(self, session: Session) -> None:

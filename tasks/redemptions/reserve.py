@@ -102,6 +102,8 @@ class Reservations:
             status=(HoldStatus.REFUSED if refusal else HoldStatus.OPEN).value,
             closed_at=None,
             other_discount_id=None,
+            # No column, but known to the holds of the batch.
+            exclusive=claim.candidate is not None and claim.candidate.is_exclusive,
         )
 
 

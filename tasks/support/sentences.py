@@ -79,6 +79,9 @@ REFUSED: Mapping[Refusal, Wordings] = {
         "Refused: the subtotal was not {minimum} or more, which the voucher needs.",
         "Refused: the request did not have the subtotal that the voucher needs.",
     ),
+    Refusal.NOT_COMBINABLE: (
+        "Refused: the voucher or one of the discounts on the subscription, running or held, is never with others.",
+    ),
     Refusal.DISCOUNT_LIMIT_REACHED: (
         f"Refused: {DISCOUNTS_PER_SUBSCRIPTION_MAX} discounts were running on the subscription, which is the maximum.",
     ),
@@ -110,6 +113,7 @@ TERMS: Mapping[RecurrenceType, Wordings] = {
 }
 PRODUCTS: Wordings = ("Only the products that it names are discounted.",)
 EXCLUDED_PRODUCTS: Wordings = ("The products that it excludes are not discounted.",)
+EXCLUSIVE: Wordings = ("It is never together with another discount.",)
 MAXIMUM: Wordings = ("At most {maximum_on_invoice} is taken off one invoice.",)
 ORIGIN: Wordings = (
     "It came from another system on {imported_at}, where it had discounted {cycles_elsewhere}.",
@@ -162,6 +166,7 @@ SKIPPED: Mapping[Skip, Wordings] = {
         "It took nothing off, because it has no amount in {currency}, the currency of the invoice.",
         "It took nothing off, because it has no amount in the currency of the invoice.",
     ),
+    Skip.NOT_COMBINABLE: ("It took nothing off, because it or the discount before it is never together with another.",),
     Skip.BUDGET_SPENT: (
         "It took nothing off, because nothing of the voucher's budget in {currency} was left.",
         "It took nothing off, because nothing of the voucher's budget was left.",

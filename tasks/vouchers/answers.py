@@ -22,6 +22,7 @@ def voucher_answer(row: ShownVoucherRow) -> Answer:
         "priceDiscountPercentage": percentage(row.percentage_millionths),
         "recurrence": recurrence(row),
         "carryOver": row.carry_over,
+        "exclusive": row.exclusive,
         "priority": row.priority,
         "stampCard": _stamp_card(row),
         "maximumDiscount": maximum_discount(row),

@@ -132,6 +132,7 @@ def values_of(request: CreateVoucher, *, created_at: datetime) -> dict[str, Any]
         "duration_in_cycles": request.recurrence.whole_in_cycles(),
         "phases": stored_phases(request.recurrence.phases),
         "carry_over": request.carry_over,
+        "exclusive": request.exclusive,
         "priority": request.priority,
         "stamps_required": None if card is None else card.stamps,
         "stamp_expire_days": None if card is None else card.expire_days,

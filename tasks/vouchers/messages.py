@@ -116,6 +116,7 @@ class CreateVoucher(SignedMessage):
     budget: PriceDiscount | None = None
     campaign: ExternalId | None = None
     priority: Priority = PRIORITY
+    exclusive: bool = False
 
     @model_validator(mode="before")
     @classmethod
@@ -213,8 +214,9 @@ class UpdateVoucher(SignedMessage):
     budget: PriceDiscount | None = None
     campaign: ExternalId | None = None
     priority: Priority | None = None
+    exclusive: bool | None = None
 
-    @field_validator("name", "recurrence", "restrictions", "metadata", "carry_over", "priority")
+    @field_validator("name", "recurrence", "restrictions", "metadata", "carry_over", "priority", "exclusive")
     @classmethod
     def _stays(cls, value: Any) -> Any:
         return given(value)

@@ -41,6 +41,7 @@ MONEY_TERMS = (
     "duration_in_cycles",
     "phases",
     "carry_over",
+    "exclusive",
     "priority",
     "stamps_required",
     "stamp_expire_days",

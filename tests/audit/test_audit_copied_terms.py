@@ -9,6 +9,7 @@ pytestmark = pytest.mark.usefixtures("each_row")
 
 # For each check, a change that breaks only that promise.
 TAMPERING = {
+    "a discount is exclusive if its voucher is": "UPDATE discounts SET exclusive = true",
     "a discount comes in its voucher's place on invoices": "UPDATE discounts SET priority = 499",
 }
 

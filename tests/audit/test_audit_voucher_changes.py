@@ -25,6 +25,7 @@ COLUMNS = [
     "duration_in_months = 4",
     "duration_in_months = NULL, duration_in_cycles = 3",
     "carry_over = true",
+    "exclusive = false",
     "priority = 9",
     "stamps_required = 3",
     "stamp_expire_days = 3",
@@ -105,7 +106,7 @@ def changed_vouchers(tampered_database: object) -> None:  # noqa: ARG001 - empti
     update(updated, name="Bert", actor="bert")
     update(updated, name="New", code="WINTER", metadata={"internal": 1.5}, carryOver=True, recurrence=MONTHS, **capped)
     update(updated, campaign="spring")
-    update(updated, carryOver=False, priority=8, restrictions=restrictions)
+    update(updated, carryOver=False, priority=8, exclusive=True, restrictions=restrictions)
     voucher = create_voucher()
     retired, _ = add_codes(voucher, {"code": "VIP-1"}, {"code": "VIP-2"})
     named = {"project": "gigs", "voucher": voucher["id"]}

@@ -53,7 +53,7 @@ def downgrade():
 LOST = {
     "codes": {"maximum_redemptions_per_customer", "updated_at"},
     "dead_letters": {"id"},
-    "discounts": {"completed_at", "excluded_products", "is_imported", "phases", "priority", "updated_at"},
+    "discounts": {"completed_at", "excluded_products", "exclusive", "is_imported", "phases", "priority", "updated_at"},
     "holds": {"other_discount_id"},
     "invoice_reversals": {"actor"},
     "redemptions": {"other_discount_id"},
@@ -149,8 +149,8 @@ def filled(database: dict[str, str], two_databases: tuple[str, str]) -> str:  # 
     """Migrate a database and fill it with the rows that the contract's examples leave."""
     _, url = two_databases
     identities = Identities()
-    # No earlier release knows credits or phases.
-    unknown = re.compile('"creditOf"|"phases": \\[|SLOW-START')
+    # No earlier release knows credits, phases or exclusive vouchers.
+    unknown = re.compile('"creditOf"|"exclusive"|"phases": \\[|SLOW-START')
     for step in (each for each in steps() if not unknown.search(json.dumps(each.request))):
         answer = task_named(step.task)(request=identities.substitute(step.request))
         identities.differences(step.answer, answer)

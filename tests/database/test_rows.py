@@ -140,6 +140,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "redemptions.hold_listing.older_holds": {**PAGE, "listing": HOLD_LISTING},
     "redemptions.listing.newer_redemptions": {**PAGE, "listing": REDEMPTION_LISTING},
     "redemptions.listing.older_redemptions": {**PAGE, "listing": REDEMPTION_LISTING},
+    "redemptions.open_holds.find_held_on": {"subscriptions": [("gigs", "sub_1")], "now": NOW},
     "redemptions.open_holds.find_open_holds": {"requests": [("gigs", ID, "cus_1", "sub_1")]},
     "redemptions.redemption.find_redemptions": TEXTS,
     "redemptions.refused_holds.older_refused_of_customer": {**PAGE, "project": "gigs", "customer": "cus_1"},
@@ -198,6 +199,7 @@ OTHERWISE_NULLABLE = {
     # Check constraints demand both until the erasure has ended, and a comparison.
     "ErasureRow": {"customer", "key"},
     "FiguresRow": {"dead_letters", "holds_open", "deadlocks"},  # Counts.
+    "HeldBesideRow": {"voucher_id"},  # As above.
     "HeldPlaceRow": {"voucher_id", "expires_at"},
     # The columns of a UNION or of its sums, which have no table.
     "HistoryEntryRow": {"customer", "id", "ref", "ref_type", "usage", "stamp", "amount_minor", "created_at"},

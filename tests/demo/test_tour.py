@@ -53,5 +53,5 @@ def test_the_tour_shows_reasons_that_the_other_examples_do_not():
     }
     assert set(Refusal) - shown - set(REASONS) == {
         *(Refusal.CODE_RETIRED, Refusal.CODE_EXPIRED, Refusal.CODE_CUSTOMER_LIMIT_REACHED),
-        *(Refusal.NOT_FIRST_PURCHASE, Refusal.TOO_MANY_ATTEMPTS),
+        *(Refusal.NOT_FIRST_PURCHASE, Refusal.TOO_MANY_ATTEMPTS, Refusal.NOT_COMBINABLE),
     }

@@ -120,7 +120,7 @@ def test_a_window_that_is_still_over_stays_completed(is_swept):
     assert amounts(*PAST[1:], FEBRUARY) == [800, 800, 0]
 
 
-@pytest.mark.parametrize("obstacle", ["discount", "hold", "20 others"])
+@pytest.mark.parametrize("obstacle", ["discount", "hold", "exclusive hold", "20 others"])
 def test_a_completed_discount_without_room_stays_completed_and_is_still_applied(obstacle):
     """As after a voided invoice: it counts against no limit, and later invoices are discounted by it."""
     voucher = create_voucher(**MONTHS)["id"]
@@ -130,6 +130,8 @@ def test_a_completed_discount_without_room_stays_completed_and_is_still_applied(
         redeem(voucher=voucher, subscription="sub_1", startsOn="2030-01-01")
     elif obstacle == "hold":
         reserve(voucher=voucher, subscription="sub_1")
+    elif obstacle == "exclusive hold":
+        reserve(voucher=create_voucher(exclusive=True)["id"], subscription="sub_1")
     else:
         for _ in range(20):
             redeem(voucher=create_voucher()["id"], subscription="sub_1", startsOn="2030-01-01")

@@ -36,6 +36,7 @@ def test_a_discount_is_shown_as_it_was_granted():
         "priceDiscountPercentage": None,
         "recurrence": voucher["recurrence"],
         "carryOver": False,
+        "exclusive": False,
         "priority": 500,
         "maximumDiscount": voucher["maximumDiscount"],
         "products": ["prod_a"],

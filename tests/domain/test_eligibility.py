@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 
 from domain.code_terms import CodeRetiredReason, CodeTerms
+from domain.combination import Others
+from domain.decisive_instant import decisive_instant
 from domain.eligibility import (
     RULES,
     Candidate,
     Counts,
     Purchase,
     Refusal,
-    decisive_instant,
     judge,
 )
 from domain.terms import FixedDiscount, Money, PercentageDiscount, Phase, Ramp, Restrictions, RetiredReason
@@ -72,6 +73,7 @@ BREAKS: dict[Refusal, dict[str, Any]] = {
     Refusal.PRODUCT_NOT_ELIGIBLE: {"products": frozenset({"prod_b"})},
     Refusal.CURRENCY_MISMATCH: {"currency": "JPY"},
     Refusal.MINIMUM_SUBTOTAL_NOT_MET: {"subtotal_minor": 4999},
+    Refusal.NOT_COMBINABLE: {"others": Others(exist=True, include_exclusive=True)},
     Refusal.DISCOUNT_LIMIT_REACHED: {"running_discounts": 20},
     Refusal.FULLY_RESERVED: {"held": 1},
 }

@@ -95,20 +95,6 @@ def test_a_discount_that_excludes_products_is_restricted_too():
     ]
 
 
-def test_the_lowest_priority_comes_first_whatever_the_products_and_the_order_redeemed():
-    """Among discounts of the same priority, the order is the usual one."""
-    late, usual, restricted = (
-        percentage(100_000, priority=501),
-        percentage(100_000),
-        percentage(100_000, products=["a"]),
-    )
-    first, second = percentage(500_000, priority=0), percentage(500_000, priority=0)
-    invoice = replace(INVOICE, lines=[Line(id="a", amount_minor=8000, product="a")])
-    results = apply_discounts(invoice, discounts=[late, usual, restricted, first, second])
-    assert [each.discount for each in results] == [first, second, restricted, usual, late]
-    assert amounts_of(results) == [4000, 2000, 200, 180, 162]
-
-
 def test_the_base_is_the_positive_discountable_lines_of_the_products():
     """Credits, lines that are not discountable and other products are not discounted."""
     invoice = replace(

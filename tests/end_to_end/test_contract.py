@@ -81,6 +81,7 @@ def test_an_ordinary_client_gets_the_contracts_answer_to_every_task(ask: Ask) ->
         "campaign": None,
         "recurrence": {"type": "repeating", "durationInMonths": 3, "durationInCycles": None, "phases": None},
         "carryOver": False,
+        "exclusive": False,
         "priority": 500,
         "stampCard": None,
         "maximumDiscount": None,

@@ -60,9 +60,9 @@ def refuse(reason: str) -> dict[str, Any]:
             redeem(code="EXTRA", customer="cus_1")
         case "already_applied" | "customer_limit_reached":
             redeem(voucher=voucher["id"], **HERE)
-        case "discount_limit_reached":
-            for _ in range(20):
-                redeem(voucher=create_voucher()["id"], subscription="sub_1")
+        case "not_combinable" | "discount_limit_reached":
+            for each in [{"exclusive": True}] if reason == "not_combinable" else [{}] * 20:
+                redeem(voucher=create_voucher(**each)["id"], subscription="sub_1")
     named = {"code": "EXTRA"} if reason.startswith("code_") else {"voucher": voucher["id"]}
     return redeem(**named, **HERE)
 
@@ -88,6 +88,8 @@ REFUSALS = {
     "currency_mismatch": "Refused: the voucher is worth USD 9.99 or EUR 8.99, and the request had no currency or "
     "another one.",
     "minimum_subtotal_not_met": "Refused: the subtotal was not USD 50.00 or more, which the voucher needs.",
+    "not_combinable": "Refused: the voucher or one of the discounts on the subscription, running or held, is never "
+    "with others.",
     "discount_limit_reached": "Refused: 20 discounts were running on the subscription, which is the maximum.",
 }
 

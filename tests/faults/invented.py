@@ -163,6 +163,7 @@ class Invented:
                 "priceDiscountPercentage": None if price else 10,
                 "priceDiscount": price and {"amount": price, "currency": "USD"},
                 "carryOver": False,
+                "exclusive": False,
                 "priority": 500,
                 "budget": budget and {"amount": budget, "currency": "USD"},
             },

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 
+from tests.histories.combining import clash
 from tests.histories.crediting import credit_refusal, give_credits
 from tests.histories.discounting import Discount, Taken, amounts_of, split
 from tests.histories.entities import Entry, Json, written
@@ -94,6 +95,7 @@ def discount_invoice(invoice: Json, *, granted: Sequence[Discount], at: datetime
         line["id"]: line["amount"] for line in invoice["lines"] if line.get("discountable", True) and line["amount"] > 0
     }
     discounts: list[Json] = []
+    terms_applied: list[Json] = []
     skipped: list[Json] = []
     taking_part: list[Discount] = []
     vouchers: set[str] = set()
@@ -105,7 +107,8 @@ def discount_invoice(invoice: Json, *, granted: Sequence[Discount], at: datetime
             vouchers.add(each.voucher)
     for each in sorted(taking_part, key=lambda each: (each.terms.get("priority", 500), not each.is_restricted)):
         covered = [line["id"] for line in invoice["lines"] if each.is_for(line.get("product"))]
-        reason = skip_reason(each, invoice=invoice, start=start, end=end, covers_a_line=bool(covered))
+        options: Json = {"covers_a_line": bool(covered), "beside": terms_applied}
+        reason = skip_reason(each, invoice=invoice, start=start, end=end, **options)
         base = {} if reason else {line: left[line] for line in covered if left.get(line, 0) > 0}
         amount = (
             min(
@@ -135,6 +138,7 @@ def discount_invoice(invoice: Json, *, granted: Sequence[Discount], at: datetime
                 phase=phase,
             )
         )
+        terms_applied.append(each.terms)
         discounts.append(shown_part(each, parts=parts, currency=invoice["currency"], phase=phase))
     return discounts, skipped
 
@@ -154,14 +158,20 @@ def shown_part(discount: Discount, *, parts: dict[str, int], currency: str, phas
     }
 
 
-def skip_reason(discount: Discount, *, invoice: Json, start: date, end: date, covers_a_line: bool) -> str | None:
-    """Return why a discount that is not over takes no part, in the contract's order, or None."""
+def skip_reason(
+    discount: Discount, *, invoice: Json, start: date, end: date, covers_a_line: bool, beside: Sequence[Json]
+) -> str | None:
+    """Return why a discount that is not over takes no part, in the contract's order, or None.
+
+    `beside` has the terms of the discounts that took something off.
+    """
     amounts, caps = amounts_of(discount.price_at(start)), discount.caps(invoice["currency"])
     rows = {
         "trial": invoice["trial"],
         "before_start": end <= starts_on(discount, invoice=invoice),
         "product_not_eligible": not covers_a_line,
         "currency_mismatch": (bool(amounts) and invoice["currency"] not in amounts) or None in caps,
+        "not_combinable": clash(discount.terms, beside),
         "budget_spent": 0 in caps,
     }
     return next((reason for reason, is_so in rows.items() if is_so), None)

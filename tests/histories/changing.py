@@ -2,13 +2,14 @@
 
 from datetime import datetime
 
+from tests.histories.combining import clash
 from tests.histories.discounting import Discount
 from tests.histories.ending import shown_discount
 from tests.histories.entities import Json, written
 from tests.histories.model import Model
 from tests.histories.phases import duration_of
 from tests.histories.refusals import RUNNING_MAX
-from tests.histories.running_again import held_for, place_of, run_if_there_is_room
+from tests.histories.running_again import held_for, place_of, run_if_there_is_room, terms_held_for
 
 DURATIONS = {"months": "durationInMonths", "cycles": "durationInCycles"}
 DURATION_MAX = 999
@@ -55,9 +56,10 @@ def move_refusal(model: Model, discount: Discount, *, body: Json, at: datetime) 
         return "discount_completed"
     place = {"project": body["project"], "subscription": body["subscription"]}
     model.complete(model.granted_to(place), at=at)
-    running = model.running_on(place, at=at)
+    running, held = model.running_on(place, at=at), terms_held_for(model, place, at=at)
     rows = {
         "already_applied": discount.voucher in [each.voucher for each in running],
+        "not_combinable": clash(discount.terms, [*(each.terms for each in running), *held]),
         "discount_limit_reached": len(running) >= RUNNING_MAX,
         "fully_reserved": discount.voucher in held_for(model, place, at=at),
     }

@@ -85,6 +85,7 @@ def shown_discount(discount: Discount) -> Json:
         "priceDiscountPercentage": discount.terms.get("priceDiscountPercentage"),
         "recurrence": shown_recurrence(discount.terms["recurrence"]),
         "carryOver": discount.terms.get("carryOver", False),
+        "exclusive": discount.terms.get("exclusive", False),
         "priority": discount.terms.get("priority", 500),
         "maximumDiscount": shown_amounts(discount.terms.get("maximumDiscount")),
         "products": discount.named_products("products"),

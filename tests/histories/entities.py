@@ -83,6 +83,7 @@ class Voucher:
             "priceDiscountPercentage": self.body.get("priceDiscountPercentage"),
             "recurrence": shown_recurrence(self.body["recurrence"]),
             "carryOver": self.body.get("carryOver", False),
+            "exclusive": self.body.get("exclusive", False),
             "priority": self.body.get("priority", 500),
             "stampCard": card and {"expireDays": None, **card},
             "maximumDiscount": shown_amounts(self.body.get("maximumDiscount")),

@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 
+from tests.histories.combining import terms_beside
 from tests.histories.entities import Json, written
 from tests.histories.hold_rules import (
     FINAL_STATUSES,
@@ -28,7 +29,9 @@ def reserve(model: Model, body: Json, *, id: str | None, at: datetime) -> Json: 
     stored = model.replay(key, body=body, conflict={**head, **nothing})
     if stored is not None:
         return stored
-    reason = refusal(voucher, code, body=body, running=model.running_on(body, at=at), at=at)
+    running = model.running_on(body, at=at)
+    beside = terms_beside(model.holds, running=running, voucher=voucher, body=body, at=at)
+    reason = refusal(voucher, code, body=body, running=running, at=at, beside=beside)
     answer = {**head, **nothing, "outcome": "refused", "reason": reason, "code": body.get("code")}
     if voucher is None:
         return model.remember(key, body=body, answer=answer, at=at)

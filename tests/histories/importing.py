@@ -5,11 +5,12 @@ from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 
 from tests.histories.calendar import months_after
+from tests.histories.combining import clash
 from tests.histories.discounting import Discount, Elsewhere, amounts_of
 from tests.histories.entities import Json, Voucher, written
 from tests.histories.model import Model
 from tests.histories.refusals import RUNNING_MAX
-from tests.histories.running_again import held_for
+from tests.histories.running_again import held_for, terms_held_for
 
 PLACE = ("project", "subscription")
 SENT = ("project", "ref", "voucher", "customer", "subscription")
@@ -121,6 +122,8 @@ def refusal(model: Model, voucher: Voucher, discount: Discount, *, body: Json, a
     # Whatever is over runs on no subscription.
     would_run = not discount.is_over_by(at.date())
     taken = body.get("taken", {})
+    place = {name: body[name] for name in PLACE}
+    beside = [*(each.terms for each in running), *terms_held_for(model, place, at=at)]
     rows = {
         "voucher_retired": voucher.retired is not None and voucher.retired[0] == "manualAction",
         "voucher_expired": voucher.has_expired(at),
@@ -128,8 +131,9 @@ def refusal(model: Model, voucher: Voucher, discount: Discount, *, body: Json, a
         "already_applied": would_run and voucher.id in [each.voucher for each in running],
         "currency_mismatch": any(currency not in each for currency in taken for each in caps),
         "budget_spent": bool(budget) and any(amount > budget.get(each, amount) for each, amount in taken.items()),
+        "not_combinable": would_run and clash(voucher.body, beside),
         "discount_limit_reached": would_run and len(running) >= RUNNING_MAX,
         "fully_reserved": (maximum is not None and voucher.places_taken() + len(held) >= maximum)
-        or (would_run and voucher.id in held_for(model, {name: body[name] for name in PLACE}, at=at)),
+        or (would_run and voucher.id in held_for(model, place, at=at)),
     }
     return next((reason for reason, is_so in rows.items() if is_so), None)

@@ -3,6 +3,7 @@
 from copy import deepcopy
 from datetime import UTC, datetime
 
+from tests.histories.combining import terms_beside
 from tests.histories.discounting import Discount
 from tests.histories.entities import Code, Json, Voucher, written
 from tests.histories.hold_rules import (
@@ -43,7 +44,9 @@ def redeem(
     own = hold_confirmed_by(body, model.holds, voucher=voucher, code=code, at=at)
     waived = DECIDED_WITH_THE_HOLD if own else ()
     running = model.running_on(body, at=at)
-    reason = refusal(voucher, code, body=body, running=running, at=at, card_is_full=card_is_full, waived=waived)
+    beside = terms_beside(model.holds, running=running, voucher=voucher, body=body, at=at)
+    options: Json = {"card_is_full": card_is_full, "waived": waived, "beside": beside}
+    reason = refusal(voucher, code, body=body, running=running, at=at, **options)
     answer = {**head, **NOTHING, "id": id, "outcome": "refused", "reason": reason, "code": body.get("code")}
     if voucher is not None:
         answer |= {"voucher": voucher.id, "code": code.text if code else voucher.body.get("code")}

@@ -1,8 +1,9 @@
 """The model of random histories: the reasons to refuse a redemption."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
+from tests.histories.combining import clash
 from tests.histories.discounting import Discount, amounts_of
 from tests.histories.entities import Code, Json, Voucher
 from tests.histories.phases import phases_of
@@ -26,9 +27,11 @@ def refusal(
     at: datetime,
     card_is_full: bool = False,
     waived: Collection[str] = (),
+    beside: Sequence[Json] = (),
 ) -> str | None:
     """Return the first reason that is true, in the contract's order, or None.
 
+    `beside` has the terms of all others that run or are held on the subscription.
     The function is longer than 40 lines because it is a table: a row for each reason, in order of precedence.
     """
     if voucher is None:
@@ -61,6 +64,7 @@ def refusal(
         "currency_mismatch": any(body.get("currency") not in each for each in amounts),
         "minimum_subtotal_not_met": minimum is not None
         and (body.get("currency") != minimum["currency"] or body.get("subtotal", -1) < minimum["amount"]),
+        "not_combinable": clash(voucher.body, beside),
         "discount_limit_reached": len(running) >= RUNNING_MAX,
     }
     return next((reason for reason, is_so in rows.items() if is_so and reason not in waived), None)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
+from tests.histories.combining import clash, holds_on
 from tests.histories.discounting import Discount
 from tests.histories.entities import Json
 from tests.histories.model import Model
@@ -47,7 +48,8 @@ def run_if_there_is_room(model: Model, discount: Discount, *, without: Sequence[
     place = place_of(discount)
     others = [each for each in model.running_on(place, at=at) if each is not discount and each not in without]
     taken = {each.voucher for each in others} | held_for(model, place, at=at)
-    has_no_place = discount.voucher in taken or len(others) >= RUNNING_MAX
+    beside = [*(each.terms for each in others), *terms_held_for(model, place, at=at)]
+    has_no_place = discount.voucher in taken or len(others) >= RUNNING_MAX or clash(discount.terms, beside)
     discount.stays_completed = has_no_place and not discount.is_over_by(at.date())
     discount.is_completed = discount.stays_completed or discount.is_over_by(at.date())
     discount.has_completed_at = discount.is_completed
@@ -55,5 +57,9 @@ def run_if_there_is_room(model: Model, discount: Discount, *, without: Sequence[
 
 def held_for(model: Model, place: Json, *, at: datetime) -> set[str]:
     """Return the vouchers that are held for a subscription."""
-    open_ = [each for each in model.holds if each.status == "open" and not each.has_lapsed(at)]
-    return {each.voucher.id for each in open_ if all(each.body[name] == value for name, value in place.items())}
+    return {each.voucher.id for each in holds_on(model.holds, place, at=at)}
+
+
+def terms_held_for(model: Model, place: Json, *, at: datetime) -> list[Json]:
+    """Return the terms of the vouchers that are held for a subscription."""
+    return [each.voucher.body for each in holds_on(model.holds, place, at=at)]

@@ -136,6 +136,7 @@ def promise_of(body: Json) -> Json:
         "amounts": amounts_of(body),
         "currency": currency,
         "carryOver": body.get("carryOver", False),
+        "exclusive": body.get("exclusive", False),
         "priority": body.get("priority", 500),
         "stampCard": card and {"expireDays": None, **card},
         "maximumDiscount": shown_amounts(body.get("maximumDiscount")),

@@ -118,6 +118,7 @@ VOUCHERS = st.builds(
         maximumDiscount=one_in(4, CAPS),
         budget=one_in(3, CAPS),
         campaign=one_in(3, CAMPAIGNS),
+        exclusive=one_in(6, st.booleans()),
         priority=one_in(3, either(0, 100, 1000)),
     ),
     st.sampled_from([True, True, True, False, None, None]),
@@ -165,6 +166,7 @@ CHANGES = st.one_of(
         st.fixed_dictionaries({"budget": either(None, {"amount": 299, "currency": "USD"})}),
         st.fixed_dictionaries({"budget": CAPS}),
         st.fixed_dictionaries({"priority": either(0, 500)}),
+        st.fixed_dictionaries({"exclusive": st.booleans()}),
     ),
     either({"carryOver": True}, {"carryOver": False}, {"stampCard": None}, {"stampCard": {"stamps": 2}}),
 )

@@ -12,7 +12,7 @@ MUTANTS = [
         "domain/invoice.py",
         "return discount.priority, not discount.is_restricted",
         "return -discount.priority, not discount.is_restricted",
-        ("tests/domain/test_invoice.py",),
+        ("tests/domain/test_invoice_order.py",),
     ),
     Mutant(
         "a voucher starts after its start",
@@ -89,7 +89,7 @@ MUTANTS = [
     Mutant(
         "a purchase at the end of the grace counts from now",
         "A purchase counts from the moment that it was asked for, at most the grace ago.",
-        ELIGIBILITY,
+        "domain/decisive_instant.py",
         "decided_at - grace <= requested_at <= decided_at",
         "decided_at - grace < requested_at <= decided_at",
         JUDGING,

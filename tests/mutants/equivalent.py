@@ -5,7 +5,7 @@ from tests.mutants.mutant import Equivalent
 EQUIVALENT = [
     Equivalent(
         "a purchase of this moment is in the future",
-        "domain/eligibility.py",
+        "domain/decisive_instant.py",
         "decided_at - grace <= requested_at <= decided_at",
         "decided_at - grace <= requested_at < decided_at",
         "If the two instants are equal, either branch returns the same instant.",

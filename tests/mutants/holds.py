@@ -34,9 +34,9 @@ MUTANTS = [
     Mutant(
         "the end of a hold beside a discount that may run again",
         "A hold keeps its place until its end, exclusive.",
-        "models/redemptions/hold.py",
-        '    .where(HOLDS.c.expires_at > bindparam("now", type_=Instant))\n',
-        '    .where(HOLDS.c.expires_at >= bindparam("now", type_=Instant))\n',
+        "models/redemptions/open_holds.py",
+        "WHERE hold.expires_at > :now",
+        "WHERE hold.expires_at >= :now",
         INSTANTS,
     ),
     Mutant(

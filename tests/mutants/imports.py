@@ -53,7 +53,7 @@ MUTANTS = [
         "a discount of the batch takes no room",
         "A voucher runs once on a subscription.",
         BATCH,
-        "            self.room.take((row.project, row.subscription, row.voucher_id))\n",
+        "            self.room.take(place_of(row))\n",
         "            pass\n",
         MANY,
     ),

@@ -93,8 +93,9 @@ MUTANTS = [
         "rooms of any project are one",
         "A subscription is one of a project, also of the same name in a batch of two projects.",
         "tasks/discounts/room.py",
-        "running=self.running[project, subscription], is",
-        "running=[each for key, ids in self.running.items() if key[1] == subscription for each in ids], is",
+        "running, held = self.running[place.subscription], ",
+        "running = [each for key, all_ in self.running.items() if key[1] == place.subscription[1] for each in all_]\n"
+        "        held = ",
         TWINS,
     ),
     Mutant(

@@ -75,6 +75,7 @@ class Voucher:
             for name in ("durationInMonths", "durationInCycles")
         )
         self.carries_over: bool = self.body.get("carryOver", False)
+        self.exclusive: bool = self.body.get("exclusive", False)
         self.priority: int = self.body.get("priority", 500)
         self.percentage: str | None = self.body.get("priceDiscountPercentage")
         restrictions = self.body.get("restrictions", {})
@@ -264,5 +265,11 @@ def run_again(discount: Discount, others: list[Discount], kind: str, today: date
         return
     if kind in ("refunded", "credited") and not discount.voucher.carries_over:
         return
-    if not any(each.voucher is discount.voucher and each.status == "running" for each in others):
+    running = [each.voucher for each in others if each.status == "running"]
+    if not any(each is discount.voucher for each in running) and not stands_alone(discount.voucher, running):
         discount.status = "running"
+
+
+def stands_alone(voucher: Voucher, others: list[Voucher]) -> bool:
+    """Return whether a voucher cannot be beside the others, because it or one of them is exclusive."""
+    return bool(others) and any(each.exclusive for each in (voucher, *others))

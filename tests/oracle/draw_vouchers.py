@@ -30,6 +30,8 @@ def terms(drawn: Drawn) -> dict[str, Any]:
         body["budget"] = price(drawn, 1, 15000)
     if drawn.is_so(0.45):
         body["restrictions"] = restrictions(drawn)
+    if drawn.is_so(0.1):
+        body["exclusive"] = True
     if drawn.is_so(0.3):
         body["priority"] = drawn.random.choice([0, 499, 500, 501, 1000])
     return body

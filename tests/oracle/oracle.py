@@ -10,7 +10,7 @@ from typing import Any
 from tests.oracle.amounts import half_up, split
 from tests.oracle.answers import answered, left_out, refused, told
 from tests.oracle.crediting import credit_lines, credited, refusal
-from tests.oracle.discounts import Before, Cycle, Discount, Entry, Voucher, run_again
+from tests.oracle.discounts import Before, Cycle, Discount, Entry, Voucher, run_again, stands_alone
 from tests.oracle.invoices import Credit, Invoice
 
 
@@ -61,8 +61,10 @@ class Oracle:
     def redemption_refusal(self, subscription: str, voucher: str, today: date) -> str | None:
         """Return the reason why an otherwise eligible voucher cannot be redeemed on a subscription."""
         self.complete_those_over(subscription, today)
-        running = any(each.voucher.id == voucher and each.status == "running" for each in self.on(subscription))
-        return "already_applied" if running else None
+        running = [each.voucher for each in self.on(subscription) if each.status == "running"]
+        if voucher in [each.id for each in running]:
+            return "already_applied"
+        return "not_combinable" if stands_alone(self.vouchers[voucher], running) else None
 
     def grant(self, discount: str, redemption: dict[str, Any], requested_at: datetime) -> None:
         """Add the discount of an accepted redemption."""
@@ -138,9 +140,10 @@ class Oracle:
         rests = {each["id"]: each["amount"] for each in body["lines"]}
         for credit in credits_:
             rests[credit.line] += credit.share
-        taken, skipped, entries = [], [], []
+        taken, skipped = [], []
+        entries: list[tuple[Discount, Entry]] = []
         for discount in listed(self.on(body["subscription"]), cycle, is_dated=is_dated):
-            reason = skip_reason(discount, body, cycle, is_dated=is_dated)
+            reason = skip_reason(discount, body, cycle, [each.voucher for each, _ in entries], is_dated=is_dated)
             parts = {} if reason else taken_off(discount, body, rests, cycle)
             if not parts:
                 skipped.append(left_out(discount, reason or "nothing_left"))
@@ -183,8 +186,13 @@ def listed(discounts: list[Discount], cycle: Cycle, *, is_dated: bool) -> list[D
     return sorted(named, key=lambda each: (each.voucher.priority, not each.is_restricted()))
 
 
-def skip_reason(discount: Discount, body: dict[str, Any], cycle: Cycle, *, is_dated: bool) -> str | None:
-    """Return the first reason for which the discount takes nothing off, whatever the amounts of the lines."""
+def skip_reason(
+    discount: Discount, body: dict[str, Any], cycle: Cycle, taking: list[Voucher], *, is_dated: bool
+) -> str | None:
+    """Return the first reason for which the discount takes nothing off, whatever the amounts of the lines.
+
+    `taking` are the vouchers of the discounts that have taken something off the invoice.
+    """
     voucher, currency = discount.voucher, body["currency"]
     prices = voucher.price_of(discount.phase(cycle))[1], voucher.maximum, voucher.budget
     against = {
@@ -192,6 +200,7 @@ def skip_reason(discount: Discount, body: dict[str, Any], cycle: Cycle, *, is_da
         "before_start": not has_started(discount, cycle, is_dated=is_dated),
         "product_not_eligible": not any(discount.is_for(each["product"]) for each in body["lines"]),
         "currency_mismatch": any(amounts is not None and currency not in amounts for amounts in prices),
+        "not_combinable": stands_alone(voucher, taking),
         "budget_spent": voucher.left(currency) == 0,
     }
     return next((reason for reason, applies in against.items() if applies), None)

@@ -115,11 +115,12 @@ def test_each_reason_is_answered_in_the_order_of_precedence():
         answer = redeem(voucher=voucher["id"], **{"subscription": subscription, "customer": customer, **fields})
         reasons.append(answer["reason"])
 
-    def voucher_of(stamps: int | None = None, **restrictions) -> dict:
+    def voucher_of(stamps: int | None = None, *, exclusive: bool = False, **restrictions) -> dict:
         return create_voucher(
             priceDiscount={"amount": 999, "currency": "USD"},
             restrictions={**ALL_RESTRICTIONS, **restrictions},
             stampCard=stamps and {"stamps": stamps},
+            exclusive=exclusive,
         )
 
     for _ in range(19):
@@ -148,6 +149,7 @@ def test_each_reason_is_answered_in_the_order_of_precedence():
     attempt(fresh, isFirstPurchase=True)
     attempt(fresh, isFirstPurchase=True, products=["prod_a"])
     attempt(fresh, isFirstPurchase=True, products=["prod_a"], currency="USD")
+    attempt(voucher_of(exclusive=True), **ELIGIBLE)
     attempt(fresh, **ELIGIBLE)
     # The requests name the voucher, so no rule about codes applies.
     assert reasons == [reason.value for reason in list(Refusal)[3:-1] if not reason.startswith("code_")]

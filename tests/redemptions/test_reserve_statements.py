@@ -1,4 +1,4 @@
-"""Decide beside holds cheaply: no statement if nothing is held, and the same statements for any number of requests."""
+"""Decide beside holds cheaply: one statement if nothing is held, and as many for any number of requests."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,14 +24,14 @@ def reserve_many(requests: list[dict]) -> list[dict]:
         return reserve_all(session, [Reserve.model_validate(each) for each in requests])
 
 
-def test_if_nothing_is_held_no_statement_is_about_holds():
-    """The voucher is redeemed by id and by code, while another voucher is held."""
+def test_if_nothing_is_held_one_statement_is_about_holds():
+    """The voucher is redeemed by id, while another voucher is held. What is held on the subscription is read always."""
     reserve(voucher=create_voucher(restrictions={"maximumRedemptions": 1})["id"])
     voucher = create_voucher(code="SUMMER", restrictions={"maximumRedemptions": 5})
-    with counted() as statements:
-        redeem(voucher=voucher["id"])
-        redeem(code="SUMMER")
-    assert [each for each in statements if "holds" in each] == []
+    for named in ({"voucher": voucher["id"]}, {"code": "SUMMER"}):
+        with counted() as statements:
+            redeem(**named)
+        assert len([each for each in statements if "holds" in each]) == 1
 
 
 @pytest.mark.parametrize("decide", ["redeem", "reserve"])

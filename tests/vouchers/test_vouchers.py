@@ -67,6 +67,7 @@ def test_a_voucher_is_answered_with_every_field_as_it_was_given():
         "campaign": None,
         "recurrence": {"type": "repeating", "durationInMonths": 3, "durationInCycles": None, "phases": None},
         "carryOver": False,
+        "exclusive": False,
         "priority": 500,
         "stampCard": None,
         "maximumDiscount": None,

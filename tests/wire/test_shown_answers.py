@@ -70,6 +70,7 @@ def test_the_examples_show_their_outcomes() -> None:
             "refused code_customer_limit_reached",
             "refused not_first_purchase",
             "refused product_not_eligible",
+            "refused not_combinable",
         },
         "redemptions.redeem_many": {"accepted 1, invalid 1"},
         "billing.apply_many": {"applied 1, refused idempotency_conflict 1"},

@@ -27,7 +27,17 @@ DISCOUNTS = Table(
     row="subscription = 'sub_not_billed'",
     fresh={"id": NEW, "subscription": "'copy'"},
     required=(
-        *("voucher_id", "customer", "subscription", "created_at", "recurrence", "carry_over", "priority", "starts_on"),
+        *(
+            "voucher_id",
+            "customer",
+            "subscription",
+            "created_at",
+            "recurrence",
+            "carry_over",
+            "priority",
+            "exclusive",
+            "starts_on",
+        ),
         *("starts_on_in_utc", "status", "cycles", "entries_given_back", "entries_credited", "has_budget"),
         "is_imported",
     ),

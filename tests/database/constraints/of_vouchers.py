@@ -21,7 +21,7 @@ VOUCHERS = Table(
     fresh={"id": NEW},
     required=(
         *("created_at", "name", "recurrence", "carry_over", "priority", "redemptions", "imported_redemptions", "held"),
-        *("places_returned", "metadata", "first_purchase_only", "imported_matched"),
+        *("places_returned", "metadata", "exclusive", "first_purchase_only", "imported_matched"),
     ),
     refused={
         "pk_vouchers": [{"id": "id"}],
