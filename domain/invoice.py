@@ -10,7 +10,7 @@ from domain.caps import Caps
 from domain.combination import Others, is_combinable
 from domain.money import allocate, percentage_of
 from domain.recurrence import Period, Progress, advance, covers
-from domain.terms import PRIORITY, FixedDiscount, PercentageDiscount, PriceDiscount, Recurrence
+from domain.terms import PRIORITY, FixedDiscount, Money, PercentageDiscount, PriceDiscount, Recurrence
 from domain.value_class import value
 
 
@@ -21,6 +21,7 @@ class Skip(StrEnum):
     BEFORE_START = "before_start"
     PRODUCT_NOT_ELIGIBLE = "product_not_eligible"
     CURRENCY_MISMATCH = "currency_mismatch"
+    MINIMUM_SUBTOTAL_NOT_MET = "minimum_subtotal_not_met"
     NOT_COMBINABLE = "not_combinable"
     BUDGET_SPENT = "budget_spent"
     NOTHING_LEFT = "nothing_left"
@@ -64,6 +65,8 @@ class Discount:
     taken_in_total_minor: Mapping[str, int] | None = None
     # The number, from 1, of the phase whose price this is; None if the discount is no ramp.
     phase: int | None = None
+    # The least sum of the lines that it discounts, before all discounts.
+    minimum_subtotal: Money | None = None
     # Takes nothing off an invoice that another discount reduces, and lets no other take anything off.
     is_exclusive: bool = False
     priority: int = PRIORITY
@@ -218,8 +221,16 @@ def _reasons_to_skip(
     yield Skip.BEFORE_START, not _has_started(discount, cycle=invoice.cycle)
     yield Skip.PRODUCT_NOT_ELIGIBLE, not covered
     yield Skip.CURRENCY_MISMATCH, not _is_for(discount, currency=currency)
+    yield Skip.MINIMUM_SUBTOTAL_NOT_MET, not _reaches_minimum(discount.minimum_subtotal, covered, currency=currency)
     yield Skip.NOT_COMBINABLE, not is_combinable(is_exclusive=discount.is_exclusive, others=others)
     yield Skip.BUDGET_SPENT, caps is not None and caps.is_budget_spent(currency)
+
+
+def _reaches_minimum(minimum: Money | None, covered: Sequence[Line], *, currency: str) -> bool:
+    if minimum is None:
+        return True
+    eligible_minor = sum(line.amount_minor for line in covered if line.discountable and line.amount_minor > 0)
+    return currency == minimum.currency and eligible_minor >= minimum.amount_minor
 
 
 def _is_for(discount: Discount, *, currency: str) -> bool:

@@ -1,4 +1,4 @@
-"""Further terms of vouchers that a discount copies: the priority on an invoice, and whether it stands alone."""
+"""Further terms of vouchers that a discount copies: priority, exclusive, and the minimum subtotal of each invoice."""
 
 from alembic import op
 
@@ -24,6 +24,15 @@ def upgrade() -> None:
     for table in ("vouchers", "discounts"):
         op.execute(f"ALTER TABLE {table} ADD COLUMN priority integer NOT NULL DEFAULT 500")
         op.execute(f"ALTER TABLE {table} ADD COLUMN exclusive boolean NOT NULL DEFAULT false")
+    op.execute("ALTER TABLE vouchers ADD COLUMN minimum_subtotal_on_invoice boolean NOT NULL DEFAULT false")
+    op.execute("ALTER TABLE discounts ADD COLUMN minimum_subtotal_minor bigint")
+    op.execute("ALTER TABLE discounts ADD COLUMN minimum_subtotal_currency text")
+    check("vouchers", "minimum_on_invoice", "NOT minimum_subtotal_on_invoice OR minimum_subtotal_minor IS NOT NULL")
+    check(
+        "discounts",
+        "minimum_subtotal_whole",
+        "(minimum_subtotal_minor IS NULL) = (minimum_subtotal_currency IS NULL)",
+    )
     check("vouchers", "priority_in_range", "priority BETWEEN 0 AND 1000")
     for table in REFUSING:
         op.drop_constraint(f"ck_{table}_reason_known", table)
@@ -37,6 +46,9 @@ def downgrade() -> None:
         op.execute(f"UPDATE {table} SET reason = '{NEAREST}' WHERE reason = '{NEW}'")  # noqa: S608 - our own names
         check_reasons(table, REASONS_BEFORE)
     switch_append_only("ENABLE")
+    op.drop_column("discounts", "minimum_subtotal_currency")
+    op.drop_column("discounts", "minimum_subtotal_minor")
+    op.drop_column("vouchers", "minimum_subtotal_on_invoice")
     for table in ("vouchers", "discounts"):
         op.drop_column(table, "exclusive")
         op.drop_column(table, "priority")

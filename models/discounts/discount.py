@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import (
     ARRAY,
+    BigInteger,
     Boolean,
     CheckConstraint,
     Date,
@@ -19,6 +20,7 @@ from sqlalchemy import (
     Text,
     Uuid,
     and_,
+    case,
     cast,
     false,
     insert,
@@ -115,6 +117,9 @@ class Discount(Base):
     is_imported: Mapped[bool] = mapped_column(Boolean, server_default=false())
     # Never together with another discount on its subscription.
     exclusive: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    # The amount that the eligible lines of each invoice must reach.
+    minimum_subtotal_minor: Mapped[int | None] = mapped_column(BigInteger)
+    minimum_subtotal_currency: Mapped[str | None] = mapped_column(Text)
     # The order on an invoice: the lowest number is applied first.
     priority: Mapped[int] = mapped_column(Integer, server_default=text(str(PRIORITY)))
 
@@ -136,6 +141,9 @@ class Discount(Base):
         CheckConstraint("entries_given_back >= 0", name="given_back_not_negative"),
         CheckConstraint("entries_credited >= 0", name="credited_not_negative"),
         CheckConstraint("(status = 'ended') = (ended_at IS NOT NULL)", name="ended_whole"),
+        CheckConstraint(
+            "(minimum_subtotal_minor IS NULL) = (minimum_subtotal_currency IS NULL)", name="minimum_subtotal_whole"
+        ),
         CheckConstraint("status <> 'running' OR completed_at IS NULL", name="running_not_completed"),
         # A voucher has at most one running discount on a subscription. Queries for all or for the running discounts of
         # a subscription use the same index.
@@ -173,6 +181,8 @@ _TERMS = (
     "exclusive",
     "priority",
 )
+# Copied only if the voucher wants it of each invoice.
+_TERMS_ON_INVOICE = ("minimum_subtotal_minor", "minimum_subtotal_currency")
 _NEW: dict[str, TypeEngine[Any]] = {
     "project": Text(),
     "id": Uuid(),
@@ -203,6 +213,7 @@ def _with_terms(columns: Mapping[str, TypeEngine[Any]]) -> Select[Any]:
     return select(
         *(granted.c[name] for name in columns),
         *(VOUCHERS.c[name] for name in _TERMS),
+        *(case((VOUCHERS.c.minimum_subtotal_on_invoice, VOUCHERS.c[name])).label(name) for name in _TERMS_ON_INVOICE),
         VOUCHERS.c.budget_minor.is_not(None).label("has_budget"),
     ).join(VOUCHERS, and_(VOUCHERS.c.project == granted.c.project, VOUCHERS.c.id == granted.c.voucher_id))
 

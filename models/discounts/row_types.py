@@ -41,6 +41,8 @@ class DiscountRow(Protocol):
     excluded_products: list[str] | None
     phases: list[dict[str, Any]] | None
     is_imported: bool
+    minimum_subtotal_minor: int | None
+    minimum_subtotal_currency: str | None
 
 
 class NewDiscountRow(DiscountRow, Protocol):

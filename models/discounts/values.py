@@ -9,7 +9,7 @@ from domain.ramp import phase_of
 from domain.recurrence import Progress, is_within_cycles
 from domain.terms import Ramp, Recurrence, RecurrenceType
 from models.discounts.row_types import DiscountRow, ProgressRow, RecurrenceRow
-from models.vouchers.values import price_discount_of
+from models.vouchers.values import minimum_subtotal_of, price_discount_of
 
 
 def granted_discount_of(
@@ -48,6 +48,7 @@ def granted_discount_of(
         phase=phase,
         recurrence=recurrence,
         products=None if row.products is None else frozenset(row.products),
+        minimum_subtotal=minimum_subtotal_of(row),
         is_exclusive=row.exclusive,
         priority=row.priority,
         starts_on=starts_on,

@@ -34,7 +34,14 @@ class PlacesRow(Protocol):
     places_returned: int
 
 
-class RestrictionsRow(Protocol):
+class MinimumSubtotalRow(Protocol):
+    """The columns of a voucher or of a discount that say which amount a purchase or an invoice must reach."""
+
+    minimum_subtotal_minor: int | None
+    minimum_subtotal_currency: str | None
+
+
+class RestrictionsRow(MinimumSubtotalRow, Protocol):
     """The columns that restrict redemptions of a voucher, the stamp card included."""
 
     starts_at: datetime | None
@@ -44,8 +51,7 @@ class RestrictionsRow(Protocol):
     products: list[str] | None
     excluded_products: list[str] | None
     first_purchase_only: bool
-    minimum_subtotal_minor: int | None
-    minimum_subtotal_currency: str | None
+    minimum_subtotal_on_invoice: bool
     stamps_required: int | None
     stamp_expire_days: int | None
 

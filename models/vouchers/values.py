@@ -14,7 +14,7 @@ from domain.terms import (
     Restrictions,
     RetiredReason,
 )
-from models.vouchers.row_types import DecisiveVoucherRow, PriceDiscountRow
+from models.vouchers.row_types import DecisiveVoucherRow, MinimumSubtotalRow, PriceDiscountRow
 
 
 def candidate_of(row: DecisiveVoucherRow) -> Candidate:
@@ -27,7 +27,7 @@ def candidate_of(row: DecisiveVoucherRow) -> Candidate:
             maximum_redemptions=row.maximum_redemptions,
             maximum_redemptions_per_customer=row.maximum_redemptions_per_customer,
             products=None if row.products is None else frozenset(row.products),
-            minimum_subtotal=_minimum_subtotal_of(row),
+            minimum_subtotal=None if row.minimum_subtotal_on_invoice else minimum_subtotal_of(row),
             excluded_products=frozenset(row.excluded_products or ()),
             first_purchase_only=row.first_purchase_only,
         ),
@@ -64,7 +64,8 @@ def _price_of(millionths: int | None, amounts_minor: Mapping[str, int] | None) -
     )
 
 
-def _minimum_subtotal_of(row: DecisiveVoucherRow) -> Money | None:
+def minimum_subtotal_of(row: MinimumSubtotalRow) -> Money | None:
+    """Return the minimum subtotal of a voucher or of a discount, or None."""
     if row.minimum_subtotal_minor is None or row.minimum_subtotal_currency is None:
         return None
     return Money(amount_minor=row.minimum_subtotal_minor, currency=row.minimum_subtotal_currency)

@@ -64,6 +64,8 @@ class Voucher(Base):
     products: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
     minimum_subtotal_minor: Mapped[int | None] = mapped_column(BigInteger)
     minimum_subtotal_currency: Mapped[str | None] = mapped_column(Text)
+    # If true, each invoice must reach the minimum, and not the purchase of the redemption.
+    minimum_subtotal_on_invoice: Mapped[bool] = mapped_column(Boolean, server_default=false())
     # The number of stamps that complete a card, and for how many days each stamp counts. A voucher with a stamp card is
     # granted by a completed card only.
     stamps_required: Mapped[int | None] = mapped_column(Integer)
@@ -139,6 +141,9 @@ class Voucher(Base):
         CheckConstraint("minimum_subtotal_minor >= 1", name="minimum_subtotal_positive"),
         CheckConstraint(
             "(minimum_subtotal_minor IS NULL) = (minimum_subtotal_currency IS NULL)", name="minimum_subtotal_whole"
+        ),
+        CheckConstraint(
+            "NOT minimum_subtotal_on_invoice OR minimum_subtotal_minor IS NOT NULL", name="minimum_on_invoice"
         ),
         CheckConstraint("redemptions - places_returned <= maximum_redemptions", name="redemptions_within_maximum"),
         CheckConstraint("places_returned BETWEEN 0 AND redemptions", name="places_within_redemptions"),

@@ -32,6 +32,7 @@ LEDGER = Subject(
         "what a reversal was answered is what the ledger says",
         "an entry of a reversal is of the same kind, instant and invoice",
         "what an invoice was answered about its credits is what the ledger says",
+        "an invoice reached the minimum of each discount that it got",
         "an exclusive discount was alone on its invoices",
     ),
 )

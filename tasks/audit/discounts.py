@@ -155,6 +155,22 @@ DISCOUNT_CHECKS = {
         FROM usage_entries u JOIN discounts d ON d.project = u.project AND d.id = u.discount_id
         WHERE u.created_at > d.ended_at
     """,
+    "an invoice reached the minimum of each discount that it got": """
+        SELECT u.project, u.invoice AS subject,
+               format('%s of at least %s %s', i.positive, d.minimum_subtotal_minor, d.minimum_subtotal_currency)
+               AS detail
+        FROM usage_entries u
+        JOIN discounts d ON d.project = u.project AND d.id = u.discount_id
+        JOIN (
+            SELECT project, invoice, (
+                SELECT sum((line ->> 'amount')::bigint) FROM json_array_elements(answer -> 'lines') line
+                WHERE (line ->> 'amount')::bigint > 0
+            ) AS positive
+            FROM invoice_discounts
+        ) i ON i.project = u.project AND i.invoice = u.invoice
+        WHERE d.minimum_subtotal_minor IS NOT NULL
+              AND (u.currency = d.minimum_subtotal_currency AND i.positive >= d.minimum_subtotal_minor) IS NOT TRUE
+    """,
     "no subscription runs too many discounts": """
         SELECT project, subscription AS subject, format('%s running', count(*)) AS detail
         FROM discounts WHERE status = 'running' GROUP BY project, subscription

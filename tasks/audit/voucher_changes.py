@@ -52,13 +52,24 @@ _PRESENT = f"""
         'restrictions.excludedProducts', v.excluded_products,
         'restrictions.firstPurchaseOnly', v.first_purchase_only,
         'restrictions.minimumSubtotal', CASE WHEN v.minimum_subtotal_minor IS NOT NULL THEN jsonb_build_object(
-            'amount', v.minimum_subtotal_minor, 'currency', v.minimum_subtotal_currency
+            'amount', v.minimum_subtotal_minor, 'currency', v.minimum_subtotal_currency,
+            'on', CASE WHEN v.minimum_subtotal_on_invoice THEN 'invoice' ELSE 'redemption' END
         ) END
     )) field
 """  # noqa: S608 - put together from the constants above
+
+
+def _with_on(value: str) -> str:
+    # A change that was told before the minimum subtotal could be one of invoices.
+    return f"""
+        CASE WHEN key = 'minimumSubtotal' AND {value} <> 'null'
+        THEN '{{"on": "redemption"}}'::jsonb || {value} ELSE {value} END
+    """
+
+
 # Each field that an update changed, with the value before and after, and the value after the change before that.
 # Redemptions, sweeps and ends of subscriptions change the status too, so it is left out.
-_FIELDS = """
+_FIELDS = f"""
     SELECT project, voucher_id, key, before, after,
            lag(after) OVER (PARTITION BY project, voucher_id, key ORDER BY id) AS earlier,
            lead(id) OVER (PARTITION BY project, voucher_id, key ORDER BY id) IS NULL AS is_last
@@ -67,16 +78,16 @@ _FIELDS = """
         FROM voucher_changes c
         CROSS JOIN LATERAL (
             -- Changes of a time before there were phases do not name them.
-            SELECT key, CASE key WHEN 'recurrence' THEN '{"phases": null}' || value ELSE value END AS before,
-                   CASE key WHEN 'recurrence' THEN '{"phases": null}' || (c.after::jsonb -> key)
+            SELECT key, CASE key WHEN 'recurrence' THEN '{{"phases": null}}' || value ELSE value END AS before,
+                   CASE key WHEN 'recurrence' THEN '{{"phases": null}}' || (c.after::jsonb -> key)
                    ELSE c.after::jsonb -> key END AS after
-            FROM jsonb_each(c.before::jsonb - '{restrictions, status, retiredReason, retiredAt}'::text[])
+            FROM jsonb_each(c.before::jsonb - '{{restrictions, status, retiredReason, retiredAt}}'::text[])
             UNION ALL
-            SELECT 'restrictions.' || key, value, c.after::jsonb -> 'restrictions' -> key
+            SELECT 'restrictions.' || key, {_with_on("value")}, {_with_on("(c.after::jsonb -> 'restrictions' -> key)")}
             FROM jsonb_each(c.before::jsonb -> 'restrictions')
         ) part
     ) of_updates
-"""
+"""  # noqa: S608 - put together from our own names
 
 VOUCHER_CHANGE_CHECKS = {
     "the history of a voucher begins with its creation": """

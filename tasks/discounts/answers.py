@@ -31,6 +31,7 @@ def discount_answer(row: ListedDiscountRow) -> Answer:
         "maximumDiscount": maximum_discount(row),
         "products": row.products,
         "excludedProducts": row.excluded_products,
+        "minimumSubtotal": _minimum_subtotal(row),
         "startsOn": day(row.starts_on),
         "firstCycleStart": day(row.first_cycle_start),
         "fullPriceFrom": day(row.ends_on),
@@ -41,6 +42,12 @@ def discount_answer(row: ListedDiscountRow) -> Answer:
         "imported": _imported(row),
         "history": [*(_change_answer(each, row=row) for each in row.history), _grant_answer(row)],
     }
+
+
+def _minimum_subtotal(row: ListedDiscountRow) -> Answer | None:
+    if row.minimum_subtotal_minor is None:
+        return None
+    return {"amount": row.minimum_subtotal_minor, "currency": row.minimum_subtotal_currency, "on": "invoice"}
 
 
 def change_refused(request: MoveDiscount | ExtendDiscount, reason: ChangeRefusal) -> Answer:

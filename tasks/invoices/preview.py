@@ -29,7 +29,12 @@ from worker.database import transaction
 # More than a year of days, or 33 years of months. If the discounts last longer, the answer has no date of full price.
 PERIODS_COMPUTED_MAX = 400
 # If a period is skipped for these reasons, so are all later periods of the plan, whatever happens until then.
-PERMANENT_SKIPS = {Skip.PRODUCT_NOT_ELIGIBLE.value, Skip.CURRENCY_MISMATCH.value, Skip.BUDGET_SPENT.value}
+PERMANENT_SKIPS = {
+    Skip.PRODUCT_NOT_ELIGIBLE.value,
+    Skip.CURRENCY_MISMATCH.value,
+    Skip.MINIMUM_SUBTOTAL_NOT_MET.value,
+    Skip.BUDGET_SPENT.value,
+}
 SHOWN = ("subtotal", "discountTotal", "total", "lines", "discounts", "skipped", "notices")
 
 

@@ -75,6 +75,7 @@ def explained_discount(row: ListedDiscountRow, *, evidence: Evidence, subscripti
     wordings = [sentences.TERMS[RecurrenceType(row.recurrence)]]
     wordings += [sentences.PRODUCTS] if row.products is not None else []
     wordings += [sentences.EXCLUDED_PRODUCTS] if row.excluded_products is not None else []
+    wordings += [sentences.MINIMUM] if row.minimum_subtotal_minor is not None else []
     wordings += [sentences.EXCLUSIVE] if row.exclusive else []
     wordings += [sentences.MAXIMUM] if row.maximum_discount_minor is not None else []
     wordings += [sentences.ORIGIN] if row.imported is not None else []

@@ -14,7 +14,7 @@ from domain.terms import RecurrenceType, RetiredReason
 from models.codes.row_types import CodeRow
 from models.discounts.row_types import ListedDiscountRow
 from models.invoices.taken_by_discount import TakenRow
-from models.vouchers.row_types import DiscountTermsRow, ShownVoucherRow
+from models.vouchers.row_types import DiscountTermsRow, MinimumSubtotalRow, ShownVoucherRow
 from tasks.support.sentences import Figures
 from tasks.wire.answers import percentage
 
@@ -39,7 +39,6 @@ def request_figures(*, at: datetime, voucher: ShownVoucherRow | None, code: Code
 
 
 def _restriction_figures(voucher: ShownVoucherRow) -> dict[str, str | None]:
-    minimum_minor, currency = voucher.minimum_subtotal_minor, voucher.minimum_subtotal_currency
     return {
         "worth": worth_text(voucher),
         "starts_at": _instant_text(voucher.starts_at),
@@ -47,7 +46,7 @@ def _restriction_figures(voucher: ShownVoucherRow) -> dict[str, str | None]:
         "maximum": _times_text(voucher.maximum_redemptions),
         "maximum_per_customer": _times_text(voucher.maximum_redemptions_per_customer),
         "stamps": _number_text(voucher.stamps_required),
-        "minimum": None if minimum_minor is None or currency is None else money_text(minimum_minor, currency=currency),
+        "minimum": _minimum_text(voucher),
     }
 
 
@@ -71,6 +70,7 @@ def discount_figures(
         "cycles_in_all": _number_text(row.duration_in_cycles),
         "billing_cycles": _duration_text(row) if is_cycles else None,
         "taken_since": None if row.cycles else _instant_text(first_taken_at),
+        "minimum": _minimum_text(row),
         "maximum_on_invoice": amounts_text(maximum_minor, first=row.maximum_discount_currency) or None,
     }
     if row.imported is not None:
@@ -194,6 +194,11 @@ def _number_text(value: int | None) -> str | None:
 
 def _times_text(value: int | None) -> str | None:
     return "once" if value == 1 else None if value is None else f"{value:,} times"
+
+
+def _minimum_text(row: MinimumSubtotalRow) -> str | None:
+    minimum_minor, currency = row.minimum_subtotal_minor, row.minimum_subtotal_currency
+    return None if minimum_minor is None or currency is None else money_text(minimum_minor, currency=currency)
 
 
 def _known(figures: Mapping[str, str | None]) -> Figures:

@@ -113,6 +113,7 @@ TERMS: Mapping[RecurrenceType, Wordings] = {
 }
 PRODUCTS: Wordings = ("Only the products that it names are discounted.",)
 EXCLUDED_PRODUCTS: Wordings = ("The products that it excludes are not discounted.",)
+MINIMUM: Wordings = ("Its lines of an invoice must reach {minimum}.",)
 EXCLUSIVE: Wordings = ("It is never together with another discount.",)
 MAXIMUM: Wordings = ("At most {maximum_on_invoice} is taken off one invoice.",)
 ORIGIN: Wordings = (
@@ -165,6 +166,10 @@ SKIPPED: Mapping[Skip, Wordings] = {
     Skip.CURRENCY_MISMATCH: (
         "It took nothing off, because it has no amount in {currency}, the currency of the invoice.",
         "It took nothing off, because it has no amount in the currency of the invoice.",
+    ),
+    Skip.MINIMUM_SUBTOTAL_NOT_MET: (
+        "It took nothing off, because its lines of the invoice were not {minimum} or more, before discounts.",
+        "It took nothing off, because its lines of the invoice did not reach its minimum.",
     ),
     Skip.NOT_COMBINABLE: ("It took nothing off, because it or the discount before it is never together with another.",),
     Skip.BUDGET_SPENT: (

@@ -76,4 +76,8 @@ def _stamp_card(row: ShownVoucherRow) -> Answer | None:
 def _minimum_subtotal(row: ShownVoucherRow) -> Answer | None:
     if row.minimum_subtotal_minor is None:
         return None
-    return {"amount": row.minimum_subtotal_minor, "currency": row.minimum_subtotal_currency}
+    return {
+        "amount": row.minimum_subtotal_minor,
+        "currency": row.minimum_subtotal_currency,
+        "on": "invoice" if row.minimum_subtotal_on_invoice else "redemption",
+    }

@@ -145,6 +145,7 @@ def values_of(request: CreateVoucher, *, created_at: datetime) -> dict[str, Any]
         "first_purchase_only": restrictions.first_purchase_only,
         "minimum_subtotal_minor": None if minimum is None else minimum.amount,
         "minimum_subtotal_currency": None if minimum is None else minimum.currency,
+        "minimum_subtotal_on_invoice": minimum is not None and minimum.on == "invoice",
         "metadata": request.metadata,
         "maximum_discount_minor": stored_amounts(maximum),
         "maximum_discount_currency": None if maximum is None else maximum.currency,

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
@@ -42,10 +42,11 @@ def given(value: Given | None) -> Given:
 
 
 class MinimumSubtotal(Message):
-    """The least amount of a purchase, in minor units."""
+    """The least amount of a purchase, or of the lines of each invoice that the voucher discounts, in minor units."""
 
     amount: PositiveAmount
     currency: CurrencyCode
+    on: Literal["redemption", "invoice"] = "redemption"
 
 
 class Restrictions(Message):

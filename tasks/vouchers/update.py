@@ -137,14 +137,20 @@ def _refusal(row: VoucherRow, *, values: Mapping[str, Any], held: int) -> Update
     is_promise_changed = _is_promise_changed(row, values=values)
     if row.redemptions and is_promise_changed:
         return UpdateRefusal.VOUCHER_ALREADY_REDEEMED
-    # A hold promises the present terms. The products are among them, because the discount is for these only.
-    if held and (is_promise_changed or _are_products_changed(row, values=values)):
+    # A hold promises the present terms. The products and the minimum of invoices are among them, because the discount
+    # copies them.
+    if held and (is_promise_changed or _is_copy_changed(row, values=values)):
         return UpdateRefusal.VOUCHER_HELD
     return None
 
 
-def _are_products_changed(row: VoucherRow, *, values: Mapping[str, Any]) -> bool:
-    return any(set(getattr(row, name) or ()) != set(values[name] or ()) for name in ("products", "excluded_products"))
+def _is_copy_changed(row: VoucherRow, *, values: Mapping[str, Any]) -> bool:
+    names = ("products", "excluded_products")
+    are_products_changed = any(set(getattr(row, name) or ()) != set(values[name] or ()) for name in names)
+    is_minimum_of_invoices = row.minimum_subtotal_on_invoice or values["minimum_subtotal_on_invoice"]
+    columns = ("minimum_subtotal_minor", "minimum_subtotal_currency", "minimum_subtotal_on_invoice")
+    is_minimum_changed = any(values[name] != getattr(row, name) for name in columns)
+    return are_products_changed or (is_minimum_of_invoices and is_minimum_changed)
 
 
 def _is_promise_changed(row: VoucherRow, *, values: Mapping[str, Any]) -> bool:

@@ -49,7 +49,7 @@ def test_a_restriction_touches_the_files_that_the_page_lists():
 
 def test_a_reason_touches_the_files_that_the_page_lists():
     """Its member of the enumeration is all that the code needs."""
-    assert files_that_mention("minimum_subtotal_not_met") == set(PATH.findall(part("reason")))
+    assert files_that_mention("code_not_for_customer") == set(PATH.findall(part("reason")))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -76,6 +76,9 @@ TAMPERING = {
         UPDATE vouchers SET recurrence = 'repeating', duration_in_cycles = 2;
         UPDATE discounts SET recurrence = 'repeating', duration_in_cycles = 2, ends_on = '2027-03-01'
     """,
+    "an invoice reached the minimum of each discount that it got": """
+        UPDATE discounts SET minimum_subtotal_minor = 8001, minimum_subtotal_currency = 'USD'
+    """,
     "no subscription runs too many discounts": """
         UPDATE vouchers SET redemptions = 21;
         INSERT INTO vouchers (project, id, created_at, name, percentage_millionths, amounts_minor, currency,

@@ -42,6 +42,7 @@ COLUMNS = [
     "excluded_products = NULL",
     "first_purchase_only = false",
     "minimum_subtotal_minor = 501",
+    "minimum_subtotal_on_invoice = false",
 ]
 # For each check, changes that each break only that promise.
 TAMPERING = {
@@ -99,7 +100,7 @@ def changed_vouchers(tampered_database: object) -> None:  # noqa: ARG001 - empti
         "products": ["prod_a", "prod_b"],
         "excludedProducts": ["prod_c"],
         "firstPurchaseOnly": True,
-        "minimumSubtotal": {"amount": 500, "currency": "USD"},
+        "minimumSubtotal": {"amount": 500, "currency": "USD", "on": "invoice"},
     }
     card = {"stamps": 2, "expireDays": 90}
     capped = {"priceDiscount": FIXED, "maximumDiscount": FIXED, "budget": FIXED, "stampCard": card}

@@ -53,14 +53,20 @@ def downgrade():
 LOST = {
     "codes": {"maximum_redemptions_per_customer", "updated_at"},
     "dead_letters": {"id"},
-    "discounts": {"completed_at", "excluded_products", "exclusive", "is_imported", "phases", "priority", "updated_at"},
+    "discounts": {
+        *("completed_at", "excluded_products", "exclusive", "is_imported", "minimum_subtotal_currency"),
+        *("minimum_subtotal_minor", "phases", "priority", "updated_at"),
+    },
     "holds": {"other_discount_id"},
     "invoice_reversals": {"actor"},
     "redemptions": {"other_discount_id"},
     "usage_entries": {"cycle_start", "cycle_end", "phase"},
     # The sum of a voucher is kept, in another part.
     "given_amounts": {"part"},
-    "vouchers": {"excluded_products", "first_purchase_only", "imported_matched", "phases", "priority"},
+    "vouchers": {
+        *("excluded_products", "exclusive", "first_purchase_only", "imported_matched", "minimum_subtotal_on_invoice"),
+        *("phases", "priority"),
+    },
 }
 # Tables that a migration adds. After the way down and up, they have what the rows of other tables tell, if anything.
 # Emptied too: what a migration down drops comes back empty, unless another table has it.

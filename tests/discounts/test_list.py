@@ -41,6 +41,7 @@ def test_a_discount_is_shown_as_it_was_granted():
         "maximumDiscount": voucher["maximumDiscount"],
         "products": ["prod_a"],
         "excludedProducts": ["prod_b"],
+        "minimumSubtotal": None,
         "startsOn": "2027-01-01",
         "firstCycleStart": "2027-02-01",
         "fullPriceFrom": "2027-05-01",

@@ -78,6 +78,18 @@ def test_the_sum_of_many_refunds_is_that_of_all():
     assert (found["reversed"], len(found["reversals"])) == (300, 20)
 
 
+def test_a_discount_that_is_skipped_beside_an_exclusive_one_says_so():
+    """The void of the first invoice has brought the two together."""
+    once = create_voucher(recurrence={"type": "once"})["id"]
+    redeem(voucher=once, **HERE)
+    apply(invoice="inv_0")
+    exclusive = redeem(voucher=create_voucher(exclusive=True)["id"], **HERE)["discount"]
+    reverse("inv_0")
+    assert apply(invoice="inv_1")["skipped"][0]["discount"] == exclusive
+    text = "It took nothing off, because it or the discount before it is never together with another."
+    assert said("inv_1", exclusive) == ("skipped", "not_combinable", text)
+
+
 @pytest.mark.parametrize(
     ("reason", "terms", "invoice", "text"),
     [
@@ -95,6 +107,12 @@ def test_the_sum_of_many_refunds_is_that_of_all():
             "no line of the invoice is for a product that it discounts.",
         ),
         ("currency_mismatch", FIXED, {"currency": "EUR"}, "it has no amount in EUR, the currency of the invoice."),
+        (
+            "minimum_subtotal_not_met",
+            {"restrictions": {"minimumSubtotal": {"amount": 8_001, "currency": "USD", "on": "invoice"}}},
+            {},
+            "its lines of the invoice were not USD 80.01 or more, before discounts.",
+        ),
         (
             "budget_spent",
             {"budget": {"amount": 1, "currency": "USD"}},

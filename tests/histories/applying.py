@@ -107,7 +107,8 @@ def discount_invoice(invoice: Json, *, granted: Sequence[Discount], at: datetime
             vouchers.add(each.voucher)
     for each in sorted(taking_part, key=lambda each: (each.terms.get("priority", 500), not each.is_restricted)):
         covered = [line["id"] for line in invoice["lines"] if each.is_for(line.get("product"))]
-        options: Json = {"covers_a_line": bool(covered), "beside": terms_applied}
+        eligible = sum(line["amount"] for line in invoice["lines"] if line["id"] in covered and line["id"] in left)
+        options: Json = {"covers_a_line": bool(covered), "beside": terms_applied, "eligible": eligible}
         reason = skip_reason(each, invoice=invoice, start=start, end=end, **options)
         base = {} if reason else {line: left[line] for line in covered if left.get(line, 0) > 0}
         amount = (
@@ -159,18 +160,28 @@ def shown_part(discount: Discount, *, parts: dict[str, int], currency: str, phas
 
 
 def skip_reason(
-    discount: Discount, *, invoice: Json, start: date, end: date, covers_a_line: bool, beside: Sequence[Json]
+    discount: Discount,
+    *,
+    invoice: Json,
+    start: date,
+    end: date,
+    covers_a_line: bool,
+    beside: Sequence[Json],
+    eligible: int,
 ) -> str | None:
     """Return why a discount that is not over takes no part, in the contract's order, or None.
 
-    `beside` has the terms of the discounts that took something off.
+    `beside` has the terms of the discounts that took something off, `eligible` the sum of its lines before discounts.
     """
     amounts, caps = amounts_of(discount.price_at(start)), discount.caps(invoice["currency"])
+    minimum = discount.minimum
     rows = {
         "trial": invoice["trial"],
         "before_start": end <= starts_on(discount, invoice=invoice),
         "product_not_eligible": not covers_a_line,
         "currency_mismatch": (bool(amounts) and invoice["currency"] not in amounts) or None in caps,
+        "minimum_subtotal_not_met": minimum is not None
+        and (invoice["currency"] != minimum["currency"] or eligible < minimum["amount"]),
         "not_combinable": clash(discount.terms, beside),
         "budget_spent": 0 in caps,
     }

@@ -106,6 +106,11 @@ class Discount:
         return (only is None or product in only) and product not in (never or [])
 
     @property
+    def minimum(self) -> Json | None:
+        """The amount that each invoice must reach, or None."""
+        return minimum_of_invoices(self.terms)
+
+    @property
     def starts(self) -> set[date]:
         """The starts of the distinct cycles that were discounted, here or elsewhere."""
         return self.starts_with(each.start for each in self.taken)
@@ -244,6 +249,12 @@ def given_by(discounts: Sequence[Discount], currency: str) -> int:
 def named(amounts: Json | None) -> dict[str, int]:
     """Return amounts by currency, or none for None."""
     return {} if amounts is None else {amounts["currency"]: amounts["amount"], **amounts.get("currencyOptions", {})}
+
+
+def minimum_of_invoices(terms: Json) -> Json | None:
+    """Return the amount that each invoice must reach, or None."""
+    minimum: Json | None = terms.get("restrictions", {}).get("minimumSubtotal")
+    return minimum if minimum and minimum.get("on") == "invoice" else None
 
 
 def amounts_of(terms: Json) -> dict[str, int]:

@@ -90,6 +90,7 @@ def shown_discount(discount: Discount) -> Json:
         "maximumDiscount": shown_amounts(discount.terms.get("maximumDiscount")),
         "products": discount.named_products("products"),
         "excludedProducts": discount.named_products("excludedProducts"),
+        "minimumSubtotal": discount.minimum,
         "startsOn": discount.starts_on.isoformat(),
         "firstCycleStart": min(discount.starts).isoformat() if discount.starts else None,
         "fullPriceFrom": ends_on(discount),

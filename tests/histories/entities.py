@@ -69,7 +69,8 @@ class Voucher:
         """Return the voucher as callers see it, but without its amounts."""
         price, card = self.body.get("priceDiscount"), self.body.get("stampCard")
         limits = ("maximumRedemptions", "maximumRedemptionsPerCustomer")
-        names = (*limits, "products", "excludedProducts", "minimumSubtotal")
+        names = (*limits, "products", "excludedProducts")
+        minimum = self.restriction("minimumSubtotal")
         return {
             "object": "voucher",
             "id": self.id,
@@ -93,6 +94,7 @@ class Voucher:
                 "expiresAt": written(self.instant("expiresAt")),
                 **{name: self.restriction(name) for name in names},
                 "firstPurchaseOnly": self.restriction("firstPurchaseOnly") or False,
+                "minimumSubtotal": minimum and {"on": "redemption", **minimum},
             },
             "redemptions": self.places_taken(),
             "metadata": self.body.get("metadata", {}),

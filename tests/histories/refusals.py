@@ -63,6 +63,7 @@ def refusal(
         "product_not_eligible": has_no_product(voucher, bought=body.get("products", [])),
         "currency_mismatch": any(body.get("currency") not in each for each in amounts),
         "minimum_subtotal_not_met": minimum is not None
+        and minimum.get("on") != "invoice"
         and (body.get("currency") != minimum["currency"] or body.get("subtotal", -1) < minimum["amount"]),
         "not_combinable": clash(voucher.body, beside),
         "discount_limit_reached": len(running) >= RUNNING_MAX,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from copy import deepcopy
 from datetime import datetime
 
-from tests.histories.discounting import amounts_of, given_by, named
+from tests.histories.discounting import amounts_of, given_by, minimum_of_invoices, named
 from tests.histories.entities import End, Json, Voucher, shown_amounts
 from tests.histories.hold_rules import open_holds
 from tests.histories.model import Model
@@ -50,13 +50,19 @@ def why_refused(voucher: Voucher, *, changed: Json, held: int) -> Json | None:
     is_promise_changed = promise_of(changed) != promise_of(voucher.body)
     if voucher.redeemed_by and is_promise_changed:
         return ALREADY_REDEEMED
-    return HELD if held and (is_promise_changed or products_of(changed) != products_of(voucher.body)) else None
+    is_copy_changed = copied_of(changed) != copied_of(voucher.body)
+    return HELD if held and (is_promise_changed or is_copy_changed) else None
 
 
 def products_of(body: Json) -> list[set[str]]:
     """Return the products of a voucher, none of which means all products, and those that it excludes."""
     restrictions = body.get("restrictions", {})
     return [set(restrictions.get(name) or ()) for name in ("products", "excludedProducts")]
+
+
+def copied_of(body: Json) -> tuple[list[set[str]], Json | None]:
+    """Return what a discount copies of the restrictions: the products, and the amount that each invoice must reach."""
+    return products_of(body), minimum_of_invoices(body)
 
 
 def changed_body(before: Json, *, sent: Json) -> Json:

@@ -68,6 +68,9 @@ RECURRENCES = st.one_of(
     st.just({"type": "forever"}),
 )
 
+LEAST = {"amount": 1000, "currency": "USD"}
+MINIMUMS = either({"amount": 5000, "currency": "USD"}, {**LEAST, "on": "invoice"})
+
 PHASES = st.builds(
     lambda unit, phases: [{**price, unit: duration} for price, duration in phases],
     either("durationInMonths", "durationInCycles"),
@@ -81,7 +84,7 @@ RESTRICTIONS = st.builds(
     body(
         maximumRedemptions=one_in(2, either(1, 2, 3)),
         maximumRedemptionsPerCustomer=one_in(3, either(1, 2)),
-        minimumSubtotal=one_in(5, st.just({"amount": 5000, "currency": "USD"})),
+        minimumSubtotal=one_in(4, MINIMUMS),
         firstPurchaseOnly=one_in(5, TRUE),
     ),
     one_in(3, PRODUCTS),
@@ -151,7 +154,9 @@ CHANGES = st.one_of(
         st.fixed_dictionaries({"products": either(None, ["prod_a"], ["prod_b"])}),
         st.fixed_dictionaries({"excludedProducts": either(None, ["prod_b"], ["prod_c"])}),
         st.fixed_dictionaries({"firstPurchaseOnly": st.booleans()}),
-        st.fixed_dictionaries({"minimumSubtotal": either(None, {"amount": 4999, "currency": "USD"})}),
+        st.fixed_dictionaries(
+            {"minimumSubtotal": either(None, {"amount": 4999, "currency": "USD"}, {**LEAST, "on": "invoice"})}
+        ),
     ).map(lambda restriction: {"restrictions": restriction}),
     st.fixed_dictionaries({"name": st.just("Another name")}),
     st.fixed_dictionaries({"metadata": either({}, {"campaign": "autumn"})}),

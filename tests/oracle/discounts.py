@@ -81,6 +81,8 @@ class Voucher:
         restrictions = self.body.get("restrictions", {})
         self.products: list[str] | None = restrictions.get("products")
         self.excluded: list[str] | None = restrictions.get("excludedProducts")
+        minimum = restrictions.get("minimumSubtotal")
+        self.minimum: dict[str, Any] | None = minimum if minimum and minimum["on"] == "invoice" else None
         self.price, self.maximum, self.budget = (
             amounts_of(self.body.get(name)) for name in ("priceDiscount", "maximumDiscount", "budget")
         )

@@ -32,6 +32,9 @@ def terms(drawn: Drawn) -> dict[str, Any]:
         body["restrictions"] = restrictions(drawn)
     if drawn.is_so(0.1):
         body["exclusive"] = True
+    if drawn.is_so(0.15):
+        least = {"amount": drawn.random.randint(1, 9000), "currency": drawn.random.choice(CURRENCIES), "on": "invoice"}
+        body["restrictions"] = {**body.get("restrictions", {}), "minimumSubtotal": least}
     if drawn.is_so(0.3):
         body["priority"] = drawn.random.choice([0, 499, 500, 501, 1000])
     return body

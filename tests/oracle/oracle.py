@@ -200,10 +200,22 @@ def skip_reason(
         "before_start": not has_started(discount, cycle, is_dated=is_dated),
         "product_not_eligible": not any(discount.is_for(each["product"]) for each in body["lines"]),
         "currency_mismatch": any(amounts is not None and currency not in amounts for amounts in prices),
+        "minimum_subtotal_not_met": not reaches(discount, body),
         "not_combinable": stands_alone(voucher, taking),
         "budget_spent": voucher.left(currency) == 0,
     }
     return next((reason for reason, applies in against.items() if applies), None)
+
+
+def reaches(discount: Discount, body: dict[str, Any]) -> bool:
+    """Return whether the full amounts of the lines that a discount covers are the minimum or more."""
+    minimum = discount.voucher.minimum
+    whole = sum(
+        each["amount"]
+        for each in body["lines"]
+        if each["amount"] > 0 and each["discountable"] and discount.is_for(each["product"])
+    )
+    return minimum is None or (body["currency"] == minimum["currency"] and whole >= minimum["amount"])
 
 
 def taken_off(discount: Discount, body: dict[str, Any], rests: dict[str, int], cycle: Cycle) -> dict[str, int]:

@@ -24,7 +24,7 @@ EVERYTHING: dict[str, Any] = {
         "products": ["prod_a", "prod_b"],
         "excludedProducts": ["prod_x", "prod_y"],
         "firstPurchaseOnly": True,
-        "minimumSubtotal": {"amount": 5000, "currency": "USD"},
+        "minimumSubtotal": {"amount": 5000, "currency": "USD", "on": "redemption"},
     },
     "metadata": {"campaign": "spring", "score": 1.5, "huge": 1e300, "rank": 2**63 - 1, "internal": True},
 }

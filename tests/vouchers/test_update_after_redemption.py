@@ -79,7 +79,7 @@ def test_all_the_rest_changes_after_the_first_redemption():
         "products": ["prod_a"],
         "excludedProducts": ["prod_b"],
         "firstPurchaseOnly": True,
-        "minimumSubtotal": {"amount": 1, "currency": "USD"},
+        "minimumSubtotal": {"amount": 1, "currency": "USD", "on": "redemption"},
     }
     answer = update(voucher, name="n", code="WINTER", metadata={"a": 1}, restrictions=restrictions)
     assert (answer["name"], answer["code"], answer["metadata"]) == ("n", "WINTER", {"a": 1})

@@ -54,7 +54,7 @@ def test_what_is_sent_changes_and_what_is_not_sent_stays(fields):
         {"firstPurchaseOnly": True},
         {"firstPurchaseOnly": False},
         {"products": ["prod_x"], "excludedProducts": ["prod_a"]},
-        {"minimumSubtotal": {"amount": 1, "currency": "EUR"}},
+        {"minimumSubtotal": {"amount": 1, "currency": "EUR", "on": "redemption"}},
         {"startsAt": None},
         {"expiresAt": None},
         {"maximumRedemptions": None},

@@ -66,6 +66,10 @@ DISCOUNTS = Table(
         "ck_discounts_given_back_not_negative": [{"entries_given_back": "-1"}],
         "ck_discounts_last_cycle_not_empty": [{**ONE_CYCLE, "last_cycle_end": "'2027-02-01'"}],
         "ck_discounts_last_cycle_whole": [{**ONE_CYCLE, "last_cycle_end": NULL}, {"last_cycle_end": "'2027-03-01'"}],
+        "ck_discounts_minimum_subtotal_whole": [
+            {"minimum_subtotal_minor": "1"},
+            {"minimum_subtotal_currency": "'USD'"},
+        ],
         "ck_discounts_one_price_discount": [
             {"percentage_millionths": NULL},
             {**AMOUNT, "percentage_millionths": "100000"},

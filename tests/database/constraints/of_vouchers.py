@@ -22,6 +22,7 @@ VOUCHERS = Table(
     required=(
         *("created_at", "name", "recurrence", "carry_over", "priority", "redemptions", "imported_redemptions", "held"),
         *("places_returned", "metadata", "exclusive", "first_purchase_only", "imported_matched"),
+        "minimum_subtotal_on_invoice",
     ),
     refused={
         "pk_vouchers": [{"id": "id"}],
@@ -67,6 +68,7 @@ VOUCHERS = Table(
             {"maximum_discount_currency": "'USD'"},
         ],
         "ck_vouchers_maximum_positive": [{"maximum_redemptions": "0"}],
+        "ck_vouchers_minimum_on_invoice": [{"minimum_subtotal_on_invoice": "true"}],
         "ck_vouchers_minimum_subtotal_positive": [
             {"minimum_subtotal_minor": "0", "minimum_subtotal_currency": "'USD'"}
         ],
