@@ -4,6 +4,7 @@ Fetch them with `expand[]=applies_to` and `expand[]=currency_options`. Otherwise
 voucher would apply to all products. Unknown fields are refused, because they might restrict the coupon.
 """
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
@@ -13,10 +14,12 @@ from sqlalchemy.orm import Session
 from domain.code_text import CODE_PATTERN
 from domain.imported_history import ImportedHistory
 from tasks.foreign.adapter import LowerCaseCurrency, SnakeCaseMessage, fields_named, months_for
+from tasks.foreign.stripe_amounts import NoSuchAmountError, amount_here
 from tasks.intake.task import contract_task
 from tasks.vouchers.create import create_voucher
 from tasks.vouchers.messages import CreateVoucher
 from tasks.wire.answers import Answer, instant, percentage
+from tasks.wire.errors import InvalidRequest
 from tasks.wire.fields import (
     AMOUNT_MINOR_MAX,
     PRODUCTS_MAX,
@@ -204,6 +207,22 @@ def our_voucher(request: ImportCoupon) -> CreateVoucher:
 
 
 def _price_discount(coupon: Coupon) -> Answer:
-    options = {currency: option.amount_off for currency, option in (coupon.currency_options or {}).items()}
-    options.pop(coupon.currency or "", None)
-    return {"amount": coupon.amount_off, "currency": coupon.currency, "currencyOptions": options}
+    """Return the amounts of the coupon in minor units of ours. Raises InvalidRequest with those that are none."""
+    amounts, errors = dict[str, int](), list[dict[str, str]]()
+    for field, currency, amount in _amounts(coupon):
+        try:
+            amounts[currency] = amount_here(amount, currency=currency)
+        except NoSuchAmountError as error:
+            errors.append({"field": field, "message": str(error)})
+    if errors:
+        raise InvalidRequest(errors)
+    own = coupon.currency or ""
+    return {"amount": amounts.pop(own), "currency": own, "currencyOptions": amounts}
+
+
+def _amounts(coupon: Coupon) -> Iterator[tuple[str, str, int]]:
+    """Yield the field, the currency and the amount of each amount, as Stripe writes it."""
+    if coupon.amount_off is not None and coupon.currency is not None:
+        yield "coupon.amount_off", coupon.currency, coupon.amount_off
+    for currency, option in (coupon.currency_options or {}).items():
+        yield f"coupon.currency_options.{currency.lower()}.amount_off", currency, option.amount_off

@@ -67,6 +67,36 @@ def test_every_field_of_a_coupon_comes_over():
     assert (answer["redemptions"], answer["metadata"]) == (4, {"campaign": "spring"})
 
 
+@pytest.mark.parametrize(
+    ("currency", "theirs", "amount"),
+    [
+        # Zero-decimal currencies, and MGA, which has two decimals in ISO 4217.
+        *(
+            (currency, 500, 500)
+            for currency in (
+                *("BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "PYG", "RWF", "VND", "VUV", "XAF", "XOF", "XPF"),
+            )
+        ),
+        ("MGA", 500, 50_000),
+        # Three decimals.
+        *((currency, 5_120, 5_120) for currency in ("BHD", "JOD", "KWD", "OMR", "TND")),
+        # The special cases: two decimals there. ISK and UGX have none here, HUF and TWD have two.
+        ("ISK", 50_000, 500),
+        ("UGX", 50_000, 500),
+        ("HUF", 1_045, 1_045),
+        ("TWD", 80_045, 80_045),
+        ("EUR", 450, 450),
+    ],
+)
+def test_an_amount_has_the_decimals_of_stripe(currency, theirs, amount):
+    """The sum of money is the same, also in a further currency."""
+    fixed = import_coupon(FIXED, currency=currency.lower(), amount_off=theirs)
+    assert fixed["priceDiscount"] == {"amount": amount, "currency": currency, "currencyOptions": {}}
+    options = {currency.lower(): {"amount_off": theirs}}
+    further = import_coupon(FIXED, id="FURTHER", currency_options=options)
+    assert further["priceDiscount"] == {"amount": 500, "currency": "USD", "currencyOptions": {currency: amount}}
+
+
 def test_what_was_redeemed_counts_and_the_numbers_go_on_after_it():
     """Two of five redemptions are left, with the numbers 4 and 5, and the audit finds no gap."""
     voucher = import_coupon(times_redeemed=3, max_redemptions=5)

@@ -80,6 +80,27 @@ def test_a_fixed_coupon_with_bad_fields_is_not_imported(changes, fields):
     assert bad_fields(FIXED, **changes) == fields
 
 
+@pytest.mark.parametrize(
+    ("changes", "fields"),
+    [
+        ({"currency": "isk", "amount_off": 150}, ["amount_off"]),
+        ({"currency": "ugx", "amount_off": 99}, ["amount_off"]),
+        ({"currency": "mga", "amount_off": 10**10}, ["amount_off"]),
+        (
+            {"currency_options": {"eur": {"amount_off": 1}, "isk": {"amount_off": 101}}},
+            ["currency_options.isk.amount_off"],
+        ),
+        (
+            {"currency": "isk", "amount_off": 1, "currency_options": {"isk": {"amount_off": 1}}},
+            ["amount_off", "currency_options.isk.amount_off"],
+        ),
+    ],
+)
+def test_an_amount_that_no_amount_here_equals_is_refused(changes, fields):
+    """ISK and UGX have two decimals in Stripe and none here. MGA has none in Stripe and two here."""
+    assert bad_fields(FIXED, **changes) == fields
+
+
 def test_a_deleted_coupon_as_stripe_answers_it_is_refused():
     """Stripe shows only three fields of a deleted coupon."""
     deleted = {"id": "jMT0WJUD", "object": "coupon", "deleted": True}
