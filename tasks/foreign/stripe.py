@@ -4,10 +4,12 @@ Fetch them with `expand[]=applies_to` and `expand[]=currency_options`. Otherwise
 voucher would apply to all products.
 """
 
+import hashlib
 from collections.abc import Iterator
 
 from sqlalchemy.orm import Session
 
+from domain.code_text import look_up_text
 from domain.imported_history import ImportedHistory
 from tasks.foreign.adapter import fields_named
 from tasks.foreign.stripe_amounts import NoSuchAmountError, amount_here
@@ -22,8 +24,6 @@ from tasks.wire.replay import AnswerTable
 from worker.database import run_in_transaction
 
 NAME_LENGTH_MAX = 255
-# Our name of the field in which our use case finds an error, and the name in the request.
-FIELDS = {"code": "coupon.id"}
 
 
 @contract_task("stripe.coupons.import", message=ImportCoupon, first_answer=AnswerTable.VOUCHERS)
@@ -36,18 +36,28 @@ def import_coupon(session: Session, request: ImportCoupon) -> Answer:
     """Create the voucher of a coupon with the redemptions so far, and answer a repeated import with the first answer.
 
     Another coupon object with the same id is a conflict, as for a request id.
-    Raises InvalidRequest if the id is the code of another voucher that can still be redeemed.
+    Raises InvalidRequest if the code is missing, or belongs to another voucher that can still be redeemed.
     """
+    if request.lacks_code:
+        message = "must be given, or be null: the id of the coupon cannot be a code"
+        raise InvalidRequest([{"field": "code", "message": message}])
     coupon = request.coupon
-    with fields_named(FIELDS):
+    with fields_named({} if request.code else {"code": "coupon.id"}):
         return create_voucher(
             session,
             our_voucher(request),
             # Takes the place of a task id. No request id of a caller can equal it.
-            delivery=f"stripe.coupons.import:{coupon.id}",
+            delivery=f"stripe.coupons.import:{_key_of(coupon.id)}",
             history=ImportedHistory(redemptions=coupon.times_redeemed, is_withdrawn=not coupon.valid),
             body_fingerprint=request.fingerprint(),
         )
+
+
+def _key_of(coupon_id: str) -> str:
+    # Any other id may be too long for a row of an index. A code has no colon.
+    if look_up_text(coupon_id) is not None:
+        return coupon_id
+    return f"sha256:{hashlib.sha256(coupon_id.encode()).hexdigest()}"
 
 
 def our_voucher(request: ImportCoupon) -> CreateVoucher:
@@ -56,7 +66,7 @@ def our_voucher(request: ImportCoupon) -> CreateVoucher:
     body = {
         "project": request.project,
         "name": coupon.name or coupon.id[:NAME_LENGTH_MAX],
-        "code": coupon.id,
+        "code": request.code_here,
         "priceDiscount": None if coupon.amount_off is None else _price_discount(coupon),
         "priceDiscountPercentage": percentage(coupon.percent_off),
         "recurrence": {"type": coupon.duration, "durationInMonths": coupon.duration_in_months},

@@ -3,16 +3,19 @@
 Unknown fields are refused, because they might restrict the coupon.
 """
 
+import hashlib
+import json
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, ValidationInfo, field_validator
 
-from domain.code_text import CODE_PATTERN
+from domain.code_text import look_up_text
 from tasks.foreign.adapter import LowerCaseCurrency, SnakeCaseMessage, months_for
 from tasks.wire.fields import (
     AMOUNT_MINOR_MAX,
     PRODUCTS_MAX,
+    Code,
     Count,
     ExternalId,
     Metadata,
@@ -22,8 +25,12 @@ from tasks.wire.fields import (
     PositiveAmount,
     in_calendar,
     invalid,
+    storable,
 )
 from tasks.wire.message import was_given
+
+# The bound of Stripe's own strings.
+COUPON_ID_LENGTH_MAX = 5_000
 
 
 def _parse_seconds(value: Any) -> datetime:
@@ -43,8 +50,7 @@ def _texts_only(metadata: dict[str, Any]) -> dict[str, Any]:
     return metadata
 
 
-# As `Code`, but without stripping: an id with blanks around it names another coupon.
-CouponId = Annotated[str, StringConstraints(pattern=CODE_PATTERN)]
+CouponId = Annotated[str, StringConstraints(min_length=1, max_length=COUPON_ID_LENGTH_MAX), AfterValidator(storable)]
 Seconds = Annotated[datetime, BeforeValidator(_parse_seconds)]
 
 
@@ -139,7 +145,24 @@ class Coupon(SnakeCaseMessage):
 
 
 class ImportCoupon(SnakeCaseMessage):
-    """`stripe.coupons.import`: the whole coupon object, unchanged."""
+    """`stripe.coupons.import`: the whole coupon object, unchanged. `code` takes the place of the id as the code."""
 
     project: ExternalId
     coupon: Coupon
+    code: Code | None = None
+
+    @property
+    def code_here(self) -> str | None:
+        """The code of the voucher: that beside the coupon, where null is none, or else the coupon's id."""
+        return self.code if "code" in self.model_fields_set else self.coupon.id
+
+    @property
+    def lacks_code(self) -> bool:
+        """Whether neither a code nor null was sent for a coupon whose id cannot be a code."""
+        return "code" not in self.model_fields_set and look_up_text(self.coupon.id) is None
+
+    def fingerprint(self) -> bytes:
+        """Return the SHA-256 of the body, in which null differs from a missing code, but the coupon's id does not."""
+        body = self.model_dump_json(exclude_defaults=True, exclude={"code"})
+        beside = "" if self.code_here == self.coupon.id else json.dumps(self.code_here)
+        return hashlib.sha256((body + beside).encode()).digest()

@@ -27,7 +27,12 @@ FIXED = {**DOCUMENTED, "percent_off": None, "amount_off": 500, "currency": "usd"
 
 def import_coupon(coupon: dict[str, Any] = DOCUMENTED, **changes: Any) -> dict[str, Any]:
     """Import the coupon with the changes."""
+    return import_beside({}, coupon, **changes)
+
+
+def import_beside(beside: dict[str, Any], coupon: dict[str, Any] = DOCUMENTED, **changes: Any) -> dict[str, Any]:
+    """Import the coupon with the changes, and with the fields beside it."""
     answer: dict[str, Any] = task_named("stripe.coupons.import")(
-        request={"project": "gigs", "coupon": {**coupon, **changes}}
+        request={"project": "gigs", "coupon": {**coupon, **changes}, **beside}
     )
     return answer
