@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, ConfigDict, Field, ValidationInfo, field_validator
 
 from models.vouchers.filter import VoucherFilter
+from models.vouchers.listing import VoucherStatus
 from tasks.foreign.adapter import in_one_phase, months_for, unless_refused
 from tasks.intake.task import contract_task, delivery_id
 from tasks.vouchers.create import create_voucher
@@ -55,7 +56,10 @@ class GigsPriceDiscount(GigsMessage):
 
 
 class GigsRecurrence(GigsMessage):
-    """The recurrence of a discount, with `durationInMonths` if and only if the type is `repeating`."""
+    """The recurrence of a discount, with `durationInMonths` if the type is `repeating`.
+
+    The example of the reference has one month with `once`, which means the same as none.
+    """
 
     type: Literal["once", "repeating", "forever"]
     duration_in_months: Months | None = Field(default=None, validate_default=True)
@@ -63,7 +67,8 @@ class GigsRecurrence(GigsMessage):
     @field_validator("duration_in_months")
     @classmethod
     def _fits_type(cls, value: int | None, info: ValidationInfo) -> int | None:
-        return months_for(info.data.get("type"), value)
+        recurrence = info.data.get("type")
+        return None if (recurrence, value) == ("once", 1) else months_for(recurrence, value)
 
 
 class GigsRestrictions(GigsMessage):
@@ -100,7 +105,7 @@ class GigsVoucherReference(GigsMessage):
 
 
 class ListGigsVouchers(VoucherPage):
-    """`gigs.vouchers.list`: `GET /projects/{project}/vouchers`, with the same parameters as `vouchers.list`."""
+    """`gigs.vouchers.list`: `GET /projects/{project}/vouchers`, with `status` as in a URL, or empty for the default."""
 
     model_config = ConfigDict(validate_by_name=False)
 
@@ -108,6 +113,8 @@ class ListGigsVouchers(VoucherPage):
     @classmethod
     def _split(cls, value: Any) -> Any:
         # In a URL, commas separate the statuses.
+        if value in ("", []):
+            return [VoucherStatus.AVAILABLE]
         return value.split(",") if isinstance(value, str) else value
 
 

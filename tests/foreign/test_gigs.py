@@ -34,7 +34,7 @@ def test_the_documented_request_runs_unchanged_and_is_answered_with_exactly_thei
 
 
 def test_the_writable_fields_of_the_documented_voucher_come_back_as_they_were_sent():
-    """The example has both kinds of discount, and months with `once`. No voucher can, so these are left out."""
+    """The examples have both kinds of discount. No voucher can, so one of them is left out."""
     sent = {name: OLDER_PAGE[name] for name in ("name", "priceDiscount", "recurrence", "restrictions")}
     answer = task_named("gigs.vouchers.create")(request={"project": "gigs", **sent})
     assert answer["name"] == "Monthly Basic 15%"
@@ -46,6 +46,19 @@ def test_the_writable_fields_of_the_documented_voucher_come_back_as_they_were_se
         request={**PERCENTAGE, "priceDiscountPercentage": OLDER_PAGE["priceDiscountPercentage"]}
     )
     assert decimal["priceDiscountPercentage"] == 30.12
+
+
+def test_the_month_of_a_discount_that_is_given_once_is_taken_and_answered_as_null():
+    """The reference shows a month with `once`, which has no duration here. A redelivery is the same request."""
+    sent = {name: CURRENT_PAGE[name] for name in ("name", "priceDiscount", "recurrence")}
+    assert sent["recurrence"] == {"type": "once", "durationInMonths": 1}
+    create = task_named("gigs.vouchers.create")
+    without = {**sent, "recurrence": {"type": "once"}}
+    answers = [
+        create.apply(kwargs={"request": {"project": "gigs", **body}}, task_id="one").get() for body in (sent, without)
+    ]
+    assert answers[0] == answers[1]
+    assert answers[0]["recurrence"] == {"type": "once", "durationInMonths": None}
 
 
 def test_what_is_null_is_what_is_left_out():

@@ -28,7 +28,9 @@ pytestmark = pytest.mark.usefixtures("database")
         ({"recurrence": {}}, ["recurrence.type"]),
         ({"recurrence": {"type": SECRET}}, ["recurrence.type"]),
         ({"recurrence": {"type": "repeating"}}, ["recurrence.durationInMonths"]),
-        ({"recurrence": {"type": "once", "durationInMonths": 1}}, ["recurrence.durationInMonths"]),
+        ({"recurrence": {"type": "once", "durationInMonths": 2}}, ["recurrence.durationInMonths"]),
+        ({"recurrence": {"type": "once", "durationInMonths": True}}, ["recurrence.durationInMonths"]),
+        ({"recurrence": {"type": "forever", "durationInMonths": 1}}, ["recurrence.durationInMonths"]),
         ({"recurrence": {"type": "repeating", "durationInMonths": 0}}, ["recurrence.durationInMonths"]),
         ({"recurrence": {"type": "repeating", "duration_in_months": 1}}, None),
         ({"recurrence": {"type": "once", "durationInCycles": None}}, ["recurrence.durationInCycles"]),
@@ -36,7 +38,7 @@ pytestmark = pytest.mark.usefixtures("database")
         ({"restrictions": {"expiresAt": "2026-04-14"}}, ["restrictions.expiresAt"]),
         ({"restrictions": {"startsAt": "2026-04-14T00:00:00Z"}}, ["restrictions.startsAt"]),
         (
-            {"name": None, "recurrence": {"type": "once", "durationInMonths": 1}},
+            {"name": None, "recurrence": {"type": "once", "durationInMonths": 2}},
             ["name", "recurrence.durationInMonths"],
         ),
     ],
@@ -81,8 +83,10 @@ def test_a_reference_with_a_bad_field_is_refused(changes):
         ({"limit": -1}, ["limit"]),
         ({"limit": "10"}, ["limit"]),
         ({"status": ["bogus"]}, ["status.0"]),
-        ({"status": ""}, ["status.0"]),
-        ({"status": []}, ["status"]),
+        ({"status": ","}, ["status.0", "status.1"]),
+        ({"status": None}, ["status"]),
+        ({"status": ["available", "retired", "retired"]}, ["status"]),
+        ({"campaign": "summer"}, ["campaign"]),
         ({"code": ""}, ["code"]),
         ({"after": "nonsense"}, ["after"]),
         ({"after": "vou_01m802aq92e78rshs8mnssdx40", "before": "vou_01m802aq92e78rshs8mnssdx40"}, ["before"]),
@@ -91,5 +95,5 @@ def test_a_reference_with_a_bad_field_is_refused(changes):
     ],
 )
 def test_a_list_with_bad_parameters_is_refused(changes, fields):
-    """Unknown and empty parameters are errors."""
+    """Unknown parameters are errors, also those of `vouchers.list`."""
     assert fields_of(task_named("gigs.vouchers.list"), {"project": "gigs", **changes}) == fields

@@ -41,6 +41,15 @@ def test_a_list_takes_statuses_as_a_list_and_as_it_is_written_in_a_url(status):
     assert task_named("gigs.vouchers.list")(request={"project": "gigs", "status": ["retired"]})["items"] == [retired]
 
 
+@pytest.mark.parametrize("status", [[], ""])
+def test_an_empty_list_of_statuses_is_the_default(status):
+    """In a URL, it is a parameter without a value."""
+    made = [task_named("gigs.vouchers.create")(request=PERCENTAGE) for _ in range(2)]
+    task_named("gigs.vouchers.retire")(request=reference(made[0]))
+    page = task_named("gigs.vouchers.list")(request={"project": "gigs", "status": status})
+    assert page["items"] == [made[1]]
+
+
 def test_a_list_finds_a_code_that_another_door_gave():
     """A body of Gigs has no code, but the list can be filtered by code."""
     create_voucher(code="OTHER")
@@ -50,7 +59,7 @@ def test_a_list_finds_a_code_that_another_door_gave():
 
 
 def test_a_list_takes_their_parameters_and_no_others():
-    """The message inherits ours, so the parameters are pinned here."""
+    """Ours has more."""
     assert set(ListGigsVouchers.model_fields) == {"project", "status", "code", "after", "before", "limit"}
 
 
