@@ -86,6 +86,8 @@ def _is_after_window(recurrence: Recurrence, *, progress: Progress) -> bool:
 def _is_more_than_all(price: PriceDiscount | Ramp, *, taken: Mapping[str, int]) -> bool:
     if not isinstance(price, FixedDiscount) or not taken.keys() <= price.amounts_minor.keys():
         return False
+    if not all(price.amounts_minor[currency] for currency in taken):
+        return True
     return sum(Fraction(amount, price.amounts_minor[currency]) for currency, amount in taken.items()) > 1
 
 

@@ -55,12 +55,13 @@ RUNNING = f"""
 """  # noqa: S608 - put together from the constant above
 # The sums of a discount's own entries by currency, without credits. `share` is the part of a balance that the cycles
 # have used, over all currencies, and `share_left` the rest of the balance, which gets refunds back.
+# An amount of 0 has no parts.
 # OFFSET 0 keeps the planner from merging a subquery into the outer query, so each discount costs one index scan.
 _TAKEN = f"""
     SELECT currency, sum(taken_minor) AS taken,
            round(sum(sum(cycle_end - cycle_start)) OVER () / sum(count(*)) OVER ())::integer AS cycle_days,
-           sum(sum(taken_minor) / (amounts_minor ->> currency)::numeric) OVER () AS share,
-           1 - sum(sum(kept_minor) / (amounts_minor ->> currency)::numeric) OVER () AS share_left
+           sum(sum(taken_minor) / nullif((amounts_minor ->> currency)::numeric, 0)) OVER () AS share,
+           1 - sum(sum(kept_minor) / nullif((amounts_minor ->> currency)::numeric, 0)) OVER () AS share_left
     FROM (
         SELECT currency, cycle_start, cycle_end,
                CASE WHEN running.entries_credited > 0 THEN {TAKEN_MINOR} ELSE amount_minor END AS taken_minor,

@@ -18,7 +18,8 @@ DISCOUNT_CHECKS = {
             GROUP BY u.project, u.discount_id, u.cycle_start, u.currency, d.amounts_minor, phase.amounts
         ) each
         GROUP BY project, discount_id, cycle_start
-        HAVING bool_or(allowance IS NULL) OR round(sum(taken / allowance), 15) > 1
+        HAVING bool_or(allowance IS NULL OR allowance < least(taken, 1))
+               OR round(sum(taken / nullif(allowance, 0)), 15) > 1
     """,
     "a balance gave no more than its amount": """
         SELECT project, discount_id::text AS subject, string_agg(
@@ -31,13 +32,14 @@ DISCOUNT_CHECKS = {
             GROUP BY u.project, u.discount_id, u.currency, d.amounts_minor
         ) each
         GROUP BY project, discount_id
-        HAVING bool_or(allowance IS NULL) OR round(sum(taken / allowance), 15) > 1
+        HAVING bool_or(allowance IS NULL OR allowance < least(taken, 1))
+               OR round(sum(taken / nullif(allowance, 0)), 15) > 1
     """,
     "a balance that is used up is completed": """
         SELECT project, id::text AS subject, format('%s of %s', taken, amounts_minor) AS detail
         FROM (
             SELECT d.project, d.id, d.amounts_minor, string_agg(format('%s %s', u.taken, u.currency), ', ') AS taken,
-                   sum(u.taken / (d.amounts_minor ->> u.currency)::numeric) AS share,
+                   sum(u.taken / nullif((d.amounts_minor ->> u.currency)::numeric, 0)) AS share,
                    (SELECT max(value::numeric) FROM jsonb_each_text(d.amounts_minor)) AS largest
             FROM discounts d JOIN (
                 SELECT project, discount_id, currency, sum(amount_minor) AS taken

@@ -20,7 +20,7 @@ from tasks.foreign.polar_messages import CreateDiscount, DiscountReference, Disc
 from tasks.intake.task import contract_task, delivery_id
 from tasks.vouchers.answers import voucher_answer
 from tasks.vouchers.create import create_voucher
-from tasks.vouchers.messages import CreateVoucher, RetireVoucher, UpdateVoucher
+from tasks.vouchers.messages import CreateForeignVoucher, RetireVoucher, UpdateForeignVoucher, UpdateVoucher
 from tasks.vouchers.retire import retire_voucher
 from tasks.vouchers.update import lock_for_update, update_voucher
 from tasks.wire.answers import MILLIONTHS_PER_PERCENT, Answer, conflict_answer, instant, percentage
@@ -120,7 +120,7 @@ def update_discount(session: Session, request: UpdateDiscount, *, delivery: str 
 
 
 def _update(session: Session, request: UpdateDiscount, *, row: VoucherRow) -> Answer:
-    changes = parse(UpdateVoucher, our_changes(request, voucher=voucher_answer(row)))
+    changes = parse(UpdateForeignVoucher, our_changes(request, voucher=voucher_answer(row)))
     answer = update_voucher(session, changes)
     return unless_refused(answer, lambda _: _discount_of(_existing(session, request)))
 
@@ -161,7 +161,7 @@ def _changed_terms(given: Mapping[str, Any], *, voucher: Answer) -> Answer:
     return changed
 
 
-def our_voucher(request: CreateDiscount) -> CreateVoucher:
+def our_voucher(request: CreateDiscount) -> CreateForeignVoucher:
     """Return our request for the same discount."""
     fixed = {"amount": request.amount, "currency": request.currency}
     body = {
@@ -174,7 +174,7 @@ def our_voucher(request: CreateDiscount) -> CreateVoucher:
         "restrictions": _restrictions(request),
         "metadata": request.metadata,
     }
-    return parse(CreateVoucher, body)
+    return parse(CreateForeignVoucher, body)
 
 
 def _percentage_of(basis_points: int | None) -> int | float | None:

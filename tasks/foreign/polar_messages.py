@@ -28,7 +28,7 @@ from tasks.wire.fields import (
     Metadata,
     Months,
     Name,
-    PositiveAmount,
+    Subtotal,
     VoucherId,
     invalid,
 )
@@ -108,7 +108,7 @@ class CreateDiscount(DiscountTerms):
     type: Kind
     duration: Duration
     duration_in_months: Months | None = Field(default=None, validate_default=True)
-    amount: PositiveAmount | None = Field(default=None, validate_default=True)
+    amount: Subtotal | None = Field(default=None, validate_default=True)
     currency: LowerCaseCurrency = "usd"
     basis_points: BasisPointsCount | None = Field(default=None, validate_default=True)
     metadata: PolarMetadata = Field(default_factory=dict)
@@ -159,7 +159,7 @@ class UpdateDiscount(DiscountTerms):
     type: Kind | None = None
     duration: Duration | None = None
     duration_in_months: Months | None = None
-    amount: PositiveAmount | None = None
+    amount: Subtotal | None = None
     currency: LowerCaseCurrency | None = None
     basis_points: BasisPointsCount | None = None
     metadata: PolarMetadata | None = None

@@ -8,7 +8,7 @@ from typing import Any
 from domain.value_class import value
 from models.vouchers.row_types import ShownVoucherRow
 from tasks.vouchers.answers import voucher_answer
-from tasks.vouchers.messages import CreateVoucher, UpdateVoucher
+from tasks.vouchers.messages import CreateForeignVoucher, CreateVoucher, UpdateVoucher
 from tasks.vouchers.term_messages import has_phases
 from tasks.wire.answers import percentage
 from tasks.wire.errors import InvalidRequest
@@ -74,7 +74,7 @@ def merged_voucher(request: UpdateVoucher, *, row: ShownVoucherRow) -> CreateVou
     if has_phases(sent):
         body |= {kind: sent.get(kind) for kind in KINDS_OF_PRICE}
     try:
-        return parse(CreateVoucher, body)
+        return parse(CreateForeignVoucher, body)
     except InvalidRequest as error:
         raise InvalidRequest([_as_sent(each, sent=sent) for each in error.errors]) from None
 

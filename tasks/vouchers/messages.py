@@ -9,7 +9,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from domain.terms import PRIORITY
 from models.vouchers.listing import VoucherStatus
 from tasks.vouchers.filters import VoucherFilters
-from tasks.vouchers.term_messages import PriceDiscount, Recurrence, has_phases
+from tasks.vouchers.term_messages import PriceDiscount, PriceFromZero, Recurrence, has_phases
 from tasks.wire.fields import (
     PRODUCTS_MAX,
     STAMPS_MAX,
@@ -155,6 +155,12 @@ class CreateVoucher(SignedMessage):
         return value
 
 
+class CreateForeignVoucher(CreateVoucher):
+    """A voucher as another system can describe it, and as it can be stored: an amount may be 0."""
+
+    price_discount: PriceFromZero | None = None
+
+
 class VoucherReference(Message):
     """`vouchers.retrieve`."""
 
@@ -236,6 +242,12 @@ class UpdateVoucher(SignedMessage):
         """
         names = _nulls(self) | {f"restrictions.{name}" for name in _nulls(self.restrictions)}
         return hashlib.sha256(super().fingerprint() + " ".join(sorted(names)).encode()).digest()
+
+
+class UpdateForeignVoucher(UpdateVoucher):
+    """An update as another system can describe it: an amount may be 0."""
+
+    price_discount: PriceFromZero | None = None
 
 
 def _nulls(message: Message | None) -> set[str]:

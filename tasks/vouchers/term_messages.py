@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from domain.terms import PHASES_MAX
-from tasks.wire.fields import DURATION_MAX, CurrencyCode, Cycles, Months, Percentage, PositiveAmount, invalid
+from tasks.wire.fields import DURATION_MAX, CurrencyCode, Cycles, Months, Percentage, PositiveAmount, Subtotal, invalid
 from tasks.wire.message import Message, check_exactly_one, was_given
 
 
@@ -34,6 +34,12 @@ class PriceDiscount(Message):
     def by_currency(self) -> dict[str, int]:
         """Return the amount of each currency, in minor units."""
         return {self.currency: self.amount, **self.currency_options}
+
+
+class PriceFromZero(PriceDiscount):
+    """A price of another system, where an amount of 0 is a discount that takes nothing off."""
+
+    amount: Subtotal
 
 
 class Phase(Message):

@@ -106,7 +106,11 @@ TAMPERING = {
 # More changes that break a promise, made while a hold is open.
 BESIDE_A_HOLD: dict[str, list[str]] = {
     "a fixed discount gave no more than its amount in a cycle": [
-        """UPDATE discounts SET amounts_minor = '{"EUR": 999}'"""
+        """UPDATE discounts SET amounts_minor = '{"EUR": 999}'""",
+        """UPDATE discounts SET amounts_minor = '{"USD": 0}'""",
+    ],
+    "a balance gave no more than its amount": [
+        """UPDATE discounts SET carry_over = true, status = 'completed', amounts_minor = '{"USD": 0}'"""
     ],
     "what an invoice was answered is what the ledger says": [
         """

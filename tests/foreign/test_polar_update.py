@@ -136,7 +136,7 @@ def test_money_terms_stay_after_the_first_redemption_and_the_same_value_passes()
         ({"name": ""}, ["name"]),
         ({"code": "with-dash"}, ["code"]),
         ({"code": SECRET}, ["code"]),
-        ({"amount": 0}, ["amount"]),
+        ({"amount": -1}, ["amount"]),
         ({"amount": "5"}, ["amount"]),
         ({"currency": "USD"}, ["currency"]),
         ({"basis_points": 0}, ["basis_points"]),
