@@ -23,8 +23,6 @@ from tasks.wire.parsing import parse
 from tasks.wire.replay import AnswerTable
 from worker.database import run_in_transaction
 
-NAME_LENGTH_MAX = 255
-
 
 @contract_task("stripe.coupons.import", message=ImportCoupon, first_answer=AnswerTable.VOUCHERS)
 def import_(request: ImportCoupon) -> Answer:
@@ -65,7 +63,7 @@ def our_voucher(request: ImportCoupon) -> CreateVoucher:
     coupon = request.coupon
     body = {
         "project": request.project,
-        "name": coupon.name or coupon.id[:NAME_LENGTH_MAX],
+        "name": coupon.name or coupon.id,
         "code": request.code_here,
         "priceDiscount": None if coupon.amount_off is None else _price_discount(coupon),
         "priceDiscountPercentage": percentage(coupon.percent_off),

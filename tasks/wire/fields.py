@@ -35,6 +35,7 @@ AMOUNT_MINOR_MAX = 999_999_999_999
 # Of a recurrence, in months or in cycles.
 DURATION_MAX = 999
 NOTE_LENGTH_MAX = 500
+NAME_LENGTH_MAX = 5_000
 # Calendar arithmetic adds up to 999 months to a day, and an offset adds up to a day: both stay within year 9999.
 YEAR_MIN, YEAR_MAX = 1970, 2999
 UUID_TEXT_LENGTH = 36
@@ -207,7 +208,8 @@ def _check_metadata_value(value: Any) -> None:
 
 
 ExternalId = Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(storable)]
-Name = ExternalId
+# A name is only shown. An index of names has their first characters.
+Name = Annotated[str, StringConstraints(min_length=1, max_length=NAME_LENGTH_MAX), AfterValidator(storable)]
 Code = Annotated[str, StringConstraints(strip_whitespace=True, pattern=CODE_PATTERN)]
 # A code as a customer types it. Whatever no code can be is a code that does not exist, not a bad field.
 TypedCode = Annotated[

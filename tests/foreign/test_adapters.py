@@ -105,6 +105,33 @@ def test_a_voucher_means_the_same_through_every_door(make):
     assert task_named("polar.discounts.list")(request={"organization_id": PROJECT})["items"] == []
 
 
+def test_a_name_of_5000_characters_is_taken_and_found_through_every_door():
+    """A list finds it by its beginning, and by all of it."""
+    name = "".join(chr(0x1F300 + position % 700) for position in range(5_000))
+    terms = {"name": name, "recurrence": {"type": "once"}, "priceDiscountPercentage": 10}
+    discount = {"name": name, "type": "percentage", "duration": "once", "basis_points": 1000}
+    coupon = {
+        "object": "coupon",
+        "id": name,
+        "percent_off": 10.0,
+        "duration": "once",
+        "times_redeemed": 0,
+        "valid": True,
+    }
+    answers = [
+        create_voucher(project=PROJECT, **terms),
+        task_named("gigs.vouchers.create")(request={"project": PROJECT, **terms}),
+        task_named("polar.discounts.create")(request={"organization_id": PROJECT, **discount}),
+        task_named("stripe.coupons.import")(request={"project": PROJECT, "coupon": coupon, "code": None}),
+    ]
+    assert {each["name"] for each in answers} == {name}
+    for beginning in (name[:100], name):
+        page = task_named("vouchers.list")(request={"project": PROJECT, "name": beginning})
+        assert len(page["items"]) == len(answers)
+    page = task_named("polar.discounts.list")(request={"organization_id": PROJECT, "query": name[:255]})
+    assert page["pagination"]["total_count"] == len(answers)
+
+
 @pytest.mark.parametrize(("unit", "months"), [("months", 12), ("cycles", None)])
 def test_a_voucher_in_phases_is_shown_by_its_first_phase(unit, months):
     """Neither system has phases. The months are those of all."""

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("database")
     [
         ({"organization_id": None}, ["organization_id"]),
         ({"name": ""}, ["name"]),
-        ({"name": "n" * 256}, ["name"]),
+        ({"name": "n" * 5_001}, ["name"]),
         ({"type": "free"}, ["type"]),
         ({"type": []}, ["type"]),
         ({"duration": "weekly"}, ["duration"]),

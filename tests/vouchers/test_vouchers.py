@@ -17,7 +17,7 @@ LARGEST = 999_999_999_999
 AT_THE_BOUNDS: list[dict[str, Any]] = [
     {
         "project": "p" * 255,
-        "name": "n" * 255,
+        "name": "n" * 5_000,
         "code": "C" * 256,
         "priceDiscount": {"amount": LARGEST, "currency": "USD", "currencyOptions": {"EUR": LARGEST}},
         "recurrence": {"type": "repeating", "durationInMonths": 999, "durationInCycles": None, "phases": None},
