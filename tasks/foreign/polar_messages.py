@@ -5,6 +5,7 @@ change the amount or the limit of a discount.
 """
 
 import hashlib
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -38,6 +39,8 @@ CODE_LENGTH_MIN, CODE_LENGTH_MAX = 3, 256
 # Larger limits are reduced to this value, as in Polar.
 LIMIT_MAX = 100
 BASIS_POINTS_MAX = 10_000
+# Polar takes such a timestamp as one in UTC.
+WITHOUT_OFFSET = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?", re.ASCII)
 
 
 def _parse_code(value: Any) -> Any:
@@ -53,6 +56,10 @@ def _parse_code(value: Any) -> Any:
     return code
 
 
+def _utc_without_offset(value: Any) -> Any:
+    return f"{value}Z" if isinstance(value, str) and WITHOUT_OFFSET.fullmatch(value) else value
+
+
 def _no_empty_texts(metadata: dict[str, Any]) -> dict[str, Any]:
     if "" in metadata.values():
         raise invalid("must have no empty value")
@@ -64,6 +71,7 @@ def _refuse_later(value: Any) -> None:
         raise invalid("is a field of a later version of Polar's API than this one")
 
 
+PolarInstant = Annotated[InstantField, BeforeValidator(_utc_without_offset)]
 PolarCode = Annotated[str | None, BeforeValidator(_parse_code)]
 PolarMetadata = Annotated[Metadata, AfterValidator(_no_empty_texts)]
 BasisPointsCount = Annotated[int, Field(ge=1, le=BASIS_POINTS_MAX)]
@@ -86,8 +94,8 @@ class DiscountTerms(PolarMessage):
     """The fields that creating and updating share."""
 
     code: PolarCode = None
-    starts_at: InstantField | None = None
-    ends_at: InstantField | None = None
+    starts_at: PolarInstant | None = None
+    ends_at: PolarInstant | None = None
     max_redemptions: Count | None = None
     products: Products | None = None
     amounts: Later = None

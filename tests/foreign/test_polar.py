@@ -129,6 +129,15 @@ def polar_shows(percentage: float) -> int:
     return int(answer["basis_points"])
 
 
+@pytest.mark.parametrize("sent", ["2099-01-01T12:00:00", "2099-01-01 12:00:00.0", "2099-01-01t12:00:00Z"])
+def test_a_timestamp_without_an_offset_is_in_utc(sent):
+    """As in Polar, also in an update."""
+    discount = create(starts_at=sent)
+    assert discount["starts_at"] == "2099-01-01T12:00:00Z"
+    updated = task_named("polar.discounts.update")(request={**reference(discount), "ends_at": "2099-06-01T12:00:00"})
+    assert updated["ends_at"] == "2099-06-01T12:00:00Z"
+
+
 def test_blank_codes_are_none_and_no_products_are_all():
     """Polar treats them the same."""
     for blank in ("", "   ", None):
