@@ -70,9 +70,15 @@ def allow_renaming(session: Session, *, erasure: ErasureRow) -> bool:
     return running.one_or_none() is not None
 
 
+# An imported discount was redeemed before it came here.
 _GRANTED = text("""
     SELECT id, voucher_id FROM discounts
     WHERE customer = :customer AND project COLLATE "C" = :project AND created_at <= :until
+          AND NOT EXISTS (
+              SELECT FROM imported_discounts AS imported
+              WHERE discounts.is_imported AND imported.project = :project AND imported.discount_id = discounts.id
+                    AND imported.created_at > :until
+          )
     LIMIT :limit
 """)
 _CODES = text("""

@@ -11,6 +11,7 @@ from tasks.customers.erase import _end, erase_customer
 from tasks.customers.messages import EraseCustomer
 from tests.customers.erasing import CUSTOMER, begun, do_everything, erase, everything, pseudonyms, told
 from tests.support.administrator import as_administrator
+from tests.support.imports import import_discount
 from tests.support.requests import create_voucher, redeem
 from tests.support.statements import meanwhile
 from worker.database import run_in_transaction
@@ -119,6 +120,16 @@ def test_a_copy_that_begins_as_another_ends_erases_no_new_customer() -> None:
         answers.append(erase_customer(SENT))
     assert answers[0] == answers[1]
     assert sorted(row["customer"] for row in everything()["redemptions"]) == [CUSTOMER, *pseudonyms()]
+
+
+def test_a_discount_that_is_imported_later_belongs_to_a_new_customer() -> None:
+    """Although it was redeemed in another system before the erasure began."""
+    voucher = create_voucher()["id"]
+    begun(SENT, key="request:erase-1")
+    assert import_discount(voucher, customer=CUSTOMER)["outcome"] == "imported"
+    erase_customer(SENT)
+    rows = everything()
+    assert [row["customer"] for row in (*rows["discounts"], *rows["redemptions"])] == [CUSTOMER] * 2
 
 
 def test_both_copies_of_a_message_get_the_answer_of_the_one_that_ended_first() -> None:
