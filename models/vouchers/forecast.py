@@ -98,16 +98,18 @@ _STARTED = text(f"""
     GROUP BY 1, 2, 3, 4, 5, 6, 7
     ORDER BY 1, 2, 3, 4, 5, 6, 7
 """)  # noqa: S608 - put together from the constants above
+# The discounts of the voucher `not_started`, by the ids of their redemptions.
+GRANTED = """
+    SELECT redemptions.id FROM redemptions
+    WHERE redemptions.project COLLATE "C" = :project AND redemptions.voucher_id = not_started.voucher_id
+          AND reason IS NULL
+    OFFSET 0
+"""
 # The average of all discounts of a voucher that have started, including ended discounts.
 _HISTORY = f"""
     SELECT currency, sum(taken) / sum(sum(cycles) FILTER (WHERE is_first)) OVER () AS per_cycle,
            round(sum(sum(days)) OVER () / sum(sum(entries)) OVER ())::integer AS cycle_days
-    FROM (
-        SELECT redemptions.id FROM redemptions
-        WHERE redemptions.project COLLATE "C" = :project AND redemptions.voucher_id = not_started.voucher_id
-              AND reason IS NULL
-        OFFSET 0
-    ) AS granted
+    FROM ({GRANTED}) AS granted
     CROSS JOIN LATERAL (
         SELECT {CYCLES_HERE} AS cycles, entries_credited FROM discounts {ELSEWHERE}
         WHERE discounts.project = :project AND discounts.id = granted.id

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from models.vouchers.forecast import CYCLES_HERE, ELSEWHERE, IS_UNREVERSED, RUNNING, TAKEN_MINOR, parameters_of
+from models.vouchers.forecast import CYCLES_HERE, ELSEWHERE, GRANTED, IS_UNREVERSED, RUNNING, TAKEN_MINOR, parameters_of
 
 # The sums of a ramp's own entries by currency, without credits. `base` is the sum of what its percentages were taken
 # of. A cycle in two currencies counts in both.
@@ -48,12 +48,7 @@ _HISTORY = f"""
     SELECT currency, sum(base) / nullif(sum(percentage_cycles), 0) * sum(own_cycles) / {{all_cycles}} AS base,
            sum(own_cycles) / {{all_cycles}} AS share,
            round(sum(sum(days)) OVER () / sum(sum(entries)) OVER ())::integer AS cycle_days
-    FROM (
-        SELECT redemptions.id FROM redemptions
-        WHERE redemptions.project COLLATE "C" = :project AND redemptions.voucher_id = not_started.voucher_id
-              AND reason IS NULL
-        OFFSET 0
-    ) AS granted
+    FROM ({GRANTED}) AS granted
     CROSS JOIN LATERAL (
         SELECT *, {CYCLES_HERE} AS cycles_here FROM discounts {ELSEWHERE}
         WHERE discounts.project = :project AND discounts.id = granted.id

@@ -18,8 +18,9 @@ from tasks.wire.fields import (
     VoucherId,
     invalid,
 )
-from tasks.wire.message import BULK_MAX, Message, SignedMessage, check_exactly_one, check_later
+from tasks.wire.message import BULK_MAX, Message, SignedMessage, check_exactly_one
 from tasks.wire.pages import ONE_DIRECTION, PAGE_SIZE, Limit, one_owner
+from tasks.wire.period import Period
 
 
 class ListDiscounts(Message):
@@ -93,19 +94,6 @@ class ExtendDiscount(SignedMessage):
 CYCLES_HAD_MAX = 100_000
 
 
-class LastCycle(Message):
-    """The latest billing cycle that a discount had elsewhere, `end` exclusive."""
-
-    start: Day
-    end: Day
-
-    @field_validator("end")
-    @classmethod
-    def _after_start(cls, value: Any, info: ValidationInfo) -> Any:
-        check_later(info, value=value, than="start")
-        return value
-
-
 def _in_order(amounts: dict[str, int]) -> dict[str, int]:
     # The order of keys has no meaning in JSON, so two bodies that differ only in that have the same fingerprint.
     return dict(sorted(amounts.items()))
@@ -126,7 +114,7 @@ class ImportDiscount(SignedMessage):
     starts_on: Day | None = None
     first_cycle_start: Day | None = None
     cycles: Annotated[int, Field(ge=0, le=CYCLES_HAD_MAX)] = Field(default=0, validate_default=True)
-    last_cycle: LastCycle | None = Field(default=None, validate_default=True)
+    last_cycle: Period | None = Field(default=None, validate_default=True)
     taken: Annotated[dict[CurrencyCode, PositiveAmount], AfterValidator(_in_order)] = Field(default_factory=dict)
 
     @field_validator("cycles")
@@ -138,7 +126,7 @@ class ImportDiscount(SignedMessage):
 
     @field_validator("last_cycle")
     @classmethod
-    def _agrees_with_cycles(cls, value: LastCycle | None, info: ValidationInfo) -> LastCycle | None:
+    def _agrees_with_cycles(cls, value: Period | None, info: ValidationInfo) -> Period | None:
         if "first_cycle_start" not in info.data:
             return value
         if (value is None) != (info.data["first_cycle_start"] is None):

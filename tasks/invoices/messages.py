@@ -9,23 +9,11 @@ from domain.plan import Interval
 from domain.reversal import ReversalKind
 from tasks.redemptions.messages import CodeUnlessVoucher
 from tasks.wire.fields import CurrencyCode, Day, ExternalId, LineAmount, PositiveAmount, ReversalId, VoucherId, invalid
-from tasks.wire.message import BULK_MAX, Message, SignedMessage, check_later
+from tasks.wire.message import BULK_MAX, Message, SignedMessage
 from tasks.wire.pages import ONE_DIRECTION, PAGE_SIZE, Limit, one_owner
+from tasks.wire.period import Period
 
 LINES_MAX = 1_000
-
-
-class Period(Message):
-    """A period in the subscription's own calendar, `end` exclusive: that of an invoice, or a billing cycle."""
-
-    start: Day
-    end: Day
-
-    @field_validator("end")
-    @classmethod
-    def _after_start(cls, value: Any, info: ValidationInfo) -> Any:
-        check_later(info, value=value, than="start")
-        return value
 
 
 class CreditedLine(Message):

@@ -19,10 +19,10 @@ from tasks.invoices.batch import InvoiceBatch
 from tasks.invoices.budgets import Budgets
 from tasks.invoices.granted_discounts import read_cycles, read_given_back, read_of_all_cycles
 from tasks.invoices.messages import Apply, Preview
-from tasks.invoices.messages import Period as PeriodMessage
 from tasks.redemptions.attempts import count_unknown_codes
 from tasks.wire.answers import Answer, day
 from tasks.wire.fields import YEAR_MAX, type_id
+from tasks.wire.period import Period as PeriodMessage
 from tasks.wire.replay import AnswerTable, FirstAnswers
 from worker.database import transaction
 

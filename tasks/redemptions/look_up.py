@@ -4,7 +4,7 @@ A claim is a request with its voucher and its code.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -18,6 +18,8 @@ from models.vouchers.row_types import DecisiveVoucherRow
 from tasks.redemptions.batch_vouchers import BatchCode, BatchVoucher
 from tasks.redemptions.messages import Redeem
 from worker.database import ChangedMeanwhileError
+
+Limited = TypeVar("Limited", BatchVoucher, BatchCode)
 
 
 class VoucherQuery(Protocol):
@@ -94,31 +96,32 @@ def count_customers_places(session: Session, claims: Sequence[Claim]) -> None:
 
 
 def _count_of_vouchers(session: Session, claims: Sequence[Claim]) -> None:
-    counted: list[tuple[BatchVoucher, str]] = []
-    for claim in claims:
-        voucher, customer = claim.voucher, claim.request.customer
-        if voucher is None or voucher.row.maximum_redemptions_per_customer is None:
-            continue
-        if customer not in voucher.taken_by_customer:
-            voucher.taken_by_customer[customer] = 0
-            counted.append((voucher, customer))
+    counted = _not_counted((each.voucher, each.request.customer) for each in claims)
     keys = [(*voucher.key, customer) for voucher, customer in counted]
-    for (voucher, customer), taken in zip(counted, count_taken_by_customer(session, keys=keys), strict=True):
-        voucher.taken_by_customer[customer] = taken
+    _note(counted, taken=count_taken_by_customer(session, keys=keys))
 
 
 def _count_of_codes(session: Session, claims: Sequence[Claim]) -> None:
-    counted: list[tuple[BatchCode, str]] = []
-    for claim in claims:
-        code, customer = claim.code, claim.request.customer
-        if code is None or code.row.maximum_redemptions_per_customer is None:
-            continue
-        if customer not in code.taken_by_customer:
-            code.taken_by_customer[customer] = 0
-            counted.append((code, customer))
+    counted = _not_counted((each.code, each.request.customer) for each in claims)
     keys = [(code.row.project, code.row.voucher_id, customer, code.row.id) for code, customer in counted]
-    for (code, customer), taken in zip(counted, count_taken_by_customer_and_code(session, keys=keys), strict=True):
-        code.taken_by_customer[customer] = taken
+    _note(counted, taken=count_taken_by_customer_and_code(session, keys=keys))
+
+
+def _not_counted(named: Iterable[tuple[Limited | None, str]]) -> list[tuple[Limited, str]]:
+    """Return each voucher or code with a limit for each customer, once with each customer."""
+    found: list[tuple[Limited, str]] = []
+    for each, customer in named:
+        if each is None or each.row.maximum_redemptions_per_customer is None:
+            continue
+        if customer not in each.taken_by_customer:
+            each.taken_by_customer[customer] = 0
+            found.append((each, customer))
+    return found
+
+
+def _note(counted: Sequence[tuple[BatchVoucher | BatchCode, str]], *, taken: Iterable[int]) -> None:
+    for (each, customer), places in zip(counted, taken, strict=True):
+        each.taken_by_customer[customer] = places
 
 
 def _look_up(session: Session, requests: Sequence[Redeem], *, query: VoucherQuery) -> list[Claim]:
