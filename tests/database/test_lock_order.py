@@ -71,9 +71,11 @@ def same_request_ids() -> list[list[dict]]:
 
 
 def same_discounts() -> list[list[dict]]:
-    """Return invoices of all callers for the same subscriptions, each of which has a discount."""
-    voucher = create_voucher()["id"]
-    names = [redeem(voucher=voucher)["subscription"] for _ in range(COUNT)]
+    """Return invoices of all callers for the same subscriptions, each of which has a discount of its own voucher.
+
+    Two connections may add to the same part of a voucher's sum: then one of them waits, which is no fault.
+    """
+    names = [redeem(voucher=create_voucher()["id"])["subscription"] for _ in range(COUNT)]
     return split(*([invoice(subscription=name) for name in names] for _ in range(3)))
 
 
@@ -83,12 +85,9 @@ def same_invoices() -> list[list[dict]]:
 
 
 def same_credited_invoices() -> list[list[dict]]:
-    """Return invoices of each caller that credit the same invoices, each of a subscription with a discount."""
-    voucher = create_voucher()["id"]
-    credited = [
-        apply(invoice=f"credited-{index:02}", subscription=redeem(voucher=voucher)["subscription"])["invoice"]
-        for index in range(COUNT)
-    ]
+    """Return invoices of each caller that credit the same invoices, each of a subscription with its own voucher."""
+    names = [redeem(voucher=create_voucher()["id"])["subscription"] for _ in range(COUNT)]
+    credited = [apply(invoice=f"credited-{index:02}", subscription=name)["invoice"] for index, name in enumerate(names)]
     return split(*([invoice(lines=[credit_line(1, of=each)]) for each in credited] for _ in range(3)))
 
 
