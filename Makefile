@@ -12,7 +12,7 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generat
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-scale image-test test-histories test-oracle faults faults-brokers mutants up bench bench-scale bench-where bench-catalogue docs check lint types imports known-faults lock clean bench-lists bench-audit bench-recovery bench-traces bench-signing bench-sizes
+.PHONY: help demo test test-slow test-scale image-test test-histories test-oracle faults faults-brokers mutants up bench bench-scale bench-where bench-catalogue bench-reading docs check lint types imports known-faults lock clean bench-lists bench-audit bench-recovery bench-traces bench-signing bench-sizes
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "make %-16s%s\n", $$1, $$2 }' Makefile
@@ -58,6 +58,9 @@ bench-scale: $(INSTALLED) ## measure with 10,000,000 redemptions stored, and mem
 
 bench-where: $(INSTALLED) ## measure what each process computes for a thousand requests
 	@$(BIN)/python -m benchmarks.processor_time
+
+bench-reading: $(INSTALLED) ## measure the lists and explanations of support with 10,000,000 redemptions stored
+	@$(BIN)/python -m benchmarks.reading
 
 bench-catalogue: $(INSTALLED) ## measure pages of 200 among a million vouchers, and generating 100,000 codes
 	@$(BIN)/python -m benchmarks.listing

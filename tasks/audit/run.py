@@ -58,8 +58,10 @@ def run(request: Audit) -> Answer:
         return record_audit(request.kind)
 
 
-def record_audit(kind: AuditKind) -> Answer:
+def record_audit(kind: AuditKind, *, pace: Pace | None = None) -> Answer:
     """Audit, and store when the audit began and ended, with its violations. Audits of 30 days ago are forgotten.
+
+    Without a pace, it rests for at most half an hour.
 
     An interrupted audit leaves a row without an end, and the next one looks at its changes too. The next attempt at its
     message goes on with its row.
@@ -72,7 +74,7 @@ def record_audit(kind: AuditKind) -> Answer:
         changed_since = since if kind is AuditKind.CHANGES else None
         run_id = begin_audit(session, kind=kind, now=now, changed_since=changed_since, message=delivery_id())
     began = time.monotonic()
-    pace = Pace(seconds_max=RESTING_SECONDS_MAX)
+    pace = pace or Pace(seconds_max=RESTING_SECONDS_MAX)
     found = audit_changes(first=since, end=now, pace=pace) if kind is AuditKind.CHANGES else audit_everything(pace)
     _store(run_id, found, now=now)
     _log(kind, found, seconds=time.monotonic() - began)
