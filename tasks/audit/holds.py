@@ -48,23 +48,33 @@ HOLD_CHECKS = {
                ) AS detail
         FROM vouchers v
         JOIN (
-            SELECT project, voucher_id, customer, sum(places) AS taken, max(since) AS since
+            SELECT project, voucher_id, customer, last_judged_at, sum(places) AS taken
             FROM (
-                SELECT project, voucher_id, customer, 1 AS places, created_at AS since, true AS is_held
-                FROM holds WHERE status = 'open' AND expires_at > clock_timestamp()
-                UNION ALL
-                SELECT r.project, r.voucher_id, r.customer, CASE WHEN p.discount_id IS NULL THEN 1 ELSE 0 END,
-                       coalesce(h.created_at, r.decided_at), false
-                FROM redemptions r
-                LEFT JOIN returned_places p ON p.project = r.project AND p.discount_id = r.id
-                LEFT JOIN holds h ON h.project = r.project AND h.redemption_id = r.id AND r.decided_at < h.expires_at
-                WHERE r.reason IS NULL
+                -- Imports are not judged here: an import counts if it was there before a place that was judged.
+                SELECT *, max(since) FILTER (WHERE is_judged) OVER of_customer AS last_judged_at,
+                       bool_or(is_held) OVER of_customer AS has_hold
+                FROM (
+                    SELECT project, voucher_id, customer, 1 AS places, created_at AS since, true AS is_held,
+                           true AS is_judged
+                    FROM holds WHERE status = 'open' AND expires_at > clock_timestamp()
+                    UNION ALL
+                    SELECT r.project, r.voucher_id, r.customer, CASE WHEN p.discount_id IS NULL THEN 1 ELSE 0 END,
+                           coalesce(h.created_at, r.decided_at), false, i.discount_id IS NULL
+                    FROM redemptions r
+                    LEFT JOIN imported_discounts i ON i.project = r.project AND i.discount_id = r.id
+                    LEFT JOIN returned_places p ON p.project = r.project AND p.discount_id = r.id
+                    LEFT JOIN holds h ON h.project = r.project AND h.redemption_id = r.id
+                                         AND r.decided_at < h.expires_at
+                    WHERE r.reason IS NULL
+                ) each
+                WINDOW of_customer AS (PARTITION BY project, voucher_id, customer)
             ) each
-            GROUP BY project, voucher_id, customer HAVING bool_or(is_held)
+            WHERE has_hold AND since <= last_judged_at
+            GROUP BY project, voucher_id, customer, last_judged_at
         ) places ON places.project = v.project AND places.voucher_id = v.id
         WHERE places.taken > v.maximum_redemptions_per_customer
               -- The limit may have been lowered since: it binds customers who redeemed, or held a place, after that.
-              AND places.since >= coalesce(v.updated_at, '-infinity')
+              AND places.last_judged_at >= coalesce(v.updated_at, '-infinity')
     """,
     "no customer holds more places of a code than it may have": """
         SELECT c.project, c.id::text AS subject,

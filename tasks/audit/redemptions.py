@@ -34,26 +34,27 @@ REDEMPTION_CHECKS = {
                   AND (redemptions - places_returned < maximum_redemptions) IS NOT FALSE)
     """,
     "no customer exceeds a voucher's limit": """
-        SELECT r.project, r.voucher_id::text AS subject, format('%s by one customer', count(*)) AS detail
+        SELECT project, voucher_id::text AS subject, format('%s by one customer', count(*)) AS detail
         FROM (
-            -- Another system has judged what was imported, so only what was there before a redemption counts.
-            SELECT r.*, v.maximum_redemptions_per_customer, v.updated_at,
-                   max(r.decided_at) FILTER (WHERE i.discount_id IS NULL) OVER (
+            -- A place was judged when it was redeemed or held. Imports are not judged here: an import counts if it was
+            -- there before a place that was judged.
+            SELECT r.project, r.voucher_id, r.customer, v.maximum_redemptions_per_customer, v.updated_at, p.discount_id,
+                   coalesce(h.created_at, r.decided_at) AS taken_at,
+                   max(coalesce(h.created_at, r.decided_at)) FILTER (WHERE i.discount_id IS NULL) OVER (
                        PARTITION BY r.project, r.voucher_id, r.customer
                    ) AS last_judged_at
             FROM redemptions r
             JOIN vouchers v ON v.project = r.project AND v.id = r.voucher_id
                                AND v.maximum_redemptions_per_customer IS NOT NULL
             LEFT JOIN imported_discounts i ON i.project = r.project AND i.discount_id = r.id
+            LEFT JOIN returned_places p ON p.project = r.project AND p.discount_id = r.id
+            LEFT JOIN holds h ON h.project = r.project AND h.redemption_id = r.id AND r.decided_at < h.expires_at
             WHERE r.reason IS NULL
-        ) r
-        LEFT JOIN returned_places p ON p.project = r.project AND p.discount_id = r.id
-        LEFT JOIN holds h ON h.project = r.project AND h.redemption_id = r.id AND r.decided_at < h.expires_at
-        WHERE r.decided_at <= r.last_judged_at
-        GROUP BY r.project, r.voucher_id, r.customer, r.maximum_redemptions_per_customer, r.updated_at
-        HAVING count(*) - count(p.discount_id) > r.maximum_redemptions_per_customer
-               -- The limit may have been lowered since: it binds customers who redeemed, or held a place, after that.
-               AND max(coalesce(h.created_at, r.decided_at)) >= coalesce(r.updated_at, '-infinity')
+        ) places
+        -- The limit may have been lowered since: it binds customers who redeemed, or held a place, after that.
+        WHERE taken_at <= last_judged_at AND last_judged_at >= coalesce(updated_at, '-infinity')
+        GROUP BY project, voucher_id, customer, maximum_redemptions_per_customer
+        HAVING count(*) - count(discount_id) > maximum_redemptions_per_customer
     """,
     "accepted redemptions and no others have a discount": """
         SELECT coalesce(r.project, d.project) AS project, coalesce(r.id, d.id)::text AS subject,
