@@ -149,6 +149,14 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    # The earlier release would not go on with the same pseudonym.
+    op.execute(f"""
+        DO $$ BEGIN
+            IF EXISTS (SELECT FROM {ERASURES} WHERE ended_at IS NULL) THEN
+                RAISE EXCEPTION 'an erasure has not ended';
+            END IF;
+        END $$
+    """)
     for table in PRUNED:
         op.execute(f"DROP TRIGGER keep_recent_{table} ON {table}")
         op.execute(f"DROP FUNCTION keep_recent_{table}()")

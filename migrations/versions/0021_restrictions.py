@@ -39,6 +39,10 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    refuse_if("SELECT FROM vouchers WHERE excluded_products IS NOT NULL", "a voucher has excluded products")
+    refuse_if("SELECT FROM discounts WHERE excluded_products IS NOT NULL", "a discount has excluded products")
+    refuse_if("SELECT FROM vouchers WHERE first_purchase_only", "a voucher is for first purchases only")
+    refuse_if("SELECT FROM codes WHERE maximum_redemptions_per_customer IS NOT NULL", "a code limits its customers")
     switch_append_only("DISABLE")
     for table in REFUSING:
         op.drop_constraint(f"ck_{table}_reason_known", table)
@@ -50,6 +54,17 @@ def downgrade() -> None:
     op.drop_column("vouchers", "first_purchase_only")
     for table in ("vouchers", "discounts"):
         op.drop_column(table, "excluded_products")
+
+
+def refuse_if(query: str, message: str) -> None:
+    # The earlier release would discount, or redeem, what the term forbids.
+    op.execute(f"""
+        DO $$ BEGIN
+            IF EXISTS ({query}) THEN
+                RAISE EXCEPTION '{message}, which the earlier release does not know';
+            END IF;
+        END $$
+    """)
 
 
 def switch_append_only(verb: str) -> None:

@@ -62,6 +62,14 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    # The earlier release would give the amounts of elsewhere again, and the places would be taken a second time.
+    op.execute("""
+        DO $$ BEGIN
+            IF EXISTS (SELECT FROM imported_discounts) THEN
+                RAISE EXCEPTION 'a discount was imported, which the earlier release does not know';
+            END IF;
+        END $$
+    """)
     op.drop_table("imported_discounts")
     op.drop_column("discounts", "is_imported")
     op.drop_column("vouchers", "imported_matched")

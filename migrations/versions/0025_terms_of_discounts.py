@@ -40,6 +40,13 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    for table in ("vouchers", "discounts"):
+        refuse_if(f"SELECT FROM {table} WHERE priority <> 500", f"one of the {table} has a priority")
+        refuse_if(f"SELECT FROM {table} WHERE exclusive", f"one of the {table} is exclusive")
+    refuse_if("SELECT FROM vouchers WHERE minimum_subtotal_on_invoice", "a voucher has a minimum of each invoice")
+    refuse_if(
+        "SELECT FROM discounts WHERE minimum_subtotal_minor IS NOT NULL", "a discount has a minimum of each invoice"
+    )
     switch_append_only("DISABLE")
     for table in REFUSING:
         op.drop_constraint(f"ck_{table}_reason_known", table)
@@ -52,6 +59,17 @@ def downgrade() -> None:
     for table in ("vouchers", "discounts"):
         op.drop_column(table, "exclusive")
         op.drop_column(table, "priority")
+
+
+def refuse_if(query: str, message: str) -> None:
+    # The earlier release would discount what the term forbids, or in another order.
+    op.execute(f"""
+        DO $$ BEGIN
+            IF EXISTS ({query}) THEN
+                RAISE EXCEPTION '{message}, which the earlier release does not know';
+            END IF;
+        END $$
+    """)
 
 
 def switch_append_only(verb: str) -> None:
