@@ -22,8 +22,7 @@ class RampSeries:
     currency: str
     phases: Sequence[Phase]
     recurrence: Recurrence
-    # What a cycle has for a percentage to be taken of, of all these discounts together. None if no percentage was
-    # taken of anything.
+    # What a cycle has for a percentage to be taken of, of all these discounts together. None if nothing tells it.
     base_minor: Fraction | None
     # The part of the cycles that is in the currency, 1 if all are, of all these discounts together.
     share: Fraction

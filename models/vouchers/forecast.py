@@ -34,19 +34,30 @@ _REVERSED = """
 """
 # A credited amount is one that the discount does not take, while a refund says nothing about the next cycle.
 TAKEN_MINOR = f"amount_minor - {_REVERSED.format(of_kind='AND credited_by IS NOT NULL')}"
-# Of a discount that ran in another system: its cycles and amounts there.
-ELSEWHERE = """
+# Of a discount that ran in another system: its cycles and amounts there, and how many of these cycles got another
+# invoice here. The discount does not count such a cycle again.
+ELSEWHERE = f"""
     LEFT JOIN LATERAL (
         SELECT cycles AS cycles_elsewhere, taken_minor AS taken_elsewhere,
+               imported_discounts.first_cycle_start AS first_elsewhere,
                imported_discounts.last_cycle_start AS start_elsewhere,
-               imported_discounts.last_cycle_end AS end_elsewhere
+               imported_discounts.last_cycle_end AS end_elsewhere,
+               (
+                   SELECT count(DISTINCT cycle_start) FROM usage_entries
+                   WHERE usage_entries.project = imported_discounts.project
+                         AND usage_entries.discount_id = imported_discounts.discount_id
+                         AND cycle_start BETWEEN imported_discounts.first_cycle_start
+                                             AND imported_discounts.last_cycle_start
+                         AND {IS_UNREVERSED}
+               ) AS cycles_again
         FROM imported_discounts
         WHERE discounts.is_imported AND imported_discounts.project = discounts.project
               AND discount_id = discounts.id
         OFFSET 0
     ) AS imported ON true
-"""
-CYCLES_HERE = "greatest(1, cycles - coalesce(cycles_elsewhere, 0))"
+"""  # noqa: S608 - put together from the constant above
+_CYCLES_IN_LEDGER = "cycles - coalesce(cycles_elsewhere, 0) + coalesce(cycles_again, 0)"
+CYCLES_HERE = f"greatest(1, {_CYCLES_IN_LEDGER})"
 RUNNING = f"""
     SELECT * FROM discounts {ELSEWHERE}
     WHERE project = :project AND status = 'running'
@@ -76,7 +87,7 @@ _TAKEN = f"""
     GROUP BY currency
 """  # noqa: S608 - put together from the constants above
 # If nobody has told the amounts of elsewhere, its cycles tell nothing either.
-_CYCLES_KNOWN = f"CASE WHEN taken_elsewhere = '{{}}' THEN {CYCLES_HERE} ELSE cycles END"
+CYCLES_KNOWN = f"CASE WHEN taken_elsewhere = '{{}}' THEN {CYCLES_HERE} ELSE cycles END"
 # The rest of a balance is taken in the same amounts per cycle as before. The last, incomplete cycle is `rest`.
 _STARTED = text(f"""
     SELECT voucher_id, currency, anchor, next_on, cycle_days, ends_on,
@@ -91,7 +102,7 @@ _STARTED = text(f"""
                carry_over AND share > 0
                AND (cycles_known * share_left / nullif(share, 0) < duration_in_cycles - cycles) IS NOT FALSE AS has_rest
         FROM (
-            SELECT *, {_CYCLES_KNOWN} AS cycles_known FROM ({RUNNING} AND cycles > 0 AND phases IS NULL) AS of_all
+            SELECT *, {CYCLES_KNOWN} AS cycles_known FROM ({RUNNING} AND cycles > 0 AND phases IS NULL) AS of_all
         ) AS running
         CROSS JOIN LATERAL ({_TAKEN}) AS taken
     ) AS each
@@ -139,8 +150,13 @@ _NOT_STARTED = text(f"""
     ORDER BY 1, 2, 3, 4
 """)  # noqa: S608 - put together from the constants above
 _COUNTED = text(f"""
-    SELECT count(*) AS discounts, count(*) FILTER (WHERE cycles > 0) AS started, coalesce(sum(cycles), 0) AS cycles
-    FROM ({RUNNING}) AS running
+    SELECT count(*) AS discounts, count(*) FILTER (WHERE cycles_known > 0) AS started,
+           count(*) FILTER (WHERE cycles > 0 AND cycles_known = 0) AS untold,
+           coalesce(sum(cycles_known), 0)::bigint AS cycles
+    FROM (
+        SELECT cycles, CASE WHEN taken_elsewhere = '{{}}' THEN {_CYCLES_IN_LEDGER} ELSE cycles END AS cycles_known
+        FROM ({RUNNING}) AS running
+    ) AS each
 """)  # noqa: S608 - put together from the constants above
 
 
@@ -180,10 +196,14 @@ class NotStartedRow(Protocol):
 
 
 class RunningCountRow(Protocol):
-    """How many discounts are running, how many of them have started, and the cycles of these."""
+    """How many discounts are running, how many of them have known amounts, and the cycles of these.
+
+    `untold` have started, but in another system only, and nobody has told their amounts.
+    """
 
     discounts: int
     started: int
+    untold: int
     cycles: int
 
 
@@ -203,7 +223,7 @@ def find_not_started(
 
 
 def count_running(session: Session, *, project: str, voucher_id: UUID | None, since: date) -> RunningCountRow:
-    """Count the running discounts, those of them that have started, and the cycles."""
+    """Count the running discounts, those of them whose amounts are known, and the cycles."""
     return session.execute(_COUNTED, parameters_of(project, voucher_id, since)).one()
 
 

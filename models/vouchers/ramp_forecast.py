@@ -9,23 +9,93 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from models.vouchers.forecast import CYCLES_HERE, ELSEWHERE, GRANTED, IS_UNREVERSED, RUNNING, TAKEN_MINOR, parameters_of
+from models.vouchers.forecast import (
+    CYCLES_HERE,
+    CYCLES_KNOWN,
+    ELSEWHERE,
+    GRANTED,
+    IS_UNREVERSED,
+    RUNNING,
+    TAKEN_MINOR,
+    parameters_of,
+)
 
-# The sums of a ramp's own entries by currency, without credits. `base` is the sum of what its percentages were taken
-# of. A cycle in two currencies counts in both.
-_OF_CURRENCIES = f"""
-    SELECT currency, sum(taken_minor / fraction) AS base,
-           count(DISTINCT cycle_start) FILTER (WHERE fraction IS NOT NULL) AS percentage_cycles,
-           count(DISTINCT cycle_start) AS own_cycles, sum(cycle_end - cycle_start) AS days, count(*) AS entries,
-           row_number() OVER (ORDER BY currency) = 1 AS is_first
+# What a cycle had for a percentage to be taken of. After an amount, only the invoice tells it, if all its lines count.
+_BASE = f"""
+    CASE WHEN fraction IS NOT NULL
+         THEN (CASE WHEN ramp.entries_credited > 0 THEN {TAKEN_MINOR} ELSE amount_minor END) / fraction
+         WHEN num_nonnulls(ramp.products, ramp.excluded_products) = 0
+              AND jsonb_path_exists(ramp.phases, '$[*].percentage_millionths ? (@ != null)')
+         THEN (
+             SELECT (answer ->> 'subtotal')::numeric FROM invoice_discounts
+             WHERE invoice_discounts.project = usage_entries.project
+                   AND invoice_discounts.invoice = usage_entries.invoice
+         )
+    END
+"""  # noqa: S608 - put together from the constants
+# A cycle that also had an invoice in the other system is counted there, if the amounts of elsewhere are known.
+_HERE = f"""
+    SELECT currency, sum(base) AS base, count(DISTINCT cycle_start) FILTER (WHERE is_counted AND base IS NOT NULL)
+           AS based_cycles, count(DISTINCT cycle_start) FILTER (WHERE is_counted) AS own_cycles,
+           sum(cycle_end - cycle_start) AS days, count(*) AS entries
     FROM (
-        SELECT currency, cycle_start, cycle_end,
-               CASE WHEN ramp.entries_credited > 0 THEN {TAKEN_MINOR} ELSE amount_minor END AS taken_minor,
-               (ramp.phases -> (phase - 1) ->> 'percentage_millionths')::numeric / 1000000 AS fraction
+        SELECT currency, cycle_start, cycle_end, {_BASE} AS base,
+               (ramp.taken_elsewhere <> '{{}}'
+                AND cycle_start BETWEEN ramp.first_elsewhere AND ramp.start_elsewhere) IS NOT TRUE AS is_counted
         FROM usage_entries
+        CROSS JOIN LATERAL (
+            SELECT (ramp.phases -> (phase - 1) ->> 'percentage_millionths')::numeric / 1000000 AS fraction
+        ) AS of_phase
         WHERE usage_entries.project = ramp.project AND discount_id = ramp.id AND {IS_UNREVERSED}
         OFFSET 0
     ) AS entry
+    GROUP BY currency
+"""  # noqa: S608 - put together from the constants
+# The cycles of elsewhere were in the first phases. Their starts lie evenly between the first and the last, give or take
+# 3 days. What their amounts did not take is the sum of their percentages. Several currencies share the cycles.
+_ELSEWHERE = """
+    SELECT taken.currency,
+           greatest(0, taken.amount::numeric - coalesce(sum((phase -> 'amounts_minor' ->> taken.currency)::numeric), 0))
+               * count(fraction) / nullif(sum(fraction), 0) AS base,
+           count(fraction)::numeric / currencies AS based_cycles, count(*)::numeric / currencies AS own_cycles,
+           ramp.end_elsewhere - ramp.start_elsewhere AS days, 1 AS entries
+    FROM (
+        SELECT key AS currency, value AS amount, count(*) OVER () AS currencies
+        FROM jsonb_each_text(ramp.taken_elsewhere)
+    ) AS taken
+    CROSS JOIN generate_series(1, ramp.cycles_elsewhere) AS cycle
+    CROSS JOIN LATERAL (
+        SELECT phase, (phase ->> 'percentage_millionths')::numeric / 1000000 AS fraction
+        FROM (
+            SELECT phase, number, sum((phase ->> 'duration')::integer) OVER (ORDER BY number)::integer AS until
+            FROM jsonb_array_elements(ramp.phases) WITH ORDINALITY AS phases (phase, number)
+        ) AS step
+        WHERE number = jsonb_array_length(ramp.phases)
+              OR CASE WHEN ramp.duration_in_months IS NULL THEN cycle <= until
+                 ELSE ramp.first_elsewhere + 3 + (ramp.start_elsewhere - ramp.first_elsewhere) * (cycle - 1)
+                      / greatest(1, ramp.cycles_elsewhere - 1)
+                      < ramp.first_elsewhere + make_interval(months => until) END
+        ORDER BY number LIMIT 1
+    ) AS in_phase
+    GROUP BY taken.currency, taken.amount, currencies
+"""
+# If nothing is known of the cycles so far, the amounts of the phases still are, in the only currency that they have.
+_UNTOLD = """
+    SELECT min(currency) AS currency, NULL::numeric AS base, 0 AS based_cycles, 1 AS own_cycles,
+           ramp.end_elsewhere - ramp.start_elsewhere AS days, 1 AS entries
+    FROM (
+        SELECT jsonb_object_keys(phase -> 'amounts_minor') AS currency FROM jsonb_array_elements(ramp.phases) AS phase
+        WHERE jsonb_typeof(phase -> 'amounts_minor') = 'object'
+    ) AS amounts
+    WHERE ramp.taken_elsewhere = '{}' AND ramp.cycles = ramp.cycles_elsewhere AND ramp.cycles_again = 0
+    HAVING count(DISTINCT currency) = 1
+"""
+# The sums of a ramp's cycles by currency, without credits. `base` is the sum of what its percentages are taken of. A
+# cycle in two currencies counts in both.
+_OF_CURRENCIES = f"""
+    SELECT currency, sum(base) AS base, sum(based_cycles) AS based_cycles, sum(own_cycles) AS own_cycles,
+           sum(days) AS days, sum(entries) AS entries, row_number() OVER (ORDER BY currency) = 1 AS is_first
+    FROM ({_HERE} UNION ALL {_ELSEWHERE} UNION ALL {_UNTOLD}) AS part
     GROUP BY currency
 """  # noqa: S608 - put together from the constants
 _TERMS = "voucher_id, phases, recurrence, duration_in_months, duration_in_cycles"
@@ -34,8 +104,8 @@ _STARTED = text(f"""
     FROM (
         SELECT {_TERMS}, currency, first_cycle_start AS anchor, last_cycle_end AS next_on, ramp.cycles,
                round(sum(days) OVER of_one / sum(entries) OVER of_one)::integer AS cycle_days,
-               base / nullif(percentage_cycles, 0) * own_cycles / {CYCLES_HERE} AS base,
-               own_cycles / {CYCLES_HERE}::numeric AS share
+               base / nullif(based_cycles, 0) * own_cycles / ({CYCLES_KNOWN}) AS base,
+               own_cycles / ({CYCLES_KNOWN}) AS share
         FROM ({RUNNING} AND cycles > 0 AND phases IS NOT NULL) AS ramp
         CROSS JOIN LATERAL ({_OF_CURRENCIES}) AS taken
         WINDOW of_one AS (PARTITION BY ramp.project, ramp.id)
@@ -43,20 +113,24 @@ _STARTED = text(f"""
     GROUP BY {_TERMS}, currency, anchor, next_on, cycle_days, cycles
     ORDER BY voucher_id, currency, anchor, next_on, cycles
 """)  # noqa: S608 - put together from the constants
-# The averages of all discounts of a voucher that have started, including ended discounts.
+_ALL_CYCLES = "sum(sum(ramp.cycles_here) FILTER (WHERE is_first)) OVER ()"
+# The averages of all discounts of a voucher that have started here, including ended discounts.
 _HISTORY = f"""
-    SELECT currency, sum(base) / nullif(sum(percentage_cycles), 0) * sum(own_cycles) / {{all_cycles}} AS base,
-           sum(own_cycles) / {{all_cycles}} AS share,
+    SELECT currency, sum(base) / nullif(sum(based_cycles), 0) * sum(own_cycles) / {_ALL_CYCLES} AS base,
+           sum(own_cycles) / {_ALL_CYCLES} AS share,
            round(sum(sum(days)) OVER () / sum(sum(entries)) OVER ())::integer AS cycle_days
     FROM ({GRANTED}) AS granted
     CROSS JOIN LATERAL (
-        SELECT *, {CYCLES_HERE} AS cycles_here FROM discounts {ELSEWHERE}
+        SELECT project, id, phases, duration_in_months, products, excluded_products, entries_credited, cycles,
+               cycles_elsewhere, cycles_again, first_elsewhere, start_elsewhere, end_elsewhere,
+               NULL::jsonb AS taken_elsewhere, {CYCLES_HERE} AS cycles_here
+        FROM discounts {ELSEWHERE}
         WHERE discounts.project = :project AND discounts.id = granted.id
         OFFSET 0
     ) AS ramp
     CROSS JOIN LATERAL ({_OF_CURRENCIES}) AS taken
     GROUP BY currency
-""".format(all_cycles="sum(sum(ramp.cycles_here) FILTER (WHERE is_first)) OVER ()")  # noqa: S608 - put together from the constants
+"""  # noqa: S608 - put together from the constants
 _NOT_STARTED = text(f"""
     SELECT {_TERMS}, next_on, discounts, currency, base, share, cycle_days
     FROM (
@@ -72,7 +146,7 @@ _NOT_STARTED = text(f"""
 class StartedRampRow(Protocol):
     """Running ramps of a voucher that have started, with what a cycle has for their percentages, in minor units.
 
-    `base` is None if no percentage was taken of anything, and `share` is the part of the cycles in the currency: both
+    `base` is None if nothing tells it, and `share` is the part of the cycles in the currency: both
     of all these ramps together.
     """
 

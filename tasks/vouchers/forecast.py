@@ -34,7 +34,7 @@ ASSUMPTIONS = (
     "A discount takes in each cycle what it took on average in those in the ledger, currency by currency.",
     "A phase of one in phases takes its percentage of the average base so far, or its amount.",
     "One that has not begun begins at once, or on its startsOn, and takes its voucher's average.",
-    "One whose voucher has no entry in the ledger costs nothing here: it is counted as withoutHistory.",
+    "One without known amounts, also of its voucher, is withoutHistory: it costs the amounts of its phases at most.",
     "Cycles are as long as the ledger's periods on average; whole months give or take 3 days are months.",
     "A cycle costs in the month in which its period begins, also where its invoice is not there yet.",
     "Windows, numbers of cycles, balances and budgets end what they end.",
@@ -88,7 +88,7 @@ def _month(first: date) -> str:
 
 
 def _basis(counted: RunningCountRow, *, not_started: Sequence[NotStartedRow | NotStartedRampRow]) -> Answer:
-    unknown = sum(row.discounts for row in not_started if row.currency is None)
+    unknown = counted.untold + sum(row.discounts for row in not_started if row.currency is None)
     return {
         "discounts": counted.discounts,
         "byOwnAverage": counted.started,

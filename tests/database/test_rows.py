@@ -214,18 +214,18 @@ OTHERWISE_NULLABLE = {
         *("status", "cycles", "entries_given_back", "entries_credited", "has_budget", "is_imported"),
     },
     "NotStartedRow": {"currency", "discounts", "next_on"},  # LEFT JOIN, a count, the later of two days.
-    "NotStartedRampRow": {"currency", "discounts", "next_on", "phases"},  # The same, and a condition.
+    "NotStartedRampRow": {"discounts", "next_on", "phases"},  # A count, the later of two days, and a condition.
     "PositionRow": {"created_at", "id"},  # Of the same UNION.
     # A text or else another, sums of a UNION, and two comparisons. A campaign may be null, and a name may not.
     "ReportRow": {
         *("position", "label", "month", "redeemed", "given_minor", "reversed_minor"),
         *("has_more_after", "has_more_before"),
     },
-    "RunningCountRow": {"discounts", "started", "cycles"},  # Counts, and a sum or else 0.
+    "RunningCountRow": {"discounts", "started", "untold", "cycles"},  # Counts, and a sum or else 0.
     "SessionsRow": {"state", "sessions"},  # A state or else a word, and a count.
     # Check constraints demand the days after the first cycle. The others are sums and averages of at least one entry,
-    # and the column of a UNION.
-    "StartedRampRow": {"anchor", "next_on", "cycle_days", "phases", "share"},
+    # and columns of a UNION.
+    "StartedRampRow": {"anchor", "currency", "next_on", "cycle_days", "phases", "share"},
     "StartedRow": {"anchor", "currency", "next_on", "cycle_days", "per_cycle", "rest"},
     # A UNION, a count and a sum or else 0.
     "TakenRow": {"discount_id", "id", "invoice", "currency", "amount_minor", "created_at", "entries", "reversed_minor"},

@@ -3,11 +3,11 @@
 import pytest
 
 from tests.support.ramps import phase, ramp
-from tests.support.requests import redeem
+from tests.support.requests import apply, create_voucher, redeem
 from tests.support.reversals import reverse
 from tests.support.statements import SCANS, counted, explained
 from tests.support.tasks import task_named
-from tests.vouchers.forecasts import bill, costs, grant, look
+from tests.vouchers.forecasts import bill, costs, grant, look, month
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -48,12 +48,18 @@ def test_two_invoices_of_a_cycle_are_one_base(unit):
 
 
 @pytest.mark.parametrize("unit", UNITS)
-def test_an_amount_is_taken_whole_and_a_percentage_after_amounts_only_costs_nothing(unit):
-    """Nothing tells the base."""
+@pytest.mark.parametrize(
+    ("restrictions", "half"), [({}, 4_000), ({"products": ["prod_a"]}, 0), ({"excludedProducts": ["prod_b"]}, 0)]
+)
+def test_an_amount_is_taken_whole_and_a_percentage_after_amounts_is_of_the_invoices(unit, restrictions, half):
+    """If the ramp is for some products only, nothing tells the base."""
     phases = phase(amount=300, **{unit: 3}), phase(50, **{unit: 1}), phase(amount=700, **{unit: 1})
-    grant(**ramp(*phases))
-    bill(8_000, 8_000)
-    assert costs(look()) == [300, 0, 700, 0]
+    voucher = create_voucher(**ramp(*phases), restrictions=restrictions)
+    products = {"products": ["prod_a"]} if restrictions else {}
+    redeem(voucher=voucher["id"], subscription="sub_1", currency="USD", startsOn="2031-01-01", **products)
+    for number in (1, 2):
+        apply(period=month(number), lines=[{"id": "base", "amount": 8_000, "product": "prod_a"}])
+    assert costs(look()) == [300, half, 700, 0]
 
 
 def test_a_discount_in_two_currencies_costs_its_share_in_each():
