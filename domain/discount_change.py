@@ -30,17 +30,18 @@ class ChangeRefusal(StrEnum):
 
 
 def room_refusal(
-    voucher_id: UUID, *, is_exclusive: bool, running: Sequence[UUID], others: Others, is_held: bool
+    voucher_id: UUID, *, is_exclusive: bool, running: Sequence[UUID], beside: Others, held: Others, is_held: bool
 ) -> ChangeRefusal | None:
     """Return why no further discount of a voucher can run on a subscription, or None.
 
-    `running` has the vouchers of the discounts that run there. `is_held` says that a hold keeps the voucher for it.
-    `others` are those that run, and all that are held there.
+    `running` has the vouchers of the discounts that run there, and `beside` says if one is exclusive. `held` are the
+    holds there, and `is_held` says that one of them is of this voucher. A hold is never the reason for a final refusal.
     """
     if voucher_id in running:
         return ChangeRefusal.ALREADY_APPLIED
-    if not is_combinable(is_exclusive=is_exclusive, others=others):
+    if not is_combinable(is_exclusive=is_exclusive, others=beside):
         return ChangeRefusal.NOT_COMBINABLE
     if len(running) >= DISCOUNTS_PER_SUBSCRIPTION_MAX:
         return ChangeRefusal.DISCOUNT_LIMIT_REACHED
-    return ChangeRefusal.FULLY_RESERVED if is_held else None
+    is_kept = is_held or not is_combinable(is_exclusive=is_exclusive, others=held)
+    return ChangeRefusal.FULLY_RESERVED if is_kept else None

@@ -74,15 +74,12 @@ class Room:
     def refusal(self, place: Place) -> ChangeRefusal | None:
         """Return why no further discount can run in that place, or None."""
         running, held = self.running[place.subscription], self.held[place.subscription]
-        others = Others(
-            exist=bool(running or held),
-            include_exclusive=any(each.is_exclusive for each in running) or any(each.exclusive for each in held),
-        )
         return room_refusal(
             place.voucher_id,
             is_exclusive=place.is_exclusive,
             running=[each.voucher_id for each in running],
-            others=others,
+            beside=Others(exist=bool(running), include_exclusive=any(each.is_exclusive for each in running)),
+            held=Others(exist=bool(held), include_exclusive=any(each.exclusive for each in held)),
             is_held=any(each.voucher_id == place.voucher_id for each in held),
         )
 

@@ -3,13 +3,15 @@
 import pytest
 
 from tests.support.endings import end
-from tests.support.holds import release, reserve
+from tests.support.holds import confirm, lapse, release, reserve
 from tests.support.imports import ONE_CYCLE, elsewhere, import_discount, import_discounts
 from tests.support.requests import create_voucher, redeem
 
 pytestmark = pytest.mark.usefixtures("database")
 
 ONE_IS_EXCLUSIVE = pytest.mark.parametrize(("imported", "there"), [(True, False), (False, True), (True, True)])
+
+LET_GO = pytest.mark.parametrize("let_go", [release, lambda _: lapse()], ids=["released", "lapsed"])
 
 
 def voucher(*, exclusive: bool, **fields) -> str:
@@ -29,13 +31,43 @@ def test_an_exclusive_discount_is_not_imported_beside_another(imported, there):
 
 
 @ONE_IS_EXCLUSIVE
-def test_a_hold_of_another_voucher_counts(imported, there):
-    """Until it is released."""
+@LET_GO
+def test_a_hold_of_another_voucher_counts_until_it_has_ended(imported, there, let_go):
+    """The refusal passes by itself, so it says that a retry can succeed."""
     mine = voucher(exclusive=imported)
     hold = reserve(voucher=voucher(exclusive=there), subscription="sub_1")
-    assert import_discount(mine)["reason"] == "not_combinable"
-    release(hold)
+    answer = import_discount(mine)
+    assert (answer["reason"], answer["retryable"]) == ("fully_reserved", True)
+    let_go(hold)
     assert import_discount(mine)["outcome"] == "imported"
+
+
+@LET_GO
+@pytest.mark.parametrize("exclusive", [True, False])
+def test_the_customers_own_hold_of_the_imported_voucher_is_waited_for(exclusive, let_go):
+    """It can still be confirmed, and the voucher runs once on the subscription."""
+    mine = voucher(exclusive=exclusive)
+    hold = reserve(voucher=mine, customer="cus_1", subscription="sub_1")
+    answer = import_discount(mine)
+    assert (answer["reason"], answer["retryable"]) == ("fully_reserved", True)
+    let_go(hold)
+    assert import_discount(mine)["outcome"] == "imported"
+
+
+@pytest.mark.parametrize("exclusive", [True, False])
+def test_a_confirmed_hold_is_the_discount_and_the_import_is_not(exclusive):
+    """That refusal is final as long as the discount runs."""
+    mine = voucher(exclusive=exclusive)
+    confirm(reserve(voucher=mine, customer="cus_1", subscription="sub_1"))
+    answer = import_discount(mine)
+    assert (answer["reason"], answer["retryable"]) == ("already_applied", False)
+
+
+def test_what_runs_goes_before_what_is_held():
+    """No lapse ends that."""
+    redeem(voucher=voucher(exclusive=False), subscription="sub_1")
+    reserve(voucher=voucher(exclusive=False), subscription="sub_1")
+    assert import_discount(voucher(exclusive=True))["reason"] == "not_combinable"
 
 
 @ONE_IS_EXCLUSIVE

@@ -4,7 +4,7 @@ import pytest
 
 from tests.discounts.calls import grant
 from tests.support.changes import move
-from tests.support.holds import release, reserve
+from tests.support.holds import lapse, release, reserve
 from tests.support.requests import apply, create_voucher, redeem
 from tests.support.reversals import ONCE, reverse
 
@@ -30,13 +30,27 @@ def test_an_exclusive_discount_is_not_moved_beside_another(moved, there):
 
 
 @ONE_IS_EXCLUSIVE
-def test_a_hold_on_the_subscription_counts(moved, there):
-    """Until it is released."""
+@pytest.mark.parametrize("let_go", [release, lambda _: lapse()], ids=["released", "lapsed"])
+def test_a_hold_on_the_subscription_counts_until_it_has_ended(moved, there, let_go):
+    """The refusal is not stored, so the same request succeeds then."""
     discount = granted(exclusive=moved)
     hold = reserve(voucher=create_voucher(exclusive=there)["id"], subscription="sub_2")
-    assert move(discount)["reason"] == "not_combinable"
-    release(hold)
-    assert move(discount)["subscription"] == "sub_2"
+    answer = move(discount, requestId="move-1")
+    assert (answer["reason"], answer["retryable"]) == ("fully_reserved", True)
+    let_go(hold)
+    assert move(discount, requestId="move-1")["subscription"] == "sub_2"
+
+
+@pytest.mark.parametrize("exclusive", [True, False])
+def test_the_customers_own_hold_of_the_voucher_is_waited_for(exclusive):
+    """It can still be confirmed."""
+    voucher = create_voucher(exclusive=exclusive)["id"]
+    discount = str(grant(voucher)["discount"])
+    reserve(voucher=voucher, customer="cus_1", subscription="sub_2")
+    answer = move(discount, requestId="move-1")
+    assert (answer["reason"], answer["retryable"]) == ("fully_reserved", True)
+    lapse()
+    assert move(discount, requestId="move-1")["subscription"] == "sub_2"
 
 
 @ONE_IS_EXCLUSIVE

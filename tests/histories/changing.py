@@ -59,9 +59,9 @@ def move_refusal(model: Model, discount: Discount, *, body: Json, at: datetime) 
     running, held = model.running_on(place, at=at), terms_held_for(model, place, at=at)
     rows = {
         "already_applied": discount.voucher in [each.voucher for each in running],
-        "not_combinable": clash(discount.terms, [*(each.terms for each in running), *held]),
+        "not_combinable": clash(discount.terms, [each.terms for each in running]),
         "discount_limit_reached": len(running) >= RUNNING_MAX,
-        "fully_reserved": discount.voucher in held_for(model, place, at=at),
+        "fully_reserved": discount.voucher in held_for(model, place, at=at) or clash(discount.terms, held),
     }
     return next((reason for reason, is_so in rows.items() if is_so), None)
 

@@ -123,7 +123,7 @@ def refusal(model: Model, voucher: Voucher, discount: Discount, *, body: Json, a
     would_run = not discount.is_over_by(at.date())
     taken = body.get("taken", {})
     place = {name: body[name] for name in PLACE}
-    beside = [*(each.terms for each in running), *terms_held_for(model, place, at=at)]
+    beside, kept = [each.terms for each in running], terms_held_for(model, place, at=at)
     rows = {
         "voucher_retired": voucher.retired is not None and voucher.retired[0] == "manualAction",
         "voucher_expired": voucher.has_expired(at),
@@ -134,6 +134,6 @@ def refusal(model: Model, voucher: Voucher, discount: Discount, *, body: Json, a
         "not_combinable": would_run and clash(voucher.body, beside),
         "discount_limit_reached": would_run and len(running) >= RUNNING_MAX,
         "fully_reserved": (maximum is not None and voucher.places_taken() + len(held) >= maximum)
-        or (would_run and voucher.id in held_for(model, place, at=at)),
+        or (would_run and (voucher.id in held_for(model, place, at=at) or clash(voucher.body, kept))),
     }
     return next((reason for reason, is_so in rows.items() if is_so), None)

@@ -108,8 +108,16 @@ MUTANTS = [
         "a room has no exclusive discount",
         "No discount is moved beside an exclusive one.",
         "domain/discount_change.py",
-        "if not is_combinable(is_exclusive=is_exclusive, others=others):",
-        "if is_exclusive and others.exist:",
+        "if not is_combinable(is_exclusive=is_exclusive, others=beside):",
+        "if is_exclusive and beside.exist:",
+        ("tests/discounts/test_move_exclusive.py",),
+    ),
+    Mutant(
+        "a room has no hold of an exclusive voucher",
+        "No discount is moved beside a hold that it could not stand beside.",
+        "domain/discount_change.py",
+        "is_kept = is_held or not is_combinable(is_exclusive=is_exclusive, others=held)",
+        "is_kept = is_held",
         ("tests/discounts/test_move_exclusive.py",),
     ),
 ]
