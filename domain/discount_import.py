@@ -102,15 +102,20 @@ def refusal_of_amounts(
 ) -> ImportRefusal | None:
     """Return why amounts, in minor units by currency, cannot have been taken, or None.
 
-    Our voucher must name their currencies, and its budget must have as much left.
+    Our voucher must name their currencies, a ramp in one of its phases, and its budget must have as much left.
     """
-    is_named = all(not isinstance(price, FixedDiscount) or each in price.amounts_minor for each in taken)
-    if not is_named or not all(caps is None or caps.allow(each) for each in taken):
+    if not all(_names(price, each) for each in taken) or not all(caps is None or caps.allow(each) for each in taken):
         return ImportRefusal.CURRENCY_MISMATCH
     left = None if caps is None else caps.budget_left_minor
     if left is not None and any(amount > left[currency] for currency, amount in taken.items()):
         return ImportRefusal.BUDGET_SPENT
     return None
+
+
+def _names(price: PriceDiscount | Ramp, currency: str) -> bool:
+    if isinstance(price, Ramp):
+        return any(_names(each.price_discount, currency) for each in price.phases)
+    return not isinstance(price, FixedDiscount) or currency in price.amounts_minor
 
 
 def first_refusal(reasons: Iterable[ImportRefusal | None]) -> ImportRefusal | None:

@@ -50,3 +50,21 @@ def test_a_voided_invoice_leaves_its_place_to_the_next_cycle():
     assert amounts(FEBRUARY, invoice="inv_1") == [4_000]
     reverse("inv_1", "voided", requestId="void-1")
     assert amounts(MARCH, APRIL) == [4_000, 2_000]
+
+
+USD, BOTH = ({"amount": 500, "currency": "USD", **more} for more in ({}, {"currencyOptions": {"EUR": 400}}))
+
+
+@pytest.mark.parametrize(
+    ("phases", "reason"),
+    [
+        ([phase(amount=USD, months=2), phase(amount=USD, months=2)], "currency_mismatch"),
+        ([phase(amount=USD, months=2), phase(amount=BOTH, months=2)], None),
+        ([phase(amount=USD, months=2), phase(25, months=2)], None),
+        ([phase(50, months=2), phase(25, months=2)], None),
+    ],
+)
+def test_a_ramp_has_taken_nothing_in_a_currency_that_no_phase_knows(phases: list[dict[str, Any]], reason: str | None):
+    """A percentage is of any currency."""
+    voucher = create_voucher(priceDiscountPercentage=None, **ramp(*phases))["id"]
+    assert import_discount(voucher, **ONE_CYCLE, taken={"EUR": 100})["reason"] == reason
