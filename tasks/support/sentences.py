@@ -261,7 +261,9 @@ FOUND: Mapping[Finding, Wordings] = {
         "No discount was granted: every request was refused.",
     ),
     Finding.ONLY_HELD: ("No discount was granted: a place was held, but never redeemed.",),
-    Finding.NEVER_REDEEMED: ("No discount was granted, because none was asked for.",),
+    Finding.NEVER_REDEEMED: (
+        "No discount was granted, because no request for one was decided. One that was given up is a dead letter.",
+    ),
 }
 
 

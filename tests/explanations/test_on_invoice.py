@@ -161,7 +161,7 @@ def test_an_invoice_without_any_discount_says_whether_one_was_asked_for(typed, f
     apply(invoice="inv_1")
     explanation = explained(invoice="inv_1")
     assert (explanation["finding"], len(explanation["requests"])) == (finding, 1 if typed else 0)
-    expected = "Refused: there was no such voucher or code." if typed else "because none was asked for."
+    expected = "Refused: there was no such voucher or code." if typed else "One that was given up is a dead letter."
     assert explanation["text"].endswith(expected)
 
 

@@ -177,7 +177,7 @@ def test_nothing_is_known_about_somebody_who_asked_for_nothing(owner):
     answer = explained(**{owner: "nobody"})
     assert (answer["finding"], answer["text"]) == (
         "never_redeemed",
-        "No discount was granted, because none was asked for.",
+        "No discount was granted, because no request for one was decided. One that was given up is a dead letter.",
     )
     assert answer["requests"] == answer["holds"] == answer["discounts"] == answer["elsewhere"] == []
     assert answer["billed"] is None
