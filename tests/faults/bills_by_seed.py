@@ -65,9 +65,12 @@ class Bills:
             "customer": own["customer"],
             "currency": "USD",
             **times,
-            "lines": lines or [{"id": each, "amount": self.source.randint(1, 9_999)} for each in names],
+            "lines": lines or [self._line(each) for each in names],
         }
         return Request("billing.apply", body)
+
+    def _line(self, name: str) -> Json:
+        return {"id": name, "amount": self.source.randint(1, 9_999), "product": f"prod_{name}"}
 
     def _credit(self, credited: Json) -> Request:
         """Return an invoice that credits lines of another, and may have a line of its own."""

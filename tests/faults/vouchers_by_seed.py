@@ -1,4 +1,4 @@
-"""The vouchers of a run, drawn by a seed: few places, budgets, allowances, balances, and durations to extend."""
+"""The vouchers of a run, drawn by a seed: few places, budgets, allowances, balances, ramps, and durations to extend."""
 
 import random
 from collections.abc import Callable
@@ -11,13 +11,25 @@ def new_voucher(kind: Callable[[random.Random], Json], source: random.Random, *,
     """Return the creation of a voucher of that kind: 10 % for ever, unless the kind says otherwise."""
     drawn = kind(source)
     code = {"code": request_id.upper()} if drawn.pop("has_code", False) else {}
-    price = {} if "priceDiscount" in drawn else {"priceDiscountPercentage": 10}
+    has_price = "priceDiscount" in drawn or "phases" in drawn.get("recurrence", {})
+    price = {} if has_price else {"priceDiscountPercentage": 10}
     body = {"project": PROJECT, "requestId": request_id, "name": request_id, "recurrence": {"type": "forever"}}
     return Request("vouchers.create", {**body, **price, **code, **drawn})
 
 
 def _fixed(source: random.Random) -> Json:
     return {"priceDiscount": {"amount": source.randint(500, 5_000), "currency": "USD"}}
+
+
+def _minimum(source: random.Random) -> Json:
+    return {"amount": source.randint(1_000, 9_000), "currency": "USD", "on": "invoice"}
+
+
+def _ramp(source: random.Random) -> Json:
+    """Return a percentage, an amount and another percentage, one cycle or month after the other."""
+    unit = source.choice(("durationInMonths", "durationInCycles"))
+    prices: tuple[Json, ...] = ({"priceDiscountPercentage": 50}, _fixed(source), {"priceDiscountPercentage": 12.5})
+    return {"recurrence": {"type": "repeating", "phases": [{**each, unit: 1} for each in prices]}}
 
 
 KINDS: tuple[Callable[[random.Random], Json], ...] = (
@@ -31,4 +43,9 @@ KINDS: tuple[Callable[[random.Random], Json], ...] = (
     lambda source: {"recurrence": {"type": "repeating", "durationInCycles": source.randint(1, 3)}, **_fixed(source)},
     _fixed,
     lambda source: {"recurrence": {"type": "repeating", "durationInMonths": 6}, "carryOver": True, **_fixed(source)},
+    _ramp,
+    lambda source: {"exclusive": True, "priority": source.randint(0, 1_000)},
+    lambda _source: {"priceDiscountPercentage": 33.3333},
+    lambda source: {"restrictions": {"excludedProducts": ["prod_seats"]}, **_fixed(source)},
+    lambda source: {"restrictions": {"minimumSubtotal": _minimum(source)}, **_fixed(source)},
 )
