@@ -1,14 +1,14 @@
-"""The rest of a fixed amount: of a period's allowance, or of a balance that carries over."""
+"""The rest of an amount: of a period's allowance, of a balance that carries over, or of a maximum in all."""
 
 from collections.abc import Mapping
 from fractions import Fraction
 
 
 def allowance_left(amounts_minor: Mapping[str, int], *, currency: str, taken_minor: Mapping[str, int]) -> int:
-    """Return the rest of a fixed amount, in minor units of the currency, rounded down.
+    """Return the rest of an amount, in minor units of the currency, rounded down.
 
-    All invoices of a period share its allowance, and all invoices of a balance share the balance. An amount taken in
-    another currency uses up its share of the amount that the voucher names for that currency.
+    All invoices of a period share its allowance, and all invoices of a discount its balance or its maximum in all. An
+    amount taken in another currency uses up its share of the amount that the voucher names for that currency.
     Example: of USD 10.00 or EUR 9.01, USD 5.00 were taken, which is half. EUR 4.50 are left.
     The rest is rounded down, so that the shares of all currencies never exceed the whole. Less than one minor unit is
     lost by that. It is never negative, even if more was taken because a credit was reversed.

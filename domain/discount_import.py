@@ -60,20 +60,19 @@ def progress_elsewhere(
 def misfits(
     recurrence: Recurrence,
     *,
-    price: PriceDiscount | Ramp,
-    is_balance: bool,
+    total_minor: Mapping[str, int] | None,
     progress: Progress,
     taken: Mapping[str, int],
 ) -> list[Misfit]:
-    """Return what the terms rule out: too many cycles, a cycle after the window, or more than the balance.
+    """Return what the terms rule out: too many cycles, a cycle after the window, or more than is given in all.
 
-    The amounts are minor units by currency.
+    The amounts are minor units by currency. `total_minor` are those of a balance or of a maximum in all.
     """
     most = 1 if recurrence.type is RecurrenceType.ONCE else recurrence.duration_in_cycles
     ruled_out = {
         Misfit.CYCLES: most is not None and progress.cycles > most,
         Misfit.LAST_CYCLE: _is_after_window(recurrence, progress=progress),
-        Misfit.TAKEN: is_balance and _is_more_than_all(price, taken=taken),
+        Misfit.TAKEN: total_minor is not None and _is_more_than_all(total_minor, taken=taken),
     }
     return [each for each, is_so in ruled_out.items() if is_so]
 
@@ -83,12 +82,12 @@ def _is_after_window(recurrence: Recurrence, *, progress: Progress) -> bool:
     return first is not None and last is not None and months is not None and last >= add_months(first, months=months)
 
 
-def _is_more_than_all(price: PriceDiscount | Ramp, *, taken: Mapping[str, int]) -> bool:
-    if not isinstance(price, FixedDiscount) or not taken.keys() <= price.amounts_minor.keys():
+def _is_more_than_all(total_minor: Mapping[str, int], *, taken: Mapping[str, int]) -> bool:
+    if not taken.keys() <= total_minor.keys():
         return False
-    if not all(price.amounts_minor[currency] for currency in taken):
+    if not all(total_minor[currency] for currency in taken):
         return True
-    return sum(Fraction(amount, price.amounts_minor[currency]) for currency, amount in taken.items()) > 1
+    return sum(Fraction(amount, total_minor[currency]) for currency, amount in taken.items()) > 1
 
 
 def refusal_of_new_place(candidate: Candidate, *, taken: int, held: int, now: datetime) -> ImportRefusal | None:
@@ -98,13 +97,18 @@ def refusal_of_new_place(candidate: Candidate, *, taken: int, held: int, now: da
 
 
 def refusal_of_amounts(
-    price: PriceDiscount | Ramp, *, caps: Caps | None, taken: Mapping[str, int]
+    price: PriceDiscount | Ramp,
+    *,
+    total_minor: Mapping[str, int] | None,
+    caps: Caps | None,
+    taken: Mapping[str, int],
 ) -> ImportRefusal | None:
     """Return why amounts, in minor units by currency, cannot have been taken, or None.
 
     Our voucher must name their currencies, a ramp in one of its phases, and its budget must have as much left.
     """
-    if not all(_names(price, each) for each in taken) or not all(caps is None or caps.allow(each) for each in taken):
+    is_named = all(_names(price, each) and (total_minor is None or each in total_minor) for each in taken)
+    if not is_named or not all(caps is None or caps.allow(each) for each in taken):
         return ImportRefusal.CURRENCY_MISMATCH
     left = None if caps is None else caps.budget_left_minor
     if left is not None and any(amount > left[currency] for currency, amount in taken.items()):

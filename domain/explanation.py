@@ -139,7 +139,7 @@ def standing_of(
 ) -> Standing:
     """Return where a discount stands, whether or not a sweep has run.
 
-    `is_used_up` says that the discount has a balance and nothing of the balance is left.
+    `is_used_up` says that the discount has a balance or a maximum in all, and nothing of that is left.
     """
     if is_ended:
         return Standing.ENDED

@@ -37,8 +37,17 @@ class Series:
     # The end of the window, exclusive, and the number of whole cycles that are left; None means no end.
     ends_on: date | None = None
     cycles_left: int | None = None
-    # The rest of a balance, which the cycle after the whole ones takes.
+    # The rest of a total, which the cycle after the whole ones takes.
     rest_minor: Fraction = Fraction()
+
+
+@value
+class UnderTotal:
+    """Series of one voucher and currency that together take no more than the rest of a total, in minor units."""
+
+    series: Sequence[Series]
+    # None if there is no total.
+    left_minor: Fraction | None = None
 
 
 def plan_of(series: Series) -> Plan:
@@ -58,23 +67,38 @@ def months_from(day: date, *, months: int) -> list[date]:
 
 
 def forecast(
-    series: Iterable[Series], *, since: date, months: Sequence[date], budgets_left_minor: Mapping[BudgetKey, int]
+    series: Iterable[Series],
+    *,
+    under_totals: Iterable[UnderTotal] = (),
+    since: date,
+    months: Sequence[date],
+    budgets_left_minor: Mapping[BudgetKey, int],
 ) -> list[dict[str, int]]:
     """Return the cost of the series in each of the months, in minor units by currency.
 
     A cycle costs in the month in which it begins. Cycles that begin from `since` until the first month use up windows,
-    balances and budgets, but are not shown. The cost of a voucher ends when its budget is spent.
+    totals and budgets, but are not shown. The cost of a voucher ends when its budget is spent, and that of the series
+    in `under_totals` when their total is.
     Amounts are exact fractions until the sum of a month and currency is rounded half up. A sum of 0 is left out.
     """
     costs: defaultdict[BudgetKey, list[Fraction]] = defaultdict(lambda: [Fraction()] * (1 + len(months)))
-    for each in series:
-        for month, amount_minor in _cycles(each, since=since, months=months):
-            costs[each.voucher_id, each.currency][month] += amount_minor
+    for each in (*(UnderTotal(series=[one]) for one in series), *under_totals):
+        by_month = _by_month(each.series, since=since, months=months)
+        for month, amount_minor in enumerate(_limited(by_month, left_minor=each.left_minor)):
+            costs[each.series[0].voucher_id, each.series[0].currency][month] += amount_minor
     totals: list[defaultdict[str, Fraction]] = [defaultdict(Fraction) for _ in range(1 + len(months))]
     for key, by_month in costs.items():
-        for month, amount_minor in enumerate(_limited(by_month, budget_left_minor=budgets_left_minor.get(key))):
+        for month, amount_minor in enumerate(_limited(by_month, left_minor=budgets_left_minor.get(key))):
             totals[month][key[1]] += amount_minor
     return [_rounded(each) for each in totals[1:]]
+
+
+def _by_month(series: Iterable[Series], *, since: date, months: Sequence[date]) -> list[Fraction]:
+    costs = [Fraction()] * (1 + len(months))
+    for each in series:
+        for month, amount_minor in _cycles(each, since=since, months=months):
+            costs[month] += amount_minor
+    return costs
 
 
 def _cycles(series: Series, *, since: date, months: Sequence[date]) -> Iterator[tuple[int, Fraction]]:
@@ -101,8 +125,8 @@ def _taken_in(series: Series, *, cycles: int) -> Fraction:
     return left * series.per_cycle_minor + series.rest_minor
 
 
-def _limited(amounts_minor: Iterable[Fraction], *, budget_left_minor: int | None) -> Iterator[Fraction]:
-    left = None if budget_left_minor is None else Fraction(budget_left_minor)
+def _limited(amounts_minor: Iterable[Fraction], *, left_minor: Fraction | int | None) -> Iterator[Fraction]:
+    left = None if left_minor is None else Fraction(left_minor)
     for amount in amounts_minor:
         given = amount if left is None else min(amount, left)
         left = None if left is None else left - given

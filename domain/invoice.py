@@ -61,8 +61,10 @@ class Discount:
     progress: Progress
     # Taken in the invoice's cycle, by currency; empty if the cycle is new to the discount.
     taken_minor: Mapping[str, int]
-    # Taken in all cycles, by currency, if the discount is a balance; None if each cycle has its own allowance.
+    # Taken in all cycles, by currency, if the discount is a balance or has a maximum in all; otherwise None.
     taken_in_total_minor: Mapping[str, int] | None = None
+    # The most that it takes in all cycles, by currency; None if there is no such maximum, as for every balance.
+    maximum_in_all_minor: Mapping[str, int] | None = None
     # The number, from 1, of the phase whose price this is; None if the discount is no ramp.
     phase: int | None = None
     # The least sum of the lines that it discounts, before all discounts.
@@ -82,6 +84,18 @@ class Discount:
         """Whether the discount is for certain products only, or for all but certain products."""
         return self.products is not None or bool(self.excluded_products)
 
+    @property
+    def is_balance(self) -> bool:
+        """Whether all cycles share its amount."""
+        return self.taken_in_total_minor is not None and self.maximum_in_all_minor is None
+
+    @property
+    def total_minor(self) -> Mapping[str, int] | None:
+        """The amounts of its balance, or its maximum in all, in minor units by currency; None if it has neither."""
+        if self.is_balance and isinstance(self.price_discount, FixedDiscount):
+            return self.price_discount.amounts_minor
+        return self.maximum_in_all_minor
+
     def is_new_cycle(self) -> bool:
         """Return whether no invoice of the cycle was discounted before."""
         return not self.taken_minor and not self.was_discounted_elsewhere
@@ -89,7 +103,7 @@ class Discount:
 
 @value
 class Balance:
-    """The rest of a balance after an invoice, in minor units of the invoice's currency."""
+    """The rest of a balance or of a maximum in all after an invoice, in minor units of the invoice's currency."""
 
     left_minor: int
     # Whether nothing is left in any currency.
@@ -105,7 +119,7 @@ class Applied:
     # The parts of `amount_minor` by the line's id; no part is 0.
     by_line: Mapping[str, int]
     progress: Progress
-    # None if the discount does not carry over.
+    # None if the discount has no total.
     balance: Balance | None = None
 
 
@@ -155,8 +169,8 @@ def _taking_part(discounts: Iterable[Discount], *, cycle: Period) -> Iterator[Di
 
 
 def _is_covered(cycle: Period, *, discount: Discount) -> bool:
-    price, taken_minor = discount.price_discount, discount.taken_in_total_minor
-    if taken_minor and isinstance(price, FixedDiscount) and is_used_up(price.amounts_minor, taken_minor=taken_minor):
+    total_minor, taken_minor = discount.total_minor, discount.taken_in_total_minor
+    if taken_minor and total_minor is not None and is_used_up(total_minor, taken_minor=taken_minor):
         return False
     return covers(
         discount.recurrence,
@@ -179,6 +193,7 @@ def _apply(discount: Discount, *, invoice: Invoice, left: Mapping[str, int], oth
     base = {line.id: left[line.id] for line in covered if left.get(line.id)}
     base_minor = sum(base.values())
     amount_minor = min(base_minor, _worth(discount, currency=invoice.currency, base_minor=base_minor))
+    amount_minor = _limit_to_total(discount, amount_minor, currency=invoice.currency)
     if discount.caps is not None:
         amount_minor = discount.caps.limit(amount_minor, currency=invoice.currency)
     if amount_minor == 0:
@@ -237,6 +252,8 @@ def _is_for(discount: Discount, *, currency: str) -> bool:
     price = discount.price_discount
     if isinstance(price, FixedDiscount) and currency not in price.amounts_minor:
         return False
+    if discount.total_minor is not None and currency not in discount.total_minor:
+        return False
     return discount.caps is None or discount.caps.allow(currency)
 
 
@@ -245,19 +262,26 @@ def _worth(discount: Discount, *, currency: str, base_minor: int) -> int:
         case PercentageDiscount(millionths=millionths):
             return percentage_of(base_minor, millionths=millionths)
         case FixedDiscount(amounts_minor=amounts_minor):
-            in_total = discount.taken_in_total_minor
-            if in_total is None and discount.was_discounted_elsewhere:
+            if discount.is_balance:
+                return amounts_minor[currency]
+            if discount.was_discounted_elsewhere:
                 return 0
-            taken_minor = discount.taken_minor if in_total is None else in_total
-            return allowance_left(amounts_minor, currency=currency, taken_minor=taken_minor)
+            return allowance_left(amounts_minor, currency=currency, taken_minor=discount.taken_minor)
+
+
+def _limit_to_total(discount: Discount, amount_minor: int, *, currency: str) -> int:
+    total_minor, taken_minor = discount.total_minor, discount.taken_in_total_minor
+    if total_minor is None or taken_minor is None:
+        return amount_minor
+    return min(amount_minor, allowance_left(total_minor, currency=currency, taken_minor=taken_minor))
 
 
 def _balance_after(discount: Discount, *, currency: str, amount_minor: int) -> Balance | None:
-    price, before = discount.price_discount, discount.taken_in_total_minor
-    if before is None or not isinstance(price, FixedDiscount):
+    total_minor, before = discount.total_minor, discount.taken_in_total_minor
+    if total_minor is None or before is None:
         return None
     taken_minor = {**before, currency: before.get(currency, 0) + amount_minor}
     return Balance(
-        left_minor=allowance_left(price.amounts_minor, currency=currency, taken_minor=taken_minor),
-        is_used_up=is_used_up(price.amounts_minor, taken_minor=taken_minor),
+        left_minor=allowance_left(total_minor, currency=currency, taken_minor=taken_minor),
+        is_used_up=is_used_up(total_minor, taken_minor=taken_minor),
     )

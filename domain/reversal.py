@@ -146,7 +146,7 @@ def progress_through(
 def is_completed(recurrence: Recurrence, *, progress: Progress, is_used_up: bool, today: date) -> bool:
     """Return whether a discount takes nothing off a period that is still to come.
 
-    `is_used_up` says that the discount has a balance and nothing of the balance is left.
+    `is_used_up` says that the discount has a balance or a maximum in all, and nothing of that is left.
     """
     if is_used_up or (recurrence.type is RecurrenceType.ONCE and progress.cycles > 0):
         return True

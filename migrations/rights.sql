@@ -34,7 +34,8 @@ BEGIN
         products, minimum_subtotal_minor, minimum_subtotal_currency, stamps_required, stamp_expire_days, redemptions,
         imported_matched, held, places_returned, retired_reason, retired_at, metadata, updated_at,
         maximum_discount_minor, maximum_discount_currency, budget_minor, budget_currency, excluded_products,
-        first_purchase_only, priority, exclusive, minimum_subtotal_on_invoice
+        first_purchase_only, priority, exclusive, minimum_subtotal_on_invoice, maximum_discount_in_all_minor,
+        maximum_discount_in_all_currency
     ) ON vouchers TO scrip_worker;
     GRANT UPDATE (code, redemptions, places_returned, retired_reason, retired_at, updated_at) ON codes TO scrip_worker;
     GRANT UPDATE (generated, completed_at) ON code_generations TO scrip_worker;

@@ -39,6 +39,7 @@ from models.discounts.row_types import NewDiscountRow
 from models.vouchers.voucher import (
     BALANCE_IF_CARRY_OVER,
     ONE_DURATION_IF_REPEATING,
+    ONE_TOTAL,
     PHASES_IN_RANGE,
     REPEATING_IF_PHASES,
     VOUCHERS,
@@ -102,8 +103,9 @@ class Discount(Base):
     entries_credited: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     # The instant of `discounts.end` or `subscriptions.end`.
     ended_at: Mapped[datetime | None] = mapped_column(Instant)
-    # The maximum per invoice, and whether the voucher's budget limits the discount.
+    # The maximum per invoice and in all, and whether the voucher's budget limits the discount.
     maximum_discount_minor: Mapped[dict[str, int] | None] = mapped_column(JSONB(none_as_null=True))
+    maximum_discount_in_all_minor: Mapped[dict[str, int] | None] = mapped_column(JSONB(none_as_null=True))
     has_budget: Mapped[bool] = mapped_column(Boolean, server_default=false())
     # The instant at which the discount was completed. Null while it runs, and if it was completed before the column was
     # added.
@@ -130,6 +132,7 @@ class Discount(Base):
         CheckConstraint(one_of("recurrence", RecurrenceType), name="recurrence_known"),
         CheckConstraint(ONE_DURATION_IF_REPEATING, name="duration_if_repeating"),
         CheckConstraint(BALANCE_IF_CARRY_OVER, name="balance_if_carry_over"),
+        CheckConstraint(ONE_TOTAL, name="one_total"),
         CheckConstraint(one_of("status", DiscountStatus), name="status_known"),
         CheckConstraint("num_nulls(first_cycle_start, last_cycle_start) IN (0, 2)", name="ends_whole"),
         CheckConstraint("first_cycle_start <= last_cycle_start", name="cycles_in_order"),
@@ -176,6 +179,7 @@ _TERMS = (
     "carry_over",
     "products",
     "maximum_discount_minor",
+    "maximum_discount_in_all_minor",
     "excluded_products",
     "phases",
     "exclusive",

@@ -15,11 +15,12 @@ from models.discounts.row_types import ListedDiscountRow
 # The voucher says which currency of a discount is shown as the main amount. A redeemed voucher keeps its money terms,
 # so discounts have no copy of these currencies.
 _SHOWN = """
-    SELECT discount.*, voucher.currency, voucher.maximum_discount_currency, changes.history, imported.imported
+    SELECT discount.*, voucher.currency, voucher.maximum_discount_currency,
+           voucher.maximum_discount_in_all_currency, changes.history, imported.imported
     FROM ({ids}) AS listed
     CROSS JOIN LATERAL (SELECT * FROM discounts WHERE project = :project AND id = listed.id OFFSET 0) AS discount
     CROSS JOIN LATERAL (
-        SELECT currency, maximum_discount_currency FROM vouchers
+        SELECT currency, maximum_discount_currency, maximum_discount_in_all_currency FROM vouchers
         WHERE project = :project AND id = discount.voucher_id
         OFFSET 0
     ) AS voucher

@@ -37,6 +37,7 @@ class DiscountRow(Protocol):
     completed_at: datetime | None
     updated_at: datetime | None
     maximum_discount_minor: dict[str, int] | None
+    maximum_discount_in_all_minor: dict[str, int] | None
     has_budget: bool
     excluded_products: list[str] | None
     phases: list[dict[str, Any]] | None
@@ -54,6 +55,7 @@ class ListedDiscountRow(DiscountRow, Protocol):
 
     currency: str | None
     maximum_discount_currency: str | None
+    maximum_discount_in_all_currency: str | None
     # Rows of `discount_changes` as JSON.
     history: list[dict[str, Any]]
     # The row of `imported_discounts` as JSON, if there is one.

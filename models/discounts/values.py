@@ -26,7 +26,7 @@ def granted_discount_of(
 ) -> Discount:
     """Return a discount as the rules need it for an invoice of a cycle, with the amounts that it took by currency.
 
-    `taken_minor` is for the invoice's cycle. `taken_in_total_minor` is None unless the discount carries over, and
+    `taken_minor` is for the invoice's cycle. `taken_in_total_minor` is None unless the discount has a total, and
     `budget_left_minor` is None unless the voucher has a budget. `phase_by_cycle` has the phases of a ramp's cycles.
     `elsewhere` is the progress that an imported discount came with.
     """
@@ -55,6 +55,7 @@ def granted_discount_of(
         progress=progress,
         taken_minor=taken_minor,
         taken_in_total_minor=taken_in_total_minor,
+        maximum_in_all_minor=row.maximum_discount_in_all_minor,
         excluded_products=frozenset(row.excluded_products or ()),
         caps=caps_of(maximum_minor=row.maximum_discount_minor, budget_left_minor=budget_left_minor),
         was_discounted_elsewhere=is_within_cycles(cycle_start, progress=elsewhere),

@@ -8,11 +8,12 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from models.base import array_parameters
+from models.vouchers.total import TOTAL_MINOR
 
 _COLUMNS = ("project", "voucher_id", "customer", "subscription")
 # The redemptions have an index by voucher and customer. OFFSET 0 keeps the planner from reordering the joins. Whether a
-# completed balance is used up is in the ledger, so such a balance is left out.
-_FIND = text("""
+# completed discount has used up its total is in the ledger, so such a discount is left out.
+_FIND = text(f"""
     SELECT keys.position, other.id
     FROM unnest(CAST(:keys_project AS text[]), CAST(:keys_voucher_id AS uuid[]), CAST(:keys_customer AS text[]),
                 CAST(:keys_subscription AS text[]))
@@ -32,10 +33,10 @@ _FIND = text("""
         WHERE discount.subscription <> keys.subscription
               AND NOT (discount.recurrence = 'once' AND discount.cycles > 0)
               AND (discount.ends_on IS NULL OR discount.ends_on > :today)
-              AND (discount.status = 'running' OR (discount.status = 'completed' AND NOT discount.carry_over))
+              AND (discount.status = 'running' OR (discount.status = 'completed' AND ({TOTAL_MINOR}) IS NULL))
         ORDER BY discount.id DESC LIMIT 1
     ) AS other
-""")
+""")  # noqa: S608 - put together from the constant
 
 
 def find_other_discounts(

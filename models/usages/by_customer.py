@@ -8,6 +8,8 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from models.vouchers.row_types import TotalRow
+
 # The position before the first customer: no customer's name is empty.
 START = ""
 
@@ -59,7 +61,7 @@ _GRANTS = text("""
         OFFSET 0
     ) AS granted
     CROSS JOIN LATERAL (
-        SELECT id, customer, amounts_minor,
+        SELECT id, customer, amounts_minor, carry_over, maximum_discount_in_all_minor,
                -- A discount of another system is as old as its import, so that the first entry stays the first.
                CASE WHEN is_imported THEN (
                    SELECT imported.created_at FROM imported_discounts AS imported
@@ -93,13 +95,12 @@ _STAMPS = text("""
 """)
 
 
-class UsageGrantRow(Protocol):
+class UsageGrantRow(TotalRow, Protocol):
     """A discount that a customer was granted for the voucher."""
 
     id: UUID
     customer: str
     created_at: datetime
-    amounts_minor: dict[str, int] | None
 
 
 class FirstUsageRow(Protocol):

@@ -14,6 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from models.reversal_kinds import GIVES_BACK
+from models.vouchers.total import TOTAL_MINOR
 
 # A cycle that a reversal gave back counts as never taken.
 IS_UNREVERSED = f"""
@@ -34,6 +35,8 @@ _REVERSED = """
 """
 # A credited amount is one that the discount does not take, while a refund says nothing about the next cycle.
 TAKEN_MINOR = f"amount_minor - {_REVERSED.format(of_kind='AND credited_by IS NOT NULL')}"
+# A refund goes back into a total.
+KEPT_MINOR = f"amount_minor - {_REVERSED.format(of_kind='')}"
 # Of a discount that ran in another system: its cycles and amounts there, and how many of these cycles got another
 # invoice here. The discount does not count such a cycle again.
 ELSEWHERE = f"""
@@ -59,24 +62,24 @@ ELSEWHERE = f"""
 _CYCLES_IN_LEDGER = "cycles - coalesce(cycles_elsewhere, 0) + coalesce(cycles_again, 0)"
 CYCLES_HERE = f"greatest(1, {_CYCLES_IN_LEDGER})"
 RUNNING = f"""
-    SELECT * FROM discounts {ELSEWHERE}
+    SELECT *, {TOTAL_MINOR} AS total_minor FROM discounts {ELSEWHERE}
     WHERE project = :project AND status = 'running'
           AND (CAST(:voucher_id AS uuid) IS NULL OR voucher_id = :voucher_id)
           AND (ends_on IS NULL OR ends_on > :since)
 """  # noqa: S608 - put together from the constant above
-# The sums of a discount's own entries by currency, without credits. `share` is the part of a balance that the cycles
-# have used, over all currencies, and `share_left` the rest of the balance, which gets refunds back.
+# The sums of a discount's own entries by currency, without credits. `share` is the part of a total that the cycles
+# have used, over all currencies, and `share_left` the rest of the total, which gets refunds back.
 # An amount of 0 has no parts.
 # OFFSET 0 keeps the planner from merging a subquery into the outer query, so each discount costs one index scan.
 _TAKEN = f"""
     SELECT currency, sum(taken_minor) AS taken,
            round(sum(sum(cycle_end - cycle_start)) OVER () / sum(count(*)) OVER ())::integer AS cycle_days,
-           sum(sum(taken_minor) / nullif((amounts_minor ->> currency)::numeric, 0)) OVER () AS share,
-           1 - sum(sum(kept_minor) / nullif((amounts_minor ->> currency)::numeric, 0)) OVER () AS share_left
+           sum(sum(taken_minor) / nullif((total_minor ->> currency)::numeric, 0)) OVER () AS share,
+           1 - sum(sum(kept_minor) / nullif((total_minor ->> currency)::numeric, 0)) OVER () AS share_left
     FROM (
         SELECT currency, cycle_start, cycle_end,
                CASE WHEN running.entries_credited > 0 THEN {TAKEN_MINOR} ELSE amount_minor END AS taken_minor,
-               CASE WHEN running.carry_over THEN amount_minor - {_REVERSED.format(of_kind="")} END AS kept_minor
+               CASE WHEN total_minor IS NOT NULL THEN {KEPT_MINOR} END AS kept_minor
         FROM usage_entries
         WHERE usage_entries.project = running.project AND discount_id = running.id AND {IS_UNREVERSED}
         UNION ALL
@@ -88,18 +91,18 @@ _TAKEN = f"""
 """  # noqa: S608 - put together from the constants above
 # If nobody has told the amounts of elsewhere, its cycles tell nothing either.
 CYCLES_KNOWN = f"CASE WHEN taken_elsewhere = '{{}}' THEN {CYCLES_HERE} ELSE cycles END"
-# The rest of a balance is taken in the same amounts per cycle as before. The last, incomplete cycle is `rest`.
+# The rest of a total is taken in the same amounts per cycle as before. The last, incomplete cycle is `rest`.
 _STARTED = text(f"""
     SELECT voucher_id, currency, anchor, next_on, cycle_days, ends_on,
-           CASE WHEN has_rest THEN floor(cycles_of_balance) ELSE cycles_left END::integer AS cycles_left,
+           CASE WHEN has_rest THEN floor(cycles_of_total) ELSE cycles_left END::integer AS cycles_left,
            sum(per_cycle) AS per_cycle,
-           sum(CASE WHEN has_rest THEN per_cycle * (cycles_of_balance - floor(cycles_of_balance)) ELSE 0 END) AS rest
+           sum(CASE WHEN has_rest THEN per_cycle * (cycles_of_total - floor(cycles_of_total)) ELSE 0 END) AS rest
     FROM (
         SELECT voucher_id, currency, first_cycle_start AS anchor, last_cycle_end AS next_on, cycle_days, ends_on,
                taken / cycles_known::numeric AS per_cycle, duration_in_cycles - cycles AS cycles_left,
-               cycles_known * share_left / nullif(share, 0) AS cycles_of_balance,
-               -- If all was credited, nothing tells how long the balance lasts.
-               carry_over AND share > 0
+               cycles_known * share_left / nullif(share, 0) AS cycles_of_total,
+               -- If all was credited, nothing tells how long the total lasts.
+               total_minor IS NOT NULL AND share > 0
                AND (cycles_known * share_left / nullif(share, 0) < duration_in_cycles - cycles) IS NOT FALSE AS has_rest
         FROM (
             SELECT *, {CYCLES_KNOWN} AS cycles_known FROM ({RUNNING} AND cycles > 0 AND phases IS NULL) AS of_all
@@ -138,11 +141,10 @@ _HISTORY = f"""
 """  # noqa: S608 - put together from the constants above
 _NOT_STARTED = text(f"""
     SELECT voucher_id, currency, next_on, cycle_days, recurrence, duration_in_months, duration_in_cycles,
-           per_cycle, discounts, (balance ->> currency)::bigint AS balance
+           per_cycle, discounts, (total_minor ->> currency)::bigint AS total
     FROM (
         SELECT voucher_id, recurrence, duration_in_months, duration_in_cycles,
-               CASE WHEN carry_over THEN amounts_minor END AS balance, greatest(starts_on, :since) AS next_on,
-               count(*) AS discounts
+               total_minor, greatest(starts_on, :since) AS next_on, count(*) AS discounts
         FROM ({RUNNING} AND cycles = 0 AND phases IS NULL) AS running
         GROUP BY 1, 2, 3, 4, 5, 6
     ) AS not_started
@@ -180,7 +182,7 @@ class StartedRow(Protocol):
 class NotStartedRow(Protocol):
     """Running discounts of a voucher that have not started, with the voucher's average per cycle and discount.
 
-    `per_cycle` and `balance` are in minor units.
+    `per_cycle` and `total`, that of a discount, are in minor units.
     """
 
     voucher_id: UUID
@@ -192,7 +194,7 @@ class NotStartedRow(Protocol):
     duration_in_cycles: int | None
     per_cycle: Decimal | None
     discounts: int
-    balance: int | None
+    total: int | None
 
 
 class RunningCountRow(Protocol):

@@ -15,6 +15,7 @@ from models.vouchers.forecast import (
     ELSEWHERE,
     GRANTED,
     IS_UNREVERSED,
+    KEPT_MINOR,
     RUNNING,
     TAKEN_MINOR,
     parameters_of,
@@ -99,10 +100,28 @@ _OF_CURRENCIES = f"""
     GROUP BY currency
 """  # noqa: S608 - put together from the constants
 _TERMS = "voucher_id, phases, recurrence, duration_in_months, duration_in_cycles"
+# The part of a total that is used, over all currencies.
+_PART_USED = f"""
+    SELECT coalesce(sum(used / (ramp.total_minor ->> currency)::numeric), 0)
+    FROM (
+        SELECT currency, {KEPT_MINOR} AS used FROM usage_entries
+        WHERE usage_entries.project = ramp.project AND discount_id = ramp.id AND {IS_UNREVERSED}
+        UNION ALL
+        SELECT key, value::numeric FROM jsonb_each_text(ramp.taken_elsewhere)
+    ) AS amount
+"""  # noqa: S608 - put together from the constants
+# Ramps with a total are counted one by one, because each has a rest of its own. A currency has the part of the rest
+# that it has of the cycles.
 _STARTED = text(f"""
-    SELECT {_TERMS}, currency, anchor, next_on, cycle_days, cycles, sum(base) AS base, sum(share) AS share
+    SELECT {_TERMS}, currency, anchor, next_on, cycle_days, cycles, sum(base) AS base, sum(share) AS share,
+           sum(left_minor) AS left_minor
     FROM (
         SELECT {_TERMS}, currency, first_cycle_start AS anchor, last_cycle_end AS next_on, ramp.cycles,
+               CASE WHEN total_minor IS NOT NULL THEN ramp.id END AS one,
+               CASE WHEN total_minor IS NOT NULL
+                    THEN (total_minor ->> currency)::numeric * greatest(0, 1 - ({_PART_USED}))
+                         * own_cycles / ({CYCLES_KNOWN})
+               END AS left_minor,
                round(sum(days) OVER of_one / sum(entries) OVER of_one)::integer AS cycle_days,
                base / nullif(based_cycles, 0) * own_cycles / ({CYCLES_KNOWN}) AS base,
                own_cycles / ({CYCLES_KNOWN}) AS share
@@ -110,7 +129,7 @@ _STARTED = text(f"""
         CROSS JOIN LATERAL ({_OF_CURRENCIES}) AS taken
         WINDOW of_one AS (PARTITION BY ramp.project, ramp.id)
     ) AS each
-    GROUP BY {_TERMS}, currency, anchor, next_on, cycle_days, cycles
+    GROUP BY {_TERMS}, currency, anchor, next_on, cycle_days, cycles, one
     ORDER BY voucher_id, currency, anchor, next_on, cycles
 """)  # noqa: S608 - put together from the constants
 _ALL_CYCLES = "sum(sum(ramp.cycles_here) FILTER (WHERE is_first)) OVER ()"
@@ -132,11 +151,12 @@ _HISTORY = f"""
     GROUP BY currency
 """  # noqa: S608 - put together from the constants
 _NOT_STARTED = text(f"""
-    SELECT {_TERMS}, next_on, discounts, currency, base, share, cycle_days
+    SELECT {_TERMS}, next_on, discounts, currency, base, share, cycle_days,
+           (total_minor ->> currency)::numeric * share * discounts AS left_minor
     FROM (
-        SELECT {_TERMS}, greatest(starts_on, :since) AS next_on, count(*) AS discounts
+        SELECT {_TERMS}, total_minor, greatest(starts_on, :since) AS next_on, count(*) AS discounts
         FROM ({RUNNING} AND cycles = 0 AND phases IS NOT NULL) AS running
-        GROUP BY 1, 2, 3, 4, 5, 6
+        GROUP BY 1, 2, 3, 4, 5, 6, 7
     ) AS not_started
     LEFT JOIN LATERAL ({_HISTORY}) AS history ON true
     ORDER BY voucher_id, currency, next_on
@@ -147,7 +167,7 @@ class StartedRampRow(Protocol):
     """Running ramps of a voucher that have started, with what a cycle has for their percentages, in minor units.
 
     `base` is None if nothing tells it, and `share` is the part of the cycles in the currency: both
-    of all these ramps together.
+    of all these ramps together. `left_minor` is the rest of their total, or None without a total.
     """
 
     voucher_id: UUID
@@ -162,6 +182,7 @@ class StartedRampRow(Protocol):
     cycles: int
     base: Decimal | None
     share: Decimal
+    left_minor: Decimal | None
 
 
 class NotStartedRampRow(Protocol):
@@ -178,6 +199,7 @@ class NotStartedRampRow(Protocol):
     base: Decimal | None
     share: Decimal | None
     cycle_days: int | None
+    left_minor: Decimal | None
 
 
 def find_started_ramps(

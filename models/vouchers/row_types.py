@@ -13,14 +13,27 @@ class PriceDiscountRow(Protocol):
     phases: list[dict[str, Any]] | None
 
 
-class DiscountTermsRow(PriceDiscountRow, Protocol):
-    """The terms that a discount copies from the voucher and that an answer shows."""
+class TotalRow(Protocol):
+    """The columns of a voucher or of a discount that say how much a discount gives over its life."""
+
+    amounts_minor: dict[str, int] | None
+    carry_over: bool
+    maximum_discount_in_all_minor: dict[str, int] | None
+
+
+class ShownTotalRow(TotalRow, Protocol):
+    """The same with the currencies that answers show first."""
 
     currency: str | None
+    maximum_discount_in_all_currency: str | None
+
+
+class DiscountTermsRow(PriceDiscountRow, ShownTotalRow, Protocol):
+    """The terms that a discount copies from the voucher and that an answer shows."""
+
     recurrence: str
     duration_in_months: int | None
     duration_in_cycles: int | None
-    carry_over: bool
     exclusive: bool
     priority: int
     maximum_discount_minor: dict[str, int] | None

@@ -32,6 +32,7 @@ ONE_DURATION_IF_REPEATING = (
 REPEATING_IF_PHASES = "phases IS NULL OR recurrence = 'repeating'"
 PHASES_IN_RANGE = f"jsonb_array_length(phases) BETWEEN 1 AND {PHASES_MAX}"
 BALANCE_IF_CARRY_OVER = "NOT carry_over OR (amounts_minor IS NOT NULL AND recurrence <> 'once')"
+ONE_TOTAL = "NOT carry_over OR maximum_discount_in_all_minor IS NULL"
 
 
 class Voucher(Base):
@@ -98,10 +99,13 @@ class Voucher(Base):
     creation_answer: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     # The time of the last update. The audit does not compare earlier redemptions with the present restrictions.
     updated_at: Mapped[datetime | None] = mapped_column(Instant)
-    # The most that a discount takes off an invoice, and the most that all discounts together take off: minor units by
-    # currency, with the currency that is shown first. The used part of a budget is in `budgets`.
+    # The most that a discount takes off an invoice, the most that it takes off in all, and the most that all discounts
+    # together take off: minor units by currency, with the currency that is shown first. The used part of a budget is in
+    # `budgets`.
     maximum_discount_minor: Mapped[dict[str, int] | None] = mapped_column(JSONB(none_as_null=True))
     maximum_discount_currency: Mapped[str | None] = mapped_column(Text)
+    maximum_discount_in_all_minor: Mapped[dict[str, int] | None] = mapped_column(JSONB(none_as_null=True))
+    maximum_discount_in_all_currency: Mapped[str | None] = mapped_column(Text)
     budget_minor: Mapped[dict[str, int] | None] = mapped_column(JSONB(none_as_null=True))
     budget_currency: Mapped[str | None] = mapped_column(Text)
     # Never discounted, whatever `products` says.
@@ -128,6 +132,7 @@ class Voucher(Base):
         CheckConstraint("duration_in_months BETWEEN 1 AND 999", name="duration_in_range"),
         CheckConstraint("duration_in_cycles BETWEEN 1 AND 999", name="cycles_in_range"),
         CheckConstraint(BALANCE_IF_CARRY_OVER, name="balance_if_carry_over"),
+        CheckConstraint(ONE_TOTAL, name="one_total"),
         CheckConstraint("priority BETWEEN 0 AND 1000", name="priority_in_range"),
         CheckConstraint("stamps_required BETWEEN 2 AND 1000", name="stamps_in_range"),
         CheckConstraint("stamp_expire_days BETWEEN 1 AND 3650", name="stamp_days_in_range"),
@@ -157,7 +162,7 @@ class Voucher(Base):
         CheckConstraint("(num_nonnulls(request_id, delivery_id) = 1) = (fingerprint IS NOT NULL)", name="answer_keyed"),
         *(
             constraint
-            for cap in ("maximum_discount", "budget")
+            for cap in ("maximum_discount", "maximum_discount_in_all", "budget")
             for constraint in (
                 CheckConstraint(f"({cap}_minor IS NULL) = ({cap}_currency IS NULL)", name=f"{cap}_whole"),
                 CheckConstraint(f"{cap}_minor ? {cap}_currency", name=f"{cap}_currency_has_an_amount"),

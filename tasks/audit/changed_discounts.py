@@ -53,8 +53,8 @@ DISCOUNTS = Subject(
         "nothing was redeemed by a code that had expired",
         "nothing was redeemed by a code of another customer",
         "a fixed discount gave no more than its amount in a cycle",
-        "a balance gave no more than its amount",
-        "a balance that is used up is completed",
+        "a discount gave no more than its balance or its maximum in all",
+        "a discount whose balance or maximum in all is used up is completed",
         "an entry of the ledger is of the same instant as its invoice",
         "a discount's progress is what the ledger says",
         "a once discount took part in one invoice",
@@ -85,6 +85,7 @@ DISCOUNTS = Subject(
         "a budget limits all the discounts of its voucher",
         "a discount is exclusive if its voucher is",
         "a discount comes in its voucher's place on invoices",
+        "a discount has its voucher's maximum in all",
         "no invoice got more than the maximum from one discount",
     ),
 )

@@ -11,4 +11,10 @@ COPIED_TERM_CHECKS = {
         FROM discounts d JOIN vouchers v ON v.project = d.project AND v.id = d.voucher_id
         WHERE d.priority <> v.priority
     """,
+    "a discount has its voucher's maximum in all": """
+        SELECT d.project, d.id::text AS subject,
+               format('%s, voucher %s', d.maximum_discount_in_all_minor, v.maximum_discount_in_all_minor) AS detail
+        FROM discounts d JOIN vouchers v ON v.project = d.project AND v.id = d.voucher_id
+        WHERE d.maximum_discount_in_all_minor IS DISTINCT FROM v.maximum_discount_in_all_minor
+    """,
 }

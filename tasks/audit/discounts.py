@@ -1,5 +1,7 @@
 """Checks of discounts: their amounts on invoices, their progress through periods and cycles, and their windows."""
 
+_TOTAL = "CASE WHEN d.carry_over THEN d.amounts_minor ELSE d.maximum_discount_in_all_minor END"
+
 DISCOUNT_CHECKS = {
     "a fixed discount gave no more than its amount in a cycle": """
         SELECT project, discount_id::text AS subject, format('cycle from %s: %s', cycle_start, string_agg(
@@ -21,36 +23,38 @@ DISCOUNT_CHECKS = {
         HAVING bool_or(allowance IS NULL OR allowance < least(taken, 1))
                OR round(sum(taken / nullif(allowance, 0)), 15) > 1
     """,
-    "a balance gave no more than its amount": """
+    "a discount gave no more than its balance or its maximum in all": f"""
         SELECT project, discount_id::text AS subject, string_agg(
                    format('%s of %s %s', taken, allowance, currency), ', ') AS detail
         FROM (
             SELECT u.project, u.discount_id, u.currency, sum(u.amount_minor - u.taken_again) AS taken,
-                   (d.amounts_minor ->> u.currency)::numeric AS allowance
+                   (total.amounts ->> u.currency)::numeric AS allowance
             FROM amounts_left u JOIN discounts d ON d.project = u.project AND d.id = u.discount_id
-            WHERE d.carry_over
-            GROUP BY u.project, u.discount_id, u.currency, d.amounts_minor
+            CROSS JOIN LATERAL (SELECT {_TOTAL} AS amounts) total
+            WHERE total.amounts IS NOT NULL
+            GROUP BY u.project, u.discount_id, u.currency, total.amounts
         ) each
         GROUP BY project, discount_id
         HAVING bool_or(allowance IS NULL OR allowance < least(taken, 1))
                OR round(sum(taken / nullif(allowance, 0)), 15) > 1
-    """,
-    "a balance that is used up is completed": """
-        SELECT project, id::text AS subject, format('%s of %s', taken, amounts_minor) AS detail
+    """,  # noqa: S608 - put together from the constant
+    "a discount whose balance or maximum in all is used up is completed": f"""
+        SELECT project, id::text AS subject, format('%s of %s', taken, amounts) AS detail
         FROM (
-            SELECT d.project, d.id, d.amounts_minor, string_agg(format('%s %s', u.taken, u.currency), ', ') AS taken,
-                   sum(u.taken / nullif((d.amounts_minor ->> u.currency)::numeric, 0)) AS share,
-                   (SELECT max(value::numeric) FROM jsonb_each_text(d.amounts_minor)) AS largest
+            SELECT d.project, d.id, total.amounts, string_agg(format('%s %s', u.taken, u.currency), ', ') AS taken,
+                   sum(u.taken / nullif((total.amounts ->> u.currency)::numeric, 0)) AS share,
+                   (SELECT max(value::numeric) FROM jsonb_each_text(total.amounts)) AS largest
             FROM discounts d JOIN (
                 SELECT project, discount_id, currency, sum(amount_minor) AS taken
                 FROM amounts_left GROUP BY project, discount_id, currency
             ) u ON u.project = d.project AND u.discount_id = d.id
-            WHERE d.carry_over AND d.status = 'running'
-            GROUP BY d.project, d.id, d.amounts_minor
+            CROSS JOIN LATERAL (SELECT {_TOTAL} AS amounts) total
+            WHERE total.amounts IS NOT NULL AND d.status = 'running'
+            GROUP BY d.project, d.id, total.amounts
         ) each
         -- Not one unit of any currency is left. The last digits of a quotient of numerics are not exact.
         WHERE round(largest * (1 - share), 4) < 1
-    """,
+    """,  # noqa: S608 - put together from the constant
     "what an invoice was answered is what the ledger says": """
         SELECT i.project, i.invoice AS subject,
                format('answered %s, ledger %s', i.answer ->> 'discountTotal', coalesce(u.total, 0)) AS detail
@@ -133,24 +137,24 @@ DISCOUNT_CHECKS = {
                   ELSE (first_cycle_start + make_interval(months => duration_in_months))::date
               END
     """,
-    "a discount runs until it is over": """
+    "a discount runs until it is over": f"""
         SELECT project, id::text AS subject,
                format('%s %s in %s cycles, ends on %s', recurrence, status, cycles, ends_on) AS detail
-        FROM discounts
+        FROM discounts d
         WHERE (status = 'running' AND recurrence = 'once' AND cycles > 0)
-              -- Its place may have been taken when a cycle was given back or the discount was extended; balances have
-              -- a check of their own.
-              OR (status = 'completed' AND entries_given_back = 0 AND NOT carry_over
+              -- Its place may have been taken when a cycle was given back or the discount was extended; totals have a
+              -- check of their own.
+              OR (status = 'completed' AND entries_given_back = 0 AND {_TOTAL} IS NULL
                   AND NOT EXISTS (
                       SELECT FROM discount_changes c
-                      WHERE c.project = discounts.project AND c.discount_id = discounts.id AND c.kind = 'extended'
+                      WHERE c.project = d.project AND c.discount_id = d.id AND c.kind = 'extended'
                   )
                   AND CASE recurrence
                       WHEN 'once' THEN cycles = 0
                       WHEN 'forever' THEN true
                       ELSE (ends_on <= (now() AT TIME ZONE 'UTC')::date) IS NOT TRUE
                   END)
-    """,
+    """,  # noqa: S608 - put together from the constant
     "nothing was taken off by a discount that had ended": """
         SELECT u.project, u.discount_id::text AS subject,
                format('ended %s, took something %s', d.ended_at, u.created_at) AS detail

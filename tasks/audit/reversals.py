@@ -4,7 +4,7 @@ from models.reversal_kinds import GIVES_BACK
 
 # Tables that each check may read in place of `usage_entries`: the entries that no reversal has given back, with the
 # amount that is credited of each and the amounts of reversed credits, and all entries with the amounts that reversals
-# have left and those of another system, which is what a balance has paid.
+# have left and those of another system, which is what a balance or a maximum in all has paid.
 LEDGER_TABLES = f"""
     WITH remaining_entries AS (
         SELECT u.*, coalesce(c.credited, 0) AS credited, coalesce(c.taken_again, 0) AS taken_again

@@ -42,6 +42,9 @@ _PRESENT = f"""
             'stamps', v.stamps_required, 'expireDays', v.stamp_expire_days
         ) END,
         'maximumDiscount', {_AMOUNTS.format(amounts="maximum_discount_minor", currency="maximum_discount_currency")},
+        'maximumDiscountInAll', {
+    _AMOUNTS.format(amounts="maximum_discount_in_all_minor", currency="maximum_discount_in_all_currency")
+},
         'budget', {_AMOUNTS.format(amounts="budget_minor", currency="budget_currency")},
         'metadata', v.metadata::jsonb,
         'restrictions.startsAt', v.starts_at,

@@ -6,7 +6,7 @@ from typing import Any
 from domain.discount_change import ChangeKind, ChangeRefusal
 from models.discounts.row_types import ListedDiscountRow, RecurrenceRow
 from tasks.discounts.messages import ExtendDiscount, MoveDiscount
-from tasks.vouchers.answers import maximum_discount, price_discount, recurrence
+from tasks.vouchers.answers import maximum_discount, maximum_discount_in_all, price_discount, recurrence
 from tasks.wire.answers import Answer, day, instant, percentage
 from tasks.wire.fields import type_id
 
@@ -29,6 +29,7 @@ def discount_answer(row: ListedDiscountRow) -> Answer:
         "exclusive": row.exclusive,
         "priority": row.priority,
         "maximumDiscount": maximum_discount(row),
+        "maximumDiscountInAll": maximum_discount_in_all(row),
         "products": row.products,
         "excludedProducts": row.excluded_products,
         "minimumSubtotal": _minimum_subtotal(row),

@@ -10,18 +10,17 @@ from domain.allowance import is_used_up
 from domain.discount_import import Misfit, misfits, progress_elsewhere
 from domain.recurrence import Period, Progress
 from domain.reversal import is_completed
-from domain.terms import FixedDiscount
 from domain.value_class import value
 from models.discounts.discount import DiscountStatus
 from models.discounts.row_types import NewDiscountRow
 from models.discounts.values import recurrence_of
-from models.vouchers.values import price_discount_of
+from models.vouchers.total import total_minor_of
 from tasks.discounts.messages import ImportDiscount
 
 MISFITS = {
     Misfit.CYCLES: {"field": "cycles", "message": "must not be more than the voucher's discounts last"},
     Misfit.LAST_CYCLE: {"field": "lastCycle.start", "message": "must lie in the window of the voucher's discounts"},
-    Misfit.TAKEN: {"field": "taken", "message": "must not be more than the balance"},
+    Misfit.TAKEN: {"field": "taken", "message": "must not be more than the balance or maximumDiscountInAll"},
 }
 IN_FUTURE = {"field": "redeemedAt", "message": "must not lie in the future"}
 
@@ -39,8 +38,7 @@ class Begun:
         """Return what the discount cannot have had by the terms of the voucher."""
         ruled_out = misfits(
             recurrence_of(self.row),
-            price=price_discount_of(self.row),
-            is_balance=self.row.carry_over,
+            total_minor=total_minor_of(self.row),
             progress=self.progress,
             taken=self.request.taken,
         )
@@ -143,8 +141,8 @@ def _cycles(progress: Progress) -> dict[str, Any]:
 
 
 def _is_used_up(row: NewDiscountRow, request: ImportDiscount) -> bool:
-    price = price_discount_of(row)
-    if not row.carry_over or not isinstance(price, FixedDiscount):
+    total_minor = total_minor_of(row)
+    if total_minor is None:
         return False
-    named = {currency: amount for currency, amount in request.taken.items() if currency in price.amounts_minor}
-    return is_used_up(price.amounts_minor, taken_minor=named)
+    named = {currency: amount for currency, amount in request.taken.items() if currency in total_minor}
+    return is_used_up(total_minor, taken_minor=named)

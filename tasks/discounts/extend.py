@@ -19,10 +19,10 @@ from models.discounts.progress import DiscountState
 from models.discounts.row_types import DiscountRow
 from models.discounts.values import extended_recurrence_of, progress_of
 from tasks.discounts.answers import change_refused, discount_answer
-from tasks.discounts.balance import used_up_balances
 from tasks.discounts.messages import ExtendDiscount
 from tasks.discounts.present_subscriptions import check_not_moved, lock_present_subscriptions
 from tasks.discounts.room import Room, place_of
+from tasks.discounts.used_up_totals import with_used_up_totals
 from tasks.intake.task import contract_task, delivery_id
 from tasks.wire.answers import Answer
 from tasks.wire.errors import InvalidRequest
@@ -89,7 +89,7 @@ def _refusal(session: Session, row: DiscountRow) -> ChangeRefusal | None:
     if row.status == DiscountStatus.ENDED:
         return ChangeRefusal.DISCOUNT_ENDED
     # More time gives nothing to a balance that is used up.
-    is_used_up = row.id in used_up_balances(session, discounts=[row])
+    is_used_up = row.id in with_used_up_totals(session, discounts=[row])
     return ChangeRefusal.DISCOUNT_COMPLETED if is_used_up else None
 
 

@@ -21,6 +21,7 @@ from models.redemptions.row_types import RedemptionRow
 from models.vouchers.budget import BudgetKey, lock_budgets, spend_budgets
 from models.vouchers.counters import count_matched, count_redemptions
 from models.vouchers.look_up import VoucherKey, lock_vouchers
+from models.vouchers.total import total_minor_of
 from models.vouchers.values import price_discount_of
 from tasks.discounts.begun import (
     Begun,
@@ -132,7 +133,7 @@ class ImportBatch:
         taken = discount.request.taken
         reasons = [
             places.refusal(now=self.now),
-            refusal_of_amounts(price_discount_of(row), caps=caps, taken=taken),
+            refusal_of_amounts(price_discount_of(row), total_minor=total_minor_of(row), caps=caps, taken=taken),
         ]
         # What is over takes no room on its subscription.
         if discount.status is DiscountStatus.RUNNING:

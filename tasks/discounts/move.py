@@ -16,10 +16,10 @@ from models.discounts.present_subscription import SubscriptionKey
 from models.discounts.row_types import DiscountRow
 from models.discounts.values import progress_of, recurrence_of
 from tasks.discounts.answers import change_refused, discount_answer
-from tasks.discounts.balance import used_up_balances
 from tasks.discounts.messages import MoveDiscount
 from tasks.discounts.present_subscriptions import check_not_moved, lock_present_subscriptions
 from tasks.discounts.room import Room, place_on
+from tasks.discounts.used_up_totals import with_used_up_totals
 from tasks.intake.task import contract_task, delivery_id
 from tasks.wire.answers import Answer
 from tasks.wire.replay import AnswerTable, answer_once
@@ -74,7 +74,7 @@ def _refusal(
 ) -> ChangeRefusal | None:
     if row.status == DiscountStatus.ENDED:
         return ChangeRefusal.DISCOUNT_ENDED
-    is_used_up = row.id in used_up_balances(session, discounts=[row])
+    is_used_up = row.id in with_used_up_totals(session, discounts=[row])
     if is_completed(recurrence_of(row), progress=progress_of(row), is_used_up=is_used_up, today=at.date()):
         return ChangeRefusal.DISCOUNT_COMPLETED
     place = place_on(target, row=row)

@@ -1,4 +1,4 @@
-"""Carry out an accepted reversal: lock its discounts, give cycles, budgets and balances back, and write the ledger.
+"""Carry out an accepted reversal: lock its discounts, give cycles, budgets and totals back, and write the ledger.
 
 If the invoice is given back, its own credits are taken back with it.
 """
@@ -25,8 +25,9 @@ from models.invoices.reversal import add_reversals
 from models.invoices.row_types import EntryRow, InvoiceRow
 from models.redemptions.returned_place import return_customers_places
 from models.vouchers.given import GivenKey, add_given
-from tasks.discounts.balance import used_up_balances
+from models.vouchers.total import total_minor_of
 from tasks.discounts.present_subscriptions import check_not_moved
+from tasks.discounts.used_up_totals import with_used_up_totals
 from tasks.invoices.budgets import refill_budgets
 from tasks.invoices.messages import ReverseInvoice
 from tasks.invoices.reversal_answers import reversal_answer, reversed_discount_answer, reversed_share_answer
@@ -37,7 +38,7 @@ from tasks.invoices.reversed_credits import (
     reverse_credits,
 )
 from tasks.invoices.reversed_lines import ReversedLine, discounts_of, is_in_full, reversed_lines
-from tasks.invoices.states_afterwards import give_cycle_back, present_states, refill_balances
+from tasks.invoices.states_afterwards import give_cycle_back, present_states, refill_totals
 from tasks.wire.answers import Answer
 from tasks.wire.fields import uuid_of
 
@@ -87,7 +88,7 @@ def carry_out_reversal(
     parts = reversed_lines(lines, refunds=refunds)
     affected = {discount for part in parts for discount in part.by_discount}
     keys = discounts_of(invoice)
-    may_run_again = gives_back or not affected.isdisjoint(_balances_of(invoice))
+    may_run_again = gives_back or not affected.isdisjoint(_with_total(invoice))
     there = _lock(session, {*keys, *discounts_of_credits(credits_)}, locked=locked, may_run_again=may_run_again)
     credits_ = credits_in_force(session, credits_=credits_)
     rows = [each for each in there if each.id in affected]
@@ -100,7 +101,7 @@ def carry_out_reversal(
         _reversed_discount(each, entry=entry_of[each.id], parts=parts, lines=lines, refunds=refunds) for each in rows
     ]
     states = reverse_credits(session, credits_=credits_, discounts=there, at=at)
-    # A balance of which nothing is left now takes no room.
+    # A discount of whose total nothing is left now takes no room.
     completed = {key for key, state in states.items() if state.status is DiscountStatus.COMPLETED}
     there = [each for each in there if (each.project, each.id) not in completed]
     states |= _states_afterwards(session, discounts, invoice=invoice, there=there, gives_back=gives_back, at=at)
@@ -121,7 +122,7 @@ def _lock(
     return there
 
 
-def _balances_of(invoice: InvoiceRow) -> set[UUID]:
+def _with_total(invoice: InvoiceRow) -> set[UUID]:
     return {uuid_of(each["discount"]) for each in invoice.answer["discounts"] if each["debitBalance"] is not None}
 
 
@@ -161,10 +162,10 @@ def _states_afterwards(
     at: datetime,
 ) -> Mapping[DiscountKey, DiscountState]:
     rows = [each.row for each in discounts]
-    changed = rows if gives_back else [each for each in rows if each.carry_over]
+    changed = rows if gives_back else [each for each in rows if total_minor_of(each) is not None]
     if not changed:
         return present_states(rows, today=at.date())
-    used_up = used_up_balances(
+    used_up = with_used_up_totals(
         session,
         discounts=changed,
         without={(each.row.id, each.entry.currency): each.amount_minor for each in discounts},
@@ -173,7 +174,7 @@ def _states_afterwards(
     beside = [each for each in there if each.id not in changed_ids]
     if gives_back:
         return give_cycle_back(session, invoice=invoice, discounts=changed, used_up=used_up, beside=beside, at=at)
-    return refill_balances(session, balances=changed, used_up=used_up, beside=beside, at=at)
+    return refill_totals(session, discounts=changed, used_up=used_up, beside=beside, at=at)
 
 
 def _write(

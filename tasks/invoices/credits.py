@@ -21,7 +21,8 @@ from models.discounts.progress import count_credited
 from models.discounts.row_types import DiscountRow
 from models.invoices.ledger import InvoiceKey
 from models.invoices.reversal import add_reversals
-from tasks.discounts.balance import used_up_balances
+from models.vouchers.total import total_minor_of
+from tasks.discounts.used_up_totals import with_used_up_totals
 from tasks.invoices.credited_invoices import (
     CreditedInvoice,
     credit_lines,
@@ -32,7 +33,7 @@ from tasks.invoices.credited_invoices import (
 )
 from tasks.invoices.messages import Apply
 from tasks.invoices.reversed_lines import ReversedLine
-from tasks.invoices.states_afterwards import refill_balances
+from tasks.invoices.states_afterwards import refill_totals
 from tasks.wire.answers import Answer
 from tasks.wire.replay import FirstAnswers
 from worker.database import ChangedMeanwhileError
@@ -160,7 +161,7 @@ class Credits:
         ]
 
     def write(self, session: Session, *, at: datetime) -> None:
-        """Write the credits, and let balances that they have refilled run again. Without credits, do nothing.
+        """Write the credits, and let discounts whose totals they have refilled run again. Without credits, do nothing.
 
         Call it after writing the batch's ledger entries and the progress of its discounts.
         """
@@ -169,20 +170,20 @@ class Credits:
         add_reversals(session, reversals=self._new_reversals, entries=self._new_entries)
         count_credited(session, entries=Counter((each["project"], each["discount_id"]) for each in self._new_entries))
         refilled = {(each["project"], each["discount_id"]) for each in self._new_entries if each["amount_minor"]}
-        balances = {key for key in refilled if _may_run_again(self._discounts[key])}
-        if balances:
-            self._run_again(session, balances, at=at)
+        completed = {key for key in refilled if _may_run_again(self._discounts[key])}
+        if completed:
+            self._run_again(session, completed, at=at)
 
-    def _run_again(self, session: Session, balances: Collection[DiscountKey], *, at: datetime) -> None:
+    def _run_again(self, session: Session, completed: Collection[DiscountKey], *, at: datetime) -> None:
         # All of these are locked, but the batch may have changed them.
-        subscriptions = {(key[0], self._discounts[key].subscription) for key in balances}
-        there = lock_discounts_and_running(session, keys=balances, subscriptions=subscriptions)
-        rows = [each for each in there if (each.project, each.id) in balances]
-        refill_balances(
+        subscriptions = {(key[0], self._discounts[key].subscription) for key in completed}
+        there = lock_discounts_and_running(session, keys=completed, subscriptions=subscriptions)
+        rows = [each for each in there if (each.project, each.id) in completed]
+        refill_totals(
             session,
-            balances=rows,
-            used_up=used_up_balances(session, discounts=rows),
-            beside=[each for each in there if (each.project, each.id) not in balances],
+            discounts=rows,
+            used_up=with_used_up_totals(session, discounts=rows),
+            beside=[each for each in there if (each.project, each.id) not in completed],
             at=at,
         )
 
@@ -203,7 +204,7 @@ def lock_discounts(session: Session, invoices: Sequence[Apply]) -> tuple[list[Di
 
 
 def _may_run_again(row: DiscountRow) -> bool:
-    return row.carry_over and row.status == DiscountStatus.COMPLETED
+    return total_minor_of(row) is not None and row.status == DiscountStatus.COMPLETED
 
 
 def _credit(line: str, *, credited: InvoiceKey, part: ReversedLine, of: CreditedInvoice) -> Credit:

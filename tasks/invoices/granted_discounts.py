@@ -15,6 +15,7 @@ from models.discounts.values import granted_discount_of
 from models.invoices.discounted_cycles import discounted_cycles, discounted_phases
 from models.invoices.given_back import AmountsGivenBack, sum_credited, sum_given_back
 from models.invoices.taken import taken_in_cycles, taken_in_total
+from models.vouchers.total import total_minor_of
 
 
 @dataclass(slots=True)
@@ -31,7 +32,7 @@ class GrantedDiscount:
     budget_left_minor: dict[str, int] | None = None
     # By the start of the cycle, for each cycle of the batch.
     taken_minor: dict[date, dict[str, int]] = field(default_factory=dict)
-    # Of all cycles and without refunds, if the discount carries over.
+    # Of all cycles and without refunds, if the discount has a total.
     taken_in_total_minor: dict[str, int] | None = None
     # Of a ramp: the number of the phase of each cycle that it has discounted, by the cycle's start.
     phase_by_cycle: dict[date, int] = field(default_factory=dict)
@@ -113,11 +114,11 @@ def read_cycles(session: Session, discounts: Sequence[GrantedDiscount]) -> None:
 
 
 def read_of_all_cycles(session: Session, discounts: Sequence[GrantedDiscount]) -> None:
-    """Read the totals of balances, the phases of ramps, and what imported discounts had done elsewhere.
+    """Read what was taken of totals, the phases of ramps, and what imported discounts had done elsewhere.
 
     If no discount is any of these, send no statement.
     """
-    _read_balances(session, discounts)
+    _read_taken_in_total(session, discounts)
     _read_phases(session, discounts)
     _read_imported(session, discounts)
 
@@ -131,12 +132,12 @@ def _read_imported(session: Session, discounts: Iterable[GrantedDiscount]) -> No
             granted.cycles.append(Period(start=row.last_cycle_start, end=row.last_cycle_end))
 
 
-def _read_balances(session: Session, discounts: Iterable[GrantedDiscount]) -> None:
+def _read_taken_in_total(session: Session, discounts: Iterable[GrantedDiscount]) -> None:
     # Without reversed amounts.
-    balances = [each for each in discounts if each.row.carry_over]
-    if balances:
-        totals = taken_in_total(session, keys=[each.key for each in balances])
-        for each, taken in zip(balances, totals, strict=True):
+    with_total = [each for each in discounts if total_minor_of(each.row) is not None]
+    if with_total:
+        taken_of_each = taken_in_total(session, keys=[each.key for each in with_total])
+        for each, taken in zip(with_total, taken_of_each, strict=True):
             each.taken_in_total_minor = taken
 
 

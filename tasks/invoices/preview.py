@@ -13,6 +13,7 @@ from domain.terms import RecurrenceType
 from models.base import read_clock, read_one_snapshot
 from models.discounts.of_subscription import find_covering
 from models.invoices.taken import taken_since
+from models.vouchers.total import total_minor_of
 from tasks.intake.task import contract_task
 from tasks.invoices.as_if_redeemed import NOBODY, AsIfRedeemed, redeem_as_if_now
 from tasks.invoices.batch import InvoiceBatch
@@ -147,7 +148,7 @@ def _is_endless(batch: InvoiceBatch) -> bool:
     return any(
         each.has_advanced
         and each.row.recurrence == RecurrenceType.FOREVER
-        and not each.row.carry_over
+        and total_minor_of(each.row) is None
         and not each.row.has_budget
         for each in batch.discounts()
     )

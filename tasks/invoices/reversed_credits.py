@@ -21,7 +21,7 @@ from models.discounts.row_types import DiscountRow
 from models.invoices.ledger import InvoiceKey, find_invoices
 from models.invoices.reversal import add_reversals, find_reversals
 from models.invoices.row_types import InvoiceRow
-from tasks.discounts.balance import used_up_balances
+from tasks.discounts.used_up_totals import with_used_up_totals
 from tasks.invoices.reversed_lines import ReversedLine
 from tasks.invoices.states_afterwards import present_states
 from tasks.wire.fields import uuid_of
@@ -93,9 +93,10 @@ def credits_in_force(session: Session, *, credits_: Sequence[CreditToReverse]) -
 def reverse_credits(
     session: Session, *, credits_: Sequence[CreditToReverse], discounts: Iterable[DiscountRow], at: datetime
 ) -> dict[DiscountKey, DiscountState]:
-    """Reverse each credit, and complete the locked balances of which nothing is left. Return the states afterwards.
+    """Reverse each credit, and complete the locked discounts of whose totals nothing is left.
 
-    The states are those of the discounts that the credits gave a share back of. Without credits, send no statement.
+    Return the states afterwards, which are those of the discounts that the credits gave a share back of. Without
+    credits, send no statement.
     """
     if not credits_:
         return {}
@@ -104,7 +105,7 @@ def reverse_credits(
     changed = [each for each in discounts if (each.project, each.id) in keys]
     states = dict(present_states(changed, today=at.date()))
     running = [each for each in changed if states[each.project, each.id].status is DiscountStatus.RUNNING]
-    used_up = used_up_balances(session, discounts=running)
+    used_up = with_used_up_totals(session, discounts=running)
     completed = [(each.project, each.id) for each in running if each.id in used_up]
     complete_discounts_by_id(session, keys=completed, at=at)
     return states | {key: replace(states[key], status=DiscountStatus.COMPLETED) for key in completed}

@@ -1,4 +1,4 @@
-"""The states of discounts after a reversal: without the invoice, or with a balance that refunds have refilled."""
+"""The states of discounts after a reversal: without the invoice, or with a total that refunds have refilled."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
@@ -27,7 +27,7 @@ class _Rewound:
 
     row: DiscountRow
     progress: Progress
-    # Whether it is a balance of which nothing is left.
+    # Whether it has a total of which nothing is left.
     is_used_up: bool
 
 
@@ -42,8 +42,8 @@ def give_cycle_back(
 ) -> Mapping[DiscountKey, DiscountState]:
     """Rewind locked discounts to their state without the invoice, and return the new states.
 
-    `used_up` are the balances of which nothing is left. Call it after locking the subscriptions that the discounts are
-    on now, and `beside`, the other running discounts there.
+    `used_up` are the discounts of whose totals nothing is left. Call it after locking the subscriptions that the
+    discounts are on now, and `beside`, the other running discounts there.
     A discount runs again if it has something left and was not ended. But it stays `completed` if its voucher runs on
     its subscription through another redemption, if a hold reserves that, if it cannot be combined with what runs or is
     held there, or if 20 discounts run there already. It then counts against no limit, but later invoices are still
@@ -63,19 +63,19 @@ def give_cycle_back(
     return states
 
 
-def refill_balances(
+def refill_totals(
     session: Session,
     *,
-    balances: Sequence[DiscountRow],
+    discounts: Sequence[DiscountRow],
     used_up: Collection[UUID],
     beside: Sequence[DiscountRow],
     at: datetime,
 ) -> Mapping[DiscountKey, DiscountState]:
-    """Let locked balances that got a refund back run again, by the rules of `give_cycle_back`, and return the states.
+    """Let locked discounts whose totals got a refund back run again, by the rules of `give_cycle_back`.
 
-    The states of the other discounts are returned too. No progress changes, because a refund gives no cycle back.
+    Return the states, and those of the other discounts too. No progress changes, because a refund gives no cycle back.
     """
-    refilled = [_Rewound(row=each, progress=progress_of(each), is_used_up=each.id in used_up) for each in balances]
+    refilled = [_Rewound(row=each, progress=progress_of(each), is_used_up=each.id in used_up) for each in discounts]
     states = _states(session, refilled, beside=beside, at=at)
     set_statuses(session, states=states, at=at)
     return {**present_states(beside, today=at.date()), **states}

@@ -15,12 +15,13 @@ from models.discounts.row_types import ListedDiscountRow
 from models.discounts.values import progress_of, recurrence_of
 from models.invoices.taken_by_discount import TakenRow
 from models.redemptions.row_types import HoldRow, RedemptionRow, is_accepted
+from models.vouchers.total import total_minor_of
 from tasks.discounts.answers import discount_answer
 from tasks.redemptions.answers import redemption_answer
 from tasks.redemptions.hold_answers import hold_answer, status_at
 from tasks.support import sentences
 from tasks.support.evidence import Evidence, Known
-from tasks.support.figures import balance_left, discount_figures, entry_figures, instant_text, request_figures
+from tasks.support.figures import discount_figures, entry_figures, instant_text, request_figures, total_left
 from tasks.support.pages import Asked
 from tasks.support.sentences import Figures, say
 from tasks.wire.answers import Answer, day, instant
@@ -71,13 +72,14 @@ def explained_discount(row: ListedDiscountRow, *, evidence: Evidence, subscripti
     known = evidence.known[row.id]
     standing = present_standing(row, known=known, now=evidence.now)
     place = None if subscription is None else place_on(known.history, subscription=subscription)
-    figures = {**figures_of(row, known=known)}
+    figures, total_minor = {**figures_of(row, known=known)}, total_minor_of(row)
     wordings = [sentences.TERMS[RecurrenceType(row.recurrence)]]
     wordings += [sentences.PRODUCTS] if row.products is not None else []
     wordings += [sentences.EXCLUDED_PRODUCTS] if row.excluded_products is not None else []
     wordings += [sentences.MINIMUM] if row.minimum_subtotal_minor is not None else []
     wordings += [sentences.EXCLUSIVE] if row.exclusive else []
     wordings += [sentences.MAXIMUM] if row.maximum_discount_minor is not None else []
+    wordings += [sentences.MAXIMUM_IN_ALL] if row.maximum_discount_in_all_minor is not None else []
     wordings += [sentences.ORIGIN] if row.imported is not None else []
     wordings += [sentences.STANDING[standing]]
     move = None if subscription is None else known.history.last_move_of(subscription)
@@ -91,7 +93,7 @@ def explained_discount(row: ListedDiscountRow, *, evidence: Evidence, subscripti
         "place": None if place is None else place.value,
         "given": _given_here(row, known=known),
         "cyclesLeft": None if row.duration_in_cycles is None else row.duration_in_cycles - row.cycles,
-        "balanceLeft": balance_left(row, given_minor=known.given_minor) if row.carry_over else None,
+        "balanceLeft": None if total_minor is None else total_left(total_minor, given_minor=known.given_minor),
         "entries": explained_entries(known.newest),
         "moreEntries": bool(known.newest and known.newest[0].entries > len(known.newest)),
         "text": " ".join(say(each, figures) for each in wordings),
@@ -112,12 +114,13 @@ def figures_of(row: ListedDiscountRow, *, known: Known) -> Figures:
 
 def present_standing(row: ListedDiscountRow, *, known: Known, now: datetime) -> Standing:
     """Return where a discount stands, whether or not a sweep has run."""
+    total_minor = total_minor_of(row)
     return standing_of(
         recurrence_of(row),
         progress=progress_of(row),
         is_ended=row.status == DiscountStatus.ENDED,
         is_marked_running=row.status == DiscountStatus.RUNNING,
-        is_used_up=row.carry_over and is_used_up(row.amounts_minor or {}, taken_minor=known.given_minor),
+        is_used_up=total_minor is not None and is_used_up(total_minor, taken_minor=known.given_minor),
         today=now.date(),
     )
 

@@ -15,6 +15,7 @@ from models.codes.row_types import CodeRow
 from models.discounts.row_types import ListedDiscountRow
 from models.invoices.taken_by_discount import TakenRow
 from models.vouchers.row_types import DiscountTermsRow, MinimumSubtotalRow, ShownVoucherRow
+from models.vouchers.total import total_currency_of, total_minor_of
 from tasks.support.sentences import Figures
 from tasks.wire.answers import percentage
 
@@ -77,22 +78,35 @@ def discount_figures(
         figures["imported_at"] = instant_text(datetime.fromisoformat(row.imported["created_at"]))
         cycles = row.imported["cycles"]
         figures["cycles_elsewhere"] = _count_text(cycles, unit="billing cycle") if cycles else None
-    if row.carry_over and row.amounts_minor:
-        left = balance_left(row, given_minor=given_minor)
-        figures["balance_in_all"] = amounts_text(row.amounts_minor, first=row.currency)
-        figures["balance_left"] = amounts_text(left, first=row.currency)
-        figures["balance_used_up"] = None if any(left.values()) else figures["balance_in_all"]
-    return _known(figures)
+    return _known({**figures, **_total_figures(row, given_minor=given_minor)})
 
 
-def taken_figures(row: ListedDiscountRow, *, currency: str, amount_minor: int, phase: int | None) -> Figures:
+def _total_figures(row: ListedDiscountRow, *, given_minor: Mapping[str, int]) -> dict[str, str | None]:
+    total_minor, first = total_minor_of(row), total_currency_of(row)
+    if total_minor is None:
+        return {}
+    name, left = "balance" if row.carry_over else "maximum", total_left(total_minor, given_minor=given_minor)
+    in_all = amounts_text(total_minor, first=first)
+    return {
+        f"{name}_in_all": in_all,
+        f"{name}_left": amounts_text(left, first=first),
+        f"{name}_used_up": None if any(left.values()) else in_all,
+    }
+
+
+def taken_figures(
+    row: ListedDiscountRow, *, currency: str, amount_minor: int, phase: int | None, left_minor: int | None
+) -> Figures:
     """Return the figures of an amount that a discount took off an invoice, and the limit that it has reached.
 
-    `phase` is the number of the phase that the discount was in, or None if it is no ramp.
+    `phase` is the number of the phase that the discount was in, or None if it is no ramp. `left_minor` is what was left
+    of its total, or None if it has none.
     """
     figures = {"amount": money_text(amount_minor, currency=currency)}
     if amount_minor == (row.maximum_discount_minor or {}).get(currency):
         figures["maximum_discount"] = figures["amount"]
+    if row.maximum_discount_in_all_minor is not None and left_minor == 0:
+        figures["rest_in_all"] = figures["amount"]
     amounts_minor = row.amounts_minor or {}
     if phase is not None and row.phases is not None:
         amounts_minor = row.phases[phase - 1]["amounts_minor"] or {}
@@ -119,12 +133,9 @@ def entry_figures(row: TakenRow) -> Figures:
     )
 
 
-def balance_left(row: ListedDiscountRow, *, given_minor: Mapping[str, int]) -> dict[str, int]:
-    """Return the rest of a balance in each of its currencies, in minor units."""
-    amounts_minor = row.amounts_minor or {}
-    return {
-        each: allowance_left(amounts_minor, currency=each, taken_minor=given_minor) for each in sorted(amounts_minor)
-    }
+def total_left(total_minor: Mapping[str, int], *, given_minor: Mapping[str, int]) -> dict[str, int]:
+    """Return the rest of a balance or of a maximum in all in each of its currencies, in minor units."""
+    return {each: allowance_left(total_minor, currency=each, taken_minor=given_minor) for each in sorted(total_minor)}
 
 
 def worth_text(row: DiscountTermsRow) -> str:

@@ -37,8 +37,8 @@ def explained_on_invoice(row: ListedDiscountRow, *, invoice: InvoiceRow, known: 
     answer, currency = invoice.answer, invoice.answer["currency"]
     if (applied := _named(answer["discounts"], row=row)) is not None:
         # Answers from before the first ramp have no such field.
-        phase = applied.get("phase")
-        figures = taken_figures(row, currency=currency, amount_minor=applied["amount"], phase=phase)
+        phase, left = applied.get("phase"), applied["debitBalance"]
+        figures = taken_figures(row, currency=currency, amount_minor=applied["amount"], phase=phase, left_minor=left)
         text = say(sentences.TAKEN, figures)
         explained = Explained(outcome="applied", text=text, applied=applied)
     elif (skipped := _named(answer["skipped"], row=row)) is not None:

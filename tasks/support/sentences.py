@@ -116,6 +116,7 @@ EXCLUDED_PRODUCTS: Wordings = ("The products that it excludes are not discounted
 MINIMUM: Wordings = ("Its lines of an invoice must reach {minimum}.",)
 EXCLUSIVE: Wordings = ("It is never together with another discount.",)
 MAXIMUM: Wordings = ("At most {maximum_on_invoice} is taken off one invoice.",)
+MAXIMUM_IN_ALL: Wordings = ("At most {maximum_in_all} is taken off in all.",)
 ORIGIN: Wordings = (
     "It came from another system on {imported_at}, where it had discounted {cycles_elsewhere}.",
     "It came from another system on {imported_at}.",
@@ -130,12 +131,15 @@ STANDING: Mapping[Standing, Wordings] = {
     Standing.RUNNING: (
         "It is running, with {balance_left} of the balance left, and the full price applies from {ends_on}.",
         "It is running, with {balance_left} of the balance left.",
+        "It is running, with {maximum_left} of its maximum in all left, and the full price applies from {ends_on}.",
+        "It is running, with {maximum_left} of its maximum in all left.",
         "It is running, and the full price applies from {ends_on}.",
         "It is running: {cycles} of {cycles_in_all} billing cycles were discounted.",
         "It is running, without an end.",
     ),
     Standing.COMPLETED: (
         "It is over: its balance of {balance_used_up} is used up.",
+        "It is over: it has taken its maximum of {maximum_used_up} in all.",
         "It is over: the full price applies from {ends_on}.",
         "It is over.",
     ),
@@ -148,6 +152,7 @@ PLACE: Mapping[Place, Wordings] = {
 }
 # What was taken off an invoice.
 TAKEN: Wordings = (
+    "It took {rest_in_all} off the invoice, which was the rest of its maximum in all.",
     "It took {maximum_discount} off the invoice, which is its maximum on one invoice.",
     "It took {amount} off the invoice, not {fixed}: the cycle, the lines or a cap had no more left.",
     "It took {amount} off the invoice, in phase {phase}: {phase_worth}.",
@@ -179,6 +184,7 @@ SKIPPED: Mapping[Skip, Wordings] = {
     Skip.NOTHING_LEFT: (
         "It took nothing off: its {fixed} was used in the same cycle, or the lines had nothing left.",
         "It took nothing off: the lines had nothing left, or the amount of a phase was used. Its phases: {phases}.",
+        "It took nothing off: the lines or its maximum of {maximum_in_all} in all had too little left.",
         "It took nothing off: the lines had nothing left, or too little for a share of them.",
     ),
 }
@@ -209,6 +215,7 @@ ABSENT: Mapping[Absence, Wordings] = {
     ),
     Absence.COMPLETED: (
         "It took nothing off, because it was for {single_invoice}, which it had reduced before.",
+        "It took nothing off, because its maximum of {maximum_in_all} in all was taken or its time was over.",
         "It took nothing off, because it is for {billing_cycles}, which had been discounted before.",
         "It took nothing off, because its balance of {balance_in_all} was used up or its time was over.",
         "It took nothing off, because the cycle is outside its window: {first_cycle_start} to {ends_on}.",

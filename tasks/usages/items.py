@@ -12,6 +12,8 @@ from domain.stamp_card import stamps_on_card
 from models.usages.by_customer import FirstUsageRow, StampsRow, UsageGrantRow
 from models.usages.history import HistoryEntryRow, HistorySumRow
 from models.usages.recorded_usage import StampCardRow, collected_of, stamp_card_of
+from models.vouchers.row_types import ShownTotalRow
+from models.vouchers.total import total_currency_of, total_minor_of
 from tasks.wire.answers import Answer, identity, instant
 from tasks.wire.fields import type_id
 
@@ -19,7 +21,7 @@ from tasks.wire.fields import type_id
 REFS_MAX = 100
 # ISO 4217's code for no currency: of amounts that were recorded without one.
 NO_CURRENCY = "XXX"
-# The minor units that discounts have taken from their balances, by discount and currency.
+# The minor units that discounts have taken of their totals, by discount and currency.
 Taken = Mapping[UUID, Mapping[str, int]]
 
 
@@ -30,12 +32,10 @@ class FirstRow(Protocol):
     created_at: datetime
 
 
-class UsageVoucherRow(StampCardRow, Protocol):
+class UsageVoucherRow(StampCardRow, ShownTotalRow, Protocol):
     """The columns of a voucher that its usage items need."""
 
     id: UUID
-    currency: str | None
-    carry_over: bool
 
 
 @dataclass(slots=True)
@@ -106,14 +106,11 @@ def _amounts(use: Use) -> dict[str, int]:
 
 
 def _debit_balance(use: Use, *, voucher: UsageVoucherRow, taken: Taken) -> int | None:
-    # Balances are fixed amounts, so there is a currency.
-    if not voucher.carry_over or voucher.currency is None:
+    currency = total_currency_of(voucher)
+    if currency is None:
         return None
-    return sum(
-        allowance_left(each.amounts_minor, currency=voucher.currency, taken_minor=taken.get(each.id, {}))
-        for each in use.grants
-        if each.amounts_minor is not None
-    )
+    totals = [(each.id, total) for each in use.grants if (total := total_minor_of(each)) is not None]
+    return sum(allowance_left(total, currency=currency, taken_minor=taken.get(id_, {})) for id_, total in totals)
 
 
 def _current_stamp(use: Use, *, voucher: UsageVoucherRow, now: datetime) -> int:

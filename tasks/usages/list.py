@@ -25,6 +25,7 @@ from models.usages.history import (
 )
 from models.usages.recorded_usage import stamp_card_of
 from models.vouchers.look_up import find_voucher
+from models.vouchers.total import total_minor_of
 from tasks.intake.task import contract_task
 from tasks.usages.items import REFS_MAX, Taken, UsageVoucherRow, Use, usage_item
 from tasks.usages.messages import ListUsages
@@ -51,7 +52,7 @@ def list_usages(session: Session, request: ListUsages) -> Answer:
     voucher = found(find_voucher(session, project=request.project, id=request.voucher), "voucher")
     listed = _listed_customers(session, request)
     uses = _uses(session, listed, voucher=voucher, before=_refs_position(session, request, listed=listed))
-    taken = _taken(session, listed) if voucher.carry_over else {}
+    taken = _taken(session, listed) if total_minor_of(voucher) is not None else {}
     now = read_clock(session)
     items = [usage_item(uses[each], customer=each, voucher=voucher, taken=taken, now=now) for each in listed.customers]
     return {"object": "list", "items": items}

@@ -26,6 +26,7 @@ def voucher_answer(row: ShownVoucherRow) -> Answer:
         "priority": row.priority,
         "stampCard": _stamp_card(row),
         "maximumDiscount": maximum_discount(row),
+        "maximumDiscountInAll": maximum_discount_in_all(row),
         "budget": shown_amounts(row.budget_minor, currency=row.budget_currency),
         "restrictions": {
             "startsAt": instant(row.starts_at),
@@ -65,6 +66,11 @@ def price_discount(row: DiscountTermsRow) -> Answer | None:
 def maximum_discount(row: DiscountTermsRow) -> Answer | None:
     """Return the maximum of a voucher or of a discount on one invoice, or None if there is no maximum."""
     return shown_amounts(row.maximum_discount_minor, currency=row.maximum_discount_currency)
+
+
+def maximum_discount_in_all(row: DiscountTermsRow) -> Answer | None:
+    """Return the maximum in all of a voucher or of a discount, or None if there is no such maximum."""
+    return shown_amounts(row.maximum_discount_in_all_minor, currency=row.maximum_discount_in_all_currency)
 
 
 def _stamp_card(row: ShownVoucherRow) -> Answer | None:

@@ -115,6 +115,7 @@ def _history_values(request: CreateVoucher, *, history: ImportedHistory | None, 
 def values_of(request: CreateVoucher, *, created_at: datetime) -> dict[str, Any]:
     """Return the columns of a new voucher that the request decides."""
     card, maximum, budget = request.stamp_card, request.maximum_discount, request.budget
+    in_all = request.maximum_discount_in_all
     restrictions, price, minimum = request.restrictions, request.price_discount, request.restrictions.minimum_subtotal
     return {
         "project": request.project,
@@ -149,6 +150,8 @@ def values_of(request: CreateVoucher, *, created_at: datetime) -> dict[str, Any]
         "metadata": request.metadata,
         "maximum_discount_minor": stored_amounts(maximum),
         "maximum_discount_currency": None if maximum is None else maximum.currency,
+        "maximum_discount_in_all_minor": stored_amounts(in_all),
+        "maximum_discount_in_all_currency": None if in_all is None else in_all.currency,
         "budget_minor": stored_amounts(budget),
         "budget_currency": None if budget is None else budget.currency,
     }

@@ -37,7 +37,7 @@ ASSUMPTIONS = (
     "One without known amounts, also of its voucher, is withoutHistory: it costs the amounts of its phases at most.",
     "Cycles are as long as the ledger's periods on average; whole months give or take 3 days are months.",
     "A cycle costs in the month in which its period begins, also where its invoice is not there yet.",
-    "Windows, numbers of cycles, balances and budgets end what they end.",
+    "Windows, numbers of cycles, balances, maximums in all and budgets end what they end.",
 )
 
 
@@ -63,10 +63,11 @@ def forecast_costs(session: Session, request: Forecast) -> Answer:
     ramps = find_started_ramps(session, project=project, voucher_id=voucher, since=since)
     new_ramps = find_not_started_ramps(session, project=project, voucher_id=voucher, since=since)
     series = [*map(_series_of_started, started), *filter(None, map(_series_of_not_started, not_started))]
-    series += [*series_of_started(ramps), *series_of_not_started(new_ramps)]
-    left = find_budgets(session, keys=[(project, each.voucher_id, each.currency) for each in series])
+    under_totals = [*series_of_started(ramps), *series_of_not_started(new_ramps)]
+    all_series = [*series, *(one for each in under_totals for one in each.series)]
+    left = find_budgets(session, keys=[(project, each.voucher_id, each.currency) for each in all_series])
     budgets = {key[1:]: value for key, value in left.items()}
-    costs = forecast(series, since=since, months=months, budgets_left_minor=budgets)
+    costs = forecast(series, under_totals=under_totals, since=since, months=months, budgets_left_minor=budgets)
     counted = count_running(session, project=project, voucher_id=voucher, since=months[0])
     return {
         "object": "forecast",
@@ -119,9 +120,9 @@ def _series_of_not_started(row: NotStartedRow) -> Series | None:
     average, months = Fraction(row.per_cycle), row.duration_in_months
     cycles = 1 if row.recurrence == RecurrenceType.ONCE else row.duration_in_cycles
     rest = Fraction()
-    if row.balance is not None and (cycles is None or row.balance < cycles * average):
-        cycles = int(row.balance // average)
-        rest = row.balance - cycles * average
+    if row.total is not None and average and (cycles is None or row.total < cycles * average):
+        cycles = int(row.total // average)
+        rest = row.total - cycles * average
     return Series(
         voucher_id=row.voucher_id,
         currency=row.currency,

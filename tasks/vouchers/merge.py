@@ -57,6 +57,9 @@ CAUSES = {
             field="recurrence", is_removed=False, message="must be neither once nor in phases while carryOver is true"
         ),
     ],
+    "maximumDiscountInAll": [
+        Cause(field="carryOver", is_removed=False, message="must not be true while maximumDiscountInAll is given")
+    ],
 }
 # Fields of a request that are no fields of the voucher.
 BESIDE_VOUCHER = frozenset({"request_id", "actor"})

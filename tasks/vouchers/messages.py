@@ -118,6 +118,7 @@ class CreateVoucher(SignedMessage):
     campaign: ExternalId | None = None
     priority: Priority = PRIORITY
     exclusive: bool = False
+    maximum_discount_in_all: PriceDiscount | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -152,6 +153,13 @@ class CreateVoucher(SignedMessage):
             raise invalid("must be given with priceDiscount only")
         if value and recurrence is not None and recurrence.type == "once":
             raise invalid("must not be given with once: there is no next invoice")
+        return value
+
+    @field_validator("maximum_discount_in_all")
+    @classmethod
+    def _is_no_second_total(cls, value: PriceDiscount | None, info: ValidationInfo) -> PriceDiscount | None:
+        if value is not None and info.data.get("carry_over"):
+            raise invalid("must not be given with carryOver: a balance is the most that is given already")
         return value
 
 
@@ -222,6 +230,7 @@ class UpdateVoucher(SignedMessage):
     campaign: ExternalId | None = None
     priority: Priority | None = None
     exclusive: bool | None = None
+    maximum_discount_in_all: PriceDiscount | None = None
 
     @field_validator("name", "recurrence", "restrictions", "metadata", "carry_over", "priority", "exclusive")
     @classmethod

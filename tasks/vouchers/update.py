@@ -47,6 +47,8 @@ MONEY_TERMS = (
     "stamp_expire_days",
     "maximum_discount_minor",
     "maximum_discount_currency",
+    "maximum_discount_in_all_minor",
+    "maximum_discount_in_all_currency",
     "budget_currency",
 )
 

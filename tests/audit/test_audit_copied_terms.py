@@ -11,6 +11,9 @@ pytestmark = pytest.mark.usefixtures("each_row")
 TAMPERING = {
     "a discount is exclusive if its voucher is": "UPDATE discounts SET exclusive = true",
     "a discount comes in its voucher's place on invoices": "UPDATE discounts SET priority = 499",
+    "a discount has its voucher's maximum in all": """
+        UPDATE discounts SET maximum_discount_in_all_minor = '{"USD": 9999}'
+    """,
 }
 
 

@@ -23,7 +23,7 @@ TAMPERING = {
     "a fixed discount gave no more than its amount in a cycle": """
         UPDATE discounts SET amounts_minor = '{"USD": 499, "EUR": 999}'
     """,
-    "a balance gave no more than its amount": """
+    "a discount gave no more than its balance or its maximum in all": """
         INSERT INTO invoice_discounts (project, invoice, fingerprint, subscription, customer, answer, applied_at)
         SELECT project, 'later', fingerprint, subscription, customer,
                '{"discountTotal": 1}', applied_at FROM invoice_discounts;
@@ -37,7 +37,7 @@ TAMPERING = {
                last_cycle_start = (first_cycle_start + interval '1 month')::date,
                last_cycle_end = (last_cycle_end + interval '1 month')::date
     """,
-    "a balance that is used up is completed": "UPDATE discounts SET carry_over = true",
+    "a discount whose balance or maximum in all is used up is completed": "UPDATE discounts SET carry_over = true",
     "what an invoice was answered is what the ledger says": """
         UPDATE invoice_discounts SET answer = '{"discountTotal": 501}'
     """,
@@ -103,15 +103,27 @@ TAMPERING = {
         WHERE redemptions = 1 AND id NOT IN (SELECT voucher_id FROM voucher_changes)
     """,
 }
+
+
+def _up_to(total: str, *, status: str) -> str:
+    return f"""
+        UPDATE vouchers SET maximum_discount_in_all_minor = '{total}',
+               maximum_discount_in_all_currency = substring('{total}', 3, 3);
+        UPDATE discounts SET maximum_discount_in_all_minor = '{total}', status = '{status}'
+    """  # noqa: S608 - the constants below
+
+
 # More changes that break a promise, made while a hold is open.
 BESIDE_A_HOLD: dict[str, list[str]] = {
     "a fixed discount gave no more than its amount in a cycle": [
         """UPDATE discounts SET amounts_minor = '{"EUR": 999}'""",
         """UPDATE discounts SET amounts_minor = '{"USD": 0}'""",
     ],
-    "a balance gave no more than its amount": [
-        """UPDATE discounts SET carry_over = true, status = 'completed', amounts_minor = '{"USD": 0}'"""
+    "a discount gave no more than its balance or its maximum in all": [
+        """UPDATE discounts SET carry_over = true, status = 'completed', amounts_minor = '{"USD": 0}'""",
+        *(_up_to(total, status="completed") for total in ('{"USD": 499}', '{"EUR": 9999}')),
     ],
+    "a discount whose balance or maximum in all is used up is completed": [_up_to('{"USD": 500}', status="running")],
     "what an invoice was answered is what the ledger says": [
         """
             DELETE FROM usage_entries;

@@ -24,13 +24,14 @@ COLUMNS = [
     "recurrence = 'forever', duration_in_months = NULL",
     "duration_in_months = 4",
     "duration_in_months = NULL, duration_in_cycles = 3",
-    "carry_over = true",
+    "carry_over = true, maximum_discount_in_all_minor = NULL, maximum_discount_in_all_currency = NULL",
     "exclusive = false",
     "priority = 9",
     "stamps_required = 3",
     "stamp_expire_days = 3",
     "stamps_required = NULL, stamp_expire_days = NULL",
     "maximum_discount_minor = '{\"USD\": 501}'",
+    "maximum_discount_in_all_minor = '{\"USD\": 501}'",
     "campaign = 'summer'",
     "metadata = '{\"internal\": true}'",
     "starts_at = starts_at + interval '1 microsecond'",
@@ -107,7 +108,8 @@ def changed_vouchers(tampered_database: object) -> None:  # noqa: ARG001 - empti
     update(updated, name="Bert", actor="bert")
     update(updated, name="New", code="WINTER", metadata={"internal": 1.5}, carryOver=True, recurrence=MONTHS, **capped)
     update(updated, campaign="spring")
-    update(updated, carryOver=False, priority=8, exclusive=True, restrictions=restrictions)
+    update(updated, carryOver=False, maximumDiscountInAll=FIXED)
+    update(updated, priority=8, exclusive=True, restrictions=restrictions)
     voucher = create_voucher()
     retired, _ = add_codes(voucher, {"code": "VIP-1"}, {"code": "VIP-2"})
     named = {"project": "gigs", "voucher": voucher["id"]}

@@ -83,6 +83,7 @@ EXCLUDED = {"excludedProducts": ["prod_a"]}
         (credited, "0007", "an invoice was credited"),
         (in_phases, "0022", "has phases"),
         (a_third, "0021", "has more than two decimals"),
+        (voucher_with(maximumDiscountInAll={"amount": 1, "currency": "USD"}), "0025", "has a maximum in all"),
         (an_import, "0023", "a discount was imported"),
         (voucher_with(exclusive=True), "0024", "one of the vouchers is exclusive"),
         (voucher_with(priority=499), "0024", "one of the vouchers has a priority"),

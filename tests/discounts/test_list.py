@@ -19,6 +19,7 @@ def test_a_discount_is_shown_as_it_was_granted():
         priceDiscount={"amount": 999, "currency": "USD", "currencyOptions": {"EUR": 899}},
         recurrence={"type": "repeating", "durationInMonths": 3},
         maximumDiscount={"amount": 2500, "currency": "USD", "currencyOptions": {"EUR": 2200}},
+        maximumDiscountInAll={"amount": 9000, "currency": "EUR", "currencyOptions": {"USD": 10000}},
         restrictions={"products": ["prod_a"], "excludedProducts": ["prod_b"]},
     )
     redeemed = grant(voucher["id"], products=["prod_a"])
@@ -39,6 +40,7 @@ def test_a_discount_is_shown_as_it_was_granted():
         "exclusive": False,
         "priority": 500,
         "maximumDiscount": voucher["maximumDiscount"],
+        "maximumDiscountInAll": voucher["maximumDiscountInAll"],
         "products": ["prod_a"],
         "excludedProducts": ["prod_b"],
         "minimumSubtotal": None,

@@ -21,6 +21,7 @@ pytestmark = pytest.mark.usefixtures("database")
         {"recurrence": {"type": "repeating", "durationInMonths": 3}, "restrictions": {"products": ["prod_a"]}},
         {"restrictions": {"excludedProducts": ["prod_a"]}},
         {"priceDiscount": {"amount": 500, "currency": "USD"}, "carryOver": True},
+        {"maximumDiscountInAll": {"amount": 500, "currency": "USD"}},
         {"budget": {"amount": 500, "currency": "USD"}, "maximumDiscount": {"amount": 50, "currency": "USD"}},
     ],
 )

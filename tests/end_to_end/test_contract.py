@@ -85,6 +85,7 @@ def test_an_ordinary_client_gets_the_contracts_answer_to_every_task(ask: Ask) ->
         "priority": 500,
         "stampCard": None,
         "maximumDiscount": None,
+        "maximumDiscountInAll": None,
         "budget": None,
         "priceDiscountPercentage": None,
         "restrictions": {

@@ -27,6 +27,7 @@ TERMS: tuple[dict[str, Any], ...] = (
     {**FIXED, "recurrence": {"type": "repeating", "durationInCycles": 1}},
     {**BALANCE, "recurrence": {"type": "forever"}},
     {"maximumDiscount": {"amount": 300, "currency": "USD"}},
+    {"maximumDiscountInAll": {"amount": 1_200, "currency": "USD"}},
     ramp(phase(50, months=1), phase(amount=500, months=1)),
 )
 STARTS = ("2027-01-01", "2027-01-01", "2027-03-15")

@@ -27,6 +27,9 @@ NOT_BEGUN = "It took nothing off so far. It begins with the first invoice of a c
 IN_TWO_PHASES = "A discount in phases: 33.3333 % for 1 month, then USD 5.00 for 2 months."
 ONLY_PRODUCTS = "Only the products that it names are discounted."
 ALL_BUT_EXCLUDED = "The products that it excludes are not discounted."
+UP_TO_TEN = {"maximumDiscountInAll": {"amount": 1_000, "currency": "USD"}}
+AT_MOST_TEN = "At most USD 10.00 is taken off in all."
+SIX_UNTIL = "It is running, with USD 6.00 of its maximum in all left, and the full price applies from 2027-04-01."
 ONE_OF_TWO = "It is running: 1 of 2 billing cycles were discounted."
 REST_UNTIL = "It is running, with USD 10.00 of the balance left, and the full price applies from 2027-04-01."
 
@@ -101,6 +104,24 @@ def test_a_discount_that_has_not_begun_says_from_when_it_counts(terms, text):
             1,
             f"A discount in phases: 50 % for 1 billing cycle, then 25 % for 1 billing cycle. {ONE_OF_TWO}",
             (1, None),
+        ),
+        (
+            UP_TO_TEN,
+            1,
+            f"10 % off, for ever. {AT_MOST_TEN} It is running, with USD 6.00 of its maximum in all left.",
+            (None, {"USD": 600}),
+        ),
+        (
+            {**UP_TO_TEN, **TWO_MONTHS},
+            1,
+            f"10 % off, for 2 months. {AT_MOST_TEN} {SIX_UNTIL}",
+            (None, {"USD": 600}),
+        ),
+        (
+            {**UP_TO_TEN, "priceDiscountPercentage": 50},
+            1,
+            f"50 % off, for ever. {AT_MOST_TEN} It is over: it has taken its maximum of USD 10.00 in all.",
+            (None, {"USD": 0}),
         ),
         (ONCE, 1, "10 % off a single invoice. It is over: the full price applies from 2027-03-01.", (None, None)),
     ],

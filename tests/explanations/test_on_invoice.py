@@ -136,9 +136,24 @@ def test_a_skipped_discount_has_the_reason_of_the_first_answer(reason, terms, in
     )
 
 
+def test_an_invoice_that_got_the_rest_of_the_total_says_so():
+    """And a later one that the discount was over."""
+    discount = grant(maximumDiscountInAll={"amount": 1_000, "currency": "USD"})
+    for number in range(3):
+        apply(invoice=f"inv_{number}")
+    assert said("inv_0", discount)[2] == "It took USD 8.00 off the invoice."
+    assert said("inv_1", discount)[2] == "It took USD 2.00 off the invoice, which was the rest of its maximum in all."
+    text = "It took nothing off, because its maximum of USD 10.00 in all was taken or its time was over."
+    assert said("inv_2", discount) == ("not_listed", "completed", text)
+
+
 @pytest.mark.parametrize(
     ("terms", "text"),
     [
+        (
+            {"maximumDiscountInAll": {"amount": 1_000, "currency": "USD"}},
+            "It took nothing off: the lines or its maximum of USD 10.00 in all had too little left.",
+        ),
         (FIXED, "It took nothing off: its USD 10.00 was used in the same cycle, or the lines had nothing left."),
         ({}, "It took nothing off: the lines had nothing left, or too little for a share of them."),
     ],
@@ -147,7 +162,7 @@ def test_a_discount_with_nothing_left_says_so(terms, text):
     """The reason stays, also if the first invoice of the cycle is voided later."""
     discount = grant(**terms)
     apply(invoice="inv_0")
-    lines = [{"id": "base", "amount": 8_000 if terms else 1}]
+    lines = [{"id": "base", "amount": 8_000 if "priceDiscount" in terms else 1}]
     assert apply(invoice="inv_1", lines=lines)["skipped"][0]["reason"] == "nothing_left"
     reverse("inv_0")
     assert said("inv_1", discount) == ("skipped", "nothing_left", text)

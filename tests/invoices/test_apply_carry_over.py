@@ -92,7 +92,9 @@ def test_the_order_of_arrival_and_the_currencies_never_give_more_than_the_amount
     assert apply()["discounts"] == []
 
 
-@pytest.mark.parametrize(("rest", "found"), [(4_999, []), (5_000, ["a balance that is used up is completed"])])
+@pytest.mark.parametrize(
+    ("rest", "found"), [(4_999, []), (5_000, ["a discount whose balance or maximum in all is used up is completed"])]
+)
 def test_the_audit_knows_a_balance_that_is_used_up_in_several_currencies(rest, found):
     """Half was taken in each currency. A rest of one unit is enough for the discount to run."""
     grant()

@@ -5,10 +5,11 @@ from sqlalchemy import text
 
 from tasks.wire.errors import InvalidRequest, NotFound
 from tests.invoices.previews import contents
+from tests.support.credits import credit
 from tests.support.requests import apply, create_voucher, redeem
 from tests.support.statements import SCANS, counted, explained
 from tests.support.tasks import task_named
-from tests.vouchers.forecasts import bill, costs, grant, look
+from tests.vouchers.forecasts import bill, costs, grant, look, month
 from worker.database import transaction
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -64,10 +65,12 @@ def test_what_is_billed_already_is_not_forecast_again():
         ({"carryOver": True, "priceDiscount": {"amount": 2_200, "currency": "USD"}}, [500, 500, 200, 0]),
         ({"carryOver": True, "priceDiscount": {"amount": 2_000, "currency": "USD"}}, [500, 500, 0, 0]),
         ({"budget": {"amount": 1_700, "currency": "USD"}}, [500, 200, 0, 0]),
+        ({"maximumDiscountInAll": {"amount": 2_200, "currency": "USD"}}, [500, 500, 200, 0]),
+        ({"maximumDiscountInAll": {"amount": 9_000, "currency": "USD"}}, [500, 500, 500, 500]),
     ],
 )
 def test_what_ends_a_discount_ends_its_cost(fields, expected):
-    """5.00 were taken in January and February. A window, a number of cycles, a balance or a budget ends the costs."""
+    """5.00 were taken in January and February. A window, a number of cycles, a total or a budget ends the costs."""
     grant(**{"priceDiscountPercentage": None, "priceDiscount": FIVE, **fields})
     bill(500, 500)
     assert costs(look()) == expected
@@ -127,6 +130,25 @@ def test_a_balance_that_has_not_begun_is_used_up_in_its_vouchers_cycles():
     bill(500, 500)
     redeem(voucher=voucher["id"], subscription="sub_2", currency="USD", startsOn="2031-03-01")
     assert costs(look()) == [700, 500, 200, 0]
+
+
+def test_a_maximum_in_all_that_has_not_begun_ends_the_cost():
+    """The new discount takes 5.00 a month, up to 12.00. The other one still has 2.00."""
+    voucher = grant(maximumDiscountInAll={"amount": 1_200, "currency": "USD"}, priceDiscount=FIVE)
+    bill(500, 500)
+    redeem(voucher=voucher["id"], subscription="sub_2", currency="USD", startsOn="2031-03-01")
+    assert costs(look()) == [700, 500, 200, 0]
+
+
+@pytest.mark.parametrize("terms", [{"carryOver": True}, {"maximumDiscountInAll": {"amount": 2_200, "currency": "USD"}}])
+def test_an_average_of_nothing_costs_nothing(terms):
+    """All that the voucher took was credited, so nothing tells how long a total lasts."""
+    voucher = grant(**{"priceDiscount": FIVE, **terms})
+    line = [{"id": "base", "amount": 8_000}]
+    apply(invoice="inv_1", subscription="sub_1", period=month(1), lines=line)
+    credit(8_000, of="inv_1", subscription="sub_1", period=month(2))
+    redeem(voucher=voucher["id"], subscription="sub_2", currency="USD", startsOn="2031-03-01")
+    assert costs(look()) == [0, 0, 0, 0]
 
 
 def test_without_any_history_it_is_counted_and_costs_nothing():

@@ -27,6 +27,7 @@ def imported(terms: dict[str, Any], **fields: Any) -> None:
         ({"recurrence": {"type": "repeating", "durationInMonths": 4}}, [500, 500, 0, 0]),
         ({"recurrence": {"type": "repeating", "durationInCycles": 3}}, [500, 0, 0, 0]),
         (BALANCE, [500, 500, 200, 0]),
+        ({"maximumDiscountInAll": {"amount": 2_200, "currency": "USD"}}, [500, 500, 200, 0]),
         ({"budget": {"amount": 1_700, "currency": "USD"}}, [500, 200, 0, 0]),
     ],
 )

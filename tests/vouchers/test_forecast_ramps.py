@@ -2,9 +2,10 @@
 
 import pytest
 
+from tests.support.imports import import_discount
 from tests.support.ramps import phase, ramp
 from tests.support.requests import apply, create_voucher, redeem
-from tests.support.reversals import reverse
+from tests.support.reversals import refund, reverse
 from tests.support.statements import SCANS, counted, explained
 from tests.support.tasks import task_named
 from tests.vouchers.forecasts import bill, costs, grant, look, month
@@ -99,6 +100,57 @@ def test_a_budget_ends_the_costs_of_all_phases():
     """60.00 of 70.00 are spent."""
     grant(**ramp(phase(50, months=1), phase(25, months=3)), budget={"amount": 7_000, "currency": "USD"})
     bill(8_000, 8_000)
+    assert costs(look()) == [1_000, 0, 0, 0]
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_a_maximum_in_all_ends_the_costs_of_all_phases(unit):
+    """80.00 of 130.00 are taken. Of the rest, a phase of 50 % takes 40.00, and the next one 10.00."""
+    total = {"amount": 13_000, "currency": "USD"}
+    grant(**ramp(phase(50, **{unit: 3}), phase(25, **{unit: 9})), maximumDiscountInAll=total)
+    bill(8_000, 8_000)
+    assert costs(look()) == [4_000, 1_000, 0, 0] == previewed()
+
+
+def test_each_ramp_has_a_rest_of_its_own():
+    """One has 10.00 left and the other 110.00. A third one has not begun."""
+    total = {"amount": 15_000, "currency": "USD"}
+    voucher = grant(**ramp(phase(50, months=12)), maximumDiscountInAll=total)["id"]
+    for subscription, starts_on in (("sub_2", "2031-01-01"), ("sub_3", "2031-03-01")):
+        redeem(voucher=voucher, subscription=subscription, currency="USD", startsOn=starts_on)
+    bill(8_000, 20_000)
+    bill(4_000, 4_000, subscription="sub_2")
+    assert costs(look()) == [1_000 + 2_000 + 4_500, 2_000 + 4_500, 2_000 + 4_500, 2_000 + 1_500]
+
+
+def test_what_came_back_to_a_maximum_in_all_is_taken_again():
+    """A refund of half of February's 40.00."""
+    total = {"amount": 8_000, "currency": "USD"}
+    grant(**ramp(phase(50, months=2), phase(25, months=9)), maximumDiscountInAll=total)
+    bill(8_000)
+    apply(invoice="inv_2", period=month(2))
+    assert costs(look()) == [0, 0, 0, 0]
+    refund("inv_2", "r1", base=4_000)
+    assert costs(look()) == [2_000, 0, 0, 0]
+
+
+def test_currencies_share_the_rest_of_a_maximum_in_all():
+    """A half is left. As the cycles so far, half of it goes in each currency."""
+    total = {"amount": 8_000, "currency": "USD", "currencyOptions": {"EUR": 16_000}}
+    grant(**ramp(phase(50, months=12)), maximumDiscountInAll=total)
+    bill(4_000)
+    bill(8_000, currency="EUR", first=2)
+    answer = look()
+    assert (costs(answer), costs(answer, currency="EUR")) == ([1_000, 1_000, 0, 0], [2_000, 2_000, 0, 0])
+
+
+def test_amounts_of_elsewhere_are_taken_of_a_maximum_in_all():
+    """30.00 of 80.00 were taken elsewhere, and 40.00 here."""
+    total = {"amount": 8_000, "currency": "USD"}
+    voucher = create_voucher(**ramp(phase(50, months=12)), maximumDiscountInAll=total)["id"]
+    cycle = {"firstCycleStart": "2031-01-01", "cycles": 1, "lastCycle": month(1)}
+    import_discount(voucher, **cycle, taken={"USD": 3_000})
+    bill(8_000, first=2)
     assert costs(look()) == [1_000, 0, 0, 0]
 
 

@@ -20,6 +20,7 @@ pytestmark = pytest.mark.usefixtures("database")
         {"recurrence": {**MONTHS, "durationInMonths": 4}},
         {"recurrence": {"type": "repeating", "durationInCycles": 3}},
         {"carryOver": True},
+        {"maximumDiscountInAll": FIXED},
         {"stampCard": {"stamps": 5}},
         {"name": "Another", "recurrence": {"type": "once"}, "requestId": "r1"},
     ],

@@ -29,6 +29,7 @@ pytestmark = pytest.mark.usefixtures("database")
         {"recurrence": {"type": "once", "durationInMonths": None, "durationInCycles": None, "phases": None}},
         {"recurrence": {"type": "repeating", "durationInMonths": None, "durationInCycles": 4, "phases": None}},
         {"carryOver": True},
+        {"maximumDiscountInAll": {"amount": 1, "currency": "EUR", "currencyOptions": {"USD": 2}}},
         {"stampCard": {"stamps": 5, "expireDays": None}},
     ],
 )
@@ -161,6 +162,25 @@ def test_a_balance_keeps_what_it_needs_whichever_field_was_sent(fields, bad):
     """A balance needs an amount and a next invoice. No error names a field that was not sent."""
     voucher = create_voucher(priceDiscount=FIXED, carryOver=True)
     assert errors(voucher["id"], **fields) == bad
+
+
+@pytest.mark.parametrize(
+    ("terms", "fields", "bad"),
+    [
+        ({"carryOver": True}, {"maximumDiscountInAll": FIXED}, ["maximumDiscountInAll"]),
+        ({"maximumDiscountInAll": FIXED}, {"carryOver": True}, ["carryOver"]),
+        ({}, {"carryOver": True, "maximumDiscountInAll": FIXED}, ["maximumDiscountInAll"]),
+        ({"carryOver": True}, {"carryOver": False, "maximumDiscountInAll": FIXED}, []),
+        ({"maximumDiscountInAll": FIXED}, {"carryOver": True, "maximumDiscountInAll": None}, []),
+    ],
+)
+def test_a_discount_has_one_total_whichever_field_was_sent(terms, fields, bad):
+    """A balance has no maximum in all beside it."""
+    voucher = create_voucher(priceDiscount=FIXED, **terms)["id"]
+    if bad:
+        assert errors(voucher, **fields) == bad
+    else:
+        assert update(voucher, **fields)["updatedAt"] is not None
 
 
 @pytest.mark.parametrize(

@@ -75,11 +75,12 @@ def test_a_budget_comes_goes_and_changes_currency_only_while_nothing_is_held():
         (voucher, {"budget": euro}),
         (other, {"budget": ten}),
     ]
-    changes += [(voucher, {"maximumDiscount": ten}), (voucher, {"budget": {**ten, "currencyOptions": {"EUR": 1}}})]
-    assert [update(each, **change).get("reason") for each, change in changes] == ["voucher_held"] * 5
+    changes += [(voucher, {"maximumDiscount": ten}), (voucher, {"maximumDiscountInAll": ten})]
+    changes += [(voucher, {"budget": {**ten, "currencyOptions": {"EUR": 1}}})]
+    assert [update(each, **change).get("reason") for each, change in changes] == ["voucher_held"] * 6
     assert update(voucher, budget={"amount": 1, "currency": "USD"})["budget"]["amount"] == 1
     lapse()
-    assert [update(each, **change).get("reason") for each, change in changes] == [None] * 5
+    assert [update(each, **change).get("reason") for each, change in changes] == [None] * 6
 
 
 def test_a_limit_is_never_set_below_the_places_held():

@@ -71,6 +71,7 @@ def test_a_voucher_is_answered_with_every_field_as_it_was_given():
         "priority": 500,
         "stampCard": None,
         "maximumDiscount": None,
+        "maximumDiscountInAll": None,
         "budget": None,
         "priceDiscountPercentage": None,
         "restrictions": restrictions,

@@ -102,6 +102,9 @@ def test_a_hundred_bad_fields_are_told(lines: int, told: int):
         ({**VOUCHER, "stampCard": {"stamps": 10, "bogus": SECRET}}, ["stampCard.?"]),
         ({**FIXED, "carryOver": True, "recurrence": {"type": "once"}}, ["carryOver"]),
         ({**FIXED, "carryOver": "yes"}, ["carryOver"]),
+        ({**FIXED, "carryOver": True, "maximumDiscountInAll": FIXED["priceDiscount"]}, ["maximumDiscountInAll"]),
+        ({**VOUCHER, "maximumDiscountInAll": {"amount": 0, "currency": "USD"}}, ["maximumDiscountInAll.amount"]),
+        ({**VOUCHER, "maximumDiscountInAll": {"amount": 1}}, ["maximumDiscountInAll.currency"]),
         *(
             (
                 {**VOUCHER, "recurrence": {"type": "repeating", "durationInCycles": cycles}},

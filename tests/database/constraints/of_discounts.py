@@ -70,6 +70,9 @@ DISCOUNTS = Table(
             {"minimum_subtotal_minor": "1"},
             {"minimum_subtotal_currency": "'USD'"},
         ],
+        "ck_discounts_one_total": [
+            {**AMOUNT, "carry_over": "true", "maximum_discount_in_all_minor": "'{\"USD\": 1}'"},
+        ],
         "ck_discounts_one_price_discount": [
             {"percentage_millionths": NULL},
             {**AMOUNT, "percentage_millionths": "100000"},

@@ -2,6 +2,10 @@
 
 from tests.database.constraints.table import NEW, NULL, Change, Table
 
+IN_ALL: Change = {
+    "maximum_discount_in_all_minor": "'{\"USD\": 1}'",
+    "maximum_discount_in_all_currency": "'USD'",
+}
 AMOUNT: Change = {"percentage_millionths": NULL, "amounts_minor": "'{\"USD\": 100}'", "currency": "'USD'"}
 KEYED: Change = {"request_id": "'copy'", "fingerprint": "'\\x00'", "creation_answer": "'{}'"}
 CARD: Change = {"stamps_required": "10"}
@@ -63,6 +67,13 @@ VOUCHERS = Table(
         "ck_vouchers_maximum_discount_currency_has_an_amount": [
             {"maximum_discount_minor": "'{\"USD\": 1}'", "maximum_discount_currency": "'EUR'"}
         ],
+        "ck_vouchers_maximum_discount_in_all_currency_has_an_amount": [
+            {"maximum_discount_in_all_minor": "'{\"USD\": 1}'", "maximum_discount_in_all_currency": "'EUR'"}
+        ],
+        "ck_vouchers_maximum_discount_in_all_whole": [
+            {"maximum_discount_in_all_minor": "'{\"USD\": 1}'"},
+            {"maximum_discount_in_all_currency": "'USD'"},
+        ],
         "ck_vouchers_maximum_discount_whole": [
             {"maximum_discount_minor": "'{\"USD\": 1}'"},
             {"maximum_discount_currency": "'USD'"},
@@ -76,6 +87,7 @@ VOUCHERS = Table(
             {"minimum_subtotal_minor": "1"},
             {"minimum_subtotal_currency": "'USD'"},
         ],
+        "ck_vouchers_one_total": [{**AMOUNT, **IN_ALL, "carry_over": "true"}],
         "ck_vouchers_one_price_discount": [
             {"percentage_millionths": NULL},
             {**AMOUNT, "percentage_millionths": "100000"},
