@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from scrip.commands.amounts import read_amount
 from scrip.commands.confirmation import confirm
 from scrip.commands.endings import ends_clearly, only_reads
 from scrip.commands.listing import list_items
@@ -53,6 +54,12 @@ RedemptionsEach = Annotated[int | None, typer.Option(help="How often a customer 
 Priority = Annotated[int | None, typer.Option(help="From 0 to 1,000: the lowest is applied first (default: 500).")]
 Exclusive = Annotated[
     bool | None, typer.Option("--exclusive", help="Its discounts are never together with others on a subscription.")
+]
+MaximumInAll = Annotated[
+    str | None,
+    typer.Option(
+        "--maximum-discount-in-all", help="The most that a discount gives in all, in minor units, as '10000 USD'."
+    ),
 ]
 Products = Annotated[list[str] | None, typer.Option("--product", help="A product that is discounted; repeatable.")]
 ExcludedProducts = Annotated[
@@ -143,6 +150,7 @@ def create(
     duration_in_months: Months = None,
     duration_in_cycles: Cycles = None,
     phases: Phases = None,
+    maximum_discount_in_all: MaximumInAll = None,
     starts_at: Start = None,
     expires_at: End = None,
     maximum_redemptions: Redemptions = None,
@@ -173,6 +181,9 @@ def create(
         "recurrence.durationInMonths": duration_in_months,
         "recurrence.durationInCycles": duration_in_cycles,
         "recurrence.phases": read_phases(phases, as_json=as_json),
+        "maximumDiscountInAll": read_amount(
+            maximum_discount_in_all, option="--maximum-discount-in-all", as_json=as_json
+        ),
         "restrictions.startsAt": starts_at,
         "restrictions.expiresAt": expires_at,
         "restrictions.maximumRedemptions": maximum_redemptions,

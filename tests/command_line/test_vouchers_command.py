@@ -114,6 +114,18 @@ def test_a_phase_that_is_none_is_not_sent(text):
     assert "--phase must be as in '50% for 3 months'" in done.errors
 
 
+def test_a_maximum_in_all_is_typed_with_its_currency():
+    """And shown with the voucher. A text that is no amount is not sent."""
+    create = ("vouchers", "create", "--name", "Up to", "--price-discount-percentage", "20", "--recurrence", "forever")
+    (voucher,) = scrip(*create, "--maximum-discount-in-all", "10000 usd", "--json").lines()
+    assert voucher["maximumDiscountInAll"] == {"amount": 10_000, "currency": "USD", "currencyOptions": {}}
+    assert "maximumDiscountInAll" in dict(scrip("vouchers", "show", voucher["id"]).rows())
+    for text in ("10000", "100.00 USD", "-1 USD", "USD"):
+        done = scrip(*create, "--maximum-discount-in-all", text)
+        assert done.code == ExitCode.INVALID
+        assert "--maximum-discount-in-all must be as in '10000 USD'" in done.errors
+
+
 def test_a_voucher_is_created_from_a_file_with_options_over_it(tmp_path: Path):
     """`--set` is over the file, and an option over both."""
     file = tmp_path / "voucher.json"
