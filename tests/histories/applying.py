@@ -116,6 +116,7 @@ def discount_invoice(invoice: Json, *, granted: Sequence[Discount], at: datetime
                 sum(base.values()),
                 each.worth(sum(base.values()), currency=invoice["currency"], start=start),
                 *(cap for cap in each.caps(invoice["currency"]) if cap is not None),
+                *([each.left_in(invoice["currency"])] if each.total else []),
             )
             if base
             else 0
@@ -155,7 +156,7 @@ def shown_part(discount: Discount, *, parts: dict[str, int], currency: str, phas
         "cycle": len(discount.starts),
         "phase": phase,
         "fullPriceFrom": ends_on and ends_on.isoformat(),
-        "debitBalance": discount.left_in(currency) if discount.terms.get("carryOver") else None,
+        "debitBalance": discount.left_in(currency) if discount.total else None,
     }
 
 
@@ -173,13 +174,14 @@ def skip_reason(
 
     `beside` has the terms of the discounts that took something off, `eligible` the sum of its lines before discounts.
     """
-    amounts, caps = amounts_of(discount.price_at(start)), discount.caps(invoice["currency"])
+    price, caps = amounts_of(discount.price_at(start)), discount.caps(invoice["currency"])
     minimum = discount.minimum
     rows = {
         "trial": invoice["trial"],
         "before_start": end <= starts_on(discount, invoice=invoice),
         "product_not_eligible": not covers_a_line,
-        "currency_mismatch": (bool(amounts) and invoice["currency"] not in amounts) or None in caps,
+        "currency_mismatch": None in caps
+        or any(amounts and invoice["currency"] not in amounts for amounts in (price, discount.total)),
         "minimum_subtotal_not_met": minimum is not None
         and (invoice["currency"] != minimum["currency"] or eligible < minimum["amount"]),
         "not_combinable": clash(discount.terms, beside),

@@ -79,16 +79,16 @@ def give_credit(model: Model, invoice: Json, line: Json, *, ids: dict[str, Json]
     )
     note_shares(model, invoice, given=given, sign=-1, at=at)
     shares = dict(given)
-    # A balance that was not used up goes on, and a share of 0 refills nothing.
-    balances = [each for each in touched if each.terms.get("carryOver") and each.is_completed and shares[each].amount]
-    for each in [each for each in touched if each not in balances]:
+    # A total that was not used up goes on, and a share of 0 refills nothing.
+    refilled = [each for each in touched if each.total and each.is_completed and shares[each].amount]
+    for each in [each for each in touched if each not in refilled]:
         each.credited.append(shares[each])
-    balances.sort(key=lambda each: each.id)
+    refilled.sort(key=lambda each: each.id)
     let_run_again(
         model,
-        balances,
+        refilled,
         change=lambda each: each.credited.append(shares[each]),
-        places=[request, *map(place_of, balances)],
+        places=[request, *map(place_of, refilled)],
         at=at,
     )
     return {

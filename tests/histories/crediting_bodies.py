@@ -18,7 +18,7 @@ from tests.histories.placeholders import (
     Part,
 )
 from tests.histories.request_bodies import INVOICES, LINE, PERIODS, REVERSALS, numbered
-from tests.histories.voucher_bodies import CAPS, RECURRENCES
+from tests.histories.voucher_bodies import CAPS, RECURRENCES, TOTALS
 
 # Applied invoices, and the latest invoices that were sent: of the same batch too, and those that are held back.
 CREDITED = st.one_of(
@@ -105,12 +105,14 @@ GRANTED = st.tuples(
         priceDiscountPercentage=either(10, 33.33, 100),
         recurrence=either({"type": "once"}, {"type": "forever"}),
         budget=one_in(3, CAPS),
+        maximumDiscountInAll=one_in(2, TOTALS),
     ),
     body(
         priceDiscount=either(500, 1000, 5000).map(lambda amount: {**PRICE, "amount": amount}),
         recurrence=RECURRENCES,
         maximumDiscount=one_in(4, CAPS),
         budget=one_in(4, CAPS),
+        maximumDiscountInAll=one_in(4, TOTALS),
     ),
     body(
         priceDiscount=either(500, 1000, 5000).map(lambda amount: {**PRICE, "amount": amount}),

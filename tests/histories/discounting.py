@@ -65,9 +65,9 @@ class Discount:
     siblings: list["Discount"]
     current: Callable[[], Json]
     taken: list[Taken] = field(default_factory=list)
-    # The parts of a balance that refunds gave back.
+    # The parts of a total that refunds gave back.
     refunded: list[Taken] = field(default_factory=list)
-    # The parts of fixed amounts and balances that credits gave back, and that were not taken again.
+    # The parts of fixed amounts and totals that credits gave back, and that were not taken again.
     credited: list[Taken] = field(default_factory=list)
     is_completed: bool = False
     # Whether the discount shows an instant of its completion and of a change.
@@ -193,15 +193,20 @@ class Discount:
         return self.is_used_up() or (self.terms["recurrence"]["type"] == "once" and bool(self.starts))
 
     def is_used_up(self) -> bool:
-        """Return whether a balance has no unit left in any currency."""
-        return bool(self.terms.get("carryOver")) and not any(map(self.left_in, amounts_of(self.terms)))
+        """Return whether the discount has a total without a unit left in any currency."""
+        return bool(self.total) and not any(map(self.left_in, self.total))
+
+    @property
+    def total(self) -> dict[str, int]:
+        """The most that the discount gives over its life, by currency, or nothing if there is no such limit."""
+        return total_of(self.terms)
 
     def left_in(self, currency: str, *, start: date | None = None) -> int:
-        """Return the rest of a fixed amount: of the cycle with that start, or of the whole balance."""
-        amounts = amounts_of(self.terms if start is None else self.price_at(start))
+        """Return the rest of a fixed amount: of the cycle with that start, or of the total."""
+        amounts = self.total if start is None else amounts_of(self.price_at(start))
         taken = [each for each in self.taken if start is None or each.start == start]
         used = sum((Fraction(each.amount, amounts[each.currency]) for each in taken), start=Fraction())
-        # If an invoice no longer counts, neither do its refunds and credits. A refund fills up balances alone.
+        # If an invoice no longer counts, neither do its refunds and credits. A refund fills up totals alone.
         back = [*self.credited, *(self.refunded if start is None else [])]
         standing = {each.invoice for each in taken}
         used -= sum(
@@ -249,6 +254,11 @@ def given_by(discounts: Sequence[Discount], currency: str) -> int:
 def named(amounts: Json | None) -> dict[str, int]:
     """Return amounts by currency, or none for None."""
     return {} if amounts is None else {amounts["currency"]: amounts["amount"], **amounts.get("currencyOptions", {})}
+
+
+def total_of(terms: Json) -> dict[str, int]:
+    """Return the amounts of a balance, or the most that a discount gives in all, or none."""
+    return amounts_of(terms) if terms.get("carryOver") else named(terms.get("maximumDiscountInAll"))
 
 
 def minimum_of_invoices(terms: Json) -> Json | None:

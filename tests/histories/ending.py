@@ -88,6 +88,7 @@ def shown_discount(discount: Discount) -> Json:
         "exclusive": discount.terms.get("exclusive", False),
         "priority": discount.terms.get("priority", 500),
         "maximumDiscount": shown_amounts(discount.terms.get("maximumDiscount")),
+        "maximumDiscountInAll": shown_amounts(discount.terms.get("maximumDiscountInAll")),
         "products": discount.named_products("products"),
         "excludedProducts": discount.named_products("excludedProducts"),
         "minimumSubtotal": discount.minimum,

@@ -88,6 +88,7 @@ class Voucher:
             "priority": self.body.get("priority", 500),
             "stampCard": card and {"expireDays": None, **card},
             "maximumDiscount": shown_amounts(self.body.get("maximumDiscount")),
+            "maximumDiscountInAll": shown_amounts(self.body.get("maximumDiscountInAll")),
             "budget": shown_amounts(self.body.get("budget")),
             "restrictions": {
                 "startsAt": written(self.instant("startsAt")),

@@ -97,15 +97,15 @@ def ruled_out(discount: Discount, *, body: Json) -> list[str]:
     elsewhere, recurrence = discount.elsewhere, discount.terms["recurrence"]
     assert elsewhere is not None
     most = 1 if recurrence["type"] == "once" else recurrence.get("durationInCycles")
-    months, amounts = recurrence.get("durationInMonths"), amounts_of(discount.terms)
+    months, total = recurrence.get("durationInMonths"), discount.total
     rows = {
         "cycles": most is not None and len(elsewhere.starts) > most,
         "lastCycle.start": months is not None
         and bool(elsewhere.starts)
         and max(elsewhere.starts) >= months_after(min(elsewhere.starts), months),
-        "taken": bool(discount.terms.get("carryOver"))
-        and body.get("taken", {}).keys() <= amounts.keys()
-        and sum(Fraction(each, amounts[currency]) for currency, each in body.get("taken", {}).items()) > 1,
+        "taken": bool(total)
+        and body.get("taken", {}).keys() <= total.keys()
+        and sum(Fraction(each, total[currency]) for currency, each in body.get("taken", {}).items()) > 1,
     }
     return [field for field, is_so in rows.items() if is_so]
 
@@ -115,7 +115,7 @@ def refusal(model: Model, voucher: Voucher, discount: Discount, *, body: Json, a
     model.complete(model.granted_to(body), at=at)
     running = model.running_on(body, at=at)
     maximum, budget = voucher.restriction("maximumRedemptions"), discount.budget_left()
-    caps = [each for each in (amounts_of(voucher.body), discount.maximum(), budget) if each]
+    caps = [each for each in (amounts_of(voucher.body), discount.total, discount.maximum(), budget) if each]
     held = [
         each for each in model.holds if each.voucher is voucher and each.status == "open" and not each.has_lapsed(at)
     ]

@@ -77,7 +77,7 @@ NO_PLACE_LEFT = {
 def other_discount(voucher: Voucher, body: Json, *, reason: str | None, at: datetime) -> str | None:
     """Return the customer's newest discount of the voucher elsewhere that has something left, if the refusal names it.
 
-    A completed balance is not named.
+    A completed discount that has a total is not named.
     """
     others = [
         each.id
@@ -86,7 +86,7 @@ def other_discount(voucher: Voucher, body: Json, *, reason: str | None, at: date
         and each.subscription != body["subscription"]
         and each.ended_at is None
         and not each.is_over_by(at.date())
-        and not (each.is_completed and each.terms.get("carryOver"))
+        and not (each.is_completed and each.total)
     ]
     return others[-1] if others and reason in NO_PLACE_LEFT else None
 

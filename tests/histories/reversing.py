@@ -179,12 +179,12 @@ def give_back(
     places: Sequence[Json],
     at: datetime,
 ) -> None:
-    """Undo the effect of an invoice and its credits on discounts, or give a refund back to balances."""
+    """Undo the effect of an invoice and its credits on discounts, or give a refund back to totals."""
     is_refund = reversal.kind == "refunded"
     credited = [each for credit in taken for each, _ in credit.given]
     for credit in taken:
         for each, _ in credit.given:
-            if not each.terms.get("carryOver"):
+            if not each.total:
                 take_again(credit, each)
 
     def change(discount: Discount) -> None:
@@ -193,12 +193,12 @@ def give_back(
             discount.refunded.append(replace(mine, amount=reversal.of(discount.id)))
         elif discount in touched:
             discount.taken.remove(taken_on(discount, reversal.invoice))
-        if discount.terms.get("carryOver"):
+        if discount.total:
             for credit in taken:
                 take_again(credit, discount)
 
-    decided = {each.id: each for each in touched if each.terms.get("carryOver") or not is_refund}
-    decided |= {each.id: each for each in credited if each.terms.get("carryOver")}
+    decided = {each.id: each for each in touched if each.total or not is_refund}
+    decided |= {each.id: each for each in credited if each.total}
     places = [*places, *map(place_of, credited)]
     places += [model.answered["apply", credit.project, credit.reversal.invoice][0] for credit in taken]
     let_run_again(model, [decided[each] for each in sorted(decided)], change=change, places=places, at=at)

@@ -10,7 +10,7 @@ from typing import Any
 
 from typeid import TypeID
 
-from tests.histories.discounting import Discount, amounts_of
+from tests.histories.discounting import Discount, total_of
 from tests.histories.entities import Json, Record, Voucher, written
 from tests.histories.model import Model
 from tests.histories.redeeming import redeem
@@ -118,7 +118,9 @@ def usage_item(
     created_at, identity, created_by = min(firsts, key=lambda first: first[0])
     refs = usage_refs(model, granted=granted, records=records)
     usage = sum(ref["usage"] for _, ref in refs)
-    left = [each.left_in(voucher.body["priceDiscount"]["currency"]) for each in granted if each.terms.get("carryOver")]
+    # The main currency comes first.
+    currency = next(iter(total_of(voucher.body)), None)
+    left = [each.left_in(currency) for each in granted] if currency else None
     return {
         "id": f"use_{identity[4:]}",
         "refId": granted[0].id if granted else None,
@@ -134,7 +136,7 @@ def usage_item(
             "used": usage,
             "usage": usage,
             "amounts": amounts_by_currency([ref for _, ref in refs]),
-            "debitBalance": sum(left) if voucher.body.get("carryOver") and amounts_of(voucher.body) else None,
+            "debitBalance": None if left is None else sum(left),
             "currentStamp": stamps_on_card(model, voucher, customer=customer),
         },
     }

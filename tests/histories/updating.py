@@ -91,6 +91,7 @@ def wrong_fields(voucher: Voucher, *, changed: Json, sent: Json, held: int) -> l
         (sent_of(KINDS_OF_PRICE[::-1], sent=sent), not prices and not phases_of(changed)),
         ("recurrence" if "recurrence" in sent else "".join(prices), bool(prices and phases_of(changed))),
         *balance_without_sense(changed, sent=sent),
+        *two_totals(changed, sent=sent),
         *budget_below_spent(voucher, sent=sent),
         (of_products, bool(set.intersection(*products_of(changed)))),
         (of_window, starts_at is not None and expires_at is not None and starts_at >= expires_at),
@@ -113,6 +114,14 @@ def budget_below_spent(voucher: Voucher, *, sent: Json) -> list[tuple[str, bool]
     return [
         (fields[each], each in before and amount < given_by(voucher.granted, each)) for each, amount in after.items()
     ]
+
+
+def two_totals(changed: Json, *, sent: Json) -> list[tuple[str, bool]]:
+    """Return the field that gives a proper balance a maximum in all, or a voucher with such a maximum a balance."""
+    has_both = changed.get("carryOver", False) and "maximumDiscountInAll" in changed
+    is_proper = "priceDiscount" in changed and changed["recurrence"]["type"] != "once"
+    field = "maximumDiscountInAll" if "maximumDiscountInAll" in sent else "carryOver"
+    return [(field, has_both and is_proper)]
 
 
 def balance_without_sense(changed: Json, *, sent: Json) -> list[tuple[str, bool]]:
@@ -146,6 +155,7 @@ def promise_of(body: Json) -> Json:
         "priority": body.get("priority", 500),
         "stampCard": card and {"expireDays": None, **card},
         "maximumDiscount": shown_amounts(body.get("maximumDiscount")),
+        "maximumDiscountInAll": shown_amounts(body.get("maximumDiscountInAll")),
         "budget": (set(named(budget)), budget and budget["currency"]),
     }
 

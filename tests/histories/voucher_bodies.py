@@ -96,15 +96,24 @@ CAPS = either(
     {"amount": 300, "currency": "USD", "currencyOptions": {"EUR": 1, "JPY": 700}},
 )
 
+TOTALS = either(
+    {"amount": 700, "currency": "USD"},
+    {"amount": 1500, "currency": "USD", "currencyOptions": {"EUR": 901, "JPY": 333}},
+)
+
 CARDS = either({"stamps": 2}, {"stamps": 3, "expireDays": 30})
 
 
 def voucher(price: Json, rest: Json, carry_over: bool | None, ramp: Json | None) -> Json:
-    """Return the body of a voucher. Only a balance may carry over, and a ramp has no price of its own."""
+    """Return the body of a voucher. Only an amount may carry over, as the only total, and a ramp has no price."""
     if ramp is not None:
         return {**rest, **ramp}
-    is_balance = "priceDiscount" in price and rest["recurrence"]["type"] != "once"
-    return {**price, **rest, **({"carryOver": carry_over} if carry_over is not None and is_balance else {})}
+    may_carry_over = "priceDiscount" in price and rest["recurrence"]["type"] != "once"
+    if carry_over is None or not may_carry_over:
+        return {**price, **rest}
+    if carry_over:
+        rest = {name: each for name, each in rest.items() if name != "maximumDiscountInAll"}
+    return {**price, **rest, "carryOver": carry_over}
 
 
 VOUCHERS = st.builds(
@@ -119,6 +128,7 @@ VOUCHERS = st.builds(
         metadata=one_in(5, st.just({"campaign": "spring", "tries": 3})),
         stampCard=one_in(4, CARDS),
         maximumDiscount=one_in(4, CAPS),
+        maximumDiscountInAll=one_in(3, TOTALS),
         budget=one_in(3, CAPS),
         campaign=one_in(3, CAMPAIGNS),
         exclusive=one_in(6, st.booleans()),
@@ -170,6 +180,7 @@ CHANGES = st.one_of(
         st.fixed_dictionaries({"maximumDiscount": either(None, {"amount": 299, "currency": "USD"})}),
         st.fixed_dictionaries({"budget": either(None, {"amount": 299, "currency": "USD"})}),
         st.fixed_dictionaries({"budget": CAPS}),
+        st.fixed_dictionaries({"maximumDiscountInAll": either(None, {"amount": 899, "currency": "USD"})}),
         st.fixed_dictionaries({"priority": either(0, 500)}),
         st.fixed_dictionaries({"exclusive": st.booleans()}),
     ),

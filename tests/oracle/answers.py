@@ -17,7 +17,7 @@ def told(discount: Discount, entry: Entry) -> dict[str, Any]:
         "cycle": discount.cycles(),
         "phase": entry.phase,
         "fullPriceFrom": end and end.isoformat(),
-        "debitBalance": discount.balance(entry.currency) if discount.voucher.carries_over else None,
+        "debitBalance": discount.balance(entry.currency) if discount.voucher.total else None,
     }
 
 

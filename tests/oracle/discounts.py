@@ -83,9 +83,12 @@ class Voucher:
         self.excluded: list[str] | None = restrictions.get("excludedProducts")
         minimum = restrictions.get("minimumSubtotal")
         self.minimum: dict[str, Any] | None = minimum if minimum and minimum["on"] == "invoice" else None
-        self.price, self.maximum, self.budget = (
-            amounts_of(self.body.get(name)) for name in ("priceDiscount", "maximumDiscount", "budget")
+        self.price, self.maximum, self.in_all, self.budget = (
+            amounts_of(self.body.get(name))
+            for name in ("priceDiscount", "maximumDiscount", "maximumDiscountInAll", "budget")
         )
+        # The most that each discount gives over its life, if there is such a limit.
+        self.total = self.price if self.carries_over else self.in_all
 
     def price_of(self, phase: int | None) -> tuple[Any, dict[str, int] | None]:
         """Return the percentage and the amounts of a phase, or of a voucher without phases; one of them is None."""
@@ -183,10 +186,10 @@ class Discount:
         return len(new) + (self.before.cycles if self.before else 0)
 
     def balance(self, currency: str) -> int:
-        """Return the rest of the balance, which refunds and credits refill. It is negative if it is exceeded."""
+        """Return the rest of the total, which refunds and credits refill. It is negative if it is exceeded."""
         before = list(self.before.taken.items()) if self.before else []
         here = [(each.currency, each.rest) for each in self.standing()]
-        return self._left(self.voucher.price, currency, [*before, *here])
+        return self._left(self.voucher.total, currency, [*before, *here])
 
     def allowance(self, currency: str, cycle: Cycle) -> int:
         """Return the rest of the fixed amount of a cycle, which credits refill. It is negative if it is exceeded."""
@@ -222,8 +225,9 @@ class Discount:
         raise AssertionError(cycle)
 
     def is_used_up(self) -> bool:
-        """Return whether the discount is a balance of which nothing is left."""
-        return self.voucher.carries_over and all(self.balance(each) <= 0 for each in self.voucher.price or {})
+        """Return whether the discount has a total of which nothing is left."""
+        total = self.voucher.total
+        return total is not None and all(self.balance(each) <= 0 for each in total)
 
     def covers(self, cycle: Cycle) -> bool:
         """Return whether the discount is not over for an invoice of the cycle, whatever its `startsOn`."""
@@ -239,7 +243,7 @@ class Discount:
         return False
 
     def is_over(self, today: date) -> bool:
-        """Return whether the one invoice has come, the balance is used up, or the window has ended."""
+        """Return whether the one invoice has come, the total is used up, or the window has ended."""
         end = self.full_price_from()
         return self.is_used_up() or (self.voucher.type == "once" and end is not None) or (end or date.max) <= today
 
@@ -265,7 +269,7 @@ def run_again(discount: Discount, others: list[Discount], kind: str, today: date
     """Let a completed discount run again after a reversal, unless its voucher runs through another redemption."""
     if discount.status != "completed" or discount.is_over(today):
         return
-    if kind in ("refunded", "credited") and not discount.voucher.carries_over:
+    if kind in ("refunded", "credited") and discount.voucher.total is None:
         return
     running = [each.voucher for each in others if each.status == "running"]
     if not any(each is discount.voucher for each in running) and not stands_alone(discount.voucher, running):

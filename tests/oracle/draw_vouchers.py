@@ -26,6 +26,8 @@ def terms(drawn: Drawn) -> dict[str, Any]:
         body["carryOver"] = body["recurrence"]["type"] != "once" and drawn.is_so(0.4)
     if drawn.is_so(0.2):
         body["maximumDiscount"] = price(drawn, 1, 3000)
+    if not body.get("carryOver") and drawn.is_so(0.3):
+        body["maximumDiscountInAll"] = price(drawn, 1, drawn.random.choice([3000, 20000]))
     if drawn.is_so(0.25):
         body["budget"] = price(drawn, 1, 15000)
     if drawn.is_so(0.45):
@@ -139,10 +141,10 @@ def begun(drawn: Drawn, voucher: Voucher, number: int) -> dict[str, Any]:
 
 
 def taken(drawn: Drawn, voucher: Voucher) -> dict[str, int]:
-    """Draw an amount that a discount may have taken before: not more than its balance or what the budget has left."""
-    named = [each for each in (voucher.price, voucher.maximum, voucher.unspent()) if each is not None]
+    """Draw an amount that a discount may have taken before: not more than its total or what the budget has left."""
+    named = [each for each in (voucher.price, voucher.maximum, voucher.in_all, voucher.unspent()) if each is not None]
     currencies = [each for each in CURRENCIES if all(each in amounts for amounts in named)]
-    limits = [each for each in (voucher.carries_over and voucher.price, voucher.unspent()) if each]
+    limits = [each for each in (voucher.total, voucher.unspent()) if each]
     if not currencies or drawn.is_so(0.3):
         return {}
     currency = drawn.random.choice(currencies)

@@ -194,7 +194,7 @@ def skip_reason(
     `taking` are the vouchers of the discounts that have taken something off the invoice.
     """
     voucher, currency = discount.voucher, body["currency"]
-    prices = voucher.price_of(discount.phase(cycle))[1], voucher.maximum, voucher.budget
+    prices = voucher.price_of(discount.phase(cycle))[1], voucher.maximum, voucher.in_all, voucher.budget
     against = {
         "trial": body["trial"],
         "before_start": not has_started(discount, cycle, is_dated=is_dated),
@@ -227,7 +227,11 @@ def taken_off(discount: Discount, body: dict[str, Any], rests: dict[str, int], c
         if each["amount"] > 0 and each["discountable"] and discount.is_for(each["product"])
     }
     whole = sum(base.values())
-    caps = voucher.left(currency), (voucher.maximum or {}).get(currency)
+    caps = (
+        voucher.left(currency),
+        (voucher.maximum or {}).get(currency),
+        discount.balance(currency) if voucher.total else None,
+    )
     amount = min([whole, price_of(discount, currency, cycle, whole), *(each for each in caps if each is not None)])
     return {line: part for line, part in split(max(amount, 0), base).items() if part}
 
