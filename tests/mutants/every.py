@@ -19,6 +19,7 @@ from tests.mutants import (
     retention,
     reversals,
     sweeps,
+    totals,
     usages,
     vouchers,
 )
@@ -37,6 +38,7 @@ ROOMS = (
     endings,
     invoices,
     budgets,
+    totals,
     ramps,
     reversals,
     vouchers,
