@@ -47,6 +47,7 @@ CHECKS: tuple[Callable[[History], Iterator[Finding]], ...] = (
     allowances.budgets_overspent,
     allowances.once_used_twice,
     allowances.allowances_exceeded,
+    allowances.maximums_in_all_exceeded,
     allowances.cycles_exceeded,
     credits_.credits_not_as_asked,
     credits_.credits_that_do_not_add_up,

@@ -1,4 +1,4 @@
-"""Checks of what a discount may take in all: its budget, its allowance for a cycle, its balance, and its cycles."""
+"""Checks of what a discount may take in all: its budget, allowances, balance, maximum in all and cycles."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -79,6 +79,18 @@ def allowances_exceeded(history: History) -> Iterator[Finding]:
                 yield Finding(
                     "allowance exceeded", discount, f"{amount} in {cycle}, {taken_again[discount]} taken again"
                 )
+
+
+def maximums_in_all_exceeded(history: History) -> Iterator[Finding]:
+    """Find discounts that took more than their maximum in all, without what was given back.
+
+    If a credit is taken back, what others have used of it comes on top.
+    """
+    taken_again = returned_parts(history).taken_again
+    for voucher, discount, entries in _entries_by_discount(history):
+        maximum, taken = voucher.get("maximumDiscountInAll"), sum(each.amount - each.returned for each in entries)
+        if maximum and taken > maximum["amount"] + taken_again[discount]:
+            yield Finding("maximum in all exceeded", discount, f"{taken}, {taken_again[discount]} taken again")
 
 
 def cycles_exceeded(history: History) -> Iterator[Finding]:

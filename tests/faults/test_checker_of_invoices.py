@@ -89,6 +89,11 @@ INVOICES = [
         forget("charged_back"),
     ),
     (
+        "more than a maximum in all",
+        "maximum in all exceeded",
+        change(FIXED, answer={"maximumDiscountInAll": {"amount": 999, "currency": "USD"}}),
+    ),
+    (
         "a fifth month of four",
         "cycles exceeded",
         bill(

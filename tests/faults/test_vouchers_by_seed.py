@@ -17,6 +17,7 @@ def test_a_run_draws_every_kind_of_terms():
     restrictions = [each["restrictions"] for each in vouchers]
     assert any(each["recurrence"]["phases"] for each in vouchers)
     assert any(each["exclusive"] and each["priority"] != 500 for each in vouchers)
+    assert any(each["maximumDiscountInAll"] for each in vouchers)
     assert any(each["priceDiscountPercentage"] == 33.3333 for each in vouchers)
     assert any(each["excludedProducts"] for each in restrictions)
     assert any((each["minimumSubtotal"] or {}).get("on") == "invoice" for each in restrictions)

@@ -1,4 +1,4 @@
-"""The vouchers of a run, drawn by a seed: few places, budgets, allowances, balances, ramps, and durations to extend."""
+"""The vouchers of a run, drawn by a seed: few places, budgets, allowances, totals, ramps, and durations to extend."""
 
 import random
 from collections.abc import Callable
@@ -44,6 +44,7 @@ KINDS: tuple[Callable[[random.Random], Json], ...] = (
     _fixed,
     lambda source: {"recurrence": {"type": "repeating", "durationInMonths": 6}, "carryOver": True, **_fixed(source)},
     _ramp,
+    lambda source: {"maximumDiscountInAll": {"amount": source.randint(500, 2_000), "currency": "USD"}},
     lambda source: {"exclusive": True, "priority": source.randint(0, 1_000)},
     lambda _source: {"priceDiscountPercentage": 33.3333},
     lambda source: {"restrictions": {"excludedProducts": ["prod_seats"]}, **_fixed(source)},
