@@ -35,7 +35,7 @@ def test_an_exclusive_and_a_usual_voucher_at_once_never_stand_together(number):
 
 
 def test_redemptions_holds_and_moves_at_once_leave_one_exclusive_discount_or_hold():
-    """All by different vouchers. The audit looks at the discounts afterwards."""
+    """All by different vouchers. A move beside a hold can be tried again. The audit looks afterwards."""
     old = [
         redeem(voucher=create_voucher(exclusive=True)["id"], subscription=f"sub_old_{each}")["discount"]
         for each in range(4)
@@ -46,7 +46,10 @@ def test_redemptions_holds_and_moves_at_once_leave_one_exclusive_discount_or_hol
         + send("redemptions.redeem", new[:4])
         + send("redemptions.reserve", new[4:])
     )
-    assert outcomes(answers) == {None: 1, "not_combinable": 11}
+    moved, others = outcomes(answers[: len(old)]), outcomes(answers[len(old) :])
+    assert moved[None] + others[None] == 1
+    assert moved.keys() <= {None, "not_combinable", "fully_reserved"}
+    assert others.keys() <= {None, "not_combinable"}
 
 
 def test_a_confirmation_and_a_redemption_at_once():
