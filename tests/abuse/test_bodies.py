@@ -15,6 +15,8 @@ from tests.abuse.attacked import DROPPED, MEGABYTE, REDEEM, Attacked
 from tests.end_to_end.raw_messages import publish, put_envelope
 from tests.support.requests import redemption
 
+pytestmark = pytest.mark.slow
+
 SIZE_MAX = 16 * MEGABYTE
 # A bomb that is decompressed as a whole takes this much.
 BOMB_BYTES = 512 * MEGABYTE
@@ -72,7 +74,6 @@ def test_a_compressed_request_is_answered(attacked: Attacked, compression: str) 
     assert attacked.client.answer(sent)["reason"] == "voucher_not_found"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("compression", ["gzip", "bzip2", "lzma"])
 def test_a_bomb_is_refused_in_constant_memory(attacked: Attacked, bombs: dict[str, bytes], compression: str) -> None:
     """A few bytes describe half a gigabyte."""

@@ -16,6 +16,8 @@ from tests.end_to_end.programs import Worker
 from tests.end_to_end.raw_messages import publish
 from tests.support.requests import create_voucher, redemption
 
+pytestmark = pytest.mark.slow
+
 # Databases of Valkey for workers with other settings.
 ALLOWING, OTHER_POOLS = 4, 14
 FORBIDDEN = "must not be sent with a task: SCRIP_ALLOW_CANVAS is off"
@@ -58,7 +60,6 @@ def test_a_mixture_of_both_versions_hides_nothing(attacked: Attacked) -> None:
     attacked.assert_unharmed()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("pool", ["solo", "threads"])
 def test_other_pools_refuse_it_too(database: dict[str, str], tmp_path: Path, pool: str) -> None:
     """There Celery itself runs each message, and would send an errback."""

@@ -11,6 +11,8 @@ from tests.end_to_end.events import events_of, receiving_events
 from tests.end_to_end.raw_messages import publish
 from tests.support.requests import invoice, redemption
 
+pytestmark = pytest.mark.slow
+
 FORGED = "x\n[2026-01-01 00:00:00,000: CRITICAL/MainProcess] forged\x1b[2J\u202e\x00"
 LONG = "n" * 100_000
 # A body may have 16 MiB, and each has 90 bytes.

@@ -15,6 +15,8 @@ from tests.end_to_end.programs import CHECKOUT
 from tests.support.waiting import DEADLINE_SECONDS
 from worker.intake.remote_control import OBEYED, PER_SECOND_MAX
 
+pytestmark = pytest.mark.slow
+
 PANEL = sorted(Panel.data)
 REFUSED = {"error": "this worker does not obey the command"}
 CHANNEL = "/15.celery.pidbox"

@@ -70,6 +70,7 @@ def test_a_breach_is_seen(copy: Path, module: str, line: str, contract: str) -> 
     assert any(contract in each for each in broken), broken
 
 
+@pytest.mark.slow
 def test_a_new_task_is_a_module_and_nothing_else(copy: Path) -> None:
     """The task is registered and routed as soon as the module is in a room."""
     (copy / "tasks" / "vouchers" / "count.py").write_text(NEW_TASK)

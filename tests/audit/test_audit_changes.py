@@ -116,6 +116,7 @@ def test_a_subject_without_new_rows_is_left_to_the_audit_of_everything():
     assert len(audit()) == len(audit_latest()) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tampered_database")
 def test_many_new_rows_are_audited_in_parts(monkeypatch: pytest.MonkeyPatch):
     """Of the span, and of the vouchers. The parts follow each other without a gap, and find what one part finds."""

@@ -30,6 +30,7 @@ def test_a_sound_database_passes():
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{len(CHECKS)} checks, 0 violations\n", "")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tampered_database")
 def test_each_violation_is_a_row():
     """A row has check, project, subject and detail, for a person and for cut(1)."""
@@ -59,6 +60,7 @@ def test_an_output_that_lacks_a_character_gets_another_one():
     assert done.stderr == f"{len(CHECKS)} checks, 1 violations\n"
 
 
+@pytest.mark.slow
 def test_a_database_that_cannot_be_reached_is_not_a_sound_one():
     """The message is a single clear line, without the password."""
     done = run_audit(DATABASE_URL="postgresql://scrip:s3cr3t@127.0.0.1:1/none", REDIS_URL="redis://127.0.0.1:1/0")
@@ -68,6 +70,7 @@ def test_a_database_that_cannot_be_reached_is_not_a_sound_one():
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_without_an_address_nothing_was_looked_at():
     """The exit code differs from that of a violation."""
     done = run_audit(DATABASE_URL="")
@@ -120,6 +123,7 @@ def test_the_checks_explain_themselves_without_a_database():
     assert scrip("audit", "--explain", "--check", "counted and numbered").rows()[0][0] == COUNTED
 
 
+@pytest.mark.slow
 def test_a_reader_who_goes_away_is_no_finding():
     """As with `scrip audit --explain | true`."""
     reader, writer = os.pipe()

@@ -65,6 +65,7 @@ def test_codes_are_generated_once_for_a_request_id():
     assert scrip("codes", "generate", UNKNOWN, "--count", "1").code == 4
 
 
+@pytest.mark.slow
 def test_an_interrupted_generation_says_how_to_continue():
     """Nobody chose the request id, so the command names its own."""
     unreachable = "postgresql://scrip:s3cr3t@127.0.0.1:1/none"

@@ -62,6 +62,7 @@ def red(done: Done) -> set[str]:
     return {name for name, each in parts(done).items() if each["state"] == "red"}
 
 
+@pytest.mark.slow
 def test_a_system_that_runs_is_all_right(tmp_path: Path, environment: dict[str, str]):
     """Every part is ok: a worker reads every queue, beat ticks, and the sweep ends."""
     store_tick()

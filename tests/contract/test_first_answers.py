@@ -24,6 +24,7 @@ def row_counts() -> Counter[str]:
         )
 
 
+@pytest.mark.slow
 def test_each_first_answer_is_where_its_task_says():
     """A task with a table adds to it by at least one example. A task that reads never adds to any."""
     identities, added = Identities(), set()
@@ -43,6 +44,7 @@ def test_each_first_answer_is_where_its_task_says():
     assert kept - added == repeating
 
 
+@pytest.mark.slow
 def test_a_repetition_by_request_id_adds_no_row():
     """Of every task that keeps its answer under the caller's own id."""
     identities = Identities()

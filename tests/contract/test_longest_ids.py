@@ -38,6 +38,7 @@ def widened(value: Any, *, name: str = "") -> Any:
     return value
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("database")
 def test_every_example_is_answered_with_the_longest_ids():
     """The answers are those of the page, with the longer ids."""

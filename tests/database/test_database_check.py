@@ -56,6 +56,7 @@ def test_the_newest_schema_is_taken_and_a_later_releases(found: list[str]) -> No
     assert problem_of_schema(found) is None
 
 
+@pytest.mark.slow
 def test_a_worker_does_not_start_before_the_migrations(two_databases: tuple[str, str], tmp_path: Path) -> None:
     """It ends with one line, and whoever runs it starts it again until they have run."""
     empty, _ = two_databases

@@ -26,6 +26,8 @@ from tests.support.reversals import reverse
 from tests.support.tasks import task_named
 from worker.database import transaction
 
+pytestmark = pytest.mark.slow
+
 BASELINE = "0001_baseline"
 # Adds a column that old rows cannot have.
 FAULTY = '''

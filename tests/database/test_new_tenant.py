@@ -110,6 +110,7 @@ def test_no_statement_walks_along_a_table_while_a_new_database_grows():
     assert walked == []
 
 
+@pytest.mark.slow
 def test_no_statement_goes_through_vouchers_that_came_after_its_plan(monkeypatch):
     """While all requests redeem one voucher, a plan that starts from the vouchers costs as little as the right plan."""
     vacuum_database()

@@ -1,5 +1,6 @@
 """The schema: migrations go up, down and up again, and make what the metadata says, constraint by constraint."""
 
+import pytest
 from sqlalchemy import UniqueConstraint, create_engine, make_url, text
 
 from models.base import Base
@@ -38,6 +39,7 @@ def catalogue_of(database_url: str) -> dict[str, set[tuple]]:
     return found
 
 
+@pytest.mark.slow
 def test_migrations_go_up_down_and_up_again_and_agree_with_the_metadata(two_databases):
     """Columns, defaults, constraints and indexes are the same, by their definitions in the catalogue."""
     of_metadata, of_migrations = two_databases

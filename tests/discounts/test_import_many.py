@@ -91,6 +91,7 @@ def test_a_batch_that_is_sent_again_in_any_order_has_one_effect():
     assert sorted(each["redemptionNumber"] for each in answers.values()) == list(range(1, 36))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("database")
 def test_a_thousand_discounts_take_as_many_statements_as_two():
     """Of several vouchers: with a balance, with a budget, and with imported places."""

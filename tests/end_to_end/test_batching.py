@@ -17,6 +17,8 @@ from tests.end_to_end.vouchers import created_voucher
 from tests.support.requests import redemption
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.slow
+
 # A database of Valkey for the workers with other pools.
 OTHER_POOLS = 11
 
@@ -169,7 +171,6 @@ def test_a_message_with_a_countdown_is_decided_when_it_is_due(batching: tuple[Wo
     assert worker.is_alive()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("pool", ["solo", "threads"])
 def test_other_pools_decide_each_message_by_itself(database: dict[str, str], tmp_path: Path, pool: str) -> None:
     """They have no processes to which a batch could be sent."""
@@ -183,7 +184,6 @@ def test_other_pools_decide_each_message_by_itself(database: dict[str, str], tmp
         assert program.stop() == 0, program.log
 
 
-@pytest.mark.slow
 def test_a_batch_that_waits_too_long_for_a_lock_is_retried(impatient: tuple[Worker, Client]) -> None:
     """Each of its messages reports the retry, and is answered in the end."""
     worker, client = impatient

@@ -15,6 +15,8 @@ from tests.end_to_end.vouchers import created_voucher
 from tests.support.requests import redemption
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.slow
+
 FAILURE = re.compile(r"cannot connect to .*, trying again in ([0-9.]+) s")
 PAUSE_SECONDS_MAX = 0.25
 

@@ -15,6 +15,8 @@ from tests.metrics.counting import counts_in
 from tests.metrics.exporter import running_exporter
 from tests.support.requests import redemption
 
+pytestmark = pytest.mark.slow
+
 # Databases of Valkey for the workers that count, and for one that cannot.
 COUNTING, NOT_COUNTING = 8, 13
 REDEEM, REDEEM_MANY = "redemptions.redeem", "redemptions.redeem_many"
@@ -69,7 +71,6 @@ def counting(
     worker.wait_until_acknowledged()
 
 
-@pytest.mark.slow
 def test_the_counts_of_several_children_add_up_to_the_messages(counting: tuple[Worker, Client, Counts]) -> None:
     """Accepted, refused, invalid, bulk, in a wrong queue and unknown: each counts once."""
     worker, client, counts = counting
@@ -145,7 +146,6 @@ def test_a_message_that_has_expired_counts(counting: tuple[Worker, Client, Count
     assert not rows(worker.environment["DATABASE_URL"], "SELECT 1 FROM redemptions")
 
 
-@pytest.mark.slow
 def test_a_worker_that_was_killed_goes_on_counting(counting: tuple[Worker, Client, Counts]) -> None:
     """In the same files: no total falls."""
     worker, client, counts = counting
@@ -162,7 +162,6 @@ def test_a_worker_that_was_killed_goes_on_counting(counting: tuple[Worker, Clien
     assert len(list(counts.folder.glob("*.lock"))) == 1
 
 
-@pytest.mark.slow
 def test_a_worker_works_without_a_folder_that_it_can_use(database: dict[str, str], tmp_path: Path) -> None:
     """Its log says so."""
     (tmp_path / "file").touch()
@@ -174,7 +173,6 @@ def test_a_worker_works_without_a_folder_that_it_can_use(database: dict[str, str
         assert "nothing is counted, because SCRIP_METRICS_FOLDER cannot be used" in worker.log
 
 
-@pytest.mark.slow
 def test_an_exporter_tells_of_messages_that_wait_for_a_locked_voucher(counting: tuple[Worker, Client, Counts]) -> None:
     """They are taken, and get older until they are answered; then they are among the answers."""
     worker, client, counts = counting

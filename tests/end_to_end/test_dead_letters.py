@@ -10,10 +10,11 @@ from tests.end_to_end.programs import Worker, scrip
 from tests.end_to_end.vouchers import created_voucher
 from tests.support.requests import redemption
 
+pytestmark = pytest.mark.slow
+
 POISON = "cus_poison"
 
 
-@pytest.mark.slow
 def test_a_bulk_request_that_fails_is_kept_whole(client: Client, worker: Worker, log_since: int) -> None:
     """The database refuses the row of one item, so all items fail. Sent again, all are answered."""
     url = worker.environment["DATABASE_URL"]
@@ -34,7 +35,6 @@ def test_a_bulk_request_that_fails_is_kept_whole(client: Client, worker: Worker,
     assert rows(url, "SELECT * FROM dead_letters") == []
 
 
-@pytest.mark.slow
 def test_a_message_of_any_other_task_is_kept_too(client: Client, worker: Worker) -> None:
     """The dead letter has the project, for the operator to find it. The reason shows no value of the request."""
     url = worker.environment["DATABASE_URL"]
@@ -65,7 +65,6 @@ def test_a_message_that_cannot_be_kept_yet_is_retried(impatient: tuple[Worker, C
     assert rows(url, "SELECT task_id FROM dead_letters") == [(sent,)]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("task", "request_body"),
     [

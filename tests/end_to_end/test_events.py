@@ -18,6 +18,8 @@ from tests.support.requests import redemption
 from tests.support.waiting import DEADLINE_SECONDS
 from worker.intake.event_consumer import EVENTS_SECONDS
 
+pytestmark = pytest.mark.slow
+
 EVENTS = 12
 # The pub/sub channel of Celery's events, in any database.
 STREAM = "*celeryev*"
@@ -94,7 +96,6 @@ def test_no_event_is_lost_when_the_connection_breaks(watched: tuple[Worker, Clie
     assert told == {(each, f"task-{state}") for each in sent for state in ("received", "started", "succeeded")}
 
 
-@pytest.mark.slow
 def test_a_worker_with_threads_sends_its_last_events_when_it_stops(database: dict[str, str], tmp_path: Path) -> None:
     """With threads instead of children, the worker stops without waiting for anything."""
     variables = with_redis(database, number=EVENTS)

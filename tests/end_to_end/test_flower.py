@@ -20,6 +20,8 @@ from tests.support.requests import redemption
 from tests.support.waiting import eventually
 from worker.queues import QUEUES, UNNAMED_QUEUE
 
+pytestmark = pytest.mark.slow
+
 SHOWN = (*QUEUES, UNNAMED_QUEUE)
 
 REDEEM = "redemptions.redeem"
@@ -99,7 +101,6 @@ def test_a_bulk_and_a_sweep_are_seen_with_their_counts(watched: Watched) -> None
     assert "HUSH" not in json.dumps(flower.tasks())
 
 
-@pytest.mark.slow
 def test_a_queue_counts_what_a_worker_has_taken(watched: Watched) -> None:
     """The messages behind a locked voucher are in no list of the broker, nor is a message that is not due."""
     flower, _, client = watched
@@ -143,7 +144,6 @@ def shows_worker(flower: Flower, name: str) -> bool:
     return False
 
 
-@pytest.mark.slow
 def test_the_page_of_the_broker_has_every_queue_after_a_worker_was_looked_at(
     environment: dict[str, str], tmp_path: Path
 ) -> None:

@@ -15,6 +15,8 @@ from tests.end_to_end.vouchers import created_voucher
 from tests.support.requests import redemption
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.slow
+
 CLOSELY_WATCHED = 15
 CODE, CARD = "CANARY-CODE", "CANARY-CARD"
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
@@ -74,7 +76,6 @@ def redeemed(client: Client) -> str:
     return task
 
 
-@pytest.mark.slow
 def test_every_route_that_flower_has_shows_no_answer_and_changes_nothing(
     database: dict[str, str],  # noqa: ARG001 - emptied, then audited
     running: tuple[Flower, Client],

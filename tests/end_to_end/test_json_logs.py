@@ -21,6 +21,8 @@ from tests.support.requests import redemption
 from tests.support.schema import alembic
 from tests.support.waiting import DEADLINE_SECONDS, eventually
 
+pytestmark = pytest.mark.slow
+
 # A database of Valkey for the worker, and one from which no worker reads.
 LOGGING, UNREAD = 10, 6
 REDEEM, REDEEM_MANY = "redemptions.redeem", "redemptions.redeem_many"
@@ -149,7 +151,6 @@ def test_lines_about_a_killed_child_and_a_bad_message_are_json(logging_worker: t
     assert "moved 1 texts that are not messages to unreadable" in messages
 
 
-@pytest.mark.slow
 def test_the_lines_of_beat_and_flower_are_json(database: dict[str, str], tmp_path: Path) -> None:
     """Without Celery's banner."""
     schedule = tmp_path / "schedule"
@@ -170,7 +171,6 @@ def test_the_lines_of_beat_and_flower_are_json(database: dict[str, str], tmp_pat
     Broker(variables).redis.flushdb()
 
 
-@pytest.mark.slow
 def test_the_lines_of_an_exporter_and_of_migrations_are_json(database: dict[str, str]) -> None:
     """The exporter announces its address in the log."""
     variables = database | {"SCRIP_LOG_FORMAT": "json", "SCRIP_METRICS_LISTEN": f"{LOOPBACK}:{free_port()}"}

@@ -19,6 +19,8 @@ from tests.end_to_end.vouchers import created_voucher
 from tests.support.requests import redemption
 from tests.support.waiting import DEADLINE_SECONDS, eventually
 
+pytestmark = pytest.mark.slow
+
 RENEWED, STOPPED, CUT, LATER, BOUNDED, RUN_AGAIN = 5, 6, 7, 8, 10, 2
 # Longer than any test: a message that waited for it would fail the test.
 FOR_EVER = {"SCRIP_VISIBILITY_TIMEOUT_SECONDS": "86400"}
@@ -43,7 +45,6 @@ def lease_renewals(client: Client) -> Callable[[], int]:
     return count
 
 
-@pytest.mark.slow
 def test_a_message_whose_worker_lives_is_not_doubled(database: dict[str, str], tmp_path: Path) -> None:
     """A bulk request waits for a lock for twice the visibility timeout, and no other worker gets it."""
     variables = with_redis(database, number=RENEWED) | SHORT
@@ -63,7 +64,6 @@ def test_a_message_whose_worker_lives_is_not_doubled(database: dict[str, str], t
         assert sum(received(worker, sent) for worker in workers) == 1
 
 
-@pytest.mark.slow
 def test_a_stopped_worker_that_goes_on_has_one_effect(database: dict[str, str], tmp_path: Path) -> None:
     """SIGSTOP ends its renewals. Another worker answers, and the answers stay when the first goes on."""
     variables = with_redis(database, number=STOPPED) | SHORT
@@ -90,7 +90,6 @@ def test_a_stopped_worker_that_goes_on_has_one_effect(database: dict[str, str], 
             assert other.is_alive()
 
 
-@pytest.mark.slow
 def test_messages_of_a_lost_connection_are_back_at_once(database: dict[str, str], tmp_path: Path) -> None:
     """Those that no child runs. The running one is ended once, and none waits for the end of a lease."""
     variables = with_redis(database, number=CUT) | FOR_EVER
@@ -117,7 +116,6 @@ def test_messages_of_a_lost_connection_are_back_at_once(database: dict[str, str]
         assert received(worker, busy) == 1
 
 
-@pytest.mark.slow
 def test_a_message_that_runs_again_is_back_at_once_too(database: dict[str, str], tmp_path: Path) -> None:
     """Its child has died, and no other has begun it when the connection is lost."""
     variables = with_redis(database, number=RUN_AGAIN) | FOR_EVER
@@ -141,7 +139,6 @@ def test_a_message_that_runs_again_is_back_at_once_too(database: dict[str, str],
         worker.wait_until_acknowledged()
 
 
-@pytest.mark.slow
 def test_a_message_that_is_due_later_waits_on_the_server(database: dict[str, str], tmp_path: Path) -> None:
     """Many of them fill no worker, and the loss of the worker loses none. One that is due soon is answered."""
     variables = with_redis(database, number=LATER)
@@ -171,7 +168,6 @@ def test_a_message_that_is_due_later_waits_on_the_server(database: dict[str, str
         assert rows(database["DATABASE_URL"], "SELECT count(*) FROM redemptions") == [(3,)]
 
 
-@pytest.mark.slow
 def test_a_stop_takes_less_than_ten_seconds(database: dict[str, str], tmp_path: Path) -> None:
     """A child that waits for a lock is killed in time, its message is put back, and the others before that."""
     variables = with_redis(database, number=BOUNDED) | FOR_EVER
@@ -232,7 +228,6 @@ def test_an_errback_of_the_senders_own_is_sent_with_the_id_of_the_failed_task(ba
     assert json.loads(base64.b64decode(message["body"]))[0] == [sent, "order-1"]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("countdown", [0, 1])
 def test_a_message_that_was_begun_does_not_expire(impatient: tuple[Worker, Client], countdown: int) -> None:
     """Its effect may be committed, so its caller must not be told that it has expired."""

@@ -15,6 +15,8 @@ from tests.end_to_end.programs import Worker, scrip
 from tests.end_to_end.vouchers import created_voucher
 from tests.support.requests import redemption
 
+pytestmark = pytest.mark.slow
+
 # A database of Valkey for the worker with a short time limit.
 SHORT_TIME_LIMIT = 11
 POISON = "HUSH-CUSTOMER-93c1"
@@ -60,7 +62,6 @@ def kill_waiting_children(worker: Worker, client: Client, *, until_ended: str) -
     worker.eventually(probe)
 
 
-@pytest.mark.slow
 def test_a_message_that_kills_its_child_is_given_up_and_the_others_are_decided(
     batching: tuple[Worker, Client],
 ) -> None:
@@ -85,7 +86,6 @@ def test_a_message_that_kills_its_child_is_given_up_and_the_others_are_decided(
     assert rows(url, "SELECT * FROM attempts") == []
 
 
-@pytest.mark.slow
 def test_a_message_that_exceeds_the_time_limit_is_given_up(database: dict[str, str], tmp_path: Path) -> None:
     """The child is killed each time, and the other messages are decided."""
     variables = with_redis(database, number=SHORT_TIME_LIMIT) | {"SCRIP_BATCH_TIME_LIMIT_SECONDS": "2"}
@@ -112,7 +112,6 @@ def test_a_message_that_exceeds_the_time_limit_is_given_up(database: dict[str, s
         worker.wait_until_acknowledged()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("task", [REDEEM, "redemptions.redeem_many"])
 def test_a_message_that_exceeds_its_own_time_limit_is_kept(client: Client, worker: Worker, task: str) -> None:
     """The sender's limit is in seconds. Celery alone would fail the message for good, and acknowledge it."""

@@ -22,6 +22,8 @@ from tests.support.requests import invoice, redemption
 from tests.support.schema import migrate
 from tests.support.waiting import eventually, pause
 
+pytestmark = pytest.mark.slow
+
 # A database of Valkey for the worker of this test.
 RESTARTED = 7
 

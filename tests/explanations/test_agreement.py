@@ -16,7 +16,7 @@ from tests.support.requests import apply, create_voucher, redeem
 from tests.support.reversals import APRIL, FEBRUARY, MARCH, ONCE, refund, reverse
 from tests.support.tasks import task_named
 
-pytestmark = pytest.mark.usefixtures("database")
+pytestmark = [pytest.mark.usefixtures("database"), pytest.mark.slow]
 
 STEPS = 60
 SUBSCRIPTIONS = ("sub_1", "sub_2", "sub_3")
@@ -151,7 +151,6 @@ def assert_agrees(story: Story, name: str) -> set[str]:
     return {each["reason"] for each in found.values() if each["reason"]}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 def test_every_invoice_of_a_random_history_is_explained_by_its_first_answer(seed):
     """After all that happened since: moves, endings, extensions, reversals and credits."""

@@ -40,6 +40,7 @@ def pages(name: str, **fields: Any) -> list[list[str]]:
             return found
 
 
+@pytest.mark.slow
 def test_ten_thousand_refusals_make_a_short_answer():
     """The newest page is answered, and every request can be reached."""
     for first in range(0, 10_000, 1_000):
@@ -109,6 +110,7 @@ def test_elsewhere_has_the_newest_discounts_of_other_subscriptions():
     assert ([each["id"] for each in answer["elsewhere"]], answer["moreElsewhere"]) == (others, False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["customer", "subscription", "invoice"])
 def test_the_number_of_statements_does_not_depend_on_the_rows(name):
     """One row of everything, then many."""

@@ -37,6 +37,7 @@ def _as_small_as_before() -> Iterator[None]:
             connection.execute(text(f"REINDEX TABLE {table}"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("percent", [1, 99])
 def test_an_explanation_reads_a_page_of_each_list(percent):
     """Of a customer with 20,000 requests and as many holds, with and without statistics."""

@@ -18,6 +18,8 @@ from tests.support.requests import redemption
 from worker import fault_points
 from worker.fault_points import COUNTER, VARIABLE, FaultPoint, InjectedFault, armed, watch_statements
 
+pytestmark = pytest.mark.slow
+
 # A database of Valkey for the workers whose points are counted.
 WATCHED = 14
 # A message that is decided at once is not put back, and only beat publishes.

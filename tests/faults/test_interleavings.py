@@ -213,6 +213,7 @@ def step_through(case: Case, stepper: Stepper, schedules: Iterator[Schedule]) ->
     assert stepper.waits > 0
 
 
+@pytest.mark.slow
 @each_case
 @pytest.mark.usefixtures("database")
 def test_some_orders_of_two_transactions_break_no_promise(case: Case, stepped: Callable[..., Stepper]) -> None:
@@ -228,6 +229,7 @@ def test_every_order_of_two_transactions_breaks_no_promise(case: Case, stepped: 
     step_through(case, stepped(), every_order())
 
 
+@pytest.mark.slow
 @each_case
 @pytest.mark.usefixtures("tampered_database")
 def test_without_the_lock_some_order_shows_the_fault(case: Case, stepped: Callable[..., Stepper]) -> None:

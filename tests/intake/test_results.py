@@ -254,6 +254,7 @@ def connection_count(server: socket.socket) -> int:
         count += 1
 
 
+@pytest.mark.slow
 def test_an_error_of_any_backend_is_no_error_of_the_task(tmp_path: Path) -> None:
     """The folder of this SQLite database does not exist, which SQLAlchemy reports with an error of its own."""
     app = Celery("client", backend=f"db+sqlite:///{tmp_path}/nowhere/results.db", set_as_current=False)

@@ -53,6 +53,7 @@ def _as_small_as_before() -> Iterator[None]:
             connection.execute(text(f"REINDEX TABLE {table}"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [0, 1])
 def test_a_page_skips_no_rows(number):
     """Of an owner with many rows or with few, from every position, with and without statistics."""

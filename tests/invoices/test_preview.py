@@ -216,6 +216,7 @@ def test_a_bad_field_is_named(changed, field):
     assert [each["field"] for each in raised.value.errors] == [field]
 
 
+@pytest.mark.slow
 def test_36_periods_of_20_discounts_take_as_many_statements_as_one():
     """None of the statements scans a table."""
     for _ in range(20):

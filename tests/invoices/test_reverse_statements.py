@@ -107,6 +107,7 @@ def test_reversing_credits_takes_as_many_statements_for_20_as_for_one():
     assert counts[0] == counts[1] < 25
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("known", ["nothing", "everything", "what was there before"])
 def test_no_statement_scans_a_table_whatever_the_statistics_say(known):
     """The statistics are unknown, up to date, or out of date."""

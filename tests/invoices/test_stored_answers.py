@@ -40,6 +40,7 @@ def test_a_small_answer_is_stored_as_it_is() -> None:
     assert given_answer(answer) == answer
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("database")
 def test_the_largest_answer_takes_a_tenth_of_what_it_tells() -> None:
     """It is replayed, retrieved, listed, reversed and audited as any other."""

@@ -58,6 +58,7 @@ def test_every_task_is_in_the_stories():
     assert {each.call.task for each in told if not named_in(each.call.requests)} == OF_EVERY_PROJECT
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("story", TOLD)
 def test_a_project_is_answered_beside_copies_of_its_rows_as_if_it_was_alone(story: Story):
     """The copies have the same ids and other contents, and are locked."""
@@ -75,6 +76,7 @@ def test_a_project_is_answered_after_its_twin_as_if_it_was_alone(story: Story):
     assert differences(first, play(story, answer_as_twin), is_twin=True) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_twin_first", [False, True])
 @pytest.mark.parametrize("together", TOGETHER.values(), ids=TOGETHER)
 @pytest.mark.parametrize("story", TOLD)

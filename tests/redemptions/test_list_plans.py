@@ -102,6 +102,7 @@ def _as_small_as_before() -> Iterator[None]:
             connection.execute(text(f"REINDEX TABLE {table}"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("percent", [1, 99])
 def test_a_page_of_redemptions_skips_no_rows(percent):
     """Of each owner, and of the project: a page of each outcome, and a row more to look for the next page."""
@@ -153,6 +154,7 @@ def test_a_span_of_time_is_a_range_of_an_index():
         session.rollback()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("percent", [1, 99])
 def test_a_page_of_holds_skips_no_rows(percent):
     """Neither refused requests nor holds of another status."""

@@ -87,6 +87,7 @@ def test_redeeming_300_holds_takes_as_many_statements_as_one():
     assert len(one) < 22
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("known", ["nothing", "everything", "the earlier rows"])
 def test_no_statement_about_holds_reads_a_table_whatever_the_statistics_say(known):
     """Reserving, confirming, releasing, validating, redeeming beside holds, and sweeping."""

@@ -6,9 +6,12 @@ import stat
 from pathlib import Path
 
 import psycopg
+import pytest
 
 from tests.stack.running import DEADLINE_SECONDS, Up, listens, program, write_procfile
 from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.slow
 
 
 def test_it_says_what_it_does_and_then_ready(used_data_folder: Path, idle_procfile: Path) -> None:

@@ -14,6 +14,8 @@ from tests.stack.running import (
     write_procfile,
 )
 
+pytestmark = pytest.mark.slow
+
 
 def fails(up: Up) -> str:
     """Wait for exit code 1, check that nothing is left, and return the message at the end of the output."""
@@ -42,7 +44,6 @@ def test_a_program_that_does_not_exist_is_reported(used_data_folder: Path, tmp_p
         assert "  | no-such-program: " in said
 
 
-@pytest.mark.slow
 def test_a_worker_that_cannot_start_is_reported(used_data_folder: Path, tmp_path: Path) -> None:
     """A worker is ready only when a ping is answered."""
     with Up(used_data_folder, write_procfile(tmp_path, "queue: celery -A missing worker --hostname queue@%h")) as up:

@@ -19,8 +19,9 @@ from tests.stack.running import (
 )
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.slow
 
-@pytest.mark.slow
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_stop_signal_leaves_nothing_behind(
     used_data_folder: Path, idle_procfile: Path, number: signal.Signals
@@ -45,7 +46,6 @@ def test_under_nohup_a_terminal_that_closes_stops_nothing(used_data_folder: Path
         assert up.end(signal.SIGTERM) == 0
 
 
-@pytest.mark.slow
 def test_killed_it_takes_everything_with_it_and_can_be_started_again(tmp_path: Path) -> None:
     """SIGKILL cannot be handled. The kernel ends the processes, including the children of a Celery worker."""
     data_folder = tmp_path / "home"
@@ -62,7 +62,6 @@ def test_killed_it_takes_everything_with_it_and_can_be_started_again(tmp_path: P
         assert (up.wait_ready().data_folder / "env").read_text() != stale
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_what_programs_put_into_the_temporary_folder_does_not_pile_up(
     used_data_folder: Path, tmp_path: Path, number: signal.Signals
@@ -101,7 +100,6 @@ MOMENTS: dict[str, Callable[[Up], bool]] = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_stop_signal_during_the_start_leaves_nothing_behind(tmp_path: Path, moment: str) -> None:
     """The exit code is the signal's before the stack is ready, and 0 afterwards."""

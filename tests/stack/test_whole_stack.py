@@ -22,6 +22,8 @@ from tests.stack.running import DEADLINE_SECONDS, Up, lives
 from tests.support.waiting import eventually
 from worker.queues import QUEUES
 
+pytestmark = pytest.mark.slow
+
 # The ids and instants of an answer, which differ on every stack.
 VARYING = re.compile(r"(?<=_)[0-9a-z]{26}\b|\d{4}-\d\d-\d\dT[\d:.]+Z")
 # Guides that need nothing but the stack and the tutorial's client.
@@ -199,7 +201,6 @@ def test_no_password_is_printed_or_on_a_command_line(whole: Up) -> None:
     assert not [line for line in [*lines, whole.output] if any(password in line for password in passwords)]
 
 
-@pytest.mark.slow
 def test_a_worker_that_dies_takes_its_children_with_it_and_is_restarted(whole: Up) -> None:
     """With the old worker's children still alive, there would be twice as many."""
     worker = whole.child("redemptions@%h")

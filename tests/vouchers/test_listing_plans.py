@@ -89,6 +89,7 @@ def page_of_many(session: Session, **fields: Any) -> dict[str, Any]:
     return list_vouchers(session, request, narrowed_by=request.filter())
 
 
+@pytest.mark.slow
 def test_a_page_reads_its_own_rows_and_nothing_else_wherever_it_lies(many):
     """An index gives the rows in order, with or without statistics: the rows of the page, and a row for each cursor."""
     many.execute(FORGET_STATISTICS)
