@@ -18,6 +18,12 @@ _READ = (
     .join(_KEYS, and_(VOUCHERS.c.project == _KEYS.c.project, VOUCHERS.c.id == _KEYS.c.id))
     .order_by(VOUCHERS.c.id)
 )
+_READ_WHOLE = select(VOUCHERS).join(_KEYS, and_(VOUCHERS.c.id == _KEYS.c.id, VOUCHERS.c.project == _KEYS.c.project))
+_CREATED_BY = rows_from_arrays("created", project=Text(), delivery_id=Text())
+_CREATED = select(VOUCHERS).join(
+    _CREATED_BY,
+    and_(VOUCHERS.c.project == _CREATED_BY.c.project, VOUCHERS.c.delivery_id == _CREATED_BY.c.delivery_id),
+)
 _LOCK = _READ.with_for_update(of=VOUCHERS, key_share=True)
 
 
@@ -40,6 +46,19 @@ def read_vouchers(session: Session, *, keys: Iterable[VoucherKey]) -> dict[Vouch
 def find_voucher(session: Session, *, project: str, id: UUID) -> VoucherRow | None:  # noqa: A002 - the column's name
     """Return the row of the voucher, or None."""
     return session.execute(select(VOUCHERS).where(VOUCHERS.c.project == project, VOUCHERS.c.id == id)).one_or_none()
+
+
+def find_vouchers(session: Session, *, keys: Iterable[VoucherKey]) -> dict[UUID, VoucherRow]:
+    """Return the whole rows of vouchers of a project, by id, without a lock."""
+    rows = session.execute(_READ_WHOLE, array_parameters("keys", ("project", "id"), set(keys))).all()
+    return {row.id: row for row in rows}
+
+
+def find_created(session: Session, *, project: str, delivery_ids: Iterable[str]) -> dict[str, VoucherRow]:
+    """Return the vouchers that deliveries with these ids have created, by the id of the delivery."""
+    keys = [(project, each) for each in sorted(set(delivery_ids))]
+    rows = session.execute(_CREATED, array_parameters("created", ("project", "delivery_id"), keys)).all()
+    return {row.delivery_id: row for row in rows}
 
 
 def find_creation(session: Session, *, project: str, key: Mapping[str, str]) -> VoucherCreationRow | None:

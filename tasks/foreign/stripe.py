@@ -44,18 +44,18 @@ def import_coupon(session: Session, request: ImportCoupon) -> Answer:
         return create_voucher(
             session,
             our_voucher(request),
-            # Takes the place of a task id. No request id of a caller can equal it.
-            delivery=f"stripe.coupons.import:{_key_of(coupon.id)}",
+            delivery=coupon_delivery(coupon.id),
             history=ImportedHistory(redemptions=coupon.times_redeemed, is_withdrawn=not coupon.valid),
             body_fingerprint=request.fingerprint(),
         )
 
 
-def _key_of(coupon_id: str) -> str:
+def coupon_delivery(coupon_id: str) -> str:
+    """Return the text that takes the place of a task id for the voucher of a coupon. No task id can equal it."""
     # Any other id may be too long for a row of an index. A code has no colon.
-    if look_up_text(coupon_id) is not None:
-        return coupon_id
-    return f"sha256:{hashlib.sha256(coupon_id.encode()).hexdigest()}"
+    is_code = look_up_text(coupon_id) is not None
+    key = coupon_id if is_code else f"sha256:{hashlib.sha256(coupon_id.encode()).hexdigest()}"
+    return f"stripe.coupons.import:{key}"
 
 
 def our_voucher(request: ImportCoupon) -> CreateVoucher:

@@ -26,6 +26,7 @@ NAMES = {
     "polar.discounts.retrieve",
     "polar.discounts.update",
     "stripe.coupons.import",
+    "stripe.promotion_codes.import",
 }
 
 

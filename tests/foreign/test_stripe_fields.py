@@ -49,7 +49,7 @@ def bad_fields(coupon: dict[str, Any], **changes: Any) -> list[str]:
         ({"metadata": {"a": "v" * 501}}, ["metadata"]),
         ({"applies_to": {"products": []}}, ["applies_to.products"]),
         ({"applies_to": {"products": ["a"], "prices": []}}, ["applies_to.?"]),
-        ({"minimum_amount": 5}, ["?"]),
+        ({"minimum_amount": 5}, ["minimum_amount"]),
         ({"id": "", "valid": None, "bogus": 1}, ["id", "valid", "?"]),
     ],
 )
