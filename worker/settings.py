@@ -93,6 +93,13 @@ class Settings(SigningSettings, MetricsSettings, BrokerSettings, DatabaseSetting
         description="How many days the answers of writes that have no row of their own are kept, such as those of "
         "`vouchers.update`. Without it, for ever. A repetition after that is done again. See [data.md](data.md).",
     )
+    polar_organization: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=255,
+        description="The project of requests of `polar.discounts.*` that leave out `organization_id`, as Polar takes "
+        "the organization from the access token. Without it, such a request is invalid.",
+    )
     allow_canvas: bool = Field(
         default=False,
         description="Whether a message may name tasks that follow it: Celery's callbacks, errbacks, chains and chords. "

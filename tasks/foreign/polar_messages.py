@@ -34,6 +34,7 @@ from tasks.wire.fields import (
     invalid,
 )
 from tasks.wire.message import check_later
+from worker.intake.named_projects import left_out_organization
 
 CODE_LENGTH_MIN, CODE_LENGTH_MAX = 3, 256
 # Larger limits are reduced to this value, as in Polar.
@@ -88,6 +89,13 @@ class PolarMessage(SnakeCaseMessage):
     """The base of the requests of Polar."""
 
     model_config = ConfigDict(extra="ignore")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_the_usual_organization(cls, data: Any) -> Any:
+        if not isinstance(data, Mapping) or (organization := left_out_organization(data)) is None:
+            return data
+        return {**data, "organization_id": organization}
 
 
 class DiscountTerms(PolarMessage):

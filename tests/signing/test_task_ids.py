@@ -78,7 +78,7 @@ def test_each_project_gets_its_own_answers(order: Callable[..., list[list[str]]]
 
 def test_the_examples_name_no_other_project() -> None:
     """Otherwise both callers would send for the same one."""
-    named = {each for step in steps() for each in projects_in({"request": step.request})}
+    named = {each for step in steps() for each in projects_in({"request": step.request}, task=step.task)}
     assert named <= set(RIVALS)
 
 

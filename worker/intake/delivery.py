@@ -58,6 +58,8 @@ class Delivery(NamedTuple):
     invalid_option: InvalidOption | None = None
     # What its signature has to be over, if messages must be signed.
     claim: Claim | None = None
+    # The task's name, or nothing for a message that is answered without a look at it.
+    task: str = ""
 
     def __repr__(self) -> str:
         # Logs show the arguments of a call in a child.

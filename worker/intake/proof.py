@@ -104,7 +104,7 @@ def failure_by(claim: Claim, *, kwargs: object, signers: Signers) -> Verificatio
     """Verify a message with those keyword arguments by the keys of the signers, and return why that fails, or None."""
     if signers is None:
         return None
-    projects, due = projects_in(kwargs), instant_of(claim.options[ETA])
+    projects, due = projects_in(kwargs, task=claim.task), instant_of(claim.options[ETA])
     age_seconds_max = settings().signature_age_max_seconds
     failure = verification_failure(claim, projects=projects, due=due, signers=signers, age_seconds_max=age_seconds_max)
     if failure is VerificationFailure.FORGED and claim.queue == queue_of(claim.task):

@@ -33,6 +33,7 @@ def delivery_of(request: Request, *, is_suspect: bool) -> Delivery:
         trace=trace_headers_of(request.message.headers),
         invalid_option=noted_invalid_option(request.message.headers),
         claim=noted_claim(request.message),
+        task=request.name,
     )
 
 

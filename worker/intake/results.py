@@ -74,7 +74,7 @@ def _stored(backend: Any, result: TaskResult, *, owner: str | None) -> str:
 
 
 def _owner_of(result: TaskResult) -> str | None:
-    return owner_of(result.delivery.kwargs)
+    return owner_of(result.delivery.kwargs, task=result.delivery.task)
 
 
 def size_of(backend: Any, result: TaskResult) -> int:
