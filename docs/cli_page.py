@@ -53,6 +53,12 @@ away again. `--raw` leaves every cell as it is.
 of its content, so the same file can be imported again after an interruption. At a bad line the import ends: the
 thousands before it are imported, and its own thousand is not. Repair that line, and import the file again.
 
+## Whole exports
+
+`scrip import` tries a whole export of Stripe, Polar, Gigs or Lago, and with `--apply` brings it over.
+[how-to/import.md](how-to/import.md) says what it reads, what it writes, and how it can be repeated. It ends with 5 if
+an object was invalid, or else with 3 if one was refused, after all others were imported.
+
 ## What is red in `scrip status`
 
 | part | red if |

@@ -25,6 +25,7 @@ from scrip.commands.discounts import commands as discounts
 from scrip.commands.endings import ends_clearly
 from scrip.commands.exit_codes import EPILOG
 from scrip.commands.explain import explain
+from scrip.commands.import_export import import_export
 from scrip.commands.metrics import metrics
 from scrip.commands.prune import prune
 from scrip.commands.redemptions import commands as redemptions
@@ -50,6 +51,7 @@ main.command()(audit)
 main.command()(sweep)
 main.command()(prune)
 main.command()(metrics)
+main.command("import")(import_export)
 main.command("call")(call_task)
 
 # A shell's exit code for a command that a signal ended is this plus the signal's number.

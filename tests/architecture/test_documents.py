@@ -42,7 +42,7 @@ def test_the_generated_parts_are_as_the_code_says():
 
 
 def test_a_restriction_touches_the_files_that_the_page_lists():
-    """The minimum subtotal is one. Adapters and the demo know of none."""
+    """The minimum subtotal is one. The demo knows of none, and of the adapters only one."""
     listed = set(PATH.findall(part("restriction")))
     assert files_that_mention("minimum_subtotal") == listed
 

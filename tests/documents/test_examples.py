@@ -64,6 +64,7 @@ RUN_BY |= {
     },
     ("docs/how-to/django.md", "python"): [f"{CLIENTS}::test_django_redeems_after_commit"],
     ("docs/how-to/node.md", "js"): [f"{CLIENTS}::test_node_gets_its_answer"],
+    ("docs/how-to/import.md", "sh"): ["tests/exports/test_guide.py::test_the_commands_of_the_guide_try_and_import"],
 }
 NOT_RUN = {
     ("README.md", "sh"): "`make test` is this run, `make demo` is run by tests/demo; both install first",

@@ -1,0 +1,157 @@
+"""Exports of Polar: discounts and subscriptions (https://docs.polar.sh/api-reference).
+
+A subscription has no object for its discount, so its own id and that of the discount name it. The months of a repeating
+discount count from the start of the subscription, as in Polar.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import Field
+from sqlalchemy.orm import Session
+
+from domain.imported_history import ImportedHistory
+from domain.recurrence import add_months
+from tasks.exports.cycles import TOLERANCE, Subscription, cycles_had, interval_of
+from tasks.exports.discounts import RunningDiscount, decide_discounts
+from tasks.exports.lines import Line, id_of, refused, skipped
+from tasks.exports.lines import invalid as invalid_line
+from tasks.exports.system import Kind, Scope, System
+from tasks.exports.vouchers import decide_each
+from tasks.foreign.adapter import fields_named
+from tasks.foreign.polar import FIELDS, our_voucher
+from tasks.foreign.polar_messages import CreateDiscount, PolarInstant, PolarMessage
+from tasks.vouchers.create import create_voucher
+from tasks.wire.answers import Answer, instant
+from tasks.wire.errors import InvalidRequest
+from tasks.wire.fields import AMOUNT_MINOR_MAX, ExternalId
+from tasks.wire.parsing import parse
+
+DISCOUNT, SUBSCRIPTION = "discount", "subscription"
+NOT_RUNNING = {"canceled", "incomplete", "incomplete_expired", "unpaid"}
+NO_PERIOD = "its subscription has no period that is understood"
+OVER = "the subscription is over, or has not begun"
+NO_DISCOUNT = "has no discount"
+
+
+class PolarDiscount(CreateDiscount):
+    """The discount object. `redemptions_count` is how often it was redeemed there."""
+
+    id: ExternalId
+    redemptions_count: Annotated[int, Field(ge=0, le=AMOUNT_MINOR_MAX)] = 0
+
+
+def _delivery(key: str) -> str:
+    return f"polar.discounts.import:{key}"
+
+
+def _import_discounts(session: Session, bodies: Sequence[Any], scope: Scope) -> list[list[Line]]:
+    def create(session: Session, body: Any) -> Answer:
+        discount = parse(PolarDiscount, {**_as_created(body), "organization_id": scope.project})
+        ours = our_voucher(discount)
+        with fields_named(FIELDS):
+            return create_voucher(
+                session,
+                ours,
+                delivery=_delivery(discount.id),
+                history=ImportedHistory(redemptions=discount.redemptions_count, is_withdrawn=False),
+                body_fingerprint=ours.fingerprint(),
+            )
+
+    return decide_each(session, bodies, object_=DISCOUNT, create=create)
+
+
+def _as_created(discount: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the body that creates the discount: with the ids of its products, and its only amount as that amount."""
+    body = dict(discount)
+    if isinstance(products := body.get("products"), list):
+        body["products"] = [each.get("id") if isinstance(each, Mapping) else each for each in products]
+    if body.get("amounts") == {body.get("currency"): body.get("amount")} or body.get("amounts") == {}:
+        del body["amounts"]
+    return body
+
+
+class PolarSubscription(PolarMessage):
+    """The fields of a subscription that say what its discount has had."""
+
+    organization_id: ExternalId
+    id: ExternalId
+    customer_id: ExternalId
+    discount_id: ExternalId
+    started_at: PolarInstant
+    current_period_start: PolarInstant
+    current_period_end: PolarInstant
+    recurring_interval: str
+    recurring_interval_count: int = 1
+
+
+def _import_running(session: Session, bodies: Sequence[Any], scope: Scope) -> list[list[Line]]:
+    return decide_discounts(session, [[_running(body, scope=scope)] for body in bodies], scope)
+
+
+def _running(body: Any, *, scope: Scope) -> RunningDiscount | Line:
+    id_ = id_of(body)
+    if body.get("discount_id") is None:
+        return skipped(SUBSCRIPTION, id_, NO_DISCOUNT)
+    if body.get("status") in NOT_RUNNING or body.get("started_at") is None:
+        return skipped(SUBSCRIPTION, id_, OVER)
+    try:
+        subscription = parse(PolarSubscription, {**body, "organization_id": scope.project})
+    except InvalidRequest as error:
+        return invalid_line(SUBSCRIPTION, id_, error)
+    interval = interval_of(subscription.recurring_interval, subscription.recurring_interval_count)
+    if interval is None:
+        return refused(SUBSCRIPTION, id_, NO_PERIOD)
+    billing = Subscription(
+        start=subscription.current_period_start,
+        end=subscription.current_period_end,
+        interval=interval,
+        anchor_day=subscription.started_at.day,
+    )
+    request = {
+        "ref": f"{subscription.id}:{subscription.discount_id}",
+        "customer": subscription.customer_id,
+        "subscription": subscription.id,
+        "redeemedAt": instant(subscription.started_at),
+        **cycles_had(billing, begins=subscription.started_at, ends=_end_of(body, begins=subscription.started_at)),
+    }
+    return RunningDiscount(object=SUBSCRIPTION, id=id_, delivery=_delivery(subscription.discount_id), body=request)
+
+
+def _end_of(subscription: Any, *, begins: datetime) -> datetime | None:
+    """Return the instant from which no cycle is discounted, by the discount in the subscription.
+
+    Polar goes on showing a discount that is over.
+    """
+    discount = subscription.get("discount")
+    if not isinstance(discount, Mapping):
+        return None
+    if discount.get("duration") == "once":
+        return begins + TOLERANCE
+    months = discount.get("duration_in_months")
+    if discount.get("duration") != "repeating" or not isinstance(months, int):
+        return None
+    return datetime.combine(add_months(begins.date(), months=months), begins.timetz())
+
+
+def _kind_of(body: Any) -> str | None:
+    if "current_period_start" in body:
+        return SUBSCRIPTION
+    return DISCOUNT if "duration" in body and "type" in body else None
+
+
+POLAR = System(
+    kinds=(
+        Kind(name=DISCOUNT, decide=_import_discounts, batch_size=100, key_of=id_of),
+        Kind(
+            name=SUBSCRIPTION,
+            decide=_import_running,
+            batch_size=500,
+            key_of=id_of,
+            vouchers_of=lambda body: [id_of(body, "discount_id")],
+        ),
+    ),
+    kind_of=_kind_of,
+    delivery_of=_delivery,
+)

@@ -1,0 +1,194 @@
+"""Exports of Stripe: coupons, promotion codes, and subscriptions with their expanded discounts."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from domain.code_text import look_up_text
+from tasks.exports.cycles import Interval, Subscription, cycles_had, has_more_here, interval_of
+from tasks.exports.discounts import RunningDiscount, decide_discounts
+from tasks.exports.lines import Line, answered, id_of, invalid, refused, skipped
+from tasks.exports.system import Kind, Scope, System
+from tasks.exports.vouchers import decide_each
+from tasks.foreign.stripe import coupon_delivery, import_coupon
+from tasks.foreign.stripe_messages import ImportCoupon
+from tasks.foreign.stripe_promotion_codes import import_promotion_codes
+from tasks.foreign.stripe_promotion_messages import ImportPromotionCode
+from tasks.wire.answers import Answer, instant
+from tasks.wire.errors import InvalidRequest
+from tasks.wire.fields import in_calendar
+from tasks.wire.parsing import parse
+
+COUPON, PROMOTION_CODE, SUBSCRIPTION, DISCOUNT = "coupon", "promotion_code", "subscription", "discount"
+KINDS = {COUPON, PROMOTION_CODE, SUBSCRIPTION}
+NOT_RUNNING = {"canceled", "incomplete", "incomplete_expired"}
+WITHOUT_CODE = "without a code: its id cannot be one"
+NOT_EXPANDED = "is not expanded: fetch subscriptions with expand[]=data.discounts"
+OF_AN_ITEM = "is a discount of one item of the subscription"
+NO_PERIOD = "its subscription has no period that is understood"
+NEVER_USED = "ends before the next invoice"
+MORE_HERE = "its months count from its first period here, and would discount one more"
+OVER = "the subscription is over, or has not begun"
+NO_DISCOUNT = "has no discount"
+
+
+def _import_coupons(session: Session, bodies: Sequence[Any], scope: Scope) -> list[list[Line]]:
+    def create(session: Session, body: Any) -> Answer:
+        beside = {} if _is_code(body) else {"code": None}
+        return import_coupon(session, parse(ImportCoupon, {"project": scope.project, "coupon": body, **beside}))
+
+    return decide_each(
+        session, bodies, object_=COUPON, create=create, note=lambda body: "" if _is_code(body) else WITHOUT_CODE
+    )
+
+
+def _is_code(coupon: Any) -> bool:
+    return look_up_text(id_of(coupon)) is not None
+
+
+def _import_codes(session: Session, bodies: Sequence[Any], scope: Scope) -> list[list[Line]]:
+    parsed = [_promotion(body, scope=scope) for body in bodies]
+    promotions = [each.promotion_code for each in parsed if isinstance(each, ImportPromotionCode)]
+    answers = iter(import_promotion_codes(session, promotions, project=scope.project) if promotions else [])
+    results = [next(answers) if isinstance(each, ImportPromotionCode) else each for each in parsed]
+    return [
+        [
+            invalid(PROMOTION_CODE, id_of(body), result)
+            if isinstance(result, InvalidRequest)
+            else answered(PROMOTION_CODE, id_of(body), result)
+        ]
+        for body, result in zip(bodies, results, strict=True)
+    ]
+
+
+def _promotion(body: Any, *, scope: Scope) -> ImportPromotionCode | InvalidRequest:
+    try:
+        return parse(ImportPromotionCode, {"project": scope.project, "promotion_code": body})
+    except InvalidRequest as error:
+        return error
+
+
+def _import_discounts(session: Session, bodies: Sequence[Any], scope: Scope) -> list[list[Line]]:
+    return decide_discounts(session, [list(_discounts(body)) for body in bodies], scope)
+
+
+def _discounts(subscription: Any) -> Iterator[RunningDiscount | Line]:
+    """Yield each discount of a subscription, or a line about why it cannot be brought over."""
+    id_ = id_of(subscription)
+    found = _listed(subscription.get("discounts")) or _listed([subscription.get("discount")])
+    of_items = [each for item in _items(subscription) for each in _listed(item.get("discounts"))]
+    if not found and not of_items:
+        yield skipped(SUBSCRIPTION, id_, NO_DISCOUNT)
+    elif subscription.get("status") in NOT_RUNNING:
+        yield skipped(SUBSCRIPTION, id_, OVER)
+    else:
+        for each in found:
+            yield (
+                _discount(each, subscription=subscription)
+                if isinstance(each, Mapping)
+                else refused(DISCOUNT, id_of(each), NOT_EXPANDED)
+            )
+        for each in of_items:
+            yield refused(DISCOUNT, id_of(each), OF_AN_ITEM)
+
+
+def _discount(discount: Mapping[str, Any], *, subscription: Any) -> RunningDiscount | Line:
+    id_, begins, ends = id_of(discount), _at(discount.get("start")), _at(discount.get("end"))
+    billing = _billing(subscription)
+    if billing is None or begins is None:
+        return refused(DISCOUNT, id_, NO_PERIOD)
+    cycles = cycles_had(billing, begins=begins, ends=ends)
+    if "cycles" not in cycles and ends is not None and ends <= billing.end:
+        return skipped(DISCOUNT, id_, NEVER_USED)
+    first = date.fromisoformat(cycles["firstCycleStart"] if "cycles" in cycles else cycles["startsOn"])
+    if ends is not None and has_more_here(billing, begins=begins, ends=ends, first=first):
+        return refused(DISCOUNT, id_, MORE_HERE)
+    body = {
+        "ref": id_,
+        "customer": id_of(subscription.get("customer")),
+        "subscription": id_of(subscription),
+        "redeemedAt": instant(begins),
+        **cycles,
+    }
+    return RunningDiscount(object=DISCOUNT, id=id_, delivery=coupon_delivery(_coupon_of(discount)), body=body)
+
+
+def _billing(subscription: Any) -> Subscription | None:
+    items = _items(subscription)
+    # Later versions of the API have the period in each item.
+    first = items[0] if items else {}
+    where = subscription if "current_period_start" in subscription else first
+    start, end = _at(where.get("current_period_start")), _at(where.get("current_period_end"))
+    interval = _interval(first.get("price"), first.get("plan"), subscription.get("plan"))
+    if start is None or end is None or interval is None:
+        return None
+    anchor = _at(subscription.get("billing_cycle_anchor")) or start
+    return Subscription(start=start, end=end, interval=interval, anchor_day=anchor.day)
+
+
+def _interval(price: Any, *plans: Any) -> Interval | None:
+    recurring = price.get("recurring") if isinstance(price, Mapping) else None
+    for each in (recurring, *plans):
+        if isinstance(each, Mapping):
+            return interval_of(each.get("interval"), each.get("interval_count"))
+    return None
+
+
+def _items(subscription: Any) -> list[Any]:
+    items = subscription.get("items")
+    return [each for each in _listed(items.get("data")) if isinstance(each, Mapping)] if isinstance(items, dict) else []
+
+
+def _listed(value: Any) -> list[Any]:
+    return [each for each in value if each is not None] if isinstance(value, list) else []
+
+
+def _coupon_of(discount: Mapping[str, Any]) -> str:
+    source = discount.get("source")
+    return id_of(source.get("coupon") if isinstance(source, Mapping) else discount.get("coupon"))
+
+
+def _at(seconds: Any) -> datetime | None:
+    try:
+        at = datetime.fromtimestamp(seconds, UTC) if type(seconds) is int else None
+        return None if at is None else datetime.combine(in_calendar(at.date()), at.timetz())
+    except (OverflowError, ValueError, OSError):
+        return None
+
+
+def _coupon_of_promotion(body: Any) -> str:
+    promotion = body.get("promotion")
+    return id_of(promotion.get("coupon") if isinstance(promotion, Mapping) else body.get("coupon"))
+
+
+def _coupons_of_subscription(body: Any) -> list[str]:
+    return [
+        _coupon_of(each)
+        for each in [*_listed(body.get("discounts")), body.get("discount")]
+        if isinstance(each, Mapping)
+    ]
+
+
+STRIPE = System(
+    kinds=(
+        Kind(name=COUPON, decide=_import_coupons, batch_size=100, key_of=id_of),
+        Kind(
+            name=PROMOTION_CODE,
+            decide=_import_codes,
+            batch_size=1_000,
+            key_of=id_of,
+            vouchers_of=lambda body: [_coupon_of_promotion(body)],
+        ),
+        Kind(
+            name=SUBSCRIPTION,
+            decide=_import_discounts,
+            batch_size=500,
+            key_of=id_of,
+            vouchers_of=_coupons_of_subscription,
+        ),
+    ),
+    kind_of=lambda body: body.get("object") if body.get("object") in KINDS else None,
+    delivery_of=coupon_delivery,
+)

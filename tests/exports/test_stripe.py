@@ -1,0 +1,152 @@
+"""A whole export of Stripe moves over in one command, and a year of invoices is discounted as it would have been."""
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.exports.running import json_lines, month, rows, run, seconds, year
+from tests.exports.stripe import (
+    COUPONS,
+    EXPORT,
+    FOREVER,
+    OUTCOMES,
+    REPEATING,
+    YEARS,
+    coupon,
+    discount,
+    subscription,
+)
+from tests.foreign.stripe_promotion_codes import promotion
+from tests.support.requests import redeem
+
+pytestmark = pytest.mark.usefixtures("database")
+
+
+def test_an_export_moves_over_and_a_year_of_invoices_is_discounted_as_there(tmp_path: Path):
+    """Whatever the order of its objects. Its codes are redeemed with the rest of their limits."""
+    imported = run("stripe", json_lines(tmp_path, EXPORT), folder=tmp_path)
+    assert imported.outcomes() == OUTCOMES
+    assert imported.reasons() == {
+        "20 % off": "without a code: its id cannot be one",
+        "sub_f": "the subscription is over, or has not begun",
+        "sub_g": "has no discount",
+    }
+    assert imported.done.code == 0
+    assert {name: year(f"sub_{name}", f"cus_{name}") for name in YEARS} == YEARS
+    assert [redeem(code="WELCOME")["reason"] for _ in range(4)] == [None] * 3 + ["code_max_redemptions_reached"]
+    assert redeem(code="ONCE")["reason"] == "max_redemptions_reached"
+
+
+def test_an_import_that_is_repeated_has_one_effect(tmp_path: Path):
+    """The report is the same, with the same ids here."""
+    file = json_lines(tmp_path, EXPORT)
+    first, after = run("stripe", file, folder=tmp_path), rows()
+    assert run("stripe", file, folder=tmp_path) == first
+    assert rows() == after
+
+
+def test_a_dry_run_says_the_same_and_changes_nothing(tmp_path: Path):
+    """Also if some of it was imported before."""
+    file = json_lines(tmp_path, EXPORT)
+    before = rows()
+    dry = run("stripe", file, folder=tmp_path, applied=False)
+    assert (dry.outcomes(), rows()) == (OUTCOMES, before)
+    assert "a dry run: nothing was changed" in dry.done.errors
+    run("stripe", json_lines(tmp_path, COUPONS[:2], name="some.jsonl"), folder=tmp_path)
+    some = rows()
+    assert (run("stripe", file, folder=tmp_path, applied=False).outcomes(), rows()) == (OUTCOMES, some)
+    assert run("stripe", file, folder=tmp_path).outcomes() == OUTCOMES
+
+
+LEFT: list[tuple[str, list[Any], tuple[str, str, str]]] = [
+    ("an id that is not expanded", [FOREVER, subscription("x", "di_x")], ("di_x", "refused", "is not expanded")),
+    (
+        "a coupon that is not there",
+        [subscription("x", discount(FOREVER, id_="di_x", start=month(0)))],
+        ("di_x", "refused", "its coupon was not imported"),
+    ),
+    (
+        "a discount of an item",
+        [subscription("x", items={"data": [{"discounts": ["di_x"]}]})],
+        ("di_x", "refused", "is a discount of one item of the subscription"),
+    ),
+    ("a bad coupon", [coupon("BAD", percent_off=0)], ("BAD", "invalid", "coupon.percent_off: ")),
+    ("a field that is not known", [coupon("NEW", novelty=1)], ("NEW", "invalid", "coupon.?: is not a field")),
+    ("a code without its coupon", [promotion()], (promotion()["id"], "invalid", "promotion_code.promotion.coupon: ")),
+    ("another object", [{"object": "invoice", "id": "in_1"}], ("", "invalid", "is no object of an export")),
+    ("no object", [[7]], ("", "invalid", "is no JSON object")),
+    (
+        "a subscription without a period",
+        [FOREVER, subscription("x", discount(FOREVER, id_="di_x", start=month(0)), current_period_start=None)],
+        ("di_x", "refused", "its subscription has no period"),
+    ),
+]
+
+
+@pytest.mark.parametrize(("records", "expected"), [each[1:] for each in LEFT], ids=[each[0] for each in LEFT])
+def test_nothing_is_left_silently(tmp_path: Path, records: list[Any], expected: tuple[str, str, str]):
+    """Each object that is not brought over has a line with the reason, and the exit code says that there are some."""
+    imported = run("stripe", json_lines(tmp_path, records), folder=tmp_path)
+    id_, outcome, reason = expected
+    (line,) = [each for each in imported.lines if each["outcome"] != "imported"]
+    assert (line["id"], line["outcome"], line["reason"][: len(reason)]) == (id_, outcome, reason)
+    assert imported.done.code == {"invalid": 5, "refused": 3}[outcome]
+
+
+def test_a_discount_that_was_over_before_the_export_is_completed(tmp_path: Path):
+    """Its last cycle is the last before its end, not the current one."""
+    over = subscription("x", discount(REPEATING, id_="di_x", start=month(-5)))
+    imported = run("stripe", json_lines(tmp_path, [REPEATING, over]), folder=tmp_path)
+    assert [each["outcome"] for each in imported.lines] == ["imported", "imported"]
+    assert year("sub_x", "cus_x") == [0] * 12
+
+
+def test_a_discount_that_ends_before_the_next_invoice_is_skipped(tmp_path: Path):
+    """A year's invoices are too far apart for three months that begin within one."""
+    yearly = subscription("x", {**discount(REPEATING, id_="di_x", start=month(-1))})
+    yearly["items"]["data"][0]["price"]["recurring"] = {"interval": "year", "interval_count": 1}
+    yearly |= {"current_period_start": yearly["billing_cycle_anchor"], "current_period_end": 4_000_000_000}
+    imported = run("stripe", json_lines(tmp_path, [REPEATING, yearly]), folder=tmp_path)
+    assert imported.reasons() == {"di_x": "ends before the next invoice"}
+
+
+@pytest.mark.parametrize(("begun", "outcome"), [(date(2026, 5, 5), "imported"), (date(2026, 4, 30), "refused")])
+def test_a_discount_that_would_have_a_week_more_here_is_refused(tmp_path: Path, begun: date, outcome: str):
+    """Its months count from April 30 there, and from the first week after that here, which adds that of August 4."""
+    weekly = subscription("x", discount(REPEATING, id_="di_x", start=begun), billing_cycle_anchor=None)
+    weekly["items"]["data"][0]["price"]["recurring"] = {"interval": "week", "interval_count": 1}
+    weekly |= {"current_period_start": seconds(date(2026, 5, 5)), "current_period_end": seconds(date(2026, 5, 12))}
+    imported = run("stripe", json_lines(tmp_path, [REPEATING, weekly]), folder=tmp_path)
+    assert imported.outcomes()[-1] == ("discount", "di_x", outcome)
+
+
+@pytest.mark.parametrize("bad", ["a\x00b", "\ud800", 7, None, {"id": "\udfff"}, ["a"]])
+@pytest.mark.parametrize("applied", [False, True])
+def test_ids_that_nothing_can_store_end_no_import(tmp_path: Path, bad: Any, applied: bool):
+    """Wherever they stand, the other objects are imported."""
+    one = discount(FOREVER, id_="di_x", start=month(0))
+    records = [
+        coupon(bad),
+        promotion(id=bad),
+        promotion(promotion={"type": "coupon", "coupon": bad}),
+        subscription("x", {**one, "id": bad}),
+        subscription("y", {**one, "coupon": bad}),
+        subscription("z", bad, customer=bad),
+        {**subscription("w", one), "id": bad},
+        FOREVER,
+    ]
+    imported = run("stripe", json_lines(tmp_path, records), folder=tmp_path, applied=applied)
+    assert imported.done.code == 5
+    assert {each["id"] for each in imported.lines if each["outcome"] == "imported"} == {"FOREVER"}
+
+
+@pytest.mark.parametrize("bad", ["now", -1, 10**11, 10**30, 1.5, None, {}, []])
+@pytest.mark.parametrize("name", ["current_period_start", "current_period_end", "start", "end", "billing_cycle_anchor"])
+def test_instants_that_are_none_end_no_import(tmp_path: Path, bad: Any, name: str):
+    """The discount is imported, refused or skipped, as the rest of it says."""
+    whole = discount(REPEATING, id_="di_x", start=month(-1)) | ({name: bad} if name in {"start", "end"} else {})
+    record = subscription("x", whole, **({} if name in {"start", "end"} else {name: bad}))
+    imported = run("stripe", json_lines(tmp_path, [REPEATING, record]), folder=tmp_path)
+    assert [each["id"] for each in imported.lines] == ["REPEATING", "di_x"]
