@@ -19,7 +19,8 @@ from tests.exports.stripe import (
     subscription,
 )
 from tests.foreign.stripe_promotion_codes import promotion
-from tests.support.requests import redeem
+from tests.support.requests import create_voucher, redeem
+from tests.support.tasks import task_named
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -58,6 +59,19 @@ def test_a_dry_run_says_the_same_and_changes_nothing(tmp_path: Path):
     some = rows()
     assert (run("stripe", file, folder=tmp_path, applied=False).outcomes(), rows()) == (OUTCOMES, some)
     assert run("stripe", file, folder=tmp_path).outcomes() == OUTCOMES
+
+
+def test_a_coupon_whose_code_is_taken_leaves_nothing_behind(tmp_path: Path):
+    """Neither itself, nor what is wrong with the coupons beside it. It is imported when the code is free."""
+    holder = create_voucher(code="taken")
+    file = json_lines(tmp_path, [coupon("TAKEN"), FOREVER])
+    before = rows()["vouchers"]
+    first = run("stripe", file, folder=tmp_path)
+    assert first.outcomes() == [("coupon", "TAKEN", "invalid"), ("coupon", "FOREVER", "imported")]
+    message = "coupon.id: is already the code of a voucher that can still be redeemed"
+    assert (first.reasons(), rows()["vouchers"]) == ({"TAKEN": message}, before + 1)
+    task_named("vouchers.retire")(request={"project": "gigs", "voucher": holder["id"]})
+    assert {each["outcome"] for each in run("stripe", file, folder=tmp_path).lines} == {"imported"}
 
 
 LEFT: list[tuple[str, list[Any], tuple[str, str, str]]] = [
