@@ -12,7 +12,7 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generat
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-scale image-test test-histories test-oracle faults faults-brokers mutants up bench bench-scale bench-where bench-catalogue bench-reading docs check lint types imports known-faults lock clean bench-lists bench-audit bench-recovery bench-traces bench-signing bench-sizes
+.PHONY: help demo test test-slow test-scale image-test test-histories test-oracle faults faults-brokers mutants up bench bench-scale bench-where bench-catalogue bench-reading docs check lint types imports known-faults lock clean bench-lists bench-audit bench-recovery bench-traces bench-signing bench-sizes bench-import
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "make %-16s%s\n", $$1, $$2 }' Makefile
@@ -80,6 +80,9 @@ bench-audit: $(INSTALLED) ## measure what the audit of changes costs redeeming, 
 
 bench-sizes: $(INSTALLED) ## measure what a redemption, a refused request and an invoice take on the disk, in two minutes
 	@$(BIN)/python -m benchmarks.row_sizes
+
+bench-import: $(INSTALLED) ## measure the import of 100,000 coupons and 1,000,000 codes of Stripe, and of a tenth
+	@$(BIN)/python -m benchmarks.importing
 
 bench-recovery: $(INSTALLED) ## measure recovery from faults under a steady load, in ten minutes, into docs/recovery.json
 	@$(BIN)/python -m benchmarks.recovery
