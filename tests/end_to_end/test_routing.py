@@ -73,6 +73,7 @@ QUEUE_BY_TASK |= dict.fromkeys(
         "polar.discounts.delete",
         "dintero.discounts.usages",
         "stripe.coupons.import",
+        "stripe.promotion_codes.import",
     ),
     "admin",
 )

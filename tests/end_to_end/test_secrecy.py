@@ -79,6 +79,7 @@ def catalogue_tasks() -> list[tuple[str, Any]]:
         ("polar.discounts.update", {"organization_id": "gigs", "id": CODE, "code": CODE}),
         ("dintero.discounts.usages", {"aid": "gigs", "did": CODE}),
         ("stripe.coupons.import", {"project": "gigs", "coupon": coupon}),
+        ("stripe.promotion_codes.import", {"project": "gigs", "promotion_code": {"code": CODE, "coupon": coupon}}),
     ]
 
 
@@ -102,9 +103,17 @@ def test_log_and_events_show_ids_only(client: Client, worker: Worker, log_since:
 PLANTED_TEXTS = {
     "project", "requestId", "request_id", "organization_id", "aid", "customer", "subscription", "invoice", "code",
     "codes", "prefix", "name", "actor", "ref", "product", "products", "excludedProducts", "id", "metadata",
-    "card", "order",
+    "card", "order", "coupon",
 }  # fmt: skip
-PLANTED_NUMBERS = {"amount", "subtotal", "amount_off", "priceDiscountAmount", "minimumSubtotal", "total"}
+PLANTED_NUMBERS = {
+    "amount",
+    "subtotal",
+    "amount_off",
+    "priceDiscountAmount",
+    "minimumSubtotal",
+    "minimum_amount",
+    "total",
+}
 MARK, NUMBER = "HUSH", 31_337_007
 
 
