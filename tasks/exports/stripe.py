@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from domain.code_text import look_up_text
+from models.vouchers.look_up import find_created
 from tasks.exports.cycles import Interval, Subscription, cycles_had, has_more_here, interval_of
 from tasks.exports.discounts import RunningDiscount, decide_discounts
 from tasks.exports.lines import Line, answered, id_of, invalid, refused, skipped
@@ -30,6 +31,7 @@ OF_AN_ITEM = "is a discount of one item of the subscription"
 NO_PERIOD = "its subscription has no period that is understood"
 NEVER_USED = "ends before the next invoice"
 MORE_HERE = "its months count from its first period here, and would discount one more"
+DELETED = "is in no file but in a discount: retired, and without a code"
 OVER = "the subscription is over, or has not begun"
 NO_DISCOUNT = "has no discount"
 
@@ -71,7 +73,44 @@ def _promotion(body: Any, *, scope: Scope) -> ImportPromotionCode | InvalidReque
 
 
 def _import_discounts(session: Session, bodies: Sequence[Any], scope: Scope) -> list[list[Line]]:
-    return decide_discounts(session, [list(_discounts(body)) for body in bodies], scope)
+    found = [list(_discounts(body)) for body in bodies]
+    needed = {each.delivery for lines in found for each in lines if isinstance(each, RunningDiscount)}
+    deleted = _import_deleted_coupons(session, bodies, scope, needed=needed)
+    decided = decide_discounts(session, found, scope)
+    return [[*deleted.get(position, []), *lines] for position, lines in enumerate(decided)]
+
+
+def _import_deleted_coupons(
+    session: Session, bodies: Sequence[Any], scope: Scope, *, needed: set[str]
+) -> dict[int, list[Line]]:
+    """Import coupons that are only in discounts, and return their lines by the position of the first record of each.
+
+    Stripe lists no coupon that was deleted, and its discounts go on.
+    """
+    coupons = dict[str, tuple[int, Mapping[str, Any]]]()
+    for position, body in enumerate(bodies):
+        for each in _embedded_coupons(body):
+            if coupon_delivery(id_of(each)) in needed:
+                coupons.setdefault(id_of(each), (position, each))
+    deliveries = {coupon_delivery(each) for each in coupons}
+    there = find_created(session, project=scope.project, delivery_ids=deliveries) if deliveries else {}
+    missing = [each for each in coupons if coupon_delivery(each) not in there]
+    # A coupon of the files that was not imported has a line with the reason.
+    listed = scope.staging.find(COUPON, missing) if missing else {}
+    lines = dict[int, list[Line]]()
+    for position, coupon in (coupons[each] for each in missing if each not in listed):
+        lines.setdefault(position, []).extend(_import_deleted_coupon(session, coupon, scope))
+    return lines
+
+
+def _import_deleted_coupon(session: Session, coupon: Mapping[str, Any], scope: Scope) -> list[Line]:
+    def create(session: Session, body: Any) -> Answer:
+        return import_coupon(session, parse(ImportCoupon, {"project": scope.project, "coupon": body, "code": None}))
+
+    (lines,) = decide_each(
+        session, [{**coupon, "valid": False}], object_=COUPON, create=create, note=lambda _body: DELETED
+    )
+    return lines
 
 
 def _discounts(subscription: Any) -> Iterator[RunningDiscount | Line]:
@@ -112,7 +151,7 @@ def _discount(discount: Mapping[str, Any], *, subscription: Any) -> RunningDisco
         "redeemedAt": instant(begins),
         **cycles,
     }
-    return RunningDiscount(object=DISCOUNT, id=id_, delivery=coupon_delivery(_coupon_of(discount)), body=body)
+    return RunningDiscount(object=DISCOUNT, id=id_, delivery=coupon_delivery(id_of(_coupon_of(discount))), body=body)
 
 
 def _billing(subscription: Any) -> Subscription | None:
@@ -145,9 +184,16 @@ def _listed(value: Any) -> list[Any]:
     return [each for each in value if each is not None] if isinstance(value, list) else []
 
 
-def _coupon_of(discount: Mapping[str, Any]) -> str:
+def _coupon_of(discount: Mapping[str, Any]) -> Any:
     source = discount.get("source")
-    return id_of(source.get("coupon") if isinstance(source, Mapping) else discount.get("coupon"))
+    return source.get("coupon") if isinstance(source, Mapping) else discount.get("coupon")
+
+
+def _embedded_coupons(subscription: Any) -> Iterator[Mapping[str, Any]]:
+    for each in _listed(subscription.get("discounts")) or _listed([subscription.get("discount")]):
+        coupon = _coupon_of(each) if isinstance(each, Mapping) else None
+        if isinstance(coupon, Mapping):
+            yield coupon
 
 
 def _at(seconds: Any) -> datetime | None:
@@ -165,7 +211,7 @@ def _coupon_of_promotion(body: Any) -> str:
 
 def _coupons_of_subscription(body: Any) -> list[str]:
     return [
-        _coupon_of(each)
+        id_of(_coupon_of(each))
         for each in [*_listed(body.get("discounts")), body.get("discount")]
         if isinstance(each, Mapping)
     ]

@@ -24,6 +24,8 @@ from tests.support.tasks import task_named
 
 pytestmark = pytest.mark.usefixtures("database")
 
+SUBSCRIBED = subscription("x", discount(FOREVER, id_="di_x", start=month(0)))
+
 
 def test_an_export_moves_over_and_a_year_of_invoices_is_discounted_as_there(tmp_path: Path):
     """Whatever the order of its objects. Its codes are redeemed with the rest of their limits."""
@@ -74,11 +76,41 @@ def test_a_coupon_whose_code_is_taken_leaves_nothing_behind(tmp_path: Path):
     assert {each["outcome"] for each in run("stripe", file, folder=tmp_path).lines} == {"imported"}
 
 
+def test_discounts_of_a_deleted_coupon_run_on(tmp_path: Path):
+    """Stripe lists such a coupon no more. Nobody can redeem it here, and it is created once."""
+    deleted = [subscription(name, discount(FOREVER, id_=f"di_{name}", start=month(-2))) for name in "xy"]
+    file = json_lines(tmp_path, deleted)
+    lines = [("coupon", "FOREVER", "imported"), ("discount", "di_x", "imported"), ("discount", "di_y", "imported")]
+    assert run("stripe", file, folder=tmp_path, applied=False).outcomes() == lines
+    imported, after = run("stripe", file, folder=tmp_path), rows()
+    assert imported.outcomes() == lines
+    assert imported.reasons() == {"FOREVER": "is in no file but in a discount: retired, and without a code"}
+    assert [year(f"sub_{name}", f"cus_{name}") for name in "xy"] == [[800] * 12] * 2
+    again = rows()
+    assert run("stripe", file, folder=tmp_path).outcomes() == lines[1:]
+    assert (rows(), again["vouchers"]) == (again, after["vouchers"])
+    assert redeem(code="FOREVER")["reason"] == "voucher_not_found"
+
+
+def test_a_coupon_of_the_files_that_was_not_imported_is_not_taken_from_a_discount(tmp_path: Path):
+    """Its line says why it was not."""
+    create_voucher(code="FOREVER")
+    imported = run("stripe", json_lines(tmp_path, [FOREVER, SUBSCRIBED]), folder=tmp_path)
+    assert imported.outcomes() == [("coupon", "FOREVER", "invalid"), ("discount", "di_x", "refused")]
+
+
+def test_a_bad_coupon_of_a_discount_has_a_line(tmp_path: Path):
+    """Beside that of the discount."""
+    bad = subscription("x", discount(coupon("BAD", percent_off=0), id_="di_x", start=month(0)))
+    imported = run("stripe", json_lines(tmp_path, [bad]), folder=tmp_path)
+    assert imported.outcomes() == [("coupon", "BAD", "invalid"), ("discount", "di_x", "refused")]
+
+
 LEFT: list[tuple[str, list[Any], tuple[str, str, str]]] = [
     ("an id that is not expanded", [FOREVER, subscription("x", "di_x")], ("di_x", "refused", "is not expanded")),
     (
         "a coupon that is not there",
-        [subscription("x", discount(FOREVER, id_="di_x", start=month(0)))],
+        [subscription("x", discount(FOREVER, id_="di_x", start=month(0), newer=True), newer=True)],
         ("di_x", "refused", "its coupon was not imported"),
     ),
     (
