@@ -39,6 +39,14 @@ def test_the_documented_coupon_is_imported_unchanged():
     assert (answer["redemptions"], answer["status"], answer["metadata"]) == (0, "available", {})
 
 
+@pytest.mark.parametrize("duration", ["once", "forever"])
+def test_fields_without_a_meaning_are_ignored(duration):
+    """Stripe's fixtures have a currency without an amount, and months without `repeating`. Both import the same."""
+    plain = import_coupon(duration=duration, duration_in_months=None)
+    assert import_coupon(duration=duration, duration_in_months=3, currency="usd") == plain
+    assert (plain["priceDiscount"], plain["recurrence"]["durationInMonths"]) == (None, None)
+
+
 def test_every_field_of_a_coupon_comes_over():
     """Two fields are shown by Stripe on request only, and others in the newest versions only."""
     answer = import_coupon(
