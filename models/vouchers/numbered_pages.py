@@ -20,6 +20,7 @@ _SORTS: dict[str, ColumnElement[Any]] = {
     "name": VOUCHERS.c.name,
     "code": VOUCHERS.c.code,
     "redemptions_count": VOUCHERS.c.redemptions - VOUCHERS.c.places_returned,
+    "ends_at": VOUCHERS.c.expires_at,
 }
 
 

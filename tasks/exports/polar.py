@@ -63,13 +63,13 @@ def _import_discounts(session: Session, bodies: Sequence[Any], scope: Scope) -> 
 
 
 def _as_created(discount: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the body that creates the discount: with the ids of its products, and its only amount as that amount."""
+    """Return the body that creates the discount: with the ids of its products, and each amount once."""
     body = dict(discount)
     if isinstance(products := body.get("products"), list):
         body["products"] = [each.get("id") if isinstance(each, Mapping) else each for each in products]
-    if body.get("amounts") == {body.get("currency"): body.get("amount")} or body.get("amounts") == {}:
-        del body["amounts"]
-    return body
+    # An answer has the amounts twice, and a request must not.
+    unused = "amount" if body.get("amounts") else "amounts"
+    return {name: value for name, value in body.items() if name != unused}
 
 
 class PolarSubscription(PolarMessage):

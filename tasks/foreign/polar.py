@@ -1,8 +1,7 @@
 """Discounts in the format of Polar: https://docs.polar.sh/api-reference/discounts. Each is one of our vouchers.
 
-`organization_id` is the project. Answers have the documented fields only: no amounts in other currencies, no limit for
-a customer, no minimum subtotal. A percentage is rounded to whole basis points. `products` are the ids that were sent,
-instead of Polar's own objects.
+`organization_id` is the project. Answers have the documented fields only: no minimum subtotal, for example. A
+percentage is rounded to whole basis points. `products` are the ids that were sent, instead of Polar's own objects.
 """
 
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from models.vouchers.look_up import find_voucher
 from models.vouchers.numbered_pages import find_page
 from models.vouchers.row_types import VoucherRow
 from tasks.foreign.adapter import fields_named, in_one_phase, plain_uuid, unless_refused
+from tasks.foreign.polar_amounts import amounts_of, price_of
 from tasks.foreign.polar_messages import CreateDiscount, DiscountReference, DiscountTerms, ListDiscounts, UpdateDiscount
 from tasks.intake.task import contract_task, delivery_id
 from tasks.vouchers.answers import voucher_answer
@@ -35,6 +35,7 @@ FIELDS = {
     "restrictions.startsAt": "starts_at",
     "restrictions.expiresAt": "ends_at",
     "restrictions.maximumRedemptions": "max_redemptions",
+    "restrictions.maximumRedemptionsPerCustomer": "max_redemptions_per_customer",
     "restrictions.products": "products",
     "priceDiscount": "amount",
     "priceDiscount.amount": "amount",
@@ -48,6 +49,7 @@ LIMITS = {
     "starts_at": "startsAt",
     "ends_at": "expiresAt",
     "max_redemptions": "maximumRedemptions",
+    "max_redemptions_per_customer": "maximumRedemptionsPerCustomer",
     "products": "products",
 }
 
@@ -153,22 +155,18 @@ def _changed_terms(given: Mapping[str, Any], *, voucher: Answer) -> Answer:
         changed["recurrence"] = {"type": "repeating", "durationInMonths": given["duration_in_months"]}
     if price is None and "basis_points" in given:
         changed["priceDiscountPercentage"] = _percentage_of(given["basis_points"])
-    if price is not None and given.keys() & {"amount", "currency"}:
-        currency = given.get("currency", price["currency"]).upper()
-        options = {name: amount for name, amount in price["currencyOptions"].items() if name != currency}
-        amount = given.get("amount", price["amount"])
-        changed["priceDiscount"] = {"amount": amount, "currency": currency, "currencyOptions": options}
+    if price is not None and given.keys() & {"amount", "currency", "amounts"}:
+        changed["priceDiscount"] = price_of(given, price=price)
     return changed
 
 
 def our_voucher(request: CreateDiscount) -> CreateForeignVoucher:
     """Return our request for the same discount."""
-    fixed = {"amount": request.amount, "currency": request.currency}
     body = {
         "project": request.organization_id,
         "name": request.name,
         "code": request.code,
-        "priceDiscount": None if request.amount is None else fixed,
+        "priceDiscount": price_of(request.model_dump()) if request.type == "fixed" else None,
         "priceDiscountPercentage": _percentage_of(request.basis_points),
         "recurrence": {"type": request.duration, "durationInMonths": request.duration_in_months},
         "restrictions": _restrictions(request),
@@ -186,6 +184,7 @@ def _restrictions(request: DiscountTerms) -> Answer:
         "startsAt": instant(request.starts_at),
         "expiresAt": instant(request.ends_at),
         "maximumRedemptions": request.max_redemptions,
+        "maximumRedemptionsPerCustomer": request.max_redemptions_per_customer,
         "products": request.products or None,
     }
 
@@ -204,6 +203,7 @@ def polar_discount(voucher: Answer, *, modified_at: str | None) -> Answer:
         "starts_at": restrictions["startsAt"],
         "ends_at": restrictions["expiresAt"],
         "max_redemptions": restrictions["maximumRedemptions"],
+        "max_redemptions_per_customer": restrictions["maximumRedemptionsPerCustomer"],
         "redemptions_count": voucher["redemptions"],
         "organization_id": voucher["project"],
         "products": restrictions["products"] or [],
@@ -221,7 +221,8 @@ def _terms(voucher: Answer) -> Answer:
         millionths = round(voucher["priceDiscountPercentage"] * MILLIONTHS_PER_PERCENT)
         basis_points = divide_half_up(millionths, MILLIONTHS_PER_BASIS_POINT)
         return {**duration, "type": "percentage", "basis_points": basis_points}
-    return {**duration, "type": "fixed", "amount": price["amount"], "currency": price["currency"].lower()}
+    amounts, own = amounts_of(price), price["currency"].lower()
+    return {**duration, "type": "fixed", "amount": amounts[own], "currency": own, "amounts": amounts}
 
 
 def _discount_of(row: VoucherRow) -> Answer:

@@ -1,7 +1,6 @@
 """The requests of Polar's discounts: four schemas to create, a fifth to update, and parameters.
 
-Unknown fields are ignored, as Polar ignores them. Two fields of later versions are refused, because they would
-change the amount or the limit of a discount.
+Earlier versions have `amount` and `currency`, later ones `amounts`. Unknown fields are ignored, as Polar ignores them.
 """
 
 import hashlib
@@ -33,7 +32,7 @@ from tasks.wire.fields import (
     VoucherId,
     invalid,
 )
-from tasks.wire.message import check_later
+from tasks.wire.message import check_later, was_given
 from worker.intake.named_projects import left_out_organization
 
 CODE_LENGTH_MIN, CODE_LENGTH_MAX = 3, 256
@@ -67,9 +66,18 @@ def _no_empty_texts(metadata: dict[str, Any]) -> dict[str, Any]:
     return metadata
 
 
-def _refuse_later(value: Any) -> None:
-    if value is not None:
-        raise invalid("is a field of a later version of Polar's API than this one")
+def _none_if_empty(value: Any) -> Any:
+    return None if value == "" else value
+
+
+def _newest_first_if_null(value: Any) -> Any:
+    return NEWEST_FIRST if value is None else value
+
+
+def _check_one_price(value: int | None, info: ValidationInfo) -> int | None:
+    if value is not None and was_given(info, "amounts"):
+        raise invalid("must not be given with amounts")
+    return value
 
 
 PolarInstant = Annotated[InstantField, BeforeValidator(_utc_without_offset)]
@@ -79,10 +87,21 @@ BasisPointsCount = Annotated[int, Field(ge=1, le=BASIS_POINTS_MAX)]
 Products = Annotated[list[ExternalId], Field(max_length=PRODUCTS_MAX)]
 Duration = Literal["once", "forever", "repeating"]
 Kind = Literal["fixed", "percentage"]
-Later = Annotated[None, BeforeValidator(_refuse_later)]
+Amounts = Annotated[dict[LowerCaseCurrency, Subtotal], Field(min_length=1)]
+
 Sorting = Literal[
-    "created_at", "-created_at", "name", "-name", "code", "-code", "redemptions_count", "-redemptions_count"
+    "created_at",
+    "-created_at",
+    "name",
+    "-name",
+    "code",
+    "-code",
+    "redemptions_count",
+    "-redemptions_count",
+    "ends_at",
+    "-ends_at",
 ]
+NEWEST_FIRST: list[Sorting] = ["-created_at"]
 
 
 class PolarMessage(SnakeCaseMessage):
@@ -105,9 +124,9 @@ class DiscountTerms(PolarMessage):
     starts_at: PolarInstant | None = None
     ends_at: PolarInstant | None = None
     max_redemptions: Count | None = None
+    max_redemptions_per_customer: Count | None = None
     products: Products | None = None
-    amounts: Later = None
-    max_redemptions_per_customer: Later = None
+    amounts: Amounts | None = None
 
     @field_validator("ends_at")
     @classmethod
@@ -125,7 +144,7 @@ class CreateDiscount(DiscountTerms):
     duration: Duration
     duration_in_months: Months | None = Field(default=None, validate_default=True)
     amount: Subtotal | None = Field(default=None, validate_default=True)
-    currency: LowerCaseCurrency = "usd"
+    currency: LowerCaseCurrency | None = None
     basis_points: BasisPointsCount | None = Field(default=None, validate_default=True)
     metadata: PolarMetadata = Field(default_factory=dict)
 
@@ -138,7 +157,7 @@ class CreateDiscount(DiscountTerms):
         if data.get("type") == "fixed":
             ignored |= {"basis_points"}
         if data.get("type") == "percentage":
-            ignored |= {"amount", "currency"}
+            ignored |= {"amount", "currency", "amounts"}
         if data.get("duration") in ("once", "forever"):
             ignored |= {"duration_in_months"}
         return {name: value for name, value in data.items() if name not in ignored}
@@ -151,9 +170,9 @@ class CreateDiscount(DiscountTerms):
     @field_validator("amount")
     @classmethod
     def _with_fixed(cls, value: int | None, info: ValidationInfo) -> int | None:
-        if value is None and info.data.get("type") == "fixed":
-            raise invalid("must be given with fixed")
-        return value
+        if value is None and info.data.get("type") == "fixed" and not was_given(info, "amounts"):
+            raise invalid("must be given with fixed, or amounts must")
+        return _check_one_price(value, info)
 
     @field_validator("basis_points")
     @classmethod
@@ -180,6 +199,8 @@ class UpdateDiscount(DiscountTerms):
     basis_points: BasisPointsCount | None = None
     metadata: PolarMetadata | None = None
 
+    _one_price = field_validator("amount")(_check_one_price)
+
     @property
     def project(self) -> str:
         """The tenant."""
@@ -205,7 +226,7 @@ class ListDiscounts(PolarMessage):
     """`polar.discounts.list`: `GET /v1/discounts/`."""
 
     organization_id: ExternalId
-    query: ExternalId | None = None
+    query: Annotated[ExternalId | None, BeforeValidator(_none_if_empty)] = None
     page: Annotated[int, Field(ge=1, le=AMOUNT_MINOR_MAX)] = 1
     limit: Annotated[int, Field(ge=1), AfterValidator(lambda value: min(value, LIMIT_MAX))] = 10
-    sorting: Annotated[list[Sorting], Field(max_length=8)] = Field(default=["-created_at"])
+    sorting: Annotated[list[Sorting], Field(max_length=8), BeforeValidator(_newest_first_if_null)] = NEWEST_FIRST

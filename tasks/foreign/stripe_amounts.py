@@ -6,6 +6,7 @@ list of zero-decimal currencies. HUF and TWD are special in payouts only.
 """
 
 from domain.currency import decimals_of
+from domain.money import divide_half_up
 from tasks.wire.fields import AMOUNT_MINOR_MAX
 
 _DECIMALS = {
@@ -39,6 +40,13 @@ def amount_here(amount: int, *, currency: str) -> int:
     if rest:
         raise NoSuchAmountError(f"must be divisible by {factor}: {currency} has fewer decimals here")
     return here
+
+
+def amount_there(amount: int, *, currency: str) -> int:
+    """Return an amount in minor units by ISO 4217 as Stripe writes it, halves up. `currency` is in upper case."""
+    shift = decimals_of(currency) - _DECIMALS.get(currency, _DECIMALS_USUAL)
+    factor: int = 10 ** abs(shift)
+    return amount * factor if shift < 0 else divide_half_up(amount, factor)
 
 
 def _bounded(amount: int) -> int:

@@ -40,6 +40,7 @@ class PriceFromZero(PriceDiscount):
     """A price of another system, where an amount of 0 is a discount that takes nothing off."""
 
     amount: Subtotal
+    currency_options: dict[CurrencyCode, Subtotal] = Field(default_factory=dict)
 
 
 class Phase(Message):

@@ -8,6 +8,7 @@ import pytest
 
 from tests.exports.running import START, document, month, rfc3339, rows, run, year
 from tests.foreign.polar import DOCUMENTED
+from tests.support.tasks import task_named
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -19,8 +20,8 @@ def discount(id_: str, **changes: Any) -> dict[str, Any]:
     """Return a percentage discount, with the changes."""
     base = {name: value for name, value in DOCUMENTED.items() if name not in {"amount", "currency"}}
     terms = {"type": "percentage", "basis_points": 2_000, "duration": "forever", "code": None, "name": "Promo"}
-    dates = {"starts_at": None, "ends_at": None, "max_redemptions": None, "redemptions_count": 2}
-    return {**base, **terms, **dates, "id": id_, "products": [], **changes}
+    limits = dict.fromkeys(("starts_at", "ends_at", "max_redemptions", "max_redemptions_per_customer"))
+    return {**base, **terms, **limits, "redemptions_count": 2, "id": id_, "products": [], **changes}
 
 
 DISCOUNTS = [
@@ -99,12 +100,14 @@ def test_an_export_moves_over_and_a_year_of_invoices_is_discounted_as_there(tmp_
     assert {name: year(f"sub_{name}", f"cus_{name}") for name in YEARS} == YEARS
 
 
-def test_several_amounts_of_a_later_version_are_refused(tmp_path: Path):
-    """The error is that of the task. The products are the ids of their objects."""
+def test_several_amounts_of_a_later_version_come_over(tmp_path: Path):
+    """The export has the main amount twice."""
     several = discount(FOREVER, type="fixed", amount=500, currency="usd", amounts={"usd": 500, "eur": 450})
     file = document(tmp_path, {"items": [several]}, name="discounts.json")
     (line,) = run("polar", file, folder=tmp_path).lines
-    assert (line["outcome"], line["reason"][:8]) == ("invalid", "amounts:")
+    assert line["outcome"] == "imported"
+    voucher = task_named("vouchers.retrieve")(request={"project": "gigs", "voucher": line["importedAs"]})
+    assert voucher["priceDiscount"] == {"amount": 500, "currency": "USD", "currencyOptions": {"EUR": 450}}
 
 
 def test_a_subscription_that_began_within_a_month_counts_from_its_own_start(tmp_path: Path):

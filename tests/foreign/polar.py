@@ -32,12 +32,14 @@ PROMO: dict[str, Any] = {
     "duration": "repeating",
     "duration_in_months": 3,
 }
-# The documented answer, word for word. In `products`, our answer has the ids that were sent.
+# The documented answer, word for word, and the limit for each customer, which the schema of 2026-04 has too. In
+# `products`, our answer has the ids that were sent.
 DOCUMENTED: dict[str, Any] = {
     "duration": "once",
     "type": "fixed",
     "amount": 123,
     "currency": "<string>",
+    "amounts": {},
     "created_at": "2023-11-07T05:31:56Z",
     "modified_at": "2023-11-07T05:31:56Z",
     "id": "<string>",
@@ -47,6 +49,7 @@ DOCUMENTED: dict[str, Any] = {
     "starts_at": "2023-11-07T05:31:56Z",
     "ends_at": "2023-11-07T05:31:56Z",
     "max_redemptions": 123,
+    "max_redemptions_per_customer": 123,
     "redemptions_count": 123,
     "organization_id": "1dbfc517-0bbf-4301-9ba8-555ca42b9737",
     "products": [

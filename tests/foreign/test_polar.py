@@ -16,13 +16,13 @@ from tests.support.tasks import task_named
 pytestmark = pytest.mark.usefixtures("database")
 
 
-COMMON = set(DOCUMENTED) - {"amount", "currency"}
+COMMON = set(DOCUMENTED) - {"amount", "currency", "amounts"}
 SCHEMAS = {
-    "fixed once": ({"type": "fixed", "amount": 1000, "duration": "once"}, {"amount", "currency"}),
-    "fixed forever": ({"type": "fixed", "amount": 1000, "duration": "forever"}, {"amount", "currency"}),
+    "fixed once": ({"type": "fixed", "amount": 1000, "duration": "once"}, {"amount", "currency", "amounts"}),
+    "fixed forever": ({"type": "fixed", "amount": 1000, "duration": "forever"}, {"amount", "currency", "amounts"}),
     "fixed repeating": (
         {"type": "fixed", "amount": 1000, "duration": "repeating", "duration_in_months": 3},
-        {"amount", "currency", "duration_in_months"},
+        {"amount", "currency", "amounts", "duration_in_months"},
     ),
     "percentage once": ({"type": "percentage", "basis_points": 1, "duration": "once"}, {"basis_points"}),
     "percentage forever": ({"type": "percentage", "basis_points": 10_000, "duration": "forever"}, {"basis_points"}),
@@ -38,8 +38,18 @@ def test_the_documented_bodies_run_unchanged_and_are_repeated(body):
     """The answer has the documented fields only."""
     answer = task_named("polar.discounts.create")(request=body)
     added = {"created_at": answer["created_at"], "id": str(UUID(answer["id"]))}
-    open_ends: dict[str, Any] = {"starts_at": None, "ends_at": None, "max_redemptions": None, "products": []}
-    assert answer == {**body, **added, **open_ends, "modified_at": None, "metadata": {}, "redemptions_count": 0}
+    limits = dict.fromkeys(("starts_at", "ends_at", "max_redemptions", "max_redemptions_per_customer"))
+    if body["type"] == "fixed":
+        added["amounts"] = {"usd": 1000}
+    assert answer == {
+        **body,
+        **added,
+        **limits,
+        "products": [],
+        "modified_at": None,
+        "metadata": {},
+        "redemptions_count": 0,
+    }
     assert task_named("polar.discounts.retrieve")(request=reference(answer)) == answer
 
 
@@ -63,6 +73,7 @@ def test_every_field_comes_back_as_it_was_given():
         "starts_at": "2026-01-01T00:00:00+02:00",
         "ends_at": "2099-04-14T19:38:34Z",
         "max_redemptions": 100,
+        "max_redemptions_per_customer": 2,
         "products": [ORGANIZATION, "prod_b"],
         "metadata": {"campaign": "spring", "score": 1.5, "rank": 3, "internal": True},
     }

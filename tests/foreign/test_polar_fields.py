@@ -38,8 +38,7 @@ pytestmark = pytest.mark.usefixtures("database")
         ({"metadata": {"key": ""}}, ["metadata"]),
         ({"metadata": {"k" * 41: 1}}, ["metadata"]),
         ({"metadata": {"key": None}}, ["metadata"]),
-        ({"max_redemptions_per_customer": 1}, ["max_redemptions_per_customer"]),
-        ({"amounts": {"usd": 1000}}, ["amounts"]),
+        ({"max_redemptions_per_customer": 0}, ["max_redemptions_per_customer"]),
         ({"code": SECRET, "basis_points": SECRET, "max_redemptions": SECRET}, None),
     ],
 )
@@ -52,7 +51,14 @@ def test_a_discount_with_bad_fields_is_not_created(changes, fields):
     ("changes", "fields"),
     [
         *(({"amount": bad}, ["amount"]) for bad in (-1, 10**12, 9.99, "5", None)),
-        *(({"currency": bad}, ["currency"]) for bad in ("USD", "zzz", "", None)),
+        *(({"currency": bad}, ["currency"]) for bad in ("USD", "zzz", "")),
+        ({"amount": None, "amounts": {}}, ["amounts"]),
+        ({"amount": None, "amounts": [1000]}, ["amounts"]),
+        ({"amount": None, "amounts": None}, ["amount"]),
+        ({"amounts": {"usd": 1000}}, ["amount"]),
+        ({"amount": None, "amounts": {"USD": 1000}}, ["amounts.USD.[key]"]),
+        ({"amount": None, "amounts": {"usd": -1}}, ["amounts.usd"]),
+        ({"amount": None, "amounts": {"usd": 5, "eur": 10**12}}, ["amounts.eur"]),
     ],
 )
 def test_a_fixed_discount_with_bad_fields_is_not_created(changes, fields):

@@ -28,6 +28,19 @@ def test_a_list_is_answered_with_exactly_their_fields():
     assert nothing == {"items": [], "pagination": {"total_count": 0, "max_page": 0}}
 
 
+def test_a_list_is_sorted_by_the_end_of_a_discount():
+    """A discount without an end comes last, or first in descending order."""
+    for name, ends_at in (("Late", "2099-01-01T00:00:00Z"), ("Never", None), ("Soon", "2098-01-01T00:00:00Z")):
+        create(name=name, code=None, ends_at=ends_at)
+
+    def names(sorting: str) -> list[str]:
+        page = task_named("polar.discounts.list")(request={"organization_id": ORGANIZATION, "sorting": [sorting]})
+        return [item["name"] for item in page["items"]]
+
+    assert names("ends_at") == ["Soon", "Late", "Never"]
+    assert names("-ends_at") == ["Never", "Late", "Soon"]
+
+
 def test_a_list_takes_their_limits_orders_and_filters():
     """A larger limit is reduced to 100. A query is searched in names and codes, without wildcards."""
     for name, code in (("Summer 100%", "ZZZ"), ("Autumn", "Summer"), ("Winter", None)):
@@ -42,6 +55,7 @@ def test_a_list_takes_their_limits_orders_and_filters():
     assert names(sorting=["created_at"]) == ["Summer 100%", "Autumn", "Winter"]
     assert names(sorting=["name"]) == ["Autumn", "Summer 100%", "Winter"]
     assert names(sorting=["-name"], limit=1, page=2) == ["Summer 100%"]
+    assert names(sorting=None, query="") == names()
     assert names(sorting=["code"])[:2] == ["Autumn", "Summer 100%"]
     redeem(project=ORGANIZATION, code="SUMMER")
     assert names(sorting=["-redemptions_count", "name"]) == ["Autumn", "Summer 100%", "Winter"]

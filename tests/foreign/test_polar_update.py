@@ -48,6 +48,7 @@ def bad_fields(discount: dict[str, Any], **changes: Any) -> list[str]:
         {"starts_at": "2026-02-01T00:00:00Z"},
         {"ends_at": "2098-01-01T00:00:00Z"},
         {"max_redemptions": 7},
+        {"max_redemptions_per_customer": 2},
         {"products": ["prod_b", "prod_c"]},
         {"metadata": {"b": "2"}},
         {"amount": 999},
@@ -63,19 +64,23 @@ def test_what_is_sent_changes_and_everything_else_stays(changes):
     answer = update(made, **changes)
     assert set(answer) == set(DOCUMENTED)
     assert answer["modified_at"] > answer["created_at"]
-    assert answer == {**made, **changes, "modified_at": answer["modified_at"]}
+    amounts = {changes.get("currency", "usd"): changes.get("amount", 1000)}
+    assert answer == {**made, "amounts": amounts, **changes, "modified_at": answer["modified_at"]}
     assert task_named("polar.discounts.retrieve")(request=reference(made)) == answer
 
 
 def test_null_takes_away_what_a_discount_can_be_without():
-    """Null removes the code, both dates and the limit."""
-    answer = update(create(FULL), code=None, starts_at=None, ends_at=None, max_redemptions=None)
-    assert [answer[name] for name in ("code", "starts_at", "ends_at", "max_redemptions")] == [None] * 4
+    """Null removes the code, both dates and both limits."""
+    names = ("code", "starts_at", "ends_at", "max_redemptions", "max_redemptions_per_customer")
+    made = create(FULL, max_redemptions_per_customer=1)
+    assert None not in [made[name] for name in names]
+    answer = update(made, **dict.fromkeys(names))
+    assert [answer[name] for name in names] == [None] * 5
     assert update(create(FULL), code=" ")["code"] is None
 
 
 @pytest.mark.parametrize(
-    "name", ["name", "type", "duration", "amount", "currency", "basis_points", "metadata", "products"]
+    "name", ["name", "type", "duration", "amount", "currency", "amounts", "basis_points", "metadata", "products"]
 )
 def test_null_changes_nothing_of_the_rest(name):
     """Null is the default of every field in Polar."""
@@ -102,13 +107,21 @@ def test_a_percentage_and_its_months_can_be_changed():
 
 
 def test_amounts_in_other_currencies_stay():
-    """Polar does not show them. A currency that becomes the main currency is removed from them."""
+    """`amounts` shows them. A currency that becomes the main currency is removed from them."""
     voucher = create_voucher(priceDiscount={"amount": 5, "currency": "USD", "currencyOptions": {"EUR": 4, "GBP": 3}})
     made = task_named("polar.discounts.retrieve")(request={"organization_id": "gigs", "id": voucher["id"]})
     update(made, amount=6)
     assert ours(made)["priceDiscount"] == {"amount": 6, "currency": "USD", "currencyOptions": {"EUR": 4, "GBP": 3}}
     update(made, currency="eur")
     assert ours(made)["priceDiscount"] == {"amount": 6, "currency": "EUR", "currencyOptions": {"GBP": 3}}
+
+
+def test_amounts_replace_all_amounts():
+    """The main currency stays if it has an amount, and is the first by the alphabet otherwise."""
+    made = create(ENDPOINT_FIXED, amount=None, amounts={"usd": 5, "gbp": 3})
+    for amounts, main in (({"eur": 4, "usd": 6}, "usd"), ({"gbp": 3, "eur": 0}, "eur"), ({"eur": 1, "usd": 2}, "eur")):
+        answer = update(made, amounts=amounts)
+        assert (answer["amounts"], answer["currency"], answer["amount"]) == (amounts, main, amounts[main])
 
 
 def test_money_terms_stay_after_the_first_redemption_and_the_same_value_passes():
@@ -147,7 +160,9 @@ def test_money_terms_stay_after_the_first_redemption_and_the_same_value_passes()
         ({"starts_at": "2099-01-02T00:00:00Z"}, ["starts_at"]),
         ({"ends_at": "2025-01-01T00:00:00Z"}, ["ends_at"]),
         ({"starts_at": "2026-01-02T00:00:00Z", "ends_at": "2026-01-01T00:00:00Z"}, ["ends_at"]),
-        ({"amounts": {"usd": 5}}, ["amounts"]),
+        ({"amounts": {}}, ["amounts"]),
+        ({"amount": 5, "amounts": {"usd": 5}}, ["amount"]),
+        ({"max_redemptions_per_customer": 0}, ["max_redemptions_per_customer"]),
         ({"code": "TAKEN"}, ["code"]),
     ],
 )
