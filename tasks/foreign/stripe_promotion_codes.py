@@ -99,7 +99,7 @@ class _Batch:
     def locked(cls, session: Session, promotions: Sequence[PromotionCode], *, project: str) -> Self:
         """Read what was imported before, add the vouchers of restricted codes, and lock all vouchers of new codes."""
         ids = {each.id: code_id(each, project=project) for each in promotions}
-        known = {row.id: row for row in find_codes(session, keys=[(project, id_) for id_ in ids.values()])}
+        known = _codes_of(session, ids.values(), project=project)
         new = [each for each in promotions if ids[each.id] not in known]
         voucher_ids = _vouchers_of(session, new, project=project)
         named = {id_ for id_ in voucher_ids.values() if isinstance(id_, UUID)}
@@ -109,6 +109,8 @@ class _Batch:
             codes=[each.code for each in new if each.active],
             locking=[(project, id_) for id_ in named],
         )
+        # Another import may have added them while this one waited for the locks.
+        known |= _codes_of(session, [ids[each.id] for each in new], project=project)
         of_known = {row.voucher_id for row in known.values()}
         return cls(
             project=project,
@@ -167,6 +169,10 @@ class _Batch:
         """Return the code as it is now."""
         row = self.known[id_]
         return code_answer(row, voucher=self.vouchers[row.voucher_id])
+
+
+def _codes_of(session: Session, ids: Iterable[UUID], *, project: str) -> dict[UUID, Any]:
+    return {row.id: row for row in find_codes(session, keys=[(project, id_) for id_ in ids])}
 
 
 def _vouchers_of(
