@@ -132,28 +132,38 @@ def go_on_with_a_generation() -> Acts:
 
 
 def record_usages() -> Acts:
-    """Record stamps under the references of the twin, until a card is complete."""
+    """Record stamps under the references of the twin, until a card is complete. The twin has another customer too."""
     voucher = create_voucher(stampCard={"stamps": 2}, **ONCE)["id"]
     stamps = [usage(voucher=voucher, stamp=1, ref=f"receipt-{number}") for number in range(3)]
     return Acts(
+        of_twin=[("usages.record", usage(voucher=voucher, stamp=1, customer="cus_twin"))],
         both=[
             *(("usages.record", each) for each in (*stamps, stamps[0])),
             ("usages.list", {"project": "gigs", "voucher": voucher}),
-        ]
+        ],
     )
 
 
 def erase_a_customer() -> Acts:
-    """Erase a customer, of whom both have a discount, a hold, stamps and an invoice."""
+    """Erase a customer, of whom both have discounts, a hold, a card and an invoice."""
     card = create_voucher(stampCard={"stamps": 2}, **ONCE)["id"]
     voucher = create_voucher(code="SUMMER")["id"]
     redeem(code="SUMMER", customer="cus_1", subscription="sub_1", startsOn="2027-01-01")
     reserve(voucher=voucher, customer="cus_1", subscription="sub_2")
-    task_named("usages.record")(request=usage(voucher=card, stamp=1))
+    for _ in range(2):
+        task_named("usages.record")(request=usage(voucher=card, stamp=1))
     apply(invoice="inv_1")
     erased = {"project": "gigs", "customer": "cus_1"}
     asked = {**erased, "requestId": "erase-1"}
     return Acts(both=[("customers.erase", each) for each in (asked, asked, erased)])
+
+
+def repeat_a_usage_of_an_erased_customer() -> Acts:
+    """Record a usage again that both have recorded before they erased its customer."""
+    recorded = usage(voucher=create_voucher()["id"])
+    task_named("usages.record")(request=recorded)
+    task_named("customers.erase")(request={"project": "gigs", "customer": recorded["customer"]})
+    return Acts(both=[("usages.record", recorded)])
 
 
 def look_at_everything() -> Acts:
@@ -188,5 +198,6 @@ SCENARIOS = [
     change_codes,
     record_usages,
     erase_a_customer,
+    repeat_a_usage_of_an_erased_customer,
     look_at_everything,
 ]

@@ -30,7 +30,7 @@ VOUCHERS = (
     {
         "name": "Ramp",
         "requestId": "voucher-9",
-        **ramp(phase(50, cycles=1), phase(amount=700, cycles=1), phase(25, cycles=1)),
+        **ramp(phase(50, cycles=1), phase(amount=700, cycles=1), phase(25, cycles=9)),
     },
 )
 GIGS = {"project": "gigs"}
@@ -101,6 +101,7 @@ def redemptions(vouchers: dict[str, str]) -> Iterator[dict[str, Any]]:
     yield redemption(15, customer=5, subscription=5, voucher=vouchers["Limited"])
     yield redemption(18, customer=2, subscription=2, voucher=vouchers["Ramp"])
     yield redemption(19, customer=8, subscription=8, voucher=vouchers["Ramp"])
+    yield redemption(21, customer=9, subscription=9, voucher=vouchers["Ramp"])
     yield redemption(17, customer=2, subscription=2, voucher=vouchers["Fixed"])
     for subscription in (50, 51):
         yield redemption(
@@ -257,3 +258,4 @@ def looks(vouchers: list[str], discounts: list[str]) -> Generator[Call, list[Ans
     )
     yield Call("vouchers.retrieve", of_vouchers)
     yield Call("vouchers.history", of_vouchers)
+    yield Call("usages.list", of_vouchers)
