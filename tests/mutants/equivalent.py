@@ -95,4 +95,40 @@ EQUIVALENT = [
         'in_span = "id',
         "The digest of a metadata pair has the project, and so has the condition on names.",
     ),
+    Equivalent(
+        "an erasure of any project allows to rename",
+        "models/customers/renaming.py",
+        "WHERE project = :project AND id = :id AND customer IS NOT",
+        "WHERE id = :id AND customer IS NOT",
+        "The id is a UUIDv7 of this process with 62 random bits, and no caller can choose it: no other project has it.",
+    ),
+    Equivalent(
+        "a reversal is renamed after an invoice of any project",
+        "models/customers/renaming.py",
+        "ON invoice.project = reversal.project AND invoice",
+        "ON invoice",
+        "The invoice has the pseudonym of the erasure, whose 128 bits are random: no other project has it.",
+    ),
+    Equivalent(
+        "usage of any project is looked for",
+        "models/customers/recorded.py",
+        "WHERE project = :project AND customer = :customer AND created_at",
+        "WHERE customer = :customer AND created_at",
+        "For a voucher that only another project has recorded usage of, no reference of this project is found.",
+    ),
+    Equivalent(
+        "the references of any project's usage are found",
+        "models/customers/recorded.py",
+        "discount_id FROM usage_records\n    WHERE project = :project AND voucher_id",
+        "discount_id FROM usage_records\n    WHERE voucher_id",
+        "Entries are renamed by project and customer, cards' redemptions by a digest with both and the reference, "
+        "and discounts only if they are the customer's.",
+    ),
+    Equivalent(
+        "answers to any project are read in pages",
+        "models/customers/stored_answers.py",
+        "WHERE project = :project AND (task, key)",
+        "WHERE (task, key)",
+        "The pages have every task and key of the project too, in the same order, and its answers alone are renamed.",
+    ),
 ]

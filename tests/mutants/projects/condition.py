@@ -1,0 +1,14 @@
+"""Mutants that take away one condition on the project, and nothing else."""
+
+import re
+from collections.abc import Iterator, Mapping
+
+from tests.mutants.mutant import TWINS, Mutant
+
+_MARKED = re.compile(r"«(.*?)»", re.DOTALL)
+
+
+def without_conditions(file: str, promise: str, conditions: Mapping[str, str]) -> Iterator[Mutant]:
+    """Yield a mutant for each name. The text is one of the file, with the condition to take away in «»."""
+    for name, marked in conditions.items():
+        yield Mutant(name, promise, file, _MARKED.sub(r"\1", marked), _MARKED.sub("", marked), TWINS)
