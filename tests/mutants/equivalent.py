@@ -110,6 +110,20 @@ EQUIVALENT = [
         "The invoice has the pseudonym of the erasure, whose 128 bits are random: no other project has it.",
     ),
     Equivalent(
+        "reversals of any project are found to rename",
+        "models/customers/renaming.py",
+        ' AND reversal.project COLLATE "POSIX" = :project\n',
+        "\n",
+        "The invoice is of the reversal's project and has the pseudonym of the erasure, whose 128 bits are random.",
+    ),
+    Equivalent(
+        "redemptions by codes of any project are found",
+        "models/customers/renaming.py",
+        'ANY(:ids) AND project COLLATE "C" = :project AND redemption_number',
+        "ANY(:ids) AND redemption_number",
+        "The discounts are locked and renamed by project, id and customer, and their ids are random.",
+    ),
+    Equivalent(
         "usage of any project is looked for",
         "models/customers/recorded.py",
         "WHERE project = :project AND customer = :customer AND created_at",

@@ -1,19 +1,23 @@
 """Erase a customer whose id another customer has in the twin, under the ids of everything of the project."""
 
+import json
 from itertools import count
 from typing import Any
 
 import pytest
 
 from models.base import Base
+from tasks.wire.dead_letters import give_up
 from tests.customers.erasing import do_everything, erase
-from tests.projects.copied_rows import copy_rows, locked_twins, rows_of
+from tests.projects.copied_rows import copy_rows, forget_copies, locked_twins, rows_of
 from tests.projects.twins import PROJECT, TWIN
 from tests.support import requests
 from tests.support.database_between_tests import empty_database, run_outside_transaction
+from tests.support.holds import reserve
 from tests.support.imports import elsewhere
 from tests.support.requests import create_voucher, redemption
 from tests.support.tasks import task_named
+from worker.intake.delivery import Original
 
 pytestmark = pytest.mark.usefixtures("database", "impatience")
 
@@ -52,8 +56,22 @@ def let_both_do_everything(monkeypatch: pytest.MonkeyPatch) -> None:
         do_everything(customer=customer, mark=mark)
         redeemed = [redemption(code=f"MINE{mark}", customer=customer, subscription=f"sub_{each}") for each in "xy"]
         task_named("redemptions.redeem_many")(request={"requests": redeemed})
+        reserve(code="UNKNOWN", customer=customer)
+        give_up_message(redemption(code="OPEN", customer=customer), task_id=f"message{mark}")
         imported = elsewhere(voucher=create_voucher()["id"], ref=f"di{mark}", customer=customer, subscription="sub_z")
         task_named("discounts.import")(request=imported)
+
+
+def give_up_message(request: dict[str, Any], *, task_id: str) -> None:
+    """Store a redemption as a dead letter."""
+    original = Original(
+        queue="redemptions",
+        headers={"argsrepr": "()", "kwargsrepr": ""},
+        body=json.dumps([[], {"request": request}, {}]).encode(),
+        content_type="application/json",
+        content_encoding="utf-8",
+    )
+    give_up(key=(PROJECT, task_id), task="redemptions.redeem", original=original, reason="Fault", attempts=3)
 
 
 def others() -> list[tuple[str, ...]]:
@@ -76,3 +94,5 @@ def test_an_erasure_changes_nothing_that_the_customer_of_another_project_has(mon
     assert answer["rows"] == alone["rows"]
     assert rows_of(TWIN) == of_twin
     assert others() == of_other
+    # An audit would find the copies at fault.
+    forget_copies()

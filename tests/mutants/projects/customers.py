@@ -1,6 +1,6 @@
 """Mutants of the project conditions of erasures."""
 
-from tests.mutants.projects.condition import without_conditions
+from tests.mutants.projects.condition import ERASURES, without_conditions
 
 MUTANTS = [
     *without_conditions(
@@ -11,6 +11,7 @@ MUTANTS = [
             "    WHERE «project = :project AND »voucher_id",
             "requests of any project's cards are renamed": "WHERE «redemptions.project = :project AND »",
         },
+        tests=ERASURES,
     ),
     *without_conditions(
         "models/customers/renaming.py",
@@ -21,8 +22,6 @@ MUTANTS = [
             "an import of any project makes a discount young": "is_imported AND «imported.project = :project AND »",
             "codes of any project are found to rename": "WHERE «project = :project AND »customer = :customer AND "
             "created_at <= :until ORDER",
-            "redemptions by codes of any project are found": 'ANY(:ids) «AND project COLLATE "C" = :project »'
-            "AND redemption_number",
             "holds of any project are found to rename": 'customer = :customer «AND project COLLATE "POSIX" = :project »'
             "AND status <>",
             "refused holds of any project are found to rename": 'customer = :customer «AND project COLLATE "C" = '
@@ -40,9 +39,8 @@ MUTANTS = [
             "invoices of any project are found to rename": 'customer = :customer «AND project COLLATE "POSIX" = '
             ":project »AND applied_at",
             "reversals of any project are renamed": "WHERE «project = :project AND »id = ANY(ARRAY(",
-            "reversals of any project are found to rename": '= :customer «AND reversal.project COLLATE "POSIX" = '
-            ":project»\n",
         },
+        tests=ERASURES,
     ),
     *without_conditions(
         "models/customers/stored_answers.py",
@@ -51,10 +49,12 @@ MUTANTS = [
             "answers to any project are renamed": "WHERE «write_answers.project = :project AND »",
             "generations of any project are renamed": "WHERE «project = :project AND »created_at",
         },
+        tests=ERASURES,
     ),
     *without_conditions(
         "models/redemptions/failed_attempts.py",
         "An erasure forgets the unknown codes of a customer of its project.",
         {"the unknown codes of a customer are forgotten in any project": "«(columns.project == project) & »"},
+        tests=ERASURES,
     ),
 ]

@@ -1,6 +1,6 @@
 """Mutants of the project conditions of invoices, their reversals and their reports."""
 
-from tests.mutants.projects.condition import without_conditions
+from tests.mutants.projects.condition import READS, without_conditions
 
 MUTANTS = [
     *without_conditions(
@@ -13,6 +13,7 @@ MUTANTS = [
             "«project = :project AND »",
             "a report names the vouchers of any project": "WHERE «project = :project AND »id >= :lowest",
         },
+        tests=READS,
     ),
     *without_conditions(
         "models/invoices/taken.py",
@@ -20,6 +21,7 @@ MUTANTS = [
         {
             "amounts of any project were taken since": "_OF_KEYS = and_(«USAGE_ENTRIES.c.project == _KEYS.c.project, »",
         },
+        tests=READS,
     ),
     *without_conditions(
         "models/invoices/taken_by_discount.py",
@@ -28,6 +30,7 @@ MUTANTS = [
             "entries of any project are explained": "FROM usage_entries WHERE «project = :project AND »",
             "reversals of any project are explained": "FROM usage_reversals WHERE «project = :project AND »",
         },
+        tests=READS,
     ),
     *without_conditions(
         "models/invoices/given_back.py",
@@ -38,6 +41,7 @@ MUTANTS = [
             "reversals of any project are credits": "        ),\n    )\n    .where("
             "«USAGE_REVERSALS.c.project == _DISCOUNTS.c.project, »",
         },
+        tests=READS,
     ),
     *without_conditions(
         "models/invoices/discounted_cycles.py",
@@ -47,6 +51,7 @@ MUTANTS = [
             "USAGE_ENTRIES.c.project,\n            »INVOICE",
             "the phases of any project's cycles are found": ".where(«USAGE_ENTRIES.c.project == _OF_RAMPS.c.project, »",
         },
+        tests=READS,
     ),
     *without_conditions(
         "models/invoices/listing.py",
@@ -55,6 +60,7 @@ MUTANTS = [
             "invoices of any project are listed": '«AND project COLLATE "{collation}" = :project »AND {at}',
             "the reversals of any project's invoice are shown": "WHERE «project = :project AND »invoice",
         },
+        tests=READS,
     ),
     *without_conditions(
         "models/invoices/reversal_listing.py",
@@ -63,5 +69,6 @@ MUTANTS = [
             "reversals of any project are listed": '«AND project COLLATE "{collation}" = :project »AND kind',
             "reversals of any project's invoice are listed": "WHERE «project = :project AND »invoice",
         },
+        tests=READS,
     ),
 ]

@@ -1,6 +1,6 @@
 """Mutants of the project conditions of usages and forecasts."""
 
-from tests.mutants.projects.condition import without_conditions
+from tests.mutants.projects.condition import READS, without_conditions
 
 MUTANTS = [
     *without_conditions(
@@ -23,6 +23,7 @@ MUTANTS = [
             "stamps of any project are listed": "WHERE «project = :project AND »voucher_id = :voucher_id "
             "AND reason IS NULL AND customer = customers.customer\n              AND stamp",
         },
+        tests=READS,
     ),
     *without_conditions(
         "models/usages/history.py",
@@ -33,6 +34,7 @@ MUTANTS = [
             "        WHERE «project = :project AND »",
             "entries of any project are in a history": "FROM usage_records\n        WHERE «project = :project AND »",
         },
+        tests=READS,
     ),
     *without_conditions(
         "models/usages/recorded_usage.py",
@@ -41,6 +43,7 @@ MUTANTS = [
             "an erased entry of any project is found": "ON «record.project = erasure.project AND »record.customer",
             "erasures of any project are tried": "WHERE «erasure.project = :project AND »",
         },
+        tests=READS,
     ),
     *without_conditions(
         "models/vouchers/forecast.py",
@@ -64,6 +67,7 @@ MUTANTS = [
             "discounts.id",
             "a forecast sums amounts of any project's grants": "WHERE «usage_entries.project = :project AND »",
         },
+        tests=READS,
     ),
     *without_conditions(
         "models/vouchers/ramp_forecast.py",
@@ -78,5 +82,6 @@ MUTANTS = [
             "ramps of any project are averaged together": "PARTITION BY «ramp.project, »",
             "a forecast has the ramps of any project's grants": "WHERE «discounts.project = :project AND »",
         },
+        tests=READS,
     ),
 ]

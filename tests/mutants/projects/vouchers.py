@@ -1,6 +1,6 @@
 """Mutants of the project conditions of vouchers, codes, stored answers and attempts."""
 
-from tests.mutants.projects.condition import without_conditions
+from tests.mutants.projects.condition import ERASURES, without_conditions
 
 MUTANTS = [
     *without_conditions(
@@ -99,6 +99,7 @@ MUTANTS = [
             "dead letters of any project are erased": "select(DEAD_LETTERS)«.where(DEAD_LETTERS.c.project."
             'collate("C") == project)».order_by',
         },
+        tests=ERASURES,
     ),
     *without_conditions(
         "models/intake/attempt.py",

@@ -4,6 +4,8 @@ from functools import partial
 
 from tasks.codes.generate import begin_generation
 from tasks.codes.messages import GenerateCodes
+from tests.foreign.stripe import DOCUMENTED, import_coupon
+from tests.foreign.stripe_promotion_codes import promotion
 from tests.projects.scenarios.acts import ACTOR, Acts, of_voucher
 from tests.support.holds import reserve
 from tests.support.imports import ONE_CYCLE, elsewhere
@@ -39,15 +41,23 @@ def change_discounts() -> Acts:
 
 
 def import_discounts() -> Acts:
-    """Import one twice, and another that the twin may have imported."""
+    """Import one twice, another that the twin may have imported, and one of a coupon that counts it already."""
     voucher = create_voucher(budget={"amount": 9_000, "currency": "USD"})["id"]
     first = elsewhere(voucher=voucher, **ONE_CYCLE, taken={"USD": 500})
     second = {**first, "ref": "di_2", "subscription": "sub_2"}
+    third = elsewhere(voucher=import_coupon(times_redeemed=2)["id"], ref="di_3", subscription="sub_3")
     both = [("discounts.import", first), ("discounts.import", first)]
     return Acts(
         of_twin=[("discounts.import", second)],
-        both=[*both, ("discounts.import", second), ("billing.apply", invoice())],
+        both=[*both, ("discounts.import", second), ("discounts.import", third), ("billing.apply", invoice())],
     )
+
+
+def import_a_promotion_code() -> Acts:
+    """Import a promotion code whose coupon only the twin has imported."""
+    promoted = {"project": "gigs", "promotion_code": promotion()}
+    coupon = {"project": "gigs", "coupon": {**DOCUMENTED, "id": promotion()["promotion"]["coupon"]}}
+    return Acts(of_twin=[("stripe.coupons.import", coupon)], both=[("stripe.promotion_codes.import", promoted)])
 
 
 def move_a_discount_beside_holds() -> Acts:
@@ -86,8 +96,12 @@ def create_vouchers() -> Acts:
 
 
 def change_a_voucher() -> Acts:
-    """Change the code and the budget of a voucher, and retire it twice."""
+    """Change the code and the budget of a voucher, and retire it twice, and a code that has lost its text."""
     voucher = create_voucher(code="SUMMER", budget={"amount": 5_000, "currency": "USD"})
+    retired = create_voucher()
+    (code,) = add_codes(retired, {"code": "VIP"})
+    task_named("vouchers.retire")(request=of_voucher(retired))
+    create_voucher(code="VIP")
     redeem(code="SUMMER", subscription="sub_1", currency="USD", startsOn="2027-01-01")
     apply(invoice="inv_1")
     named = of_voucher(voucher)
@@ -101,6 +115,7 @@ def change_a_voucher() -> Acts:
             ("redemptions.redeem", redemption(code="WINTER")),
             ("vouchers.retire", named),
             ("vouchers.retire", named),
+            ("codes.retire", {"project": "gigs", "code": code["id"]}),
             ("vouchers.history", named),
             ("vouchers.retrieve", named),
         ]
@@ -191,6 +206,7 @@ SCENARIOS = [
     go_on_with_a_generation,
     change_discounts,
     import_discounts,
+    import_a_promotion_code,
     move_a_discount_beside_holds,
     end_a_subscription,
     create_vouchers,
