@@ -88,7 +88,7 @@ def maximums_in_all_exceeded(history: History) -> Iterator[Finding]:
     """
     taken_again = returned_parts(history).taken_again
     for voucher, discount, entries in _entries_by_discount(history):
-        maximum, taken = voucher.get("maximumDiscountInAll"), sum(each.amount - each.returned for each in entries)
+        maximum, taken = voucher["maximumDiscountInAll"], sum(each.amount - each.returned for each in entries)
         if maximum and taken > maximum["amount"] + taken_again[discount]:
             yield Finding("maximum in all exceeded", discount, f"{taken}, {taken_again[discount]} taken again")
 

@@ -126,11 +126,11 @@ def changes_refused_without_a_cause(history: History) -> Iterator[Finding]:
 
 
 def _is_completed(known: DiscountChanges, request: Json, _since: float, until: float) -> bool:
-    """Return whether the discount can be used up by an invoice, which is so for `once` and for balances."""
+    """Return whether the discount can be used up by an invoice: with `once`, a balance, or a maximum in all."""
     voucher = known.vouchers.get(known.voucher_of(request["discount"]))
     return (
         voucher is not None
-        and (voucher["recurrence"]["type"] == "once" or bool(voucher["carryOver"]))
+        and (voucher["recurrence"]["type"] == "once" or voucher["carryOver"] or bool(voucher["maximumDiscountInAll"]))
         and any(
             each["discount"] == request["discount"] and invoice.sent_at < until
             for invoice in known.history.decided("invoice")

@@ -51,7 +51,7 @@ def running_twice(history: History) -> Iterator[Finding]:
 
 
 def unlimited_vouchers(history: History) -> set[str]:
-    """Return the vouchers of a percentage for ever without a budget: their discounts always have something left."""
+    """Return the vouchers of a percentage for ever without an amount to use up: their discounts have always some left."""
     return {each.answer["id"] for each in history.decided("voucher") if _is_unlimited(each.answer)}
 
 
@@ -60,4 +60,5 @@ def _is_unlimited(voucher: Json) -> bool:
         voucher["priceDiscountPercentage"] is not None
         and voucher["recurrence"]["type"] == "forever"
         and voucher["budget"] is None
+        and voucher["maximumDiscountInAll"] is None
     )

@@ -13,7 +13,7 @@ from tests.faults.invented_answers import (
     reversal_answered,
 )
 
-LIMITED, ONCE, REPEATED, FIXED = "vou_limited", "vou_once", "vou_repeated", "vou_fixed"
+LIMITED, ONCE, REPEATED, FIXED, IN_ALL = "vou_limited", "vou_once", "vou_repeated", "vou_fixed", "vou_in_all"
 MAXIMUM = 3
 
 
@@ -44,6 +44,7 @@ class Invented:
         self.repeat("full")
         self._change_discounts()
         self._credit_lines()
+        self._use_up()
 
     def _change_discounts(self) -> None:
         """Extend a discount and move it, and redeem its voucher on both subscriptions."""
@@ -70,6 +71,16 @@ class Invented:
         self.bill("charged", "inv_8", amount=1_000, discount="fixed", voucher=FIXED, subscription="sub_fixed")
         self.reverse("charged_back", "inv_8", kind="charged_back", amount=1_000, discount="fixed", voucher=FIXED)
         self.bill("charged2", "inv_9", amount=1_000, discount="fixed", voucher=FIXED, subscription="sub_fixed")
+
+    def _use_up(self) -> None:
+        """Use up a maximum in all: the next invoice goes without, the voucher is redeemed anew, and a move is refused."""
+        self._create(IN_ALL, in_all=500)
+        self.redeem("in_all", voucher=IN_ALL, number=1, subscription="sub_3")
+        self.bill("used_up", "inv_21", amount=500, voucher=IN_ALL, discount="in_all", subscription="sub_3")
+        self.bill("without", "inv_22", amount=0, subscription="sub_3")
+        self.redeem("anew", voucher=IN_ALL, number=2, subscription="sub_3")
+        move = {"requestId": "completed", "discount": "dis_in_all", "subscription": "sub_4"}
+        self.ask("completed", "discounts.move", move, {"outcome": "refused", "reason": "discount_completed"})
 
     def bill(self, name: str, invoice: str, **fields: Any) -> None:
         """Add an invoice that is discounted."""
@@ -150,6 +161,7 @@ class Invented:
         months: int | None = None,
         budget: int | None = None,
         price: int | None = None,
+        in_all: int | None = None,
     ) -> None:
         self.ask(
             voucher,
@@ -165,6 +177,7 @@ class Invented:
                 "carryOver": False,
                 "exclusive": False,
                 "priority": 500,
+                "maximumDiscountInAll": in_all and {"amount": in_all, "currency": "USD"},
                 "budget": budget and {"amount": budget, "currency": "USD"},
             },
         )

@@ -200,7 +200,7 @@ def test_a_discount_has_one_total_whichever_field_was_sent(terms, fields, bad):
         ({"recurrence": {"durationInMonths": 3}}, ["recurrence.type"]),
         ({"restrictions": {"maximumRedemptions": 0}}, ["restrictions.maximumRedemptions"]),
         ({"restrictions": {"expires": None}}, ["restrictions.?"]),
-        ({"redemptions": 0}, ["?"]),
+        ({"redemptionCount": 0}, ["?"]),
         ({"status": "available"}, ["status"]),
         ({"requestId": ""}, ["requestId"]),
     ],
