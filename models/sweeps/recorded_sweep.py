@@ -97,3 +97,11 @@ def newest_sweeps(session: Session, *, limit: int) -> Sequence[SweepRow]:
 def find_last_ended(session: Session) -> SweepRow | None:
     """Return the run that began last of those that came to their end, or None."""
     return session.execute(_NEWEST.where(SWEEPS.c.ended_at.is_not(None)).limit(1)).one_or_none()
+
+
+def first_sweep_age(session: Session) -> float | None:
+    """Return the seconds since the earliest kept run began, or None if there is none."""
+    age = func.extract("epoch", func.clock_timestamp() - SWEEPS.c.started_at)
+    first = select(age).where(SWEEPS.c.project == PROJECT).order_by(SWEEPS.c.id).limit(1)
+    found = session.execute(first).scalar_one_or_none()
+    return None if found is None else float(found)

@@ -15,7 +15,7 @@ from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
 from models.monitoring.figures import COUNT_MAX, limit_statements, read_figures
 from models.monitoring.recorded_audit import AuditFiguresRow, AuditKind, read_audit_figures
 from models.schema_version import find_schema_versions
-from models.sweeps.recorded_sweep import find_last_ended
+from models.sweeps.recorded_sweep import find_last_ended, first_sweep_age
 from tasks.celery import app
 from worker.database import driver_message, transaction
 from worker.monitoring.kept_queue_ages import KeptQueueAges
@@ -98,13 +98,14 @@ def _figures() -> Iterator[Part]:
     with transaction() as session:
         limit_statements(session, seconds=STATEMENT_SECONDS_MAX)
         figures, sweep, audits = read_figures(session), find_last_ended(session), read_audit_figures(session)
+        swept_for = first_sweep_age(session) or 0
     yield _aged("beat", "ticked", age=figures.beat_tick_age, age_max=TICK_AGE_MAX)
     counts = {}
     if sweep is not None:
         counts = {name: value for name, value in sweep._asdict().items() if isinstance(value, int)}  # type: ignore[attr-defined]
     yield _aged("sweep", "ended", age=figures.sweep_age, age_max=SWEEP_AGE_MAX, figures=counts)
     for kind in AuditKind:
-        yield _audit(kind, next((each for each in audits if each.kind == kind), None))
+        yield _audit(kind, next((each for each in audits if each.kind == kind), None), swept_for=swept_for)
     count = figures.dead_letters
     said = f"{count} or more" if count >= COUNT_MAX else str(count)
     yield Part("dead letters", State.RED if count else State.OK, said, {"count": count})
@@ -121,11 +122,11 @@ def _aged(
     return Part(name, State.RED if is_late else State.OK, said, {"age_seconds": age, **(figures or {})})
 
 
-def _audit(kind: AuditKind, last: AuditFiguresRow | None) -> Part:
+def _audit(kind: AuditKind, last: AuditFiguresRow | None, *, swept_for: float) -> Part:
     name = f"audit of {kind}"
     if last is None or not last.has_ended:
         # On a new system, the first audit of everything is that of the first night.
-        is_late = last is not None and last.age > AUDIT_AGE_MAX[kind].total_seconds()
+        is_late = (swept_for if last is None else last.age) > AUDIT_AGE_MAX[kind].total_seconds()
         return Part(name, State.RED if is_late else State.UNKNOWN, "has never ended", {"age_seconds": None})
     part = _aged(name, "ended", age=last.age, age_max=AUDIT_AGE_MAX[kind], figures={"violations": last.violations})
     return part._replace(state=State.RED) if last.violations else part

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from sqlalchemy import text
 
 from models.base import read_clock
 from models.monitoring.recorded_audit import AuditKind, begin_audit, end_audit
+from models.sweeps.recorded_sweep import begin_sweep
 from scrip.commands import status_parts
 from scrip.commands.status_parts import shown_age
 from tasks.monitoring.beat_ticks import store_tick
@@ -122,9 +123,20 @@ def test_beat_and_the_sweep_are_late():
             )
         )
     done = scrip("status", "--json")
-    assert red(done) == {"beat", "sweep", "workers"}
+    assert red(done) == {"beat", "sweep", "audit of changes", "workers"}
     assert parts(done)["beat"]["detail"] == "ticked 1 h ago"
     assert parts(done)["sweep"]["detail"] == "ended 1 d 2 h ago"
+
+
+@pytest.mark.usefixtures("without_waiting", "broker")
+@pytest.mark.parametrize(("hours", "late"), [(1, set()), (2, {"audit of changes"}), (31, set(AUDITS))])
+def test_audits_that_never_began_are_late(hours: int, late: set[str]):
+    """The time counts from the first sweep, which shows how long the system has been running."""
+    with transaction() as session:
+        begin_sweep(session, now=read_clock(session) - timedelta(hours=hours))
+        begin_sweep(session, now=read_clock(session))
+    told = parts(scrip("status", "--json"))
+    assert {name for name in AUDITS if told[name]["state"] == "red"} == late
 
 
 @pytest.mark.usefixtures("without_waiting", "broker")

@@ -51,7 +51,7 @@ def running_twice(history: History) -> Iterator[Finding]:
 
 
 def unlimited_vouchers(history: History) -> set[str]:
-    """Return the vouchers of a percentage for ever without an amount to use up: their discounts have always some left."""
+    """Return the vouchers of a percentage for ever without an amount to use up: their discounts never end."""
     return {each.answer["id"] for each in history.decided("voucher") if _is_unlimited(each.answer)}
 
 

@@ -73,7 +73,7 @@ class Invented:
         self.bill("charged2", "inv_9", amount=1_000, discount="fixed", voucher=FIXED, subscription="sub_fixed")
 
     def _use_up(self) -> None:
-        """Use up a maximum in all: the next invoice goes without, the voucher is redeemed anew, and a move is refused."""
+        """Use up a maximum in all. An invoice goes without, its voucher is redeemed anew, and a move is refused."""
         self._create(IN_ALL, in_all=500)
         self.redeem("in_all", voucher=IN_ALL, number=1, subscription="sub_3")
         self.bill("used_up", "inv_21", amount=500, voucher=IN_ALL, discount="in_all", subscription="sub_3")
