@@ -98,6 +98,7 @@ def trees(*floors: str) -> Iterator[tuple[str, ast.Module]]:
             yield str(path.relative_to(CHECKOUT)), ast.parse(path.read_text(encoding="utf-8"))
 
 
+@pytest.mark.slow
 def test_no_string_names_a_module():
     """Celery and Alembic import what a string names, which import-linter cannot see."""
     trees_by_path = dict(trees(*FLOORS))

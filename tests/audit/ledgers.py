@@ -1,7 +1,7 @@
 """Ledgers that the audit finds nothing wrong with, for tests that then break a promise."""
 
-from tasks.audit.audit import audit
 from tests.support.credits import credit
+from tests.support.database_between_tests import violations
 from tests.support.endings import end, end_subscription
 from tests.support.holds import confirm, reserve
 from tests.support.requests import apply, create_voucher, record, redeem
@@ -19,7 +19,7 @@ def begin_with_each_row() -> None:
     confirm(reserve(code="SUMMER", customer="cus_1", subscription="sub_1", currency="USD"))
     apply()
     record(voucher=voucher["id"], customer="cus_1")
-    assert audit() == []
+    assert violations() == []
 
 
 def begin_with_reversals() -> None:
@@ -32,7 +32,7 @@ def begin_with_reversals() -> None:
     refund("inv_2", "r1", base=4000)
     end(redeem(code="SUMMER", subscription="sub_2")["discount"])
     assert end_subscription("sub_2")["placesReturned"] == 1
-    assert audit() == []
+    assert violations() == []
 
 
 def begin_with_a_refund(**fields) -> None:
@@ -41,7 +41,7 @@ def begin_with_a_refund(**fields) -> None:
     redeem(voucher=voucher, customer="cus_1", subscription="sub_1", startsOn="2027-01-01", currency="USD")
     apply(invoice="inv_1", period=FEBRUARY)
     refund("inv_1", "r1", base=2000)
-    assert audit() == []
+    assert violations() == []
 
 
 def begin_with_credits() -> None:
@@ -52,12 +52,12 @@ def begin_with_credits() -> None:
     credit(2000, of="inv_1", invoice="inv_3")
     credit(1000, of="inv_1", invoice="inv_4")
     reverse("inv_3")
-    assert audit() == []
+    assert violations() == []
 
 
 def broken() -> set[str]:
     """Return the checks that find a violation, each with a row."""
-    found = audit()
+    found = violations()
     assert all(each.project == "gigs" and each.subject and each.detail for each in found)
     # Findings are stored, and an erasure does not look into them.
     assert not [each for each in found if "cus_" in each.subject + each.detail]
@@ -92,4 +92,4 @@ def all_of(changes: dict[str, list[str]]) -> list[tuple[str, str]]:
 def open_a_hold() -> None:
     """Hold another place of the voucher."""
     reserve(code="SUMMER", currency="USD")
-    assert audit() == []
+    assert violations() == []

@@ -91,6 +91,7 @@ def test_each_check_is_about_a_subject():
     assert checks == set(CHECKS)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tampered_database")
 def test_ten_of_ten_planted_corruptions_are_found():
     """By the rows of their subjects that ordinary traffic has left. Before that, nothing is reported."""
@@ -157,6 +158,7 @@ def test_vouchers_and_codes_are_audited_in_groups_with_few_redemptions(monkeypat
     assert groups == {VOUCHERS.checks[0]: [1], CODES.checks[0]: [1, 1, 1]}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("database")
 @pytest.mark.parametrize("is_analyzed", [False, True])
 def test_no_statement_scans_a_real_table(is_analyzed: bool):

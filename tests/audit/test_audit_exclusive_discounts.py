@@ -2,9 +2,9 @@
 
 import pytest
 
-from tasks.audit.audit import audit
 from tasks.audit.exclusive_discounts import EXCLUSIVE_CHECKS
 from tests.audit.ledgers import broken_by
+from tests.support.database_between_tests import violations
 from tests.support.endings import end
 from tests.support.requests import apply, create_voucher, redeem
 
@@ -23,7 +23,7 @@ def two_discounts() -> list[str]:
 def test_two_exclusive_discounts_that_run_are_found():
     """By the subscription."""
     two_discounts()
-    assert audit() == []
+    assert violations() == []
     assert broken_by(TAMPERING) == {"an exclusive discount runs alone"}
 
 
@@ -34,7 +34,7 @@ def test_two_exclusive_discounts_on_an_invoice_are_found():
     end(first)
     redeem(voucher=create_voucher(exclusive=True)["id"], subscription="sub_2")
     assert apply(subscription="sub_2")["discountTotal"] == 800
-    assert audit() == []
+    assert violations() == []
     assert broken_by(TAMPERING) == {"an exclusive discount was alone on its invoices"}
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tasks.audit.audit import audit
 from tests.foreign.stripe import DOCUMENTED
+from tests.support.database_between_tests import violations
 from tests.support.requests import redeem
 from tests.support.tampering import tamper
 from tests.support.tasks import task_named
@@ -23,7 +23,7 @@ def two_imported_two_accepted(tampered_database: dict[str, str]) -> None:  # noq
     task_named("stripe.coupons.import")(request={"project": "gigs", "coupon": {**DOCUMENTED, "times_redeemed": 2}})
     for _ in range(2):
         redeem(code="jMT0WJUD")
-    assert audit() == []
+    assert violations() == []
 
 
 @pytest.mark.parametrize(
@@ -49,4 +49,4 @@ def two_imported_two_accepted(tampered_database: dict[str, str]) -> None:  # noq
 def test_a_number_or_a_counter_that_is_off_is_found(statement, found):
     """The imported number, the counter and the redemption numbers have to agree."""
     tamper(statement)
-    assert {violation.check for violation in audit()} == found
+    assert {violation.check for violation in violations()} == found

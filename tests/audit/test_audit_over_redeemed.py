@@ -2,7 +2,7 @@
 
 import pytest
 
-from tasks.audit.audit import audit
+from tests.support.database_between_tests import violations
 from tests.support.tampering import tamper
 
 pytestmark = pytest.mark.usefixtures("each_row")
@@ -28,9 +28,9 @@ def test_what_is_over_redeemed_is_found_even_where_the_constraint_is_gone(check,
     tamper_with(DROP)
     try:
         tamper_with("UPDATE {table} SET maximum_redemptions = 1, retired_reason = '{reason}', retired_at = now()")
-        assert audit() == []
+        assert violations() == []
         tamper_with("UPDATE {table} SET redemptions = 2")
-        assert check in {violation.check for violation in audit()}
+        assert check in {violation.check for violation in violations()}
     finally:
         tamper_with("UPDATE {table} SET maximum_redemptions = NULL, retired_reason = NULL, retired_at = NULL")
         tamper_with(RESTORE)

@@ -2,10 +2,10 @@
 
 import pytest
 
-from tasks.audit.audit import audit
 from tasks.audit.redemptions import REDEMPTION_CHECKS
 from tests.audit.ledgers import all_of, broken_by, open_a_hold
 from tests.audit.test_audit_over_redeemed import CONSTRAINED
+from tests.support.database_between_tests import violations
 from tests.support.holds import confirm, reserve
 from tests.support.tampering import TELL_CHANGES, tamper
 
@@ -146,4 +146,4 @@ def test_what_was_held_for_days_was_redeemed_for_the_instant_at_which_it_was_hel
         WHERE status = 'open'
     """)
     assert confirm(hold)["outcome"] == "accepted"
-    assert audit() == []
+    assert violations() == []

@@ -2,9 +2,9 @@
 
 import pytest
 
-from tasks.audit.audit import audit
 from tasks.audit.returned_places import RETURNED_PLACE_CHECKS
 from tests.audit.ledgers import begin_with_a_refund, broken, broken_by
+from tests.support.database_between_tests import violations
 from tests.support.requests import apply
 from tests.support.reversals import MARCH, discount_row, grant, refund, reverse
 from tests.support.tampering import tamper
@@ -50,7 +50,7 @@ def test_a_place_that_is_free_though_not_all_was_refunded_is_found(what):
         reverse("inv_2")
     if what == "it was charged back":
         reverse("inv_1", "charged_back")
-    assert audit() == []
+    assert violations() == []
     tamper(RETURNED)
     assert CUSTOMER in broken()
 
@@ -61,7 +61,7 @@ def test_a_place_that_is_not_free_though_all_was_refunded_is_found(also):
     """The check relies on the refunded lines, not on the ledger's mark `is_in_full`."""
     begin_with_a_refund()
     refund("inv_1", "r2", base=6000)
-    assert audit() == []
+    assert violations() == []
     tamper("DELETE FROM returned_places")
     assert broken_by(also) == {CUSTOMER}
 
@@ -72,9 +72,9 @@ def test_what_is_taken_off_after_a_place_was_freed_does_not_take_it_away():
     begin_with_a_refund()
     refund("inv_1", "r2", base=6000)
     apply(invoice="inv_2", period=MARCH)
-    assert audit() == []
+    assert violations() == []
     reverse("inv_2", "charged_back")
-    assert (audit(), discount_row().status) == ([], "running")
+    assert (violations(), discount_row().status) == ([], "running")
 
 
 @pytest.mark.usefixtures("tampered_database")
@@ -83,6 +83,6 @@ def test_a_place_that_is_free_though_a_balance_was_refilled_is_found():
     grant(priceDiscount={"amount": 1_000, "currency": "USD"}, carryOver=True)
     apply(invoice="inv_1", lines=[{"id": "base", "amount": 300}])
     refund("inv_1", "r1", base=300)
-    assert audit() == []
+    assert violations() == []
     tamper(RETURNED)
     assert broken() == {"only what never took effect or was refunded in full gives a place back"}

@@ -145,6 +145,7 @@ def without_discounts() -> Iterator[None]:
             session.execute(text("ALTER TABLE discounts_elsewhere RENAME TO discounts"))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("database")
 @pytest.mark.parametrize("kind", KINDS)
 def test_all_attempts_at_a_scheduled_audit_leave_one_row(kind: AuditKind):

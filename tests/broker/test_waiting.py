@@ -24,6 +24,7 @@ def without_idle_fetches(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "IDLE_SECONDS_MAX", 10 * DEADLINE_SECONDS)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_idle_fetches")
 def test_an_idle_worker_is_notified_of_a_message_in_any_queue(url: str) -> None:
     """And of any priority. Without a notification, the worker would fetch again after ten minutes."""
@@ -46,6 +47,7 @@ def test_a_message_that_arrives_between_the_last_fetch_and_the_waiting_is_seen(u
     assert redis.hlen("unacked") == 0
 
 
+@pytest.mark.slow
 def test_an_idle_worker_fetches_about_once_a_second(url: str, redis: Redis) -> None:
     """An idle worker relies on the server's notifications."""
     with consuming(url, "a", "b") as ours:

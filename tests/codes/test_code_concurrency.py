@@ -20,6 +20,7 @@ from worker import database as db
 pytestmark = pytest.mark.usefixtures("wide_pool")
 
 
+@pytest.mark.slow
 def test_64_callers_on_a_code_limited_to_10():
     """Exactly 10 are accepted. The other 54 are refused because the code is full."""
     voucher = create_voucher()

@@ -31,6 +31,7 @@ def paged(voucher: dict, direction: str, **fields) -> list[str]:
             return found
 
 
+@pytest.mark.slow
 def test_codes_are_listed_newest_first_in_pages_in_both_directions():
     """The cursors say whether there are older or newer codes of the wanted statuses."""
     voucher = create_voucher()

@@ -101,6 +101,7 @@ def test_a_returned_place_can_be_taken_again():
     assert reasons({**KIM, "code": "EACH"}, {**KIM, "code": "EACH"}) == [None, REACHED]
 
 
+@pytest.mark.slow
 def test_many_requests_at_once_share_the_limit():
     """Redemptions and holds of one customer: never more than three places are taken, and three are."""
     voucher = coded(3)

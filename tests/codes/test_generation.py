@@ -226,6 +226,7 @@ def test_a_result_backend_that_is_away_stops_no_generation(monkeypatch):
     assert len(codes_of(voucher)) == 10
 
 
+@pytest.mark.slow
 def test_a_generation_of_several_chunks_is_whole():
     """There are two full chunks and a rest. Before that, Postgres has kept a plan for single codes."""
     voucher = create_voucher(name="Several chunks")

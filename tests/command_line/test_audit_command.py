@@ -112,6 +112,7 @@ def test_a_program_gets_an_object_a_line():
     assert (violation["object"], violation["check"], violation["project"]) == ("violation", COUNTED, "Straße ✓")
 
 
+@pytest.mark.slow
 def test_the_checks_explain_themselves_without_a_database():
     """By their queries. None is run."""
     done = run_audit("--explain", "--json", DATABASE_URL="")

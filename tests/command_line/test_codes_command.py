@@ -133,6 +133,7 @@ def test_an_import_adds_the_codes_of_a_file_once(tmp_path: Path):
     assert (two["code"], two["customer"], two["maximumRedemptions"], two["expiresAt"]) == ("TWO", None, None, None)
 
 
+@pytest.mark.slow
 def test_an_import_that_stopped_at_a_bad_line_is_repeated_after_a_repair():
     """The codes before are not added twice, and the message names the line."""
     voucher = create_voucher()["id"]

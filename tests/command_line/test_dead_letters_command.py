@@ -176,6 +176,7 @@ def test_filters_narrow_the_list(words: tuple[str, ...], task_ids: list[str]):
     assert [each["taskId"] for each in scrip("list", *words, "--json").lines()] == task_ids
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("database")
 def test_all_are_listed_in_pages():
     """With the id of the last, after which the next page begins."""

@@ -32,6 +32,7 @@ def file_of(directory: Path, *lines: Any) -> str:
     return str(path)
 
 
+@pytest.mark.slow
 def test_the_discounts_of_a_file_are_imported_once(tmp_path: Path):
     """More than a chunk of them, with a blank line. A repetition has no effect and is counted the same."""
     file = file_of(tmp_path, *lines_of(create_voucher()["id"], count=1_001), "")

@@ -39,6 +39,7 @@ def test_the_help_lists_the_exit_codes():
     assert re.search(r"Exit codes: 0 done.*6", scrip("--help").output.replace("\n", " "))
 
 
+@pytest.mark.slow
 def test_every_command_has_a_help_with_its_options():
     """The page of the command line is made from the same texts."""
     page = (CHECKOUT / "docs" / "cli.md").read_text(encoding="utf-8")

@@ -61,6 +61,7 @@ def test_a_list_ends_at_its_limit_and_says_where_it_continues():
     assert scrip("vouchers", "list", "--limit", "0") == (0, "", "")
 
 
+@pytest.mark.slow
 def test_more_than_a_page_is_listed():
     """A page of the task has at most 200 items."""
     for number in range(201):

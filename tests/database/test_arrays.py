@@ -32,6 +32,7 @@ def arrived(type_, values):
         return session.execute(select(bindparam("values", values, type_=ARRAY(type_)))).scalar_one()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("database")
 @pytest.mark.parametrize("name", COLUMNS)
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])

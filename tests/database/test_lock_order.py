@@ -99,6 +99,7 @@ def decide(session: Session, bodies: list[dict]) -> None:
         redeem_all(session, [Redeem.model_validate(each) for each in bodies])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "wanted",
     [

@@ -73,6 +73,7 @@ def nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from nodes(child)
 
 
+@pytest.mark.slow
 def test_no_statement_walks_along_all_that_a_new_tenant_has():
     """The rows came after the last ANALYZE: the statistics know another tenant only, and take this one for empty."""
     fill("first")
@@ -92,6 +93,7 @@ def test_no_statement_walks_along_all_that_a_new_tenant_has():
     assert [each for each in passed if each[1] > 20] == []
 
 
+@pytest.mark.slow
 def test_no_statement_walks_along_a_table_while_a_new_database_grows():
     """PostgreSQL has no statistics of such a database, and may keep the first plans."""
     vacuum_database()

@@ -281,6 +281,7 @@ def given_back_passwords(url: str) -> Iterator[None]:
                 connection.execute(SQL("ALTER ROLE {} PASSWORD {}").format(Identifier(role), Literal(secret)))
 
 
+@pytest.mark.slow
 def test_the_script_may_run_again_and_takes_over_what_a_superuser_made(
     two_databases: tuple[str, str], database: dict[str, str]
 ):
@@ -303,6 +304,7 @@ def test_the_script_may_run_again_and_takes_over_what_a_superuser_made(
         assert connection.execute("SELECT count(*) FROM vouchers").fetchone() == (0,)
 
 
+@pytest.mark.slow
 def test_the_script_takes_tables_over_beside_programs_that_work_on_them(two_databases: tuple[str, str]):
     """It holds the first table and waits for one in the middle, while a program has the last and wants the first.
 

@@ -57,6 +57,7 @@ def test_migrations_go_up_down_and_up_again_and_agree_with_the_metadata(two_data
     }
 
 
+@pytest.mark.slow
 def test_a_release_without_its_database_ends_with_one_line(environment):
     """Which says why, and nothing of the password."""
     url = make_url(environment["DATABASE_URL"]).set(port=free_port())

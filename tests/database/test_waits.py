@@ -135,6 +135,7 @@ def test_postgres_cancels_a_long_statement_before_the_deadline():
     assert not failed.value.connection_invalidated
 
 
+@pytest.mark.slow
 def test_connecting_ends(proxy: Proxy, caplog):
     """The proxy accepts the connection, and the server never answers to the first message."""
     proxy.hold_back()
@@ -159,6 +160,7 @@ def test_an_idle_connection_that_does_not_answer_is_replaced(
     assert caplog.messages == [waits.WAITING % (ANNOUNCED_SECONDS, 1), waits.CUT % 1]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("proxy")
 def test_work_on_whole_tables_has_no_limit(caplog):
     """The audit and the migrations use the same. The next transaction has its limit again."""

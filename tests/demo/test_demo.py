@@ -36,6 +36,7 @@ def test_the_demo_ends_as_expected_and_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_the_demo_wants_an_empty_folder(tmp_path: Path) -> None:
     """Existing data would be among the results."""
     (tmp_path / "something").touch()

@@ -90,6 +90,7 @@ def test_sixty_four_threads_that_call_the_task_as_a_function(limited: str, datab
     assert_filled(answers, url=database["DATABASE_URL"])
 
 
+@pytest.mark.slow
 def test_sixty_four_transactions_that_all_wait_for_the_voucher(limited: str, database: dict[str, str]) -> None:
     """Each has a connection of its own, and all wait before the first of them decides."""
     url = database["DATABASE_URL"]

@@ -92,6 +92,7 @@ def test_messages_of_a_killed_worker_are_redelivered_and_answered_once(pair: lis
         survivor.wait_until_acknowledged()
 
 
+@pytest.mark.slow
 def test_a_lock_that_is_held_too_long_fails_no_request(impatient: tuple[Worker, Client]) -> None:
     """The tasks wait, time out, are retried, and answer as if there had been no lock."""
     worker, client = impatient

@@ -171,6 +171,7 @@ def test_an_inspected_worker_shows_ids_only(client: Client, url: str) -> None:
         client.answer(each)
 
 
+@pytest.mark.slow
 def test_a_retried_task_shows_ids_only(impatient: tuple[Worker, Client]) -> None:
     """The worker itself publishes the message again, with an event and a log line."""
     worker, client = impatient

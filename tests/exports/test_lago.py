@@ -118,6 +118,7 @@ def pages(folder: Path) -> list[str]:
     return [document(folder, {name: items, "meta": meta}, name=f"{name}.json") for name, items in lists.items()]
 
 
+@pytest.mark.slow
 def test_an_export_moves_over_and_a_year_of_invoices_is_discounted_as_there(tmp_path: Path):
     """A repetition has the same report and no second effect."""
     files, before = pages(tmp_path), rows()

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from tasks.audit.audit import audit
 from tasks.wire.errors import InvalidRequest
 from tests.foreign.polar import ENDPOINT, ENDPOINT_FIXED, ORGANIZATION, create, ours, reference
 from tests.support.bad_requests import fields_of
+from tests.support.database_between_tests import violations
 from tests.support.requests import apply, create_voucher, redeem
 from tests.support.tasks import task_named
 
@@ -61,7 +61,7 @@ def test_each_currency_gives_its_own_amount():
     assert totals == [1000, 900, 0]
     task_named("vouchers.forecast")(request={"project": ORGANIZATION, "voucher": ours(made)["id"]})
     assert update(made, name="Another")["amounts"] == made["amounts"]
-    assert audit() == []
+    assert violations() == []
 
 
 def test_a_percentage_ignores_amounts():

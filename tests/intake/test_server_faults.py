@@ -24,6 +24,7 @@ FATES = {
 LOCKED = "SELECT 1 FROM vouchers FOR UPDATE"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("impatience")
 def test_a_fault_of_the_servers_is_nobodys_doing(database: dict[str, str]):
     """If a lock cannot be had, the whole batch is tried again, and no attempt alone is counted, of any project."""

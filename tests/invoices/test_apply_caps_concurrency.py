@@ -42,6 +42,7 @@ def test_one_invoice_delivered_many_times_at_once_spends_once():
     assert spent() == {"USD": 4_000}
 
 
+@pytest.mark.slow
 def test_batches_over_several_budgets_and_currencies_never_deadlock():
     """Each batch has its own subscriptions, and all share the budgets. A deadlock would raise an error here."""
     vouchers = [

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select, update
 
 from models.discounts.discount import DISCOUNTS
-from tasks.audit.audit import audit
+from tests.support.database_between_tests import violations
 from tests.support.requests import apply, create_voucher, invoice, redeem, redemption
 from tests.support.statements import counted
 from tests.support.tasks import task_named
@@ -101,7 +101,7 @@ def test_the_audit_knows_a_balance_that_is_used_up_in_several_currencies(rest, f
     apply(lines=lines(4_500), currency="EUR")
     apply(lines=lines(rest))
     set_status("running")
-    assert [violation.check for violation in audit()] == found
+    assert [violation.check for violation in violations()] == found
     set_status("completed")
 
 

@@ -7,6 +7,8 @@ import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
+import pytest
+
 from tests.documents.blocks import blocks
 from tests.other_servers.server_program import installed
 from worker.metrics.definitions import METRICS, Kind
@@ -283,6 +285,7 @@ def test_the_pages_configuration_is_valid_for_prometheus(tmp_path: Path) -> None
     assert f"{len(alerts())} rules found" in done.stdout
 
 
+@pytest.mark.slow
 def test_every_alert_fires_when_it_should_and_not_otherwise(tmp_path: Path) -> None:
     """By Prometheus's own evaluation, an hour or more after the beginning of the samples."""
     promtool = installed("promtool", package="prometheus")

@@ -82,6 +82,7 @@ def test_the_page_lists_every_metric_that_is_served(exporter: Exporter) -> None:
     assert labels == {each.name: each.labels for each in METRICS}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("database")
 def test_messages_in_each_state_are_told(exporter: Exporter, redis: Redis) -> None:
     """Ready, taken, waiting until they are due, and unreadable."""

@@ -90,6 +90,7 @@ def test_the_order_is_that_of_the_seed():
     assert list(in_order(MUTANTS, seed=1, minutes=0)) == first[:1]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("environment")
 def test_the_schema_mutants_are_those_of_the_catalogue():
     """Each takes one thing away that was there, and none is of Alembic's own table."""

@@ -79,6 +79,7 @@ def others() -> list[tuple[str, ...]]:
     return [row for row in rows_of(PROJECT) if OTHER in row[1]]
 
 
+@pytest.mark.slow
 def test_an_erasure_changes_nothing_that_the_customer_of_another_project_has(monkeypatch: pytest.MonkeyPatch) -> None:
     """It renames as many rows as without the twin, whose rows are locked, and none of the other customer."""
     empty_database()

@@ -79,6 +79,7 @@ def run(*statements: str) -> None:
             connection.execute(text(each), {**NAMES, "own": sorted(PROJECTS)})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("story", TOLD)
 def test_no_read_finds_rows_that_only_the_twin_has(story: Story) -> None:
     """Each of its answers is the same as without the twin."""

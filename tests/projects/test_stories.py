@@ -69,6 +69,7 @@ def test_a_project_is_answered_beside_copies_of_its_rows_as_if_it_was_alone(stor
     assert differences(alone(story), found, is_twin=False) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("story", TOLD)
 def test_a_project_is_answered_after_its_twin_as_if_it_was_alone(story: Story):
     """Every request of the twin has been answered before."""

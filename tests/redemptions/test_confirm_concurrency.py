@@ -19,6 +19,7 @@ def test_a_confirmation_delivered_many_times_at_once_is_one_redemption():
     assert answers[0]["redemptionNumber"] == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("has_lapsed", [False, True])
 def test_confirming_releasing_lapsing_and_reserving_at_once_never_gives_a_place_twice(has_lapsed):
     """Ten places are confirmed, released and swept while other customers want them. The audit checks the rows."""

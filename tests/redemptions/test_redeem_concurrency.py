@@ -81,6 +81,7 @@ def test_a_voucher_runs_once_on_a_subscription_at_once():
     assert Counter(answer["reason"] for answer in answers) == {None: 1, "already_applied": 15}
 
 
+@pytest.mark.slow
 def test_a_subscriptions_limit_holds_across_different_vouchers_at_once():
     """30 vouchers are redeemed for a subscription that takes 20 discounts."""
     requests = [redemption(voucher=create_voucher()["id"], subscription="sub_1") for _ in range(30)]

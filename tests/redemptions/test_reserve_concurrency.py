@@ -17,6 +17,7 @@ def reasons(answers: list[dict]) -> Counter:
     return Counter(answer["reason"] for answer in answers)
 
 
+@pytest.mark.slow
 def test_150_reserves_on_a_voucher_limited_to_100():
     """Exactly 100 places are held and 50 requests are refused. After 30 releases, exactly 30 more requests fit."""
     voucher = create_voucher(restrictions={"maximumRedemptions": 100})
@@ -38,6 +39,7 @@ def test_150_reserves_on_a_voucher_limited_to_100():
     assert (shown["redemptions"], shown["retiredReason"]) == (100, "maxRedemptionsReached")
 
 
+@pytest.mark.slow
 def test_reserves_and_redemptions_share_the_places():
     """The places of a code, and the places of its voucher."""
     voucher = create_voucher(restrictions={"maximumRedemptions": 20})

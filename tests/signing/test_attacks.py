@@ -135,6 +135,7 @@ def test_celerys_own_tasks_are_refused_too(signed: Signed) -> None:
     assert row_counts(signed.url) == {}
 
 
+@pytest.mark.slow
 def test_signed_messages_are_answered_beside_others(signed: Signed) -> None:
     """Of both versions of the protocol, of both algorithms, due now or later, with a queue or without one."""
     assert signed.client.outcome(put_version_1(signed, signed.gigs))["result"]["reason"] == "voucher_not_found"

@@ -58,6 +58,7 @@ def can_run(prefix: Sequence[str]) -> bool:
         return False
 
 
+@pytest.mark.slow
 def test_an_ordinary_user_runs_the_stack(as_user: Sequence[str], user: pwd.struct_passwd, folder: Path) -> None:
     """Every process runs as that user, and none is left."""
     procfile = write_procfile(folder, f"idle: {idle(folder)}")

@@ -12,7 +12,7 @@ from sqlalchemy import Engine, create_engine, text
 
 import tasks.celery  # noqa: F401 - loads every table
 from models.base import Base
-from tasks.audit.audit import CHECKS
+from tasks.audit.audit import CHECKS, Violation
 from tasks.audit.reversals import LEDGER_TABLES
 from worker.database_url import read_database_url
 
@@ -82,7 +82,8 @@ def vacuum_database() -> None:
         connection.execute(_FORGET_EMPTY_TABLES)
 
 
-def violations() -> list[tuple[str, ...]]:
-    """Return the violations that the audit finds, each with the name of its check. The audit is a single statement."""
+def violations() -> list[Violation]:
+    """Return the violations that the audit's checks find, in a single statement."""
     with separate_engine().connect() as connection:
-        return [tuple(row) for row in connection.execute(_VIOLATIONS)]
+        found = connection.execute(_VIOLATIONS)
+        return [Violation(check=check, project=row[0], subject=row[1], detail=row[2]) for check, *row in found]

@@ -34,6 +34,7 @@ SUMS = """
 """
 
 
+@pytest.mark.slow
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(ACTIONS, st.booleans())
 def test_statistics_are_the_sums_of_the_entries_whatever_happened(actions, has_card):

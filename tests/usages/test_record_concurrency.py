@@ -16,6 +16,7 @@ from tests.support.tasks import task_named
 pytestmark = pytest.mark.usefixtures("wide_pool")
 
 
+@pytest.mark.slow
 def test_64_stamps_at_once_on_a_card_of_10():
     """Exactly 6 discounts, numbered 1 to 6, and 4 stamps on the seventh card."""
     voucher = create_voucher(stampCard={"stamps": 10})["id"]

@@ -127,6 +127,7 @@ def _check_blocks(session: Session) -> None:
         assert fetched <= len(answer["items"]) + 2 + INDEX_BLOCKS_MAX, fields
 
 
+@pytest.mark.slow
 def test_a_filter_reads_the_vouchers_that_an_index_finds_and_no_others(database: dict[str, str]):  # noqa: ARG001 - empty
     """With or without statistics. Without a filter by them, a page would read all vouchers."""
     with Session(administrators_engine(), info={"project": "named"}) as session:
