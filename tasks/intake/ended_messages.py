@@ -84,7 +84,7 @@ class EndedMessages:
         context = Context(id=delivery.id, args=(), kwargs={}, headers={}, **hidden)
         record = TraceInfo(states.FAILURE, error).handle_failure(self.task, context, store_errors=False)
         self.outcomes[position] = Outcome(Fate.FAILED, error=record)
-        return TaskResult(delivery, states.FAILURE, error, record.traceback)
+        return TaskResult(delivery, states.FAILURE, error)
 
     def refuse_unproven(self) -> None:
         """Fail the messages that are not signed by a key which may send them, if messages must be signed."""

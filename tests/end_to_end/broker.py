@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 from redis import Redis
 
@@ -49,9 +49,11 @@ class Broker:
         return count
 
     def state(self, task_id: str) -> Json:
-        """Return the stored result of a task: its status, and the answer or the error."""
+        """Return the stored result of a task: its status, and the answer or the error, which never has a traceback."""
         stored = self.redis.get(f"celery-task-meta-{task_id}")
-        return {"status": "PENDING"} if stored is None else cast("Json", json.loads(str(stored)))
+        state: Json = {"status": "PENDING"} if stored is None else json.loads(str(stored))
+        assert not state.get("traceback"), state
+        return state
 
     def outcome(self, task_id: str) -> Json | None:
         """Return the stored result of a task that has ended, or None."""

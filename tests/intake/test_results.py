@@ -59,7 +59,7 @@ def test_answers_are_stored_as_celery_stores_them(client: Celery):
     """A caller that waits with `AsyncResult.get` gets the answer, or the error raised."""
     answers = [
         TaskResult(delivery("task-1"), states.SUCCESS, {"outcome": "accepted"}),
-        TaskResult(delivery("task-2"), states.FAILURE, ValueError("nothing"), "where it was"),
+        TaskResult(delivery("task-2"), states.FAILURE, ValueError("nothing")),
         TaskResult(delivery("task-3", wants_answer=False), states.SUCCESS, {"outcome": "accepted"}),
     ]
     ResultStore().store(client.backend, answers)
@@ -77,7 +77,7 @@ def test_every_question_of_celerys_clients_has_an_answer(client: Celery) -> None
         [
             TaskResult(delivery("task-6"), states.SUCCESS, {"outcome": "accepted"}),
             TaskResult(delivery("task-7"), states.SUCCESS, {"outcome": "refused"}),
-            TaskResult(delivery("task-8"), states.FAILURE, ValueError("nothing"), "where it was"),
+            TaskResult(delivery("task-8"), states.FAILURE, ValueError("nothing")),
         ],
     )
     first, second, failed = (client.AsyncResult(f"task-{number}") for number in (6, 7, 8))
@@ -87,7 +87,7 @@ def test_every_question_of_celerys_clients_has_an_answer(client: Celery) -> None
         states.FAILURE,
         False,
         True,
-        "where it was",
+        None,
     )
     assert list(first.collect()) == [(first, {"outcome": "accepted"})]
     group = GroupResult("group-1", [first, second], app=client)

@@ -53,7 +53,7 @@ def end_with_followers(task: Task, result: TaskResult) -> bool:
         return False
     except Exception as error:  # noqa: BLE001 - the effect is committed, whatever the sender wants to follow
         _log_unsendable(context, error)
-        task.backend.store_result(delivery.id, result.result, result.state, traceback=result.traceback)
+        task.backend.store_result(delivery.id, result.result, result.state)
     return True
 
 
@@ -66,9 +66,7 @@ def _send_all_and_store(task: Task, context: Context, result: TaskResult) -> Non
     # a task of that name.
     for errback in context.errbacks or ():
         _send(task, context, errback, context.id)
-    task.backend.mark_as_failure(
-        context.id, result.result, traceback=result.traceback, request=context, call_errbacks=False
-    )
+    task.backend.mark_as_failure(context.id, result.result, request=context, call_errbacks=False)
 
 
 def _log_unsendable(context: Context, error: Exception) -> None:

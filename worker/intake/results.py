@@ -22,12 +22,14 @@ STORE_ERRORS = (RedisError, BackendError, OperationalError, OSError)
 
 
 class TaskResult(NamedTuple):
-    """The result of a task: Celery's state with the answer or the error."""
+    """The result of a task: Celery's state with the answer or the error, which has no traceback.
+
+    A traceback tells whoever sent the message how the server is built, and where its files are.
+    """
 
     delivery: Delivery
     state: str
     result: Any
-    traceback: str | None = None
 
 
 def write(backend: Any, results: Sequence[TaskResult]) -> None:
@@ -36,9 +38,7 @@ def write(backend: Any, results: Sequence[TaskResult]) -> None:
         write_together(backend, results)
         return
     for each in results:
-        backend.store_result(
-            each.delivery.id, each.result, each.state, traceback=each.traceback, request=_context(each.delivery)
-        )
+        backend.store_result(each.delivery.id, each.result, each.state, request=_context(each.delivery))
 
 
 def write_together(backend: Any, results: Sequence[TaskResult]) -> None:
@@ -67,8 +67,6 @@ def _stored(backend: Any, result: TaskResult, *, owner: str | None) -> str:
     }
     if owner is not None:
         meta["owner"] = owner
-    if result.traceback is not None:
-        meta["traceback"] = result.traceback
     text: str = dumps(meta, separators=(",", ":"))
     return text
 
