@@ -11,6 +11,7 @@ from typing import Any
 from celery import Task
 from pydantic.fields import FieldInfo
 
+from docs import client_rooms
 from docs.cli_page import cli_page
 from tasks.celery import app
 from worker.metrics.definitions import METRICS, Metric
@@ -128,6 +129,7 @@ def pages() -> Iterator[tuple[Path, str]]:
     """Yield each page that has a generated part, with the text that it should have."""
     yield DOCS / "settings.md", settings_page()
     yield DOCS / "cli.md", cli_page()
+    yield client_rooms.PATH, client_rooms.rooms_module(contract_tasks())
     parts = (
         ("contract", "tasks", tasks_of_contract()),
         ("architecture", "tasks", tasks_of_architecture()),

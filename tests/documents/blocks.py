@@ -1,11 +1,15 @@
-"""The fenced blocks of the README and of docs/, as a reader copies them."""
+"""The fenced blocks of the READMEs and of docs/, as a reader copies them."""
 
 import re
 from pathlib import Path
 from textwrap import dedent
 
 CHECKOUT = Path(__file__).parents[2]
-PAGES = ("README.md", *sorted(str(each.relative_to(CHECKOUT)) for each in (CHECKOUT / "docs").rglob("*.md")))
+PAGES = (
+    "README.md",
+    "clients/python/README.md",
+    *sorted(str(each.relative_to(CHECKOUT)) for each in (CHECKOUT / "docs").rglob("*.md")),
+)
 BLOCK = re.compile(r"^(?P<indent> *)```(?P<language>\w*)\n(?P<text>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL)
 
 

@@ -64,9 +64,15 @@ RUN_BY |= {
     },
     ("docs/how-to/django.md", "python"): [f"{CLIENTS}::test_django_redeems_after_commit"],
     ("docs/how-to/node.md", "js"): [f"{CLIENTS}::test_node_gets_its_answer"],
+    **{
+        ("clients/python/README.md", language): [f"{STACK}::test_the_python_client_works_alone_from_its_wheel"]
+        for language in ("python", "text")
+    },
+    ("clients/python/README.md", "py"): ["tests/clients/test_django.py::test_a_request_is_sent_after_commit"],
     ("docs/how-to/import.md", "sh"): ["tests/exports/test_guide.py::test_the_commands_of_the_guide_try_and_import"],
 }
 NOT_RUN = {
+    ("clients/python/README.md", "sh"): "no index has the package yet; the test of its other blocks installs its wheel",
     ("README.md", "sh"): "`make test` is this run, `make demo` is run by tests/demo; both install first",
     ("docs/architecture.md", "mermaid"): "a diagram",
     ("docs/states.md", "mermaid"): "diagrams",

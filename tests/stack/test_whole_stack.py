@@ -3,9 +3,11 @@
 import http.client
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import zipfile
 from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +19,7 @@ import psycopg
 import pytest
 from celery import Celery
 
-from tests.documents.blocks import blocks
+from tests.documents.blocks import CHECKOUT, blocks
 from tests.stack.running import DEADLINE_SECONDS, Up, lives
 from tests.support.waiting import eventually
 from worker.queues import QUEUES
@@ -109,6 +111,23 @@ def test_the_guide_for_python_prints_what_it_says(whole: Up, tmp_path: Path) -> 
     page = "docs/how-to/python.md"
     pasted(whole, tmp_path, page="README.md")
     assert typed(whole, tmp_path, *blocks(page, "python")) == "".join(blocks(page, "text"))
+
+
+def test_the_python_client_works_alone_from_its_wheel(whole: Up, tmp_path: Path) -> None:
+    """In a fresh environment without Scrip's modules, as its README says, and with its types."""
+    pasted(whole, tmp_path, page="README.md")
+    shutil.copytree(CHECKOUT / "clients" / "python", tmp_path / "source", ignore=shutil.ignore_patterns("*.egg-info"))
+    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "."]
+    subprocess.run([*build, "--wheel-dir", tmp_path], cwd=tmp_path / "source", check=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    assert "scrip_client/py.typed" in zipfile.ZipFile(wheel).namelist()
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "alone"], check=True)
+    python = str(tmp_path / "alone" / "bin" / "python")
+    subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", wheel], check=True)
+    page = "clients/python/README.md"
+    program = [python, "-I", "-c", "".join(blocks(page, "python"))]
+    done = subprocess.run(program, env=whole.environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.stderr, done.stdout) == ("", "".join(blocks(page, "text")))
 
 
 def typed(whole: Up, folder: Path, *snippets: str, command: str = ".venv/bin/python") -> str:
