@@ -124,5 +124,5 @@ $(INSTALLED): requirements-dev.txt pyproject.toml
 	@echo "Installing into .venv, once …"
 	@$(PYTHON) -m venv .venv
 	@$(PIP) install --quiet --require-hashes -r requirements-dev.txt
-	@$(PIP) install --quiet --no-deps --no-build-isolation -e .
+	@$(PIP) install --quiet --no-deps --no-build-isolation -e . -e clients/python
 	@touch $@

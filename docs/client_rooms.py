@@ -14,15 +14,14 @@ HEAD = '''"""The tasks of Scrip by their names. `make docs` of Scrip writes this
 
 from __future__ import annotations
 
-from scrip_client.remote_task import RemoteTask
-from scrip_client.transport import Transport
+from scrip_client.remote_task import RemoteTask, Sender
 '''
 ROOM = '''
 
 class {name}:
     """{said}"""
 
-    def __init__(self, transport: Transport, *, timeout: float) -> None:
+    def __init__(self, sender: Sender) -> None:
         """Describe the tasks."""
 {lines}
 '''
@@ -46,7 +45,7 @@ def _rooms(tasks: Mapping[str, Task], *, path: tuple[str, ...]) -> Iterator[str]
     for room, inside in below.items():
         inner = (*path, room)
         yield from _rooms(inside, path=inner)
-        lines.append(f"        self.{room} = {_class_name(inner)}(transport, timeout=timeout)")
+        lines.append(f"        self.{room} = {_class_name(inner)}(sender)")
     said = f"The tasks whose names begin with `{'.'.join(path)}.`." if path else "All tasks, in rooms."
     yield ROOM.format(name=_class_name(path), said=said, lines="\n".join(lines))
 
@@ -54,7 +53,8 @@ def _rooms(tasks: Mapping[str, Task], *, path: tuple[str, ...]) -> Iterator[str]
 def _task_lines(attribute: str, task: Task) -> list[str]:
     attribute = f"{attribute}_" if keyword.iskeyword(attribute) else attribute
     said = (task.__doc__ or "").strip().splitlines()[0]
-    described = f'RemoteTask(transport, "{task.name}", queue="{queue_of(task.name)}", timeout=timeout)'
+    flag = "" if "project" in task.decision.message.model_fields else ", has_project=False"
+    described = f'RemoteTask(sender, "{task.name}", queue="{queue_of(task.name)}"{flag})'
     return [f"        self.{attribute} = {described}", f'        """{said}"""']
 
 

@@ -34,7 +34,7 @@ def copy(tmp_path: Path) -> Path:
     """Copy the code, for a change that must not stay."""
     for floor in FLOORS:
         shutil.copytree(CHECKOUT / floor, tmp_path / floor, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "docs"):
+    for name in ("pyproject.toml", "docs", "clients"):
         source = CHECKOUT / name
         if source.is_dir():
             shutil.copytree(source, tmp_path / name)
@@ -89,6 +89,8 @@ def test_a_new_task_is_a_module_and_nothing_else(copy: Path) -> None:
     assert "| `vouchers.count` | `admin` | `tasks/vouchers/count.py`: `count` |" in (
         copy / "docs" / "architecture.md"
     ).read_text(encoding="utf-8")
+    rooms = (copy / "clients" / "python" / "src" / "scrip_client" / "rooms.py").read_text(encoding="utf-8")
+    assert 'self.count = RemoteTask(sender, "vouchers.count", queue="admin")' in rooms
 
 
 def trees(*floors: str) -> Iterator[tuple[str, ast.Module]]:

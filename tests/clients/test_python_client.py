@@ -16,7 +16,7 @@ from scrip_client import (
     RequestFailed,
 )
 from scrip_client.transport import PUSHED_MAX, _declared
-from tests.clients.conftest import UNREAD, senders_url
+from tests.clients.conftest import ANSWERED, UNREAD, senders_url
 from tests.end_to_end.broker import Broker
 from tests.support.requests import create_voucher, redemption
 from worker.queues import QUEUES, queues
@@ -90,6 +90,21 @@ def test_a_thousand_requests_are_one_round_trip(environment: dict[str, str], unr
         sent = client.redemptions.redeem.send_many([request(each) for each in range(count)])
     assert pushes(unread) - before == 2
     assert unread.waiting("redemptions") == len({each.id for each in sent}) == count
+
+
+def test_a_client_has_a_project_for_requests_that_name_none(client: Client, database: dict[str, str]):
+    """A bulk request has a project in each of its items."""
+    create_voucher(code="SUMMER", project="acme")
+    unnamed = {name: value for name, value in request().items() if name != "project"}
+    with Client(senders_url(database, number=ANSWERED), project="acme", timeout=60) as of_acme:
+        assert of_acme.redemptions.redeem(unnamed)["project"] == "acme"
+        (sent,) = of_acme.redemptions.redeem.send_many([unnamed])
+        assert sent.answer()["project"] == "acme"
+        assert of_acme.redemptions.redeem(request(), project="gigs")["reason"] == "voucher_not_found"
+        (item,) = of_acme.redemptions.redeem_many(requests=[unnamed])["items"]
+        assert [each["field"] for each in item["errors"]] == ["project"]
+    with pytest.raises(InvalidRequest):
+        client.redemptions.redeem(unnamed)
 
 
 def test_no_answer_in_time_is_an_error(environment: dict[str, str], unread: Broker):

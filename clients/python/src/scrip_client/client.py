@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Any
 
 from scrip_client.errors import RequestFailed
-from scrip_client.remote_task import Answer, Sent
+from scrip_client.remote_task import Answer, Sender, Sent
 from scrip_client.rooms import Rooms
 from scrip_client.signing import SigningKey
 from scrip_client.transport import Transport
@@ -23,17 +23,19 @@ class Client(Rooms):
         broker_url: str,
         *,
         result_url: str | None = None,
+        project: str | None = None,
         key: SigningKey | None = None,
         timeout: float = TIMEOUT_SECONDS,
         settings: Mapping[str, Any] | None = None,
     ) -> None:
         """Describe the connections, which are made at their first use.
 
-        `result_url` is the address of the result store, if the broker is not that too. `key` signs every message.
+        `result_url` is the address of the result store, if the broker is not that too. `project` is that of requests
+        that name none. `key` signs every message.
         `timeout` is how long a call waits for its answer, in seconds. `settings` are Celery's own.
         """
         self._transport = Transport(broker_url, result_url=result_url, key=key, settings=settings)
-        super().__init__(self._transport, timeout=timeout)
+        super().__init__(Sender(self._transport, timeout, project))
 
     def __enter__(self) -> Client:
         """Return the client, which is closed at the end."""
