@@ -56,8 +56,8 @@ RUN_BY |= {
 RUN_BY |= {
     ("docs/how-to/python.md", "python"): [f"{STACK}::test_the_guide_for_python_prints_what_it_says"],
     ("docs/how-to/python.md", "text"): [f"{STACK}::test_the_guide_for_python_prints_what_it_says"],
-    ("docs/how-to/redis.md", "sh"): [f"{CLIENTS}::test_a_shell_gets_its_answer"],
-    ("docs/how-to/redis.md", "json"): [f"{CLIENTS}::test_a_shell_gets_its_answer"],
+    ("docs/how-to/any-language.md", "sh"): [f"{CLIENTS}::test_a_shell_gets_its_answer"],
+    ("docs/how-to/any-language.md", "json"): [f"{CLIENTS}::test_a_shell_gets_its_answer"],
     **{
         ("docs/how-to/fastapi.md", language): [f"{CLIENTS}::test_fastapi_gets_its_answer"]
         for language in ("python", "sh", "json")
