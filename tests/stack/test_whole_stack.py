@@ -113,8 +113,9 @@ def test_the_guide_for_python_prints_what_it_says(whole: Up, tmp_path: Path) -> 
     assert typed(whole, tmp_path, *blocks(page, "python")) == "".join(blocks(page, "text"))
 
 
-def test_the_python_client_works_alone_from_its_wheel(whole: Up, tmp_path: Path) -> None:
-    """In a fresh environment without Scrip's modules, as its README says, and with its types."""
+@pytest.mark.parametrize("release", ["celery[redis]", "celery[redis]==5.5.0"])
+def test_the_python_client_works_alone_from_its_wheel(release: str, whole: Up, tmp_path: Path) -> None:
+    """In a fresh environment without Scrip's modules, on the newest and the oldest Celery, as its README says."""
     pasted(whole, tmp_path, page="README.md")
     shutil.copytree(CHECKOUT / "clients" / "python", tmp_path / "source", ignore=shutil.ignore_patterns("*.egg-info"))
     build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "."]
@@ -123,7 +124,8 @@ def test_the_python_client_works_alone_from_its_wheel(whole: Up, tmp_path: Path)
     assert "scrip_client/py.typed" in zipfile.ZipFile(wheel).namelist()
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "alone"], check=True)
     python = str(tmp_path / "alone" / "bin" / "python")
-    subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", wheel], check=True)
+    install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*install, wheel, release], check=True)
     page = "clients/python/README.md"
     program = [python, "-I", "-c", "".join(blocks(page, "python"))]
     done = subprocess.run(program, env=whole.environment, cwd=tmp_path, capture_output=True, text=True, check=False)

@@ -58,6 +58,8 @@ class Transport:
         waits = {"socket_connect_timeout": CONNECTING_SECONDS_MAX, "socket_timeout": CONNECTING_SECONDS_MAX}
         self.app.conf.update(
             task_queues=[_declared(each, is_rabbitmq=is_rabbitmq) for each in QUEUES],
+            # Releases of Celery before 5.7 want to know the default queue, to which nothing is sent here.
+            task_default_queue="admin",
             # A misspelt queue is an error, and not a new queue that nobody reads.
             task_create_missing_queues=False,
             task_publish_retry_policy=RETRIES,
