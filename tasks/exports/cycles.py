@@ -1,7 +1,7 @@
 """The billing cycles that a discount had in another system, from the current period of its subscription."""
 
 from calendar import monthrange
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
 
@@ -13,6 +13,9 @@ from tasks.wire.answers import Answer, day
 TOLERANCE = timedelta(minutes=1)
 DAYS_OF = {"day": 1, "week": 7}
 MONTHS_OF = {"month": 1, "year": MONTHS_PER_YEAR}
+DAYS_PER_YEAR = 365
+# No system has longer periods, and further back there is no calendar.
+YEARS_MAX = 100
 FIRST_OF_ALL = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -58,9 +61,10 @@ def interval_of(name: object, number_of: object) -> Interval | None:
     number = 1 if number_of is None else number_of
     if not isinstance(name, str) or not isinstance(number, int) or number < 1:
         return None
-    if name in DAYS_OF:
-        return Interval(days=DAYS_OF[name] * number)
-    return Interval(months=MONTHS_OF[name] * number) if name in MONTHS_OF else None
+    interval = Interval(months=MONTHS_OF.get(name, 0) * number, days=DAYS_OF.get(name, 0) * number)
+    is_known = name in MONTHS_OF or name in DAYS_OF
+    years = max(interval.months // MONTHS_PER_YEAR, interval.days // DAYS_PER_YEAR)
+    return interval if is_known and years < YEARS_MAX else None
 
 
 def cycles_had(subscription: Subscription, *, begins: datetime, ends: datetime | None) -> Answer:
@@ -77,8 +81,28 @@ def cycles_had(subscription: Subscription, *, begins: datetime, ends: datetime |
         elif not had:
             # The cycle before it is the last, and ends here.
             end = start
-    if not had:
-        return {"startsOn": day(subscription.end.date())}
+    return _fields(had, end=end) if had else none_had(subscription)
+
+
+def none_had(subscription: Subscription) -> Answer:
+    """Return the fields of `discounts.import` for a discount that begins with the next period."""
+    return {"startsOn": day(subscription.end.date())}
+
+
+def cycles_since(subscription: Subscription, *, begins: datetime) -> Answer:
+    """Return the fields for all cycles from the one in which a discount began until now.
+
+    Periods that fell on the last day of a shorter month may have stayed on that day, so they need not meet `begins`.
+    """
+    had = list[datetime]()
+    for start in subscription.starts(step=1):
+        had.append(start)
+        if start <= begins + TOLERANCE:
+            break
+    return _fields(had, end=subscription.end)
+
+
+def _fields(had: Sequence[datetime], *, end: datetime) -> Answer:
     return {
         "firstCycleStart": day(had[-1].date()),
         "cycles": len(had),
@@ -86,16 +110,21 @@ def cycles_had(subscription: Subscription, *, begins: datetime, ends: datetime |
     }
 
 
-def has_more_here(subscription: Subscription, *, begins: datetime, ends: datetime, first: date) -> bool:
-    """Return whether a discount of months would have a cycle after its end there.
+def differs_here(subscription: Subscription, *, months: int, ends: datetime, first: date) -> bool:
+    """Return whether a discount of months would have more or fewer cycles to come here than until its end there.
 
-    Its months count from `first` here. It can if periods are no months, and the discount has begun within one.
+    Its months count from `first` here.
     """
-    months = (ends.year - begins.year) * MONTHS_PER_YEAR + ends.month - begins.month
     end_here = add_months(first, months=months)
     for start in subscription.starts(step=-1):
-        if start.date() >= end_here:
-            return False
-        if start >= ends:
+        is_there = start < ends
+        if is_there is not (start.date() < end_here):
             return True
+        if not is_there:
+            return False
     return False
+
+
+def months_between(begins: datetime, ends: datetime) -> int:
+    """Return the months of a discount, whatever the days."""
+    return (ends.year - begins.year) * MONTHS_PER_YEAR + ends.month - begins.month

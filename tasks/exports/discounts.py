@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from sqlalchemy.orm import Session
 
+from domain.terms import RecurrenceType
 from domain.value_class import value
 from models.vouchers.look_up import find_created
 from tasks.discounts.importing import import_all
@@ -20,12 +21,16 @@ NO_VOUCHER = "its coupon was not imported"
 
 @value
 class RunningDiscount:
-    """A discount as another system has it: the voucher by its delivery id, and the other fields of our request."""
+    """A discount as another system has it: the voucher by its delivery id, and the other fields of our request.
+
+    `body_if_once` has the fields if the voucher discounts a single invoice, unless they are the same.
+    """
 
     object: str
     id: str
     delivery: str
     body: Answer
+    body_if_once: Answer | None = None
 
 
 def decide_discounts(
@@ -41,9 +46,11 @@ def decide_discounts(
         if voucher is None:
             parsed[position] = Line(object=each.object, id=each.id, outcome=Outcome.REFUSED, reason=NO_VOUCHER)
             continue
+        is_once = voucher.recurrence == RecurrenceType.ONCE
+        body = each.body if each.body_if_once is None or not is_once else each.body_if_once
         shared = {"project": scope.project, "voucher": type_id("vou", voucher.id), "actor": scope.actor}
         try:
-            parsed[position] = parse(ImportDiscount, {**each.body, **shared})
+            parsed[position] = parse(ImportDiscount, {**body, **shared})
         except InvalidRequest as error:
             parsed[position] = invalid(each.object, each.id, error)
     requests = [each for each in parsed.values() if isinstance(each, ImportDiscount)]

@@ -1,11 +1,12 @@
 """Exports of Polar: discounts and subscriptions (https://docs.polar.sh/api-reference).
 
 A subscription has no object for its discount, so its own id and that of the discount name it. The months of a repeating
-discount count from the start of the subscription, as in Polar.
+discount count from the first period that was no trial. Polar takes a discount out of the subscription with the first
+period that gets none, so the current period had every discount that is shown.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -13,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from domain.imported_history import ImportedHistory
 from domain.recurrence import add_months
-from tasks.exports.cycles import TOLERANCE, Subscription, cycles_had, interval_of
+from tasks.exports.cycles import TOLERANCE, Subscription, cycles_since, differs_here, interval_of, none_had
 from tasks.exports.discounts import RunningDiscount, decide_discounts
 from tasks.exports.lines import Line, id_of, refused, skipped
 from tasks.exports.lines import invalid as invalid_line
@@ -25,7 +26,7 @@ from tasks.foreign.polar_messages import CreateDiscount, PolarInstant, PolarMess
 from tasks.vouchers.create import create_voucher
 from tasks.wire.answers import Answer, instant
 from tasks.wire.errors import InvalidRequest
-from tasks.wire.fields import AMOUNT_MINOR_MAX, ExternalId
+from tasks.wire.fields import AMOUNT_MINOR_MAX, DURATION_MAX, ExternalId
 from tasks.wire.parsing import parse
 
 DISCOUNT, SUBSCRIPTION = "discount", "subscription"
@@ -33,6 +34,8 @@ NOT_RUNNING = {"canceled", "incomplete", "incomplete_expired", "unpaid"}
 NO_PERIOD = "its subscription has no period that is understood"
 OVER = "the subscription is over, or has not begun"
 NO_DISCOUNT = "has no discount"
+ADDED_LATER = "its discount was added later, and the export does not say when"
+DIFFERS = "its months would discount more or fewer periods here"
 
 
 class PolarDiscount(CreateDiscount):
@@ -80,6 +83,7 @@ class PolarSubscription(PolarMessage):
     customer_id: ExternalId
     discount_id: ExternalId
     started_at: PolarInstant
+    trial_end: PolarInstant | None = None
     current_period_start: PolarInstant
     current_period_end: PolarInstant
     recurring_interval: str
@@ -109,30 +113,45 @@ def _running(body: Any, *, scope: Scope) -> RunningDiscount | Line:
         interval=interval,
         anchor_day=subscription.started_at.day,
     )
+    is_trial = body.get("status") == "trialing"
+    begins = max(subscription.started_at, subscription.trial_end or subscription.started_at)
+    cycles = none_had(billing) if is_trial else cycles_since(billing, begins=begins)
+    reason = None if is_trial else _reason_to_refuse(body.get("discount"), billing=billing, begins=begins, had=cycles)
+    if reason is not None:
+        return refused(SUBSCRIPTION, id_, reason)
     request = {
         "ref": f"{subscription.id}:{subscription.discount_id}",
         "customer": subscription.customer_id,
         "subscription": subscription.id,
         "redeemedAt": instant(subscription.started_at),
-        **cycles_had(billing, begins=subscription.started_at, ends=_end_of(body, begins=subscription.started_at)),
+        **cycles,
     }
     return RunningDiscount(object=SUBSCRIPTION, id=id_, delivery=_delivery(subscription.discount_id), body=request)
 
 
-def _end_of(subscription: Any, *, begins: datetime) -> datetime | None:
-    """Return the instant from which no cycle is discounted, by the discount in the subscription.
+def _reason_to_refuse(discount: Any, *, billing: Subscription, begins: datetime, had: Answer) -> str | None:
+    """Return why a discount cannot run on here as it did, by the discount in the subscription, or None."""
+    months = _months_of(discount)
+    if months is None:
+        return None
+    # The last period begins a month before the end, or at that instant.
+    last = datetime.combine(add_months(begins.date(), months=months - 1), begins.timetz()) + TOLERANCE
+    if billing.start > last:
+        return ADDED_LATER
+    first = date.fromisoformat(had["firstCycleStart"])
+    is_once = discount.get("duration") == "once"
+    return DIFFERS if not is_once and differs_here(billing, months=months, ends=last, first=first) else None
 
-    Polar goes on showing a discount that is over.
-    """
-    discount = subscription.get("discount")
+
+def _months_of(discount: Any) -> int | None:
+    """Return the months of a discount, 1 if it is for a single period, or None if there is no end to see."""
     if not isinstance(discount, Mapping):
         return None
     if discount.get("duration") == "once":
-        return begins + TOLERANCE
+        return 1
     months = discount.get("duration_in_months")
-    if discount.get("duration") != "repeating" or not isinstance(months, int):
-        return None
-    return datetime.combine(add_months(begins.date(), months=months), begins.timetz())
+    is_known = isinstance(months, int) and 0 < months <= DURATION_MAX
+    return months if discount.get("duration") == "repeating" and is_known else None
 
 
 def _kind_of(body: Any) -> str | None:

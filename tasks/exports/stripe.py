@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from domain.code_text import look_up_text
 from models.vouchers.look_up import find_created
-from tasks.exports.cycles import Interval, Subscription, cycles_had, has_more_here, interval_of
+from tasks.exports.cycles import Interval, Subscription, cycles_had, differs_here, interval_of, months_between, none_had
 from tasks.exports.discounts import RunningDiscount, decide_discounts
 from tasks.exports.lines import Line, answered, id_of, invalid, refused, skipped
 from tasks.exports.system import Kind, Scope, System
@@ -30,7 +30,7 @@ NOT_EXPANDED = "is not expanded: fetch subscriptions with expand[]=data.discount
 OF_AN_ITEM = "is a discount of one item of the subscription"
 NO_PERIOD = "its subscription has no period that is understood"
 NEVER_USED = "ends before the next invoice"
-MORE_HERE = "its months count from its first period here, and would discount one more"
+DIFFERS = "its months count from its first period here, and would discount more or fewer"
 DELETED = "is in no file but in a discount: retired, and without a code"
 OVER = "the subscription is over, or has not begun"
 NO_DISCOUNT = "has no discount"
@@ -142,16 +142,22 @@ def _discount(discount: Mapping[str, Any], *, subscription: Any) -> RunningDisco
     if "cycles" not in cycles and ends is not None and ends <= billing.end:
         return skipped(DISCOUNT, id_, NEVER_USED)
     first = date.fromisoformat(cycles["firstCycleStart"] if "cycles" in cycles else cycles["startsOn"])
-    if ends is not None and has_more_here(billing, begins=begins, ends=ends, first=first):
-        return refused(DISCOUNT, id_, MORE_HERE)
+    if ends is not None and differs_here(billing, months=months_between(begins, ends), ends=ends, first=first):
+        return refused(DISCOUNT, id_, DIFFERS)
     body = {
         "ref": id_,
         "customer": id_of(subscription.get("customer")),
         "subscription": id_of(subscription),
         "redeemedAt": instant(begins),
-        **cycles,
     }
-    return RunningDiscount(object=DISCOUNT, id=id_, delivery=coupon_delivery(id_of(_coupon_of(discount))), body=body)
+    return RunningDiscount(
+        object=DISCOUNT,
+        id=id_,
+        delivery=coupon_delivery(id_of(_coupon_of(discount))),
+        body={**body, **cycles},
+        # Stripe shows a discount for a single invoice until it is used.
+        body_if_once={**body, **none_had(billing)},
+    )
 
 
 def _billing(subscription: Any) -> Subscription | None:

@@ -70,8 +70,8 @@ SUBSCRIPTIONS = [
     # The third month of three is still to come.
     subscription("a", discount(REPEATING, id_="di_a", start=month(-1)), customer={"id": "cus_a", "object": "customer"}),
     subscription("b", discount(FOREVER, id_="di_b", start=month(-3), newer=True), newer=True),
-    # Used with the current period.
-    subscription("c", discount(ONCE, id_="di_c", start=month(0))),
+    # It is shown, so the invoice of the current period has not used it.
+    subscription("c", discount(ONCE, id_="di_c", start=month(0)), status="trialing"),
     # Added within it, so the next invoice has it.
     subscription("d", discount(ONCE, id_="di_d", start=WITHIN)),
     subscription("e", discount(UNCODED, id_="di_e", start=WITHIN, newer=True), newer=True),
@@ -84,7 +84,7 @@ EXPORT = [*SUBSCRIPTIONS, *CODES, *COUPONS]
 YEARS = {
     "a": [2_040, *[0] * 11],
     "b": [800] * 12,
-    "c": [0] * 12,
+    "c": [500, *[0] * 11],
     "d": [500, *[0] * 11],
     "e": [1_600] * 3 + [0] * 9,
     "f": [0] * 12,

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tasks.exports.cycles import Interval, Subscription, cycles_had, has_more_here, interval_of
+from tasks.exports.cycles import Interval, Subscription, cycles_had, cycles_since, differs_here, interval_of
 
 MONTHLY, YEARLY, WEEKLY = Interval(months=1), Interval(months=12), Interval(days=7)
 
@@ -79,7 +79,25 @@ def test_months_from_a_later_day_may_hold_one_more_period(interval: Interval, be
     """Periods of a month never."""
     billing = Subscription(start=at("2026-05-05"), end=at("2026-07-05"), interval=interval, anchor_day=5)
     ends = at(begins).replace(month=at(begins).month + 3)
-    assert has_more_here(billing, begins=at(begins), ends=ends, first=date(2026, 5, 5)) is expected
+    assert differs_here(billing, months=3, ends=ends, first=date(2026, 5, 5)) is expected
+
+
+@pytest.mark.parametrize(("begins", "expected"), [("2026-03-29T13:00", False), ("2026-03-30T13:00", True)])
+def test_months_from_the_last_of_a_month_may_hold_one_period_less(begins: str, expected: bool):
+    """June 30 is before the end there, which is at noon, and is the end of three months from March 31."""
+    billing = Subscription(start=at("2026-02-28"), end=at("2026-03-31"), interval=MONTHLY, anchor_day=31)
+    ends = at(begins).replace(month=6)
+    assert differs_here(billing, months=3, ends=ends, first=date(2026, 3, 31)) is expected
+
+
+def test_periods_that_stayed_on_the_last_day_of_february_are_counted_to_the_first():
+    """It began on January 31, and each period a month after the one before."""
+    billing = Subscription(start=at("2026-04-28"), end=at("2026-05-28"), interval=MONTHLY, anchor_day=31)
+    assert cycles_since(billing, begins=at("2026-01-31")) == {
+        "firstCycleStart": "2026-01-28",
+        "cycles": 4,
+        "lastCycle": {"start": "2026-04-28", "end": "2026-05-28"},
+    }
 
 
 @pytest.mark.parametrize(
@@ -93,6 +111,8 @@ def test_months_from_a_later_day_may_hold_one_more_period(interval: Interval, be
         (None, 1, None),
         ("month", 0, None),
         ("month", "1", None),
+        ("year", 101, None),
+        ("day", 10**400, None),
     ],
 )
 def test_an_interval_is_a_number_of_months_or_days(name: object, number: object, expected: Interval | None):

@@ -62,7 +62,7 @@ SUBSCRIPTIONS = [
     # The second month of three is the current one.
     subscription("b", REPEATING, started=month(-1)),
     subscription("c", ONCE, started=month(0)),
-    # Polar goes on showing a discount that is over.
+    # Polar takes a discount away that is over, so these were added later.
     subscription("d", REPEATING, started=month(-8)),
     subscription("e", ONCE, started=month(-2)),
     subscription("f", None, started=month(-2)),
@@ -91,7 +91,8 @@ def test_an_export_moves_over_and_a_year_of_invoices_is_discounted_as_there(tmp_
     assert imported.outcomes() == dry.outcomes()
     assert imported.outcomes() == [
         *(("discount", each["id"], "imported") for each in DISCOUNTS),
-        *(("subscription", f"sub_{each}", "imported") for each in "abcde"),
+        *(("subscription", f"sub_{each}", "imported") for each in "abc"),
+        *(("subscription", f"sub_{each}", "refused") for each in "de"),
         *(("subscription", f"sub_{each}", "skipped") for each in "fg"),
     ]
     after = rows()
@@ -111,10 +112,48 @@ def test_several_amounts_of_a_later_version_come_over(tmp_path: Path):
 
 
 def test_a_subscription_that_began_within_a_month_counts_from_its_own_start(tmp_path: Path):
-    """The period's day is the anchor, whatever the day of the month."""
+    """There, the discount was on its first invoice, is on the current one, and will be on the next."""
     begun = START - timedelta(days=3)
     late = subscription("x", REPEATING, started=begun)
     file = document(tmp_path, {"items": [*DISCOUNTS, late]}, name="all.json")
     assert {each["outcome"] for each in run("polar", file, folder=tmp_path).lines} == {"imported"}
-    # The current period is the first that is discounted.
-    assert year("sub_x", "cus_x") == [1_600, 1_600, *[0] * 10]
+    assert year("sub_x", "cus_x") == [1_600, *[0] * 11]
+
+
+TRIED = START - timedelta(days=14)
+
+
+@pytest.mark.parametrize(
+    ("id_", "changes", "expected"),
+    [
+        (ONCE, {"status": "trialing", "trial_end": rfc3339(month(1))}, [500]),
+        (REPEATING, {"status": "trialing", "trial_end": rfc3339(month(1))}, [1_600] * 3),
+        # The current period is the first that was paid.
+        (ONCE, {"trial_end": rfc3339(month(0))}, []),
+        (REPEATING, {"trial_end": rfc3339(month(0))}, [1_600] * 2),
+    ],
+)
+def test_a_trial_is_no_period_of_a_discount(tmp_path: Path, id_: str, changes: dict[str, Any], expected: list[int]):
+    """The first period after the trial is."""
+    tried = subscription("x", id_, started=TRIED, **changes)
+    file = document(tmp_path, {"items": [*DISCOUNTS, tried]}, name="all.json")
+    assert {each["outcome"] for each in run("polar", file, folder=tmp_path).lines} == {"imported"}
+    assert year("sub_x", "cus_x") == expected + [0] * (12 - len(expected))
+
+
+def test_months_of_a_subscription_by_the_week_are_not_those_of_here(tmp_path: Path):
+    """The last week there begins a month before the end of the months."""
+    start, end = rfc3339(START), rfc3339(START + timedelta(days=7))
+    period = {"recurring_interval": "week", "current_period_start": start, "current_period_end": end}
+    weekly = subscription("x", REPEATING, started=START, **period)
+    imported = run("polar", document(tmp_path, {"items": [*DISCOUNTS, weekly]}, name="all.json"), folder=tmp_path)
+    assert imported.reasons() == {"sub_x": "its months would discount more or fewer periods here"}
+
+
+@pytest.mark.parametrize("bad", [0, -1, 10**9, 10**30, "3", None])
+def test_months_that_are_none_end_no_import(tmp_path: Path, bad: Any):
+    """The discount is imported by the file of discounts."""
+    odd = subscription("x", REPEATING, started=START)
+    odd["discount"] = {**odd["discount"], "duration_in_months": bad}
+    imported = run("polar", document(tmp_path, {"items": [*DISCOUNTS, odd]}, name="all.json"), folder=tmp_path)
+    assert imported.outcomes()[-1] == ("subscription", "sub_x", "imported")

@@ -196,3 +196,12 @@ def test_instants_that_are_none_end_no_import(tmp_path: Path, bad: Any, name: st
     record = subscription("x", whole, **({} if name in {"start", "end"} else {name: bad}))
     imported = run("stripe", json_lines(tmp_path, [REPEATING, record]), folder=tmp_path)
     assert [each["id"] for each in imported.lines] == ["REPEATING", "di_x"]
+
+
+@pytest.mark.parametrize("number", [9_999, 10**30])
+def test_an_interval_that_is_none_ends_no_import(tmp_path: Path, number: int):
+    """No calendar goes back so far."""
+    record = subscription("x", discount(REPEATING, id_="di_x", start=month(-1)))
+    record["items"]["data"][0]["price"]["recurring"] = {"interval": "year", "interval_count": number}
+    imported = run("stripe", json_lines(tmp_path, [REPEATING, record]), folder=tmp_path)
+    assert imported.reasons() == {"di_x": "its subscription has no period that is understood"}
