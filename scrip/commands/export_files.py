@@ -1,7 +1,7 @@
 """The records in a file of an export: JSON Lines, or the answers of a list as they came, of any size.
 
 A list answer is an object whose records are in one of its fields, or an array. Several may follow each other, as pages
-do. Only one record is in memory.
+do, and so may records over several lines. Only one record is in memory.
 """
 
 import json
@@ -16,7 +16,11 @@ LIST_BEGINNING = re.compile(
     r'\s*(?:\[|\{\s*"(?:object"\s*:\s*"list"|(?:data|items|coupons|applied_coupons|subscriptions|vouchers)"\s*:\s*\['
     r"|pagination\"|meta\"|has_more\"|url\"|moreItems))"
 )
+# How a record begins that is spread over several lines.
+INDENTED_BEGINNING = re.compile(r"\s*\{[ \t]*\r?\n")
 CHUNK_SIZE = 65_536
+# Enough for the beginning of a list answer.
+BEGINNING_LENGTH = 1_024
 # Many times the largest object that any of these systems sends. A longer text is no record.
 RECORD_LENGTH_MAX = 4_194_304
 BLANKS = " \t\r\n"
@@ -39,8 +43,8 @@ def read_records(file: TextIO) -> Iterator[FileRecord]:
     """Yield the records of a file. Raises UnreadableExportError if a list answer breaks off or is no JSON."""
     text = _Text(file)
     text.fill()
-    if LIST_BEGINNING.match(text.rest):
-        for number, body in enumerate(_listed(text), start=1):
+    if LIST_BEGINNING.match(text.rest) or INDENTED_BEGINNING.match(text.rest):
+        for number, body in enumerate(_values(text), start=1):
             yield FileRecord(number, body)
     else:
         yield from _lines(text)
@@ -61,18 +65,21 @@ def _parsed(line: str) -> Any:
         return None
 
 
-def _listed(text: "_Text") -> Iterator[Any]:
-    """Yield the records of list answers that follow each other."""
+def _values(text: "_Text") -> Iterator[Any]:
+    """Yield the records of list answers, and records, that follow each other."""
     while (mark := text.mark()) is not None:
         if mark == "[":
             yield from _array(text)
-        elif mark == "{":
+        elif mark != "{":
+            raise text.unreadable()
+        elif LIST_BEGINNING.match(text.ahead()):
             yield from _object(text)
         else:
-            raise text.unreadable()
+            yield text.value()
 
 
 def _object(text: "_Text") -> Iterator[Any]:
+    has_list = False
     text.skip()
     while (mark := text.mark()) != "}":
         if mark == ",":
@@ -83,9 +90,12 @@ def _object(text: "_Text") -> Iterator[Any]:
             raise text.unreadable()
         text.skip()
         if name in LIST_FIELDS and text.mark() == "[":
+            has_list = True
             yield from _array(text)
         else:
             text.value()
+    if not has_list:
+        raise text.without_list()
     text.skip()
 
 
@@ -141,6 +151,12 @@ class _Text:
             if not self.fill():
                 return None
 
+    def ahead(self) -> str:
+        """Return the beginning of what comes next."""
+        while len(self.rest) - self.position < BEGINNING_LENGTH and self.fill():
+            pass
+        return self.rest[self.position : self.position + BEGINNING_LENGTH]
+
     def skip(self) -> None:
         """Go on after the character of `mark`."""
         self.position += 1
@@ -167,3 +183,9 @@ class _Text:
     def unreadable(self) -> UnreadableExportError:
         """Return the error about this place."""
         return UnreadableExportError(f"is no JSON at character {self.read + self.position + 1}")
+
+    def without_list(self) -> UnreadableExportError:
+        """Return the error about a list answer that ends here."""
+        return UnreadableExportError(
+            f"has a list answer without records until character {self.read + self.position + 1}"
+        )

@@ -14,6 +14,7 @@ from scrip.commands.opened_file import opened_file
 from scrip.commands.options import Actor, AsJson, Project
 from scrip.commands.output import columns, show_rows
 from scrip.commands.progress import progress
+from scrip.commands.request_body import STANDARD_INPUT
 
 if TYPE_CHECKING:
     from tasks.exports.bring_over import Reported
@@ -89,6 +90,8 @@ def import_export(
         known = {name.value: each for name, each in SYSTEMS.items()}
         if system not in known:
             raise ended(ExitCode.UNUSABLE, f"there is no system {system}: {', '.join(known)}", as_json=as_json)
+        if any(_is_same(each, report) for each in files):
+            raise ended(ExitCode.UNUSABLE, f"{report} is a file of the export", as_json=as_json)
         written = Report(report)
         stack.enter_context(_writable(written, as_json=as_json))
         staging = stack.enter_context(Staging())
@@ -114,12 +117,19 @@ def _records(files: Iterable[str], *, as_json: bool) -> Iterator["Staged"]:
 
     for file in files:
         with opened_file(file, as_json=as_json) as (opened, _size):
+            number = 0
             try:
                 for number, body in read_records(opened):
                     yield Staged(file, number, body)
             except UnreadableExportError as error:
                 # Nothing was brought over yet: every file is read before the first import.
                 raise ended(ExitCode.INVALID, f"{file} {error}", as_json=as_json) from None
+            if not number:
+                typer.echo(f"{file} has no objects", err=True)
+
+
+def _is_same(file: str, report: Path) -> bool:
+    return file != STANDARD_INPUT and Path(file).exists() and report.exists() and report.samefile(file)
 
 
 @contextmanager

@@ -44,6 +44,29 @@ def test_the_pages_of_a_list_follow_each_other():
     assert read(f"{page}\n{page}{page}\n") == list(enumerate(RECORDS * 3, start=1))
 
 
+def test_records_may_follow_a_list_answer():
+    """A record is not taken for a page without records, wherever the text is cut between them."""
+    (_, record, *_), coupon = RECORDS, {"id": "c", "object": "coupon", "data": [7]}
+    page = json.dumps({"object": "list", "data": [record], "url": "x" * (CHUNK_SIZE - 70)})
+    for blanks in range(60):
+        text = f"{page}{' ' * blanks}{json.dumps(coupon)}\n{json.dumps(record)}"
+        assert [body for _, body in read(text)] == [record, coupon, record]
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_records_over_several_lines_follow_each_other(line_end: str):
+    """As many programs write them."""
+    text = "\n".join(json.dumps(each, indent=2) for each in [*RECORDS[:2], LISTS["stripe"]])
+    assert read(text.replace("\n", line_end)) == list(enumerate([*RECORDS[:2], *RECORDS], start=1))
+
+
+@pytest.mark.parametrize("text", ['{"object": "list"}', '{"object": "list", "data": {"a": 1}}', '{"has_more": false}'])
+def test_a_list_answer_without_a_list_is_an_error(text: str):
+    """Its records might be in a field that is not known."""
+    with pytest.raises(UnreadableExportError, match="has a list answer without records"):
+        read(text)
+
+
 def test_a_line_that_is_no_json_is_one_record_of_none():
     """The lines around it are read. Blank lines count in the numbers."""
     text = f"{json.dumps(RECORDS[0])}\r\n\n{{broken\n{json.dumps(RECORDS[1])}"

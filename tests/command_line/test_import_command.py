@@ -71,6 +71,32 @@ def test_what_cannot_be_run_says_why(tmp_path: Path, words: tuple[str, ...], mes
     assert message in done.errors
 
 
+def test_a_report_does_not_replace_a_file_of_the_export(tmp_path: Path):
+    """However the file is named."""
+    file = Path(json_lines(tmp_path, [FOREVER]))
+    link = tmp_path / "link.csv"
+    link.symlink_to(file)
+    before = file.read_text()
+    for report in (file, link, tmp_path / "." / file.name):
+        done = scrip("import", "stripe", str(file), "--report", str(report))
+        assert (done.code, file.read_text()) == (2, before)
+        assert "is a file of the export" in done.errors
+
+
+def test_a_file_without_an_object_is_named(tmp_path: Path):
+    """It may be the rest of an export that failed. An empty list is one too."""
+    empty, listed = tmp_path / "empty.json", tmp_path / "listed.json"
+    empty.write_text("\n")
+    listed.write_text('{"object": "list", "data": []}')
+    report = str(tmp_path / "report.csv")
+    done = scrip("import", "stripe", str(empty), str(listed), json_lines(tmp_path, [FOREVER]), "--report", report)
+    assert done.code == 0
+    assert [each for each in done.errors.splitlines() if "no object" in each] == [
+        f"{empty} has no objects",
+        f"{listed} has no objects",
+    ]
+
+
 @pytest.mark.slow
 def test_a_person_sees_the_progress_and_a_table(tmp_path: Path):
     """On a terminal."""
