@@ -63,7 +63,8 @@ def _create(
 ) -> Answer:
     voucher = _voucher(coupon, terms)
     if is_hidden:
-        voucher |= {"code": None}
+        # Only those get it who have it, whatever has become of the coupon.
+        voucher |= {"code": None, "restrictions": {**voucher["restrictions"], "expiresAt": None}}
     ours = parse(CreateVoucher, voucher)
     is_withdrawn = coupon.terminated_at is not None
     return create_voucher(
@@ -177,8 +178,8 @@ def _terms(terms: LagoTerms) -> list[Any]:
 
 def _subscription_of(customer: str, *, scope: Scope) -> str:
     theirs = scope.staging.of_parent(SUBSCRIPTION, parent=customer, limit=SUBSCRIPTIONS_MAX)
-    active = [id_of(each, "external_id") for each in theirs if each.get("status", "active") == "active"]
-    return active[0] if len(active) == 1 else customer
+    active = {id_of(each, "external_id") for each in theirs if each.get("status", "active") == "active"}
+    return active.pop() if len(active) == 1 else customer
 
 
 def _read_subscriptions(_session: Session, bodies: Sequence[Any], _scope: Scope) -> list[list[Line]]:

@@ -78,8 +78,8 @@ class Staging:
         return found
 
     def count(self, kind: str, *, parent: str) -> int:
-        """Return how many records of a kind belong to a parent."""
-        query = "SELECT count(*) FROM records WHERE kind = ? AND parent <> '' AND parent = ?"
+        """Return how many records of a kind with different keys belong to a parent."""
+        query = "SELECT count(DISTINCT key) FROM records WHERE kind = ? AND parent <> '' AND parent = ?"
         number: int = self._database.execute(query, [kind, parent]).fetchone()[0]
         return number
 

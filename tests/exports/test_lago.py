@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.exports.running import document, json_lines, month, rfc3339, rows, run, year
+from tests.exports.running import TODAY, document, json_lines, month, rfc3339, rows, run, year
 from tests.support.requests import redeem
+from tests.support.tasks import task_named
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -180,3 +181,32 @@ def test_each_bad_field_is_named(tmp_path: Path, record: dict[str, Any], field: 
     records = [RECURRING, record]
     line = run("lago", json_lines(tmp_path, records), folder=tmp_path).lines[-1]
     assert (line["outcome"], line["reason"].partition(":")[0]) == ("invalid", field)
+
+
+def test_a_record_that_is_on_two_pages_counts_once(tmp_path: Path):
+    """A list shifts while somebody reads its pages."""
+    forever = coupon("forever")
+    one, active = applied("a", forever), SUBSCRIPTIONS[0]
+    imported = run("lago", json_lines(tmp_path, [forever, one, one, active, active]), folder=tmp_path)
+    assert year("sub_a", "cus_a") == [500] * 12
+    voucher = task_named("vouchers.retrieve")(
+        request={"project": "gigs", "voucher": next(each["importedAs"] for each in imported.lines)}
+    )
+    assert voucher["redemptions"] == 1
+
+
+def test_a_coupon_that_has_expired_goes_on_with_the_terms_of_its_customers(tmp_path: Path):
+    """Only nobody else gets it."""
+    expired = coupon("expired", expiration="time_limit", expiration_at=rfc3339(month(-1)))
+    own = applied("a", expired, amount_cents=700)
+    imported = run("lago", json_lines(tmp_path, [expired, own, applied("b", expired)]), folder=tmp_path)
+    assert [each["outcome"] for each in imported.lines] == ["imported"] * 3
+    assert (year("cus_a", "cus_a"), year("cus_b", "cus_b")) == ([700] * 12, [500] * 12)
+
+
+def test_invoices_of_several_subscriptions_may_have_used_more_cycles_than_there_were_days(tmp_path: Path):
+    """The coupon was applied today, and three invoices had it."""
+    own = applied("a", RECURRING, created_at=rfc3339(TODAY), frequency_duration_remaining=3)
+    imported = run("lago", json_lines(tmp_path, [RECURRING, own]), folder=tmp_path)
+    assert [each["outcome"] for each in imported.lines] == ["imported"] * 2
+    assert year("cus_a", "cus_a") == [500] * 3 + [0] * 9
