@@ -10,7 +10,7 @@ from domain.imported_history import ImportedHistory
 from domain.terms import RetiredReason
 from tasks.exports.lines import Line, id_of
 from tasks.exports.system import Kind, Scope, System
-from tasks.exports.vouchers import decide_each
+from tasks.exports.vouchers import as_full, decide_each
 from tasks.foreign.gigs import CreateGigsVoucher, our_voucher
 from tasks.vouchers.create import create_voucher
 from tasks.wire.answers import Answer
@@ -42,7 +42,7 @@ def _import_vouchers(session: Session, bodies: Sequence[Any], scope: Scope) -> l
         ours = our_voucher(voucher)
         return create_voucher(
             session,
-            ours,
+            as_full(ours, redemptions=voucher.redemptions),
             delivery=_delivery(voucher.id),
             history=ImportedHistory(redemptions=voucher.redemptions, is_withdrawn=is_withdrawn),
             body_fingerprint=ours.fingerprint(),

@@ -19,7 +19,7 @@ from tasks.exports.discounts import RunningDiscount, decide_discounts
 from tasks.exports.lines import Line, id_of, refused, skipped
 from tasks.exports.lines import invalid as invalid_line
 from tasks.exports.system import Kind, Scope, System
-from tasks.exports.vouchers import decide_each
+from tasks.exports.vouchers import as_full, decide_each
 from tasks.foreign.adapter import fields_named
 from tasks.foreign.polar import FIELDS, our_voucher
 from tasks.foreign.polar_messages import CreateDiscount, PolarInstant, PolarMessage
@@ -56,7 +56,7 @@ def _import_discounts(session: Session, bodies: Sequence[Any], scope: Scope) -> 
         with fields_named(FIELDS):
             return create_voucher(
                 session,
-                ours,
+                as_full(ours, redemptions=discount.redemptions_count),
                 delivery=_delivery(discount.id),
                 history=ImportedHistory(redemptions=discount.redemptions_count, is_withdrawn=False),
                 body_fingerprint=ours.fingerprint(),

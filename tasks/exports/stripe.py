@@ -1,16 +1,17 @@
 """Exports of Stripe: coupons, promotion codes, and subscriptions with their expanded discounts."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from domain.code_text import look_up_text
 from models.vouchers.look_up import find_created
-from tasks.exports.cycles import Interval, Subscription, cycles_had, differs_here, interval_of, months_between, none_had
+from tasks.exports.cycles import cycles_had, differs_here, months_between, none_had
 from tasks.exports.discounts import RunningDiscount, decide_discounts
 from tasks.exports.lines import Line, answered, id_of, invalid, refused, skipped
+from tasks.exports.stripe_subscription import billing_of, instant_of, items_of, listed
 from tasks.exports.system import Kind, Scope, System
 from tasks.exports.vouchers import decide_each
 from tasks.foreign.stripe import coupon_delivery, import_coupon
@@ -19,7 +20,6 @@ from tasks.foreign.stripe_promotion_codes import import_promotion_codes
 from tasks.foreign.stripe_promotion_messages import ImportPromotionCode
 from tasks.wire.answers import Answer, instant
 from tasks.wire.errors import InvalidRequest
-from tasks.wire.fields import in_calendar
 from tasks.wire.parsing import parse
 
 COUPON, PROMOTION_CODE, SUBSCRIPTION, DISCOUNT = "coupon", "promotion_code", "subscription", "discount"
@@ -27,6 +27,7 @@ KINDS = {COUPON, PROMOTION_CODE, SUBSCRIPTION}
 NOT_RUNNING = {"canceled", "incomplete", "incomplete_expired"}
 WITHOUT_CODE = "without a code: its id cannot be one"
 NOT_EXPANDED = "is not expanded: fetch subscriptions with expand[]=data.discounts"
+OF_THE_CUSTOMER = "is a discount of the customer, and of no subscription"
 OF_AN_ITEM = "is a discount of one item of the subscription"
 NO_PERIOD = "its subscription has no period that is understood"
 NEVER_USED = "ends before the next invoice"
@@ -116,9 +117,10 @@ def _import_deleted_coupon(session: Session, coupon: Mapping[str, Any], scope: S
 def _discounts(subscription: Any) -> Iterator[RunningDiscount | Line]:
     """Yield each discount of a subscription, or a line about why it cannot be brought over."""
     id_ = id_of(subscription)
-    found = _listed(subscription.get("discounts")) or _listed([subscription.get("discount")])
-    of_items = [each for item in _items(subscription) for each in _listed(item.get("discounts"))]
-    if not found and not of_items:
+    found = listed(subscription.get("discounts")) or listed([subscription.get("discount")])
+    of_items = [each for item in items_of(subscription) for each in listed(item.get("discounts"))]
+    of_customer = [] if found else listed([_discount_of_customer(subscription)])
+    if not found and not of_items and not of_customer:
         yield skipped(SUBSCRIPTION, id_, NO_DISCOUNT)
     elif subscription.get("status") in NOT_RUNNING:
         yield skipped(SUBSCRIPTION, id_, OVER)
@@ -131,11 +133,19 @@ def _discounts(subscription: Any) -> Iterator[RunningDiscount | Line]:
             )
         for each in of_items:
             yield refused(DISCOUNT, id_of(each), OF_AN_ITEM)
+        for each in of_customer:
+            yield refused(DISCOUNT, id_of(each), OF_THE_CUSTOMER)
+
+
+def _discount_of_customer(subscription: Any) -> Any:
+    """Return the discount of an expanded customer. Stripe applies it to subscriptions without one of their own."""
+    customer = subscription.get("customer")
+    return customer.get("discount") if isinstance(customer, Mapping) else None
 
 
 def _discount(discount: Mapping[str, Any], *, subscription: Any) -> RunningDiscount | Line:
-    id_, begins, ends = id_of(discount), _at(discount.get("start")), _at(discount.get("end"))
-    billing = _billing(subscription)
+    id_, begins, ends = id_of(discount), instant_of(discount.get("start")), instant_of(discount.get("end"))
+    billing = billing_of(subscription)
     if billing is None or begins is None:
         return refused(DISCOUNT, id_, NO_PERIOD)
     cycles = cycles_had(billing, begins=begins, ends=ends)
@@ -160,54 +170,16 @@ def _discount(discount: Mapping[str, Any], *, subscription: Any) -> RunningDisco
     )
 
 
-def _billing(subscription: Any) -> Subscription | None:
-    items = _items(subscription)
-    # Later versions of the API have the period in each item.
-    first = items[0] if items else {}
-    where = subscription if "current_period_start" in subscription else first
-    start, end = _at(where.get("current_period_start")), _at(where.get("current_period_end"))
-    interval = _interval(first.get("price"), first.get("plan"), subscription.get("plan"))
-    if start is None or end is None or interval is None:
-        return None
-    anchor = _at(subscription.get("billing_cycle_anchor")) or start
-    return Subscription(start=start, end=end, interval=interval, anchor_day=anchor.day)
-
-
-def _interval(price: Any, *plans: Any) -> Interval | None:
-    recurring = price.get("recurring") if isinstance(price, Mapping) else None
-    for each in (recurring, *plans):
-        if isinstance(each, Mapping):
-            return interval_of(each.get("interval"), each.get("interval_count"))
-    return None
-
-
-def _items(subscription: Any) -> list[Any]:
-    items = subscription.get("items")
-    return [each for each in _listed(items.get("data")) if isinstance(each, Mapping)] if isinstance(items, dict) else []
-
-
-def _listed(value: Any) -> list[Any]:
-    return [each for each in value if each is not None] if isinstance(value, list) else []
-
-
 def _coupon_of(discount: Mapping[str, Any]) -> Any:
     source = discount.get("source")
     return source.get("coupon") if isinstance(source, Mapping) else discount.get("coupon")
 
 
 def _embedded_coupons(subscription: Any) -> Iterator[Mapping[str, Any]]:
-    for each in _listed(subscription.get("discounts")) or _listed([subscription.get("discount")]):
+    for each in listed(subscription.get("discounts")) or listed([subscription.get("discount")]):
         coupon = _coupon_of(each) if isinstance(each, Mapping) else None
         if isinstance(coupon, Mapping):
             yield coupon
-
-
-def _at(seconds: Any) -> datetime | None:
-    try:
-        at = datetime.fromtimestamp(seconds, UTC) if type(seconds) is int else None
-        return None if at is None else datetime.combine(in_calendar(at.date()), at.timetz())
-    except (OverflowError, ValueError, OSError):
-        return None
 
 
 def _coupon_of_promotion(body: Any) -> str:
@@ -218,7 +190,7 @@ def _coupon_of_promotion(body: Any) -> str:
 def _coupons_of_subscription(body: Any) -> list[str]:
     return [
         id_of(_coupon_of(each))
-        for each in [*_listed(body.get("discounts")), body.get("discount")]
+        for each in [*listed(body.get("discounts")), body.get("discount")]
         if isinstance(each, Mapping)
     ]
 

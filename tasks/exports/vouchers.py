@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from tasks.exports.lines import Line, answered, id_of, invalid
+from tasks.vouchers.messages import CreateVoucher
 from tasks.wire.answers import Answer
 from tasks.wire.errors import InvalidRequest
 
@@ -34,3 +35,12 @@ def decide_each(
         else:
             lines.append(answered(object_, id_, answer, note=note(body)))
     return [[each] for each in lines]
+
+
+def as_full(voucher: CreateVoucher, *, redemptions: int) -> CreateVoucher:
+    """Return the voucher with a maximum of so many redemptions if its own is lower, as other systems allow."""
+    restrictions = voucher.restrictions
+    if restrictions.maximum_redemptions is None or restrictions.maximum_redemptions >= redemptions:
+        return voucher
+    full = restrictions.model_copy(update={"maximum_redemptions": redemptions})
+    return voucher.model_copy(update={"restrictions": full})

@@ -67,3 +67,12 @@ def test_a_field_that_is_not_known_is_named(tmp_path: Path):
     file = document(tmp_path, [voucher("new", minimumPlan=1)], name="vouchers.json")
     (line,) = run("gigs", file, folder=tmp_path).lines
     assert (line["outcome"], line["reason"]) == ("invalid", "?: is not a field of this request")
+
+
+def test_more_redemptions_than_the_limit_end_no_import(tmp_path: Path):
+    """Such a voucher is full."""
+    lowered = voucher("lowered", redemptions=6, restrictions={"expiresAt": None, "maximumRedemptions": 5})
+    file = document(tmp_path, [lowered, voucher("next")], name="vouchers.json")
+    imported = run("gigs", file, folder=tmp_path)
+    assert imported.outcomes() == [("voucher", "vch_lowered", "imported"), ("voucher", "vch_next", "imported")]
+    assert redeem(voucher=imported.lines[0]["importedAs"])["reason"] == "max_redemptions_reached"

@@ -157,3 +157,10 @@ def test_months_that_are_none_end_no_import(tmp_path: Path, bad: Any):
     odd["discount"] = {**odd["discount"], "duration_in_months": bad}
     imported = run("polar", document(tmp_path, {"items": [*DISCOUNTS, odd]}, name="all.json"), folder=tmp_path)
     assert imported.outcomes()[-1] == ("subscription", "sub_x", "imported")
+
+
+def test_a_limit_below_what_was_redeemed_ends_no_import(tmp_path: Path):
+    """Polar lets a limit be lowered. Such a discount is full."""
+    lowered = discount(FOREVER, redemptions_count=5, max_redemptions=2)
+    file = document(tmp_path, {"items": [lowered, DISCOUNTS[1]]}, name="discounts.json")
+    assert [each["outcome"] for each in run("polar", file, folder=tmp_path).lines] == ["imported", "imported"]

@@ -118,6 +118,11 @@ LEFT: list[tuple[str, list[Any], tuple[str, str, str]]] = [
         [subscription("x", items={"data": [{"discounts": ["di_x"]}]})],
         ("di_x", "refused", "is a discount of one item of the subscription"),
     ),
+    (
+        "a discount of the customer",
+        [subscription("x", customer={"id": "cus_x", "object": "customer", "discount": {"id": "di_x"}})],
+        ("di_x", "refused", "is a discount of the customer"),
+    ),
     ("a bad coupon", [coupon("BAD", percent_off=0)], ("BAD", "invalid", "coupon.percent_off: ")),
     ("a field that is not known", [coupon("NEW", novelty=1)], ("NEW", "invalid", "coupon.?: is not a field")),
     ("a code without its coupon", [promotion()], (promotion()["id"], "invalid", "promotion_code.promotion.coupon: ")),
