@@ -11,6 +11,7 @@ from tests.exports.stripe import (
     COUPONS,
     EXPORT,
     FOREVER,
+    ONCE,
     OUTCOMES,
     REPEATING,
     YEARS,
@@ -210,3 +211,21 @@ def test_an_interval_that_is_none_ends_no_import(tmp_path: Path, number: int):
     record["items"]["data"][0]["price"]["recurring"] = {"interval": "year", "interval_count": number}
     imported = run("stripe", json_lines(tmp_path, [REPEATING, record]), folder=tmp_path)
     assert imported.reasons() == {"di_x": "its subscription has no period that is understood"}
+
+
+def test_a_newer_export_changes_nothing_that_was_imported(tmp_path: Path):
+    """What changed there since is a conflict. What is new there is imported, beside coupons that changed."""
+    earlier: dict[str, Any] = {"current_period_start": seconds(month(-1)), "current_period_end": seconds(month(0))}
+    one = discount(FOREVER, id_="di_x", start=month(-3))
+    run("stripe", json_lines(tmp_path, [FOREVER, ONCE, subscription("x", one, **earlier)]), folder=tmp_path)
+    new = discount(FOREVER, id_="di_y", start=month(0))
+    newer = [{**FOREVER, "times_redeemed": 3}, ONCE, subscription("x", one), subscription("y", new)]
+    imported = run("stripe", json_lines(tmp_path, newer, name="newer.jsonl"), folder=tmp_path)
+    assert imported.outcomes() == [
+        ("coupon", "FOREVER", "refused"),
+        ("coupon", "ONCE", "imported"),
+        ("discount", "di_x", "refused"),
+        ("discount", "di_y", "imported"),
+    ]
+    assert imported.reasons() == {"FOREVER": "idempotency_conflict", "di_x": "idempotency_conflict"}
+    assert [year(f"sub_{name}", f"cus_{name}") for name in "xy"] == [[800] * 12] * 2
