@@ -137,7 +137,7 @@ def rows_affected(result: Result[Any]) -> int:
     return cast("CursorResult[Any]", result).rowcount
 
 
-def rows_from_arrays(name: str, **types: TypeEngine[Any]) -> FromClause:
+def rows_from_arrays(name: str, /, **types: TypeEngine[Any]) -> FromClause:
     """Return a table expression over arrays, with a bound parameter `<name>_<column>` for each column.
 
     An example is `unnest(:name_project, :name_id) AS name (project, id, position)`. So a single statement works on any
@@ -164,6 +164,7 @@ def insert_from_arrays(model: type[Base], columns: Sequence[str]) -> Insert:
 
 
 def _array_type(table: Table, name: str) -> TypeEngine[Any]:
-    # JSON and bytes are sent as text, because SQLAlchemy would convert each element of such an array in Python.
+    # JSON and bytes are sent as text, because SQLAlchemy would convert each element of such an array in Python. So are
+    # arrays, because an array of arrays has no rows.
     type_ = getattr(table.c[name].type, "impl_instance", table.c[name].type)
-    return Text() if type_.__visit_name__ in {"JSON", "JSONB", "large_binary"} else type_
+    return Text() if type_.__visit_name__ in {"JSON", "JSONB", "large_binary", "ARRAY"} else type_

@@ -1,17 +1,20 @@
 """The primary code of a voucher, which the voucher shows as its own."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, func, insert, select, update
+from sqlalchemy import and_, func, select, update
 from sqlalchemy.orm import Session
 
 from domain.code_terms import CodeRetirement
-from models.base import LOOK_UP_COLLATION
-from models.codes.code import CODES
+from models.base import LOOK_UP_COLLATION, array_parameters, insert_from_arrays
+from models.codes.code import CODES, NEW_COLUMNS, Code
 from models.codes.row_types import CodeRow
+
+_RETIRED_COLUMNS = (*NEW_COLUMNS, "retired_reason", "retired_at")
+_INSERT_RETIRED = insert_from_arrays(Code, _RETIRED_COLUMNS)
 
 
 def find_primary_code(session: Session, *, project: str, voucher_id: UUID, code: str) -> CodeRow | None:
@@ -38,6 +41,7 @@ def respell_code(
     session.execute(own.values(code=code, updated_at=at))
 
 
-def add_retired_code(session: Session, *, values: Mapping[str, Any], retirement: CodeRetirement) -> None:
-    """Insert a retired code whose text belongs to another code. A retired voucher only shows the code."""
-    session.execute(insert(CODES).values(**values, retired_reason=retirement.reason.value, retired_at=retirement.at))
+def add_retired_codes(session: Session, *, rows: Iterable[tuple[Mapping[str, Any], CodeRetirement]]) -> None:
+    """Insert retired codes, whose texts may belong to other codes. A retired voucher only shows such a code."""
+    new = ([*(values[name] for name in NEW_COLUMNS), end.reason.value, end.at] for values, end in rows)
+    session.execute(_INSERT_RETIRED, array_parameters("new", _RETIRED_COLUMNS, new))

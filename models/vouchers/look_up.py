@@ -1,9 +1,10 @@
 """Look up vouchers by id or by the request that created them, with or without a lock."""
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable
 from uuid import UUID
 
-from sqlalchemy import Text, Uuid, and_, select
+from sqlalchemy import ARRAY, Text, Uuid, and_, bindparam, func, select
 from sqlalchemy.orm import Session
 
 from models.base import array_parameters, columns_of, rows_from_arrays
@@ -11,6 +12,8 @@ from models.vouchers.row_types import DecisiveVoucherRow, VoucherCreationRow, Vo
 from models.vouchers.voucher import VOUCHERS
 
 VoucherKey = tuple[str, UUID]
+# `request_id` or `delivery_id`, and its value.
+CreationKey = tuple[str, str]
 _KEYS = rows_from_arrays("keys", project=Text(), id=Uuid())
 _READ = (
     # Not the whole row: the other columns can be long, and only answers show them.
@@ -24,6 +27,12 @@ _CREATED = select(VOUCHERS).join(
     _CREATED_BY,
     and_(VOUCHERS.c.project == _CREATED_BY.c.project, VOUCHERS.c.delivery_id == _CREATED_BY.c.delivery_id),
 )
+_CREATIONS = {
+    name: select(*(VOUCHERS.c[each] for each in columns_of(VoucherCreationRow))).where(
+        VOUCHERS.c.project == bindparam("project"), VOUCHERS.c[name] == func.any(bindparam("wanted", type_=ARRAY(Text)))
+    )
+    for name in ("request_id", "delivery_id")
+}
 _LOCK = _READ.with_for_update(of=VOUCHERS, key_share=True)
 
 
@@ -61,10 +70,15 @@ def find_created(session: Session, *, project: str, delivery_ids: Iterable[str])
     return {row.delivery_id: row for row in rows}
 
 
-def find_creation(session: Session, *, project: str, key: Mapping[str, str]) -> VoucherCreationRow | None:
-    """Return the answer to an earlier creation with the same key, or None.
-
-    `key` is either `request_id` or `delivery_id` with its value.
-    """
-    keyed = (VOUCHERS.c[name] == value for name, value in key.items())
-    return session.execute(select(VOUCHERS).where(VOUCHERS.c.project == project, *keyed)).one_or_none()
+def find_creations(
+    session: Session, *, project: str, keys: Iterable[CreationKey]
+) -> dict[CreationKey | None, VoucherCreationRow]:
+    """Return the answers to earlier creations with the same keys, by the key."""
+    by_column = defaultdict[str, list[str]](list)
+    for name, key in keys:
+        by_column[name].append(key)
+    return {
+        (name, getattr(row, name)): row
+        for name, wanted in by_column.items()
+        for row in session.execute(_CREATIONS[name], {"project": project, "wanted": wanted})
+    }

@@ -106,7 +106,9 @@ class VoucherRow(ShownVoucherRow, Protocol):
 
 
 class VoucherCreationRow(Protocol):
-    """The first answer to the request that created a voucher, and the fingerprint of that request's body."""
+    """The key of the request that created a voucher, its first answer, and the fingerprint of its body."""
 
+    request_id: str | None
+    delivery_id: str | None
     fingerprint: bytes | None
     creation_answer: dict[str, Any] | None

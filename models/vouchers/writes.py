@@ -1,22 +1,43 @@
 """Create, change and retire vouchers."""
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Text, Uuid, insert, update
+from sqlalchemy import ARRAY, JSON, Text, Uuid, update
 from sqlalchemy.orm import Session
 
 from domain.terms import RetiredReason
-from models.base import array_parameters, rows_from_arrays
+from models.base import array_parameters, insert_from_arrays, rows_from_arrays
 from models.vouchers.row_types import VoucherRow
-from models.vouchers.voucher import VOUCHERS
+from models.vouchers.voucher import VOUCHERS, Voucher
+
+# The others are counted or computed from the start.
+NEW_COLUMNS = tuple(each.name for each in VOUCHERS.c if each.name not in {"held", "imported_matched", "is_full"})
+_JSON_COLUMNS = [each.name for each in VOUCHERS.c if isinstance(each.type, JSON)]
+_ARRAY_COLUMNS = [each.name for each in VOUCHERS.c if isinstance(each.type, ARRAY)]
+_INSERT = insert_from_arrays(Voucher, NEW_COLUMNS)
 
 
-def add_voucher(session: Session, *, values: Mapping[str, Any]) -> None:
-    """Insert a voucher with these columns."""
-    session.execute(insert(VOUCHERS).values(**values))
+def add_vouchers(session: Session, *, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Insert vouchers with the columns `NEW_COLUMNS`. A unique violation means that a key was used meanwhile.
+
+    All transactions insert in the order of the keys, so that two of them with the same keys never deadlock.
+    """
+    in_order = sorted(rows, key=lambda row: (row["request_id"] or "", row["delivery_id"] or ""))
+    parameters = array_parameters("new", NEW_COLUMNS, ([row[each] for each in NEW_COLUMNS] for row in in_order))
+    for names, as_text in ((_JSON_COLUMNS, json.dumps), (_ARRAY_COLUMNS, _array_text)):
+        for name in names:
+            values = parameters[f"new_{name}"]
+            parameters[f"new_{name}"] = [None if each is None else as_text(each) for each in values]
+    session.execute(_INSERT, parameters)
+
+
+def _array_text(values: Sequence[str]) -> str:
+    escaped = (each.replace("\\", "\\\\").replace('"', '\\"') for each in values)
+    return "{" + ",".join(f'"{each}"' for each in escaped) + "}"
 
 
 def mark_retired(

@@ -64,7 +64,7 @@ def _add(session: Session, request: AddCodes, *, holders: TextHolders) -> Answer
     ]
     if errors:
         raise InvalidRequest(shortened(errors, count=len(errors)))
-    holders.retire_replaceable(session)
+    holders.retire_replaceable(session, codes=[each.code for each in request.codes])
     created_at = read_clock(session)
     rows = [_values_of(each, voucher=voucher, created_at=created_at) for each in request.codes]
     add_codes(session, rows=rows)

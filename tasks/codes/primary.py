@@ -1,5 +1,6 @@
 """Create and change the primary code of a voucher, which the voucher shows as its own."""
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,7 +10,7 @@ from domain.code_terms import LOST_TEXT_REASONS, CodeRetiredReason, CodeRetireme
 from domain.terms import RetiredReason
 from models.base import new_id
 from models.codes.code import add_codes
-from models.codes.primary import add_retired_code, find_primary_code, respell_code
+from models.codes.primary import add_retired_codes, find_primary_code, respell_code
 from models.codes.retirement import retire_codes
 from models.codes.row_types import CodeRow
 from models.vouchers.row_types import ShownVoucherRow
@@ -43,27 +44,40 @@ def change_primary_code(
     if code is not None:
         new = primary_code(code, voucher={"project": voucher.project, "id": voucher.id, "created_at": now})
         new["id"] = new_id()
-        add_primary_code(session, new=new, retired_reason=changed["retired_reason"], holders=holders, now=now)
+        require_text(changed, holders=holders)
+        add_primary_codes(session, new=[(new, changed)], holders=holders, now=now)
 
 
-def add_primary_code(
-    session: Session, *, new: dict[str, Any], retired_reason: str | None, holders: TextHolders, now: datetime
-) -> None:
-    """Insert the primary code of a voucher. If the text is taken and the voucher is retired, the code is retired too.
-
-    Raises InvalidRequest if the text is taken by another available code and the voucher is available.
-    """
-    holder = holders.taken.get(new["code"].lower())
-    if holder is None:
-        holders.retire_replaceable(session)
-        add_codes(session, rows=[new])
-    elif retired_reason is None:
+def require_text(voucher: Mapping[str, Any], *, holders: TextHolders) -> None:
+    """Raise InvalidRequest if a voucher will be available and its text is taken by another available code."""
+    code = voucher["code"]
+    if code is not None and voucher["retired_reason"] is None and code.lower() in holders.taken:
         raise InvalidRequest([{"field": "code", "message": CODE_IS_TAKEN}])
-    else:
-        # The new code must be older than the code with the text, which the text must still name after both are retired.
-        older = {**new, "created_at": holder.created_at - TICK}
-        retirement = retirement_by_voucher(reason=RetiredReason(retired_reason), at=now)
-        add_retired_code(session, values=older, retirement=retirement)
+
+
+def add_primary_codes(
+    session: Session, *, new: Iterable[tuple[dict[str, Any], Mapping[str, Any]]], holders: TextHolders, now: datetime
+) -> None:
+    """Insert primary codes with different texts, each with the columns of its voucher. Call `require_text` before.
+
+    If the text is taken, the voucher is retired, and so is the code.
+    """
+    free, only_shown = list[dict[str, Any]](), list[tuple[dict[str, Any], CodeRetirement]]()
+    for code, voucher in new:
+        holder = holders.taken.get(code["code"].lower())
+        if holder is None:
+            free.append(code)
+        else:
+            # The new code must be older than the code with the text, which the text must still name after both are
+            # retired.
+            older = {**code, "created_at": holder.created_at - TICK}
+            reason = RetiredReason(voucher["retired_reason"])
+            only_shown.append((older, retirement_by_voucher(reason=reason, at=now)))
+    if free:
+        holders.retire_replaceable(session, codes=[each["code"] for each in free])
+        add_codes(session, rows=free)
+    if only_shown:
+        add_retired_codes(session, rows=only_shown)
 
 
 def _names(voucher: ShownVoucherRow, code: str, *, holders: TextHolders) -> bool:

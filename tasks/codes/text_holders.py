@@ -1,6 +1,6 @@
 """Find out which texts of codes are free: a text is taken while it belongs to an available code."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,7 +16,7 @@ from domain.code_terms import (
 )
 from domain.terms import RetiredReason
 from models.base import read_clock
-from models.codes.retirement import CodeKey, retire_codes
+from models.codes.retirement import retire_codes
 from models.codes.row_types import TextHolderRow
 from models.codes.text_holders import find_holders
 from models.vouchers.look_up import VoucherKey, lock_vouchers
@@ -31,22 +31,24 @@ class TextHolders:
     """The codes that now have the wanted texts.
 
     `taken` has the codes that can still be redeemed, by text in lower case. `replaceable` has the codes that can no
-    longer be redeemed, with their retirement.
+    longer be redeemed, with their retirement, by the text too.
     """
 
     taken: Mapping[str, TextHolderRow]
-    replaceable: Mapping[CodeKey, CodeRetirement]
-    expired_vouchers: frozenset[VoucherKey]
+    replaceable: Mapping[str, tuple[TextHolderRow, CodeRetirement]]
 
-    def retire_replaceable(self, session: Session) -> None:
-        """Retire the replaceable codes, each for its own reason, so that their texts are free.
+    def retire_replaceable(self, session: Session, *, codes: Iterable[str]) -> None:
+        """Retire the replaceable codes with these texts, each for its own reason, so that the texts are free.
 
         Expired vouchers of these codes are retired too, as the next sweep would do.
         """
-        if self.replaceable:
-            retire_codes(session, retirements=self.replaceable)
-        if self.expired_vouchers:
-            retire_as_expired(session, keys=self.expired_vouchers)
+        texts = {code.lower() for code in codes}
+        replaced = [each for text, each in self.replaceable.items() if text in texts]
+        if replaced:
+            retire_codes(session, retirements={(row.project, row.id): end for row, end in replaced})
+        expired = {_voucher_key(row) for row, end in replaced if end.reason is CodeRetiredReason.VOUCHER_EXPIRED}
+        if expired:
+            retire_as_expired(session, keys=expired)
 
 
 def lock_holders(
@@ -67,10 +69,7 @@ def lock_holders(
         raise ChangedMeanwhileError
     return TextHolders(
         taken={row.code.lower(): row for row, end in ends if end is None},
-        replaceable={(row.project, row.id): end for row, end in replaceable},
-        expired_vouchers=frozenset(
-            _voucher_key(row) for row, end in replaceable if end.reason is CodeRetiredReason.VOUCHER_EXPIRED
-        ),
+        replaceable={row.code.lower(): (row, end) for row, end in replaceable},
     )
 
 

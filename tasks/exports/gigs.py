@@ -10,10 +10,9 @@ from domain.imported_history import ImportedHistory
 from domain.terms import RetiredReason
 from tasks.exports.lines import Line, id_of
 from tasks.exports.system import Kind, Scope, System
-from tasks.exports.vouchers import as_full, decide_each
+from tasks.exports.vouchers import as_full, decide_vouchers
 from tasks.foreign.gigs import CreateGigsVoucher, our_voucher
-from tasks.vouchers.create import create_voucher
-from tasks.wire.answers import Answer
+from tasks.vouchers.create import NewVoucher
 from tasks.wire.fields import AMOUNT_MINOR_MAX, ExternalId
 from tasks.wire.parsing import parse
 
@@ -36,19 +35,18 @@ def _delivery(key: str) -> str:
 
 
 def _import_vouchers(session: Session, bodies: Sequence[Any], scope: Scope) -> list[list[Line]]:
-    def create(session: Session, body: Any) -> Answer:
+    def new(body: Any) -> NewVoucher:
         voucher = parse(GigsVoucher, {**body, "project": scope.project})
         is_withdrawn = voucher.status == "retired" and voucher.retired_reason != RetiredReason.EXPIRED
         ours = our_voucher(voucher)
-        return create_voucher(
-            session,
-            as_full(ours, redemptions=voucher.redemptions),
+        return NewVoucher(
+            request=as_full(ours, redemptions=voucher.redemptions),
             delivery=_delivery(voucher.id),
             history=ImportedHistory(redemptions=voucher.redemptions, is_withdrawn=is_withdrawn),
             body_fingerprint=ours.fingerprint(),
         )
 
-    return decide_each(session, bodies, object_=VOUCHER, create=create)
+    return decide_vouchers(session, bodies, object_=VOUCHER, new=new)
 
 
 GIGS = System(

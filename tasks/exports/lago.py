@@ -19,8 +19,8 @@ from tasks.exports.discounts import RunningDiscount, decide_discounts
 from tasks.exports.lago_messages import LagoAppliedCoupon, LagoCoupon, LagoTerms
 from tasks.exports.lines import Line, id_of, invalid, skipped
 from tasks.exports.system import Kind, Scope, System
-from tasks.exports.vouchers import decide_each
-from tasks.vouchers.create import create_voucher
+from tasks.exports.vouchers import decide_vouchers
+from tasks.vouchers.create import NewVoucher, create_vouchers
 from tasks.vouchers.messages import CreateVoucher
 from tasks.wire.answers import Answer, day, instant, percentage
 from tasks.wire.errors import InvalidRequest
@@ -40,36 +40,34 @@ def _delivery(key: str) -> str:
 
 
 def _import_coupons(session: Session, bodies: Sequence[Any], scope: Scope) -> list[list[Line]]:
-    def create(session: Session, body: Any) -> Answer:
+    def new(body: Any) -> NewVoucher:
         coupon = parse(LagoCoupon, {**body, "project": scope.project})
         # A coupon does not say how often it was applied. All applications in the export find their places.
         redemptions = scope.staging.count(APPLIED_COUPON, parent=coupon.lago_id)
-        return _create(session, coupon, coupon, delivery=_delivery(coupon.lago_id), redemptions=redemptions)
+        return _new(coupon, coupon, delivery=_delivery(coupon.lago_id), redemptions=redemptions)
 
     def note(body: Any) -> str:
         return "" if look_up_text(id_of(body, "code")) is not None else WITHOUT_CODE
 
-    return decide_each(session, bodies, object_=COUPON, create=create, note=note, id_name="lago_id")
+    return decide_vouchers(session, bodies, object_=COUPON, new=new, note=note, id_name="lago_id")
 
 
-def _create(
-    session: Session,
+def _new(
     coupon: LagoCoupon,
     terms: LagoTerms,
     *,
     delivery: str,
     redemptions: int = 0,
     is_hidden: bool = False,
-) -> Answer:
+) -> NewVoucher:
     voucher = _voucher(coupon, terms)
     if is_hidden:
         # Only those get it who have it, whatever has become of the coupon.
         voucher |= {"code": None, "restrictions": {**voucher["restrictions"], "expiresAt": None}}
     ours = parse(CreateVoucher, voucher)
     is_withdrawn = coupon.terminated_at is not None
-    return create_voucher(
-        session,
-        ours,
+    return NewVoucher(
+        request=ours,
         delivery=delivery,
         history=ImportedHistory(redemptions=redemptions, is_withdrawn=is_withdrawn and not is_hidden),
         body_fingerprint=ours.fingerprint(),
@@ -107,19 +105,25 @@ def _recurrence(terms: LagoTerms, *, is_balance: bool) -> Answer:
 
 def _import_applied(session: Session, bodies: Sequence[Any], scope: Scope) -> list[list[Line]]:
     coupons = scope.staging.find(COUPON, [id_of(body, "lago_coupon_id") for body in bodies])
-    return decide_discounts(session, [[_applied(session, body, coupons, scope)] for body in bodies], scope)
+    own = dict[str, NewVoucher]()
+    found = [[_applied(body, coupons, scope, own=own)] for body in bodies]
+    create_vouchers(session, list(own.values()))
+    return decide_discounts(session, found, scope)
 
 
-def _applied(session: Session, body: Any, coupons: Mapping[str, Any], scope: Scope) -> RunningDiscount | Line:
+def _applied(
+    body: Any, coupons: Mapping[str, Any], scope: Scope, *, own: dict[str, NewVoucher]
+) -> RunningDiscount | Line:
+    """Return the discount, or a line about it. If it has terms of its own, their voucher is added to `own`."""
     id_ = id_of(body, "lago_id")
     try:
         applied = parse(LagoAppliedCoupon, {**body, "project": scope.project})
         delivery = _delivery(applied.lago_coupon_id)
-        if (own := coupons.get(applied.lago_coupon_id)) is not None:
-            coupon = parse(LagoCoupon, {**own, "project": scope.project})
+        if (listed := coupons.get(applied.lago_coupon_id)) is not None:
+            coupon = parse(LagoCoupon, {**listed, "project": scope.project})
             if _terms(coupon) != _terms(applied):
                 delivery += f":{sha256(json.dumps(_terms(applied)).encode()).hexdigest()}"
-                _create(session, coupon, applied, delivery=delivery, is_hidden=True)
+                own.setdefault(delivery, _new(coupon, applied, delivery=delivery, is_hidden=True))
     except InvalidRequest as error:
         return invalid(APPLIED_COUPON, id_, error)
     had = _had(applied)

@@ -19,12 +19,11 @@ from tasks.exports.discounts import RunningDiscount, decide_discounts
 from tasks.exports.lines import Line, id_of, refused, skipped
 from tasks.exports.lines import invalid as invalid_line
 from tasks.exports.system import Kind, Scope, System
-from tasks.exports.vouchers import as_full, decide_each
-from tasks.foreign.adapter import fields_named
+from tasks.exports.vouchers import as_full, decide_vouchers
 from tasks.foreign.polar import FIELDS, our_voucher
 from tasks.foreign.polar_messages import CreateDiscount, PolarInstant, PolarMessage
-from tasks.vouchers.create import create_voucher
-from tasks.wire.answers import Answer, instant
+from tasks.vouchers.create import NewVoucher
+from tasks.wire.answers import instant
 from tasks.wire.errors import InvalidRequest
 from tasks.wire.fields import AMOUNT_MINOR_MAX, DURATION_MAX, ExternalId
 from tasks.wire.parsing import parse
@@ -50,19 +49,17 @@ def _delivery(key: str) -> str:
 
 
 def _import_discounts(session: Session, bodies: Sequence[Any], scope: Scope) -> list[list[Line]]:
-    def create(session: Session, body: Any) -> Answer:
+    def new(body: Any) -> NewVoucher:
         discount = parse(PolarDiscount, {**_as_created(body), "organization_id": scope.project})
         ours = our_voucher(discount)
-        with fields_named(FIELDS):
-            return create_voucher(
-                session,
-                as_full(ours, redemptions=discount.redemptions_count),
-                delivery=_delivery(discount.id),
-                history=ImportedHistory(redemptions=discount.redemptions_count, is_withdrawn=False),
-                body_fingerprint=ours.fingerprint(),
-            )
+        return NewVoucher(
+            request=as_full(ours, redemptions=discount.redemptions_count),
+            delivery=_delivery(discount.id),
+            history=ImportedHistory(redemptions=discount.redemptions_count, is_withdrawn=False),
+            body_fingerprint=ours.fingerprint(),
+        )
 
-    return decide_each(session, bodies, object_=DISCOUNT, create=create)
+    return decide_vouchers(session, bodies, object_=DISCOUNT, new=new, names=FIELDS)
 
 
 def _as_created(discount: Mapping[str, Any]) -> dict[str, Any]:

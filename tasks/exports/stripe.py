@@ -1,5 +1,6 @@
 """Exports of Stripe: coupons, promotion codes, and subscriptions with their expanded discounts."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any
@@ -13,12 +14,13 @@ from tasks.exports.discounts import RunningDiscount, decide_discounts
 from tasks.exports.lines import Line, answered, id_of, invalid, refused, skipped
 from tasks.exports.stripe_subscription import billing_of, instant_of, items_of, listed
 from tasks.exports.system import Kind, Scope, System
-from tasks.exports.vouchers import decide_each
-from tasks.foreign.stripe import coupon_delivery, import_coupon
+from tasks.exports.vouchers import decide_vouchers
+from tasks.foreign.stripe import FIELDS, coupon_delivery, new_voucher
 from tasks.foreign.stripe_messages import ImportCoupon
 from tasks.foreign.stripe_promotion_codes import import_promotion_codes
 from tasks.foreign.stripe_promotion_messages import ImportPromotionCode
-from tasks.wire.answers import Answer, instant
+from tasks.vouchers.create import NewVoucher
+from tasks.wire.answers import instant
 from tasks.wire.errors import InvalidRequest
 from tasks.wire.parsing import parse
 
@@ -38,13 +40,14 @@ NO_DISCOUNT = "has no discount"
 
 
 def _import_coupons(session: Session, bodies: Sequence[Any], scope: Scope) -> list[list[Line]]:
-    def create(session: Session, body: Any) -> Answer:
+    def new(body: Any) -> NewVoucher:
         beside = {} if _is_code(body) else {"code": None}
-        return import_coupon(session, parse(ImportCoupon, {"project": scope.project, "coupon": body, **beside}))
+        return new_voucher(parse(ImportCoupon, {"project": scope.project, "coupon": body, **beside}))
 
-    return decide_each(
-        session, bodies, object_=COUPON, create=create, note=lambda body: "" if _is_code(body) else WITHOUT_CODE
-    )
+    def note(body: Any) -> str:
+        return "" if _is_code(body) else WITHOUT_CODE
+
+    return decide_vouchers(session, bodies, object_=COUPON, new=new, names=FIELDS, note=note)
 
 
 def _is_code(coupon: Any) -> bool:
@@ -98,20 +101,21 @@ def _import_deleted_coupons(
     missing = [each for each in coupons if coupon_delivery(each) not in there]
     # A coupon of the files that was not imported has a line with the reason.
     listed = scope.staging.find(COUPON, missing) if missing else {}
-    lines = dict[int, list[Line]]()
-    for position, coupon in (coupons[each] for each in missing if each not in listed):
-        lines.setdefault(position, []).extend(_import_deleted_coupon(session, coupon, scope))
+    deleted = [coupons[each] for each in missing if each not in listed]
+    lines = defaultdict[int, list[Line]](list)
+    for (position, _), decided in zip(
+        deleted, _import_retired(session, [coupon for _, coupon in deleted], scope), strict=True
+    ):
+        lines[position] += decided
     return lines
 
 
-def _import_deleted_coupon(session: Session, coupon: Mapping[str, Any], scope: Scope) -> list[Line]:
-    def create(session: Session, body: Any) -> Answer:
-        return import_coupon(session, parse(ImportCoupon, {"project": scope.project, "coupon": body, "code": None}))
+def _import_retired(session: Session, coupons: Sequence[Mapping[str, Any]], scope: Scope) -> list[list[Line]]:
+    def new(body: Any) -> NewVoucher:
+        retired = {**body, "valid": False}
+        return new_voucher(parse(ImportCoupon, {"project": scope.project, "coupon": retired, "code": None}))
 
-    (lines,) = decide_each(
-        session, [{**coupon, "valid": False}], object_=COUPON, create=create, note=lambda _body: DELETED
-    )
-    return lines
+    return decide_vouchers(session, coupons, object_=COUPON, new=new, note=lambda _body: DELETED)
 
 
 def _discounts(subscription: Any) -> Iterator[RunningDiscount | Line]:

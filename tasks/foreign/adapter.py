@@ -53,11 +53,17 @@ def fields_named(names: Mapping[str, str]) -> Iterator[None]:
     try:
         yield
     except InvalidRequest as error:
-        renamed = [
+        raise renamed(error, names) from None
+
+
+def renamed(error: InvalidRequest, names: Mapping[str, str]) -> InvalidRequest:
+    """Return the error of our use case with the other system's names of the bad fields."""
+    return InvalidRequest(
+        [
             {"field": names.get(each["field"], each["field"]), "message": _reworded(each["message"], names=names)}
             for each in error.errors
         ]
-        raise InvalidRequest(renamed) from None
+    )
 
 
 def _reworded(message: str, *, names: Mapping[str, str]) -> str:

@@ -15,13 +15,16 @@ from tasks.foreign.adapter import fields_named
 from tasks.foreign.stripe_amounts import NoSuchAmountError, amount_here
 from tasks.foreign.stripe_messages import Coupon, ImportCoupon
 from tasks.intake.task import contract_task
-from tasks.vouchers.create import create_voucher
+from tasks.vouchers.create import NewVoucher, create_new
 from tasks.vouchers.messages import CreateVoucher
 from tasks.wire.answers import Answer, instant, percentage
 from tasks.wire.errors import InvalidRequest
 from tasks.wire.parsing import parse
 from tasks.wire.replay import AnswerTable
 from worker.database import run_in_transaction
+
+# If the coupon's id is the code.
+FIELDS = {"code": "coupon.id"}
 
 
 @contract_task("stripe.coupons.import", message=ImportCoupon, first_answer=AnswerTable.VOUCHERS)
@@ -36,18 +39,23 @@ def import_coupon(session: Session, request: ImportCoupon) -> Answer:
     Another coupon object with the same id is a conflict, as for a request id.
     Raises InvalidRequest if the code is missing, or belongs to another voucher that can still be redeemed.
     """
+    voucher = new_voucher(request)
+    with fields_named({} if request.code else FIELDS):
+        return create_new(session, voucher)
+
+
+def new_voucher(request: ImportCoupon) -> NewVoucher:
+    """Return the voucher of a coupon. Raises InvalidRequest if the code is missing."""
     if request.lacks_code:
         message = "must be given, or be null: the id of the coupon cannot be a code"
         raise InvalidRequest([{"field": "code", "message": message}])
     coupon = request.coupon
-    with fields_named({} if request.code else {"code": "coupon.id"}):
-        return create_voucher(
-            session,
-            our_voucher(request),
-            delivery=coupon_delivery(coupon.id),
-            history=ImportedHistory(redemptions=coupon.times_redeemed, is_withdrawn=not coupon.valid),
-            body_fingerprint=request.fingerprint(),
-        )
+    return NewVoucher(
+        request=our_voucher(request),
+        delivery=coupon_delivery(coupon.id),
+        history=ImportedHistory(redemptions=coupon.times_redeemed, is_withdrawn=not coupon.valid),
+        body_fingerprint=request.fingerprint(),
+    )
 
 
 def coupon_delivery(coupon_id: str) -> str:

@@ -19,7 +19,7 @@ from domain.voucher_change import VoucherChangeKind
 from models.base import first_id_at, read_clock
 from models.codes.code import add_codes
 from models.codes.look_up import find_codes
-from models.codes.primary import add_retired_code
+from models.codes.primary import add_retired_codes
 from models.vouchers.change import NewChange, add_changes
 from models.vouchers.look_up import find_created, find_vouchers
 from models.vouchers.row_types import VoucherRow
@@ -80,6 +80,7 @@ class _Batch:
         *,
         project: str,
         now: datetime,
+        ids: Mapping[str, UUID],
         known: Mapping[UUID, Any],
         vouchers: Mapping[UUID, VoucherRow],
         voucher_ids: Mapping[str, UUID | InvalidRequest],
@@ -87,6 +88,7 @@ class _Batch:
     ) -> None:
         self.project = project
         self.now = now
+        self.ids = ids
         self.known = dict(known)
         self.vouchers = vouchers
         self.voucher_ids = voucher_ids
@@ -115,6 +117,7 @@ class _Batch:
         return cls(
             project=project,
             now=read_clock(session),
+            ids=ids,
             known=known,
             vouchers=find_vouchers(session, keys=[(project, id_) for id_ in named | of_known]),
             voucher_ids=voucher_ids,
@@ -123,7 +126,7 @@ class _Batch:
 
     def decide(self, promotion: PromotionCode) -> UUID | InvalidRequest:
         """Return the id of the code, or the error that says why there is none."""
-        id_ = code_id(promotion, project=self.project)
+        id_ = self.ids[promotion.id]
         if id_ in self.known:
             return id_
         voucher_id = self.voucher_ids[promotion.id]
@@ -148,10 +151,10 @@ class _Batch:
     def write(self, session: Session) -> None:
         """Write the codes, and each voucher's history."""
         if self.available:
-            self.holders.retire_replaceable(session)
+            self.holders.retire_replaceable(session, codes=[row["code"] for row in self.available])
             add_codes(session, rows=self.available)
-        for values, retirement in self.retired:
-            add_retired_code(session, values=values, retirement=retirement)
+        if self.retired:
+            add_retired_codes(session, rows=self.retired)
         if changes := list(self._changes()):
             add_changes(session, *changes)
 

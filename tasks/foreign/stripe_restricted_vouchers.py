@@ -17,7 +17,7 @@ from models.vouchers.row_types import VoucherRow
 from tasks.foreign.stripe_amounts import NoSuchAmountError, amount_here
 from tasks.foreign.stripe_promotion_messages import PromotionCode
 from tasks.vouchers.answers import voucher_answer
-from tasks.vouchers.create import create_voucher
+from tasks.vouchers.create import NewVoucher, create_vouchers
 from tasks.vouchers.messages import CreateVoucher
 from tasks.wire.answers import Answer
 from tasks.wire.errors import InvalidRequest
@@ -68,17 +68,21 @@ def add_restricted_vouchers(
             continue
         bodies.setdefault(_delivery(body, coupon=coupons[each.id]), (body, coupons[each.id], []))[2].append(each.id)
     # All transactions add them in the same order, so that two of them never deadlock.
-    for delivery, (body, coupon, ids) in sorted(bodies.items(), key=lambda item: item[0]):
-        created = create_voucher(
-            session,
-            parse(CreateVoucher, body),
-            delivery=delivery,
-            history=ImportedHistory(redemptions=0, is_withdrawn=coupon.retired_reason in _WITHDRAWN),
-            # What the delivery id names is the body, and the coupon's voucher may have other terms by now.
-            body_fingerprint=sha256(delivery.encode()).digest(),
-        )
-        result |= dict.fromkeys(ids, uuid_of(created["id"]))
+    in_order = sorted(bodies.items(), key=lambda item: item[0])
+    created = create_vouchers(session, [_new(delivery, body, coupon) for delivery, (body, coupon, _) in in_order])
+    for answer, (_, (_, _, ids)) in zip(created, in_order, strict=True):
+        result |= dict.fromkeys(ids, answer if isinstance(answer, InvalidRequest) else uuid_of(answer["id"]))
     return result
+
+
+def _new(delivery: str, body: Answer, coupon: VoucherRow) -> NewVoucher:
+    return NewVoucher(
+        request=parse(CreateVoucher, body),
+        delivery=delivery,
+        history=ImportedHistory(redemptions=0, is_withdrawn=coupon.retired_reason in _WITHDRAWN),
+        # What the delivery id names is the body, and the coupon's voucher may have other terms by now.
+        body_fingerprint=sha256(delivery.encode()).digest(),
+    )
 
 
 _WITHDRAWN = {RetiredReason.MANUAL_ACTION.value, RetiredReason.UNKNOWN.value}

@@ -22,7 +22,7 @@ from tasks.intake.task import contract_task, delivery_id
 from tasks.vouchers.amounts import shown_voucher
 from tasks.vouchers.answers import voucher_answer
 from tasks.vouchers.budgets import change_budgets, has_other_currencies, lock_and_check_budgets
-from tasks.vouchers.create import values_of
+from tasks.vouchers.columns import values_of
 from tasks.vouchers.merge import merged_voucher
 from tasks.vouchers.messages import UpdateVoucher
 from tasks.wire.answers import Answer
@@ -171,7 +171,7 @@ def _updated_values(
         errors += error.errors
     if merged is None or errors:
         raise InvalidRequest(errors)
-    values = values_of(merged, created_at=row.created_at)
+    values = values_of(merged, id=row.id, created_at=row.created_at)
     return {name: value for name, value in values.items() if name not in {"project", "id", "created_at"}}
 
 

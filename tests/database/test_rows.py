@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Protocol, TypeGuard, Union, get_args, get_or
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Row, Table, event, text
+from sqlalchemy import Row, Table, event, insert, text
 
 import models
 from domain.hold import HoldStatus
@@ -41,7 +41,7 @@ from models.redemptions.redemption import REDEMPTIONS
 from models.redemptions.row_types import is_accepted
 from models.usages.history import ListedCustomers
 from models.vouchers.listing import VoucherListing, VoucherStatus
-from models.vouchers.writes import add_voucher
+from models.vouchers.voucher import VOUCHERS
 from worker.database import transaction
 
 NOW, TODAY, ID = datetime(2027, 1, 1, tzinfo=UTC), date(2027, 1, 1), UUID(int=1)
@@ -170,7 +170,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "vouchers.listing.newer_vouchers": {**PAGE, "listing": VOUCHER_LISTING},
     "vouchers.listing.older_vouchers": {**PAGE, "listing": VOUCHER_LISTING},
     "vouchers.look_up.find_created": {"project": "gigs", "delivery_ids": ["text"]},
-    "vouchers.look_up.find_creation": {"project": "gigs", "key": {"request_id": "request"}},
+    "vouchers.look_up.find_creations": {"project": "gigs", "keys": [("request_id", "request")]},
     "vouchers.look_up.find_voucher": NAMED,
     "vouchers.look_up.find_vouchers": IDS,
     "vouchers.look_up.lock_vouchers": IDS,
@@ -295,7 +295,7 @@ def columns_of_query(
     statements = []
     with transaction() as session:
         not_null = {tuple(row) for row in session.execute(NOT_NULL)}
-        add_voucher(session, values=VOUCHER)
+        session.execute(insert(VOUCHERS).values(**VOUCHER))
         add_generation(session, values=GENERATION)
 
         def note(_connection: object, cursor: Any, *_: object) -> None:

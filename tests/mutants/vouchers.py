@@ -9,6 +9,7 @@ COUNTERS = "models/vouchers/counters.py"
 FILTER, LISTING = "models/vouchers/filter.py", "models/vouchers/listing.py"
 FILTERED = ("tests/vouchers/test_filters.py",)
 UPDATING_AT_ONCE = ("tests/vouchers/test_update_locks.py", "tests/vouchers/test_update_concurrency.py")
+CREATING_BATCHES = ("tests/vouchers/test_create_batch.py", "tests/vouchers/test_create_batch_twins.py")
 CREATING_AT_ONCE = ("tests/vouchers/test_create_and_retire_concurrency.py",)
 
 MUTANTS = [
@@ -96,16 +97,48 @@ MUTANTS = [
         "a creation is read before its code is locked",
         "A creation that is delivered twice has one answer.",
         CREATE,
-        "            if stored.fingerprint == fingerprint and stored.creation_answer is not None:",
-        "            if stored.creation_answer is not None:",
+        "    if stored.fingerprint == new.fingerprint and stored.creation_answer is not None:",
+        "    if stored.creation_answer is not None:",
         ("tests/vouchers/test_vouchers.py", "tests/vouchers"),
+    ),
+    Mutant(
+        "equal keys or codes of a batch are decided at once",
+        "Of two in a batch, the first has the code.",
+        CREATE,
+        "max((last[claim] + 1 for claim",
+        "max((0 for claim",
+        CREATING_BATCHES,
+    ),
+    Mutant(
+        "later vouchers of a batch are locked late",
+        "Two batches never deadlock.",
+        CREATE,
+        "[each for position, each in enumerate(new) if position not in answers])",
+        "[new[each] for each in positions])",
+        CREATING_BATCHES,
+    ),
+    Mutant(
+        "vouchers are inserted in any order",
+        "Two batches never deadlock.",
+        "models/vouchers/writes.py",
+        'key=lambda row: (row["request_id"] or "", row["delivery_id"] or "")',
+        "key=lambda row: 0",
+        CREATING_BATCHES,
+    ),
+    Mutant(
+        "a refused voucher of a batch retires the code that it wanted",
+        "A refusal changes nothing.",
+        "tasks/codes/primary.py",
+        'codes=[each["code"] for each in free])',
+        "codes=holders.replaceable)",
+        CREATING_BATCHES,
     ),
     Mutant(
         "creations of any project are replayed",
         "A request id belongs to a project.",
         "models/vouchers/look_up.py",
-        "return session.execute(select(VOUCHERS).where(VOUCHERS.c.project == project, *keyed)).one_or_none()",
-        "return session.execute(select(VOUCHERS).where(*keyed)).one_or_none()",
+        '        VOUCHERS.c.project == bindparam("project"), VOUCHERS.c[name] == func.any(',
+        '        bindparam("project").is_not(None), VOUCHERS.c[name] == func.any(',
         TWINS,
     ),
     Mutant(
