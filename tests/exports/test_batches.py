@@ -11,6 +11,7 @@ from tests.exports.test_lago import coupon as lago_coupon
 from tests.exports.test_polar import discount
 from tests.foreign.stripe_promotion_codes import promotion
 from tests.support.requests import create_voucher, redeem
+from tests.vouchers.calls import PAST, retrieve
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -61,6 +62,20 @@ def test_the_code_of_a_coupon_of_the_batch_that_is_over_is_free(tmp_path: Path):
     imported = run("lago", json_lines(tmp_path, records), folder=tmp_path)
     assert [each["outcome"] for each in imported.lines] == ["imported", "imported", "invalid"]
     assert redeem(code="SHARED")["voucher"] == imported.lines[1]["importedAs"]
+
+
+def test_a_promotion_code_that_is_refused_takes_no_code_from_another(tmp_path: Path):
+    """A voucher that has expired keeps its code, and is not retired, whatever else is in the batch."""
+    holder = create_voucher(code="KEPT", restrictions={"expiresAt": PAST})
+    named = {"type": "coupon", "coupon": "COUPON"}
+    records = [
+        coupon("COUPON", max_redemptions=2),
+        promotion(id="promo_1", code="NEW", promotion=named, max_redemptions=1),
+        promotion(id="promo_2", code="KEPT", promotion=named, max_redemptions=3),
+    ]
+    imported = run("stripe", json_lines(tmp_path, records), folder=tmp_path)
+    assert [each["outcome"] for each in imported.lines] == ["imported", "imported", "invalid"]
+    assert retrieve(holder["id"])["retiredReason"] is None
 
 
 @pytest.mark.parametrize("active", [True, False])
