@@ -23,7 +23,7 @@ from tasks.exports.vouchers import as_full, decide_vouchers
 from tasks.foreign.polar import FIELDS, our_voucher
 from tasks.foreign.polar_messages import CreateDiscount, PolarInstant, PolarMessage
 from tasks.vouchers.create import NewVoucher
-from tasks.wire.answers import instant
+from tasks.wire.answers import Answer, instant
 from tasks.wire.errors import InvalidRequest
 from tasks.wire.fields import AMOUNT_MINOR_MAX, DURATION_MAX, ExternalId
 from tasks.wire.parsing import parse
