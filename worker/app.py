@@ -98,8 +98,30 @@ def configuration() -> dict[str, Any]:
 
 redis_transport.register()
 rabbitmq_transport.register()
+
+
+class App(Celery):
+    """Celery's app, whose result store keeps no traceback: whoever sent the message would read it.
+
+    Celery stores one itself where children are not processes.
+    """
+
+    def _get_backend(self) -> Any:
+        backend = super()._get_backend()
+        store = backend.store_result
+
+        def store_without_traceback(
+            task_id: str, result: Any, state: str, traceback: Any = None, request: Any = None, **options: Any
+        ) -> Any:
+            del traceback
+            return store(task_id, result, state, request=request, **options)
+
+        backend.store_result = store_without_traceback
+        return backend
+
+
 decompression.register()
 watch_publishing()
-app = Celery("scrip")
+app = App("scrip")
 app.Beat = app.subclass_with_self(Beat)
 app.add_defaults(configuration)
