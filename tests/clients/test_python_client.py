@@ -80,6 +80,8 @@ def test_many_requests_are_answered_in_their_order(client: Client):
     assert [each["subscription"] for each in (first, last) if isinstance(each, dict)] == ["sub_1", "sub_3"]
     assert isinstance(bad, InvalidRequest)
     assert [each.field for each in bad.errors] == ["customer"]
+    again = client.redemptions.redeem.send(request(1))
+    assert client.answers([again, again]) == [first, first]
 
 
 def test_a_thousand_requests_are_one_round_trip(environment: dict[str, str], unread: Broker):
@@ -114,7 +116,10 @@ def test_no_answer_in_time_is_an_error(environment: dict[str, str], unread: Brok
             client.redemptions.redeem(request())
         with pytest.raises(TimeoutError):
             client.billing.retrieve(project="gigs", invoice="inv_1", timeout=0)
-    assert (unread.waiting("redemptions"), unread.waiting("billing")) == (1, 1)
+        sent = client.redemptions.redeem.send(request(2))
+        with pytest.raises(NoAnswerError, match=r"no answer within 0\.05 s"):
+            client.answers([sent, sent])
+    assert (unread.waiting("redemptions"), unread.waiting("billing")) == (2, 1)
 
 
 @pytest.mark.parametrize("many", [False, True])

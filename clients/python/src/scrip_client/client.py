@@ -34,6 +34,7 @@ class Client(Rooms):
         that name none. `key` signs every message.
         `timeout` is how long a call waits for its answer, in seconds. `settings` are Celery's own.
         """
+        self._timeout = timeout
         self._transport = Transport(broker_url, result_url=result_url, key=key, settings=settings)
         super().__init__(Sender(self._transport, timeout, project))
 
@@ -50,12 +51,14 @@ class Client(Rooms):
         """Close the connections."""
         self.close()
 
-    def answers(self, sent: Sequence[Sent], *, timeout: float = TIMEOUT_SECONDS) -> list[Answer | RequestFailed]:
+    def answers(self, sent: Sequence[Sent], *, timeout: float | None = None) -> list[Answer | RequestFailed]:
         """Wait for the answers to requests, in their order. A request that has failed has its exception there.
 
-        Raises NoAnswerError if one of them has no answer within so many seconds.
+        Raises NoAnswerError if one of them has no answer within so many seconds, by default those of the client.
         """
-        return self._transport.answers([each.id for each in sent], timeout=timeout)
+        return self._transport.answers(
+            [each.id for each in sent], timeout=self._timeout if timeout is None else timeout
+        )
 
     def close(self) -> None:
         """Close the connections."""

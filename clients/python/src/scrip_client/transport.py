@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from time import monotonic, sleep
 from typing import Any, NamedTuple
 from uuid import uuid4
@@ -99,14 +100,13 @@ class Transport:
         """
         until, pause = monotonic() + timeout, POLLING_SECONDS_MIN
         found: dict[str, Any] = {}
+        fault = self._look_for(ids, found)
         while missing := [each for each in ids if each not in found]:
-            fault = self._look_for(missing, found)
-            if len(found) == len(ids):
-                break
             if monotonic() + pause > until:
                 raise NoAnswerError(f"no answer within {timeout:g} s") from fault
             sleep(pause)
             pause = min(2 * pause, POLLING_SECONDS_MAX)
+            fault = self._look_for(missing, found)
         return [found[each] for each in ids]
 
     def is_ready(self, id_: str) -> bool:
@@ -143,14 +143,18 @@ class Transport:
             message.headers[HEADER] = self.key.sign(message.headers, dumps(message.body).encode(), queue=queue)
         return _Addressed(id_, message)
 
+    @cached_property
+    def _faults(self) -> tuple[type[Exception], ...]:
+        """The errors of the broker, which its driver defines."""
+        connection = self.app.connection_for_write()
+        return (*connection.connection_errors, *connection.channel_errors, OperationalError, OSError)
+
     @contextmanager
     def _sending(self) -> Iterator[Any]:
-        connection = self.app.connection_for_write()
-        faults = (*connection.connection_errors, *connection.channel_errors, OperationalError, OSError)
         try:
             with self.app.producer_or_acquire() as producer:
                 yield producer
-        except faults as error:
+        except self._faults as error:
             raise NotSentError(f"the broker has not taken the message: {error}") from error
 
 
