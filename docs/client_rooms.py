@@ -7,6 +7,7 @@ from pathlib import Path
 
 from celery import Task
 
+from docs.first_line import first_line
 from worker.queues import queue_of
 
 PATH = Path(__file__).parents[1] / "clients" / "python" / "src" / "scrip_client" / "rooms.py"
@@ -52,10 +53,9 @@ def _rooms(tasks: Mapping[str, Task], *, path: tuple[str, ...]) -> Iterator[str]
 
 def _task_lines(attribute: str, task: Task) -> list[str]:
     attribute = f"{attribute}_" if keyword.iskeyword(attribute) else attribute
-    said = (task.__doc__ or "").strip().splitlines()[0]
     flag = "" if "project" in task.decision.message.model_fields else ", has_project=False"
     described = f'RemoteTask(sender, "{task.name}", queue="{queue_of(task.name)}"{flag})'
-    return [f"        self.{attribute} = {described}", f'        """{said}"""']
+    return [f"        self.{attribute} = {described}", f'        """{first_line(task)}"""']
 
 
 def _class_name(path: tuple[str, ...]) -> str:

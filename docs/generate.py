@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 
 from docs import client_rooms
 from docs.cli_page import cli_page
+from docs.first_line import first_line
 from tasks.celery import app
 from worker.metrics.definitions import METRICS, Metric
 from worker.queues import queue_of
@@ -75,7 +76,7 @@ def _range(field: FieldInfo) -> str:
 def tasks_of_contract() -> str:
     """Return the contract's list of tasks, each with a link to its section."""
     rows = (
-        f"- [`{task.name}`](#{task.name.replace('.', '')}): {_first_line(task)} Queue `{queue_of(task.name)}`."
+        f"- [`{task.name}`](#{task.name.replace('.', '')}): {first_line(task)} Queue `{queue_of(task.name)}`."
         for task in contract_tasks()
     )
     return "\n".join(rows)
@@ -88,10 +89,6 @@ def tasks_of_architecture() -> str:
         f"| `{task.name}` | `{queue_of(task.name)}` | {_function(task)} | {_kept(task)} |" for task in contract_tasks()
     )
     return head + "\n".join(rows)
-
-
-def _first_line(task: Task) -> str:
-    return (task.__doc__ or "").strip().splitlines()[0]
 
 
 def _function(task: Task) -> str:
