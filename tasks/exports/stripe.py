@@ -100,8 +100,8 @@ def _import_deleted_coupons(
     there = find_created(session, project=scope.project, delivery_ids=deliveries) if deliveries else {}
     missing = [each for each in coupons if coupon_delivery(each) not in there]
     # A coupon of the files that was not imported has a line with the reason.
-    listed = scope.staging.find(COUPON, missing) if missing else {}
-    deleted = [coupons[each] for each in missing if each not in listed]
+    in_files = scope.staging.find(COUPON, missing) if missing else {}
+    deleted = [coupons[each] for each in missing if each not in in_files]
     lines = defaultdict[int, list[Line]](list)
     for (position, _), decided in zip(
         deleted, _import_retired(session, [coupon for _, coupon in deleted], scope), strict=True
