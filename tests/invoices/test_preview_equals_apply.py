@@ -61,15 +61,15 @@ def test_a_preview_equals_the_later_invoices(new, billed, terms, periods, since)
         if given.get("minimumSubtotal", {}).get("on") == "invoice":
             kept["minimumSubtotal"] = given["minimumSubtotal"]
         voucher = create_voucher(**voucher_body(**unlimited, restrictions=kept))
-        # The amounts of a ramp are in its phases.
-        priced = [
-            each["priceDiscount"] for each in (body, *body["recurrence"].get("phases", ())) if "priceDiscount" in each
-        ]
-        currency = priced[0]["currency"] if priced else "USD"
+        # The currency must be one of each amount, and those of a ramp are in its phases.
+        priced = (each.get("priceDiscount") for each in (body, *body["recurrence"].get("phases", ())))
+        currencies = [{each["currency"], *each.get("currencyOptions", ())} for each in priced if each]
+        shared = set.intersection(*currencies) if currencies else {"USD"}
+        currency = min(shared, default="USD")
         request = {"voucher": voucher["id"], "products": products or [], "currency": currency}
         starts_on = {"startsOn": "2026-01-01"} if len(new) % 2 else {"startsOn": "2027-03-15"}
-        # An exclusive voucher runs alone, and the amounts of a ramp may have no currency in common.
-        possible = {None, "not_combinable", *(["currency_mismatch"] if len(priced) > 1 else [])}
+        # An exclusive voucher runs alone.
+        possible = {None, "not_combinable"} if shared else {"currency_mismatch"}
         assert redeem(**request, **starts_on, subscription="sub_1")["reason"] in possible
     for body, period in billed:
         earlier: Json = made(body, world=WORLD)
